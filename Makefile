@@ -1,0 +1,39 @@
+# run and test do all their own set-up: system libraries, a virtual environment in .venv, the locked packages.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test test-all check format bench setup test-setup clean
+
+run: setup
+	@$(BIN)/transfermon gui --demo
+
+test: test-setup
+	@mkdir -p build
+	$(BIN)/python -m pytest -q -m "not slow" --junitxml=build/junit.xml
+
+test-all: test-setup
+	@mkdir -p build
+	$(BIN)/python -m pytest -q --junitxml=build/junit.xml
+
+check: test-setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python tools/check_lock.py
+
+format: test-setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: test-setup
+	@tools/setup bench
+	$(BIN)/python -m benchmarks
+
+setup:
+	@PYTHON="$(PYTHON)" tools/setup run
+
+test-setup:
+	@PYTHON="$(PYTHON)" tools/setup test
+
+clean:
+	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,502 @@
+"""One attempt of a download: from its slot to the file under its final name, or to the reason why not.
+
+Rule: data, then directory, then journal, then tell (FAULTS W1). Before the first byte of a new version is written, its
+new part name and validators are durable; before the final name appears, so is the wish to give it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import hashlib
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from transfermon import filenames, partfile, resume, retry
+from transfermon.blob import Blob
+from transfermon.configuration import CHECKPOINT_SECONDS, SessionConfiguration, merged_headers
+from transfermon.engine import Engine
+from transfermon.errors import Code, Retry, TransferError, TransferFailure, redacted
+from transfermon.events import (
+    DownloadCompletedEvent,
+    DownloadProgressEvent,
+    DownloadResumedEvent,
+    TaskActivityEvent,
+    TaskEvent,
+)
+from transfermon.network import Limiter
+from transfermon.partfile import PartFile, PartMissing
+from transfermon.task import UNKNOWN, Activity, Progress, Task
+from transfermon.transfer import Answer, Call
+
+log = logging.getLogger(__name__)
+SMALL = 256 * 1024  # below this a crash costs less than a directory sync (PERFORMANCE 4)
+
+Record = Callable[..., "asyncio.Future[None]"]  # Session._record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How an attempt ended: neither field set means the file is there."""
+
+    error: TransferError | None = None
+    stopped: bool = False  # by suspend, cancel or the end of the engine
+
+
+class Download:
+    """Made for one attempt, used once."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        configuration: SessionConfiguration,
+        *,
+        current: Callable[[], Task],
+        record: Record,
+        accepted: Awaitable[None],
+        progress: Progress,
+        limiters: list[Limiter],
+        default_folder: str,
+    ) -> None:
+        self._engine = engine
+        self._configuration = configuration
+        self._current = current
+        self._record = record
+        self._accepted = accepted
+        self._progress = progress
+        self._limiters = limiters
+        self._default_folder = default_folder
+        self._part: PartFile | None = None
+        self._stored = 0  # right bytes in the part
+        self._synced = 0
+        self._hash: Any = None
+        self._inner: asyncio.Task[None] | None = None
+        self._syncing: asyncio.Future[None] | None = None
+        self._stopping = False
+        self._sealed = False  # the final name is being given: too late to stop (T-08)
+        self._restarted = False
+        self._announced = False
+
+    def __repr__(self) -> str:
+        return f"<Download {self._current().key} at {self._progress.received}>"
+
+    def stop(self) -> None:
+        """Let go as soon as the bytes that arrived are stored; a no-op once the final name is being given."""
+        self._stopping = True
+        if self._inner is not None and not self._sealed:
+            self._inner.cancel()
+
+    async def run(self) -> Result:
+        """One attempt. Raises nothing of the outside world: failures are in the result."""
+        self._inner = asyncio.ensure_future(self._attempt())
+        if self._stopping:
+            self._inner.cancel()
+        try:
+            await self._inner
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+            return Result(stopped=True)
+        except TransferFailure as failure:
+            return Result(error=failure.error)
+        finally:
+            await self._let_go()
+        return Result()
+
+    # ---- the attempt
+
+    async def _attempt(self) -> None:
+        await self._accepted
+        await self._engine.vault.saved()
+        task = self._current()
+        was_finalizing = task.activity is Activity.FINALIZING
+        self._tell(Activity.CONNECTING, attempt=task.attempt + 1, started=task.started or self._engine.now())
+        await self._open_part()
+        if was_finalizing and self._part is not None and self._stored == task.expected:
+            return await self._finish()  # all was there when the engine ended (W12)
+        while True:
+            asked = self._ask()
+            answer = await (await self._engine.lines()).open(self._call(asked))
+            try:
+                whole = await self._use(asked, answer)
+            finally:
+                await answer.aclose()
+            if whole:
+                return await self._finish()
+
+    async def _open_part(self) -> None:
+        task = self._current()
+        if not task.part_path:
+            return
+        try:
+            self._part, self._stored = await asyncio.to_thread(
+                PartFile.reopen, task.part_path, task.received, task.boot_id, task.mount_id
+            )
+        except PartMissing:
+            self._announce_restart("The part that was stored is gone.")
+        else:
+            if task.received > 0 and self._stored == 0:
+                self._announce_restart("The part that was stored is shorter than it was.")
+        self._synced = self._stored
+        self._progress.received = self._stored
+
+    def _announce_restart(self, reason: str) -> None:
+        task = self._current()
+        self._record(
+            dataclasses.replace(task, received=0, restarts=task.restarts + 1),
+            DownloadResumedEvent(file_offset=0, expected_total_bytes=task.expected, reason=reason),
+        )
+        self._announced = True
+
+    def _ask(self) -> resume.Ask:
+        return resume.ask(self._stored, self._current().validators, self._configuration.resume_policy)
+
+    def _call(self, asked: resume.Ask) -> Call:
+        task, own = self._current(), self._configuration
+        session_headers = self._engine.vault.get(task.session)
+        headers = merged_headers(session_headers, self._engine.secrets_of(task))
+        return Call(
+            url=task.url,
+            headers={**headers, **asked.headers},
+            session=task.session,
+            origin=task.origin,
+            allowed=frozenset(self._engine.allowed_hosts),
+            proxy=own.proxy,
+            idle_timeout=own.timeout_interval_for_request,
+            maximum_redirects=own.maximum_redirects,
+            allows_insecure_redirects=own.allows_insecure_redirects,
+            sensitive=frozenset(name.lower() for name in headers),
+        )
+
+    async def _use(self, asked: resume.Ask, answer: Answer) -> bool:
+        """Take what an answer brings. True when the file is whole."""
+        task, policy = self._current(), self._configuration.resume_policy
+        judgement = resume.judge(asked, self._stored, task.validators, answer.response, policy)
+        verdict = judgement.verdict
+        if verdict is resume.Verdict.STATUS:
+            self._judge_status(answer)
+            verdict = resume.Verdict.WHOLE  # the policy "transport" takes an error page for a file (D-10)
+            judgement = dataclasses.replace(judgement, total=resume.total_of(answer.response))
+        if verdict is resume.Verdict.COMPLETE:
+            return True
+        if verdict is resume.Verdict.FAILED or (verdict is resume.Verdict.RESTART and self._restarted):
+            raise TransferFailure(resume.failure_of(judgement, task.url, answer.response.status))
+        if verdict is resume.Verdict.RESTART:
+            await self._throw_away(judgement.reason)
+            return False
+        if verdict is resume.Verdict.WHOLE:
+            return await self._receive_new(answer, judgement)
+        return await self._receive_more(asked, answer, judgement)
+
+    def _judge_status(self, answer: Answer) -> None:
+        task = self._current()
+        error = retry.judge_status(
+            answer.response, self._configuration.http_error_policy, now=self._engine.now(), url=task.url
+        )
+        if error is not None:
+            self._record(dataclasses.replace(task, response=answer.response), None)
+            raise TransferFailure(error)
+
+    async def _throw_away(self, reason: str) -> None:
+        """What is stored belongs to another version of the file."""
+        self._restarted = True
+        task = self._current()
+        old, self._part = self._part, None
+        wasted, self._stored, self._synced, self._progress.received = self._stored, 0, 0, 0
+        await self._record(
+            dataclasses.replace(
+                task,
+                part_path="",
+                received=0,
+                validators=None,
+                restarts=task.restarts + 1,
+                wasted=task.wasted + wasted,
+            ),
+            DownloadResumedEvent(file_offset=0, expected_total_bytes=UNKNOWN, reason=reason),
+        )
+        self._announced = True
+        if old is not None:
+            await asyncio.to_thread(old.discard)
+
+    async def _receive_new(self, answer: Answer, judgement: resume.Judgement) -> bool:
+        task, response = self._current(), answer.response
+        decode = bool(answer.content_coding) and not self._compressed_by_itself(answer)
+        total = UNKNOWN if decode else judgement.total
+        validators = resume.validators_of(response, decoded=decode)
+        old, wasted = self._part, self._stored
+        name = task.name or filenames.suggested(response, response.url)
+        folder = task.folder or os.path.join(self._engine.state_dir, "parts")
+        self._part = await asyncio.to_thread(self._new_part, folder, total)
+        self._stored = self._synced = self._progress.received = 0
+        self._progress.expected = total
+        new = dataclasses.replace(
+            task,
+            activity=Activity.TRANSFERRING,
+            name=name,
+            response=response,
+            current_url=response.url,
+            validators=validators,
+            expected=total,
+            received=0,
+            part_path=self._part.path,
+            boot_id=partfile.boot_id(),
+            mount_id=partfile.mount_id(self._part.fd),
+            not_resumable=resume.why_not_resumable(validators, task.method, self._configuration.resume_policy),
+            wasted=task.wasted + wasted,
+            restarts=task.restarts + (1 if wasted else 0),
+        )
+        if (wasted or judgement.reason) and not self._announced:
+            self._announced = True
+            event: TaskEvent = DownloadResumedEvent(file_offset=0, expected_total_bytes=total, reason=judgement.reason)
+        else:
+            event = _activity(new)
+        await self._record(new, event)
+        if old is not None:
+            await asyncio.to_thread(old.discard)
+        if task.expected_digest:
+            self._hash = hashlib.new(task.expected_digest.partition(":")[0].replace("-", ""))
+        written = await self._receive(answer, 0, decode=decode)
+        return total == UNKNOWN or written == total
+
+    def _new_part(self, folder: str, total: int) -> PartFile:
+        """Blocking. Raises TransferFailure -3003 at once where the size is known to exceed the space (D-17)."""
+        if folder in (self._default_folder, os.path.join(self._engine.state_dir, "parts")):
+            with contextlib.suppress(OSError):  # create says better what is wrong
+                os.makedirs(folder, mode=0o700 if folder.endswith("/parts") else 0o777, exist_ok=True)
+        part = PartFile.create(folder)
+        try:
+            if total > partfile.free_space(folder):
+                raise TransferFailure(_no_space(folder, self._current().url))
+            if total > 0:
+                part.reserve(total)
+        except BaseException:
+            part.discard()
+            raise
+        return part
+
+    def _compressed_by_itself(self, answer: Answer) -> bool:
+        """A coding on a file that is compressed by its name or type is a mislabelled file: keep it as received."""
+        kind = answer.response.header("Content-Type").partition(";")[0].strip().lower()
+        name = self._current().name or filenames.suggested(answer.response, answer.response.url)
+        return name.lower().endswith((".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".br", ".svgz")) or kind in (
+            "application/gzip",
+            "application/x-gzip",
+            "application/zip",
+            "application/x-gtar",
+            "application/x-compressed-tar",
+        )
+
+    async def _receive_more(self, asked: resume.Ask, answer: Answer, judgement: resume.Judgement) -> bool:
+        assert self._part is not None
+        task = self._current()
+        self._progress.expected = judgement.total
+        new = dataclasses.replace(
+            task,
+            activity=Activity.TRANSFERRING,
+            response=answer.response,
+            current_url=answer.response.url,
+            expected=judgement.total,
+            received=self._stored,
+        )
+        if self._announced:
+            self._record(new, _activity(new))
+        else:
+            self._announced = True
+            self._record(new, DownloadResumedEvent(file_offset=self._stored, expected_total_bytes=judgement.total))
+        if asked.overlap and not await self._agrees(asked, answer):
+            if self._restarted:
+                raise TransferFailure(
+                    resume.failure_of(
+                        dataclasses.replace(judgement, verdict=resume.Verdict.RESTART, reason=resume.CHANGED),
+                        task.url,
+                        answer.response.status,
+                    )
+                )
+            await self._throw_away(resume.CHANGED)
+            return False
+        before = self._stored
+        await self._receive(answer, self._stored, decode=False)
+        if self._stored == before and self._stored != judgement.total:
+            raise TransferFailure(
+                resume.failure_of(
+                    dataclasses.replace(judgement, reason="The server sent nothing of what was asked for."),
+                    task.url,
+                    answer.response.status,
+                )
+            )
+        return judgement.total == UNKNOWN or self._stored == judgement.total
+
+    async def _agrees(self, asked: resume.Ask, answer: Answer) -> bool:
+        """Whether the bytes asked for again are those that are stored; nothing is written while in doubt (W13)."""
+        assert self._part is not None
+        stored = await asyncio.to_thread(self._part.read, asked.start, asked.overlap)
+        fd = os.memfd_create("transfermon-overlap", os.MFD_CLOEXEC)
+        try:
+            await answer.receive(fd, 0, Progress(), length=asked.overlap)
+            return os.pread(fd, asked.overlap, 0) == stored
+        finally:
+            os.close(fd)
+
+    async def _receive(self, answer: Answer, offset: int, *, decode: bool) -> int:
+        assert self._part is not None
+        hasher = self._hash if offset == 0 else None
+        self._hash = hasher
+        self._progress.received = offset
+        checkpoints = asyncio.ensure_future(self._checkpoints())
+        try:
+            written = await answer.receive(
+                self._part.fd, offset, self._progress, limiters=self._limiters, decode=decode, hasher=hasher
+            )
+        except TransferFailure as failure:
+            self._hash = None
+            if failure.error.reason == "disk.full":  # space may come back: what is stored waits for it (DESIGN 9)
+                raise TransferFailure(dataclasses.replace(failure.error, retry=Retry.RETRY)) from failure
+            raise
+        finally:
+            self._stored = self._progress.received
+            checkpoints.cancel()
+            await self._settle()
+        return written
+
+    # ---- keeping
+
+    async def _checkpoints(self) -> None:
+        while True:
+            await asyncio.sleep(CHECKPOINT_SECONDS)
+            try:
+                await self._checkpoint()
+            except TransferFailure:
+                log.exception("a checkpoint failed")  # the next write or the final sync says it to the person
+
+    async def _checkpoint(self) -> None:
+        """What arrived until now survives a power cut when this returns and the change is durable (W4)."""
+        stored = self._progress.received
+        if self._part is None or stored == self._synced:
+            return
+        self._syncing = asyncio.ensure_future(asyncio.to_thread(self._part.sync))
+        await asyncio.shield(self._syncing)
+        self._synced = stored
+        self._record(dataclasses.replace(self._current(), received=stored), None)
+
+    async def _settle(self) -> None:
+        """No thread touches the part when this returns."""
+        if self._syncing is not None:
+            await asyncio.wait({self._syncing})
+
+    async def _let_go(self) -> None:
+        """Store what arrived and close the part, whatever happened."""
+        part = self._part
+        if part is None:
+            return
+        await self._settle()
+        self._progress.received = self._stored
+        try:
+            await self._checkpoint()
+        except TransferFailure:
+            log.exception("what arrived last could not be synced")
+        finally:
+            self._part = None
+            await asyncio.to_thread(part.close)
+
+    # ---- the end
+
+    async def _finish(self) -> None:
+        assert self._part is not None
+        size = self._stored
+        if self._current().expected_digest:
+            await self._verify()
+        self._sealed = True
+        task = dataclasses.replace(
+            self._current(),
+            activity=Activity.FINALIZING,
+            expected=size,
+            received=size,
+            name=self._current().name or "download",
+        )
+        self._progress.expected = size
+        await asyncio.to_thread(self._part.sync)
+        self._synced = size
+        durable = self._record(task, _activity(task))
+        if size >= SMALL:
+            await durable
+        temporary = not task.folder
+        path = await asyncio.to_thread(
+            self._part.finish, task.name, overwrite=task.overwrite, durable=size >= SMALL or not temporary
+        )
+        part, self._part = self._part, None
+        await asyncio.to_thread(part.close)
+        await self._deliver(dataclasses.replace(self._current(), final_path=path, part_path=""), temporary)
+
+    async def _deliver(self, task: Task, temporary: bool) -> None:
+        """Tell the last progress, then the completion; return when every listener has had it (D-05, D-08)."""
+        told, self._progress.told = self._progress.told, task.expected
+        self._record(
+            None,
+            DownloadProgressEvent(
+                task=task,
+                bytes_written=max(0, task.expected - told),
+                total_bytes_written=task.expected,
+                total_bytes_expected_to_write=task.expected,
+                total_known=True,
+                fraction=1.0,
+                attempt=task.attempt,
+            ),
+        )
+        kind = task.response.header("Content-Type").partition(";")[0].strip() if task.response else ""
+        blob = Blob(task.final_path, kind or "application/octet-stream", temporary=temporary)
+        delivered = asyncio.get_running_loop().create_future()
+        self._record(
+            task,
+            DownloadCompletedEvent(data=blob, location=task.final_path, suggested_filename=task.name),
+            delivered=lambda: delivered.set_result(None),
+        )
+        await delivered
+        await asyncio.to_thread(blob.expire)
+
+    async def _verify(self) -> None:
+        """The digest that the caller gave; a mismatch starts over once, then fails (D-18)."""
+        assert self._part is not None
+        task = self._current()
+        self._tell(Activity.VERIFYING)
+        algorithm, _, wanted = task.expected_digest.partition(":")
+        if self._hash is not None:
+            found = self._hash.hexdigest()
+        else:
+            found = await asyncio.to_thread(self._part.digest, algorithm.replace("-", ""), self._stored)
+        if found == wanted.lower():
+            return
+        again = task.restarts == 0
+        await self._throw_away(f"The {algorithm} of the file is not the expected one.")
+        raise TransferFailure(
+            TransferError(
+                code=Code.BAD_SERVER_RESPONSE,
+                message=f"The {algorithm} of the file is not the expected one.",
+                reason="srv.changed",
+                hint="Check the expected value, or ask who published it.",
+                url=redacted(task.url),
+                retry=Retry.RESTART if again else Retry.FINAL,
+            )
+        )
+
+    def _tell(self, activity: Activity, **changes: Any) -> None:
+        task = dataclasses.replace(self._current(), activity=activity, waiting_until=None, waiting_reason="", **changes)
+        self._progress.attempt = task.attempt
+        self._record(task, _activity(task))
+
+
+def _activity(task: Task) -> TaskActivityEvent:
+    return TaskActivityEvent(state=task.state.value, activity=task.activity.value, attempt=task.attempt)
+
+
+def _no_space(folder: str, url: str) -> TransferError:
+    return TransferError(
+        code=Code.CANNOT_WRITE_FILE,
+        message=f"The file is larger than the free space in {folder}.",
+        reason="disk.full",
+        hint="Free some space or choose another folder, then retry.",
+        url=redacted(url),
+    )

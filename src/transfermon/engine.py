@@ -1,0 +1,103 @@
+"""What all sessions of one engine share, in one place.
+
+Rule: no decisions here. A session and a download get the engine handed in; nobody reaches for a global.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import importlib
+import random
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from transfermon.bus import EventBus
+from transfermon.events import Event
+from transfermon.runners import Runners
+from transfermon.settings import Settings
+from transfermon.slots import Slots
+from transfermon.store import Change, ResumeRow, Store
+from transfermon.task import Progress, Task, TaskKey
+from transfermon.vault import Vault
+
+if TYPE_CHECKING:  # httpx takes 60 ms to load: it comes with the first transfer, on another thread
+    from transfermon.network import Limiter
+    from transfermon.transfer import Transport
+
+E = TypeVar("E", bound=Event)
+
+
+class Engine:
+    """The shared parts of one state directory's owner."""
+
+    def __init__(self, state_dir: str, settings: Settings, *, now: Callable[[], float] = time.time) -> None:
+        self.state_dir = state_dir
+        self.settings = settings
+        self.now = now
+        self.random = random.random
+        self.runners = Runners()
+        self.bus = EventBus(self.runners)
+        self.store = Store(f"{state_dir}/transfermon.db")
+        self.vault = Vault(f"{state_dir}/secrets.json")
+        self.slots = Slots(settings.running_tasks)
+        self.progress: dict[TaskKey, Progress] = {}  # of running downloads, live
+        self.allowed_hosts: set[str] = set(settings.allowed_hosts)
+        self.resume_rows: dict[str, ResumeRow] = {}
+        self.sequence = 0
+        self.database_id = ""
+        self.closing = False
+        self.transport: Transport | None = None
+        self.on_moving: Callable[[], None] | None = None  # a download began: the progress clock must run
+        self._limiters: dict[str, Limiter] = {}  # by owner: "" is the whole app
+        self._loading = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"<Engine {self.state_dir} sequence={self.sequence}>"
+
+    def stamp(self, event: E) -> E:
+        """The event with its place in the order. Only journalled events take a number of their own."""
+        if event.journalled:
+            self.sequence += 1
+        return dataclasses.replace(
+            event, sequence=self.sequence, event_id=f"{self.database_id}-{self.sequence}", time=self.now()
+        )
+
+    def record(self, event: Event) -> asyncio.Future[None]:
+        """Remember, then tell, an event that belongs to no session: a wake-up, a notification."""
+        told = self.stamp(event)
+        change = Change(event=told if told.journalled else None)
+        return self.store.commit(change, then=lambda: self.bus.publish(told))
+
+    async def lines(self) -> Transport:
+        """The transport, loaded on first use without holding up the window."""
+        async with self._loading:
+            if self.transport is None:
+                module: Any = await asyncio.to_thread(importlib.import_module, "transfermon.transfer")
+                self.transport = module.Transport()
+            assert self.transport is not None
+            return self.transport
+
+    def secrets_of(self, task: Task) -> dict[str, str]:
+        """The request's own headers with their values."""
+        return self.vault.get(str(task.key))
+
+    def limiters_for(self, task: Task, session_limit: int) -> list[Limiter]:
+        """The app's, the session's and the task's own; their rates may change while they work."""
+        own = [self._limiter(str(task.key), task.speed_limit)] if task.speed_limit else []
+        return [self._limiter("", self.settings.speed_limit), self._limiter(task.session, session_limit), *own]
+
+    def set_speed_limit(self, rate: int) -> None:
+        """Bytes per second over all, at once; 0 lifts it."""
+        if "" in self._limiters:
+            self._limiters[""].rate = rate
+
+    def _limiter(self, owner: str, rate: int) -> Limiter:
+        from transfermon.network import Limiter  # loaded with the transport
+
+        limiter = self._limiters.get(owner)
+        if limiter is None:
+            limiter = self._limiters[owner] = Limiter(rate)
+        limiter.rate = rate
+        return limiter

@@ -1,0 +1,113 @@
+"""Every command of the window: its words, icon, keys and menu, in one table.
+
+Rule: no Qt here; the window makes one action of each row, and the menus, the toolbar and the tray share them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transfermon.task import Action, Task
+
+TABLE = "table"  # keys that act only while the list has the focus: a text box needs them for itself
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    id: str
+    text: str
+    menu: str
+    icon: str = ""
+    keys: str = ""
+    where: str = ""  # TABLE, or the whole window
+    tip: str = ""
+    label: str = ""  # shorter, for the toolbar
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command(id="add", text="&Add transfers…", label="Add", menu="Transfer", icon="plus", keys="Ctrl+N", tip="Add addresses to download"),
+    Command(id="paste", text="Add links from the &clipboard", menu="Transfer", icon="clipboard-paste", keys="Ctrl+V"),
+    Command(id="open", text="&Open", menu="Transfer/", icon="file", keys="Return", where=TABLE),
+    Command(id="show_in_folder", text="Show in &folder", menu="Transfer", icon="folder-open", keys="Ctrl+Return", where=TABLE),
+    Command(id="resume", text="&Resume", menu="Transfer/", icon="play", tip="Resume the selected transfers, or all that are shown"),
+    Command(id="pause", text="&Pause", menu="Transfer", icon="pause", tip="Pause the selected transfers, or all that are shown"),
+    Command(id="toggle", text="Pause or resume", menu="Transfer", keys="Space", where=TABLE),
+    Command(id="cancel", text="&Cancel", menu="Transfer", icon="x", tip="Cancel the selected transfers"),
+    Command(id="retry", text="Re&try", menu="Transfer", icon="rotate-cw", tip="Try the failed ones of the selection again, or all that are shown"),
+    Command(id="copy_url", text="Copy &URLs", menu="Transfer/", icon="copy", keys="Ctrl+C", where=TABLE),
+    Command(id="copy_curl", text="Copy as cur&l", menu="Transfer", icon="terminal"),
+    Command(id="remove", text="Re&move from the list", menu="Transfer/", icon="list-x", keys="Del", where=TABLE),
+    Command(id="remove_and_delete", text="Remove and &delete the file…", menu="Transfer", icon="trash-2", keys="Shift+Del", where=TABLE),
+    Command(id="close", text="Close the &window", menu="Transfer/", keys="Ctrl+W"),
+    Command(id="quit", text="&Quit", menu="Transfer", icon="log-out", keys="Ctrl+Q"),
+    Command(id="select_all", text="Select &all shown", menu="Edit", keys="Ctrl+A", where=TABLE),
+    Command(id="find", text="&Filter", menu="Edit", icon="search", keys="Ctrl+F"),
+    Command(id="pause_all", text="&Pause all", menu="Edit/", icon="pause"),
+    Command(id="resume_all", text="&Resume all", menu="Edit", icon="play"),
+    Command(id="retry_failed", text="Re&try all failed", menu="Edit", icon="rotate-cw"),
+    Command(id="fetch", text="Background &fetch", menu="Background", icon="download-cloud", keys="Ctrl+Shift+B", tip="Let the app look for new content now, as in the background"),
+    Command(id="push", text="&Silent push…", label="Silent push", menu="Background", icon="bell", keys="Ctrl+Shift+S", tip="Write a push payload and deliver it to this app"),
+    Command(id="details", text="&Details", menu="View", icon="info", keys="Ctrl+I"),
+    Command(id="events", text="&Events", menu="View", icon="list", keys="Ctrl+E"),
+    Command(id="demo", text="Start the &demo", menu="Help", icon="video"),
+    Command(id="about", text="&About Transfermon", menu="Help"),
+)  # fmt: skip
+BY_ID = {command.id: command for command in COMMANDS}
+
+TOOLBAR: tuple[str, ...] = ("add", "", "resume", "pause", "cancel", "retry", "", "fetch", "push")
+TRAY: tuple[str, ...] = ("add", "", "pause_all", "resume_all", "", "fetch", "push", "", "quit")
+
+_ACTIONS = {
+    "resume": Action.RESUME,
+    "pause": Action.SUSPEND,
+    "cancel": Action.CANCEL,
+    "retry": Action.RETRY,
+    "remove": Action.REMOVE,
+    "remove_and_delete": Action.REMOVE,
+}
+_ON_SHOWN = frozenset({"resume", "pause", "retry"})  # with nothing selected they mean all that are shown
+
+
+def enabled(selected: Sequence[Task], shown: Sequence[Task]) -> dict[str, bool]:
+    """Which commands about transfers can do something now, by id; the others always can."""
+    out: dict[str, bool] = {}
+    for name, action in _ACTIONS.items():
+        over = selected or (shown if name in _ON_SHOWN else ())
+        out[name] = any(task.can(action) for task in over)
+    out["toggle"] = out["pause"] or out["resume"] if selected else False
+    out["open"] = len(selected) == 1
+    out["show_in_folder"] = len(selected) == 1
+    out["copy_url"] = out["copy_curl"] = bool(selected)
+    out["select_all"] = bool(shown)
+    return out
+
+
+def toggled(selected: Sequence[Task]) -> Action:
+    """What Space means: pause while anything of it runs, else resume."""
+    return Action.SUSPEND if any(task.can(Action.SUSPEND) for task in selected) else Action.RESUME
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closing:
+    """What the window's X does."""
+
+    act: str  # "hide", "minimise", "quit", "ask"
+
+
+def closing(close_to: str, tray: bool) -> Closing:
+    """From the setting (`ask`, `tray`, `quit`) and whether a tray exists at this moment."""
+    if close_to == "quit":
+        return Closing(act="quit")
+    if not tray:
+        return Closing(act="minimise")
+    return Closing(act="hide" if close_to == "tray" else "ask")
+
+
+def quit_words(outstanding: int) -> str:
+    """What quitting does to the transfers that are not done; "" when there are none."""
+    if outstanding == 0:
+        return ""
+    if outstanding == 1:
+        return "1 transfer is saved and resumes at the next start."
+    return f"{outstanding} transfers are saved and resume at the next start."

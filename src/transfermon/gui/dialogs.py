@@ -1,0 +1,371 @@
+"""The dialogs: new transfers, questions, properties of nothing else.
+
+Rule: dialogs are shown and answer through a signal or a call, never with `exec()`. Every outside text is plain text.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QMessageBox,
+    QPlainTextEdit,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from transfermon import humanize
+from transfermon.configuration import checked_headers
+from transfermon.errors import TransferFailure
+from transfermon.urls import check_url
+
+MOST_LINKS = 1000  # from one paste or drop (FAULTS R17)
+LONGEST_TEXT = 1_000_000  # characters that are looked through for links
+
+_LINK = re.compile(r"https?://[^\s<>\"“”„«»`|^{}\\]+", re.IGNORECASE)
+_TRAILING = ".,;:!?'*"
+_PAIRS = {")": "(", "]": "["}
+_DIGEST = re.compile(r"(?:sha-?256\s*[:=]\s*)?([0-9a-fA-F]{64})", re.IGNORECASE)
+
+
+def links_in(text: str) -> list[str]:
+    """The http and https addresses in a text, each once, in their order; punctuation after them is not part."""
+    found = (_trimmed(match.group()) for match in _LINK.finditer(text[:LONGEST_TEXT]))
+    return list(dict.fromkeys(link for link in found if len(link) > len("https://")))[:MOST_LINKS]
+
+
+def _trimmed(link: str) -> str:
+    while link:
+        last = link[-1]
+        closes_nothing = last in _PAIRS and link.count(_PAIRS[last]) < link.count(last)
+        if last not in _TRAILING and not closes_nothing:
+            break
+        link = link[:-1]
+    return link
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sorted:
+    """What a box of addresses holds: the usable ones, and the others with a sentence each."""
+
+    good: tuple[str, ...] = ()
+    bad: tuple[tuple[str, str], ...] = ()
+
+
+def sorted_out(text: str) -> Sorted:
+    """Line by line: the links in it, or the line itself as an address."""
+    good: dict[str, None] = {}
+    bad: dict[str, str] = {}
+    for line in text[:LONGEST_TEXT].splitlines():
+        for address in links_in(line) or [line.strip()]:
+            if not address:
+                continue
+            try:
+                check_url(address)
+            except TransferFailure as exc:
+                bad[address] = " ".join(part for part in (exc.title, exc.hint) if part)
+            else:
+                good[address] = None
+    return Sorted(good=tuple(good)[:MOST_LINKS], bad=tuple(bad.items()))
+
+
+def headers_in(text: str) -> dict[str, str]:
+    """Header lines, `Name: value`. Raises ValueError with a sentence for the first bad one."""
+    out: dict[str, str] = {}
+    for line in text.splitlines():
+        if not line.strip():
+            continue
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise ValueError(f"“{line.strip()}” is not a header; write Name: value.")
+        out[name.strip()] = value.strip()
+    return checked_headers(out, where="headers")
+
+
+def digest_in(text: str) -> str:
+    """`sha-256:HEX` from what a person pasted; "" from nothing. Raises ValueError with a sentence."""
+    text = text.strip()
+    if not text:
+        return ""
+    match = _DIGEST.fullmatch(text)
+    if match is None:
+        raise ValueError("A SHA-256 checksum has 64 hexadecimal digits.")
+    return "sha-256:" + match.group(1).lower()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddRequest:
+    """What the person asked for in the Add dialog. An empty folder means the session's own."""
+
+    urls: tuple[str, ...]
+    folder: str = ""
+    session: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    digest: str = ""
+    speed_limit: int = 0  # bytes per second; 0: none
+    start: bool = True
+
+
+class AddDialog(QDialog):
+    """Asks for addresses. `requested` carries an AddRequest with the good ones; while bad ones are left, the dialog
+    stays open with only those in the box.
+    """
+
+    requested = Signal(object)
+
+    def __init__(
+        self,
+        parent: QWidget | None = None,
+        *,
+        text: str = "",
+        sessions: Sequence[str] = (),
+        session: str = "",
+        folder: str = "",
+    ) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Add transfers")
+        self.setObjectName("add_dialog")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setMinimumWidth(620)
+        self._build(sessions, session, folder)
+        self.urls.setPlainText(text)
+        self._check()
+
+    def _build(self, sessions: Sequence[str], session: str, folder: str) -> None:
+        layout = QVBoxLayout(self)
+        layout.setSpacing(10)
+        self.urls = _editor("add_urls", "Addresses, one a line", height=120)
+        self.urls.setPlaceholderText("https://…   one address a line, or any text with links")
+        self.urls.textChanged.connect(self._check)
+        layout.addWidget(_label("Addresses"))
+        layout.addWidget(self.urls)
+        self.problems = _label("", name="add_problems")
+        self.problems.setProperty("role", "bad")
+        self.problems.setWordWrap(True)
+        layout.addWidget(self.problems)
+        layout.addLayout(self._places(sessions, session, folder))
+        self.more_button = QToolButton()
+        self.more_button.setObjectName("add_more")
+        self.more_button.setText("More")
+        self.more_button.setCheckable(True)
+        self.more_button.setAutoRaise(True)
+        layout.addWidget(self.more_button, alignment=Qt.AlignmentFlag.AlignLeft)
+        self.more = self._more()
+        self.more.hide()
+        self.more_button.toggled.connect(self.more.setVisible)
+        layout.addWidget(self.more)
+        layout.addStretch(1)
+        layout.addWidget(self._buttons())
+
+    def _places(self, sessions: Sequence[str], session: str, folder: str) -> QFormLayout:
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self.folder = _line("add_folder", "Folder")
+        self.folder.setText(folder)
+        self.folder.setPlaceholderText("The session's download folder")
+        choose = QPushButton("Choose…")
+        choose.setObjectName("add_choose_folder")
+        choose.setAutoDefault(False)
+        choose.clicked.connect(self._choose_folder)
+        row = QHBoxLayout()
+        row.addWidget(self.folder, 1)
+        row.addWidget(choose)
+        form.addRow("Folder", row)
+        self.session = QComboBox()
+        self.session.setObjectName("add_session")
+        self.session.setAccessibleName("Session")
+        self.session.setEditable(True)
+        self.session.addItems(list(sessions))
+        self.session.setCurrentText(session)
+        form.addRow("Session", self.session)
+        return form
+
+    def _more(self) -> QWidget:
+        box = QWidget()
+        form = QFormLayout(box)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self.headers = _editor("add_headers", "Request headers, one a line", height=64)
+        self.headers.setPlaceholderText("Name: value, one a line")
+        self.headers.textChanged.connect(self._check)
+        form.addRow("Headers", self.headers)
+        self.digest = _line("add_digest", "SHA-256 checksum")
+        self.digest.setPlaceholderText("64 hexadecimal digits; for a single address")
+        self.digest.textChanged.connect(self._check)
+        form.addRow("SHA-256", self.digest)
+        self.limit = QDoubleSpinBox()
+        self.limit.setObjectName("add_speed_limit")
+        self.limit.setAccessibleName("Speed limit")
+        self.limit.setRange(0, 100_000)
+        self.limit.setDecimals(1)
+        self.limit.setSuffix(" MB/s")
+        self.limit.setSpecialValueText("No limit")
+        form.addRow("Speed limit", self.limit)
+        return box
+
+    def _buttons(self) -> QDialogButtonBox:
+        box = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        self.paused_button = _button("Add paused", "add_paused")
+        self.start_button = _button("Start now", "add_start")
+        self.start_button.setDefault(True)
+        self.start_button.setProperty("primary", True)
+        box.addButton(self.paused_button, QDialogButtonBox.ButtonRole.ActionRole)
+        box.addButton(self.start_button, QDialogButtonBox.ButtonRole.ActionRole)
+        self.start_button.clicked.connect(lambda: self._send(start=True))
+        self.paused_button.clicked.connect(lambda: self._send(start=False))
+        box.rejected.connect(self.reject)
+        return box
+
+    def _choose_folder(self) -> None:
+        chooser = QFileDialog(self, "Folder for the downloads", self.folder.text() or os.path.expanduser("~"))
+        chooser.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        chooser.setFileMode(QFileDialog.FileMode.Directory)
+        chooser.setOption(QFileDialog.Option.ShowDirsOnly)
+        chooser.fileSelected.connect(self.folder.setText)
+        chooser.open()
+
+    def _check(self) -> None:
+        found = sorted_out(self.urls.toPlainText())
+        lines = [f"{humanize.clean(address)[:80]}: {sentence}" for address, sentence in found.bad[:5]]
+        if len(found.bad) > 5:
+            lines.append(f"… and {len(found.bad) - 5} more.")
+        if mistake := self._mistake(len(found.good)):
+            lines.append(mistake)
+        self.problems.setText("\n".join(lines))
+        self.problems.setVisible(bool(lines))
+        usable = bool(found.good) and not mistake
+        self.start_button.setEnabled(usable)
+        self.paused_button.setEnabled(usable)
+        count = len(found.good)
+        self.start_button.setText(f"Start {count} now" if count > 1 else "Start now")
+
+    def _mistake(self, addresses: int) -> str:
+        try:
+            headers_in(self.headers.toPlainText())
+            digest = digest_in(self.digest.text())
+        except ValueError as exc:
+            return str(exc)
+        return "A checksum fits one address only." if digest and addresses > 1 else ""
+
+    def _send(self, *, start: bool) -> None:
+        found = sorted_out(self.urls.toPlainText())
+        folder = self.folder.text().strip()
+        request = AddRequest(
+            urls=found.good,
+            folder=os.path.abspath(os.path.expanduser(folder)) if folder else "",
+            session=self.session.currentText().strip(),
+            headers=headers_in(self.headers.toPlainText()),
+            digest=digest_in(self.digest.text()),
+            speed_limit=round(self.limit.value() * 1_000_000),
+            start=start,
+        )
+        if found.bad:
+            self.urls.setPlainText("\n".join(address for address, _ in found.bad))
+        else:
+            self.accept()
+        self.requested.emit(request)
+
+
+def clipboard_links() -> str:
+    """The links on the clipboard, one a line; "" when there are none. Read only when a person asks (FAULTS R17)."""
+    return "\n".join(links_in(QGuiApplication.clipboard().text()))
+
+
+def ask(
+    parent: QWidget | None,
+    title: str,
+    text: str,
+    answers: Sequence[str],
+    on_answer: Callable[[str, bool], None],
+    *,
+    remember: str = "",
+    warning: bool = False,
+) -> QMessageBox:
+    """Ask with a button for each answer; the first is the default, the last is what Escape means. `on_answer` gets
+    the answer and whether the box with the text `remember` was ticked.
+    """
+    box = QMessageBox(parent)
+    box.setObjectName("question")
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    box.setWindowTitle("Transfermon")
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setIcon(QMessageBox.Icon.Warning if warning else QMessageBox.Icon.NoIcon)
+    box.setText(title)
+    box.setInformativeText(text)
+    for label in box.findChildren(QLabel):  # the informative text has no format of its own
+        label.setTextFormat(Qt.TextFormat.PlainText)
+    if remember:
+        box.setCheckBox(QCheckBox(remember))
+    buttons: dict[QAbstractButton, str] = {}
+    for answer in answers:
+        button = box.addButton(answer, QMessageBox.ButtonRole.ActionRole)
+        button.setObjectName("answer_" + answer.lower().replace(" ", "_"))
+        buttons[button] = answer
+    ordered = list(buttons)
+    box.setDefaultButton(_pushed(ordered[0]))
+    box.setEscapeButton(_pushed(ordered[-1]))
+
+    def finished(_result: int) -> None:
+        tick = box.checkBox()
+        on_answer(buttons.get(box.clickedButton(), answers[-1]), bool(tick and tick.isChecked()))
+
+    box.finished.connect(finished)
+    box.open()
+    return box
+
+
+def tell(parent: QWidget | None, title: str, text: str) -> QMessageBox:
+    """Say something that must be read."""
+    return ask(parent, title, text, ["Close"], lambda _answer, _remember: None)
+
+
+def _pushed(button: QAbstractButton) -> QPushButton:
+    assert isinstance(button, QPushButton)
+    return button
+
+
+def _label(text: str, *, name: str = "") -> QLabel:
+    label = QLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setObjectName(name)
+    return label
+
+
+def _editor(name: str, accessible: str, *, height: int) -> QPlainTextEdit:
+    editor = QPlainTextEdit()
+    editor.setObjectName(name)
+    editor.setAccessibleName(accessible)
+    editor.setTabChangesFocus(True)
+    editor.setFixedHeight(height)
+    return editor
+
+
+def _line(name: str, accessible: str) -> QLineEdit:
+    line = QLineEdit()
+    line.setObjectName(name)
+    line.setAccessibleName(accessible)
+    return line
+
+
+def _button(text: str, name: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setObjectName(name)
+    return button

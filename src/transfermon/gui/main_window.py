@@ -1,0 +1,977 @@
+"""The main window: puts the panels together, turns clicks into commands of the monitor, and shows what comes back.
+
+Rule: nothing changes here because of a click; a click asks the monitor, and the event that follows changes the view.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QByteArray, QEvent, QMimeData, QPoint, QProcess, QSettings, Qt, QTimer, Signal
+from PySide6.QtGui import (
+    QAction,
+    QActionGroup,
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QGuiApplication,
+    QHideEvent,
+    QKeySequence,
+    QShowEvent,
+)
+from PySide6.QtWidgets import (
+    QApplication,
+    QDialog,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QMainWindow,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QSplitter,
+    QStackedWidget,
+    QTabWidget,
+    QToolBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from transfermon import humanize
+from transfermon.configuration import SessionConfiguration
+from transfermon.errors import InvalidAction, TransferFailure, TransfermonError
+from transfermon.events import Event, TaskCreatedEvent, TaskEvent, TaskRemovedEvent
+from transfermon.gui import opening, theme
+from transfermon.gui.background import PushComposer
+from transfermon.gui.commands import BY_ID, COMMANDS, TABLE, TOOLBAR, closing, enabled, quit_words, toggled
+from transfermon.gui.details import Details
+from transfermon.gui.dialogs import AddDialog, AddRequest, ask, clipboard_links, links_in, tell
+from transfermon.gui.events import EventsView
+from transfermon.gui.preview import Preview
+from transfermon.gui.scope import Scope
+from transfermon.gui.sessions import Sidebar
+from transfermon.gui.tasks import MenuItem, TaskFilter, TaskModel, TaskTable, menu_for
+from transfermon.gui.toasts import Toast, Toasts
+from transfermon.gui.tray import Tray
+from transfermon.runners import Runners
+from transfermon.task import Action, Progress, State, Task, TaskKey
+from transfermon.urls import check_url
+
+if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
+    from transfermon.gui.bridge import Bridge
+    from transfermon.monitor import Monitor
+
+REFRESH_MS = 250
+UNDO_MS = 8000
+SLICE = 0.004  # seconds of commands before the window gets its turn
+PASTED_AT_ONCE = 20  # more links than this are shown in the dialog first
+DEFAULT_SESSION = "downloads"
+THEMES = (("system", "&System"), ("light", "&Light"), ("dark", "&Dark"))
+
+
+class MainWindow(QMainWindow):
+    """Shows at once with an empty list; `attach` gives it the monitor. `quit_wanted` is emitted when the person
+    wants to quit and was asked; the transfers are then stopped by whoever ends the app.
+    """
+
+    quit_wanted = Signal()
+    visibility_changed = Signal(bool)
+    refreshed = Signal()
+
+    def __init__(self, *, state_dir: str, tray_available: Callable[[], bool] = Tray.available) -> None:
+        super().__init__()
+        self.setObjectName("main_window")
+        self.setWindowTitle("Transfermon")
+        self.setWindowIcon(theme.app_icon())
+        self.setAcceptDrops(True)
+        self.resize(1200, 720)
+        self._state_dir = state_dir
+        self._tray_available = tray_available
+        self._monitor: Monitor | None = None
+        self._bridge: Bridge | None = None
+        self._runners: Runners | None = None
+        self._selected: list[TaskKey] = []
+        self._leaving: dict[TaskKey, bool] = {}  # taken off the list, can be undone; True: it was running
+        self._quitting = False
+        self._scope = Scope(kind="all")
+        self._dialogs: dict[str, QDialog] = {}
+        self.actions_by_id: dict[str, QAction] = {}
+        self._refresh_timer = QTimer(self)
+        self._refresh_timer.setSingleShot(True)
+        self._refresh_timer.setInterval(REFRESH_MS)
+        self._refresh_timer.timeout.connect(self._refresh)
+        self._make_actions()
+        self._make_panels()
+        self._make_menus()
+        self._make_toolbar()
+        self._make_status_bar()
+        self.toasts = Toasts(self.centralWidget())
+        self._retint()
+        theme.themed.changed.connect(self._retint)
+        self._restore_layout()
+        self._enable()
+
+    def __repr__(self) -> str:
+        return f"<MainWindow rows={self.model.rowCount()} selected={len(self._selected)}>"
+
+    # Building
+
+    def _make_actions(self) -> None:
+        for command in COMMANDS:
+            action = QAction(command.text, self)
+            action.setObjectName(f"action_{command.id}")
+            action.setIconText(command.label or command.text.replace("&", ""))
+            action.triggered.connect(getattr(self, f"do_{command.id}"))
+            if command.keys:
+                action.setShortcut(QKeySequence(command.keys))
+            if command.where == TABLE:
+                action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            keys = f" ({command.keys})" if command.keys else ""
+            action.setToolTip((command.tip or command.text.replace("&", "")) + keys)
+            self.actions_by_id[command.id] = action
+        self.show_action = QAction("&Show window", self)
+        self.show_action.setObjectName("action_show")
+        self.show_action.triggered.connect(lambda: self.raise_to_front())
+
+    def _make_panels(self) -> None:
+        self.sidebar = Sidebar()
+        self.model = TaskModel(self)
+        self.filter = TaskFilter(self)
+        self.filter.setSourceModel(self.model)
+        self.table = TaskTable()
+        self.table.setModel(self.filter)
+        for command in COMMANDS:
+            if command.where == TABLE:
+                self.table.addAction(self.actions_by_id[command.id])
+        self.details = Details()
+        self.events = EventsView()
+        self.preview = Preview()
+        self.empty = self._make_empty()
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.empty)
+        self.pages.addWidget(self.table)
+        self.tabs = QTabWidget()
+        self.tabs.setObjectName("bottom_tabs")
+        self.tabs.setDocumentMode(True)
+        self.tabs.addTab(self.details, "Details")
+        self.tabs.addTab(self.events, "All events")
+        self.middle = QSplitter(Qt.Orientation.Vertical)
+        self.middle.addWidget(self.pages)
+        self.middle.addWidget(self.tabs)
+        self.across = QSplitter(Qt.Orientation.Horizontal)
+        for panel in (self.sidebar, self.middle, self.preview):
+            self.across.addWidget(panel)
+        for splitter, sizes in ((self.across, [210, 720, 270]), (self.middle, [430, 210])):
+            splitter.setHandleWidth(1)
+            splitter.setChildrenCollapsible(False)
+            splitter.setSizes(sizes)
+        self.across.setStretchFactor(1, 1)
+        self.middle.setStretchFactor(0, 1)
+        self.setCentralWidget(self.across)
+        self._connect_panels()
+
+    def _connect_panels(self) -> None:
+        self.sidebar.scope_changed.connect(self._set_scope)
+        self.table.selection_changed.connect(self._selection_changed)
+        self.table.opened.connect(self._open_or_details)
+        self.table.menu_wanted.connect(self._show_menu)
+        self.preview.open_wanted.connect(self.open_task)
+        self.preview.folder_wanted.connect(self.show_task_folder)
+
+    def _make_empty(self) -> QWidget:
+        page = QWidget()
+        page.setObjectName("empty_state")
+        sentence = QLabel("Nothing is being transferred. Add an address, or drop a link here.")
+        sentence.setObjectName("empty_text")
+        sentence.setProperty("role", "muted")
+        sentence.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        add = QPushButton("Add a URL")
+        add.setObjectName("empty_add")
+        add.setProperty("primary", True)
+        add.clicked.connect(self.do_add)
+        self.demo_button = QPushButton("Start the demo")
+        self.demo_button.setObjectName("empty_demo")
+        self.demo_button.clicked.connect(self.do_demo)
+        row = QHBoxLayout()
+        row.addStretch(1)
+        row.addWidget(add)
+        row.addWidget(self.demo_button)
+        row.addStretch(1)
+        column = QVBoxLayout(page)
+        column.addStretch(2)
+        column.addWidget(sentence)
+        column.addSpacing(12)
+        column.addLayout(row)
+        column.addStretch(3)
+        return page
+
+    def _make_menus(self) -> None:
+        menus: dict[str, QMenu] = {}
+        for command in COMMANDS:
+            title, slash, _ = command.menu.partition("/")
+            if title not in menus:
+                menus[title] = self.menuBar().addMenu(f"&{title}")
+            elif slash:
+                menus[title].addSeparator()
+            menus[title].addAction(self.actions_by_id[command.id])
+        self.theme_menu = menus["View"].addMenu("&Theme")
+        self.theme_actions = QActionGroup(self)
+        for scheme, text in THEMES:
+            action = self.theme_menu.addAction(text)
+            action.setCheckable(True)
+            action.setData(scheme)
+            self.theme_actions.addAction(action)
+        self.theme_actions.triggered.connect(lambda action: self.set_theme(str(action.data())))
+
+    def _make_toolbar(self) -> None:
+        bar = QToolBar("Toolbar")
+        bar.setObjectName("toolbar")
+        bar.setMovable(False)
+        bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        for name in TOOLBAR:
+            if not name:
+                bar.addSeparator()
+                continue
+            bar.addAction(self.actions_by_id[name])
+            button = bar.widgetForAction(self.actions_by_id[name])
+            assert isinstance(button, QToolButton)
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+            button.setObjectName("primary" if name == "add" else f"tool_{name}")
+            button.setAccessibleName(self.actions_by_id[name].iconText())
+        space = QWidget()
+        space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        bar.addWidget(space)
+        self.words = QLineEdit()
+        self.words.setObjectName("filter")
+        self.words.setAccessibleName("Filter")
+        self.words.setPlaceholderText("Filter")
+        self.words.setClearButtonEnabled(True)
+        self.words.setMinimumWidth(120)
+        self.words.setMaximumWidth(220)
+        self.words.textChanged.connect(self._set_words)
+        bar.addWidget(self.words)
+        self.toolbar = bar
+        self.addToolBar(bar)
+
+    def _make_status_bar(self) -> None:
+        bar = self.statusBar()
+        bar.setSizeGripEnabled(False)
+        self.rate_label = _status("status_rate", "Download rate")
+        self.count_label = _status("status_counts", "Transfers")
+        self.warning_label = _status("status_warning", "Warning")
+        self.warning_label.setProperty("role", "bad")
+        self.warning_label.hide()
+        self.state_label = _status("status_app_state", "App state")
+        bar.addWidget(self.rate_label)
+        bar.addWidget(self.count_label)
+        bar.addWidget(self.warning_label, 1)
+        bar.addPermanentWidget(self.state_label)
+
+    def _retint(self) -> None:
+        for command in COMMANDS:
+            if command.icon:
+                role = "on_accent" if command.id == "add" else "text"
+                self.actions_by_id[command.id].setIcon(theme.icon(command.icon, role))
+
+    # The monitor
+
+    @property
+    def monitor(self) -> Monitor:
+        assert self._monitor is not None, "the window has no monitor yet"
+        return self._monitor
+
+    @property
+    def attached(self) -> bool:
+        return self._monitor is not None
+
+    def attach(self, monitor: Monitor, bridge: Bridge, runners: Runners) -> None:
+        """Show this monitor from now on. The bridge was made in the same turn of the loop."""
+        self._monitor, self._bridge, self._runners = monitor, bridge, runners
+        snapshot = bridge.snapshot()
+        self.model.reset(snapshot.tasks)
+        self.sidebar.reset(snapshot.tasks, snapshot.sessions)
+        bridge.told.connect(self._apply)
+        bridge.progress.connect(self._apply_progress)
+        bridge.set_watched(self.watched)
+        for action in self.theme_actions.actions():
+            action.setChecked(action.data() == monitor.settings.theme)
+        self._spawn(self._load_events(), "events of the past")
+        self._refresh()
+
+    def detach(self) -> None:
+        """Finish what can still be undone and let the monitor go."""
+        if self._monitor is None:
+            return
+        self.finish_removals()
+        if self._bridge is not None:
+            self._bridge.told.disconnect(self._apply)
+            self._bridge.progress.disconnect(self._apply_progress)
+        self._refresh_timer.stop()
+        self._monitor = self._bridge = self._runners = None
+
+    def _spawn(self, work: object, name: str) -> None:
+        assert self._runners is not None
+        self._runners.spawn(work, name)  # type: ignore[arg-type]
+
+    def _apply(self, event: Event) -> None:
+        key = event.task_key
+        if isinstance(event, TaskRemovedEvent) or key not in self._leaving:
+            self.model.apply(event)
+        if isinstance(event, TaskRemovedEvent) and key is not None:
+            self._leaving.pop(key, None)
+        self.events.apply(event)
+        if isinstance(event, TaskEvent) and len(self._selected) == 1 and key == self._selected[0]:
+            self._apply_to_selection(event)
+        self._refresh_soon()
+
+    def _apply_to_selection(self, event: TaskEvent) -> None:
+        self.details.apply(event)
+        if event.task is not None and not isinstance(event, TaskRemovedEvent):
+            self.details.show_task(event.task)
+            if event.task.state is State.COMPLETED:
+                self.preview.show_tasks([event.task])
+
+    def _apply_progress(self, moved: Mapping[TaskKey, Progress]) -> None:
+        self.model.apply_progress({k: p for k, p in moved.items() if k not in self._leaving}, time.monotonic())
+        if len(self._selected) == 1 and (progress := moved.get(self._selected[0])) is not None:
+            self.details.set_progress(progress)
+        self._refresh_soon()
+
+    def _refresh_soon(self) -> None:
+        if not self._refresh_timer.isActive():
+            self._refresh_timer.start()
+
+    def _refresh(self) -> None:
+        if self._monitor is None:
+            return
+        if self.watched:
+            tasks = self._monitor.tasks()
+            self.pages.setCurrentWidget(self.table if tasks else self.empty)
+            snapshot = self._monitor.snapshot()
+            self.sidebar.update_counts(tasks, snapshot.sessions)
+            self.sidebar.set_session_progress(session_progress(tasks, self._monitor.running_progress()))
+            self._show_status()
+            self._enable()
+        self.refreshed.emit()
+
+    def _show_status(self) -> None:
+        status = self.monitor.status()
+        self.rate_label.setText(f"↓ {humanize.rate(status.down_rate)}" if status.running else "↓ –")
+        self.count_label.setText(counts_line(status.running, status.queued, status.waiting, status.failed))
+        self.state_label.setText(status.app_state.value.capitalize())
+        frozen = status.frozen_reason
+        self.warning_label.setText(f"Changes cannot be stored now: {humanize.clean(frozen)}" if frozen else "")
+        self.warning_label.setVisible(bool(frozen))
+
+    def _enable(self) -> None:
+        attached = self.attached
+        can = enabled(self._tasks(self._selected), self._tasks(self.table.visible_keys())) if attached else {}
+        for command in COMMANDS:
+            always = attached or command.id in ("quit", "close", "about", "find")
+            self.actions_by_id[command.id].setEnabled(can.get(command.id, always) if attached else always)
+
+    def _tasks(self, keys: Iterable[TaskKey]) -> list[Task]:
+        if self._monitor is None:
+            return []
+        found = []
+        for key in keys:
+            try:
+                found.append(self._monitor.task(key))
+            except KeyError:  # removed while it was selected
+                continue
+        return found
+
+    async def _load_events(self) -> None:
+        self.events.reset(await self.monitor.history())
+
+    # Selection, filter, scope
+
+    def _set_scope(self, scope: Scope) -> None:
+        self._scope = scope
+        self.filter.set_scope(scope)
+        self._enable()
+
+    def _set_words(self, text: str) -> None:
+        self.filter.set_words(text)
+        self._enable()
+
+    def _selection_changed(self, keys: list[TaskKey]) -> None:
+        self._selected = list(keys)
+        tasks = self._tasks(self._selected)
+        self.preview.show_tasks(tasks)
+        self.details.show_task(tasks[0] if len(tasks) == 1 else None)
+        if len(tasks) == 1:
+            self._spawn(self._load_history(tasks[0].key), "history of one transfer")
+        self._enable()
+
+    async def _load_history(self, key: TaskKey) -> None:
+        history = await self.monitor.history(task=key)
+        if self._selected == [key]:
+            self.details.set_history(history)
+
+    def select(self, key: TaskKey) -> None:
+        """Select one transfer, and show it whatever the filter was."""
+        self.words.clear()
+        if key not in self.table.visible_keys():
+            self.sidebar.select(Scope(kind="all"))
+        self.table.select(key)
+
+    def _show_menu(self, keys: list[TaskKey], where: QPoint) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for item in menu_for(self._tasks(keys)):
+            if item is None:
+                menu.addSeparator()
+            else:
+                menu.addAction(self._menu_action(item, menu))
+        menu.popup(where)
+
+    def _menu_action(self, item: MenuItem, menu: QMenu) -> QAction:
+        action = QAction(theme.icon(item.icon) if item.icon else self.windowIcon(), item.text, menu)
+        action.setIconVisibleInMenu(bool(item.icon))
+        action.setEnabled(item.enabled)
+        action.setObjectName(f"menu_{item.action}")
+        action.triggered.connect(getattr(self, f"do_{item.action}"))
+        return action
+
+    # Commands about transfers
+
+    def _targets(self) -> list[TaskKey]:
+        return list(self._selected) or list(self.table.visible_keys())
+
+    def _each(self, keys: Sequence[TaskKey], action: Action, command: Callable[[TaskKey], object]) -> None:
+        """Give a command to every task that can take it, in slices, so that ten thousand do not stall the window."""
+        able = [task.key for task in self._tasks(keys) if task.can(action)]
+        self._spawn(_in_slices(able, command), f"{action.value} {len(able)} transfers")
+
+    def do_resume(self) -> None:
+        self._each(self._targets(), Action.RESUME, self.monitor.resume)
+
+    def do_pause(self) -> None:
+        self._each(self._targets(), Action.SUSPEND, self.monitor.suspend)
+
+    def do_retry(self) -> None:
+        self._each(self._targets(), Action.RETRY, self.monitor.retry)
+
+    def do_cancel(self) -> None:
+        self._each(self._selected, Action.CANCEL, self.monitor.cancel)
+
+    def do_toggle(self) -> None:
+        if toggled(self._tasks(self._selected)) is Action.SUSPEND:
+            self._each(self._selected, Action.SUSPEND, self.monitor.suspend)
+        else:
+            self._each(self._selected, Action.RESUME, self.monitor.resume)
+
+    def do_pause_all(self) -> None:
+        self._each(self._all_keys(), Action.SUSPEND, self.monitor.suspend)
+
+    def do_resume_all(self) -> None:
+        self._each(self._all_keys(), Action.RESUME, self.monitor.resume)
+
+    def do_retry_failed(self) -> None:
+        self._each(self._all_keys(), Action.RETRY, self.monitor.retry)
+
+    def _all_keys(self) -> list[TaskKey]:
+        return [task.key for task in self.monitor.tasks()]
+
+    def retry_task(self, key: TaskKey) -> None:
+        self._each([key], Action.RETRY, self.monitor.retry)
+
+    def do_copy_url(self) -> None:
+        QGuiApplication.clipboard().setText("\n".join(task.url for task in self._tasks(self._selected)))
+
+    def do_copy_curl(self) -> None:
+        QGuiApplication.clipboard().setText("\n".join(as_curl(task) for task in self._tasks(self._selected)))
+
+    def do_select_all(self) -> None:
+        self.table.selectAll()
+
+    def do_remove(self) -> None:
+        """Off the list now, out of the records when the message with Undo goes."""
+        tasks = [task for task in self._tasks(self._selected) if task.can(Action.REMOVE)]
+        if not tasks:
+            return
+        keys = [task.key for task in tasks]
+        for task in tasks:
+            running = task.can(Action.SUSPEND)
+            self._leaving[task.key] = running
+            if running:
+                self.monitor.suspend(task.key)
+            self.model.apply(TaskRemovedEvent(session=task.session, task_identifier=task.number, task=task))
+        words = "1 transfer was removed from the list" if len(keys) == 1 else f"{len(keys)} transfers were removed"
+        self.toasts.show_message(
+            f"{words}; files are kept.",
+            action="Undo",
+            on_action=lambda: self._bring_back(keys),
+            on_end=lambda: self._remove_now(keys),
+            ms=UNDO_MS,
+        )
+
+    def _bring_back(self, keys: Sequence[TaskKey]) -> None:
+        for key in keys:
+            was_running = self._leaving.pop(key, False)
+            for task in self._tasks([key]):
+                self.model.apply(TaskCreatedEvent(session=key.session, task_identifier=key.number, task=task))
+                if was_running and task.can(Action.RESUME):
+                    self.monitor.resume(key)
+        self._refresh_soon()
+
+    def _remove_now(self, keys: Sequence[TaskKey]) -> None:
+        if self._monitor is not None:
+            for key in keys:
+                _tolerant(self._monitor.remove, key)
+
+    def finish_removals(self) -> None:
+        """Remove now what could still have been undone."""
+        self.toasts.end_all()
+        self._remove_now(list(self._leaving))
+
+    def do_remove_and_delete(self) -> None:
+        keys = list(self._selected)
+        if not keys:
+            return
+        count = "this transfer and its file" if len(keys) == 1 else f"{len(keys)} transfers and their files"
+
+        def answered(answer: str, _remember: bool) -> None:
+            if answer == "Delete":
+                self._each(keys, Action.REMOVE, lambda key: self.monitor.remove(key, delete_file=True))
+
+        ask(self, f"Delete {count}?", "Files that were deleted cannot be brought back.", ["Delete", "Cancel"], answered, warning=True)
+
+    def do_open(self) -> None:
+        if len(self._selected) == 1:
+            self._open_or_details(self._selected[0])
+
+    def _open_or_details(self, key: TaskKey) -> None:
+        for task in self._tasks([key]):
+            if task.succeeded:
+                self.open_task(key)
+            else:
+                self.do_details()
+
+    def open_task(self, key: TaskKey) -> None:
+        """Open a finished file, after a question when that may run a program."""
+        for task in self._tasks([key]):
+            if not opening.why_not(task) and opening.may_run(task.final_path):
+                name = humanize.clean(os.path.basename(task.final_path))
+                ask(
+                    self,
+                    f"Open {name}?",
+                    "Opening a file of this kind can run a program. Open it only if you trust where it came from.",
+                    ["Cancel", "Open"][::-1],
+                    lambda answer, _remember, task=task: self._complain(opening.open_file(task)) if answer == "Open" else None,  # type: ignore[misc]
+                    warning=True,
+                )
+            else:
+                self._complain(opening.open_file(task))
+
+    def show_task_folder(self, key: TaskKey) -> None:
+        for task in self._tasks([key]):
+            self._complain(opening.show_in_folder(task))
+
+    def do_show_in_folder(self) -> None:
+        if len(self._selected) == 1:
+            self.show_task_folder(self._selected[0])
+
+    def _complain(self, sentence: str) -> None:
+        if sentence:
+            self.toasts.show_message(sentence)
+
+    # Adding
+
+    def do_add(self) -> None:
+        self.show_add(clipboard_links())
+
+    def do_paste(self) -> None:
+        """The links on the clipboard, at once; many are shown first."""
+        links = clipboard_links()
+        if not links:
+            self.toasts.show_message("There is no link on the clipboard.")
+        else:
+            self._take(links)
+
+    def show_add(self, text: str) -> None:
+        """The Add dialog with this text in its box; one dialog at a time."""
+        if not self.attached:
+            return
+        sessions = [info.identifier for info in self.monitor.snapshot().sessions if info.identifier]
+        session = self._session_in_view()
+        if session not in sessions:
+            sessions.insert(0, session)
+        dialog = AddDialog(self, text=text, sessions=sessions, session=session)
+        dialog.requested.connect(self.add)
+        self._show_dialog("add", dialog)
+
+    def _session_in_view(self) -> str:
+        if self._scope.kind == "session" and (session := self.monitor.find_session(self._scope.session)) is not None:
+            return session.identifier or DEFAULT_SESSION
+        return DEFAULT_SESSION
+
+    def _take(self, text: str) -> None:
+        """Links that were pasted or dropped."""
+        links = links_in(text)
+        if len(links) > PASTED_AT_ONCE:
+            self.show_add("\n".join(links))
+        elif links:
+            self.add(AddRequest(urls=tuple(links), session=self._session_in_view()))
+
+    def add(self, request: AddRequest) -> None:
+        """Add what was asked for; addresses that are in the list already ask first."""
+        known = {task.url: task.key for task in self.monitor.tasks()}
+        repeated = [url for url in request.urls if _normal(url) in known]
+        self._add(request, [url for url in request.urls if url not in repeated])
+        if not repeated:
+            return
+
+        def answered(answer: str, _remember: bool) -> None:
+            if answer == "Add again":
+                self._add(request, repeated)
+            elif answer == "Show it":
+                self.select(known[_normal(repeated[0])])
+
+        one = len(repeated) == 1
+        title = "This address is in the list already." if one else f"{len(repeated)} addresses are in the list already."
+        shown = "\n".join(humanize.clean(url)[:100] for url in repeated[:5]) + ("\n…" if len(repeated) > 5 else "")
+        ask(self, title, shown, ["Show it", "Add again", "Leave it out" if one else "Leave them out"], answered)
+
+    def _add(self, request: AddRequest, urls: Sequence[str]) -> None:
+        if not urls:
+            return
+        added: list[TaskKey] = []
+        failures: list[str] = []
+        try:
+            session = self.monitor.session(request.session or DEFAULT_SESSION)
+        except (ValueError, TransfermonError, InvalidAction) as exc:
+            tell(self, "The session cannot be used.", str(exc))
+            return
+        for url in urls:
+            try:
+                task = session.download_task(
+                    url,
+                    request_headers=dict(request.headers) or None,
+                    destination=request.folder + os.sep if request.folder else None,
+                    expected_digest=request.digest or None,
+                    start=request.start,
+                    speed_limit=request.speed_limit,
+                )
+            except (TransferFailure, ValueError, InvalidAction) as exc:
+                failures.append(f"{humanize.clean(url)[:100]}: {exc}")
+            else:
+                added.append(task.key)
+        if failures:
+            tell(self, "Some addresses were not added.", "\n".join(failures[:10]))
+        if added:
+            self.toasts.show_message("1 transfer was added." if len(added) == 1 else f"{len(added)} transfers were added.")
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if self.attached and (links_in(_text_of(event.mimeData())) or _is_payload(_text_of(event.mimeData()))):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        text = _text_of(event.mimeData())
+        event.acceptProposedAction()
+        if _is_payload(text):
+            self.show_composer(text)
+        else:
+            self._take(text)
+
+    # Background
+
+    def do_fetch(self) -> None:
+        self._spawn(self._fetch(), "background fetch by hand")
+
+    async def _fetch(self) -> None:
+        try:
+            await self.monitor.fetch()
+        except (TransfermonError, InvalidAction) as exc:
+            self.toasts.show_message(str(exc))
+
+    def do_push(self) -> None:
+        self.show_composer("")
+
+    def show_composer(self, text: str) -> None:
+        """The composer of silent pushes, with this payload or the usual one."""
+        composer = PushComposer(self, text=text, picture=self._demo_picture())
+        composer.send_wanted.connect(lambda payload: self._spawn(self._push(composer, payload), "push by hand"))
+        self._show_dialog("push", composer)
+
+    async def _push(self, composer: PushComposer, payload: str) -> None:
+        try:
+            handler = await self.monitor.push(payload)
+        except (ValueError, TransfermonError, InvalidAction) as exc:
+            composer.refused(str(exc))
+        else:
+            composer.delivered(handler)
+
+    def _demo_picture(self) -> str:
+        farm = self.monitor.settings.videofarm_url
+        return farm.rstrip("/") + "/demo/picture.png" if farm else ""
+
+    def do_demo(self) -> None:
+        """In a process of its own, with a state folder of its own: a person's transfers are not touched."""
+        if not QProcess.startDetached(sys.executable, ["-m", "transfermon", "gui", "--demo"])[0]:
+            self.toasts.show_message("The demo could not be started.")
+
+    # The window itself
+
+    def _show_dialog(self, name: str, dialog: QDialog) -> None:
+        old = self._dialogs.pop(name, None)
+        if old is not None:
+            old.close()
+        self._dialogs[name] = dialog
+        dialog.finished.connect(lambda _result: self._dialogs.pop(name, None) if self._dialogs.get(name) is dialog else None)
+        dialog.open()
+
+    def toast(self, text: str, action: str = "", on_action: Callable[[], None] | None = None) -> Toast:
+        return self.toasts.show_message(text, action=action, on_action=on_action)
+
+    def do_find(self) -> None:
+        self.words.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.words.selectAll()
+
+    def do_details(self) -> None:
+        self.tabs.setCurrentWidget(self.details)
+
+    def do_events(self) -> None:
+        self.tabs.setCurrentWidget(self.events)
+
+    def do_about(self) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            number = version("transfermon")
+        except PackageNotFoundError:
+            number = "(not installed)"
+        tell(self, f"Transfermon {number}", "Background transfers that survive a closed window, a crash and a reboot.")
+
+    def set_theme(self, scheme: str) -> None:
+        """Change the colours at once and keep the choice."""
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        theme.apply(app, scheme)
+        if self._monitor is not None:
+            self._monitor.update_settings(theme=scheme)
+
+    def raise_to_front(self, key: TaskKey | None = None) -> None:
+        """Show the window above others, with this transfer selected."""
+        if self.isMinimized():
+            self.showNormal()
+        self.show()
+        self.raise_()
+        self.activateWindow()
+        if key is not None and self.attached:
+            self.select(key)
+
+    def toggle_visible(self) -> None:
+        """What a click on the tray icon does."""
+        if self.watched and self.isActiveWindow():
+            self._hide_or_minimise()
+        else:
+            self.raise_to_front()
+
+    @property
+    def watched(self) -> bool:
+        """Whether something of the window can be seen."""
+        return self.isVisible() and not self.isMinimized()
+
+    def do_close(self) -> None:
+        self._hide_or_minimise()
+
+    def _hide_or_minimise(self) -> None:
+        if self._tray_available():
+            self.hide()
+        else:
+            self.showMinimized()
+
+    def do_quit(self) -> None:
+        """Quit, after a question when transfers are not done."""
+        outstanding = sum(task.outstanding for task in self.monitor.tasks()) if self.attached else 0
+        words = quit_words(outstanding)
+        if not words:
+            self._quit()
+            return
+
+        def answered(answer: str, _remember: bool) -> None:
+            if answer == "Quit":
+                self._quit()
+
+        ask(self, "Quit Transfermon?", words, ["Quit", "Cancel"], answered)
+
+    def _quit(self) -> None:
+        self._quitting = True
+        self.quit_wanted.emit()
+
+    def let_go(self) -> None:
+        """The app ends: save the layout, close without questions."""
+        self._quitting = True
+        self.detach()
+        self._save_layout()
+        self.preview.close()
+        for dialog in list(self._dialogs.values()):
+            dialog.close()
+        self.close()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if self._quitting:
+            event.accept()
+            return
+        event.ignore()
+        close_to = self._monitor.settings.close_to if self._monitor else "quit"
+        act = closing(close_to, self._tray_available()).act
+        if act == "ask":
+            self._ask_where_to_close()
+        elif act == "quit":
+            self.do_quit()
+        else:
+            self._hide_or_minimise()
+
+    def _ask_where_to_close(self) -> None:
+        def answered(answer: str, remember: bool) -> None:
+            if answer == "Cancel":
+                return
+            keep = answer == "Keep in the tray"
+            if remember:
+                self.monitor.update_settings(close_to="tray" if keep else "quit")
+            if keep:
+                self._hide_or_minimise()
+            else:
+                self.do_quit()
+
+        ask(
+            self,
+            "Keep transferring in the tray?",
+            "The window closes and the transfers go on. A click on the icon in the tray brings it back.",
+            ["Keep in the tray", "Quit", "Cancel"],
+            answered,
+            remember="Remember my choice",
+        )
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._visibility()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._visibility()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.WindowStateChange:
+            self._visibility()
+
+    def _visibility(self) -> None:
+        if self._bridge is not None:
+            self._bridge.set_watched(self.watched)
+        if self.watched:
+            self._refresh()
+        self.visibility_changed.emit(self.watched)
+
+    # Layout
+
+    def _settings(self) -> QSettings:
+        return QSettings(os.path.join(self._state_dir, "window.ini"), QSettings.Format.IniFormat)
+
+    def _save_layout(self) -> None:
+        kept = self._settings()
+        kept.setValue("geometry", self.saveGeometry())
+        kept.setValue("across", self.across.saveState())
+        kept.setValue("middle", self.middle.saveState())
+        kept.setValue("columns", self.table.horizontalHeader().saveState())
+        kept.sync()
+
+    def _restore_layout(self) -> None:
+        kept = self._settings()
+        for name, restore in (
+            ("geometry", self.restoreGeometry),
+            ("across", self.across.restoreState),
+            ("middle", self.middle.restoreState),
+            ("columns", self.table.horizontalHeader().restoreState),
+        ):
+            value = kept.value(name)
+            if isinstance(value, QByteArray) and not value.isEmpty():
+                restore(value)
+
+
+async def _in_slices(keys: Sequence[TaskKey], command: Callable[[TaskKey], object]) -> None:
+    begin = time.monotonic()
+    for key in keys:
+        _tolerant(command, key)
+        if time.monotonic() - begin > SLICE:
+            await asyncio.sleep(0)
+            begin = time.monotonic()
+
+
+def _tolerant(command: Callable[[TaskKey], object], key: TaskKey) -> None:
+    """A command to a task that may have moved on, or gone, since the person looked."""
+    try:
+        command(key)
+    except (KeyError, InvalidAction):
+        return
+
+
+def _normal(url: str) -> str:
+    try:
+        return check_url(url)
+    except (ValueError, TransferFailure):
+        return url
+
+
+def _text_of(data: QMimeData) -> str:
+    urls = "\n".join(url.toString() for url in data.urls()) if data.hasUrls() else ""
+    return "\n".join(part for part in (urls, data.text() if data.hasText() else "") if part)
+
+
+def _is_payload(text: str) -> bool:
+    return text.lstrip().startswith("{") and "content-available" in text
+
+
+def _status(name: str, accessible: str) -> QLabel:
+    label = QLabel()
+    label.setObjectName(name)
+    label.setAccessibleName(accessible)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    return label
+
+
+def counts_line(running: int, queued: int, waiting: int, failed: int) -> str:
+    """`3 active · 5 queued`, and what else is not zero."""
+    parts = [f"{running} active", f"{queued} queued"]
+    if waiting:
+        parts.append(f"{waiting} waiting")
+    if failed:
+        parts.append(f"{failed} failed")
+    return "  ·  ".join(parts)
+
+
+def as_curl(task: Task) -> str:
+    """The same request for curl, without the values of secret headers, which are not in the record."""
+    parts = ["curl", "-L", "-O"]
+    if task.method not in ("GET", ""):
+        parts += ["-X", task.method]
+    for name in task.header_names:
+        parts += ["-H", f"{name}: …"]
+    parts += ["--", task.url]
+    return " ".join(shlex.quote(part) for part in parts)
+
+
+def session_progress(tasks: Iterable[Task], live: Mapping[TaskKey, Progress]) -> dict[str, float | None]:
+    """How far each session's outstanding transfers are, 0.0 to 1.0; None when no total is known. Sessions with
+    nothing outstanding are left out.
+    """
+    sums: dict[str, tuple[int, int]] = {}
+    for task in tasks:
+        if not task.outstanding:
+            continue
+        progress = live.get(task.key)
+        done, total = (progress.received, progress.expected) if progress else (task.received, task.expected)
+        had, of = sums.get(task.session, (0, 0))
+        sums[task.session] = (had + min(done, total), of + total) if total > 0 else (had, of)
+    return {session: done / total if total else None for session, (done, total) in sums.items()}

@@ -1,0 +1,200 @@
+"""When a person is told, and how: a banner while the app is in the background, a message in its window otherwise.
+
+Rule: everything goes through `monitor.notify`, so all that was ever told is in the Events view; showing starts from
+the NotificationEvent that comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QTimer
+
+from transfermon import humanize
+from transfermon.errors import Code
+from transfermon.events import Event, NotificationEvent, SessionIdleEvent, TaskCompletedEvent, TaskCreatedEvent
+from transfermon.notifier import Button, Notifier
+from transfermon.task import Task, TaskKey
+
+if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
+    from transfermon.monitor import Monitor
+
+BATCH_MS = 10_000  # a batch that stays open longer is told of (DESIGN 9)
+START_MS = 1_000  # downloads that one push or fetch starts within this are told of together
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """What to tell. `user_info` is JSON and comes back with the event."""
+
+    title: str
+    body: str
+    user_info: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """What a click on a banner or message can do; the window's own commands."""
+
+    show: Callable[[TaskKey | None], None]
+    open: Callable[[TaskKey], None]
+    show_in_folder: Callable[[TaskKey], None]
+    retry: Callable[[TaskKey], None]
+    toast: Callable[[str, str, Callable[[], None] | None], None]  # text, action, on_action
+    spawn: Callable[[Any, str], object]
+
+
+def worth_telling(task: Task) -> bool:
+    """Not what the person has cancelled."""
+    return task.error is None or task.error.code != Code.CANCELLED
+
+
+def name_of(task: Task) -> str:
+    return humanize.clean(task.name or task.url.partition("?")[0].rpartition("/")[2] or task.url)
+
+
+def notice_for(tasks: Sequence[Task], session: str) -> Notice:
+    """The words for transfers that ended together. `tasks` is not empty."""
+    failed = [task for task in tasks if task.error is not None]
+    good = [task for task in tasks if task.error is None]
+    shown = (failed or good)[0]
+    info = {"task": str(shown.key), "count": len(tasks), "failed": len(failed)}
+    if len(tasks) == 1:
+        if shown.error is None:
+            size = f", {humanize.size(shown.received)}" if shown.received > 0 else ""
+            return Notice(title="Transfer finished", body=f"{name_of(shown)}{size}", user_info=info)
+        return Notice(title="Transfer failed", body=f"{name_of(shown)}: {shown.error.message}", user_info=info)
+    where = f" in {humanize.clean(session)}" if session else ""
+    total = sum(task.received for task in good)
+    if not failed:
+        body = f"{len(good)} files, {humanize.size(total)}{where}"
+        return Notice(title="Transfers finished", body=body, user_info=info)
+    if not good:
+        return Notice(title="Transfers failed", body=f"{len(failed)} transfers failed{where}", user_info=info)
+    body = f"{len(good)} finished, {len(failed)} failed{where}"
+    return Notice(title=f"{len(failed)} of {len(tasks)} transfers failed", body=body, user_info=info)
+
+
+def start_notice(tasks: Sequence[Task]) -> Notice:
+    """The words for downloads that a push or fetch has started. `tasks` is not empty."""
+    info = {"task": str(tasks[0].key), "count": len(tasks), "started": True}
+    if len(tasks) == 1:
+        return Notice(title="Background download started", body=name_of(tasks[0]), user_info=info)
+    return Notice(title="Background downloads started", body=f"{len(tasks)} files", user_info=info)
+
+
+class Notifications(QObject):
+    """Collects what ended, tells of it as the settings say, and shows every notification once."""
+
+    def __init__(
+        self,
+        monitor: Monitor,
+        notifier: Notifier,
+        door: Door,
+        *,
+        in_background: Callable[[], bool],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._monitor = monitor
+        self._notifier = notifier
+        self._door = door
+        self._in_background = in_background
+        self._batches: dict[str, list[Task]] = {}
+        self._started: dict[str, list[Task]] = {}
+        self._shown: dict[str, None] = {}
+
+    def __repr__(self) -> str:
+        return f"<Notifications batches={len(self._batches)}>"
+
+    def apply(self, event: Event) -> None:
+        """Hear one event of the bridge."""
+        task = event.task
+        if isinstance(event, NotificationEvent):
+            self._show(event)
+        elif isinstance(event, SessionIdleEvent):
+            self._close_batch(event.session)
+        elif isinstance(event, TaskCompletedEvent) and task is not None:
+            self._completed(task, event.session_identifier or "")
+        elif isinstance(event, TaskCreatedEvent) and task is not None and task.handler_id:
+            self._background_start(task)
+
+    def _completed(self, task: Task, session: str) -> None:
+        how = self._monitor.settings.notify
+        if how == "off" or not worth_telling(task):
+            return
+        if how == "task":
+            self._tell(notice_for([task], session))
+            return
+        batch = self._batches.setdefault(task.session, [])
+        if not batch:
+            QTimer.singleShot(BATCH_MS, self, lambda: self._close_batch(task.session))
+        batch.append(task)
+
+    def _close_batch(self, session: str) -> None:
+        batch = self._batches.pop(session, [])
+        if batch:
+            found = self._monitor.find_session(session)
+            self._tell(notice_for(batch, (found.identifier or "") if found else ""))
+
+    def _background_start(self, task: Task) -> None:
+        if not self._monitor.settings.notify_background_start:
+            return
+        started = self._started.setdefault(task.handler_id, [])
+        if not started:
+            QTimer.singleShot(START_MS, self, lambda: self._close_start(task.handler_id))
+        started.append(task)
+
+    def _close_start(self, handler: str) -> None:
+        self._tell(start_notice(self._started.pop(handler)))
+
+    def _tell(self, notice: Notice) -> None:
+        self._monitor.notify(notice.title, notice.body, notice.user_info)
+
+    def _show(self, event: NotificationEvent) -> None:
+        if event.event_id:
+            if event.event_id in self._shown:
+                return  # an event may be delivered again; it is shown once (DESIGN 9)
+            self._shown[event.event_id] = None
+        if self._in_background():
+            self._door.spawn(self._banner(event), "notification")
+        else:
+            self._toast(event)
+
+    async def _banner(self, event: NotificationEvent) -> None:
+        key = _key(event)
+        shown = await self._notifier.send(
+            event.alert_title,
+            event.alert_body,
+            on_clicked=lambda: self._door.show(key),
+            buttons=self._buttons(event, key),
+        )
+        if not shown:
+            self._toast(event)
+
+    def _buttons(self, event: NotificationEvent, key: TaskKey | None) -> list[Button]:
+        info = event.user_info
+        if key is None or info.get("started"):
+            return []
+        if info.get("failed"):
+            return [Button(title="Retry", pressed=lambda: self._door.retry(key))]
+        buttons = [Button(title="Show in folder", pressed=lambda: self._door.show_in_folder(key))]
+        if info.get("count") == 1:
+            buttons.insert(0, Button(title="Open", pressed=lambda: self._door.open(key)))
+        return buttons
+
+    def _toast(self, event: NotificationEvent) -> None:
+        key = _key(event)
+        text = ": ".join(part for part in (event.alert_title, event.alert_body) if part)
+        self._door.toast(text, "Show" if key else "", (lambda: self._door.show(key)) if key else None)
+
+
+def _key(event: NotificationEvent) -> TaskKey | None:
+    """The task that a notification is about; a script's own `user_info` may hold anything."""
+    text = event.user_info.get("task")
+    try:
+        return TaskKey.parse(text) if isinstance(text, str) else None
+    except ValueError:
+        return None

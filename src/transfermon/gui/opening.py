@@ -1,0 +1,56 @@
+"""Opens finished files and their folders with the desktop's programs.
+
+Rule: the only caller of `QDesktopServices.openUrl`. Only existing regular files of finished tasks are handed over
+(FAULTS R16); an address from outside never comes here.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QDesktopServices
+
+from transfermon.task import Task
+
+# Opening one of these may run it. The name is kept as the server gave it; the person is asked first.
+RUNNABLE = frozenset(
+    "appimage bat bin class cmd com command cpl csh deb desktop exe fish flatpakref hta jar js jse jnlp ksh lnk msc msi "
+    "out pif pl ps1 py pyw rb reg rpm run scr sh snap tcl vb vbe vbs wsf wsh zsh".split()
+)
+
+
+def why_not(task: Task) -> str:
+    """Why this task's file cannot be opened, in one sentence; "" when it can."""
+    if not task.succeeded or not task.final_path:
+        return "This transfer has not finished."
+    try:
+        found = os.lstat(task.final_path)
+    except OSError:
+        return "The file is no longer where it was saved."
+    if not os.path.isabs(task.final_path) or not stat.S_ISREG(found.st_mode):
+        return "What is there now is not the file that was saved."
+    return ""
+
+
+def may_run(path: str) -> bool:
+    """Whether opening this file may run a program."""
+    return os.path.splitext(path)[1].lower().lstrip(".") in RUNNABLE
+
+
+def open_file(task: Task) -> str:
+    """Open the finished file; the sentence of why not, or ""."""
+    return why_not(task) or _hand_over(task.final_path, "No program here opens this kind of file.")
+
+
+def show_in_folder(task: Task) -> str:
+    """Open the folder that the file is in, or will be in; the sentence of why not, or ""."""
+    folder = os.path.dirname(task.final_path) if task.final_path else task.folder
+    if not os.path.isabs(folder) or not os.path.isdir(folder):
+        return "The folder does not exist."
+    return _hand_over(folder, "No file manager was found.")
+
+
+def _hand_over(path: str, failure: str) -> str:
+    return "" if QDesktopServices.openUrl(QUrl.fromLocalFile(path)) else failure

@@ -1,0 +1,453 @@
+"""The facade for every front end: one state directory, its sessions, its events, its commands.
+
+Rule: a front end (window, command line, control socket, script) knows this module and the rules only. It subscribes
+first and takes a snapshot in the same turn of the loop; events up to the snapshot's sequence are in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from transfermon import retry, store
+from transfermon.background import AppState, Background, FetchResult
+from transfermon.bus import Listener
+from transfermon.configuration import PROGRESS_PER_SECOND, SessionConfiguration
+from transfermon.engine import Engine
+from transfermon.errors import SessionInvalidatingError, TransferFailure
+from transfermon.events import Event, NotificationEvent
+from transfermon.lock import EngineLock
+from transfermon.payload import Payload
+from transfermon.session import TEMPORARY, DownloadTask, Session, SessionState
+from transfermon.settings import Settings, ensure_private, state_folder
+from transfermon.store import Change, Remembered, SessionRow
+from transfermon.task import Origin, Progress, State, Task, TaskKey
+from transfermon.urls import check_url
+
+__all__ = ["TEMPORARY", "AppState", "DownloadTask", "FetchResult", "Monitor", "Session", "SessionInfo", "Snapshot"]
+log = logging.getLogger(__name__)
+_TICK = 1.1 / PROGRESS_PER_SECOND  # a little slower than the limit, so that no second holds one too many (D-05)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionInfo:
+    """A session as front ends show it."""
+
+    key: str
+    identifier: str | None
+    state: str
+    outstanding: int
+    completed: int
+    failed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """Everything as it was decided up to `sequence`."""
+
+    sequence: int
+    tasks: tuple[Task, ...]
+    sessions: tuple[SessionInfo, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """What `GET /v1/status` and the status bar say."""
+
+    pid: int
+    version: str
+    state_dir: str
+    app_state: str
+    running: int
+    queued: int
+    waiting: int
+    finished: int
+    failed: int
+    down_rate: float  # bytes per second
+    sequence: int
+    frozen_reason: str  # "" or why nothing can be stored now
+
+
+class Monitor:
+    """Made by `Monitor.open`."""
+
+    def __init__(self, engine: Engine, lock: EngineLock) -> None:
+        self._engine = engine
+        self._lock = lock
+        self._sessions: dict[str, Session] = {}
+        self._retired: dict[str, SessionRow] = {}  # invalidated ones: their numbers are not given again (S-08)
+        self._values: dict[str, str] = {}
+        self._clock: asyncio.TimerHandle | None = None
+        self.background = Background(engine)
+        self.app_state = AppState.FOREGROUND
+        self.quitting = asyncio.Event()
+        self.released = False  # another engine asked for the state directory
+        self.on_show: Callable[[], None] | None = None
+        self.on_frozen: Callable[[str], None] | None = None
+        self._defaults = 0
+
+    def __repr__(self) -> str:
+        return f"<Monitor {self.state_dir} {len(self._sessions)} sessions>"
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(
+        cls, state_dir: str | None = None, *, settings: Settings | None = None, what: str = ""
+    ) -> AsyncIterator[Monitor]:
+        """Own a state directory for as long as the block lasts.
+
+        Takes the engine lock, restores sessions and tasks; nothing runs before `ready`. On the way out transfers
+        stop where they are: they are remembered as running, and the next engine goes on from the stored bytes.
+        Raises EngineBusyError when another process owns it, StateError when it cannot be used.
+        """
+        folder = state_folder(state_dir)
+        ensure_private(folder)
+        lock = EngineLock.acquire(folder, what)
+        try:
+            preferences = settings or Settings.load(os.path.join(folder, "settings.json"))
+            engine = Engine(folder, preferences)
+            monitor = cls(engine, lock)
+            engine.store.on_frozen = monitor._frozen
+            try:
+                await monitor._restore(await engine.store.open())
+                yield monitor
+            finally:
+                await monitor._close()
+        finally:
+            lock.release()
+
+    # ---- life
+
+    @property
+    def state_dir(self) -> str:
+        return self._engine.state_dir
+
+    @property
+    def settings(self) -> Settings:
+        return self._engine.settings
+
+    async def _restore(self, remembered: Remembered) -> None:
+        engine = self._engine
+        engine.sequence, engine.database_id = remembered.sequence, remembered.database_id
+        engine.resume_rows = {row.token: row for row in remembered.resume}
+        self._values = dict(remembered.values)
+        engine.on_moving = self._start_clock
+        await asyncio.to_thread(engine.vault.load)
+        by_session: dict[str, list[Task]] = {}
+        for task in remembered.tasks:
+            by_session.setdefault(task.session, []).append(task)
+        for row in remembered.sessions:
+            if row.configuration.identifier is None:
+                await self._drop_default(row, by_session.get(row.key, []))
+            elif row.state == SessionState.INVALIDATED.value:
+                self._retired[row.key] = row
+            else:
+                tasks = tuple(by_session.get(row.key, []))
+                self._sessions[row.key] = Session(engine, row, tasks=tasks, forget=self._forget)
+
+    async def _drop_default(self, row: SessionRow, tasks: Iterable[Task]) -> None:
+        """A default session ended with its process; its parts are of no use to anybody."""
+        for task in tasks:
+            if task.part_path:
+                with contextlib.suppress(OSError):
+                    await asyncio.to_thread(os.unlink, task.part_path)
+        self._engine.store.commit(Change(session_removed=row.key))
+        self._defaults = max(self._defaults, _default_number(row.key))
+
+    def ready(self, *, start_restored: bool = True) -> None:
+        """The front end has subscribed: restored tasks go on. Without `start_restored` they wait to be named."""
+        if start_restored:
+            for session in list(self._sessions.values()):
+                session.start_restored()
+
+    def run_only(self, keys: Iterable[TaskKey]) -> None:
+        """Let these restored tasks go on, and no others: what an engine opened by a command does (DESIGN 9)."""
+        for key in keys:
+            self._sessions[key.session].start_one(key.number)
+
+    async def _close(self) -> None:
+        engine = self._engine
+        engine.closing = True
+        self.background.close()
+        if self._clock is not None:
+            self._clock.cancel()
+        await asyncio.gather(*(session.stop() for session in list(self._sessions.values())))
+        await engine.runners.close()
+        if engine.transport is not None:
+            await engine.transport.aclose()
+        with contextlib.suppress(OSError):
+            await engine.vault.saved()
+        await engine.store.close()
+
+    def _frozen(self, reason: str) -> None:
+        if self.on_frozen is not None:
+            self.on_frozen(reason)
+
+    def request_quit(self, *, released: bool = False) -> None:
+        """Ask whoever opened the monitor to end; `released`: another engine waits for the state directory."""
+        self.released = self.released or released
+        self.quitting.set()
+
+    def show(self) -> bool:
+        """Raise the window; False when this engine has none."""
+        if self.on_show is None:
+            return False
+        self.on_show()
+        return True
+
+    def update_settings(self, **changes: Any) -> None:
+        """Save and apply at once. Raises OSError when they cannot be saved; they apply all the same."""
+        old = self._engine.settings
+        new = self._engine.settings = dataclasses.replace(old, **changes)
+        self._engine.slots.set_running(new.running_tasks)
+        self._engine.set_speed_limit(new.speed_limit)
+        self._engine.allowed_hosts |= set(new.allowed_hosts)
+        self._engine.allowed_hosts -= set(old.allowed_hosts) - set(new.allowed_hosts)
+        new.replaced()
+
+    def set_app_state(self, state: AppState) -> None:
+        self.app_state = state
+
+    def allow_host(self, host: str) -> None:
+        """Let addresses given by others reach this private `host:port` while the engine lives (the demo's server)."""
+        self._engine.allowed_hosts.add(host)
+
+    # ---- sessions
+
+    def create_session(self, configuration: SessionConfiguration) -> Session:
+        """SPEC 2.1. The identical object while a session with this identifier is active (S-06).
+
+        Raises SessionInvalidatingError while one is finishing (S-07), TypeError or ValueError for a bad
+        configuration.
+        """
+        own = configuration.copy()
+        key = own.identifier
+        if key is None:
+            self._defaults += 1
+            key = f"(default {self._defaults})"
+        existing = self._sessions.get(key)
+        if existing is not None:
+            if existing.state is not SessionState.ACTIVE:
+                raise SessionInvalidatingError(f"session {key} is still finishing")
+            if existing.configuration != own:
+                log.warning("session %s exists; its settings stay as they are", key)
+            return existing
+        headers, own.http_header_fields = own.http_header_fields, {}
+        self._engine.vault.put(key, headers)
+        retired = self._retired.pop(key, None)
+        row = SessionRow(key=key, configuration=own, next_number=retired.next_number if retired else 1)
+        session = self._sessions[key] = Session(self._engine, row, forget=self._forget)
+        session.announce()
+        return session
+
+    def session(self, identifier: str) -> Session:
+        """The background session of that name, made with the app's defaults when there is none (TR-03)."""
+        existing = self._sessions.get(identifier)
+        if existing is not None and existing.state is SessionState.ACTIVE:
+            return existing
+        configuration = SessionConfiguration.background(identifier)
+        configuration.http_maximum_connections_per_host = self.settings.connections_per_host
+        return self.create_session(configuration)
+
+    def find_session(self, key: str) -> Session | None:
+        return self._sessions.get(key)
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        return tuple(self._sessions.values())
+
+    def _forget(self, session: Session) -> None:
+        self._sessions.pop(session.key, None)
+        self._retired[session.key] = session.row
+
+    # ---- looking
+
+    def snapshot(self) -> Snapshot:
+        """Take it in the turn in which you subscribed."""
+        return Snapshot(
+            sequence=self._engine.sequence,
+            tasks=self.tasks(),
+            sessions=tuple(_info(session) for session in self._sessions.values()),
+        )
+
+    def tasks(self) -> tuple[Task, ...]:
+        """All records, in the order in which they were added."""
+        found = [task for session in self._sessions.values() for task in session.records()]
+        return tuple(sorted(found, key=lambda task: (task.added, task.session, task.number)))
+
+    def task(self, key: TaskKey) -> Task:
+        """Raises KeyError."""
+        return self._sessions[key.session].record(key.number)
+
+    def handle(self, key: TaskKey) -> DownloadTask:
+        """The live object. Raises KeyError."""
+        return self._sessions[key.session].task(key.number)
+
+    def progress(self, key: TaskKey) -> Progress | None:
+        """Live counters; None for a task that moves nothing now."""
+        return self._engine.progress.get(key)
+
+    def running_progress(self) -> Mapping[TaskKey, Progress]:
+        return self._engine.progress
+
+    @property
+    def sequence(self) -> int:
+        return self._engine.sequence
+
+    def status(self) -> Status:
+        tasks = [task for session in self._sessions.values() for task in session.records()]
+        now = time.monotonic()
+        queued = sum(task.state is State.RUNNING and task.activity.value == "queued" for task in tasks)
+        waiting = sum(task.waiting for task in tasks)
+        return Status(
+            pid=os.getpid(),
+            version=_version(),
+            state_dir=self.state_dir,
+            app_state=self.app_state.value,
+            running=sum(task.state is State.RUNNING for task in tasks) - queued - waiting,
+            queued=queued,
+            waiting=waiting,
+            finished=sum(task.succeeded for task in tasks),
+            failed=sum(task.failed for task in tasks),
+            down_rate=sum(progress.rate.per_second(now) for progress in self._engine.progress.values()),
+            sequence=self.sequence,
+            frozen_reason=self._engine.store.frozen,
+        )
+
+    async def history(self, *, since: int = 0, task: TaskKey | None = None, limit: int = 1000) -> list[Event]:
+        """Journalled events after `since`, oldest first; the newest `limit` of them."""
+        return await self._engine.store.read(store.history(since, task, limit))
+
+    # ---- commands
+
+    def resume(self, key: TaskKey) -> None:
+        self._sessions[key.session].resume(key.number)
+
+    def suspend(self, key: TaskKey) -> None:
+        self._sessions[key.session].suspend(key.number)
+
+    def cancel(self, key: TaskKey) -> None:
+        self._sessions[key.session].cancel(key.number)
+
+    def retry(self, key: TaskKey, url: str | None = None) -> None:
+        """Raises InvalidAction for a task that has not failed."""
+        self._sessions[key.session].retry(key.number, url)
+
+    def remove(self, key: TaskKey, *, delete_file: bool = False) -> None:
+        self._sessions[key.session].remove(key.number, delete_file=delete_file)
+
+    # ---- listening
+
+    def subscribe(self, observer: Callable[[Event], None]) -> Callable[[], None]:
+        """Every event, progress too, as soon as it may be told; returns the way out."""
+        return self._engine.bus.subscribe(observer)
+
+    def add_event_listener(self, name: str, listener: Listener) -> None:
+        """E-01: `listener(event)`, a function or a coroutine function, for the named event of every session."""
+        self._engine.bus.add_listener(name, listener)
+
+    def remove_event_listener(self, name: str, listener: Listener) -> None:
+        """E-02."""
+        self._engine.bus.remove_listener(name, listener)
+
+    def events(self, *names: str) -> AsyncIterator[Event]:
+        return self._engine.bus.stream(*names)
+
+    # ---- background
+
+    async def fetch(self, *, by_hand: bool = True) -> str:
+        """A background fetch; returns its handler's identifier."""
+        return self.background.fetch(by_hand=by_hand)
+
+    async def push(self, payload: Payload | str, *, by_hand: bool = True) -> str:
+        """A silent push. Raises ValueError for an unusable payload."""
+        return self.background.push(payload, by_hand=by_hand)
+
+    def end_background_handler(self, handler_id: str, result: FetchResult = FetchResult.NO_DATA) -> bool:
+        """B-04."""
+        return self.background.end(handler_id, result)
+
+    def notify(
+        self,
+        title: str,
+        body: str,
+        *,
+        user_info: Mapping[str, Any] | None = None,
+        identifier: str = "",
+        shown: bool = False,
+    ) -> None:
+        """Record that a notification was given, so that the events show everything that was ever notified."""
+        self._engine.record(
+            NotificationEvent(
+                alert_title=title, alert_body=body, user_info=user_info or {}, identifier=identifier, shown=shown
+            )
+        )
+
+    async def read(self, url: str, *, limit: int = 1 << 20, origin: Origin = Origin.TYPED) -> bytes:
+        """A small answer in memory. Raises TransferFailure, also for a status of 400 and above or a larger body."""
+        transport = await self._engine.lines()
+        from transfermon.transfer import Call  # loaded by `lines`
+
+        call = Call(url=check_url(url), origin=origin, allowed=frozenset(self._engine.allowed_hosts))
+        answer = await transport.open(call)
+        try:
+            error = retry.judge_status(answer.response, "status", now=self._engine.now(), url=url)
+            if error is not None:
+                raise TransferFailure(error)
+            return await answer.read(limit)
+        finally:
+            await answer.aclose()
+
+    def recall(self, name: str) -> str:
+        """A value that `remember` kept; "" when there is none."""
+        return self._values.get(name, "")
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep a small value across restarts."""
+        self._values[name] = value
+        self._engine.store.commit(Change(value=(name, value)))
+
+    # ---- the progress clock: it runs only while something moves
+
+    def _start_clock(self) -> None:
+        if self._clock is None and not self._engine.closing:
+            self._clock = asyncio.get_running_loop().call_later(_TICK, self._tick)
+
+    def _tick(self) -> None:
+        self._clock = None
+        now = time.monotonic()
+        for key, progress in list(self._engine.progress.items()):
+            progress.rate.add(now, progress.received)
+            self._sessions[key.session].tell_progress(key.number, progress, progress.rate.per_second(now))
+        if self._engine.progress:
+            self._start_clock()
+
+
+def _info(session: Session) -> SessionInfo:
+    records = session.records()
+    return SessionInfo(
+        key=session.key,
+        identifier=session.identifier,
+        state=session.state.value,
+        outstanding=session.outstanding,
+        completed=sum(task.succeeded for task in records),
+        failed=sum(task.failed for task in records),
+    )
+
+
+def _default_number(key: str) -> int:
+    digits = key.removeprefix("(default ").removesuffix(")")
+    return int(digits) if digits.isdigit() else 0
+
+
+def _version() -> str:
+    from transfermon import __version__
+
+    return __version__

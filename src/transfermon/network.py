@@ -1,0 +1,685 @@
+"""The network under httpx: our own sockets behind httpcore's public backend interface, and the speed limiter.
+
+Rule: the address that is connected to is the one that was checked (FAULTS R2, R3), and while the head of an answer
+is expected a read returns nothing that lies behind it, so that a body can be taken over by the pump.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import os
+import re
+import select
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import httpcore
+
+READ_SIZE = 256 * 1024  # the best size through h11; larger ones make it copy fresh pages
+HEAD_READ_SIZE = 64 * 1024
+HEAD_LIMIT = 100_000  # bytes of one header block (FAULTS R6)
+INTERIM_LIMIT = 20  # 1xx answers before the final one (FAULTS R6)
+CONNECT_LIMIT = 15.0  # seconds for all addresses of a host together (FAULTS D2)
+ADDRESS_LIMIT = 4.0  # seconds for one address while others wait (FAULTS D16)
+ADDRESSES_TRIED = 8
+SLICE = 0.002  # seconds of work for all streams together in one turn of the loop
+SLOWEST = 16  # bytes per second over the time limit; a server that drips below it counts as silent (FAULTS D5)
+
+WANT = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_HEAD_END = re.compile(rb"\n\r?\n")  # h11 ends a header block here, bare line feeds included
+_DENIED = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "::/96",  # IPv4-compatible
+        "2002::/16",  # 6to4 carries an IPv4 address
+        "64:ff9b::/96",  # so does NAT64
+        "64:ff9b:1::/48",
+        "fec0::/10",  # site-local
+        "5f00::/16",  # segment routing
+        "192.88.99.0/24",  # 6to4 relays
+    )
+)
+
+
+class AddressRefused(httpcore.ConnectError):
+    """All addresses of the host are private, and the policy does not let this request reach them."""
+
+
+class ClosedEarly(httpcore.ReadError):
+    """The server ended the connection before the end of the head or of the body."""
+
+
+class NotHTTP(httpcore.RemoteProtocolError):
+    """The first bytes of the answer are not those of an HTTP/1 answer."""
+
+
+class HeadTooLarge(httpcore.RemoteProtocolError):
+    """More header bytes or interim answers than allowed."""
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address belongs to the open Internet, by FAULTS R2 (is_global alone lets too much through)."""
+    ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    denied = any(ip.version == network.version and ip in network for network in _DENIED)
+    return ip.is_global and not ip.is_multicast and not denied
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """Where a request may connect to. Connections are never shared between different ones."""
+
+    anywhere: bool = True  # the user typed the address
+    allowed: frozenset[str] = frozenset()  # "host:port" that may be private all the same
+
+    def permits(self, host: str, port: int, address: str) -> bool:
+        name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return self.anywhere or name.lower() in self.allowed or is_public(address)
+
+
+class Limiter:
+    """A token bucket of bytes per second, shared by whoever should be slow together; any thread may use it.
+
+    The bucket holds a tenth of a second, so what passes is smooth and no second exceeds the rate by more.
+    """
+
+    PIECE = 256 * 1024
+
+    def __init__(self, rate: float = 0) -> None:
+        self._lock = threading.Lock()
+        self._rate = float(rate)
+        self._tokens = self._capacity
+        self._then = time.monotonic()
+
+    def __repr__(self) -> str:
+        return f"<Limiter {self._rate:.0f} bytes/s>"
+
+    @property
+    def rate(self) -> float:
+        """Bytes per second; 0 lets everything pass. A new value acts within a tenth of a second."""
+        return self._rate
+
+    @rate.setter
+    def rate(self, value: float) -> None:
+        with self._lock:
+            self._refill()
+            self._rate = float(value)
+            self._tokens = min(self._tokens, self._capacity)
+
+    @property
+    def piece(self) -> int:
+        """The smallest amount worth a system call at this rate."""
+        return max(1, min(self.PIECE, int(self._rate / 10))) if self._rate > 0 else self.PIECE
+
+    def take(self, wanted: int) -> int:
+        """How many of `wanted` bytes may pass now; 0 means wait for `delay()`."""
+        with self._lock:
+            if self._rate <= 0:
+                return wanted
+            self._refill()
+            if self._tokens < min(wanted, self.piece):
+                return 0
+            granted = min(wanted, int(self._tokens))
+            self._tokens -= granted
+            return granted
+
+    def give_back(self, count: int) -> None:
+        with self._lock:
+            self._tokens = min(self._tokens + count, self._capacity)
+
+    def delay(self) -> float:
+        """Seconds until the next piece may pass."""
+        with self._lock:
+            if self._rate <= 0:
+                return 0.0
+            self._refill()
+            return min(1.0, max(0.0, (self.piece - self._tokens) / self._rate))
+
+    @property
+    def _capacity(self) -> float:
+        return max(1.0, self._rate / 10)
+
+    def _refill(self) -> None:
+        now = time.monotonic()
+        self._tokens = min(self._tokens + (now - self._then) * self._rate, self._capacity)
+        self._then = now
+
+
+def admitted(limiters: Sequence[Limiter], wanted: int) -> tuple[int, float]:
+    """What all limiters together let pass now, and, when that is nothing, the seconds to wait."""
+    granted = wanted
+    for index, limiter in enumerate(limiters):
+        share = limiter.take(granted)
+        for earlier in limiters[:index]:
+            earlier.give_back(granted - share)
+        granted = share
+        if not granted:
+            return 0, max(0.001, limiter.delay())
+    return granted, 0.0
+
+
+def give_back(limiters: Sequence[Limiter], count: int) -> None:
+    """Return what was admitted and did not arrive."""
+    if count > 0:
+        for limiter in limiters:
+            limiter.give_back(count)
+
+
+class Watch:
+    """Deadlines of all waiting sockets behind one timer of the loop.
+
+    A timer per read costs a third of the speed, and under Qt a cancelled one lives on until it is due.
+    """
+
+    def __init__(self) -> None:
+        self._waits: dict[asyncio.Future[None], tuple[float, type[Exception]]] = {}
+        self._timer: asyncio.Handle | None = None
+        self._due = float("inf")
+        self.buffer = memoryview(bytearray(READ_SIZE))  # for records of TLS; used between two awaits only
+        self._turn_began = 0.0
+        self._turn_open = False
+
+    def add(self, waiter: asyncio.Future[None], deadline: float, error: type[Exception]) -> None:
+        now = time.monotonic()
+        self._waits[waiter] = (deadline, error)
+        due = now + min(1.0, max(0.02, (deadline - now) / 4))
+        if self._timer is None or due < self._due - 0.05:
+            self._arm(waiter.get_loop(), due, now)
+
+    def remove(self, waiter: asyncio.Future[None]) -> None:
+        self._waits.pop(waiter, None)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def give_way(self) -> None:
+        """Let the rest of the program run when the streams used up their share of this turn of the loop."""
+        now = time.monotonic()
+        if self._turn_open and now - self._turn_began > SLICE:
+            await asyncio.sleep(0)
+            now = time.monotonic()
+        if not self._turn_open:
+            self._turn_open, self._turn_began = True, now
+            asyncio.get_running_loop().call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self._turn_open = False
+
+    def _arm(self, loop: asyncio.AbstractEventLoop, due: float, now: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = due
+        self._timer = loop.call_later(max(0.0, due - now), self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = time.monotonic()
+        self._timer = None
+        for waiter, (deadline, error) in list(self._waits.items()):
+            if now >= deadline and not waiter.done():
+                waiter.set_exception(error("no byte arrived in time"))
+        nearest = min((deadline for deadline, _ in self._waits.values()), default=None)
+        if nearest is not None:
+            self._arm(loop, now + min(1.0, max(0.02, (nearest - now) / 4)), now)
+
+
+class Framing(Enum):
+    """How the end of a body is known when it has no length."""
+
+    CHUNKED = "chunked"
+    UNTIL_CLOSE = "until close"
+
+
+class _Mode(Enum):
+    IDLE = 0
+    HEAD = 1
+    BODY = 2
+
+
+class Stream(httpcore.AsyncNetworkStream):
+    """One connection. Owns its socket until `aclose()`, also while the pump reads from it."""
+
+    def __init__(self, sock: socket.socket, watch: Watch) -> None:
+        self._sock = sock
+        self._watch = watch
+        self._tls = isinstance(sock, ssl.SSLSocket)
+        self._mode = _Mode.IDLE
+        self._left = b""  # received, but behind the end of the head
+        self._head = bytearray()  # of the current header block
+        self._head_began = 0.0
+        self._interim = 0
+        self._failure: OSError | None = None  # came after bytes that had to be handed over first
+        self._slow_bytes = 0
+        self._slow_seconds = 0.0
+        self._remaining: int | None = None
+        self._framing: Framing | None = None
+        self._tail = b""  # the last bytes of a chunked body
+        self._closed = False
+        self._detached = False
+        self.limiters: Sequence[Limiter] = ()
+        self.exchanges = 0  # requests written on this connection
+        self.head_seen = False  # we saw the end of the final head ourselves
+        self.answered = False  # a byte came since the request was written
+        self.connected_at = time.monotonic()
+        self.remote_address = _peer(sock)
+
+    def __repr__(self) -> str:
+        return f"<Stream {self.remote_address} {'tls ' if self._tls else ''}{self._mode.name.lower()}>"
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    @property
+    def reused(self) -> bool:
+        return self.exchanges > 1
+
+    # ---- what httpcore calls
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Bytes for h11: in a head up to its end and never more, in a body as many as there are."""
+        await self._watch.give_way()
+        if self._closed:
+            raise httpcore.ReadError("the connection was closed on our side")
+        if self._mode is _Mode.BODY:
+            return await self._read_body(timeout)
+        return await self._read_head(timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if not buffer:
+            return
+        if self._mode is not _Mode.HEAD:
+            self._expect_head()
+        view = memoryview(buffer)
+        while view:
+            try:
+                view = view[self._sock.send(view) :]
+            except ssl.SSLWantReadError:
+                await self._wait(False, timeout, httpcore.WriteTimeout)
+            except WANT:
+                await self._wait(True, timeout, httpcore.WriteTimeout)
+            except OSError as exc:
+                raise httpcore.WriteError(str(exc)) from exc
+        await self._watch.give_way()
+
+    async def aclose(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._sock.close()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        if self._tls:
+            self.close()
+            raise httpcore.ConnectError("TLS inside a TLS connection to a proxy is not supported")
+        if self._left:
+            self.close()
+            raise NotHTTP("bytes before the TLS handshake")
+        try:
+            # A body that ends with the connection must not end where somebody cut it: no close_notify is an error.
+            secure = ssl_context.wrap_socket(
+                self._sock,
+                server_hostname=server_hostname.rstrip(".") if server_hostname else None,
+                do_handshake_on_connect=False,
+                suppress_ragged_eofs=False,
+            )
+        except (OSError, ValueError) as exc:
+            self.close()
+            raise httpcore.ConnectError(str(exc)) from exc
+        self._closed = True  # the descriptor moved on
+        stream = self._successor(secure)
+        try:
+            await stream.shake_hands(timeout)
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+    def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable":
+            return self._is_readable()
+        if info == "ssl_object":
+            return self._sock if self._tls else None
+        if info == "socket":
+            return self._sock
+        if info == "server_addr":
+            return self._sock.getpeername()
+        if info == "client_addr":
+            return self._sock.getsockname()
+        return None
+
+    # ---- what the transfer calls
+
+    def expect_body(self, framing: int | Framing) -> None:
+        """How the body is framed: bytes behind its end never reach h11, and an early end is told apart."""
+        if isinstance(framing, Framing):
+            self._remaining, self._framing = None, framing
+        else:
+            self._remaining, self._framing = framing, None
+
+    def detach_body(self) -> tuple[bytes, socket.socket]:
+        """The body's first bytes and the socket, for the pump. The stream still closes the socket, afterwards."""
+        assert self.head_seen, "the stream did not see where the body begins"
+        first, self._left = self._left, b""
+        self._detached = True
+        return first, self._sock
+
+    @property
+    def reusable(self) -> bool:
+        """Whether nothing odd followed the body. A chunked one must end exactly at its last chunk."""
+        if self._closed or self._detached or self._left or self._failure:
+            return False
+        if self._framing is Framing.CHUNKED:
+            return self._tail.endswith(b"0\r\n\r\n")
+        return self._framing is None
+
+    # ---- private
+
+    def _successor(self, secure: ssl.SSLSocket) -> Stream:
+        return Stream(secure, self._watch)
+
+    async def shake_hands(self, timeout: float | None) -> None:
+        assert isinstance(self._sock, ssl.SSLSocket)
+        while True:
+            try:
+                self._sock.do_handshake()
+            except ssl.SSLWantReadError:
+                await self._wait(False, timeout, httpcore.ConnectTimeout)
+            except ssl.SSLWantWriteError:
+                await self._wait(True, timeout, httpcore.ConnectTimeout)
+            except (OSError, ValueError) as exc:
+                raise httpcore.ConnectError(str(exc)) from exc
+            else:
+                return
+
+    def _expect_head(self) -> None:
+        self._mode = _Mode.HEAD
+        self._head.clear()
+        self._interim = 0
+        self._slow_bytes, self._slow_seconds = 0, 0.0
+        self._remaining, self._framing, self._tail = None, None, b""
+        self.limiters = ()
+        self.head_seen = self.answered = False
+        self.exchanges += 1
+
+    async def _read_head(self, timeout: float | None) -> bytes:
+        data, self._left = self._left, b""
+        if not data:
+            data = await self._receive(HEAD_READ_SIZE, timeout)
+            if not data:
+                raise ClosedEarly("the connection ended before the answer's head did")
+        if not self._head:
+            self._head_began = time.monotonic()
+        self.answered = True
+        searched = max(0, len(self._head) - 2)  # the end may be split over reads
+        before = len(self._head)
+        self._head += data
+        self._check_start()
+        found = _HEAD_END.search(self._head, searched)
+        end = found.end() if found else len(self._head)
+        if end > HEAD_LIMIT:
+            raise HeadTooLarge("the answer's head is too large")
+        if found:
+            data, self._left = data[: end - before], data[end - before :]
+            self._end_of_head()
+        return data
+
+    def _check_start(self) -> None:
+        if not self._head.startswith(b"HTTP/"[: len(self._head)]):
+            raise NotHTTP("the answer is not HTTP")
+
+    def _end_of_head(self) -> None:
+        status = bytes(self._head[:16]).partition(b" ")[2][:3]
+        self._head.clear()
+        if status[:1] == b"1" and status != b"101":
+            self._interim += 1
+            if self._interim > INTERIM_LIMIT:
+                raise HeadTooLarge("too many interim answers")
+            return
+        self._mode = _Mode.BODY
+        self.head_seen = True
+
+    async def _read_body(self, timeout: float | None) -> bytes:
+        size = READ_SIZE if self._remaining is None else min(READ_SIZE, self._remaining)
+        if size == 0:
+            return b""
+        granted = await self._admitted(size)
+        if self._left:
+            data, self._left = self._left[:granted], self._left[granted:]
+        else:
+            data = await self._receive(granted, timeout)
+        give_back(self.limiters, granted - len(data))
+        if not data:
+            if self._framing is not Framing.UNTIL_CLOSE:
+                raise ClosedEarly("the connection ended before the body did")
+        elif self._remaining is not None:
+            self._remaining -= len(data)
+        elif self._framing is Framing.CHUNKED:
+            self._tail = (self._tail + data[-5:])[-5:]
+        return data
+
+    async def _admitted(self, size: int) -> int:
+        while True:
+            granted, delay = admitted(self.limiters, size) if self.limiters else (size, 0.0)
+            if granted:
+                return granted
+            await asyncio.sleep(delay)
+
+    async def _receive(self, size: int, timeout: float | None) -> bytes:
+        while True:
+            try:
+                data = self._receive_now(size)
+            except ssl.SSLWantWriteError:
+                await self._wait(True, timeout, httpcore.ReadTimeout)
+            except WANT:
+                await self._wait_for_bytes(timeout)
+            except ssl.SSLEOFError as exc:
+                raise ClosedEarly("the connection ended without the end of TLS") from exc
+            except OSError as exc:
+                raise httpcore.ReadError(str(exc)) from exc
+            else:
+                self._slow_bytes += len(data)
+                return data
+
+    def _receive_now(self, size: int) -> bytes:
+        if not self._tls:
+            return self._sock.recv(size)
+        if self._failure is not None:
+            raise self._failure
+        got, view = 0, self._watch.buffer
+        while got < size:  # one record of 16 KiB a call
+            try:
+                count = self._sock.recv_into(view[got:size])
+            except OSError as exc:
+                if not got:
+                    raise
+                if not isinstance(exc, WANT):
+                    self._failure = exc
+                break
+            if not count:
+                break
+            got += count
+        return bytes(view[:got])
+
+    async def _wait_for_bytes(self, timeout: float | None) -> None:
+        limit = timeout
+        if limit is not None and self._mode is _Mode.HEAD and self._head:
+            # One header block is a small thing: a server that drips it is silent.
+            limit = max(0.0, self._head_began + limit - time.monotonic())
+        began = time.monotonic()
+        await self._wait(False, limit, httpcore.ReadTimeout)
+        if timeout is None or self._mode is not _Mode.BODY:
+            return
+        self._slow_seconds += time.monotonic() - began
+        if self._slow_seconds >= timeout:
+            if self._slow_bytes < SLOWEST * timeout:
+                raise httpcore.ReadTimeout("hardly a byte arrived in time")
+            self._slow_bytes, self._slow_seconds = 0, 0.0
+
+    async def _wait(self, writable: bool, timeout: float | None, error: type[Exception]) -> None:
+        await _ready(self._sock.fileno(), writable, timeout, error, self._watch)
+
+    def _is_readable(self) -> bool:
+        """For an idle connection any news is bad news: the end, or bytes that belong to no answer."""
+        if self._closed or not self.reusable:
+            return True
+        if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
+            return True
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        return bool(poll.poll(0))
+
+
+class Backend(httpcore.AsyncNetworkBackend):
+    """Connects for one client; remembers the stream that it made last."""
+
+    def __init__(self, reach: Reach, watch: Watch) -> None:
+        self._reach = reach
+        self._watch = watch
+        self._stream: Stream | None = None
+        self.connected_address = ""
+
+    @property
+    def stream(self) -> Stream | None:
+        """The connection in use, the one inside TLS where there is any."""
+        return self._stream
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Resolve once, check every address, connect to a checked one. The cause of a ConnectError keeps its errno."""
+        limit = CONNECT_LIMIT if timeout is None else min(timeout, CONNECT_LIMIT)
+        deadline = time.monotonic() + limit
+        found = await _resolve(host, port, limit)
+        permitted = [item for item in found if self._reach.permits(host, port, item[1][0])]
+        if not permitted:
+            raise AddressRefused(f"{host} has no public address")
+        self._stream = _NotingStream(await self._connect(permitted[:ADDRESSES_TRIED], deadline), self._watch, self)
+        self.connected_address = self._stream.remote_address
+        return self._stream
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def note(self, stream: Stream) -> None:
+        self._stream = stream
+
+    async def _connect(self, addresses: list[_Address], deadline: float) -> socket.socket:
+        failures: list[Exception] = []
+        for index, (family, sockaddr) in enumerate(addresses):
+            remaining = deadline - time.monotonic()
+            if index and remaining <= 0:
+                break
+            limit = remaining if index == len(addresses) - 1 else min(ADDRESS_LIMIT, remaining)
+            try:
+                return await _connected(family, sockaddr, limit, self._watch)
+            except (OSError, httpcore.ConnectTimeout) as exc:
+                failures.append(exc)
+        telling = next((exc for exc in failures if isinstance(exc, ConnectionRefusedError)), failures[-1])
+        if isinstance(telling, httpcore.ConnectTimeout):
+            raise telling
+        raise httpcore.ConnectError(str(telling)) from telling
+
+
+class _NotingStream(Stream):
+    """The first stream of a connection: tells the backend when TLS makes another one of it."""
+
+    def __init__(self, sock: socket.socket, watch: Watch, backend: Backend) -> None:
+        super().__init__(sock, watch)
+        self._backend = backend
+
+    def _successor(self, secure: ssl.SSLSocket) -> Stream:
+        stream = super()._successor(secure)
+        self._backend.note(stream)
+        return stream
+
+
+_Address = tuple[socket.AddressFamily, tuple[Any, ...]]
+
+
+async def _resolve(host: str, port: int, limit: float) -> list[_Address]:
+    try:
+        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+    except ValueError:
+        pass
+    else:
+        return [(family, (host, port))]
+    loop = asyncio.get_running_loop()
+    looking = asyncio.ensure_future(loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    done, _ = await asyncio.wait({looking}, timeout=limit)
+    if not done:
+        looking.cancel()
+        raise httpcore.ConnectTimeout("the name was not resolved in time")
+    try:
+        return list(dict.fromkeys((info[0], info[4]) for info in looking.result()))
+    except (OSError, UnicodeError) as exc:
+        raise httpcore.ConnectError(str(exc)) from exc
+
+
+async def _connected(
+    family: socket.AddressFamily, sockaddr: tuple[Any, ...], limit: float, watch: Watch
+) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        code = sock.connect_ex(sockaddr)
+        if code == errno.EINPROGRESS:
+            await _ready(sock.fileno(), True, limit, httpcore.ConnectTimeout, watch)
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _ready(fd: int, writable: bool, timeout: float | None, error: type[Exception], watch: Watch) -> None:
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[None] = loop.create_future()
+    if timeout is not None:
+        watch.add(waiter, time.monotonic() + timeout, error)
+    if writable:
+        loop.add_writer(fd, _wake, waiter)
+    else:
+        loop.add_reader(fd, _wake, waiter)
+    try:
+        await waiter
+    finally:
+        watch.remove(waiter)
+        if writable:
+            loop.remove_writer(fd)
+        else:
+            loop.remove_reader(fd)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _peer(sock: socket.socket) -> str:
+    try:
+        return str(sock.getpeername()[0])
+    except OSError:
+        return ""

@@ -1,0 +1,266 @@
+"""Push payloads: both shapes, their limits, and advice for whoever writes one (SPEC P-03 to P-12).
+
+Rule: a payload is a stranger's word. It is read strictly, and it can name an address and texts to show, nothing else.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+LIMIT = 4096  # bytes, as at Apple (P-11)
+RESERVED = frozenset(  # fields of the event itself; a payload cannot replace them (P-07)
+    ["handlerId", "type", "source", "payload", "byHand", "sequence", "eventId", "time", "sessionIdentifier"]
+)
+_SYSTEM = frozenset(["alert", "content-available", "badge", "sound", "category", "thread-id", "mutable-content"])
+_MISSPELT = frozenset(["content_available", "contentAvailable", "contentavailable", "content-avaliable"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Payload:
+    """A payload that could be read."""
+
+    alert: str  # the text of the banner; "" for none
+    title: str  # its title; "" for none
+    content_available: bool
+    custom: Mapping[str, Any]  # all that is not the system's, JSON types kept (P-04)
+    system: Mapping[str, Any]  # alert, badge, sound and so on, from either shape
+    original: Mapping[str, Any] = field(repr=False)  # untouched
+
+    @property
+    def visible(self) -> bool:
+        """Whether a banner belongs to it; an empty alert is none (TR-25)."""
+        return bool(self.alert or self.title)
+
+    @property
+    def silent(self) -> bool:
+        """Whether it wakes without showing anything."""
+        return self.content_available and not self.visible
+
+    def event_fields(self) -> dict[str, Any]:
+        """What becomes fields of the event: the system's and the custom ones, custom first (P-05), reserved names
+        left out (P-07); those stay readable in `original`."""
+        merged = {**self.system, **self.custom}
+        return {name: value for name, value in merged.items() if name not in RESERVED}
+
+
+class Severity(Enum):
+    ERROR = "error"  # it would be refused
+    WARNING = "warning"  # it would not do what it seems to
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    severity: Severity
+    message: str
+
+
+def parse(text: str | bytes) -> Payload:
+    """Read a payload of either shape: `{"alert": "", "content-available": 1, …}` or `{"aps": {…}, …}`.
+
+    Raises ValueError with a sentence for people, naming line and column where there is one: not JSON, not an object,
+    over 4096 bytes of UTF-8, a name twice, a number that JSON does not have, a field of the wrong type.
+    """
+    original = _object(_text(text))
+    nested = "aps" in original
+    system = original["aps"] if nested else {name: original[name] for name in original if name in _SYSTEM}
+    if not isinstance(system, dict):
+        raise ValueError("“aps” must be an object.")
+    custom = {name: value for name, value in original.items() if name != "aps" and (nested or name not in _SYSTEM)}
+    alert, title = _alert(system.get("alert"))
+    return Payload(
+        alert=alert,
+        title=title,
+        content_available=_is_one(system.get("content-available")),
+        custom=MappingProxyType(custom),
+        system=MappingProxyType(dict(system)),
+        original=MappingProxyType(original),
+    )
+
+
+def lint(text: str, *, push_type: str = "", priority: int | None = None) -> list[Finding]:
+    """What a sender should know before sending; empty when there is nothing to say.
+
+    `push_type` "background" and `priority` are the provider's headers where they are given (P-11).
+    """
+    try:
+        payload = parse(text)
+    except ValueError as error:
+        return [_error(str(error))]
+    return [*_lint_push(payload, push_type, priority), *_lint_names(payload), *_lint_url(payload.custom)]
+
+
+def url_problem(value: object) -> str:
+    """Why a `download_url` cannot be used, in one sentence, or "" (P-12).
+
+    Only the text is judged; whether the address may be reached is decided when connecting.
+    """
+    if not isinstance(value, str):
+        return "“download_url” must be a text."
+    if value != value.strip() or any(ord(char) <= 32 or ord(char) == 127 or char == "\\" for char in value):
+        return "“download_url” holds blanks, control characters or backslashes."
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return "“download_url” is not a valid address."
+    if parts.scheme.lower() not in ("http", "https"):
+        return "“download_url” must start with http:// or https://."
+    if not host or port == 0:
+        return "“download_url” names no server."
+    if parts.username is not None or parts.password is not None:
+        return "“download_url” must not hold a user name or password."
+    return ""
+
+
+def _text(raw: str | bytes) -> str:
+    if isinstance(raw, str):
+        try:
+            size = len(raw.encode("utf-8"))
+        except UnicodeEncodeError:
+            raise ValueError("The payload holds half a character (a lone surrogate).") from None
+    else:
+        size = len(raw)
+    if size > LIMIT:
+        raise ValueError(f"The payload has {size} bytes; at most {LIMIT} are allowed.")
+    if isinstance(raw, str):
+        return raw
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("The payload is not UTF-8.") from None
+
+
+def _object(text: str) -> dict[str, Any]:
+    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for name, value in found:
+            if name in result:
+                raise ValueError(f"{_place_of_second(text, name)}The name “{name}” is there twice.")
+            result[name] = value
+        return result
+
+    try:
+        value = json.loads(text, object_pairs_hook=pairs, parse_constant=_no_number, parse_float=_finite)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"Line {error.lineno}, column {error.colno}: {error.msg}.") from None
+    except RecursionError:
+        raise ValueError("The payload is nested too deeply.") from None
+    if not isinstance(value, dict):
+        raise ValueError("The payload must be a JSON object: { … }.")
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError("The payload holds half a character (a lone surrogate).") from None
+    except RecursionError:
+        raise ValueError("The payload is nested too deeply.") from None
+    return value
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a number in JSON.")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError(f"The number {text[:20]} is too large.")
+    return number
+
+
+def _place_of_second(text: str, name: str) -> str:
+    quoted = json.dumps(name, ensure_ascii=False)
+    first = text.find(quoted)
+    second = text.find(quoted, first + 1) if first >= 0 else -1
+    if second < 0:
+        return ""
+    line = text.count("\n", 0, second) + 1
+    return f"Line {line}, column {second - text.rfind(chr(10), 0, second)}: "
+
+
+def _alert(value: object) -> tuple[str, str]:
+    """body, title"""
+    if value is None:
+        return "", ""
+    if isinstance(value, str):
+        return value, ""
+    if not isinstance(value, dict):
+        raise ValueError("“alert” must be a text, or an object with “title” and “body”.")
+    body, title = value.get("body", ""), value.get("title", "")
+    if not isinstance(body, str) or not isinstance(title, str):
+        raise ValueError("“title” and “body” of “alert” must be texts.")
+    return body, title
+
+
+def _is_one(value: object) -> bool:
+    return type(value) is int and value == 1
+
+
+def _lint_push(payload: Payload, push_type: str, priority: int | None) -> list[Finding]:
+    found = []
+    background = push_type == "background"
+    if not payload.content_available:
+        given = payload.system.get("content-available")
+        seen = "" if given is None else f", not {json.dumps(given)}"
+        found.append(_warning(f"Without “content-available”: 1{seen} nothing is woken and no silentpush arrives."))
+    if payload.content_available and payload.visible:
+        complain = _error if background else _warning
+        found.append(complain("A background push has no alert text; with it, a banner is shown too."))
+    present = [name for name in ("sound", "badge") if payload.system.get(name) not in (None, "")]
+    if background or payload.silent:
+        found += [(_error if background else _warning)(f"A background push has no “{name}”.") for name in present]
+    if priority == 10 and (background or (not push_type and payload.silent)):
+        found.append(_error("A background push has priority 5; the push service refuses 10."))
+    return found
+
+
+def _lint_names(payload: Payload) -> list[Finding]:
+    found = [
+        _warning(f"“{name}” is a field of the event itself; yours stays readable in “payload” only.")
+        for name in payload.custom
+        if name in RESERVED
+    ]
+    found += [_warning(f"“{name}” is written “content-available”.") for name in payload.original if name in _MISSPELT]
+    if "aps" in payload.original:
+        found += [
+            _warning(f"With “aps”, “{name}” beside it is an ordinary custom field.")
+            for name in payload.custom
+            if name in _SYSTEM
+        ]
+    return found
+
+
+def _lint_url(custom: Mapping[str, Any]) -> list[Finding]:
+    if "download_url" not in custom:
+        return []
+    problem = url_problem(custom["download_url"])
+    if problem:
+        return [_error(problem)]
+    if _is_private(urlsplit(custom["download_url"]).hostname or ""):
+        return [
+            _warning("“download_url” leads to a private address; a push may not, unless a setting allows the host.")
+        ]
+    return []
+
+
+def _is_private(host: str) -> bool:
+    if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
+        return True
+    try:
+        return not ipaddress.ip_address(host.partition("%")[0]).is_global
+    except ValueError:
+        return False
+
+
+def _error(message: str) -> Finding:
+    return Finding(severity=Severity.ERROR, message=message)
+
+
+def _warning(message: str) -> Finding:
+    return Finding(severity=Severity.WARNING, message=message)

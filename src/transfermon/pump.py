@@ -1,0 +1,424 @@
+"""The pump thread: bodies of known length, from socket to part file, past httpx and h11.
+
+Rule: the loop only posts commands. Every touch of a job happens on the pump thread, and whoever cancels waits for
+that thread's answer before socket and file are closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import selectors
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from transfermon.network import SLOWEST, WANT, Limiter, admitted, give_back
+
+CHUNK = 1 << 20  # the one buffer; a write of this size is twice as fast as one of 256 KiB on a new file
+BURST = 1 << 20  # bytes for one body before the next one has its turn
+
+T = TypeVar("T")
+
+
+class Counter(Protocol):
+    """What the pump adds to; `task.Progress` is one."""
+
+    received: int
+
+
+class Hasher(Protocol):
+    """What hashlib's objects offer."""
+
+    def update(self, data: memoryview, /) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a body ended. All `received` bytes are written and counted, whatever the reason."""
+
+    received: int
+    reason: str | None = None  # None: whole; else closed, reset, stalled, cancelled, disk, tls or bug
+    error: BaseException | None = None
+    extra: bool = False  # more bytes came after the whole body; none of them is in the file
+
+
+async def until_done(work: Awaitable[T]) -> T:
+    """The result, awaited to the end even when we are cancelled: a thread may still use the descriptors."""
+    future = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        while not future.done():
+            try:
+                await asyncio.wait({future})
+            except asyncio.CancelledError:
+                continue
+        if not future.cancelled():
+            future.exception()  # seen; the cancel is what counts
+        raise
+
+
+class _Job:
+    """One body. Only the pump thread touches it once it is posted."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        first: bytes,
+        fd: int,
+        offset: int,
+        length: int,
+        counter: Counter,
+        stall: float,
+        limiters: Sequence[Limiter],
+        hasher: Hasher | None,
+        ends: bool,
+    ) -> None:
+        self.sock = sock
+        self.key = sock.fileno()
+        self.tls = isinstance(sock, ssl.SSLSocket)
+        self.first = first
+        self.fd = fd
+        self.offset = offset
+        self.left = length
+        self.received = 0
+        self.counter = counter
+        self.stall = stall
+        self.limiters = tuple(limiters)
+        self.hasher = hasher
+        self.ends = ends
+        self.registered = False
+        self.done = asyncio.get_running_loop().create_future()
+        self.last = self.window_began = time.monotonic()
+        self.window_bytes = 0
+
+    def __repr__(self) -> str:
+        return f"<_Job {self.key} -> {self.fd}, {self.left} left>"
+
+
+class Pump:
+    """One thread, one selector, one buffer. Not made to be shared between loops."""
+
+    def __init__(self, name: str = "pump") -> None:
+        self._selector = selectors.DefaultSelector()
+        self._wake, self._bell = socket.socketpair()
+        self._wake.setblocking(False)
+        self._bell.setblocking(False)
+        self._selector.register(self._wake, selectors.EVENT_READ)
+        self._commands: deque[tuple[Callable[[_Job], None], _Job]] = deque()
+        self._jobs: dict[int, _Job] = {}
+        self._hot: dict[int, _Job] = {}  # has more to read, which the selector may not know of
+        self._paused: dict[int, float] = {}  # by a limiter, until then
+        self._view = memoryview(bytearray(CHUNK))
+        self._look_at = float("inf")
+        self._stopping = False
+        self._closed = False
+        self.beat = time.monotonic()  # of the last turn; old while jobs are there: a write hangs (a dead share)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def __repr__(self) -> str:
+        return f"<Pump {self._thread.name}, {len(self._jobs)} bodies>"
+
+    @property
+    def hung(self) -> float:
+        """Seconds since the thread last looked up, while it has work; 0.0 when it is well."""
+        return max(0.0, time.monotonic() - self.beat - 2.0) if self._jobs else 0.0
+
+    async def receive(
+        self,
+        sock: socket.socket,
+        first: bytes,
+        fd: int,
+        offset: int,
+        length: int,
+        counter: Counter,
+        *,
+        stall: float = 60.0,
+        limiters: Sequence[Limiter] = (),
+        hasher: Hasher | None = None,
+        ends: bool = True,
+    ) -> Outcome:
+        """Move `length` bytes, `first` and then the socket's, to the file from `offset` on.
+
+        The caller keeps both descriptors open until this returns or raises, and nobody else reads the socket.
+        When the caller is cancelled it raises only after the thread let go of both. `stall` is in seconds. `ends` says that
+        the body ends with these bytes, so that anything behind them is extra.
+        """
+        if self._closed:
+            raise RuntimeError("the pump is closed")
+        job = _Job(sock, first, fd, offset, length, counter, stall, limiters, hasher, ends)
+        self._post(self._add, job)
+        try:
+            outcome: Outcome = await asyncio.shield(job.done)
+        except asyncio.CancelledError:
+            self._post(self._cancel, job)
+            while not job.done.done():
+                try:
+                    await asyncio.shield(job.done)
+                except asyncio.CancelledError:
+                    continue
+            raise
+        return outcome
+
+    def close(self) -> None:
+        """End the thread; bodies under way end as cancelled. Blocks for one turn of the thread."""
+        if self._closed:
+            return
+        self._closed = True
+        self._stopping = True
+        self._ring()
+        self._thread.join(timeout=5)
+
+    # ---- any thread
+
+    def _post(self, command: Callable[[_Job], None], job: _Job) -> None:
+        self._commands.append((command, job))
+        self._ring()
+
+    def _ring(self) -> None:
+        try:
+            self._bell.send(b"!")
+        except BlockingIOError:
+            pass  # it rings already
+        except OSError:
+            if not self._closed:
+                raise
+
+    # ---- the pump thread
+
+    def _run(self) -> None:
+        while not self._stopping:
+            for key, _ in self._selector.select(self._timeout()):
+                if key.fd == self._wake.fileno():
+                    self._hush()
+                else:
+                    self._turn_of(key.fd)
+            for number in list(self._hot):
+                self._turn_of(number)
+            while self._commands:
+                command, job = self._commands.popleft()
+                command(job)
+            self._look_after()
+        self._shut_down()
+
+    def _timeout(self) -> float | None:
+        if self._hot or self._commands or self._stopping:
+            return 0
+        if not self._jobs:
+            return None  # nothing to do, no wake-up at all
+        now = time.monotonic()
+        due = min([self._look_at, *self._paused.values()])
+        return max(0.0, due - now)
+
+    def _hush(self) -> None:
+        try:
+            while len(self._wake.recv(4096)) == 4096:
+                pass
+        except BlockingIOError:
+            pass
+
+    def _shut_down(self) -> None:
+        while self._commands:
+            _tell(self._commands.popleft()[1], Outcome(received=0, reason="cancelled"))
+        for job in list(self._jobs.values()):
+            self._end(job, "cancelled")
+        self._selector.close()
+        self._wake.close()
+        self._bell.close()
+
+    def _add(self, job: _Job) -> None:
+        self._jobs[job.key] = job
+        job.last = job.window_began = time.monotonic()
+        self._look_at = min(self._look_at, job.window_began + min(1.0, job.stall / 4))
+        try:
+            first = memoryview(job.first)
+            self._store(job, first[: job.left])
+        except OSError as exc:
+            self._end(job, "disk", exc)
+            return
+        if not job.left:
+            self._end(job, extra=job.ends and (len(first) > job.received or _more(job)))
+            return
+        # The first turn is here: bytes that OpenSSL already decrypted are told by no selector.
+        self._turn(job)
+
+    def _cancel(self, job: _Job) -> None:
+        if self._jobs.get(job.key) is job:
+            self._end(job, "cancelled")
+
+    def _turn_of(self, number: int) -> None:
+        job = self._jobs.get(number)
+        if job is not None:
+            self._turn(job)
+
+    def _turn(self, job: _Job) -> None:
+        self._hot.pop(job.key, None)
+        try:
+            self._move(job)
+        except Exception as exc:  # noqa: BLE001 - reported as the job's outcome; the other bodies go on
+            self._end(job, "bug", exc)
+
+    def _move(self, job: _Job) -> None:
+        moved = 0
+        while job.left and moved < BURST:
+            wanted = min(CHUNK, job.left)
+            if job.limiters:
+                wanted, delay = admitted(job.limiters, wanted)
+                if not wanted:
+                    self._pause(job, delay)
+                    return
+            count, ending, error = self._fill(job, wanted)
+            give_back(job.limiters, wanted - count)
+            if count:
+                try:
+                    self._store(job, self._view[:count])  # bytes that came before an error count
+                except OSError as exc:
+                    self._end(job, "disk", exc)
+                    return
+                moved += count
+                job.last = time.monotonic()
+            if ending:
+                self._end(job, ending, error)
+                return
+            if count < wanted:
+                break
+        if not job.left:
+            self._end(job, extra=_more(job))
+            return
+        if isinstance(job.sock, ssl.SSLSocket) and job.sock.pending():
+            self._hot[job.key] = job
+        self._listen(job)
+
+    def _fill(self, job: _Job, wanted: int) -> tuple[int, str, BaseException | None]:
+        got = 0
+        while got < wanted:
+            try:
+                count = job.sock.recv_into(self._view[got:wanted])
+            except WANT:
+                break
+            except ssl.SSLEOFError as exc:
+                return got, "closed", exc
+            except ssl.SSLError as exc:
+                return got, "tls", exc
+            except OSError as exc:
+                return got, "reset", exc
+            if not count:
+                return got, "closed", None
+            got += count
+            if not job.tls:  # one call empties a plain socket; TLS gives one record of 16 KiB a call
+                break
+        return got, "", None
+
+    def _store(self, job: _Job, data: memoryview) -> None:
+        while data:
+            count = os.pwrite(job.fd, data, job.offset)
+            if job.hasher is not None:
+                job.hasher.update(data[:count])
+            job.offset += count
+            job.left -= count
+            job.received += count
+            job.window_bytes += count
+            job.counter.received += count
+            data = data[count:]
+
+    def _listen(self, job: _Job) -> None:
+        if not job.registered:
+            self._selector.register(job.key, selectors.EVENT_READ)
+            job.registered = True
+
+    def _ignore(self, job: _Job) -> None:
+        if job.registered:
+            job.registered = False
+            with contextlib.suppress(KeyError, OSError):  # the descriptor may be gone already
+                self._selector.unregister(job.key)
+
+    def _pause(self, job: _Job, delay: float) -> None:
+        self._ignore(job)  # an ended connection would wake us without pause otherwise
+        self._paused[job.key] = time.monotonic() + delay
+
+    def _look_after(self) -> None:
+        self.beat = now = time.monotonic()
+        for number, until in list(self._paused.items()):
+            if now >= until:
+                del self._paused[number]
+                self._turn_of(number)
+        if now < self._look_at:
+            return
+        for job in list(self._jobs.values()):
+            self._check_speed(job, now)
+        shortest = min((job.stall for job in self._jobs.values()), default=None)
+        self._look_at = float("inf") if shortest is None else now + min(1.0, shortest / 4)
+
+    def _check_speed(self, job: _Job, now: float) -> None:
+        if job.key in self._paused:
+            job.last = job.window_began = now  # we are slow, not the server
+            job.window_bytes = 0
+        elif now - job.last >= job.stall:
+            self._end(job, "stalled")
+        elif now - job.window_began >= job.stall:
+            if job.window_bytes < SLOWEST * job.stall and not job.limiters:
+                self._end(job, "stalled")
+            job.window_began, job.window_bytes = now, 0
+
+    def _end(
+        self, job: _Job, reason: str | None = None, error: BaseException | None = None, *, extra: bool = False
+    ) -> None:
+        if self._jobs.get(job.key) is not job:
+            return
+        del self._jobs[job.key]
+        self._hot.pop(job.key, None)
+        self._paused.pop(job.key, None)
+        self._ignore(job)
+        _tell(job, Outcome(received=job.received, reason=reason, error=error, extra=extra))
+
+
+def _tell(job: _Job, outcome: Outcome) -> None:
+    def settle() -> None:
+        if not job.done.done():
+            job.done.set_result(outcome)
+
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        job.done.get_loop().call_soon_threadsafe(settle)
+
+
+def _more(job: _Job) -> bool:
+    if not job.ends:
+        return False  # under TLS looking means taking
+    try:
+        return bool(job.sock.recv(1) if job.tls else job.sock.recv(1, socket.MSG_PEEK))
+    except OSError:
+        return False
+
+
+class Pumps:
+    """One pump per device that files are on, made on demand: a hung share stops its own downloads only."""
+
+    def __init__(self) -> None:
+        self._pumps: dict[int, Pump] = {}
+
+    def for_fd(self, fd: int) -> Pump:
+        """The pump of the device that holds this open file."""
+        device = os.fstat(fd).st_dev
+        pump = self._pumps.get(device)
+        if pump is None:
+            pump = self._pumps[device] = Pump(f"pump-{device}")
+        return pump
+
+    @property
+    def hung(self) -> float:
+        """Seconds for which the worst of them has been stuck in one call; 0.0 when all are well."""
+        return max((pump.hung for pump in self._pumps.values()), default=0.0)
+
+    def close(self) -> None:
+        """End all threads. Blocks shortly."""
+        for pump in self._pumps.values():
+            pump.close()
+        self._pumps.clear()

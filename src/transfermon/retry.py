@@ -1,0 +1,142 @@
+"""Whether and when to try again (SPEC 6.2, X-07 to X-09).
+
+Rule: nothing here looks at a clock or rolls a die by itself; `now` and `random` are passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+
+from transfermon.configuration import RetryPolicy
+from transfermon.errors import Code, Retry, TransferError, redacted
+from transfermon.task import Response
+
+LONGEST_WAIT = (
+    10 * 365 * 86400.0
+)  # seconds; a Retry-After beyond it is cut, the resource timeout ends the task long before
+
+_RETRY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_RESTART = frozenset({412})
+_WORDS = {
+    400: "it could not read the request",
+    401: "a user name and password are needed",
+    403: "access is not allowed",
+    404: "not found",
+    405: "the method is not allowed here",
+    406: "it has no acceptable form of the file",
+    407: "the proxy needs a user name and password",
+    408: "it waited too long for the request",
+    409: "conflict with the state of the resource",
+    410: "gone for good",
+    411: "the length is missing",
+    412: "the file has changed",
+    413: "too large for this server",
+    414: "the address is too long",
+    415: "this type is not accepted",
+    416: "the requested part does not exist",
+    421: "sent to the wrong server",
+    422: "it cannot process the content",
+    423: "locked",
+    425: "too early",
+    426: "another protocol is required",
+    428: "a condition is required",
+    429: "too many requests",
+    431: "the request headers are too large",
+    451: "not available for legal reasons",
+    500: "an error in the server",
+    501: "not supported by the server",
+    502: "a server behind it does not work",
+    503: "not available at the moment",
+    504: "a server behind it does not answer",
+    505: "this version of HTTP is not supported",
+    507: "the server has no space left",
+    508: "a loop in the server",
+    511: "this network wants you to sign in",
+}
+_HINTS = {
+    401: "Give a user name and password, or a token, and try again.",
+    403: "Check the address, or whether you need to sign in.",
+    404: "Check the address.",
+    407: "Give the proxy's user name and password in the settings.",
+    410: "The file was removed; ask for a new address.",
+    413: "Send a smaller file.",
+    429: "Wait a while; the server limits how often it may be asked.",
+    511: "Open a web page in a browser to sign in.",
+}
+
+
+def http_date(text: str) -> float | None:
+    """Epoch seconds of an HTTP date in any of its three forms (RFC 9110 §5.6.7); None for anything else."""
+    try:
+        return parsedate_to_datetime(text.strip()).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError, OSError):
+        return None
+
+
+def retry_after(value: str, now: float) -> float | None:
+    """Seconds to wait by a `Retry-After` field (RFC 9110 §10.2.3): 0.0 for a date that is past, None for junk."""
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:20]), LONGEST_WAIT)
+    when = http_date(text) if text else None
+    return None if when is None else min(max(0.0, when - now), LONGEST_WAIT)
+
+
+def judge_status(response: Response, policy: str, *, now: float, url: str = "") -> TransferError | None:
+    """The failure that an HTTP status means, or None.
+
+    Under the policy "status" 400 and above is -1011, 401 and 407 are -1013; under "transport" no status is a
+    failure (D-10). `url` is named where the response has none.
+    """
+    status = response.status
+    if status < 400 or policy == "transport":
+        return None
+    retry = Retry.RETRY if status in _RETRY else Retry.RESTART if status in _RESTART else Retry.FINAL
+    return TransferError(
+        code=Code.AUTHENTICATION_REQUIRED if status in (401, 407) else Code.BAD_SERVER_RESPONSE,
+        message=f"The server answered {status}: {_WORDS.get(status) or _family(status)}.",
+        reason=f"http.{status}",
+        hint=_HINTS.get(status) or ("" if retry is not Retry.FINAL else "Check the address, or ask its owner."),
+        url=redacted(response.url or url),
+        status=status,
+        retry=retry,
+        retry_after=retry_after(response.header("Retry-After"), now) if retry is Retry.RETRY else None,
+    )
+
+
+def next_delay(failures: int, policy: RetryPolicy, error: TransferError, random: Callable[[], float]) -> float | None:
+    """Seconds until the next attempt; None means give up.
+
+    `failures` counts the failures in a row, this one included; `random` gives 0.0 to 1.0. An error of the class
+    "restart" may start at once: that it does so only once is the caller's to count. An error of the class "wait"
+    counts no attempt; its delay is the longest wait until a look, should nobody tell that the world is better.
+    """
+    if error.retry is Retry.FINAL:
+        return None
+    if error.retry is Retry.RESTART:
+        return 0.0
+    if error.retry is Retry.RETRY and _exhausted(failures, policy, error):
+        return None
+    asked = error.retry_after
+    if asked is None:
+        return backoff(failures, policy, random)
+    if asked < policy.minimum and failures > 1:  # “at once”, said again and again, must not become a busy loop
+        return backoff(failures, policy, random)
+    return asked
+
+
+def backoff(failures: int, policy: RetryPolicy, random: Callable[[], float]) -> float:
+    """Anywhere between the minimum and a ceiling that doubles with each failure (X-08, full jitter)."""
+    ceiling = min(policy.maximum, policy.minimum * 2.0 ** min(max(failures, 1) - 1, 60))
+    return policy.minimum + max(0.0, ceiling - policy.minimum) * random()
+
+
+def _exhausted(failures: int, policy: RetryPolicy, error: TransferError) -> bool:
+    if error.code == Code.CANNOT_FIND_HOST and failures >= policy.unknown_host_attempts:
+        return True
+    return 0 < policy.attempts <= failures
+
+
+def _family(status: int) -> str:
+    return "an error in the server" if status >= 500 else "it refuses the request"

@@ -1,0 +1,1076 @@
+"""Sessions and their tasks: the public objects, the queue, retries, and the one door for changes.
+
+Rule: every change of a task or session goes through `Session._record`: it decides on the record in memory without an
+await, queues the commit, and tells when it is durable, in order. Nothing else writes `_tasks`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import os
+import secrets
+import weakref
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Mapping
+from enum import Enum
+from typing import Any, Final, Self
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from transfermon import resume, retry
+from transfermon.bus import handling
+from transfermon.configuration import SessionConfiguration, checked_headers
+from transfermon.engine import Engine
+from transfermon.errors import (
+    Code,
+    Retry,
+    SessionInvalidatedError,
+    TransferError,
+    redacted,
+)
+from transfermon.events import (
+    TERMINAL,
+    DownloadProgressEvent,
+    Event,
+    SessionCreatedEvent,
+    SessionFinishingEvent,
+    SessionIdleEvent,
+    SessionInvalidatedEvent,
+    TaskActivityEvent,
+    TaskCompletedEvent,
+    TaskCreatedEvent,
+    TaskEvent,
+    TaskRemovedEvent,
+    TaskStateEvent,
+)
+from transfermon.settings import download_folder
+from transfermon.store import Change, ResumeRow, SessionRow
+from transfermon.task import (
+    Action,
+    Activity,
+    Kind,
+    Origin,
+    Progress,
+    Response,
+    State,
+    Task,
+    TaskKey,
+)
+from transfermon.urls import check_url
+
+log = logging.getLogger(__name__)
+
+
+class _Temporary:
+    def __repr__(self) -> str:
+        return "TEMPORARY"
+
+
+TEMPORARY: Final = _Temporary()  # a destination: a file that goes when its listeners have returned (D-08)
+Destination = str | os.PathLike[str] | _Temporary | None
+
+
+class SessionState(Enum):
+    """SPEC 2.1."""
+
+    ACTIVE = "active"
+    FINISHING = "finishing"
+    INVALIDATED = "invalidated"
+
+
+class DownloadTask:
+    """A download, as a program holds it: a window on the record, and the commands. Not a copy: it follows."""
+
+    def __init__(self, session: Session, number: int) -> None:
+        self._session = session
+        self._number = number
+        self._last = session._tasks[number]  # noqa: SLF001 - a task is a part of its session
+
+    def __repr__(self) -> str:
+        return f"<DownloadTask {self.key} {self.record.state.value}>"
+
+    @property
+    def record(self) -> Task:
+        """The record now; the last one known once the task has left the list."""
+        self._last = self._session._tasks.get(self._number, self._last)  # noqa: SLF001
+        return self._last
+
+    @property
+    def key(self) -> TaskKey:
+        return TaskKey(self._session.key, self._number)
+
+    @property
+    def session(self) -> Session:
+        return self._session
+
+    @property
+    def task_identifier(self) -> int:
+        return self._number
+
+    @property
+    def state(self) -> State:
+        return self.record.state
+
+    @property
+    def activity(self) -> Activity:
+        return self.record.activity
+
+    @property
+    def error(self) -> TransferError | None:
+        return self.record.error
+
+    @property
+    def response(self) -> Response | None:
+        return self.record.response
+
+    @property
+    def original_request(self) -> str:
+        """The URL first asked for (T-11)."""
+        return self.record.url
+
+    @property
+    def current_request(self) -> str:
+        """The URL after redirects (T-11)."""
+        return self.record.current_url or self.record.url
+
+    @property
+    def count_of_bytes_received(self) -> int:
+        live = self._session._engine.progress.get(self.key)  # noqa: SLF001
+        return live.received if live is not None else self.record.received
+
+    @property
+    def count_of_bytes_expected_to_receive(self) -> int:
+        """-1 when unknown."""
+        return self.record.expected
+
+    @property
+    def count_of_bytes_sent(self) -> int:
+        return self.record.sent
+
+    @property
+    def count_of_bytes_expected_to_send(self) -> int:
+        """-1 when unknown."""
+        return self.record.expected_to_send
+
+    @property
+    def progress(self) -> Progress:
+        """`completed`, `total` (-1 unknown) and `fraction` (None unknown)."""
+        live = self._session._engine.progress.get(self.key)  # noqa: SLF001
+        return live or Progress(received=self.record.received, expected=self.record.expected)
+
+    @property
+    def destination(self) -> str:
+        """The final path once the file is there, else where it will be; "" for a temporary file."""
+        record = self.record
+        return record.final_path or (os.path.join(record.folder, record.name) if record.folder else "")
+
+    @property
+    def suggested_filename(self) -> str:
+        return self.record.name
+
+    @property
+    def task_description(self) -> str | None:
+        return self.record.description
+
+    @task_description.setter
+    def task_description(self, text: str | None) -> None:
+        self._session._change(self._number, description=text)  # noqa: SLF001
+
+    @property
+    def priority(self) -> float:
+        return self.record.priority
+
+    @priority.setter
+    def priority(self, priority: float) -> None:
+        self._session.set_priority(self._number, priority)
+
+    @property
+    def accepted(self) -> Awaitable[None]:
+        """Done when the task is durable: from then on it survives everything (W2)."""
+        return self._session._accepted_of(self._number)  # noqa: SLF001
+
+    def resume(self) -> Self:
+        """Take one suspension back; the task runs when none is left (T-03)."""
+        self._session.resume(self._number)
+        return self
+
+    def suspend(self) -> Self:
+        """Stop moving bytes until as many `resume` calls came (T-03, T-04)."""
+        self._session.suspend(self._number)
+        return self
+
+    def cancel(self) -> Self:
+        """End the task with -999, at once (T-06)."""
+        self._session.cancel(self._number)
+        return self
+
+    async def cancel_by_producing_resume_data(self) -> bytes | None:
+        """End the task with -999; opaque data to go on with later, or None where that is impossible (R-01, R-02)."""
+        return await self._session.cancel_by_producing_resume_data(self._number)
+
+    async def wait(self) -> Task:
+        """The record when the task is completed and every listener has been told."""
+        await self._session._ended(self._number)  # noqa: SLF001
+        return self.record
+
+
+class Session:
+    """SPEC 1.3. Made by `Monitor.create_session`, which keeps it until it is invalidated."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        row: SessionRow,
+        *,
+        tasks: tuple[Task, ...] = (),
+        forget: Callable[[Session], None],
+    ) -> None:
+        self._engine = engine
+        self._row = row
+        self._forget = forget
+        self.state = SessionState(row.state)
+        self.canceling = False
+        self._tasks: dict[int, Task] = {task.number: task for task in tasks}
+        self._next = max([row.next_number, *(number + 1 for number in self._tasks)])
+        self._handles: weakref.WeakValueDictionary[int, DownloadTask] = weakref.WeakValueDictionary()
+        self._accepted: dict[int, asyncio.Future[None]] = {}
+        self._unpublished: dict[int, int] = {}
+        self._working: dict[int, Any] = {}  # number -> the running Download
+        self._ending: dict[int, asyncio.Task[None]] = {}  # number -> the runner of its last attempt
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._deadlines: dict[int, asyncio.TimerHandle] = {}
+        self._failures: dict[int, int] = {}
+        self._good: dict[int, int] = {}  # bytes stored at the last failure that counted
+        self._waiters: dict[int, list[asyncio.Future[None]]] = {}
+        self._removing: dict[int, bool] = {}
+        self._resume_wanted: dict[int, asyncio.Future[bytes | None]] = {}
+        self._overdue: set[int] = set()
+        self._spent: set[int] = set()  # made from resume data that cannot be used
+        self._outstanding = sum(task.outstanding for task in tasks)
+        self._completed_since_idle = self._failed_since_idle = 0
+
+    def __repr__(self) -> str:
+        return f"<Session {self.key} {self.state.value} {self._outstanding} outstanding>"
+
+    @property
+    def key(self) -> str:
+        return self._row.key
+
+    @property
+    def row(self) -> SessionRow:
+        """What the store keeps of it."""
+        return self._row
+
+    @property
+    def identifier(self) -> str | None:
+        return self._row.configuration.identifier
+
+    @property
+    def configuration(self) -> SessionConfiguration:
+        """A copy (S-05)."""
+        copy = self._row.configuration.copy()
+        copy.http_header_fields = self._engine.vault.get(self.key)
+        return copy
+
+    @property
+    def outstanding(self) -> int:
+        return self._outstanding
+
+    # ---- making tasks
+
+    def download_task(
+        self,
+        url: str,
+        *,
+        request_headers: Mapping[str, str] | None = None,
+        destination: Destination = None,
+        expected_digest: str | None = None,
+        start: bool = True,
+        overwrite: bool = False,
+        origin: Origin | None = None,
+        name: str = "",
+        speed_limit: int = 0,
+        priority: float = 0.5,
+        user_initiated: bool = False,
+        description: str | None = None,
+        maximum_attempts: int = 0,
+    ) -> DownloadTask:
+        """A download that starts by itself (T-02), or waits suspended with `start=False`.
+
+        `destination`: None saves into the session's download folder under the server's name; an existing folder, or
+        a path that ends in a slash, into that one; any other path is the file itself; TEMPORARY is a file that goes
+        when the listeners of its completion have returned. `expected_digest` is "sha-256:HEX" or "sha-512:HEX".
+
+        Raises ValueError for an empty URL, a refused header or an unusable digest, TransferFailure for a malformed
+        URL (-1000) or another scheme than http and https (-1002), SessionInvalidatedError after an invalidation.
+        """
+        self._check_open()
+        checked, credentials = _without_credentials(check_url(url))
+        headers = {**credentials, **checked_headers(request_headers)}
+        folder, given = self._place(destination)
+        _check_priority(priority)
+        task = Task(
+            session=self.key,
+            number=self._next,
+            kind=Kind.DOWNLOAD,
+            url=checked,
+            header_names=tuple(headers),
+            priority=priority,
+            description=description,
+            origin=origin or (Origin.GIVEN if handling.get() else Origin.TYPED),
+            user_initiated=user_initiated,
+            handler_id=handling.get(),
+            folder=folder,
+            name=given or name,
+            overwrite=overwrite,
+            expected_digest=_checked_digest(expected_digest),
+            speed_limit=max(0, speed_limit),
+            maximum_attempts=max(0, maximum_attempts),
+        )
+        return self._adopt(task, headers, start=start)
+
+    def download_task_with_resume_data(self, data: bytes, *, start: bool = True) -> DownloadTask:
+        """A new task that goes on where another was cancelled (R-04).
+
+        Data that is malformed or was used before gives a task that ends with -1002 without a request (R-14, R-15).
+        """
+        self._check_open()
+        row = self._resume_row(data)
+        if row is None:
+            task = Task(session=self.key, number=self._next, kind=Kind.DOWNLOAD, url="")
+            self._spent.add(task.number)
+            return self._adopt(task, {}, start=start)
+        spent = dataclasses.replace(row, spent=True)
+        self._engine.resume_rows[row.token] = spent
+        task = dataclasses.replace(
+            row.task,
+            session=self.key,
+            number=self._next,
+            state=State.SUSPENDED,
+            activity=Activity.NONE,
+            attempt=0,
+            started=None,
+            finished=None,
+            error=None,
+        )
+        headers = self._engine.vault.get(f"resume {row.token}")
+        self._engine.vault.drop(f"resume {row.token}")
+        return self._adopt(task, headers, start=start, resume_row=spent)
+
+    def _resume_row(self, data: bytes) -> ResumeRow | None:
+        try:
+            row = self._engine.resume_rows.get(resume.unpack(data))
+        except ValueError:
+            return None
+        return None if row is None or row.spent else row
+
+    def _check_open(self) -> None:
+        if self.state is not SessionState.ACTIVE:
+            raise SessionInvalidatedError(f"session {self.key} was invalidated and takes no more tasks")
+
+    def _place(self, destination: Destination) -> tuple[str, str]:
+        """Folder and given name; no folder stands for a temporary file."""
+        if isinstance(destination, _Temporary):
+            return "", ""
+        if destination is None:
+            return self.default_folder, ""
+        path = os.fspath(destination)
+        absolute = os.path.abspath(os.path.expanduser(path))
+        if path.endswith(os.sep) or os.path.isdir(absolute):
+            return absolute, ""
+        return os.path.split(absolute)
+
+    @property
+    def default_folder(self) -> str:
+        """Where downloads without a destination go: the session's folder, the setting, or the desktop's."""
+        chosen = self._row.configuration.download_folder or self._engine.settings.download_folder or download_folder()
+        return os.path.abspath(os.path.expanduser(chosen))
+
+    def _adopt(
+        self, task: Task, headers: Mapping[str, str], *, start: bool, resume_row: ResumeRow | None = None
+    ) -> DownloadTask:
+        number, self._next = task.number, task.number + 1
+        self._engine.vault.put(str(task.key), dict(headers))
+        task = dataclasses.replace(
+            task,
+            added=self._engine.now(),
+            state=State.RUNNING if start else State.SUSPENDED,
+            activity=Activity.QUEUED if start else Activity.NONE,
+            suspend_count=0 if start else 1,
+        )
+        self._outstanding += 1
+        event = TaskCreatedEvent(kind=task.kind.value, url=redacted(task.url))
+        self._accepted[number] = self._record(task, event, resume_row=resume_row)
+        if start:
+            self._enqueue(number)
+        return self._handle(number)
+
+    def _handle(self, number: int) -> DownloadTask:
+        handle = self._handles.get(number)
+        if handle is None:
+            handle = self._handles[number] = DownloadTask(self, number)
+        return handle
+
+    # ---- looking
+
+    def task(self, number: int) -> DownloadTask:
+        """Raises KeyError when the session has no such task."""
+        if number not in self._tasks:
+            raise KeyError(f"{self.key}:{number}")
+        return self._handle(number)
+
+    def records(self) -> list[Task]:
+        """All remembered tasks, completed ones too."""
+        return list(self._tasks.values())
+
+    def record(self, number: int) -> Task:
+        return self._tasks[number]
+
+    async def get_all_tasks(self) -> list[DownloadTask]:
+        """Tasks that run or were suspended after a first start (S-19)."""
+        return [
+            self._handle(task.number)
+            for task in self._tasks.values()
+            if task.outstanding and (task.state is not State.SUSPENDED or task.started is not None)
+        ]
+
+    async def get_tasks(self) -> tuple[list[DownloadTask], list[DownloadTask], list[DownloadTask]]:
+        """Data, upload and download tasks, as `get_all_tasks` counts them."""
+        kinds: dict[Kind, list[DownloadTask]] = {Kind.DATA: [], Kind.UPLOAD: [], Kind.DOWNLOAD: []}
+        for task in await self.get_all_tasks():
+            kinds[task.record.kind].append(task)
+        return kinds[Kind.DATA], kinds[Kind.UPLOAD], kinds[Kind.DOWNLOAD]
+
+    # ---- the one door
+
+    def _record(
+        self,
+        task: Task | None,
+        event: Event | None,
+        *,
+        delivered: Callable[[], None] | None = None,
+        resume_row: ResumeRow | None = None,
+    ) -> asyncio.Future[None]:
+        """Every change goes through here: remember it, store it, then tell.
+
+        Await the result only where the next step must not happen before the change is durable (DESIGN 9). Without
+        an event the change is stored silently (checkpoints); without a task the event is only told in its place.
+        """
+        if task is not None:
+            self._tasks[task.number] = task
+        if event is None:
+            return self._engine.store.commit(Change(task=task))
+        number = 0
+        if isinstance(event, TaskEvent):
+            subject = task or event.task
+            assert subject is not None
+            number = subject.number
+            event = dataclasses.replace(event, task_identifier=number, task=subject)
+        told = self._engine.stamp(dataclasses.replace(event, session=self.key, session_identifier=self.identifier))
+        self._unpublished[number] = self._unpublished.get(number, 0) + 1
+        change = Change(
+            task=task,
+            removed=task.key if task is not None and isinstance(told, TaskRemovedEvent) else None,
+            event=told if told.journalled else None,
+            session=self._row if isinstance(told, SessionCreatedEvent | SessionFinishingEvent) else None,
+            session_removed=self.key if isinstance(told, SessionInvalidatedEvent) else None,
+            resume=resume_row,
+        )
+        return self._engine.store.commit(change, then=lambda: self._publish(number, told, delivered))
+
+    def _publish(self, number: int, event: Event, delivered: Callable[[], None] | None) -> None:
+        left = self._unpublished[number] - 1
+        if left:
+            self._unpublished[number] = left
+        else:
+            del self._unpublished[number]
+
+        def acknowledge() -> None:
+            if event.type in TERMINAL:
+                self._engine.store.commit(Change(acknowledged=event.sequence))
+            if delivered is not None:
+                delivered()
+
+        self._engine.bus.publish(event, acknowledge)
+
+    def tell_progress(self, number: int, progress: Progress, speed: float) -> None:
+        """One progress event now, unless an event of the task is still on its way (DESIGN 9) or it has ended."""
+        task = self._tasks.get(number)
+        if task is None or task.state is not State.RUNNING or number in self._unpublished:
+            return
+        received, told = progress.received, progress.told
+        if received == told:
+            return
+        progress.told = received
+        known = progress.expected >= 0
+        event = DownloadProgressEvent(
+            session=self.key,
+            session_identifier=self.identifier,
+            task_identifier=number,
+            task=dataclasses.replace(task, received=received),
+            bytes_written=max(0, received - told),
+            total_bytes_written=received,
+            total_bytes_expected_to_write=progress.expected if known else 0,
+            total_known=known,
+            fraction=progress.fraction,
+            attempt=task.attempt,
+            speed=speed,
+        )
+        self._engine.bus.publish(self._engine.stamp(event))
+
+    def _change(self, number: int, **changes: Any) -> asyncio.Future[None]:
+        """A change of a field that is no step in the task's life."""
+        task = dataclasses.replace(self._tasks[number], **changes)
+        return self._record(task, _activity_event(task))
+
+    # ---- commands
+
+    def resume(self, number: int) -> None:
+        """T-03; a no-op for a task that is not suspended (T-07)."""
+        task = self._tasks[number]
+        if task.state is not State.SUSPENDED:
+            return
+        left = task.suspend_count - 1
+        if left > 0:
+            self._record(dataclasses.replace(task, suspend_count=left), _state_event(task))
+            return
+        away = self._engine.now() - task.suspended_at if task.suspended_at is not None else 0.0
+        task = dataclasses.replace(
+            task,
+            state=task.after(Action.RESUME),
+            activity=Activity.QUEUED,
+            suspend_count=0,
+            suspended_at=None,
+            suspended_seconds=task.suspended_seconds + max(0.0, away),
+        )
+        self._record(task, _state_event(task))
+        self._enqueue(number)
+
+    def suspend(self, number: int) -> None:
+        """T-03, T-04, T-05; a no-op for a task that is ending or has ended (T-07)."""
+        task = self._tasks[number]
+        if task.state not in (State.RUNNING, State.SUSPENDED) or task.activity is Activity.FINALIZING:
+            return
+        first = task.state is State.RUNNING
+        task = dataclasses.replace(
+            task,
+            state=task.after(Action.SUSPEND),
+            activity=Activity.NONE,
+            suspend_count=task.suspend_count + 1,
+            suspended_at=self._engine.now() if first and task.started is not None else task.suspended_at,
+            waiting_until=None,
+            waiting_reason="",
+        )
+        self._record(task, _state_event(task))
+        if first:
+            self._halt(number)
+
+    def cancel(self, number: int) -> None:
+        """T-06; a no-op for a task that is ending or has ended (T-07)."""
+        task = self._tasks[number]
+        if not task.can(Action.CANCEL):
+            return
+        task = dataclasses.replace(
+            task,
+            state=task.after(Action.CANCEL),
+            activity=Activity.NONE if task.activity is not Activity.FINALIZING else task.activity,
+            suspend_count=0,
+            waiting_until=None,
+            waiting_reason="",
+        )
+        self._record(task, _state_event(task))
+        if not self._halt(number):
+            self._engine.runners.spawn(self._end_cancelled(number), f"cancel {task.key}")
+
+    async def cancel_by_producing_resume_data(self, number: int) -> bytes | None:
+        """R-01, R-02, O-09: resolves before `sessioncompleted`, which carries the same data."""
+        task = self._tasks[number]
+        if not task.can(Action.CANCEL):
+            return None
+        wanted: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        self._resume_wanted[number] = wanted
+        self.cancel(number)
+        return await wanted
+
+    def retry(self, number: int, url: str | None = None) -> None:
+        """Run a failed or cancelled task again under its own number; with `url`, from another address.
+
+        What is stored is kept and goes on where the server's validator agrees. Raises InvalidAction for a task
+        that has not failed, ValueError or TransferFailure for an unusable URL.
+        """
+        task = self._tasks[number]
+        self._check_open()
+        state = task.after(Action.RETRY)
+        new_url = task.url
+        if url is not None:
+            new_url, credentials = _without_credentials(check_url(url))
+            if credentials:
+                self._engine.vault.put(str(task.key), {**self._engine.secrets_of(task), **credentials})
+        self._failures.pop(number, None)
+        self._outstanding += 1
+        task = dataclasses.replace(
+            task,
+            state=state,
+            activity=Activity.QUEUED,
+            url=new_url,
+            attempt=0,
+            error=None,
+            started=None,
+            finished=None,
+            suspended_seconds=0.0,
+            suspend_count=0,
+            restarts=0,
+        )
+        self._record(task, _state_event(task))
+        self._enqueue(number)
+
+    def remove(self, number: int, *, delete_file: bool = False) -> None:
+        """Take the task out of the list; one that still runs is cancelled first. The file stays unless asked."""
+        task = self._tasks[number]
+        if task.outstanding:
+            self._removing[number] = delete_file
+            self.cancel(number)
+        else:
+            self._engine.runners.spawn(self._removed(number, delete_file), f"remove {task.key}")
+
+    async def _removed(self, number: int, delete_file: bool) -> None:
+        task = self._tasks.get(number)
+        if task is None:
+            return
+        if task.part_path:
+            await asyncio.to_thread(_unlink, task.part_path)
+        if delete_file and task.final_path:
+            await asyncio.to_thread(_unlink, task.final_path)
+        self._engine.vault.drop(str(task.key))
+        self._record(task, TaskRemovedEvent(file_deleted=delete_file and bool(task.final_path)))
+        del self._tasks[number]
+        self._failures.pop(number, None)
+        await self._engine.vault.saved()
+
+    def set_priority(self, number: int, priority: float) -> None:
+        """T-09. Raises ValueError outside 0.0 to 1.0."""
+        _check_priority(priority)
+        self._change(number, priority=priority)
+        self._engine.slots.reprioritise(TaskKey(self.key, number), priority)
+
+    # ---- running
+
+    def start_restored(self) -> None:
+        """Run what was running, end what was ending, when the engine opened (X-11)."""
+        for task in list(self._tasks.values()):
+            self.start_one(task.number)
+        if self.state is SessionState.FINISHING:
+            self._perhaps_invalidated()
+
+    def start_one(self, number: int) -> None:
+        task = self._tasks[number]
+        if task.state is State.CANCELING:
+            self._engine.runners.spawn(self._end_cancelled(number), f"cancel {task.key}")
+        elif task.state is State.RUNNING and number not in self._working:
+            self._enqueue(number)
+
+    def _enqueue(self, number: int) -> None:
+        task = self._tasks[number]
+        if number in self._spent:
+            self._engine.runners.spawn(self._refuse(number), f"refuse {task.key}")
+            return
+        if self._engine.closing or number in self._ending:  # _after asks again when the last attempt has let go
+            return
+        parts = urlsplit(task.url)
+        self._engine.slots.ask(
+            task.key,
+            (self.key, f"{parts.scheme}://{parts.netloc}"),
+            limit=self._row.configuration.http_maximum_connections_per_host,
+            priority=task.priority,
+            start=lambda: self._begin(number),
+        )
+
+    def _begin(self, number: int) -> None:
+        """A slot was granted."""
+        key = TaskKey(self.key, number)
+        progress = self._engine.progress[key] = Progress(
+            received=self._tasks[number].received, expected=self._tasks[number].expected
+        )
+        progress.told = progress.received
+        self._ending[number] = self._engine.runners.spawn(self._work(number, progress), f"download {key}")
+        self._arm(number)
+        if self._engine.on_moving is not None:
+            self._engine.on_moving()
+
+    async def _work(self, number: int, progress: Progress) -> None:
+        key = TaskKey(self.key, number)
+        error: TransferError | None = None
+        stopped = True
+        try:
+            await self._engine.lines()
+            from transfermon.download import Download  # it brings httpx: loaded with the first transfer
+
+            download = Download(
+                self._engine,
+                self._row.configuration,
+                current=lambda: self._tasks[number],
+                record=self._record,
+                accepted=self._accepted_of(number),
+                progress=progress,
+                limiters=self._engine.limiters_for(self._tasks[number], self._row.configuration.speed_limit),
+                default_folder=self.default_folder,
+            )
+            self._working[number] = download
+            if self._tasks[number].state is not State.RUNNING or self._engine.closing:
+                download.stop()
+            result = await download.run()
+            error, stopped = result.error, result.stopped
+        except Exception:
+            log.exception("%s ended by a mistake of ours", key)
+            error, stopped = _OUR_MISTAKE, False
+        finally:
+            self._working.pop(number, None)
+            self._engine.progress.pop(key, None)
+            self._disarm(number)
+            self._engine.slots.release(key)
+            self._ending.pop(number, None)
+        await self._after(number, error, stopped=stopped)
+
+    async def _after(self, number: int, error: TransferError | None, *, stopped: bool) -> None:
+        """What an attempt's end means for the task."""
+        task = self._tasks[number]
+        if error is None and not stopped:
+            self._succeeded(number)
+        elif task.state is State.CANCELING:
+            await self._end_cancelled(number)
+        elif number in self._overdue and task.state is State.RUNNING:
+            self._overdue.discard(number)
+            self._complete_failed(number, _overdue_error(task))
+        elif task.state is State.RUNNING and error is not None:
+            self._failed(number, error)
+        elif task.state is State.RUNNING:
+            self._enqueue(number)  # suspended and resumed while the attempt was letting go
+        # else it is suspended: the record says so already
+
+    def _succeeded(self, number: int) -> None:
+        task = self._tasks[number]
+        self._engine.vault.drop(str(task.key))
+        self._complete(
+            dataclasses.replace(task, state=task.after(Action.FINISH), error=None),
+            TaskCompletedEvent(success=True, status_code=task.response.status if task.response else 0),
+        )
+
+    def _failed(self, number: int, error: TransferError) -> None:
+        delay = self._delay(number, error)
+        task = self._tasks[number]
+        if delay is None:
+            self._complete_failed(number, error)
+            return
+        if error.retry is Retry.RESTART:
+            task = dataclasses.replace(task, restarts=task.restarts + 1)
+        waits = error.retry is Retry.WAIT
+        task = dataclasses.replace(
+            task,
+            activity=Activity.WAITING_FOR_CONNECTIVITY if waits else Activity.RETRYING,
+            waiting_until=self._engine.now() + delay,
+            waiting_reason=error.message,
+        )
+        self._record(task, _state_event(task))
+        if not self._engine.closing:
+            loop = asyncio.get_running_loop()
+            self._timers[number] = loop.call_later(delay, self._again, number)
+
+    def _delay(self, number: int, error: TransferError) -> float | None:
+        """Seconds until the next attempt, or None for the end (SPEC 6.2)."""
+        task, policy = self._tasks[number], self._row.configuration.retry_policy
+        if self.identifier is None:
+            return None  # default sessions do not retry by themselves (SPEC 2.2)
+        if error.retry is Retry.RESTART and task.restarts > 1:
+            return None
+        if task.received - self._good.get(number, 0) >= policy.reset_bytes:
+            self._failures.pop(number, None)
+        self._good[number] = task.received
+        failures = self._failures[number] = self._failures.get(number, 0) + 1
+        if task.maximum_attempts:
+            policy = dataclasses.replace(policy, attempts=task.maximum_attempts)
+            if failures >= task.maximum_attempts:
+                return None
+        return retry.next_delay(failures, policy, error, self._engine.random)
+
+    def _again(self, number: int) -> None:
+        self._timers.pop(number, None)
+        task = self._tasks[number]
+        task = dataclasses.replace(task, activity=Activity.QUEUED, waiting_until=None, waiting_reason="")
+        self._record(task, _activity_event(task))
+        self._enqueue(number)
+
+    def network_returned(self) -> None:
+        """End the wait of every task that waits for the network (X-08)."""
+        for number, timer in list(self._timers.items()):
+            if self._tasks[number].activity is Activity.WAITING_FOR_CONNECTIVITY:
+                timer.cancel()
+                self._again(number)
+
+    def _complete_failed(self, number: int, error: TransferError) -> None:
+        task = self._tasks[number]
+        self._complete(
+            dataclasses.replace(task, state=task.after(Action.FAIL), error=error),
+            TaskCompletedEvent(
+                error_code=error.code,
+                message=error.message,
+                reason=error.reason,
+                status_code=error.status or 0,
+            ),
+        )
+
+    async def _refuse(self, number: int) -> None:
+        """A task made from resume data that cannot be used (R-14, R-15)."""
+        self._spent.discard(number)
+        if self._tasks[number].state is State.RUNNING:
+            self._complete_failed(
+                number,
+                TransferError(
+                    code=Code.UNSUPPORTED_URL,
+                    message="The resume data cannot be used: it is damaged or was used before.",
+                    reason="resume.unusable",
+                    hint="Start the download again from its address.",
+                ),
+            )
+
+    async def _end_cancelled(self, number: int) -> None:
+        """The engine has let go of a cancelled task: keep or delete its part, then say -999."""
+        task = self._tasks[number]
+        if task.state is not State.CANCELING:
+            return
+        data, row = self._produce(number)
+        if row is None and task.part_path:
+            await asyncio.to_thread(_unlink, task.part_path)
+            task = dataclasses.replace(self._tasks[number], part_path="", received=0, validators=None)
+        elif row is not None:
+            await self._engine.vault.saved()
+            await self._engine.store.commit(Change(resume=row))
+            task = dataclasses.replace(self._tasks[number], part_path="")
+        wanted = self._resume_wanted.pop(number, None)
+        if wanted is not None and not wanted.done():
+            wanted.set_result(data)
+            await asyncio.sleep(0)  # whoever waits for the data hears of it before the event (O-09)
+        error = TransferError(code=Code.CANCELLED, message="The transfer was cancelled.", reason="cancelled")
+        self._complete(
+            dataclasses.replace(task, state=task.after(Action.STOPPED), error=error),
+            TaskCompletedEvent(
+                error_code=error.code,
+                message=error.message,
+                reason=error.reason,
+                status_code=task.response.status if task.response else 0,
+                resumable=data is not None,
+                resume_data=data,
+            ),
+        )
+
+    def _produce(self, number: int) -> tuple[bytes | None, ResumeRow | None]:
+        """Resume data where it was asked for and R-02 does not forbid it."""
+        task = self._tasks[number]
+        why_not = resume.why_not_resumable(task.validators, task.method, self._row.configuration.resume_policy)
+        if number not in self._resume_wanted or why_not or not task.part_path or task.received == 0:
+            return None, None
+        token = secrets.token_urlsafe(24)
+        row = ResumeRow(token=token, task=task)
+        self._engine.resume_rows[token] = row
+        self._engine.vault.put(f"resume {token}", self._engine.secrets_of(task))
+        return resume.pack(token), row
+
+    def _complete(self, task: Task, event: TaskCompletedEvent) -> None:
+        number = task.number
+        task = dataclasses.replace(
+            task,
+            activity=Activity.NONE,
+            finished=self._engine.now(),
+            waiting_until=None,
+            waiting_reason="",
+            suspend_count=0,
+        )
+        self._outstanding -= 1
+        self._completed_since_idle += event.success
+        self._failed_since_idle += not event.success
+        for of_task in (self._failures, self._good, self._accepted):
+            of_task.pop(number, None)
+        self._record(task, event, delivered=lambda: self._was_told(number))
+        if not self._outstanding:
+            idle = SessionIdleEvent(completed=self._completed_since_idle, failed=self._failed_since_idle)
+            self._completed_since_idle = self._failed_since_idle = 0
+            self._record(None, idle)
+        self._perhaps_invalidated()
+
+    def _was_told(self, number: int) -> None:
+        for waiter in self._waiters.pop(number, []):
+            if not waiter.done():
+                waiter.set_result(None)
+        if number in self._removing:
+            delete_file = self._removing.pop(number)
+            self._engine.runners.spawn(self._removed(number, delete_file), f"remove {self.key}:{number}")
+
+    async def _ended(self, number: int) -> None:
+        task = self._tasks.get(number)
+        if task is None or (task.state is State.COMPLETED and number not in self._unpublished):
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(number, []).append(waiter)
+        await waiter
+
+    def _accepted_of(self, number: int) -> asyncio.Future[None]:
+        accepted = self._accepted.get(number)
+        if accepted is None:
+            accepted = asyncio.get_running_loop().create_future()
+            accepted.set_result(None)
+        return accepted
+
+    def _halt(self, number: int) -> bool:
+        """Stop whatever moves or waits. True when a running attempt will report its end."""
+        timer = self._timers.pop(number, None)
+        if timer is not None:
+            timer.cancel()
+        self._engine.slots.withdraw(TaskKey(self.key, number))
+        self._disarm(number)
+        download = self._working.get(number)
+        if download is not None:
+            download.stop()
+        return number in self._ending
+
+    # ---- the resource timer (T-05, T-16)
+
+    def _arm(self, number: int) -> None:
+        self._disarm(number)
+        task = self._tasks[number]
+        limit = self._row.configuration.timeout_interval_for_resource
+        if task.started is not None:
+            limit -= self._engine.now() - task.started - task.suspended_seconds
+        handle = asyncio.get_running_loop().call_later(max(0.0, min(limit, 2e6)), self._time_out, number)
+        self._deadlines[number] = handle
+
+    def _disarm(self, number: int) -> None:
+        handle = self._deadlines.pop(number, None)
+        if handle is not None:
+            handle.cancel()
+
+    def _time_out(self, number: int) -> None:
+        self._deadlines.pop(number, None)
+        self._overdue.add(number)
+        download = self._working.get(number)
+        if download is not None:
+            download.stop()
+
+    # ---- the end of the session and of the engine
+
+    def finish_tasks_and_invalidate(self) -> None:
+        """Take no more tasks; the session ends with its last one (S-11). Suspended tasks are not resumed."""
+        if self.state is SessionState.ACTIVE:
+            self._finishing(canceling=False)
+            self._perhaps_invalidated()
+
+    def invalidate_and_cancel(self) -> None:
+        """Take no more tasks and cancel all (S-13)."""
+        if self.state is SessionState.INVALIDATED:
+            return
+        if self.state is SessionState.ACTIVE or not self.canceling:
+            self._finishing(canceling=True)
+        for task in list(self._tasks.values()):
+            self.cancel(task.number)
+        self._perhaps_invalidated()
+
+    def _finishing(self, *, canceling: bool) -> None:
+        self.state, self.canceling = SessionState.FINISHING, canceling
+        self._row = dataclasses.replace(self._row, state=self.state.value, next_number=self._next)
+        self._record(None, SessionFinishingEvent(canceling=canceling))
+
+    def _perhaps_invalidated(self) -> None:
+        if self.state is SessionState.FINISHING and not self._outstanding:
+            self.state = SessionState.INVALIDATED
+            self._row = dataclasses.replace(self._row, state=self.state.value, next_number=self._next)
+            self._record(None, SessionInvalidatedEvent(), delivered=self._over)
+
+    def _over(self) -> None:
+        self._engine.vault.drop(self.key)
+        if self._engine.transport is not None:
+            self._engine.transport.drop_idle(self.key)
+        self._forget(self)
+
+    def announce(self) -> asyncio.Future[None]:
+        """Remember a new session."""
+        return self._record(None, SessionCreatedEvent())
+
+    async def stop(self) -> None:
+        """The engine ends: let go of every transfer. Their records say that they ran; the next engine goes on."""
+        for timer in [*self._timers.values(), *self._deadlines.values()]:
+            timer.cancel()
+        self._timers.clear()
+        self._deadlines.clear()
+        for task in list(self._tasks.values()):
+            if task.outstanding:
+                self._engine.slots.withdraw(task.key)
+        for download in list(self._working.values()):
+            download.stop()
+        if self._ending:
+            await asyncio.wait(set(self._ending.values()))
+
+
+_OUR_MISTAKE = TransferError(
+    code=Code.UNKNOWN,
+    message="transfermon made a mistake with this transfer.",
+    reason="bug",
+    hint="Retry it; the log has the details.",
+)
+
+
+def _overdue_error(task: Task) -> TransferError:
+    return TransferError(
+        code=Code.TIMED_OUT,
+        message="The transfer did not finish in the time that its session allows.",
+        reason="net.resource-timeout",
+        hint="Retry it, or give the session a longer timeout_interval_for_resource.",
+        url=redacted(task.url),
+    )
+
+
+def _state_event(task: Task) -> TaskStateEvent:
+    return TaskStateEvent(
+        state=task.state.value,
+        activity=task.activity.value,
+        reason=task.waiting_reason,
+        until=task.waiting_until,
+        attempt=task.attempt,
+    )
+
+
+def _activity_event(task: Task) -> TaskActivityEvent:
+    return TaskActivityEvent(state=task.state.value, activity=task.activity.value, attempt=task.attempt)
+
+
+def _check_priority(priority: float) -> None:
+    if not 0.0 <= priority <= 1.0:
+        raise ValueError("a priority is 0.0 to 1.0")
+
+
+def _checked_digest(digest: str | None) -> str:
+    """ "sha-256:HEX" in lower case, or ""."""
+    if not digest:
+        return ""
+    algorithm, _, value = digest.lower().partition(":")
+    lengths = {"sha-256": 64, "sha-512": 128}
+    if algorithm not in lengths or len(value) != lengths[algorithm] or set(value) - set("0123456789abcdef"):
+        raise ValueError("a digest is sha-256: and 64 or sha-512: and 128 hexadecimal digits")
+    return f"{algorithm}:{value}"
+
+
+def _without_credentials(url: str) -> tuple[str, dict[str, str]]:
+    """User information moves out of the URL into a header (DESIGN 9)."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url, {}
+    user = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+    bare = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=bare)), {"Authorization": "Basic " + b64encode(user.encode()).decode()}
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as exc:
+        log.warning("%s stays: %s", path, exc)

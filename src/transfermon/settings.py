@@ -1,0 +1,136 @@
+"""Where things live, and the preferences on disk.
+
+Rule: everything here is owner-only (0700, 0600), written whole or not at all (FAULTS W14), and a damaged file is
+set aside, never trusted and never lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import stat
+from dataclasses import dataclass
+from typing import Any, Self
+
+from transfermon.errors import StateError
+
+ENVIRONMENT = "TRANSFERMON_STATE_DIR"
+
+
+def state_folder(given: str | None = None) -> str:
+    """The absolute path of the state directory: as given, else from the environment, else the user's own."""
+    chosen = given or os.environ.get(ENVIRONMENT)
+    if not chosen:
+        import platformdirs  # 20 ms that a command with --state-dir does not pay
+
+        chosen = platformdirs.user_state_dir("transfermon", appauthor=False)
+    return os.path.abspath(os.path.expanduser(chosen))
+
+
+def download_folder() -> str:
+    """The desktop's folder for downloads; it is made when the first file arrives."""
+    import platformdirs
+
+    return platformdirs.user_downloads_dir()
+
+
+def ensure_private(folder: str) -> None:
+    """Make the folder if it is missing, owner-only. Raises StateError when it is a link, someone else's, or
+    cannot be made or written (FAULTS R12).
+    """
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        found = os.lstat(folder)
+    except OSError as exc:
+        raise StateError(
+            f"The state folder {folder} cannot be made: {exc.strerror}.", "Choose another with --state-dir."
+        ) from exc
+    if not stat.S_ISDIR(found.st_mode):
+        raise StateError(f"The state folder {folder} is not a folder.", "Choose another with --state-dir.")
+    if found.st_uid != os.getuid():
+        raise StateError(f"The state folder {folder} belongs to another user.", "Choose another with --state-dir.")
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        os.chmod(folder, 0o700)
+    if not os.access(folder, os.W_OK):
+        raise StateError(f"The state folder {folder} is read-only.", "Choose another with --state-dir.")
+
+
+def write_whole(path: str, data: bytes) -> None:
+    """Replace a small file so that a crash leaves the old or the new one, never a piece (FAULTS W14)."""
+    folder = os.path.dirname(path)
+    temporary = f"{path}.{os.getpid()}.tmp"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with open(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(fd)
+        os.replace(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder_fd)
+    finally:
+        os.close(folder_fd)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Preferences. Changes are made with `replaced`, which also saves."""
+
+    path: str = ""  # where they are kept; "" keeps them in memory
+    theme: str = "system"  # or "light", "dark"
+    close_to: str = "ask"  # or "tray", "quit"
+    download_folder: str = ""  # "": the desktop's
+    running_tasks: int = 8
+    connections_per_host: int = 3
+    speed_limit: int = 0  # bytes per second over all; 0: none
+    notify: str = "batch"  # or "task", "off"
+    notify_background_start: bool = True
+    videofarm_url: str = ""  # where a background fetch asks for new videos
+    allowed_hosts: tuple[str, ...] = ()  # "host:port" that addresses given by others may reach although private
+
+    @classmethod
+    def load(cls, path: str) -> Self:
+        """From disk; defaults where there is no file or a value is not usable. A damaged file becomes
+        `settings.json.damaged`.
+        """
+        try:
+            with open(path, "rb") as file:
+                stored = json.load(file)
+            if not isinstance(stored, dict):
+                raise ValueError("not an object")
+        except FileNotFoundError:
+            return cls(path=path)
+        except (ValueError, OSError):
+            with contextlib.suppress(OSError):
+                os.replace(path, path + ".damaged")
+            return cls(path=path)
+        return cls(path=path, **_usable(cls, stored))
+
+    def replaced(self, **changes: Any) -> Self:
+        """These settings with changes, saved when they have a path. Raises OSError when they cannot be saved."""
+        new = dataclasses.replace(self, **changes)
+        if new.path:
+            stored = {key: value for key, value in dataclasses.asdict(new).items() if key != "path"}
+            write_whole(new.path, json.dumps(stored, indent=2).encode())
+        return new
+
+
+def _usable(cls: type[Settings], stored: dict[str, Any]) -> dict[str, Any]:
+    """The stored values that have a default of the same type."""
+    out: dict[str, Any] = {}
+    for item in dataclasses.fields(cls):
+        if item.name == "path" or item.name not in stored:
+            continue
+        value = stored[item.name]
+        if isinstance(item.default, tuple) and isinstance(value, list) and all(isinstance(one, str) for one in value):
+            value = tuple(value)
+        if type(value) is type(item.default):
+            out[item.name] = value
+    return out

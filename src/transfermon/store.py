@@ -1,0 +1,492 @@
+"""What is remembered: sessions, tasks, the journal, resume data. One SQLite file, one connection, one thread.
+
+Rule: `commit` puts a change in the queue and returns; the writer thread takes all that is there, commits it at once
+(WAL, synchronous=FULL: durable when it says so), and only then is each change told, in the order it was decided.
+Nothing else in the program opens the database (FAULTS W7, W8).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import logging
+import os
+import secrets
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, TypeVar
+
+from transfermon import events
+from transfermon.configuration import RetryPolicy, SessionConfiguration
+from transfermon.errors import Retry, StateError, TransferError
+from transfermon.events import Event
+from transfermon.task import Activity, Kind, Origin, Response, State, Task, TaskKey, Validators
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+SLICE = 0.002  # seconds that telling may take before the window gets its turn
+RETRY_SECONDS = 1.0  # between two tries to commit while the disk is full
+
+MIGRATIONS = [
+    """
+    create table meta(key text primary key, value text not null) strict;
+    create table session(
+        key text primary key, identifier text, configuration text not null, state text not null,
+        next_number integer not null) strict;
+    create table task(
+        session text not null, number integer not null, state text not null, record text not null,
+        primary key(session, number)) strict;
+    create table journal(
+        sequence integer primary key, session text not null, number integer, type text not null,
+        time real not null, body text not null, acknowledged integer not null default 0) strict;
+    create index journal_task on journal(session, number);
+    create table resume_data(token text primary key, record text not null, spent integer not null default 0) strict;
+    """,
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionRow:
+    """A session as it is remembered. Header values are in secrets.json, not here."""
+
+    key: str
+    configuration: SessionConfiguration
+    state: str = "active"
+    next_number: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeRow:
+    """What a resume data value stands for: the record of the cancelled task (R-03, R-15)."""
+
+    token: str
+    task: Task
+    spent: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """Everything in one change is committed in one transaction, with all other changes that wait."""
+
+    task: Task | None = None
+    removed: TaskKey | None = None
+    session: SessionRow | None = None
+    session_removed: str | None = None
+    event: Event | None = None
+    resume: ResumeRow | None = None
+    acknowledged: int | None = None  # sequence of an event that every listener has had
+    value: tuple[str, str] | None = None  # a small setting of the engine's own
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remembered:
+    """The state as found when the store was opened."""
+
+    sessions: tuple[SessionRow, ...]
+    tasks: tuple[Task, ...]
+    resume: tuple[ResumeRow, ...]
+    sequence: int
+    database_id: str
+    values: dict[str, str]
+
+
+@dataclass(slots=True)
+class _Entry:
+    change: Change | None = None
+    then: Callable[[], None] | None = None
+    done: asyncio.Future[None] | None = None
+    read: Callable[[sqlite3.Connection], Any] | None = None
+    result: asyncio.Future[Any] | None = None
+    answer: Any = field(default=None)
+
+
+class Store:
+    """The one writer. Made and used on the loop; the database lives on a thread of its own."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.frozen = ""  # why nothing can be stored now, in words; "" when all is well
+        self.on_frozen: Callable[[str], None] | None = None
+        self._queue: deque[_Entry] = deque()
+        self._ready = threading.Condition()
+        self._stop = False
+        self._told: deque[_Entry] = deque()
+        self._telling = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._lease = 0
+        self.commits = 0
+
+    def __repr__(self) -> str:
+        return f"<Store {self.path} lease={self._lease} queued={len(self._queue)}>"
+
+    async def open(self) -> Remembered:
+        """Open or make the file, bring it to the newest version, take the next lease.
+
+        Raises StateError when it is damaged, from a newer version, or cannot be written. Before a migration the
+        old file is kept as a copy (FAULTS W16).
+        """
+        self._loop = asyncio.get_running_loop()
+        opened: asyncio.Future[Remembered] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._run, args=(opened,), name="store", daemon=True)
+        self._thread.start()
+        return await opened
+
+    def commit(self, change: Change, then: Callable[[], None] | None = None) -> asyncio.Future[None]:
+        """Queue a change. The result is done when it is durable; `then` is called just before, in order."""
+        assert self._loop is not None
+        entry = _Entry(change=change, then=then, done=self._loop.create_future())
+        self._put(entry)
+        assert entry.done is not None
+        return entry.done
+
+    async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a query on the store's thread, after everything queued before it."""
+        assert self._loop is not None
+        entry = _Entry(read=query, result=self._loop.create_future())
+        self._put(entry)
+        assert entry.result is not None
+        answer: T = await entry.result
+        return answer
+
+    async def close(self) -> None:
+        """Commit what is queued (unless the disk refuses), tell it, and end the thread."""
+        if self._thread is None:
+            return
+        with self._ready:
+            self._stop = True
+            self._ready.notify()
+        await asyncio.to_thread(self._thread.join)
+        self._thread = None
+        await asyncio.sleep(0)  # the last batch was posted to the loop by the thread
+        while self._told:
+            await asyncio.sleep(0)
+
+    def _put(self, entry: _Entry) -> None:
+        with self._ready:
+            self._queue.append(entry)
+            if len(self._queue) == 1:
+                self._ready.notify()
+
+    # ---- loop: tell what is durable, in slices, so that a burst does not stall the window
+
+    def _durable(self, batch: list[_Entry]) -> None:
+        self._told.extend(batch)
+        if not self._telling:
+            self._tell()
+
+    def _tell(self) -> None:
+        assert self._loop is not None
+        self._telling = False
+        end = time.perf_counter() + SLICE
+        while self._told:
+            entry = self._told.popleft()
+            if entry.then is not None:
+                try:
+                    entry.then()
+                except Exception:
+                    log.exception("telling a change failed")
+            for future, value in ((entry.done, None), (entry.result, entry.answer)):
+                if future is not None:
+                    _resolve(future, value)
+            if self._told and time.perf_counter() > end:
+                self._telling = True
+                self._loop.call_soon(self._tell)
+                return
+
+    def _freeze(self, reason: str) -> None:
+        if reason == self.frozen:
+            return
+        self.frozen = reason
+        log.warning("the store %s", f"is frozen: {reason}" if reason else "goes on")
+        if self.on_frozen is not None:
+            self.on_frozen(reason)
+
+    # ---- writer thread
+
+    def _post(self, function: Callable[..., None], *args: Any) -> None:
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(function, *args)
+        except RuntimeError:  # the loop is gone: there is nobody left to tell
+            log.debug("the loop ended before the store did")
+
+    def _run(self, opened: asyncio.Future[Remembered]) -> None:
+        try:
+            database = self._connect()
+            remembered = _load(database)
+        except (sqlite3.Error, OSError, StateError) as exc:
+            error = exc if isinstance(exc, StateError) else self._damaged(exc)
+            self._post(_resolve, opened, error)
+            return
+        self._post(_resolve, opened, remembered)
+        try:
+            self._write(database)
+        finally:
+            database.close()
+
+    def _damaged(self, exc: Exception) -> StateError:
+        return StateError(
+            f"The database {self.path} cannot be used: {exc}.",
+            "Move it away to start with an empty list; the files already downloaded are not touched.",
+        )
+
+    def _connect(self) -> sqlite3.Connection:
+        old = os.umask(0o077)
+        try:
+            database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        finally:
+            os.umask(old)
+        for pragma in ("journal_mode=wal", "synchronous=full", "foreign_keys=on", "wal_autocheckpoint=1000"):
+            database.execute(f"pragma {pragma}")
+        self._migrate(database)
+        database.execute("begin immediate")
+        row = database.execute("select value from meta where key='lease'").fetchone()
+        self._lease = int(row[0]) + 1 if row else 1
+        _set(database, "lease", str(self._lease))
+        if not row:
+            _set(database, "database_id", secrets.token_hex(6))
+        database.execute("commit")
+        return database
+
+    def _migrate(self, database: sqlite3.Connection) -> None:
+        (version,) = database.execute("pragma user_version").fetchone()
+        if version > len(MIGRATIONS):
+            raise StateError(
+                f"The database {self.path} was made by a newer transfermon (version {version}).",
+                "Start that one, or choose another folder with --state-dir.",
+            )
+        if 0 < version < len(MIGRATIONS):
+            with sqlite3.connect(f"{self.path}.v{version}") as copy:
+                database.backup(copy)
+            copy.close()
+        for number, script in enumerate(MIGRATIONS[version:], version + 1):
+            database.executescript(f"begin immediate; {script}; pragma user_version={number}; commit;")
+
+    def _write(self, database: sqlite3.Connection) -> None:
+        while True:
+            with self._ready:
+                while not self._queue and not self._stop:
+                    self._ready.wait()
+                if not self._queue:
+                    return
+                batch = list(self._queue)
+                self._queue.clear()
+            if not self._commit(database, [entry.change for entry in batch if entry.change is not None]):
+                return
+            for entry in batch:
+                if entry.read is not None:
+                    entry.answer = _answer(database, entry.read)
+            self._post(self._durable, batch)
+
+    def _commit(self, database: sqlite3.Connection, changes: list[Change]) -> bool:
+        """Until it succeeds: what was decided is not rolled back in memory. False when the engine must end."""
+        while changes:
+            try:
+                self._apply(database, changes)
+            except sqlite3.Error as exc:
+                if database.in_transaction:
+                    database.execute("rollback")
+                self._post(self._freeze, f"The list of transfers cannot be stored: {exc}.")
+                with self._ready:
+                    if self._stop:
+                        log.error("%d changes could not be stored: %s", len(changes), exc)
+                        return False
+                    self._ready.wait(RETRY_SECONDS)
+            except _LeaseLost:
+                self._post(self._freeze, "Another process has taken over the list of transfers.")
+                return False
+            else:
+                self.commits += 1
+                if self.frozen:
+                    self._post(self._freeze, "")
+                return True
+        return True
+
+    def _apply(self, database: sqlite3.Connection, changes: list[Change]) -> None:
+        database.execute("begin immediate")
+        (lease,) = database.execute("select value from meta where key='lease'").fetchone()
+        if int(lease) != self._lease:
+            database.execute("rollback")
+            raise _LeaseLost
+        for change in changes:
+            _apply(database, change)
+        database.execute("commit")
+
+
+class _LeaseLost(Exception):  # noqa: N818 - a signal inside this module
+    pass
+
+
+def _resolve(future: asyncio.Future[Any], value: Any) -> None:
+    if future.done():  # whoever asked has gone
+        return
+    if isinstance(value, BaseException):
+        future.set_exception(value)
+    else:
+        future.set_result(value)
+
+
+def _answer(database: sqlite3.Connection, query: Callable[[sqlite3.Connection], Any]) -> Any:
+    try:
+        return query(database)
+    except Exception as exc:  # noqa: BLE001 - handed to whoever asked
+        return exc
+
+
+def _set(database: sqlite3.Connection, key: str, value: str) -> None:
+    database.execute("insert into meta values(?,?) on conflict(key) do update set value=excluded.value", (key, value))
+
+
+def _apply(database: sqlite3.Connection, change: Change) -> None:
+    if change.session is not None:
+        row = change.session
+        database.execute(
+            "insert into session values(?,?,?,?,?) on conflict(key) do update set configuration=excluded.configuration,"
+            " state=excluded.state, next_number=max(next_number, excluded.next_number)",
+            (row.key, row.configuration.identifier, _configuration_text(row.configuration), row.state, row.next_number),
+        )
+    if change.task is not None:
+        task = change.task
+        database.execute(
+            "insert into task values(?,?,?,?) on conflict(session, number) do update set state=excluded.state,"
+            " record=excluded.record",
+            (task.session, task.number, task.state.value, task_text(task)),
+        )
+        database.execute(
+            "update session set next_number=max(next_number, ?) where key=?", (task.number + 1, task.session)
+        )
+    if change.removed is not None:
+        database.execute("delete from task where session=? and number=?", change.removed)
+    if change.session_removed is not None:
+        database.execute("delete from task where session=?", (change.session_removed,))
+        database.execute("update session set state='invalidated' where key=?", (change.session_removed,))
+    if change.event is not None:
+        event = change.event
+        number = getattr(event, "task_identifier", None)
+        database.execute(
+            "insert into journal(sequence, session, number, type, time, body) values(?,?,?,?,?,?)",
+            (event.sequence, event.session, number, event.type, event.time, json.dumps(event.to_dict())),
+        )
+    if change.resume is not None:
+        resume = change.resume
+        database.execute(
+            "insert into resume_data values(?,?,?) on conflict(token) do update set spent=excluded.spent",
+            (resume.token, task_text(resume.task), int(resume.spent)),
+        )
+    if change.acknowledged is not None:
+        database.execute("update journal set acknowledged=1 where sequence=?", (change.acknowledged,))
+    if change.value is not None:
+        _set(database, "value." + change.value[0], change.value[1])
+
+
+def _load(database: sqlite3.Connection) -> Remembered:
+    sessions = [
+        SessionRow(key=key, configuration=_configuration(text), state=state, next_number=number)
+        for key, text, state, number in database.execute(
+            "select key, configuration, state, next_number from session order by rowid"
+        )
+    ]
+    tasks = [task_of(text) for (text,) in database.execute("select record from task order by session, number")]
+    resume = [
+        ResumeRow(token=token, task=task_of(text), spent=bool(spent))
+        for token, text, spent in database.execute("select token, record, spent from resume_data")
+    ]
+    (sequence,) = database.execute("select coalesce(max(sequence), 0) from journal").fetchone()
+    meta = dict(database.execute("select key, value from meta"))
+    return Remembered(
+        sessions=tuple(sessions),
+        tasks=tuple(tasks),
+        resume=tuple(resume),
+        sequence=max(sequence, int(meta.get("value.sequence", 0))),
+        database_id=meta["database_id"],
+        values={key[6:]: value for key, value in meta.items() if key.startswith("value.")},
+    )
+
+
+def history(since: int, task: TaskKey | None, limit: int) -> Callable[[sqlite3.Connection], list[Event]]:
+    """A query for `Store.read`: journalled events after `since`, oldest first; the newest `limit` of them."""
+
+    def query(database: sqlite3.Connection) -> list[Event]:
+        where = "sequence > ?"
+        values: list[int | str] = [since]
+        if task is not None:
+            where += " and session = ? and number = ?"
+            values += [task.session, task.number]
+        rows = database.execute(
+            f"select session, body from journal where {where} order by sequence desc limit ?",  # noqa: S608 - no outside text
+            [*values, limit],
+        ).fetchall()
+        return [events.from_dict(json.loads(body), session) for session, body in reversed(rows)]
+
+    return query
+
+
+# ---- records to text and back
+
+
+def _flat(record: Any) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for item in dataclasses.fields(record):
+        value = getattr(record, item.name)
+        if value == item.default:
+            continue  # defaults are not written: rows stay small, and a new field needs no migration
+        if isinstance(value, Enum):
+            value = value.value
+        elif dataclasses.is_dataclass(value):
+            value = _flat(value)
+        out[item.name] = value
+    return out
+
+
+def task_text(task: Task) -> str:
+    return json.dumps(_flat(task))
+
+
+_ENUMS: dict[str, type[Enum]] = {"kind": Kind, "state": State, "activity": Activity, "origin": Origin, "retry": Retry}
+
+
+def _known(cls: type[T], stored: dict[str, Any]) -> dict[str, Any]:
+    names = {item.name for item in dataclasses.fields(cls)}  # type: ignore[arg-type]  # each caller gives a dataclass
+    return {
+        name: _ENUMS[name](value) if name in _ENUMS and not isinstance(value, Enum) else value
+        for name, value in stored.items()
+        if name in names
+    }
+
+
+def task_of(text: str) -> Task:
+    """The record that `task_text` wrote. Raises ValueError or TypeError when it is not one."""
+    stored = json.loads(text)
+    if stored.get("validators"):
+        stored["validators"] = Validators(**_known(Validators, stored["validators"]))
+    if stored.get("error"):
+        stored["error"] = TransferError(**_known(TransferError, stored["error"]))
+    if stored.get("response"):
+        response = _known(Response, stored["response"])
+        response["headers"] = tuple((name, value) for name, value in response.get("headers", ()))
+        stored["response"] = Response(**response)
+    stored["header_names"] = tuple(stored.get("header_names", ()))
+    return Task(**_known(Task, stored))
+
+
+def _configuration_text(configuration: SessionConfiguration) -> str:
+    stored = {
+        item.name: getattr(configuration, item.name)
+        for item in dataclasses.fields(configuration)
+        if item.name not in ("http_header_fields", "retry_policy")
+    }
+    return json.dumps({**stored, "retry_policy": _flat(configuration.retry_policy)})
+
+
+def _configuration(text: str) -> SessionConfiguration:
+    stored = json.loads(text)
+    stored["retry_policy"] = RetryPolicy(**_known(RetryPolicy, stored.get("retry_policy", {})))
+    return SessionConfiguration(**_known(SessionConfiguration, stored))

@@ -1,0 +1,274 @@
+"""The record of a transfer task, its life, and its counters.
+
+Rule: a `Task` is a frozen value. Only `TRANSITIONS` moves it from one state to the next, and the same table
+says what a menu may offer.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple, Self
+
+from transfermon.errors import InvalidAction, TransferError
+
+UNKNOWN = -1  # a byte count that is not known (T-11)
+
+
+class Kind(Enum):
+    DOWNLOAD = "download"
+    UPLOAD = "upload"
+    DATA = "data"
+
+
+class State(Enum):
+    """Apple's four states (SPEC 2.2)."""
+
+    SUSPENDED = "suspended"
+    RUNNING = "running"
+    CANCELING = "canceling"
+    COMPLETED = "completed"
+
+
+class Activity(Enum):
+    """What a running task is doing, for people (SPEC 2.2)."""
+
+    NONE = ""
+    QUEUED = "queued"
+    WAITING_UNTIL = "waiting_until"
+    WAITING_FOR_CONNECTIVITY = "waiting_for_connectivity"
+    CONNECTING = "connecting"
+    TRANSFERRING = "transferring"
+    RETRYING = "retrying"
+    VERIFYING = "verifying"
+    FINALIZING = "finalizing"
+
+
+WAITING = frozenset({Activity.RETRYING, Activity.WAITING_UNTIL, Activity.WAITING_FOR_CONNECTIVITY})
+
+
+class Action(Enum):
+    """What moves a task. The first five are the user's; the rest are the engine's."""
+
+    RESUME = "resume"
+    SUSPEND = "suspend"
+    CANCEL = "cancel"
+    RETRY = "retry"
+    REMOVE = "remove"
+    FINISH = "finish"  # the last byte is stored under its final name
+    FAIL = "fail"
+    STOPPED = "stopped"  # the engine let go of a cancelled task
+
+
+class Origin(Enum):
+    """Whose address it is (DESIGN 9): `given` ones never reach private networks unless allowed."""
+
+    TYPED = "typed"
+    GIVEN = "given"
+
+
+# The whole life of a task; a pair that is not here cannot happen. A task counts its suspensions, so SUSPEND
+# on a suspended task and RESUME before the count is zero stay where they are. RETRY gives a failed task a new
+# life under its own number; REMOVE takes the record out of the list.
+TRANSITIONS: dict[tuple[State, Action], State] = {
+    (State.SUSPENDED, Action.RESUME): State.RUNNING,
+    (State.SUSPENDED, Action.SUSPEND): State.SUSPENDED,
+    (State.SUSPENDED, Action.CANCEL): State.CANCELING,
+    (State.SUSPENDED, Action.REMOVE): State.CANCELING,  # taken out of the list once it has stopped
+    (State.RUNNING, Action.SUSPEND): State.SUSPENDED,
+    (State.RUNNING, Action.CANCEL): State.CANCELING,
+    (State.RUNNING, Action.REMOVE): State.CANCELING,
+    (State.RUNNING, Action.FINISH): State.COMPLETED,
+    (State.RUNNING, Action.FAIL): State.COMPLETED,
+    (State.CANCELING, Action.STOPPED): State.COMPLETED,
+    (State.CANCELING, Action.FINISH): State.COMPLETED,  # it had finished before the cancel reached it (T-08)
+    (State.COMPLETED, Action.RETRY): State.RUNNING,
+    (State.COMPLETED, Action.REMOVE): State.COMPLETED,
+}
+
+
+class TaskKey(NamedTuple):
+    """A task number is unique in its session only, so both are always carried (TR-19)."""
+
+    session: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.session}:{self.number}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From `SESSION:NUMBER`; raises ValueError with a sentence for people."""
+        session, colon, number = text.rpartition(":")
+        if not colon or not session or not number.isascii() or not number.isdigit():
+            raise ValueError(f"“{text}” is not a task; write SESSION:NUMBER, as `transfermon list` shows it.")
+        return cls(session, int(number))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validators:
+    """What identifies the version of a resource whose bytes are in the part file (RFC 9110 §8.8)."""
+
+    etag: str = ""
+    last_modified: str = ""
+    date: str = ""  # the Date of the same answer, for the rule of one second (R-05)
+    total: int = UNKNOWN
+    accept_ranges: str = ""  # the field's value, lower case; "" when the server did not say
+    content_encoding: str = ""  # a coding we decode; such a body cannot be resumed (D-14)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """The head of the last final answer."""
+
+    status: int
+    url: str  # where it came from, after redirects
+    headers: tuple[tuple[str, str], ...] = ()
+    http_version: str = "HTTP/1.1"
+    remote_address: str = ""
+
+    def header(self, name: str, default: str = "") -> str:
+        """The values of one field, joined as RFC 9110 §5.3 allows."""
+        values = [value for key, value in self.headers if key.lower() == name.lower()]
+        return ", ".join(values) if values else default
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """All that is remembered of a task. Stored whole; secrets are not in here (DESIGN 9, Secrets)."""
+
+    session: str
+    number: int
+    kind: Kind
+    url: str  # the original request's (T-11)
+    current_url: str = ""  # after redirects
+    method: str = "GET"
+    header_names: tuple[str, ...] = ()  # the request's own headers; their values are in secrets.json
+    state: State = State.SUSPENDED
+    activity: Activity = Activity.NONE
+    suspend_count: int = 0
+    priority: float = 0.5
+    description: str | None = None
+    earliest_begin: float | None = None  # epoch seconds
+    origin: Origin = Origin.TYPED
+    user_initiated: bool = True
+    added: float = 0.0  # epoch seconds
+    started: float | None = None  # first start, epoch seconds
+    finished: float | None = None
+    suspended_seconds: float = 0.0  # time spent suspended since the first start (T-05)
+    suspended_at: float | None = None
+    attempt: int = 0
+    received: int = 0  # bytes in the part file, as of the last checkpoint
+    expected: int = UNKNOWN
+    sent: int = 0
+    expected_to_send: int = UNKNOWN
+    validators: Validators | None = None
+    part_path: str = ""  # absolute; "" when there is none
+    folder: str = ""  # where the finished file goes; "" for a temporary file (D-08)
+    name: str = ""  # the final name, once known or given
+    overwrite: bool = False
+    final_path: str = ""  # absolute, once the file is there
+    expected_digest: str = ""  # "sha-256:HEX"
+    speed_limit: int = 0  # bytes per second; 0: none
+    maximum_attempts: int = 0  # 0: the session's retry policy decides
+    response: Response | None = None
+    error: TransferError | None = None
+    waiting_until: float | None = None  # epoch seconds; when activity is retrying or waiting_until
+    waiting_reason: str = ""
+    not_resumable: str = ""  # why a pause would start over; "" when it would not, or not known yet
+    restarts: int = 0  # from zero, because the server's file was another one
+    wasted: int = 0  # bytes thrown away by those
+    handler_id: str = ""  # of the fetch or push that was being handled when it was made
+    boot_id: str = ""  # of the last checkpoint
+    mount_id: int = 0
+
+    @property
+    def key(self) -> TaskKey:
+        return TaskKey(self.session, self.number)
+
+    @property
+    def outstanding(self) -> bool:
+        return self.state is not State.COMPLETED
+
+    @property
+    def succeeded(self) -> bool:
+        return self.state is State.COMPLETED and self.error is None
+
+    @property
+    def failed(self) -> bool:
+        return self.state is State.COMPLETED and self.error is not None
+
+    @property
+    def waiting(self) -> bool:
+        return self.state is State.RUNNING and self.activity in WAITING
+
+    def can(self, action: Action) -> bool:
+        """Whether the table and the outcome allow it: the one answer for buttons, menus and commands."""
+        if (self.state, action) not in TRANSITIONS:
+            return False
+        if action is Action.RETRY:
+            return self.error is not None
+        if action is Action.SUSPEND:
+            return self.state is State.RUNNING
+        return True
+
+    def after(self, action: Action) -> State:
+        """The state that follows; raises InvalidAction when the table has none."""
+        try:
+            return TRANSITIONS[self.state, action]
+        except KeyError:
+            raise InvalidAction(f"{action.value} is not possible while task {self.key} is {self.state.value}") from None
+
+
+class Rate:
+    """Bytes per second over the last few seconds, from totals that only grow."""
+
+    WINDOW = 5.0
+
+    def __init__(self) -> None:
+        self._points: deque[tuple[float, int]] = deque()
+
+    def add(self, now: float, total: int) -> None:
+        """Note that `total` bytes were there at `now` (monotonic seconds); a smaller total starts anew."""
+        if self._points and total < self._points[-1][1]:
+            self._points.clear()
+        self._points.append((now, total))
+        while len(self._points) > 2 and now - self._points[1][0] >= self.WINDOW:
+            self._points.popleft()
+
+    def reset(self) -> None:
+        self._points.clear()
+
+    def per_second(self, now: float) -> float:
+        """The mean over the window; 0.0 when nothing moved in it."""
+        if len(self._points) < 2:
+            return 0.0
+        (begin, first), (_, last) = self._points[0], self._points[-1]
+        return (last - first) / max(now - begin, 1e-3)
+
+
+@dataclass(slots=True)
+class Progress:
+    """Live counters of one running task. The pump adds to `received`; everyone else only reads."""
+
+    received: int = 0
+    expected: int = UNKNOWN
+    told: int = 0  # what the last progress event said
+    attempt: int = 0
+    rate: Rate = field(default_factory=Rate)
+
+    @property
+    def fraction(self) -> float | None:
+        """0.0 to 1.0; None when the total is unknown."""
+        if self.expected < 0:
+            return None
+        return 1.0 if self.expected == 0 else min(1.0, self.received / self.expected)
+
+    @property
+    def completed(self) -> int:
+        return self.received
+
+    @property
+    def total(self) -> int:
+        return self.expected

@@ -1,0 +1,1146 @@
+"""One exchange over httpx: redirects, connections, bodies, and every failure in words.
+
+Rule: the only module that imports httpx. Nothing of httpx, httpcore or ssl leaves it: failures are `TransferFailure`,
+answers are records. Where the bytes are many they go past httpx, through the pump.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import functools
+import ipaddress
+import os
+import socket
+import ssl
+import sys
+import time
+import urllib.request
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Protocol, cast
+from urllib.parse import unquote, urlsplit
+
+import httpcore
+import httpx
+
+from transfermon import urls
+from transfermon.errors import Code, Retry, TransferError, TransferFailure, redacted
+from transfermon.network import (
+    AddressRefused,
+    Backend,
+    ClosedEarly,
+    Framing,
+    HeadTooLarge,
+    Limiter,
+    NotHTTP,
+    Reach,
+    Stream,
+    Watch,
+    is_public,
+)
+from transfermon.pump import Hasher, Outcome, Pumps, until_done
+from transfermon.task import Origin, Progress, Response
+
+USER_AGENT = "transfermon/0.1.0"
+TAKEOVER = 256 * 1024  # bodies above it go through the pump; below it a kept connection is worth more
+BATCH = 1 << 20
+DISCARDED = 64 * 1024  # of a redirect's body, to keep the connection
+IDLE_SECONDS = 20.0  # an unused connection is closed after it
+IDLE_CLIENTS = 32
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
+_DEFAULTS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": USER_AGENT}  # D-14
+_OF_THE_BODY = frozenset({"content-length", "content-type", "content-encoding", "transfer-encoding"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One request, ready to be sent. Header values stay in here and reach no log and no error."""
+
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    content: bytes | Callable[[], AsyncIterator[bytes]] | None = field(default=None, repr=False)
+    content_length: int | None = None  # of a callable's bytes; without it they go out chunked
+    session: str = ""  # connections are never shared between sessions
+    origin: Origin = Origin.TYPED
+    allowed: frozenset[str] = frozenset()  # "host:port" that a given address may reach although it is private
+    proxy: str | None = field(default=None, repr=False)  # None: the system's; "": none
+    idle_timeout: float = 60.0  # seconds without a byte
+    maximum_redirects: int = 20
+    allows_insecure_redirects: bool = False
+    sensitive: frozenset[str] = frozenset()  # lower-case names that never follow a redirect to another origin
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Monotonic seconds of the last hop."""
+
+    start: float
+    connected: float  # equal to start on a connection that was open already
+    head: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Key:
+    """What must agree before two requests may use the same connection (FAULTS R3, C20)."""
+
+    session: str
+    reach: Reach
+    proxy: str
+    secure: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Hop:
+    """One request of a chain of redirects."""
+
+    url: str
+    method: str
+    headers: tuple[tuple[str, str], ...]
+    content: bytes | Callable[[], AsyncIterator[bytes]] | None
+    reach: Reach
+    proxy: str
+
+
+class _Source(Protocol):
+    """httpcore's side of a body."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def aclose(self) -> None: ...
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, stream: _Source) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(self._stream)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+class _Client(httpx.AsyncBaseTransport):
+    """A httpcore pool of one connection under httpx's transport interface.
+
+    The pool's own bookkeeping is quadratic in connections; one pool for each costs a third of the time. The
+    transport is called directly: httpx.AsyncClient above it adds cookies, logging of whole URLs, and 0.1 ms.
+    """
+
+    def __init__(self, key: _Key, backend: Backend, context: ssl.SSLContext | None) -> None:
+        self.key = key
+        self.backend = backend
+        self.origin: urls.Origin | None = None  # of the last request
+        self.idle_since = 0.0
+        limits: dict[str, Any] = {"max_connections": 1, "max_keepalive_connections": 1}
+        if key.proxy:
+            self._pool: httpcore.AsyncConnectionPool = _proxy_pool(key.proxy, backend, context, limits)
+        else:
+            self._pool = httpcore.AsyncConnectionPool(ssl_context=context, network_backend=backend, **limits)
+
+    def __repr__(self) -> str:
+        return f"<_Client {self.origin} {self.backend.stream}>"
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        response = await self._pool.handle_async_request(
+            httpcore.Request(
+                method=request.method,
+                url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                headers=request.headers.raw,
+                content=request.stream,
+                extensions=request.extensions,
+            )
+        )
+        return httpx.Response(
+            response.status,
+            headers=response.headers,
+            stream=_Body(cast(_Source, response.stream)),
+            extensions=response.extensions,
+        )
+
+    @property
+    def open(self) -> bool:
+        stream = self.backend.stream
+        return stream is not None and not stream.closed and stream.reusable
+
+    def close(self) -> None:
+        """Close the connection, if there is one. The object is of no use afterwards."""
+        if self.backend.stream is not None:
+            self.backend.stream.close()
+
+    async def aclose(self) -> None:
+        await self._pool.aclose()
+        self.close()
+
+
+class Transport:
+    """Connections, pumps and trust of one engine. Everything on one loop."""
+
+    def __init__(self, *, tls_context: ssl.SSLContext | None = None) -> None:
+        self._context = tls_context
+        self._building = asyncio.Lock()
+        self._watch = Watch()
+        self._pumps = Pumps()
+        self._idle: list[_Client] = []
+        self._sweeper: asyncio.Handle | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<Transport, {len(self._idle)} idle connections>"
+
+    @property
+    def pumps(self) -> Pumps:
+        return self._pumps
+
+    async def open(self, call: Call) -> Answer:
+        """Send it, follow redirects, and return when the final head is there.
+
+        Raises TransferFailure for everything that the world does wrong. Credentials in a typed URL become an
+        Authorization field; on a redirect to another origin that, Cookie, Proxy-Authorization and every header in
+        `sensitive` are dropped for good (FAULTS R4, T-14).
+        """
+        hop = _first_hop(call)
+        passed: list[str] = []
+        while True:
+            exchange = await self._send(call, hop)
+            try:
+                target = _target(call, hop, exchange.head)
+                if target is None:
+                    return Answer(self, exchange, hop, call, tuple(passed))
+                if len(passed) >= call.maximum_redirects:
+                    raise _failure(
+                        Code.TOO_MANY_REDIRECTS,
+                        f"The server redirected more than {call.maximum_redirects} times.",
+                        "srv.redirect",
+                        target,
+                        hint="The addresses may point at each other; ask the server's owner.",
+                    )
+                following = _next_hop(call, hop, exchange, target)
+            except BaseException:
+                exchange.client.close()
+                raise
+            passed.append(hop.url)
+            await exchange.discard(self)
+            hop = following
+
+    def drop_idle(self, session: str | None = None) -> None:
+        """Close unused connections, of one session or of all."""
+        for client in [client for client in self._idle if session is None or client.key.session == session]:
+            self._idle.remove(client)
+            client.close()
+
+    async def aclose(self) -> None:
+        """Close what is idle and end the pump threads. Answers still open must be closed before."""
+        self._closed = True
+        self.drop_idle()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        self._watch.close()
+        await asyncio.to_thread(self._pumps.close)
+
+    def take_back(self, client: _Client) -> None:
+        """Keep the client's connection for the next request, if it can serve one."""
+        if self._closed or not client.open:
+            client.close()
+            return
+        client.idle_since = time.monotonic()
+        self._idle.append(client)
+        if len(self._idle) > IDLE_CLIENTS:
+            self._idle.pop(0).close()
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweeper = None
+        now = time.monotonic()
+        for client in [client for client in self._idle if now - client.idle_since >= IDLE_SECONDS]:
+            self._idle.remove(client)
+            client.close()
+        if self._idle and not self._closed:
+            self._sweeper = asyncio.get_running_loop().call_later(IDLE_SECONDS / 2, self._sweep)
+
+    async def _client(self, key: _Key, origin: urls.Origin, *, fresh: bool) -> _Client:
+        # Connections to one host never outnumber the calls that ran to it at once (T-12): an idle one is used
+        # first, and one that must not be used is closed before another is made.
+        same = [client for client in self._idle if client.key.session == key.session and client.origin == origin]
+        fit = None if fresh else next((client for client in reversed(same) if client.key == key), None)
+        if fit is None and same:
+            self._idle.remove(same[0])
+            same[0].close()
+        if fit is not None:
+            self._idle.remove(fit)
+            return fit
+        context = await self._trust() if key.secure or key.proxy.startswith("https:") else None
+        client = _Client(key, Backend(Reach() if key.proxy else key.reach, self._watch), context)
+        client.origin = origin
+        return client
+
+    async def _trust(self) -> ssl.SSLContext:
+        if self._context is None:
+            async with self._building:
+                if self._context is None:
+                    self._context = await asyncio.to_thread(system_trust)
+        return self._context
+
+    async def _send(self, call: Call, hop: _Hop) -> _Exchange:
+        origin = urls.origin_of(hop.url)
+        key = _Key(session=call.session, reach=hop.reach, proxy=hop.proxy, secure=origin.scheme == "https")
+        fresh = False
+        while True:
+            try:
+                client = await self._client(key, origin, fresh=fresh)
+            except ValueError as exc:
+                raise _failure(Code.CANNOT_CONNECT, str(exc), "net.proxy", hop.url) from exc
+            start = time.monotonic()
+            try:
+                response = await client.handle_async_request(_request(call, hop))
+            except asyncio.CancelledError:
+                client.close()
+                raise
+            except Exception as exc:
+                stream = client.backend.stream
+                client.close()
+                answered = stream is not None and stream.answered
+                died = stream is not None and stream.reused and not answered and isinstance(exc, httpcore.NetworkError)
+                if died and not fresh and hop.method in IDEMPOTENT:
+                    fresh = True  # the server closed a kept connection as we wrote: not a failure of this attempt
+                    continue
+                raise TransferFailure(translate(exc, hop.url, responded=answered)) from exc
+            return _Exchange(client, response, hop, start)
+
+
+class _Exchange:
+    """A request whose final head is here: the client that carries it, and how its body is framed."""
+
+    def __init__(self, client: _Client, response: httpx.Response, hop: _Hop, start: float) -> None:
+        self.client = client
+        self.response = response
+        self.hop = hop
+        stream = client.backend.stream
+        assert stream is not None
+        self.stream: Stream = stream
+        self.head = _record(response, hop.url, stream.remote_address)
+        self.framing = _framing(self.head, hop.method)
+        stream.expect_body(self.framing)
+        self.timing = Timing(
+            start=start,
+            connected=start if stream.reused else max(start, stream.connected_at),
+            head=time.monotonic(),
+        )
+        self._chunks: AsyncIterator[bytes] | None = None
+
+    async def next_chunk(self) -> bytes:
+        """The next bytes of the body as h11 frames them; b"" at its end."""
+        if self._chunks is None:
+            self._chunks = aiter(cast(_Body, self.response.stream))
+        try:
+            return await anext(self._chunks)
+        except StopAsyncIteration:
+            return b""
+
+    async def discard(self, transport: Transport) -> None:
+        """Read a small body to its end, so that the connection can be kept; give up a large one."""
+        try:
+            if isinstance(self.framing, int) and self.framing <= DISCARDED:
+                while await self.next_chunk():
+                    pass
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException):
+            pass
+        finally:
+            await self.close(transport)
+
+    async def close(self, transport: Transport) -> None:
+        """Keep the connection where h11 saw the end of the body, close it otherwise."""
+        try:
+            if self.framing == 0:
+                await self.next_chunk()  # tells h11 the end
+            await self.response.aclose()
+        except BaseException:
+            self.stream.close()
+            raise
+        finally:
+            await self._unwind()
+            transport.take_back(self.client)
+
+    async def _unwind(self) -> None:
+        # Closing httpcore's nested generators in the middle leaves the inner ones to the garbage collector, which
+        # under Qt's loop has nobody to run them. A read that fails on the closed socket ends them all.
+        with contextlib.suppress(Exception):
+            while self._chunks is not None and await self.next_chunk():
+                pass
+
+
+class Answer:
+    """A final head, and the body behind it. Close it; reading it to the end is not enough."""
+
+    def __init__(
+        self, transport: Transport, exchange: _Exchange, hop: _Hop, call: Call, redirects: tuple[str, ...]
+    ) -> None:
+        self._transport = transport
+        self._exchange = exchange
+        self._url = hop.url
+        self._idle_timeout = call.idle_timeout
+        self._rest = b""  # of a chunk, behind the end of a part that was asked for
+        self._taken = 0  # bytes of the body handed out
+        self._detached: tuple[bytes, socket.socket] | None = None
+        self._closed = False
+        self.response: Response = exchange.head
+        self.redirects = redirects
+        self.content_length = exchange.framing if isinstance(exchange.framing, int) else None
+        self.content_coding = _coding(exchange.head)
+        self.timing = exchange.timing
+        self.extra = False  # bytes came behind the announced length; none of them was written
+
+    def __repr__(self) -> str:
+        return f"<Answer {self.response.status} {redacted(self._url)}, {self._taken} of {self.content_length}>"
+
+    @property
+    def taken_over(self) -> bool:
+        """Whether the body went to the pump, past h11."""
+        return self._detached is not None
+
+    async def receive(
+        self,
+        fd: int,
+        offset: int,
+        progress: Progress,
+        *,
+        limiters: Sequence[Limiter] = (),
+        decode: bool = False,
+        hasher: Hasher | None = None,
+        length: int | None = None,
+        limit: int | None = None,
+    ) -> int:
+        """Write the body to an open file from `offset` on and return how many bytes were written.
+
+        Every byte that arrived is written and added to `progress.received`, also when this raises or is cancelled;
+        it returns or raises only when no thread uses `fd` any more. With `length` exactly so many bytes are taken
+        and the next call goes on behind them. `decode` undoes one content coding and checks that it is whole.
+        Raises TransferFailure: -1005 for an early end (D-15), -1001 when nothing came for the idle time, -1015 or
+        -1016 for a coding that is damaged or unknown, -1103 beyond `limit` bytes, -3003 where the disk fails.
+        """
+        remaining = None if self.content_length is None else self.content_length - self._taken
+        if limit is not None and not decode and remaining is not None and min(remaining, length or remaining) > limit:
+            raise self._too_big(limit)
+        decoder = Decoder(self.content_coding) if decode and self.content_coding else None
+        if decoder is None and self._may_take_over(remaining):
+            assert remaining is not None
+            wanted = remaining if length is None else min(length, remaining)
+            return await self._pumped(fd, offset, wanted, progress, limiters, hasher)
+        self._exchange.stream.limiters = limiters
+        return await self._written(fd, offset, progress, decoder, hasher, length, limit)
+
+    async def read(self, limit: int) -> bytes:
+        """At most `limit` bytes of a small body, decoded where it is coded; what is behind them is dropped."""
+        decoder = Decoder(self.content_coding) if self.content_coding else None
+        out = bytearray()
+        try:
+            while len(out) < limit and (chunk := await self._next()):
+                for piece in decoder.decode(chunk) if decoder else (chunk,):
+                    out += piece
+                    if len(out) >= limit:
+                        break
+        except zlib.error as exc:
+            raise self._damaged(exc) from exc
+        except Exception as exc:
+            raise TransferFailure(translate(exc, self._url, responded=True)) from exc
+        return bytes(out[:limit])
+
+    async def aclose(self) -> None:
+        """Give the connection back, or close it when the body was not read to its end."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._exchange.close(self._transport)
+
+    # ---- past h11
+
+    def _may_take_over(self, remaining: int | None) -> bool:
+        if self._detached is not None:
+            return True
+        stream = self._exchange.stream
+        untouched = self._taken == 0 and not self._rest
+        return untouched and remaining is not None and remaining > TAKEOVER and stream.head_seen
+
+    async def _pumped(
+        self,
+        fd: int,
+        offset: int,
+        wanted: int,
+        progress: Progress,
+        limiters: Sequence[Limiter],
+        hasher: Hasher | None,
+    ) -> int:
+        if self._detached is None:
+            self._detached = self._exchange.stream.detach_body()
+        first, sock = self._detached
+        self._detached = (first[wanted:], sock)
+        assert self.content_length is not None
+        ends = self._taken + wanted == self.content_length
+        before = progress.received
+        try:
+            outcome = await self._transport.pumps.for_fd(fd).receive(
+                sock,
+                first if ends else first[:wanted],
+                fd,
+                offset,
+                wanted,
+                progress,
+                stall=self._idle_timeout,
+                limiters=limiters,
+                hasher=hasher,
+                ends=ends,
+            )
+        finally:
+            self._taken += progress.received - before
+        self.extra = outcome.extra
+        if outcome.reason is not None:
+            raise self._failed(outcome)
+        return outcome.received
+
+    def _failed(self, outcome: Outcome) -> BaseException:
+        if outcome.reason == "bug":
+            assert outcome.error is not None
+            return outcome.error
+        if outcome.reason == "disk":
+            assert isinstance(outcome.error, OSError)
+            return TransferFailure(disk_error(outcome.error, self._url))
+        exc: Exception
+        if outcome.reason == "stalled":
+            exc = httpcore.ReadTimeout("no byte arrived in time")
+        elif outcome.reason == "closed":
+            exc = ClosedEarly("the connection ended before the body did")
+        else:
+            exc = httpcore.ReadError(str(outcome.error))
+            exc.__cause__ = outcome.error
+        failure = TransferFailure(translate(exc, self._url, responded=True))
+        failure.__cause__ = outcome.error
+        return failure
+
+    # ---- through h11
+
+    async def _next(self) -> bytes:
+        if self._rest:
+            chunk, self._rest = self._rest, b""
+            return chunk
+        return await self._exchange.next_chunk()
+
+    async def _written(
+        self,
+        fd: int,
+        offset: int,
+        progress: Progress,
+        decoder: Decoder | None,
+        hasher: Hasher | None,
+        length: int | None,
+        limit: int | None,
+    ) -> int:
+        writer = _Writer(fd, offset, progress, hasher)
+        try:
+            try:
+                await self._fill(writer, decoder, length, limit)
+            finally:
+                await writer.finish()
+        except TransferFailure:
+            raise
+        except zlib.error as exc:
+            raise self._damaged(exc) from exc
+        except OSError as exc:  # httpcore wraps the network's; this one is the file's
+            raise TransferFailure(disk_error(exc, self._url)) from exc
+        except Exception as exc:
+            raise TransferFailure(translate(exc, self._url, responded=True)) from exc
+        return writer.written
+
+    async def _fill(self, writer: _Writer, decoder: Decoder | None, length: int | None, limit: int | None) -> None:
+        while length is None or writer.taken < length:
+            chunk = await self._next()
+            if not chunk:
+                break
+            if length is not None and len(chunk) > length - writer.taken:
+                cut = length - writer.taken
+                chunk, self._rest = chunk[:cut], chunk[cut:]
+            self._taken += len(chunk)
+            for piece in decoder.decode(chunk) if decoder else (chunk,):
+                if limit is not None and writer.taken + len(piece) > limit:
+                    raise self._too_big(limit)
+                await writer.add(piece)
+        if length is not None and writer.taken < length:
+            raise ClosedEarly("the body is shorter than it was announced")
+        if decoder is not None and not decoder.whole:
+            if self._exchange.framing is Framing.UNTIL_CLOSE:
+                raise ClosedEarly("the connection ended inside a coded body")
+            raise zlib.error("the coded body is cut short")
+        if self._taken == self.content_length and not self._rest:
+            await self._exchange.next_chunk()  # lets h11 see the end, so that the connection can be kept
+
+    def _damaged(self, exc: Exception) -> TransferFailure:
+        unknown = isinstance(exc, UnknownCoding)
+        return _failure(
+            Code.CANNOT_DECODE_CONTENT if unknown else Code.CANNOT_DECODE_RAW_DATA,
+            f"The server sent the file coded as “{self.content_coding[:40]}”, which cannot be undone."
+            if unknown
+            else "The file arrived damaged: its compression cannot be undone.",
+            "srv.coding",
+            self._url,
+            hint="Try again later, or tell the server's owner.",
+        )
+
+    def _too_big(self, limit: int) -> TransferFailure:
+        return _failure(
+            Code.DATA_TOO_LARGE,
+            f"The file is larger than the limit of {limit} bytes.",
+            "pol.too-big",
+            self._url,
+            hint="Raise the limit if you want the whole file.",
+        )
+
+
+class UnknownCoding(zlib.error):  # type: ignore[misc]
+    """A content coding that we cannot undo."""
+
+
+class Decoder:
+    """Undoes gzip or deflate in pieces of at most 1 MiB, and knows whether the end was reached (FAULTS A18, A21)."""
+
+    def __init__(self, coding: str) -> None:
+        self._unknown = coding not in ("gzip", "x-gzip", "deflate")
+        self._deflate = coding == "deflate"
+        self._inflate = self._fresh()
+        self._began = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether the coded data ended where its format says, checksum included."""
+        return self._inflate.eof or not self._began
+
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        """Raises zlib.error for damaged data, UnknownCoding for another coding."""
+        if self._unknown:
+            raise UnknownCoding("unknown content coding")
+        full = False
+        while data or full:
+            if self._inflate.eof:
+                data = data.lstrip(b"\0")  # padding
+                if self._deflate or not data.startswith(b"\x1f"):
+                    return
+                self._inflate = self._fresh()  # gzip allows several members
+            piece = self._piece(data)
+            data = self._inflate.unconsumed_tail or self._inflate.unused_data
+            full = len(piece) == BATCH
+            if piece:
+                yield piece
+
+    def _piece(self, data: bytes) -> bytes:
+        first, self._began = not self._began, True
+        try:
+            return bytes(self._inflate.decompress(data, BATCH))
+        except zlib.error:
+            if not (first and self._deflate):
+                raise
+        self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)  # some servers send the bare stream
+        return bytes(self._inflate.decompress(data, BATCH))
+
+    def _fresh(self) -> Any:
+        return zlib.decompressobj() if self._deflate else zlib.decompressobj(zlib.MAX_WBITS | 16)
+
+
+class _Writer:
+    """Writes a body that comes through the loop: small ones at once, large ones in batches in a thread."""
+
+    SOON = 0.1  # seconds that received bytes may wait for a full batch
+
+    def __init__(self, fd: int, offset: int, progress: Progress, hasher: Hasher | None) -> None:
+        self._fd = fd
+        self._offset = offset
+        self._progress = progress
+        self._hasher = hasher
+        self._batch: list[bytes] = []
+        self._batched = 0
+        self._flushed_at = time.monotonic()
+        self._writing: asyncio.Future[tuple[int, OSError | None]] | None = None
+        self.taken = 0
+        self.written = 0
+
+    async def add(self, data: bytes) -> None:
+        self._batch.append(data)
+        self._batched += len(data)
+        self.taken += len(data)
+        if self._batched >= BATCH or time.monotonic() - self._flushed_at >= self.SOON:
+            await self._flush()
+
+    async def finish(self) -> None:
+        """Write what is left and wait for the thread, also when cancelled. Raises OSError."""
+        if self.taken <= TAKEOVER and self._writing is None:
+            self._write_here()
+        else:
+            await until_done(self._write_rest())
+
+    async def _write_rest(self) -> None:
+        await self._flush()
+        await self._settle()
+
+    async def _flush(self) -> None:
+        await self._settle()
+        if not self._batch:
+            return
+        self._flushed_at = time.monotonic()
+        if self.taken <= TAKEOVER:
+            self._write_here()
+            return
+        batch, self._batch, self._batched = self._batch, [], 0
+        self._writing = asyncio.ensure_future(
+            asyncio.to_thread(_write_batch, self._fd, batch, self._offset, self._hasher)
+        )
+
+    async def _settle(self) -> None:
+        writing = self._writing
+        if writing is not None:
+            result = await until_done(writing)
+            self._writing = None
+            self._count(*result)
+
+    def _write_here(self) -> None:
+        batch, self._batch, self._batched = self._batch, [], 0
+        self._count(*_write_batch(self._fd, batch, self._offset, self._hasher))
+
+    def _count(self, written: int, error: OSError | None) -> None:
+        self._offset += written
+        self.written += written
+        self._progress.received += written
+        if error is not None:
+            self._batch.clear()  # what follows the gap must not be written into it
+            raise error
+
+
+def _write_batch(fd: int, batch: list[bytes], offset: int, hasher: Hasher | None) -> tuple[int, OSError | None]:
+    begin = offset
+    for data in batch:
+        view = memoryview(data)
+        while view:
+            try:
+                count = os.pwrite(fd, view, offset)
+            except OSError as exc:
+                return offset - begin, exc
+            if hasher is not None:
+                hasher.update(view[:count])
+            offset += count
+            view = view[count:]
+    return offset - begin, None
+
+
+# ---- requests and redirects
+
+
+def _first_hop(call: Call) -> _Hop:
+    url = urls.check_url(call.url)
+    clean, authorization = urls.without_credentials(url)
+    if authorization and call.origin is not Origin.TYPED:
+        raise urls.refused(
+            url,
+            Code.BAD_URL,
+            "The address holds a user name, which addresses from others may not.",
+            "Type the address yourself if you trust it.",
+            "pol.bad-url",
+        )
+    headers = dict(call.headers)
+    names = {name.lower() for name in headers}
+    if authorization and "authorization" not in names:
+        headers["Authorization"] = authorization
+    headers.update({name: value for name, value in _DEFAULTS.items() if name.lower() not in names})
+    if callable(call.content) and call.content_length is not None:
+        headers["Content-Length"] = str(call.content_length)
+    reach = Reach(anywhere=call.origin is Origin.TYPED, allowed=call.allowed)
+    proxy = _proxy_for(call, clean, reach)
+    return _Hop(
+        url=clean, method=call.method, headers=tuple(headers.items()), content=call.content, reach=reach, proxy=proxy
+    )
+
+
+def _request(call: Call, hop: _Hop) -> httpx.Request:
+    wait = call.idle_timeout
+    return httpx.Request(
+        hop.method,
+        hop.url,
+        headers=[(name.encode("ascii"), _header_bytes(value)) for name, value in hop.headers],
+        content=hop.content() if callable(hop.content) else hop.content,
+        extensions={"timeout": {"connect": wait, "read": wait, "write": wait, "pool": wait}},
+    )
+
+
+def _header_bytes(value: str) -> bytes:
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode("utf-8")
+
+
+def _target(call: Call, hop: _Hop, head: Response) -> str | None:
+    if head.status not in REDIRECTS:
+        return None
+    locations = {value for name, value in head.headers if name.lower() == "location"}
+    if len(locations) > 1:
+        raise _failure(
+            Code.REDIRECT_WITHOUT_TARGET, "The server redirected to two addresses at once.", "srv.redirect", hop.url
+        )
+    location = locations.pop() if locations else ""
+    with contextlib.suppress(UnicodeError):
+        location = location.encode("latin-1").decode("utf-8")  # some servers send it unencoded
+    return urls.redirect_target(hop.url, location, allows_insecure=call.allows_insecure_redirects)
+
+
+def _next_hop(call: Call, hop: _Hop, exchange: _Exchange, target: str) -> _Hop:
+    method, content, headers = hop.method, hop.content, hop.headers
+    status = exchange.head.status
+    if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
+        method, content = "GET", None
+        headers = tuple((name, value) for name, value in headers if name.lower() not in _OF_THE_BODY)
+    if urls.origin_of(target) != urls.origin_of(hop.url):
+        dropped = _CREDENTIALS | call.sensitive
+        headers = tuple((name, value) for name, value in headers if name.lower() not in dropped)
+        if content:
+            raise _failure(
+                Code.REDIRECT_WITHOUT_TARGET,
+                "The server wants the upload sent to another server.",
+                "pol.redirected-upload",
+                target,
+                hint="Upload to that address if you trust it.",
+            )
+    reach = hop.reach
+    if reach.anywhere and (hop.proxy or is_public(exchange.stream.remote_address)):
+        reach = Reach(anywhere=False, allowed=reach.allowed)  # public to private is refused for typed ones too (R2)
+    proxy = _proxy_for(call, target, reach)
+    return _Hop(url=target, method=method, headers=headers, content=content, reach=reach, proxy=proxy)
+
+
+def _record(response: httpx.Response, url: str, remote_address: str) -> Response:
+    version = response.extensions.get("http_version", b"HTTP/1.1")
+    return Response(
+        status=response.status_code,
+        url=url,
+        headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw),
+        http_version=version.decode("ascii", "replace"),
+        remote_address=remote_address,
+    )
+
+
+def _framing(head: Response, method: str) -> int | Framing:
+    """How the body ends (RFC 9112 §6.3); h11 has refused contradictions before."""
+    if method == "HEAD" or head.status in (204, 304):
+        return 0
+    if head.header("Transfer-Encoding"):
+        return Framing.CHUNKED
+    lengths = {part.strip() for part in head.header("Content-Length").split(",")} - {""}
+    return int(lengths.pop()) if len(lengths) == 1 else Framing.UNTIL_CLOSE
+
+
+def _coding(head: Response) -> str:
+    codings = [part.strip().lower() for part in head.header("Content-Encoding").split(",")]
+    return ", ".join(part for part in codings if part and part != "identity")
+
+
+# ---- proxies
+
+
+def _proxy_for(call: Call, url: str, reach: Reach) -> str:
+    proxy = _configured_proxy(call, urls.origin_of(url))
+    if proxy and not reach.anywhere:
+        _refuse_behind_proxy(url, reach, given=call.origin is not Origin.TYPED)
+    return proxy
+
+
+def _configured_proxy(call: Call, origin: urls.Origin) -> str:
+    if call.proxy == "" or _is_loopback(origin.host):
+        return ""
+    if call.proxy is not None:
+        return call.proxy
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(origin.scheme) or proxies.get("all") or ""
+    if not proxy or urllib.request.proxy_bypass(origin.authority):
+        return ""
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _refuse_behind_proxy(url: str, reach: Reach, *, given: bool) -> None:
+    # A proxy resolves the name, so nobody here sees where it leads (R3). What others name needs a permission;
+    # a redirect of a typed address is refused only where the private target is written out.
+    origin = urls.origin_of(url)
+    if origin.authority in reach.allowed:
+        return
+    if given:
+        raise urls.refused(
+            url,
+            Code.CANNOT_CONNECT,
+            "Addresses from others are not loaded through a proxy, where nobody can check what they lead to.",
+            f"Allow {origin.authority} in the settings if you trust it.",
+            "pol.proxy",
+        )
+    with contextlib.suppress(ValueError):
+        if not is_public(origin.host):
+            raise TransferFailure(_private(origin.host, url))
+
+
+def _proxy_pool(
+    proxy: str, backend: Backend, context: ssl.SSLContext | None, limits: dict[str, Any]
+) -> httpcore.AsyncConnectionPool:
+    parts = urlsplit(proxy)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("Only http and https proxies can be used.")
+    port = parts.port or urls.DEFAULT_PORTS[parts.scheme]
+    auth = None
+    if parts.username is not None:
+        auth = (unquote(parts.username).encode(), unquote(parts.password or "").encode())
+    return httpcore.AsyncHTTPProxy(
+        proxy_url=httpcore.URL(scheme=parts.scheme, host=parts.hostname, port=port, target=b"/"),
+        proxy_auth=auth,
+        ssl_context=context,
+        proxy_ssl_context=context if parts.scheme == "https" else None,
+        network_backend=backend,
+        **limits,
+    )
+
+
+def system_trust() -> ssl.SSLContext:
+    """A context that trusts what the system trusts. Takes 20 ms: build it in a thread, once.
+
+    truststore asks the system on Windows and macOS. On Linux it would read the bundle again for every connection,
+    20 ms each on the loop, so its part is only to find the bundle where OpenSSL does not.
+    """
+    where = ssl.get_default_verify_paths()
+    if sys.platform == "linux" and where.cafile:
+        return ssl.create_default_context()
+    import truststore
+
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+# ---- failures in words
+
+
+def _failure(code: Code, message: str, reason: str, url: str, *, hint: str = "") -> TransferFailure:
+    return TransferFailure(
+        TransferError(code=code, message=message, reason=reason, hint=hint, url=redacted(url), retry=Retry.FINAL)
+    )
+
+
+def disk_error(exc: OSError, url: str) -> TransferError:
+    """-3003: `disk.full` waits for space, `disk.io` is final; what was written before is kept (X-05)."""
+    full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
+    return TransferError(
+        code=Code.CANNOT_WRITE_FILE,
+        message="The disk is full." if full else f"The file cannot be written: {os.strerror(exc.errno or errno.EIO)}.",
+        hint="Free some space; what was received is kept." if full else "Check the disk, or choose another folder.",
+        reason="disk.full" if full else "disk.io",
+        url=redacted(url),
+        retry=Retry.WAIT if full else Retry.FINAL,
+    )
+
+
+def translate(exc: BaseException, url: str, *, responded: bool) -> TransferError:
+    """The record of what the network, the server or the trust did wrong (SPEC 6.1, 6.2). Never empty words."""
+    host = urlsplit(url).hostname or "the server"
+    say = functools.partial(_say, url=url)
+    if isinstance(exc, AddressRefused):
+        return _private(host, url)
+    if isinstance(exc, (httpcore.TimeoutException, httpx.TimeoutException, TimeoutError)):
+        connecting = isinstance(exc, (httpcore.ConnectTimeout, httpx.ConnectTimeout))
+        message = f"{host} could not be reached in time." if connecting else f"{host} sent nothing for too long."
+        return say(Code.TIMED_OUT, message, "net.timeout", Retry.RETRY, "It is tried again by itself.")
+    if isinstance(exc, (httpcore.ProxyError, httpx.ProxyError)):
+        return _proxy_error(exc, url)
+    if isinstance(exc, ClosedEarly):
+        return _lost(host, url, "net.closed", responded)
+    if isinstance(exc, NotHTTP):
+        hint = "Check the address and the port."
+        return say(
+            Code.CANNOT_PARSE_RESPONSE, f"{host} answered with something that is not HTTP.", "srv.protocol", hint=hint
+        )
+    if isinstance(exc, HeadTooLarge):
+        return say(Code.CANNOT_PARSE_RESPONSE, f"The head of the answer from {host} is too large.", "srv.protocol")
+    if isinstance(exc, (httpcore.RemoteProtocolError, httpx.RemoteProtocolError)):
+        return say(Code.CANNOT_PARSE_RESPONSE, f"The answer from {host} is malformed.", "srv.protocol")
+    if isinstance(exc, (httpcore.LocalProtocolError, httpx.LocalProtocolError, UnicodeEncodeError)):
+        return say(
+            Code.UNKNOWN, "The request holds a header that cannot be sent.", "req.header", hint="Check the headers."
+        )
+    if isinstance(exc, (httpcore.UnsupportedProtocol, httpx.UnsupportedProtocol)):
+        return say(Code.UNSUPPORTED_URL, "Only http and https addresses can be loaded.", "pol.scheme")
+    if isinstance(exc, httpx.InvalidURL):
+        return say(Code.BAD_URL, "The address is not valid.", "pol.bad-url", hint="Check the address.")
+    return _from_system(exc, host, url, responded)
+
+
+def _say(
+    code: Code, message: str, reason: str, retry: Retry = Retry.FINAL, hint: str = "", *, url: str
+) -> TransferError:
+    return TransferError(code=code, message=message, reason=reason, hint=hint, url=redacted(url), retry=retry)
+
+
+def _from_system(exc: BaseException, host: str, url: str, responded: bool) -> TransferError:
+    connecting = isinstance(exc, (httpcore.ConnectError, httpx.ConnectError))
+    cause = _system_cause(exc)
+    if isinstance(cause, socket.gaierror):
+        return _name_error(cause, host, url)
+    if isinstance(cause, ssl.SSLEOFError):
+        return _lost(host, url, "net.closed", responded)
+    if isinstance(cause, ssl.SSLError):
+        return tls_error(cause, host, url)
+    if isinstance(cause, OSError):
+        return _socket_error(cause, host, url, connecting, responded)
+    if isinstance(cause, UnicodeError):
+        return _say(Code.BAD_URL, "The host in the address is not a valid name.", "pol.bad-url", url=url)
+    if isinstance(exc, (httpcore.NetworkError, httpx.NetworkError)):
+        return _lost(host, url, "net.closed", responded)
+    words = " ".join(f"{type(exc).__name__}: {exc}".split())[:200]
+    return _say(Code.UNKNOWN, f"The transfer failed ({words}).", "net.unknown", url=url)
+
+
+def _system_cause(exc: BaseException) -> BaseException | None:
+    seen: BaseException | None = exc
+    for _ in range(8):
+        if seen is None or isinstance(seen, (OSError, UnicodeError)):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def _lost(host: str, url: str, reason: str, responded: bool) -> TransferError:
+    if not responded:
+        message = f"{host} closed the connection before it answered."
+    elif reason == "net.reset":
+        message = f"The connection to {host} was reset."
+    else:
+        message = f"{host} ended the connection too early."
+    return _say(Code.CONNECTION_LOST, message, reason, Retry.RETRY, "It is tried again by itself.", url=url)
+
+
+def _name_error(cause: socket.gaierror, host: str, url: str) -> TransferError:
+    if cause.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
+        return _say(
+            Code.CANNOT_FIND_HOST,
+            f"There is no server named {host}.",
+            "net.unknown-host",
+            Retry.RETRY,
+            "Check the address.",
+            url=url,
+        )
+    return _say(
+        Code.DNS_LOOKUP_FAILED,
+        f"The address of {host} could not be looked up.",
+        "net.dns",
+        Retry.RETRY,
+        "Check the network connection.",
+        url=url,
+    )
+
+
+_NO_NETWORK = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL})
+
+
+def _socket_error(cause: OSError, host: str, url: str, connecting: bool, responded: bool) -> TransferError:
+    number = cause.errno
+    if number in (errno.EMFILE, errno.ENFILE):
+        message, hint = "Too many files are open.", "Let fewer tasks run at once."
+        return _say(Code.CANNOT_CONNECT, message, "sys.too-many-files", Retry.RETRY, hint, url=url)
+    if number == errno.ECONNREFUSED:
+        message, hint = f"The server at {host} refused the connection.", "Check the port, or try again later."
+        return _say(Code.CANNOT_CONNECT, message, "net.refused", Retry.RETRY, hint, url=url)
+    if number == errno.ETIMEDOUT:
+        message, hint = f"{host} could not be reached in time.", "It is tried again by itself."
+        return _say(Code.TIMED_OUT, message, "net.timeout", Retry.RETRY, hint, url=url)
+    if connecting and number in _NO_NETWORK:
+        message, hint = f"There is no way to {host} from this network.", "Check the network connection."
+        return _say(Code.NOT_CONNECTED, message, "net.unreachable", Retry.WAIT, hint, url=url)
+    if number == errno.ECONNRESET:
+        return _lost(host, url, "net.reset", responded)
+    if connecting:
+        message = f"{host} cannot be reached: {os.strerror(number or errno.EIO)}."
+        return _say(Code.CANNOT_CONNECT, message, "net.connect", Retry.RETRY, "Check the network connection.", url=url)
+    return _lost(host, url, "net.closed", responded)
+
+
+def _private(host: str, url: str) -> TransferError:
+    return _say(
+        Code.CANNOT_CONNECT,
+        f"{host} is inside a private network, where an address from outside may not lead.",
+        "pol.private-address",
+        Retry.FINAL,
+        "Type the address yourself, or allow this host in the settings.",
+        url=url,
+    )
+
+
+def _proxy_error(exc: BaseException, url: str) -> TransferError:
+    if str(exc).startswith("407"):
+        return _say(
+            Code.AUTHENTICATION_REQUIRED,
+            "The proxy needs a user name and password.",
+            "net.proxy-auth",
+            Retry.FINAL,
+            "Put them into the proxy's address.",
+            url=url,
+        )
+    words = " ".join(str(exc).split())[:80]
+    message = f"The proxy did not open the way ({words})." if words else "The proxy did not open the way."
+    return _say(Code.CANNOT_CONNECT, message, "net.proxy", Retry.RETRY, "Check the proxy in the settings.", url=url)
+
+
+_VERIFY: dict[int, tuple[Code, str, str]] = {  # X509_V_ERR_*: code, reason, words
+    9: (Code.TLS_NOT_YET_VALID, "tls.not-yet-valid", "The certificate of {host} is not valid yet."),
+    10: (Code.TLS_BAD_DATE, "tls.expired", "The certificate of {host} has expired."),
+    13: (Code.TLS_BAD_DATE, "tls.expired", "The certificate of {host} holds a date that cannot be read."),
+    14: (Code.TLS_BAD_DATE, "tls.expired", "The certificate of {host} holds a date that cannot be read."),
+    18: (Code.TLS_UNTRUSTED, "tls.untrusted", "The certificate of {host} is signed by itself."),
+    2: (Code.TLS_UNKNOWN_ROOT, "tls.unknown-root", "The certificate of {host} comes from an unknown authority."),
+    19: (Code.TLS_UNKNOWN_ROOT, "tls.unknown-root", "The certificate of {host} comes from an unknown authority."),
+    20: (Code.TLS_UNKNOWN_ROOT, "tls.unknown-root", "The certificate of {host} comes from an unknown authority."),
+    21: (Code.TLS_UNKNOWN_ROOT, "tls.unknown-root", "The certificate of {host} comes from an unknown authority."),
+    23: (Code.TLS_UNTRUSTED, "tls.revoked", "The certificate of {host} was revoked."),
+    62: (Code.TLS_UNTRUSTED, "tls.hostname", "The certificate belongs to another server than {host}."),
+    64: (Code.TLS_UNTRUSTED, "tls.hostname", "The certificate belongs to another server than {host}."),
+}
+_REJECTED = (
+    "ALERT_BAD_CERTIFICATE",
+    "ALERT_UNKNOWN_CA",
+    "ALERT_CERTIFICATE_EXPIRED",
+    "ALERT_CERTIFICATE_REVOKED",
+    "ALERT_CERTIFICATE_UNKNOWN",
+    "ALERT_UNSUPPORTED_CERTIFICATE",
+    "ALERT_ACCESS_DENIED",
+)
+
+
+def tls_error(exc: ssl.SSLError, host: str, url: str) -> TransferError:
+    """-1200 to -1206; never tried again by itself (X-04)."""
+    hint = "Somebody may be listening in, or the server is set up wrongly. Tell its owner."
+    say = functools.partial(_say, retry=Retry.FINAL, hint=hint, url=url)
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        other = (Code.TLS_UNTRUSTED, "tls.untrusted", "The certificate of {host} cannot be trusted.")
+        code, reason, words = _VERIFY.get(exc.verify_code, other)
+        return say(code, words.format(host=host), reason)
+    name = exc.reason or ""
+    if "CERTIFICATE_REQUIRED" in name:
+        return say(Code.TLS_CLIENT_REQUIRED, f"{host} asks for a certificate of yours.", "tls.client-required")
+    if any(part in name for part in _REJECTED):
+        return say(Code.TLS_CLIENT_REJECTED, f"{host} rejected the certificate.", "tls.client-rejected")
+    if name in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
+        return say(Code.TLS_FAILED, f"{host} does not speak TLS on this port.", "tls.not-tls")
+    if "PROTOCOL_VERSION" in name or name == "UNSUPPORTED_PROTOCOL":
+        return say(Code.TLS_FAILED, f"{host} offers only outdated encryption.", "tls.outdated")
+    return say(Code.TLS_FAILED, f"No secure connection to {host} could be made.", "tls.failed")

@@ -1,0 +1,96 @@
+"""What a wake-up does by default: a background fetch asks the VideoFarm server for new videos and downloads them; a
+silent push downloads what its `download_url` names.
+
+Rule: the handler is closed as soon as it is known what there is; the downloads go on after it (B-15).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from transfermon.background import FetchResult
+from transfermon.errors import TransferFailure
+from transfermon.events import BackgroundFetchEvent, SilentPushEvent
+from transfermon.monitor import Monitor
+from transfermon.videofarm.client import RemoteVideo, VideoFarmClient
+
+log = logging.getLogger(__name__)
+FETCH_SESSION = "videofarm"
+PUSH_SESSION = "push"
+_SEEN = "videofarm.seen"
+_SEEN_LIMIT = 2000  # videos remembered, the newest
+
+
+class VideoSync:
+    """The default listener of both wake events."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+        monitor.add_event_listener("backgroundfetch", self.on_fetch)
+        monitor.add_event_listener("silentpush", self.on_push)
+
+    def close(self) -> None:
+        self._monitor.remove_event_listener("backgroundfetch", self.on_fetch)
+        self._monitor.remove_event_listener("silentpush", self.on_push)
+
+    async def on_fetch(self, event: BackgroundFetchEvent) -> None:
+        """NEW_DATA, NO_DATA or FAILED by what the server has (V-16)."""
+        endpoint = self._monitor.settings.videofarm_url
+        if not endpoint:
+            self._say("Background fetch found nothing to ask", "No VideoFarm server is set.")
+            self._end(event.handler_id, FetchResult.FAILED)
+            return
+        try:
+            new = self._unseen(await VideoFarmClient(self._monitor, endpoint).fetch_videos())
+        except TransferFailure as failure:
+            self._say("Background fetch failed", f"{failure.title} {failure.hint}".strip())
+            self._end(event.handler_id, FetchResult.FAILED)
+            return
+        for video in new:
+            self._download(video)
+        self._remember(new)
+        if not new:
+            self._say("Background fetch", "The server has no new videos.")
+        self._end(event.handler_id, FetchResult.NEW_DATA if new else FetchResult.NO_DATA)
+
+    def on_push(self, event: SilentPushEvent) -> None:
+        url = event.custom.get("download_url")
+        if not isinstance(url, str) or not url:
+            self._say("A push came", "It names no “download_url”, so nothing was downloaded.")
+            self._end(event.handler_id, FetchResult.NO_DATA)
+            return
+        try:
+            self._monitor.session(PUSH_SESSION).download_task(url)
+        except (TransferFailure, ValueError) as exc:
+            self._say("A push was refused", str(exc))
+            self._end(event.handler_id, FetchResult.FAILED)
+        else:
+            self._end(event.handler_id, FetchResult.NEW_DATA)
+
+    def _unseen(self, videos: list[RemoteVideo]) -> list[RemoteVideo]:
+        seen = set(self._seen()) | {task.url for task in self._monitor.tasks()}
+        return [video for video in videos if video.movie_url not in seen]
+
+    def _download(self, video: RemoteVideo) -> None:
+        session = self._monitor.session(FETCH_SESSION)
+        for url in (video.thumbnail_url, video.movie_url):
+            try:
+                session.download_task(url, description=video.title)
+            except (TransferFailure, ValueError) as exc:
+                log.warning("the video %s cannot be downloaded: %s", video.id, exc)
+
+    def _seen(self) -> list[str]:
+        stored = self._monitor.recall(_SEEN)
+        return json.loads(stored) if stored else []
+
+    def _remember(self, videos: list[RemoteVideo]) -> None:
+        if videos:
+            seen = [*self._seen(), *(video.movie_url for video in videos)]
+            self._monitor.remember(_SEEN, json.dumps(seen[-_SEEN_LIMIT:]))
+
+    def _say(self, title: str, body: str) -> None:
+        self._monitor.notify(title, body)
+
+    def _end(self, handler_id: str, result: FetchResult) -> None:
+        self._monitor.end_background_handler(handler_id, result)

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QMessageBox
+
+from transfermon.gui.dialogs import (
+    MOST_LINKS,
+    AddDialog,
+    AddRequest,
+    ask,
+    digest_in,
+    headers_in,
+    links_in,
+    sorted_out,
+)
+
+DIGEST = "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("text", "links"),
+    [
+        ("", []),
+        ("nothing here", []),
+        ("https://example.com/a.zip", ["https://example.com/a.zip"]),
+        ("See https://example.com/a.zip, and http://example.com/b.", ["https://example.com/a.zip", "http://example.com/b"]),
+        ("<a href=\"https://example.com/a\">x</a>", ["https://example.com/a"]),
+        ("(https://example.com/a)", ["https://example.com/a"]),
+        ("https://example.com/a_(b)", ["https://example.com/a_(b)"]),
+        ("https://example.com/a\nhttps://example.com/a", ["https://example.com/a"]),
+        ("HTTPS://EXAMPLE.COM/A", ["HTTPS://EXAMPLE.COM/A"]),
+        ("ftp://example.com/a file:///etc/passwd javascript:alert(1)", []),
+        ("https://", []),
+        ("https://example.com/?a=1&b=2#c", ["https://example.com/?a=1&b=2#c"]),
+    ],
+)
+def test_links_are_found_in_any_text(text, links):
+    assert links_in(text) == links
+
+
+def test_a_paste_gives_a_limited_number_of_links():
+    assert len(links_in("\n".join(f"https://example.com/{n}" for n in range(MOST_LINKS + 50)))) == MOST_LINKS
+
+
+def test_each_bad_address_has_its_own_sentence_and_the_good_ones_are_kept():
+    found = sorted_out("https://example.com/a\n\nftp://example.com/b\nexample.com/c\nhttps://example.com/d\n")
+    assert found.good == ("https://example.com/a", "https://example.com/d")
+    assert [address for address, _ in found.bad] == ["ftp://example.com/b", "example.com/c"]
+    assert all(sentence.endswith(".") for _, sentence in found.bad)
+
+
+@pytest.mark.parametrize(
+    ("text", "headers"),
+    [("", {}), ("Accept: text/html\n\nX-A:  b: c ", {"Accept": "text/html", "X-A": "b: c"})],
+)
+def test_header_lines_become_headers(text, headers):
+    assert headers_in(text) == headers
+
+
+@pytest.mark.parametrize("text", ["no colon", "Range: bytes=0-", "bad name: x", ": x"])
+def test_a_header_line_that_cannot_be_sent_is_refused(text):
+    with pytest.raises(ValueError):
+        headers_in(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "digest"),
+    [("", ""), (DIGEST, f"sha-256:{DIGEST}"), (f" SHA256: {DIGEST.upper()} ", f"sha-256:{DIGEST}"), (f"sha-256={DIGEST}", f"sha-256:{DIGEST}")],
+)
+def test_a_checksum_is_taken_as_people_paste_it(text, digest):
+    assert digest_in(text) == digest
+
+
+def test_a_checksum_of_the_wrong_length_is_refused():
+    with pytest.raises(ValueError):
+        digest_in("abc")
+
+
+@pytest.fixture
+def dialog(qtbot):
+    made = AddDialog(text="https://example.com/a", sessions=["one", "two"], session="two")
+    made.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
+    qtbot.addWidget(made)
+    made.show()
+    return made
+
+
+def test_start_now_asks_for_the_addresses_and_closes_the_dialog(dialog, qtbot):
+    with qtbot.waitSignal(dialog.requested) as asked:
+        dialog.start_button.click()
+    assert asked.args[0] == AddRequest(urls=("https://example.com/a",), session="two", start=True)
+    assert not dialog.isVisible()
+
+
+def test_add_paused_carries_everything_under_more(dialog, qtbot):
+    dialog.more_button.setChecked(True)
+    dialog.headers.setPlainText("Accept: image/png")
+    dialog.digest.setText(DIGEST)
+    dialog.limit.setValue(1.5)
+    dialog.folder.setText("/tmp/there")
+    with qtbot.waitSignal(dialog.requested) as asked:
+        dialog.paused_button.click()
+    assert asked.args[0] == AddRequest(
+        urls=("https://example.com/a",),
+        folder="/tmp/there",
+        session="two",
+        headers={"Accept": "image/png"},
+        digest=f"sha-256:{DIGEST}",
+        speed_limit=1_500_000,
+        start=False,
+    )
+
+
+def test_the_dialog_stays_open_with_the_bad_addresses_only(dialog, qtbot):
+    dialog.urls.setPlainText("https://example.com/a\nftp://example.com/b")
+    assert "ftp://example.com/b" in dialog.problems.text()
+    with qtbot.waitSignal(dialog.requested) as asked:
+        dialog.start_button.click()
+    assert asked.args[0].urls == ("https://example.com/a",)
+    assert dialog.isVisible()
+    assert dialog.urls.toPlainText() == "ftp://example.com/b"
+    assert not dialog.start_button.isEnabled()
+
+
+def test_a_checksum_for_two_addresses_is_a_mistake(dialog):
+    dialog.urls.setPlainText("https://example.com/a\nhttps://example.com/b")
+    dialog.digest.setText(DIGEST)
+    assert not dialog.start_button.isEnabled()
+    assert "one address" in dialog.problems.text()
+
+
+def test_what_an_address_says_is_shown_as_plain_text(dialog):
+    dialog.urls.setPlainText("<b>bold</b>\u202egnp")
+    assert dialog.problems.textFormat() is Qt.TextFormat.PlainText
+    assert "\u202e" not in dialog.problems.text()
+
+
+def test_a_question_answers_with_the_button_and_the_tick(qtbot):
+    answers: list[tuple[str, bool]] = []
+    box = ask(None, "Close?", "<b>Now</b>", ["Keep", "Quit"], lambda a, r: answers.append((a, r)), remember="Remember")
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
+    qtbot.addWidget(box)
+    tick = box.checkBox()
+    assert tick is not None
+    tick.setChecked(True)
+    next(button for button in box.buttons() if button.text() == "Quit").click()
+    assert answers == [("Quit", True)]
+
+
+def test_escape_means_the_last_answer(qtbot):
+    answers: list[str] = []
+    box = ask(None, "Close?", "", ["Keep", "Cancel"], lambda a, _r: answers.append(a))
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
+    qtbot.addWidget(box)
+    assert box.textFormat() is Qt.TextFormat.PlainText
+    assert isinstance(box, QMessageBox)
+    qtbot.keyClick(box, Qt.Key.Key_Escape)
+    assert answers == ["Cancel"]
