@@ -1,485 +1,41 @@
 """The control socket: HTTP/1.1 for the owner of the state directory, `curl --unix-socket` included.
 
-Rule: it knows the Monitor and the rules only. The socket is bound and removed only while the engine lock is held,
-which is what makes it safe to clear a stale one away; every byte goes out through `_Connection.send`, which waits
-for slow readers and gives way to the window every 2 ms.
+Rule: the socket is bound and removed only while the engine lock is held, which is what makes it safe to clear a stale
+one away; every byte goes out through `_Connection.send`, which waits for slow readers and gives way to the window
+every 2 ms.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import json
 import os
 import socket
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import parse_qsl, unquote
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import h11
 
-from transfermon import humanize
+from transfermon.control_api import Answer, Api, event_dict, number_of, problem, replay, sentence
 from transfermon.control_client import SOCKET, peer_uid, short_path
-from transfermon.errors import Code, InvalidAction, TransfermonError, redacted
+from transfermon.errors import StateError
 from transfermon.events import DownloadProgressEvent, Event, UploadProgressEvent
 from transfermon.runners import Runners
-from transfermon.task import Action, Kind, Origin, Progress, State, Task, TaskKey
-from transfermon.urls import check_url, without_credentials
 
-if TYPE_CHECKING:  # handed in: the command line makes it, and loads it only where it needs one
+if TYPE_CHECKING:  # handed in
     from transfermon.monitor import Monitor
-
-T = TypeVar("T")
 
 LARGEST_BODY = 1 << 20  # bytes
 WRITE_BUFFER = 65536  # bytes that may wait for a slow reader
 PIECE = 32768  # bytes of events in one write
 SLICE = 0.002  # seconds between two turns for the window
 PATIENCE = 30.0  # seconds that a request may take to arrive
+LAST_WORDS = 1.0  # seconds that answers on their way get when the server closes
 CONNECTIONS = 128  # at one time; more are turned away
 BACKLOG = 2000  # live events that wait for one follower; after that it catches up from the journal
-HISTORY = 100_000  # journalled events that one answer replays at the most: the newest ones
-SETTLING = 5.0  # seconds that a cancelled task may take to let go
-CLI_SESSION = "cli"  # where tasks go that name no session
-SECRET_ERRORS = (Code.AUTHENTICATION_REQUIRED, Code.AUTHENTICATION_CANCELLED)
-
-
-# ---- records as JSON
-
-
-def event_dict(event: Event) -> dict[str, Any]:
-    """An event as programs see it: `to_dict()` and the key of its session."""
-    return {**event.to_dict(), "session": event.session}
-
-
-def task_dict(task: Task, progress: Progress | None = None) -> dict[str, Any]:
-    """A task as programs see it. Bytes and bytes per second; -1 is an unknown size; times are epoch seconds."""
-    live = progress or Progress(received=task.received, expected=task.expected)
-    error = task.error
-    return {
-        "id": str(task.key),
-        "session": task.session,
-        "number": task.number,
-        "kind": task.kind.value,
-        "url": redacted(task.url),
-        "state": task.state.value,
-        "activity": task.activity.value,
-        "status": humanize.status(task, time.time()),
-        "received": live.received,
-        "expected": live.expected,
-        "fraction": live.fraction,
-        "speed": round(progress.rate.per_second(time.monotonic())) if progress else 0,
-        "name": task.name,
-        "folder": task.folder,
-        "path": task.final_path,
-        "error": None
-        if error is None
-        else {
-            "code": error.code,
-            "message": error.message,
-            "reason": error.reason,
-            "hint": error.hint,
-            "status": error.status,
-        },
-        "attempt": task.attempt,
-        "added": task.added,
-        "finished": task.finished,
-        "resumable": not task.not_resumable,
-    }
-
-
-def plain(record: Any) -> dict[str, Any]:
-    """A frozen record of the engine with camelCase keys."""
-    return {_camel(item.name): _value(getattr(record, item.name)) for item in dataclasses.fields(record)}
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
-
-
-def _value(value: Any) -> Any:
-    return value.value if isinstance(value, Enum) else value
-
-
-# ---- what may be asked, apart from HTTP
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What goes back. `then` is called once the answer is on its way."""
-
-    status: int = 200
-    body: Mapping[str, Any] = field(default_factory=dict)
-    allow: str = ""
-    then: Callable[[], None] | None = None
-
-
-class Refused(Exception):  # noqa: N818 - an answer, not a failure of ours
-    def __init__(self, status: int, title: str, detail: str = "", allow: str = "") -> None:
-        super().__init__(title)
-        self.answer = _problem(status, title, detail, allow=allow)
-
-
-def _problem(status: int, title: str, detail: str = "", *, code: int | None = None, allow: str = "") -> Answer:
-    body: dict[str, Any] = {"type": "about:blank", "status": status, "title": title, "detail": detail}
-    if code is not None:
-        body["code"] = code
-    return Answer(status=status, body=body, allow=allow)
-
-
-ACTIONS = {
-    "pause": Action.SUSPEND,
-    "resume": Action.RESUME,
-    "cancel": Action.CANCEL,
-    "retry": Action.RETRY,
-    "remove": Action.REMOVE,
-}
-
-
-class Api:
-    """Answers requests from the Monitor; the command line uses it in its own process, too."""
-
-    def __init__(self, monitor: Monitor, *, started: bool = True) -> None:
-        self._monitor = monitor
-        self._started = started  # False: restored tasks wait until somebody names them
-        self._named: set[TaskKey] = set()
-
-    async def answer(self, method: str, target: str, body: bytes = b"") -> Answer:
-        """Never raises for what was asked; every refusal is an RFC 9457 problem."""
-        try:
-            return await self._route(method, target, body)
-        except Refused as refused:
-            return refused.answer
-        except TransfermonError as exc:
-            return _problem(400, exc.title, exc.hint, code=exc.code)
-        except InvalidAction as exc:
-            return _problem(409, _sentence(exc))
-        except ValueError as exc:
-            return _problem(400, _sentence(exc))
-
-    async def _route(self, method: str, target: str, body: bytes) -> Answer:
-        path, _, query = target.partition("?")
-        match path.strip("/").split("/"):
-            case ["v1", "status"]:
-                _only(method, "GET")
-                return self._status()
-            case ["v1", "sessions"]:
-                _only(method, "GET")
-                return Answer(body={"sessions": [plain(info) for info in self._monitor.snapshot().sessions]})
-            case ["v1", "tasks"]:
-                _only(method, "GET", "POST")
-                return await self._add(_json(body)) if method == "POST" else self._tasks()
-            case ["v1", "tasks", session, number]:
-                _only(method, "GET")
-                return Answer(body=self._dict(_key(session, number)))
-            case ["v1", "tasks", session, number, action] if action in ACTIONS:
-                _only(method, "POST")
-                return await self._act(_key(session, number), action, _json(body))
-            case ["v1", "events"]:
-                _only(method, "GET")
-                return await self._events(number_of(query, "since"))
-            case ["v1", "push"]:
-                _only(method, "POST")
-                return Answer(body={"handlerId": await self._monitor.push(_text(body))})
-            case ["v1", "fetch"]:
-                _only(method, "POST")
-                return Answer(body={"handlerId": await self._monitor.fetch()})
-            case ["v1", "show"]:
-                _only(method, "POST")
-                return self._show()
-            case ["v1", ("release" | "quit") as word]:
-                _only(method, "POST")
-                return self._end(word)
-        raise Refused(404, "There is no such thing.", "The control API is described in the manual.")
-
-    def _status(self) -> Answer:
-        status = plain(self._monitor.status())
-        return Answer(body={**status, "window": self._monitor.on_show is not None, "stateDir": self._monitor.state_dir})
-
-    def _tasks(self) -> Answer:
-        snapshot = self._monitor.snapshot()
-        live = self._monitor.running_progress()
-        return Answer(
-            body={
-                "sequence": snapshot.sequence,
-                "tasks": [task_dict(task, live.get(task.key)) for task in snapshot.tasks],
-            }
-        )
-
-    def _dict(self, key: TaskKey) -> dict[str, Any]:
-        return {"sequence": self._monitor.sequence, **task_dict(self._record(key), self._monitor.progress(key))}
-
-    def _record(self, key: TaskKey) -> Task:
-        task = self._find(key)
-        if task is None:
-            raise Refused(404, f"There is no task {key}.", "`transfermon list` shows those that are there.")
-        return task
-
-    async def _act(self, key: TaskKey, action: str, body: dict[str, Any]) -> Answer:
-        task = self._record(key)
-        url, delete_file = _act_options(action, body)
-        if not task.can(ACTIONS[action]):
-            raise Refused(409, f"Task {key} cannot be {_PAST[action]}: it is {humanize.status(task, time.time())}.")
-        match action:
-            case "pause":
-                self._monitor.suspend(key)
-            case "resume":
-                self._monitor.resume(key)
-            case "cancel":
-                self._monitor.cancel(key)
-            case "retry":
-                self._monitor.retry(key, url=url or None)
-            case _:
-                self._monitor.remove(key, delete_file=delete_file)
-        self._named.add(key)
-        return Answer(body=task_dict(await self._settled(key, action) or task, self._monitor.progress(key)))
-
-    async def _settled(self, key: TaskKey, action: str) -> Task | None:
-        """The record when the action has taken effect; one that hangs is not waited for longer than `SETTLING`."""
-        changed = asyncio.Event()
-        leave = self._monitor.subscribe(lambda _: changed.set())
-        try:
-            async with asyncio.timeout(SETTLING):
-                while not _has_settled(self._find(key), action):
-                    changed.clear()
-                    await changed.wait()
-        except TimeoutError:
-            pass  # its state says so
-        finally:
-            leave()
-        return self._find(key)
-
-    def _find(self, key: TaskKey) -> Task | None:
-        try:
-            return self._monitor.task(key)
-        except KeyError:
-            return None
-
-    async def _add(self, body: dict[str, Any]) -> Answer:
-        """A new download, or with `join` the unfinished one of the same address to the same place."""
-        if reason := self._monitor.status().frozen_reason:
-            raise Refused(503, "No transfer can be added now.", reason)
-        sequence = self._monitor.sequence  # events after it tell all that happens to the task
-        order = _order(body)
-        found = same_task(self._monitor.tasks(), order) if order.join else None
-        if found is not None:
-            self._go_on(found)
-            self._named.add(found.key)
-            return Answer(body={**self._dict(found.key), "sequence": sequence})
-        task = self._monitor.session(order.session).download_task(
-            order.url,
-            request_headers=order.headers,
-            destination=order.destination or None,
-            expected_digest=f"sha-256:{order.sha256}" if order.sha256 else None,
-            start=order.start,
-            overwrite=order.overwrite,
-            origin=order.origin,
-            speed_limit=order.speed_limit,
-            maximum_attempts=order.maximum_attempts,
-            user_initiated=True,
-        )
-        self._named.add(task.key)
-        await task.accepted
-        return Answer(status=201, body={**self._dict(task.key), "sequence": sequence})
-
-    def _go_on(self, task: Task) -> None:
-        if task.failed:
-            self._monitor.retry(task.key)
-        for _ in range(max(1, task.suspend_count) if task.state is State.SUSPENDED else 0):
-            self._monitor.resume(task.key)
-        if task.state is State.RUNNING and not self._started and task.key not in self._named:
-            self._monitor.run_only([task.key])
-
-    async def _events(self, since: int) -> Answer:
-        """The journal as one body; over HTTP it is a stream, which `_Connection` sends itself."""
-        return Answer(body={"events": [event_dict(event) for event in await replay(self._monitor, since)]})
-
-    def _show(self) -> Answer:
-        if not self._monitor.show():
-            raise Refused(409, "This engine has no window.", "`transfermon gui` takes the transfers over.")
-        return Answer(body={"shown": True})
-
-    def _end(self, word: str) -> Answer:
-        then = partial(self._monitor.request_quit, released=word == "release")
-        return Answer(status=202, body={"ending": True, "pid": os.getpid()}, then=then)
-
-
-def _act_options(action: str, body: dict[str, Any]) -> tuple[str, bool]:
-    fields = _Fields(body)
-    url = fields.text("url") if action == "retry" else ""
-    delete_file = fields.flag("deleteFile") if action == "remove" else False
-    fields.end()
-    return url, delete_file
-
-
-def _has_settled(task: Task | None, action: str) -> bool:
-    if action == "remove":
-        return task is None
-    return action != "cancel" or task is None or task.state is State.COMPLETED
-
-
-_PAST = {
-    "pause": "paused",
-    "resume": "resumed",
-    "cancel": "cancelled",
-    "retry": "tried again",
-    "remove": "removed",
-}
-
-
-async def replay(monitor: Monitor, since: int) -> list[Event]:
-    """All journalled events after `since`, oldest first, the newest `HISTORY` of them."""
-    behind = monitor.sequence - since
-    return await monitor.history(since=since, limit=min(behind, HISTORY)) if behind > 0 else []
-
-
-@dataclass(frozen=True, kw_only=True)
-class Order:
-    """What `POST /v1/tasks` asks for."""
-
-    url: str
-    session: str = CLI_SESSION
-    destination: str = ""  # absolute; a folder when it ends in a slash or is one
-    headers: dict[str, str] = field(default_factory=dict)
-    sha256: str = ""
-    speed_limit: int = 0
-    overwrite: bool = False
-    maximum_attempts: int = 0
-    start: bool = True
-    join: bool = False
-    origin: Origin = Origin.TYPED
-
-
-def _order(body: dict[str, Any]) -> Order:
-    fields = _Fields(body)
-    order = Order(
-        url=fields.text("url"),
-        session=fields.text("session") or CLI_SESSION,
-        destination=fields.text("destination"),
-        headers=fields.headers("headers"),
-        sha256=fields.text("sha256"),
-        speed_limit=fields.count("speedLimit"),
-        overwrite=fields.flag("overwrite"),
-        maximum_attempts=fields.count("maximumAttempts"),
-        start=fields.flag("start", default=True),
-        join=fields.flag("join"),
-        origin=Origin(fields.text("origin") or Origin.TYPED.value),
-    )
-    fields.end()
-    if order.destination and not os.path.isabs(order.destination):
-        raise ValueError("The destination must be an absolute path.")
-    return order
-
-
-def same_task(tasks: tuple[Task, ...], order: Order) -> Task | None:
-    """The unfinished task that an order means: the same session, address and absolute target (DESIGN 9).
-
-    One that failed for its credentials is not it when the order brings some.
-    """
-    url, _ = without_credentials(check_url(order.url))
-    folder, name = order.destination, ""
-    if not order.destination.endswith(os.sep) and not os.path.isdir(order.destination):
-        folder, name = os.path.split(order.destination)
-    folder = os.path.abspath(folder)
-
-    def fits(task: Task) -> bool:
-        if (task.kind, task.session, task.url, task.folder) != (Kind.DOWNLOAD, order.session, url, folder):
-            return False
-        if (name and task.name != name) or task.expected_digest.rpartition(":")[2] != order.sha256.lower():
-            return False
-        if task.error is not None:
-            return task.error.code != Code.CANCELLED and not (order.headers and task.error.code in SECRET_ERRORS)
-        return task.state in (State.RUNNING, State.SUSPENDED)
-
-    return next((task for task in reversed(tasks) if order.destination and fits(task)), None)
-
-
-class _Fields:
-    """Reads a JSON object strictly: each field has its type, and none is left over."""
-
-    def __init__(self, body: dict[str, Any]) -> None:
-        self._left = dict(body)
-
-    def text(self, name: str) -> str:
-        return self._take(name, str, "", "a text")
-
-    def flag(self, name: str, *, default: bool = False) -> bool:
-        return self._take(name, bool, default, "true or false")
-
-    def count(self, name: str) -> int:
-        number = self._take(name, int, 0, "a whole number")
-        if isinstance(number, bool) or number < 0:
-            raise ValueError(f"“{name}” must be a whole number, zero or more.")
-        return number
-
-    def headers(self, name: str) -> dict[str, str]:
-        headers: dict[str, str] = self._take(name, dict, {}, "an object of texts")
-        if not all(isinstance(value, str) for value in headers.values()):
-            raise ValueError(f"“{name}” must be an object of texts.")
-        return headers
-
-    def end(self) -> None:
-        if self._left:
-            raise ValueError(f"“{next(iter(self._left))[:50]}” is not a field of this request.")
-
-    def _take(self, name: str, kind: type[T], default: T, words: str) -> T:
-        value = self._left.pop(name, None)
-        if value is None:
-            return default
-        if not isinstance(value, kind):
-            raise ValueError(f"“{name}” must be {words}.")
-        return value
-
-
-def _only(method: str, *allowed: str) -> None:
-    if method not in allowed:
-        raise Refused(405, f"{method[:20]} is not possible here.", allow=", ".join(allowed))
-
-
-def _key(session: str, number: str) -> TaskKey:
-    return TaskKey.parse(f"{unquote(session)}:{number}")
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        raise ValueError("The body is not UTF-8.") from None
-
-
-def _json(body: bytes) -> dict[str, Any]:
-    if not body.strip():
-        return {}
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        raise ValueError("The body is not JSON.") from None
-    if not isinstance(found, dict):
-        raise ValueError("The body must be a JSON object.")
-    return found
-
-
-def number_of(query: str, name: str) -> int:
-    """A number from the query, 0 when it is not there. Raises ValueError with a sentence."""
-    text = dict(parse_qsl(query)).get(name, "0")
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise ValueError(f"“{name}” must be a whole number.")
-    return int(text)
-
-
-def _sentence(exc: Exception) -> str:
-    text = str(exc)
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
-
-
-# ---- HTTP
 
 
 class Feed:
@@ -538,6 +94,8 @@ class _Connection:
         self._writer = writer
         self._api = api
         self._monitor = monitor
+        self.answering = False
+        self.last = False  # no request after this one
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=65536)
         self._turn = 0.0
 
@@ -549,7 +107,7 @@ class _Connection:
         except h11.RemoteProtocolError as exc:
             if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
                 status = 413 if isinstance(exc, _TooLarge) else exc.error_status_hint or 400
-                await self._reply(_problem(status, _sentence(exc)))
+                await self._reply(problem(status, sentence(exc)))
 
     async def _exchange(self) -> bool:
         async with asyncio.timeout(PATIENCE):
@@ -562,11 +120,13 @@ class _Connection:
         if method == "GET" and path == "/v1/events":
             await self._events(query)
         else:
+            self.answering = True
             answer = await self._api.answer(method, target, body)
             await self._reply(answer)
+            self.answering = False
             if answer.then is not None:
                 answer.then()
-        return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
+        return not self.last and self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
 
     async def _next(self) -> h11.Event | type[h11.PAUSED]:
         while (event := self._http.next_event()) is h11.NEED_DATA:
@@ -600,7 +160,7 @@ class _Connection:
         try:
             since, follow, progress = (number_of(query, name) for name in ("since", "follow", "progress"))
         except ValueError as exc:
-            await self._reply(_problem(400, str(exc)))
+            await self._reply(problem(400, str(exc)))
             return
         wake = asyncio.Event()
         feed = Feed(self._monitor, since, progress=bool(progress), wake=wake)
@@ -659,6 +219,7 @@ class ControlServer:
     def __init__(self, monitor: Monitor, api: Api | None = None) -> None:
         self._monitor = monitor
         self._runners = Runners()
+        self._connections: dict[_Connection, asyncio.Task[None]] = {}
         self._server: asyncio.Server | None = None
         self._api = api or Api(monitor)
         self.path = os.path.join(monitor.state_dir, SOCKET)
@@ -667,8 +228,11 @@ class ControlServer:
         return f"<ControlServer {self.path} {len(self._runners)} connections>"
 
     async def start(self) -> None:
-        """Listen. Raises OSError when the socket cannot be made."""
-        listener = self._bind()
+        """Listen. Raises StateError when the socket cannot be made."""
+        try:
+            listener = self._bind()
+        except OSError as exc:
+            raise StateError(f"The control socket {self.path} cannot be made: {exc.strerror or exc}.") from exc
         try:
             listener.setblocking(False)
             self._server = await asyncio.start_unix_server(self._connected, sock=listener, backlog=64)
@@ -697,6 +261,10 @@ class ControlServer:
             return
         self._server.close()  # not wait_closed: it waits for clients
         self._server = None
+        for connection in self._connections:
+            connection.last = True
+        if answering := [task for connection, task in self._connections.items() if connection.answering]:
+            await asyncio.wait(answering, timeout=LAST_WORDS)
         await self._runners.close()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)
@@ -707,17 +275,20 @@ class ControlServer:
             writer.transport.abort()
             return
         writer.transport.set_write_buffer_limits(WRITE_BUFFER)
-        self._runners.spawn(self._serve(reader, writer), "control connection")
+        connection = _Connection(reader, writer, self._api, self._monitor)
+        runner = self._runners.spawn(self._serve(connection, writer), "control connection")
+        self._connections[connection] = runner
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, connection: _Connection, writer: asyncio.StreamWriter) -> None:
         try:
-            await _Connection(reader, writer, self._api, self._monitor).serve()
+            await connection.serve()
             async with asyncio.timeout(PATIENCE):
                 writer.close()
                 await writer.wait_closed()
         except (ConnectionError, TimeoutError):
             pass  # it went away, or stalled
         finally:
+            del self._connections[connection]
             if writer.transport.get_write_buffer_size():
                 writer.transport.abort()
             else:

@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import IO, Any
 from urllib.parse import quote
 
@@ -55,6 +55,10 @@ def peer_uid(connection: socket.socket) -> int:
     return int(struct.unpack("3i", packed)[1])  # pid, uid, gid
 
 
+class EngineGone(NoEngine):
+    """It listened, and went away before it had answered: what was asked may have been done."""
+
+
 class Client:
     """One connection per request. Every method raises NoEngine when nobody answers."""
 
@@ -73,7 +77,7 @@ class Client:
             status, headers = _head(file)
             return status, _object(b"".join(_body(file, headers)))
 
-    def stream(self, path: str) -> Iterator[dict[str, Any]]:
+    def stream(self, path: str) -> Generator[dict[str, Any], None, None]:
         """The lines of an NDJSON answer, as they come, without a limit in time. Raises TransfermonError when the
         engine refuses, NoEngine when it goes away in the middle.
         """
@@ -106,11 +110,13 @@ class Client:
         head = (
             f"{method} {path} HTTP/1.1\r\nHost: transfermon\r\nConnection: close\r\nContent-Length: {len(data)}\r\n\r\n"
         )
+        connected = False
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(timeout)
                 with short_path(self._state_dir) as address:
                     connection.connect(address)
+                connected = True
                 if peer_uid(connection) != os.getuid():
                     raise NoEngine(f"The engine in {self._state_dir} belongs to another user.")
                 with contextlib.suppress(BrokenPipeError):  # refused before it was read: the answer says why
@@ -118,13 +124,15 @@ class Client:
                 with connection.makefile("rb") as file:
                     yield connection, file
         except TimeoutError as exc:
-            raise NoEngine("The engine does not answer.", "It may be stopped or very busy; try again.") from exc
+            raise EngineGone("The engine does not answer.", "It may be stopped or very busy; try again.") from exc
         except OSError as exc:
+            if connected:
+                raise EngineGone("The engine ended before it had answered.", "Ask again.") from exc
             raise NoEngine(
                 f"No transfermon is running for {self._state_dir}.", "Start it with `transfermon gui`."
             ) from exc
         except ValueError as exc:
-            raise NoEngine("The engine gave an answer that makes no sense.", f"{exc}.") from exc
+            raise EngineGone("The engine gave an answer that makes no sense.", f"{exc}.") from exc
 
 
 def problem(body: dict[str, Any]) -> TransfermonError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import hashlib
 import logging
 import os
@@ -29,8 +28,8 @@ from transfermon.events import (
     TaskEvent,
 )
 from transfermon.network import Limiter
-from transfermon.partfile import PartFile, PartMissing
-from transfermon.task import UNKNOWN, Activity, Progress, Task
+from transfermon.partfile import FinishState, PartFile, PartMissing
+from transfermon.task import UNKNOWN, Activity, Progress, Task, changed
 from transfermon.transfer import Answer, Call
 
 log = logging.getLogger(__name__)
@@ -113,6 +112,8 @@ class Download:
         await self._accepted
         await self._engine.vault.saved()
         task = self._current()
+        if task.activity is Activity.FINALIZING and await self._was_finished(task):
+            return None
         was_finalizing = task.activity is Activity.FINALIZING
         self._tell(Activity.CONNECTING, attempt=task.attempt + 1, started=task.started or self._engine.now())
         await self._open_part()
@@ -127,6 +128,20 @@ class Download:
                 await answer.aclose()
             if whole:
                 return await self._finish()
+
+    async def _was_finished(self, task: Task) -> bool:
+        """Whether the engine ended after the final name was given and before that was remembered (W12)."""
+        if not task.folder:
+            return False
+        final = os.path.join(task.folder, task.name)
+        state = await asyncio.to_thread(partfile.finish_state, task.part_path, final, size=task.expected)
+        if state not in (FinishState.DONE, FinishState.DONE_REMOVE_PART):
+            return False
+        if state is FinishState.DONE_REMOVE_PART:
+            await asyncio.to_thread(partfile.remove, task.part_path)
+        self._sealed = True
+        await self._deliver(changed(task, final_path=final, part_path=""), False)
+        return True
 
     async def _open_part(self) -> None:
         task = self._current()
@@ -147,7 +162,7 @@ class Download:
     def _announce_restart(self, reason: str) -> None:
         task = self._current()
         self._record(
-            dataclasses.replace(task, received=0, restarts=task.restarts + 1),
+            changed(task, received=0, restarts=task.restarts + 1),
             DownloadResumedEvent(file_offset=0, expected_total_bytes=task.expected, reason=reason),
         )
         self._announced = True
@@ -180,7 +195,7 @@ class Download:
         if verdict is resume.Verdict.STATUS:
             self._judge_status(answer)
             verdict = resume.Verdict.WHOLE  # the policy "transport" takes an error page for a file (D-10)
-            judgement = dataclasses.replace(judgement, total=resume.total_of(answer.response))
+            judgement = changed(judgement, total=resume.total_of(answer.response))
         if verdict is resume.Verdict.COMPLETE:
             return True
         if verdict is resume.Verdict.FAILED or (verdict is resume.Verdict.RESTART and self._restarted):
@@ -198,7 +213,7 @@ class Download:
             answer.response, self._configuration.http_error_policy, now=self._engine.now(), url=task.url
         )
         if error is not None:
-            self._record(dataclasses.replace(task, response=answer.response), None)
+            self._record(changed(task, response=answer.response), None)
             raise TransferFailure(error)
 
     async def _throw_away(self, reason: str) -> None:
@@ -208,7 +223,7 @@ class Download:
         old, self._part = self._part, None
         wasted, self._stored, self._synced, self._progress.received = self._stored, 0, 0, 0
         await self._record(
-            dataclasses.replace(
+            changed(
                 task,
                 part_path="",
                 received=0,
@@ -230,10 +245,11 @@ class Download:
         old, wasted = self._part, self._stored
         name = task.name or filenames.suggested(response, response.url)
         folder = task.folder or os.path.join(self._engine.state_dir, "parts")
-        self._part = await asyncio.to_thread(self._new_part, folder, total)
+        part, mount_id = await asyncio.to_thread(self._new_part, folder, total)
+        self._part = part
         self._stored = self._synced = self._progress.received = 0
         self._progress.expected = total
-        new = dataclasses.replace(
+        new = changed(
             task,
             activity=Activity.TRANSFERRING,
             name=name,
@@ -242,9 +258,9 @@ class Download:
             validators=validators,
             expected=total,
             received=0,
-            part_path=self._part.path,
+            part_path=part.path,
             boot_id=partfile.boot_id(),
-            mount_id=partfile.mount_id(self._part.fd),
+            mount_id=mount_id,
             not_resumable=resume.why_not_resumable(validators, task.method, self._configuration.resume_policy),
             wasted=task.wasted + wasted,
             restarts=task.restarts + (1 if wasted else 0),
@@ -262,21 +278,21 @@ class Download:
         written = await self._receive(answer, 0, decode=decode)
         return total == UNKNOWN or written == total
 
-    def _new_part(self, folder: str, total: int) -> PartFile:
+    def _new_part(self, folder: str, total: int) -> tuple[PartFile, int]:
         """Blocking. Raises TransferFailure -3003 at once where the size is known to exceed the space (D-17)."""
         if folder in (self._default_folder, os.path.join(self._engine.state_dir, "parts")):
             with contextlib.suppress(OSError):  # create says better what is wrong
                 os.makedirs(folder, mode=0o700 if folder.endswith("/parts") else 0o777, exist_ok=True)
-        part = PartFile.create(folder)
+        part = PartFile.create(folder, sync_folder=not 0 <= total < SMALL)
         try:
             if total > partfile.free_space(folder):
                 raise TransferFailure(_no_space(folder, self._current().url))
             if total > 0:
                 part.reserve(total)
+            return part, partfile.mount_id(part.fd)
         except BaseException:
             part.discard()
             raise
-        return part
 
     def _compressed_by_itself(self, answer: Answer) -> bool:
         """A coding on a file that is compressed by its name or type is a mislabelled file: keep it as received."""
@@ -294,7 +310,7 @@ class Download:
         assert self._part is not None
         task = self._current()
         self._progress.expected = judgement.total
-        new = dataclasses.replace(
+        new = changed(
             task,
             activity=Activity.TRANSFERRING,
             response=answer.response,
@@ -311,7 +327,7 @@ class Download:
             if self._restarted:
                 raise TransferFailure(
                     resume.failure_of(
-                        dataclasses.replace(judgement, verdict=resume.Verdict.RESTART, reason=resume.CHANGED),
+                        changed(judgement, verdict=resume.Verdict.RESTART, reason=resume.CHANGED),
                         task.url,
                         answer.response.status,
                     )
@@ -323,12 +339,13 @@ class Download:
         if self._stored == before and self._stored != judgement.total:
             raise TransferFailure(
                 resume.failure_of(
-                    dataclasses.replace(judgement, reason="The server sent nothing of what was asked for."),
+                    changed(judgement, reason="The server sent nothing of what was asked for."),
                     task.url,
                     answer.response.status,
                 )
             )
-        return judgement.total == UNKNOWN or self._stored == judgement.total
+        # A part of an unknown whole is not the end: only a total or a 416 says so (R-11).
+        return self._stored == judgement.total
 
     async def _agrees(self, asked: resume.Ask, answer: Answer) -> bool:
         """Whether the bytes asked for again are those that are stored; nothing is written while in doubt (W13)."""
@@ -354,7 +371,7 @@ class Download:
         except TransferFailure as failure:
             self._hash = None
             if failure.error.reason == "disk.full":  # space may come back: what is stored waits for it (DESIGN 9)
-                raise TransferFailure(dataclasses.replace(failure.error, retry=Retry.RETRY)) from failure
+                raise TransferFailure(changed(failure.error, retry=Retry.RETRY)) from failure
             raise
         finally:
             self._stored = self._progress.received
@@ -380,7 +397,7 @@ class Download:
         self._syncing = asyncio.ensure_future(asyncio.to_thread(self._part.sync))
         await asyncio.shield(self._syncing)
         self._synced = stored
-        self._record(dataclasses.replace(self._current(), received=stored), None)
+        self._record(changed(self._current(), received=stored), None)
 
     async def _settle(self) -> None:
         """No thread touches the part when this returns."""
@@ -410,7 +427,7 @@ class Download:
         if self._current().expected_digest:
             await self._verify()
         self._sealed = True
-        task = dataclasses.replace(
+        task = changed(
             self._current(),
             activity=Activity.FINALIZING,
             expected=size,
@@ -418,18 +435,17 @@ class Download:
             name=self._current().name or "download",
         )
         self._progress.expected = size
-        await asyncio.to_thread(self._part.sync)
-        self._synced = size
-        durable = self._record(task, _activity(task))
-        if size >= SMALL:
-            await durable
-        temporary = not task.folder
-        path = await asyncio.to_thread(
-            self._part.finish, task.name, overwrite=task.overwrite, durable=size >= SMALL or not temporary
-        )
-        part, self._part = self._part, None
-        await asyncio.to_thread(part.close)
-        await self._deliver(dataclasses.replace(self._current(), final_path=path, part_path=""), temporary)
+        if size < SMALL:
+            self._record(task, _activity(task), store=False)
+        else:
+            await asyncio.to_thread(self._part.sync)
+            self._synced = size
+            await self._record(task, _activity(task))
+        part, temporary = self._part, not task.folder
+        path = await asyncio.to_thread(part.finish, task.name, overwrite=task.overwrite, durable=True)
+        self._part = None
+        part.close()  # nothing is dirty any more: this does not wait for the disk
+        await self._deliver(changed(self._current(), final_path=path, part_path=""), temporary)
 
     async def _deliver(self, task: Task, temporary: bool) -> None:
         """Tell the last progress, then the completion; return when every listener has had it (D-05, D-08)."""
@@ -455,7 +471,8 @@ class Download:
             delivered=lambda: delivered.set_result(None),
         )
         await delivered
-        await asyncio.to_thread(blob.expire)
+        if temporary:
+            await asyncio.to_thread(blob.expire)
 
     async def _verify(self) -> None:
         """The digest that the caller gave; a mismatch starts over once, then fails (D-18)."""
@@ -483,9 +500,9 @@ class Download:
         )
 
     def _tell(self, activity: Activity, **changes: Any) -> None:
-        task = dataclasses.replace(self._current(), activity=activity, waiting_until=None, waiting_reason="", **changes)
+        task = changed(self._current(), activity=activity, waiting_until=None, waiting_reason="", **changes)
         self._progress.attempt = task.attempt
-        self._record(task, _activity(task))
+        self._record(task, _activity(task), store=False)
 
 
 def _activity(task: Task) -> TaskActivityEvent:

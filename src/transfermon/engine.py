@@ -6,7 +6,6 @@ Rule: no decisions here. A session and a download get the engine handed in; nobo
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import importlib
 import random
 import time
@@ -19,7 +18,7 @@ from transfermon.runners import Runners
 from transfermon.settings import Settings
 from transfermon.slots import Slots
 from transfermon.store import Change, ResumeRow, Store
-from transfermon.task import Progress, Task, TaskKey
+from transfermon.task import Progress, Task, TaskKey, changed
 from transfermon.vault import Vault
 
 if TYPE_CHECKING:  # httpx takes 60 ms to load: it comes with the first transfer, on another thread
@@ -56,13 +55,12 @@ class Engine:
     def __repr__(self) -> str:
         return f"<Engine {self.state_dir} sequence={self.sequence}>"
 
-    def stamp(self, event: E) -> E:
+    def stamp(self, event: E, **place: str | None) -> E:
         """The event with its place in the order. Only journalled events take a number of their own."""
         if event.journalled:
             self.sequence += 1
-        return dataclasses.replace(
-            event, sequence=self.sequence, event_id=f"{self.database_id}-{self.sequence}", time=self.now()
-        )
+        event_id = f"{self.database_id}-{self.sequence}"
+        return changed(event, sequence=self.sequence, event_id=event_id, time=self.now(), **place)
 
     def record(self, event: Event) -> asyncio.Future[None]:
         """Remember, then tell, an event that belongs to no session: a wake-up, a notification."""

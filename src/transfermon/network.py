@@ -16,7 +16,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -118,7 +118,7 @@ class Limiter:
     @property
     def piece(self) -> int:
         """The smallest amount worth a system call at this rate."""
-        return max(1, min(self.PIECE, int(self._rate / 10))) if self._rate > 0 else self.PIECE
+        return max(1, min(self.PIECE, int(self._rate / 20))) if self._rate > 0 else self.PIECE
 
     def take(self, wanted: int) -> int:
         """How many of `wanted` bytes may pass now; 0 means wait for `delay()`."""
@@ -131,6 +131,13 @@ class Limiter:
             granted = min(wanted, int(self._tokens))
             self._tokens -= granted
             return granted
+
+    def charge(self, count: int) -> None:
+        """Count bytes that passed unasked, such as those that came with a head; later ones wait for them."""
+        with self._lock:
+            if self._rate > 0:
+                self._refill()
+                self._tokens -= count
 
     def give_back(self, count: int) -> None:
         with self._lock:
@@ -267,6 +274,7 @@ class Stream(httpcore.AsyncNetworkStream):
         self._closed = False
         self._detached = False
         self.limiters: Sequence[Limiter] = ()
+        self.before_wait: Callable[[], None] | None = None  # called when a body has no more bytes for now
         self.exchanges = 0  # requests written on this connection
         self.head_seen = False  # we saw the end of the final head ourselves
         self.answered = False  # a byte came since the request was written
@@ -412,7 +420,7 @@ class Stream(httpcore.AsyncNetworkStream):
         self._interim = 0
         self._slow_bytes, self._slow_seconds = 0, 0.0
         self._remaining, self._framing, self._tail = None, None, b""
-        self.limiters = ()
+        self.limiters, self.before_wait = (), None
         self.head_seen = self.answered = False
         self.exchanges += 1
 
@@ -520,6 +528,8 @@ class Stream(httpcore.AsyncNetworkStream):
         if limit is not None and self._mode is _Mode.HEAD and self._head:
             # One header block is a small thing: a server that drips it is silent.
             limit = max(0.0, self._head_began + limit - time.monotonic())
+        if self.before_wait is not None and self._mode is _Mode.BODY:
+            self.before_wait()
         began = time.monotonic()
         await self._wait(False, limit, httpcore.ReadTimeout)
         if timeout is None or self._mode is not _Mode.BODY:
@@ -566,7 +576,7 @@ class Backend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Resolve once, check every address, connect to a checked one. The cause of a ConnectError keeps its errno."""
+        """Resolve once, check every address, connect to a checked one. A ConnectError's context has the errno."""
         limit = CONNECT_LIMIT if timeout is None else min(timeout, CONNECT_LIMIT)
         deadline = time.monotonic() + limit
         found = await _resolve(host, port, limit)
@@ -597,7 +607,9 @@ class Backend(httpcore.AsyncNetworkBackend):
         telling = next((exc for exc in failures if isinstance(exc, ConnectionRefusedError)), failures[-1])
         if isinstance(telling, httpcore.ConnectTimeout):
             raise telling
-        raise httpcore.ConnectError(str(telling)) from telling
+        error = httpcore.ConnectError(str(telling))
+        error.__context__ = telling  # httpcore's pool raises "from None", which keeps the context only
+        raise error
 
 
 class _NotingStream(Stream):
@@ -680,6 +692,7 @@ def _wake(waiter: asyncio.Future[None]) -> None:
 
 def _peer(sock: socket.socket) -> str:
     try:
-        return str(sock.getpeername()[0])
+        name = sock.getpeername()
     except OSError:
         return ""
+    return str(name[0]) if isinstance(name, tuple) else ""

@@ -7,7 +7,6 @@ await, queues the commit, and tells when it is durable, in order. Nothing else w
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 import os
 import secrets
@@ -18,7 +17,7 @@ from enum import Enum
 from typing import Any, Final, Self
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from transfermon import resume, retry
+from transfermon import partfile, resume, retry
 from transfermon.bus import handling
 from transfermon.configuration import SessionConfiguration, checked_headers
 from transfermon.engine import Engine
@@ -27,6 +26,7 @@ from transfermon.errors import (
     Retry,
     SessionInvalidatedError,
     TransferError,
+    TransferFailure,
     redacted,
 )
 from transfermon.events import (
@@ -56,6 +56,7 @@ from transfermon.task import (
     State,
     Task,
     TaskKey,
+    changed,
 )
 from transfermon.urls import check_url
 
@@ -341,9 +342,9 @@ class Session:
             task = Task(session=self.key, number=self._next, kind=Kind.DOWNLOAD, url="")
             self._spent.add(task.number)
             return self._adopt(task, {}, start=start)
-        spent = dataclasses.replace(row, spent=True)
+        spent = changed(row, spent=True)
         self._engine.resume_rows[row.token] = spent
-        task = dataclasses.replace(
+        task = changed(
             row.task,
             session=self.key,
             number=self._next,
@@ -392,7 +393,7 @@ class Session:
     ) -> DownloadTask:
         number, self._next = task.number, task.number + 1
         self._engine.vault.put(str(task.key), dict(headers))
-        task = dataclasses.replace(
+        task = changed(
             task,
             added=self._engine.now(),
             state=State.RUNNING if start else State.SUSPENDED,
@@ -451,11 +452,13 @@ class Session:
         *,
         delivered: Callable[[], None] | None = None,
         resume_row: ResumeRow | None = None,
+        store: bool = True,
     ) -> asyncio.Future[None]:
         """Every change goes through here: remember it, store it, then tell.
 
         Await the result only where the next step must not happen before the change is durable (DESIGN 9). Without
-        an event the change is stored silently (checkpoints); without a task the event is only told in its place.
+        an event the change is stored silently (checkpoints); without a task the event is only told in its place;
+        without `store` a change of activity is told in its place and stored with the next one.
         """
         if task is not None:
             self._tasks[task.number] = task
@@ -466,11 +469,11 @@ class Session:
             subject = task or event.task
             assert subject is not None
             number = subject.number
-            event = dataclasses.replace(event, task_identifier=number, task=subject)
-        told = self._engine.stamp(dataclasses.replace(event, session=self.key, session_identifier=self.identifier))
+            event = changed(event, task_identifier=number, task=subject)
+        told = self._engine.stamp(event, session=self.key, session_identifier=self.identifier)
         self._unpublished[number] = self._unpublished.get(number, 0) + 1
         change = Change(
-            task=task,
+            task=task if store else None,
             removed=task.key if task is not None and isinstance(told, TaskRemovedEvent) else None,
             event=told if told.journalled else None,
             session=self._row if isinstance(told, SessionCreatedEvent | SessionFinishingEvent) else None,
@@ -488,7 +491,7 @@ class Session:
 
         def acknowledge() -> None:
             if event.type in TERMINAL:
-                self._engine.store.commit(Change(acknowledged=event.sequence))
+                self._engine.store.acknowledge(event.sequence)
             if delivered is not None:
                 delivered()
 
@@ -508,7 +511,7 @@ class Session:
             session=self.key,
             session_identifier=self.identifier,
             task_identifier=number,
-            task=dataclasses.replace(task, received=received),
+            task=changed(task, received=received),
             bytes_written=max(0, received - told),
             total_bytes_written=received,
             total_bytes_expected_to_write=progress.expected if known else 0,
@@ -521,7 +524,7 @@ class Session:
 
     def _change(self, number: int, **changes: Any) -> asyncio.Future[None]:
         """A change of a field that is no step in the task's life."""
-        task = dataclasses.replace(self._tasks[number], **changes)
+        task = changed(self._tasks[number], **changes)
         return self._record(task, _activity_event(task))
 
     # ---- commands
@@ -533,10 +536,10 @@ class Session:
             return
         left = task.suspend_count - 1
         if left > 0:
-            self._record(dataclasses.replace(task, suspend_count=left), _state_event(task))
+            self._record(changed(task, suspend_count=left), _state_event(task))
             return
         away = self._engine.now() - task.suspended_at if task.suspended_at is not None else 0.0
-        task = dataclasses.replace(
+        task = changed(
             task,
             state=task.after(Action.RESUME),
             activity=Activity.QUEUED,
@@ -553,7 +556,7 @@ class Session:
         if task.state not in (State.RUNNING, State.SUSPENDED) or task.activity is Activity.FINALIZING:
             return
         first = task.state is State.RUNNING
-        task = dataclasses.replace(
+        task = changed(
             task,
             state=task.after(Action.SUSPEND),
             activity=Activity.NONE,
@@ -571,7 +574,7 @@ class Session:
         task = self._tasks[number]
         if not task.can(Action.CANCEL):
             return
-        task = dataclasses.replace(
+        task = changed(
             task,
             state=task.after(Action.CANCEL),
             activity=Activity.NONE if task.activity is not Activity.FINALIZING else task.activity,
@@ -609,7 +612,7 @@ class Session:
                 self._engine.vault.put(str(task.key), {**self._engine.secrets_of(task), **credentials})
         self._failures.pop(number, None)
         self._outstanding += 1
-        task = dataclasses.replace(
+        task = changed(
             task,
             state=state,
             activity=Activity.QUEUED,
@@ -639,7 +642,7 @@ class Session:
         if task is None:
             return
         if task.part_path:
-            await asyncio.to_thread(_unlink, task.part_path)
+            await asyncio.to_thread(_drop_part, task.part_path)
         if delete_file and task.final_path:
             await asyncio.to_thread(_unlink, task.final_path)
         self._engine.vault.drop(str(task.key))
@@ -752,7 +755,7 @@ class Session:
         task = self._tasks[number]
         self._engine.vault.drop(str(task.key))
         self._complete(
-            dataclasses.replace(task, state=task.after(Action.FINISH), error=None),
+            changed(task, state=task.after(Action.FINISH), error=None),
             TaskCompletedEvent(success=True, status_code=task.response.status if task.response else 0),
         )
 
@@ -763,9 +766,9 @@ class Session:
             self._complete_failed(number, error)
             return
         if error.retry is Retry.RESTART:
-            task = dataclasses.replace(task, restarts=task.restarts + 1)
+            task = changed(task, restarts=task.restarts + 1)
         waits = error.retry is Retry.WAIT
-        task = dataclasses.replace(
+        task = changed(
             task,
             activity=Activity.WAITING_FOR_CONNECTIVITY if waits else Activity.RETRYING,
             waiting_until=self._engine.now() + delay,
@@ -788,7 +791,7 @@ class Session:
         self._good[number] = task.received
         failures = self._failures[number] = self._failures.get(number, 0) + 1
         if task.maximum_attempts:
-            policy = dataclasses.replace(policy, attempts=task.maximum_attempts)
+            policy = changed(policy, attempts=task.maximum_attempts)
             if failures >= task.maximum_attempts:
                 return None
         return retry.next_delay(failures, policy, error, self._engine.random)
@@ -796,7 +799,7 @@ class Session:
     def _again(self, number: int) -> None:
         self._timers.pop(number, None)
         task = self._tasks[number]
-        task = dataclasses.replace(task, activity=Activity.QUEUED, waiting_until=None, waiting_reason="")
+        task = changed(task, activity=Activity.QUEUED, waiting_until=None, waiting_reason="")
         self._record(task, _activity_event(task))
         self._enqueue(number)
 
@@ -810,7 +813,7 @@ class Session:
     def _complete_failed(self, number: int, error: TransferError) -> None:
         task = self._tasks[number]
         self._complete(
-            dataclasses.replace(task, state=task.after(Action.FAIL), error=error),
+            changed(task, state=task.after(Action.FAIL), error=error),
             TaskCompletedEvent(
                 error_code=error.code,
                 message=error.message,
@@ -840,19 +843,19 @@ class Session:
             return
         data, row = self._produce(number)
         if row is None and task.part_path:
-            await asyncio.to_thread(_unlink, task.part_path)
-            task = dataclasses.replace(self._tasks[number], part_path="", received=0, validators=None)
+            await asyncio.to_thread(_drop_part, task.part_path)
+            task = changed(self._tasks[number], part_path="", received=0, validators=None)
         elif row is not None:
             await self._engine.vault.saved()
             await self._engine.store.commit(Change(resume=row))
-            task = dataclasses.replace(self._tasks[number], part_path="")
+            task = changed(self._tasks[number], part_path="")
         wanted = self._resume_wanted.pop(number, None)
         if wanted is not None and not wanted.done():
             wanted.set_result(data)
             await asyncio.sleep(0)  # whoever waits for the data hears of it before the event (O-09)
         error = TransferError(code=Code.CANCELLED, message="The transfer was cancelled.", reason="cancelled")
         self._complete(
-            dataclasses.replace(task, state=task.after(Action.STOPPED), error=error),
+            changed(task, state=task.after(Action.STOPPED), error=error),
             TaskCompletedEvent(
                 error_code=error.code,
                 message=error.message,
@@ -877,7 +880,7 @@ class Session:
 
     def _complete(self, task: Task, event: TaskCompletedEvent) -> None:
         number = task.number
-        task = dataclasses.replace(
+        task = changed(
             task,
             activity=Activity.NONE,
             finished=self._engine.now(),
@@ -975,13 +978,13 @@ class Session:
 
     def _finishing(self, *, canceling: bool) -> None:
         self.state, self.canceling = SessionState.FINISHING, canceling
-        self._row = dataclasses.replace(self._row, state=self.state.value, next_number=self._next)
+        self._row = changed(self._row, state=self.state.value, next_number=self._next)
         self._record(None, SessionFinishingEvent(canceling=canceling))
 
     def _perhaps_invalidated(self) -> None:
         if self.state is SessionState.FINISHING and not self._outstanding:
             self.state = SessionState.INVALIDATED
-            self._row = dataclasses.replace(self._row, state=self.state.value, next_number=self._next)
+            self._row = changed(self._row, state=self.state.value, next_number=self._next)
             self._record(None, SessionInvalidatedEvent(), delivered=self._over)
 
     def _over(self) -> None:
@@ -1065,6 +1068,13 @@ def _without_credentials(url: str) -> tuple[str, dict[str, str]]:
     user = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
     bare = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=bare)), {"Authorization": "Basic " + b64encode(user.encode()).decode()}
+
+
+def _drop_part(path: str) -> None:
+    try:
+        partfile.remove(path)
+    except TransferFailure as failure:  # the task ends all the same; the part is hidden and named in the log
+        log.warning("%s stays: %s", path, failure)
 
 
 def _unlink(path: str) -> None:

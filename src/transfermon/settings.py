@@ -12,6 +12,7 @@ import json
 import os
 import stat
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Self
 
 from transfermon.errors import StateError
@@ -29,8 +30,9 @@ def state_folder(given: str | None = None) -> str:
     return os.path.abspath(os.path.expanduser(chosen))
 
 
+@cache
 def download_folder() -> str:
-    """The desktop's folder for downloads; it is made when the first file arrives."""
+    """The desktop's folder for downloads, as it was at first look; it is made when the first file arrives."""
     import platformdirs
 
     return platformdirs.user_downloads_dir()

@@ -81,7 +81,6 @@ class Change:
     session_removed: str | None = None
     event: Event | None = None
     resume: ResumeRow | None = None
-    acknowledged: int | None = None  # sequence of an event that every listener has had
     value: tuple[str, str] | None = None  # a small setting of the engine's own
 
 
@@ -115,6 +114,7 @@ class Store:
         self.frozen = ""  # why nothing can be stored now, in words; "" when all is well
         self.on_frozen: Callable[[str], None] | None = None
         self._queue: deque[_Entry] = deque()
+        self._acknowledged: deque[int] = deque()
         self._ready = threading.Condition()
         self._stop = False
         self._told: deque[_Entry] = deque()
@@ -147,6 +147,10 @@ class Store:
         assert entry.done is not None
         return entry.done
 
+    def acknowledge(self, sequence: int) -> None:
+        """Every listener has had this event. Kept with the next commit: a crash before it tells the event again."""
+        self._acknowledged.append(sequence)
+
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query on the store's thread, after everything queued before it."""
         assert self._loop is not None
@@ -160,6 +164,8 @@ class Store:
         """Commit what is queued (unless the disk refuses), tell it, and end the thread."""
         if self._thread is None:
             return
+        if self._acknowledged:
+            self._put(_Entry(change=Change()))
         with self._ready:
             self._stop = True
             self._ready.notify()
@@ -318,7 +324,11 @@ class Store:
             raise _LeaseLost
         for change in changes:
             _apply(database, change)
+        heard = list(self._acknowledged)
+        database.executemany("update journal set acknowledged=1 where sequence=?", ((number,) for number in heard))
         database.execute("commit")
+        for _ in heard:
+            self._acknowledged.popleft()
 
 
 class _LeaseLost(Exception):  # noqa: N818 - a signal inside this module
@@ -381,8 +391,6 @@ def _apply(database: sqlite3.Connection, change: Change) -> None:
             "insert into resume_data values(?,?,?) on conflict(token) do update set spent=excluded.spent",
             (resume.token, task_text(resume.task), int(resume.spent)),
         )
-    if change.acknowledged is not None:
-        database.execute("update journal set acknowledged=1 where sequence=?", (change.acknowledged,))
     if change.value is not None:
         _set(database, "value." + change.value[0], change.value[1])
 

@@ -9,11 +9,25 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple, Self
+from functools import cached_property
+from typing import NamedTuple, Self, TypeVar
 
 from transfermon.errors import InvalidAction, TransferError
 
+R = TypeVar("R")
 UNKNOWN = -1  # a byte count that is not known (T-11)
+
+
+def changed(record: R, **changes: object) -> R:
+    """A copy of a frozen record with some fields changed.
+
+    Does what `dataclasses.replace` does for records that check nothing when made, at a fifth of its time: each
+    small download makes some twenty of them.
+    """
+    assert changes.keys() <= record.__dict__.keys(), f"{changes.keys() - record.__dict__.keys()} is no field"
+    copy = object.__new__(type(record))
+    copy.__dict__.update(record.__dict__, **changes)
+    return copy
 
 
 class Kind(Enum):
@@ -130,8 +144,15 @@ class Response:
 
     def header(self, name: str, default: str = "") -> str:
         """The values of one field, joined as RFC 9110 §5.3 allows."""
-        values = [value for key, value in self.headers if key.lower() == name.lower()]
-        return ", ".join(values) if values else default
+        return self._fields.get(name.lower(), default)
+
+    @cached_property
+    def _fields(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name, value in self.headers:
+            key = name.lower()
+            found[key] = f"{found[key]}, {value}" if key in found else value
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

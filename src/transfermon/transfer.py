@@ -544,10 +544,12 @@ class Answer:
         limit: int | None,
     ) -> int:
         writer = _Writer(fd, offset, progress, hasher)
+        self._exchange.stream.before_wait = writer.before_wait
         try:
             try:
                 await self._fill(writer, decoder, length, limit)
             finally:
+                self._exchange.stream.before_wait = None
                 await writer.finish()
         except TransferFailure:
             raise
@@ -603,7 +605,7 @@ class Answer:
         )
 
 
-class UnknownCoding(zlib.error):  # type: ignore[misc]
+class UnknownCoding(zlib.error):
     """A content coding that we cannot undo."""
 
 
@@ -664,60 +666,77 @@ class _Writer:
         self._hasher = hasher
         self._batch: list[bytes] = []
         self._batched = 0
-        self._flushed_at = time.monotonic()
         self._writing: asyncio.Future[tuple[int, OSError | None]] | None = None
+        self._timer: asyncio.Handle | None = None
+        self._error: OSError | None = None
         self.taken = 0
         self.written = 0
 
     async def add(self, data: bytes) -> None:
+        """Raises OSError of this or an earlier write."""
         self._batch.append(data)
         self._batched += len(data)
         self.taken += len(data)
-        if self._batched >= BATCH or time.monotonic() - self._flushed_at >= self.SOON:
-            await self._flush()
+        if self._batched >= BATCH:
+            await self._settle()
+            self._start()
+
+    def before_wait(self) -> None:
+        """Nothing more is there for now: what came must not wait long for a full batch."""
+        if self._batch and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self.SOON, self._tick)
 
     async def finish(self) -> None:
         """Write what is left and wait for the thread, also when cancelled. Raises OSError."""
-        if self.taken <= TAKEOVER and self._writing is None:
-            self._write_here()
-        else:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._writing is None:
+            self._start()
+        if self._writing is not None:
             await until_done(self._write_rest())
+        if self._error is not None:
+            raise self._error
 
     async def _write_rest(self) -> None:
-        await self._flush()
+        await self._settle()
+        self._start()
         await self._settle()
 
-    async def _flush(self) -> None:
-        await self._settle()
-        if not self._batch:
-            return
-        self._flushed_at = time.monotonic()
-        if self.taken <= TAKEOVER:
-            self._write_here()
+    async def _settle(self) -> None:
+        while self._writing is not None:
+            await until_done(asyncio.wait({self._writing}))
+            await asyncio.sleep(0)  # the callback that counts runs first
+        if self._error is not None:
+            raise self._error
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self._writing is None:
+            self._start()
+        else:
+            self.before_wait()
+
+    def _start(self) -> None:
+        if not self._batch or self._error is not None:  # behind a gap nothing may be written
             return
         batch, self._batch, self._batched = self._batch, [], 0
+        if self.taken <= TAKEOVER:
+            self._count(*_write_batch(self._fd, batch, self._offset, self._hasher))
+            return
         self._writing = asyncio.ensure_future(
             asyncio.to_thread(_write_batch, self._fd, batch, self._offset, self._hasher)
         )
+        self._writing.add_done_callback(self._wrote)
 
-    async def _settle(self) -> None:
-        writing = self._writing
-        if writing is not None:
-            result = await until_done(writing)
-            self._writing = None
-            self._count(*result)
-
-    def _write_here(self) -> None:
-        batch, self._batch, self._batched = self._batch, [], 0
-        self._count(*_write_batch(self._fd, batch, self._offset, self._hasher))
+    def _wrote(self, writing: asyncio.Future[tuple[int, OSError | None]]) -> None:
+        self._writing = None
+        self._count(*writing.result())
 
     def _count(self, written: int, error: OSError | None) -> None:
         self._offset += written
         self.written += written
         self._progress.received += written
-        if error is not None:
-            self._batch.clear()  # what follows the gap must not be written into it
-            raise error
+        self._error = error
 
 
 def _write_batch(fd: int, batch: list[bytes], offset: int, hasher: Hasher | None) -> tuple[int, OSError | None]:

@@ -118,7 +118,7 @@ def refused(url: str, code: Code, message: str, hint: str = "", reason: str = "p
 def _joined(base: str, location: str) -> str:
     if _CONTROL.search(location) or "\\" in location:
         raise ValueError("The field Location holds a control character or a backslash.")
-    return urljoin(base, location)
+    return location if _SCHEME.match(location) else urljoin(base, location)  # urljoin repairs "http://"
 
 
 def _bad(url: str, message: str, hint: str = "Check the address and type it again.") -> TransferFailure:

@@ -24,8 +24,11 @@ DIGEST = "a" * 64
         ("", []),
         ("nothing here", []),
         ("https://example.com/a.zip", ["https://example.com/a.zip"]),
-        ("See https://example.com/a.zip, and http://example.com/b.", ["https://example.com/a.zip", "http://example.com/b"]),
-        ("<a href=\"https://example.com/a\">x</a>", ["https://example.com/a"]),
+        (
+            "See https://example.com/a.zip, and http://example.com/b.",
+            ["https://example.com/a.zip", "http://example.com/b"],
+        ),
+        ('<a href="https://example.com/a">x</a>', ["https://example.com/a"]),
         ("(https://example.com/a)", ["https://example.com/a"]),
         ("https://example.com/a_(b)", ["https://example.com/a_(b)"]),
         ("https://example.com/a\nhttps://example.com/a", ["https://example.com/a"]),
@@ -66,7 +69,12 @@ def test_a_header_line_that_cannot_be_sent_is_refused(text):
 
 @pytest.mark.parametrize(
     ("text", "digest"),
-    [("", ""), (DIGEST, f"sha-256:{DIGEST}"), (f" SHA256: {DIGEST.upper()} ", f"sha-256:{DIGEST}"), (f"sha-256={DIGEST}", f"sha-256:{DIGEST}")],
+    [
+        ("", ""),
+        (DIGEST, f"sha-256:{DIGEST}"),
+        (f" SHA256: {DIGEST.upper()} ", f"sha-256:{DIGEST}"),
+        (f"sha-256={DIGEST}", f"sha-256:{DIGEST}"),
+    ],
 )
 def test_a_checksum_is_taken_as_people_paste_it(text, digest):
     assert digest_in(text) == digest

@@ -299,8 +299,8 @@ def ask(
     remember: str = "",
     warning: bool = False,
 ) -> QMessageBox:
-    """Ask with a button for each answer; the first is the default, the last is what Escape means. `on_answer` gets
-    the answer and whether the box with the text `remember` was ticked.
+    """Ask with a button for each answer. The last is what Escape means; the first is the default, but for a warning
+    the last is that too. `on_answer` gets the answer and whether the box with the text `remember` was ticked.
     """
     box = QMessageBox(parent)
     box.setObjectName("question")
@@ -312,20 +312,21 @@ def ask(
     box.setInformativeText(text)
     for label in box.findChildren(QLabel):  # the informative text has no format of its own
         label.setTextFormat(Qt.TextFormat.PlainText)
+    tick = QCheckBox(remember, box)  # PySide does not keep one without a parent: the box would hold a dead pointer
+    tick.setVisible(bool(remember))
     if remember:
-        box.setCheckBox(QCheckBox(remember))
+        box.setCheckBox(tick)
     buttons: dict[QAbstractButton, str] = {}
     for answer in answers:
         button = box.addButton(answer, QMessageBox.ButtonRole.ActionRole)
         button.setObjectName("answer_" + answer.lower().replace(" ", "_"))
         buttons[button] = answer
     ordered = list(buttons)
-    box.setDefaultButton(_pushed(ordered[0]))
+    box.setDefaultButton(_pushed(ordered[-1 if warning else 0]))
     box.setEscapeButton(_pushed(ordered[-1]))
 
     def finished(_result: int) -> None:
-        tick = box.checkBox()
-        on_answer(buttons.get(box.clickedButton(), answers[-1]), bool(tick and tick.isChecked()))
+        on_answer(buttons.get(box.clickedButton(), answers[-1]), tick.isChecked())
 
     box.finished.connect(finished)
     box.open()

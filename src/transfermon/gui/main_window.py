@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QEvent, QMimeData, QPoint, QProcess, QSettings, Qt, QTimer, Signal
+from PySide6.QtCore import QByteArray, QEvent, QMimeData, QPoint, QProcess, QSettings, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAction,
     QActionGroup,
@@ -45,12 +45,11 @@ from PySide6.QtWidgets import (
 )
 
 from transfermon import humanize
-from transfermon.configuration import SessionConfiguration
 from transfermon.errors import InvalidAction, TransferFailure, TransfermonError
 from transfermon.events import Event, TaskCreatedEvent, TaskEvent, TaskRemovedEvent
 from transfermon.gui import opening, theme
 from transfermon.gui.background import PushComposer
-from transfermon.gui.commands import BY_ID, COMMANDS, TABLE, TOOLBAR, closing, enabled, quit_words, toggled
+from transfermon.gui.commands import COMMANDS, TABLE, TOOLBAR, closing, enabled, quit_words, toggled
 from transfermon.gui.details import Details
 from transfermon.gui.dialogs import AddDialog, AddRequest, ask, clipboard_links, links_in, tell
 from transfermon.gui.events import EventsView
@@ -112,7 +111,6 @@ class MainWindow(QMainWindow):
         self._make_menus()
         self._make_toolbar()
         self._make_status_bar()
-        self.toasts = Toasts(self.centralWidget())
         self._retint()
         theme.themed.changed.connect(self._retint)
         self._restore_layout()
@@ -168,13 +166,18 @@ class MainWindow(QMainWindow):
         self.across = QSplitter(Qt.Orientation.Horizontal)
         for panel in (self.sidebar, self.middle, self.preview):
             self.across.addWidget(panel)
-        for splitter, sizes in ((self.across, [210, 720, 270]), (self.middle, [430, 210])):
+        for splitter, sizes in ((self.across, [196, 764, 240]), (self.middle, [410, 230])):
             splitter.setHandleWidth(1)
             splitter.setChildrenCollapsible(False)
             splitter.setSizes(sizes)
         self.across.setStretchFactor(1, 1)
         self.middle.setStretchFactor(0, 1)
-        self.setCentralWidget(self.across)
+        ground = QWidget()  # a splitter takes every child for a pane, so the messages need another parent
+        column = QVBoxLayout(ground)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.across)
+        self.setCentralWidget(ground)
+        self.toasts = Toasts(ground)
         self._connect_panels()
 
     def _connect_panels(self) -> None:
@@ -234,6 +237,7 @@ class MainWindow(QMainWindow):
         bar = QToolBar("Toolbar")
         bar.setObjectName("toolbar")
         bar.setMovable(False)
+        bar.setIconSize(QSize(18, 18))
         bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
         bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         for name in TOOLBAR:
@@ -330,7 +334,7 @@ class MainWindow(QMainWindow):
         self.events.apply(event)
         if isinstance(event, TaskEvent) and len(self._selected) == 1 and key == self._selected[0]:
             self._apply_to_selection(event)
-        self._refresh_soon()
+        self.refresh_soon()
 
     def _apply_to_selection(self, event: TaskEvent) -> None:
         self.details.apply(event)
@@ -343,9 +347,9 @@ class MainWindow(QMainWindow):
         self.model.apply_progress({k: p for k, p in moved.items() if k not in self._leaving}, time.monotonic())
         if len(self._selected) == 1 and (progress := moved.get(self._selected[0])) is not None:
             self.details.set_progress(progress)
-        self._refresh_soon()
+        self.refresh_soon()
 
-    def _refresh_soon(self) -> None:
+    def refresh_soon(self) -> None:
         if not self._refresh_timer.isActive():
             self._refresh_timer.start()
 
@@ -353,20 +357,26 @@ class MainWindow(QMainWindow):
         if self._monitor is None:
             return
         if self.watched:
-            tasks = self._monitor.tasks()
-            self.pages.setCurrentWidget(self.table if tasks else self.empty)
             snapshot = self._monitor.snapshot()
-            self.sidebar.update_counts(tasks, snapshot.sessions)
-            self.sidebar.set_session_progress(session_progress(tasks, self._monitor.running_progress()))
+            self._show_page(self.table if snapshot.tasks else self.empty)
+            self.sidebar.update_counts(snapshot.tasks, snapshot.sessions)
+            self.sidebar.set_session_progress(session_progress(snapshot.tasks, self._monitor.running_progress()))
             self._show_status()
             self._enable()
         self.refreshed.emit()
+
+    def _show_page(self, page: QWidget) -> None:
+        if page is self.pages.currentWidget():
+            return
+        self.pages.setCurrentWidget(page)
+        if page is self.table and not self.words.hasFocus():
+            self.table.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _show_status(self) -> None:
         status = self.monitor.status()
         self.rate_label.setText(f"↓ {humanize.rate(status.down_rate)}" if status.running else "↓ –")
         self.count_label.setText(counts_line(status.running, status.queued, status.waiting, status.failed))
-        self.state_label.setText(status.app_state.value.capitalize())
+        self.state_label.setText(status.app_state.capitalize())
         frozen = status.frozen_reason
         self.warning_label.setText(f"Changes cannot be stored now: {humanize.clean(frozen)}" if frozen else "")
         self.warning_label.setVisible(bool(frozen))
@@ -417,6 +427,11 @@ class MainWindow(QMainWindow):
         if self._selected == [key]:
             self.details.set_history(history)
 
+    @property
+    def selected(self) -> list[TaskKey]:
+        """The selected transfers, top to bottom."""
+        return list(self._selected)
+
     def select(self, key: TaskKey) -> None:
         """Select one transfer, and show it whatever the filter was."""
         self.words.clear()
@@ -435,8 +450,8 @@ class MainWindow(QMainWindow):
         menu.popup(where)
 
     def _menu_action(self, item: MenuItem, menu: QMenu) -> QAction:
-        action = QAction(theme.icon(item.icon) if item.icon else self.windowIcon(), item.text, menu)
-        action.setIconVisibleInMenu(bool(item.icon))
+        keys = f"\t{item.shortcut}" if item.shortcut else ""  # shown only: the key belongs to the window's action
+        action = QAction(theme.icon(item.icon), item.text + keys, menu)
         action.setEnabled(item.enabled)
         action.setObjectName(f"menu_{item.action}")
         action.triggered.connect(getattr(self, f"do_{item.action}"))
@@ -500,12 +515,13 @@ class MainWindow(QMainWindow):
         if not tasks:
             return
         keys = [task.key for task in tasks]
+        self.table.clearSelection()
         for task in tasks:
             running = task.can(Action.SUSPEND)
             self._leaving[task.key] = running
             if running:
                 self.monitor.suspend(task.key)
-            self.model.apply(TaskRemovedEvent(session=task.session, task_identifier=task.number, task=task))
+        self.model.remove(keys)
         words = "1 transfer was removed from the list" if len(keys) == 1 else f"{len(keys)} transfers were removed"
         self.toasts.show_message(
             f"{words}; files are kept.",
@@ -522,7 +538,7 @@ class MainWindow(QMainWindow):
                 self.model.apply(TaskCreatedEvent(session=key.session, task_identifier=key.number, task=task))
                 if was_running and task.can(Action.RESUME):
                     self.monitor.resume(key)
-        self._refresh_soon()
+        self.refresh_soon()
 
     def _remove_now(self, keys: Sequence[TaskKey]) -> None:
         if self._monitor is not None:
@@ -544,7 +560,14 @@ class MainWindow(QMainWindow):
             if answer == "Delete":
                 self._each(keys, Action.REMOVE, lambda key: self.monitor.remove(key, delete_file=True))
 
-        ask(self, f"Delete {count}?", "Files that were deleted cannot be brought back.", ["Delete", "Cancel"], answered, warning=True)
+        ask(
+            self,
+            f"Delete {count}?",
+            "Files that were deleted cannot be brought back.",
+            ["Delete", "Cancel"],
+            answered,
+            warning=True,
+        )
 
     def do_open(self) -> None:
         if len(self._selected) == 1:
@@ -566,8 +589,10 @@ class MainWindow(QMainWindow):
                     self,
                     f"Open {name}?",
                     "Opening a file of this kind can run a program. Open it only if you trust where it came from.",
-                    ["Cancel", "Open"][::-1],
-                    lambda answer, _remember, task=task: self._complain(opening.open_file(task)) if answer == "Open" else None,  # type: ignore[misc]
+                    ["Open", "Cancel"],
+                    lambda answer, _remember, task=task: (
+                        self._complain(opening.open_file(task)) if answer == "Open" else None
+                    ),  # type: ignore[misc]
                     warning=True,
                 )
             else:
@@ -669,7 +694,9 @@ class MainWindow(QMainWindow):
         if failures:
             tell(self, "Some addresses were not added.", "\n".join(failures[:10]))
         if added:
-            self.toasts.show_message("1 transfer was added." if len(added) == 1 else f"{len(added)} transfers were added.")
+            self.toasts.show_message(
+                "1 transfer was added." if len(added) == 1 else f"{len(added)} transfers were added."
+            )
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if self.attached and (links_in(_text_of(event.mimeData())) or _is_payload(_text_of(event.mimeData()))):
@@ -727,7 +754,9 @@ class MainWindow(QMainWindow):
         if old is not None:
             old.close()
         self._dialogs[name] = dialog
-        dialog.finished.connect(lambda _result: self._dialogs.pop(name, None) if self._dialogs.get(name) is dialog else None)
+        dialog.finished.connect(
+            lambda _result: self._dialogs.pop(name, None) if self._dialogs.get(name) is dialog else None
+        )
         dialog.open()
 
     def toast(self, text: str, action: str = "", on_action: Callable[[], None] | None = None) -> Toast:

@@ -42,7 +42,7 @@ class Door:
     open: Callable[[TaskKey], None]
     show_in_folder: Callable[[TaskKey], None]
     retry: Callable[[TaskKey], None]
-    toast: Callable[[str, str, Callable[[], None] | None], None]  # text, action, on_action
+    toast: Callable[[str, str, Callable[[], None] | None], object]  # text, action, on_action
     spawn: Callable[[Any, str], object]
 
 
@@ -73,7 +73,7 @@ def notice_for(tasks: Sequence[Task], session: str) -> Notice:
         return Notice(title="Transfers finished", body=body, user_info=info)
     if not good:
         return Notice(title="Transfers failed", body=f"{len(failed)} transfers failed{where}", user_info=info)
-    body = f"{len(good)} finished, {len(failed)} failed{where}"
+    body = f"The other {len(good)} finished{where}"
     return Notice(title=f"{len(failed)} of {len(tasks)} transfers failed", body=body, user_info=info)
 
 
@@ -151,7 +151,8 @@ class Notifications(QObject):
         self._tell(start_notice(self._started.pop(handler)))
 
     def _tell(self, notice: Notice) -> None:
-        self._monitor.notify(notice.title, notice.body, notice.user_info)
+        shown = self._in_background() and self._notifier.available
+        self._monitor.notify(notice.title, notice.body, user_info=notice.user_info, shown=shown)
 
     def _show(self, event: NotificationEvent) -> None:
         if event.event_id:

@@ -15,10 +15,11 @@ from PySide6.QtGui import QDesktopServices
 from transfermon.task import Task
 
 # Opening one of these may run it. The name is kept as the server gave it; the person is asked first.
-RUNNABLE = frozenset(
-    "appimage bat bin class cmd com command cpl csh deb desktop exe fish flatpakref hta jar js jse jnlp ksh lnk msc msi "
-    "out pif pl ps1 py pyw rb reg rpm run scr sh snap tcl vb vbe vbs wsf wsh zsh".split()
+_RUNNABLE = (
+    "appimage bat bin class cmd com command cpl csh deb desktop exe fish flatpakref hta jar js jse jnlp ksh lnk msc "
+    "msi out pif pl ps1 py pyw rb reg rpm run scr sh snap tcl vb vbe vbs wsf wsh zsh"
 )
+RUNNABLE = frozenset(_RUNNABLE.split())
 
 
 def why_not(task: Task) -> str:

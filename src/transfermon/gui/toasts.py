@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from transfermon import humanize
@@ -18,7 +18,9 @@ MARGIN = 16
 
 
 class Toast(QFrame):
-    """One message. `ended` is called once, with whether the action was chosen."""
+    """One message; `ended` when it goes."""
+
+    ended = Signal()
 
     def __init__(
         self, text: str, action: str, on_action: Callable[[], None] | None, on_end: Callable[[], None] | None, ms: int
@@ -66,6 +68,7 @@ class Toast(QFrame):
         on_end, self._on_end = self._on_end, None
         self.hide()
         self.setParent(None)
+        self.ended.emit()
         self.deleteLater()
         if on_end is not None:
             on_end()
@@ -100,7 +103,7 @@ class Toasts(QWidget):
         for old in self.shown[: -MOST + 1]:
             old.end()
         toast = Toast(text, action, on_action, on_end, ms)
-        toast.destroyed.connect(self.place)
+        toast.ended.connect(self.place)
         self._column.addWidget(toast)
         toast.show()
         self.place()

@@ -1,0 +1,192 @@
+"""Downloads from a local nginx: one large file, eight at once, many small ones, and one over TLS.
+
+`python -m benchmarks.throughput [--size MIB] [--rounds N] [--case NAME]...`
+Everything is on a tmpfs where there is one, so that the programs are compared and not the disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import trustme
+from tests.nginx import PATH, WHY_NOT, Nginx, running
+
+from benchmarks.peers import Peer, compare, measure, transfermon
+
+MIB = 1 << 20
+SMALL_FILES, SMALL_SIZE = 2000, 16 * 1024
+
+
+class Bench:
+    """A folder for everything, and the server's root in it."""
+
+    def __init__(self, folder: Path, size: int, rounds: int) -> None:
+        self.folder, self.size, self.rounds = folder, size, rounds
+        self.root, self.out, self.state = folder / "root", folder / "out", folder / "state"
+        for path in (self.root, self.out):
+            path.mkdir()
+
+    def fresh(self) -> None:
+        """No output and no memory of earlier runs."""
+        for path in (self.out, self.state):
+            shutil.rmtree(path, ignore_errors=True)
+        self.out.mkdir()
+
+    def get(self, *words: str) -> list[str]:
+        return transfermon("--state-dir", str(self.state), "get", "-q", *words)
+
+    def peer(self, name: str, *command: str, stdin: str = "") -> Peer:
+        return Peer(name=name, command=command, prepare=self.fresh, stdin=stdin)
+
+    def make(self, name: str, size: int) -> Path:
+        path = self.root / name
+        block = os.urandom(MIB)
+        with open(path, "wb") as file:
+            for _ in range(size // MIB):
+                file.write(block)
+                block = block[1:] + block[:1]
+            file.write(block[: size % MIB])
+        return path
+
+
+def one(bench: Bench, nginx: Nginx) -> None:
+    """One large file over plain HTTP; also its SHA-256 and the memory while it runs."""
+    source = bench.make("big.bin", bench.size)
+    url, target = nginx.url("/big.bin"), str(bench.out / "big.bin")
+    ours = bench.peer("transfermon", *bench.get("-o", target, url))
+    runs = compare(
+        f"one file of {bench.size // MIB} MiB over HTTP to a tmpfs",
+        [
+            ours,
+            bench.peer("curl", "curl", "-sS", "-o", target, url),
+            bench.peer("wget", "wget", "-q", "-O", target, url),
+            bench.peer("aria2c", "aria2c", "-q", "-x1", "--file-allocation=none", "-d", str(bench.out), url),
+        ],
+        rounds=bench.rounds,
+        amount=bench.size / 1e6,
+        unit="MB/s",
+    )
+    measure(ours)
+    same = _digest(source) == _digest(Path(target))
+    print(f"  SHA-256 of the file: {'right' if same else 'WRONG'}")
+    growth = max(run.flat for run in runs["transfermon"])
+    print(f"  memory grows by {growth / 1e6:.1f} MB at the most after the first quarter of a run")
+    source.unlink()
+
+
+def eight(bench: Bench, nginx: Nginx) -> None:
+    """Eight files of an eighth of the size at the same time."""
+    names = [f"part{number}.bin" for number in range(8)]
+    for name in names:
+        bench.make(name, bench.size // 8)
+    urls = [nginx.url(f"/{name}") for name in names]
+    outputs = [word for name, url in zip(names, urls, strict=True) for word in ("-o", str(bench.out / name), url)]
+    compare(
+        f"8 files of {bench.size // 8 // MIB} MiB at once over HTTP to a tmpfs",
+        [
+            bench.peer("transfermon", *bench.get("-d", str(bench.out), *urls)),
+            bench.peer("curl --parallel", "curl", "-sS", "--parallel", "--parallel-immediate", *outputs),
+            bench.peer("aria2c", *_aria(bench, 8), stdin="\n".join(urls)),
+        ],
+        rounds=bench.rounds,
+        amount=bench.size / 1e6,
+        unit="MB/s",
+    )
+    for name in names:
+        (bench.root / name).unlink()
+
+
+def small(bench: Bench, nginx: Nginx) -> None:
+    """Many small files, each with its rows, its journal and its events."""
+    names = [f"small{number}.bin" for number in range(SMALL_FILES)]
+    for name in names:
+        bench.make(name, SMALL_SIZE)
+    urls = [nginx.url(f"/{name}") for name in names]
+    compare(
+        f"{SMALL_FILES} files of {SMALL_SIZE // 1024} KiB over HTTP to a tmpfs, state on it too",
+        [
+            bench.peer("transfermon", *bench.get("-d", str(bench.out), *urls)),
+            bench.peer("aria2c", *_aria(bench, 16), stdin="\n".join(urls)),
+        ],
+        rounds=bench.rounds,
+        amount=SMALL_FILES,
+        unit="files/s",
+    )
+    for name in names:
+        (bench.root / name).unlink()
+
+
+def tls(bench: Bench, nginx: Nginx) -> None:
+    """One file of half the size over TLS, the authority of the benchmark being trusted by both."""
+    source = bench.make("secure.bin", bench.size // 2)
+    url, target = f"https://localhost:{nginx.tls_port}/secure.bin", str(bench.out / "secure.bin")
+    os.environ["SSL_CERT_FILE"] = os.environ["CURL_CA_BUNDLE"] = str(bench.folder / "authority.pem")
+    compare(
+        f"one file of {bench.size // 2 // MIB} MiB over TLS to a tmpfs",
+        [
+            bench.peer("transfermon", *bench.get("-o", target, url)),
+            bench.peer("curl", "curl", "-sS", "-o", target, url),
+        ],
+        rounds=bench.rounds,
+        amount=bench.size / 2e6,
+        unit="MB/s",
+    )
+    source.unlink()
+
+
+CASES: dict[str, Callable[[Bench, Nginx], None]] = {"one": one, "eight": eight, "small": small, "tls": tls}
+
+
+def _aria(bench: Bench, at_once: int) -> list[str]:
+    return ["aria2c", "-q", "-x1", f"-j{at_once}", "--file-allocation=none", "-d", str(bench.out), "-i", "-"]
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _served(bench: Bench) -> Iterator[Nginx]:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost")
+    authority.cert_pem.write_to_path(str(bench.folder / "authority.pem"))
+    certificate.private_key_pem.write_to_path(str(bench.folder / "key.pem"))
+    (bench.folder / "chain.pem").write_bytes(b"".join(pem.bytes() for pem in certificate.cert_chain_pems))
+    with running(
+        bench.folder / "nginx",
+        bench.root,
+        log=False,
+        certificate=(bench.folder / "chain.pem", bench.folder / "key.pem"),
+    ) as nginx:
+        yield nginx
+
+
+def main(words: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=2048, metavar="MIB", help="of the large file (2048)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--case", action="append", choices=sorted(CASES), help="only this one (may be repeated)")
+    arguments = parser.parse_args(words)
+    if PATH is None:
+        print(WHY_NOT, file=sys.stderr)
+        return 2
+    base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="transfermon-bench.", dir=base) as folder:
+        bench = Bench(Path(folder), arguments.size * MIB, arguments.rounds)
+        with _served(bench) as nginx:
+            for name in arguments.case or CASES:
+                CASES[name](bench, nginx)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

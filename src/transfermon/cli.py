@@ -1,0 +1,527 @@
+"""The command line.
+
+Rule: a command imports what it needs when it runs. `--help` loads argparse and nothing of ours, a command to a
+running engine no event loop and no HTTP library. What goes wrong is one sentence on stderr, never a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from transfermon.terminal import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    NO_ENGINE,
+    USAGE,
+    Wrong,
+    accepted,
+    complain,
+    say,
+    say_json,
+    say_table,
+    sentence,
+)
+
+if TYPE_CHECKING:  # each of these costs time that `--help` does not have
+    from transfermon.task import TaskKey
+
+Arguments = argparse.Namespace
+Request = tuple[str, str, "dict[str, Any] | str | None"]  # method, path, body
+Reply = tuple[int, "dict[str, Any]"]
+
+MISSING = 404
+SMALLEST_PUSH = '{"aps": {"content-available": 1}}'
+LONGEST_PAYLOAD = 1 << 20  # bytes
+_ENDING = 10.0  # seconds that `quit` and `release` wait for the engine's end
+_TAKING_TURNS = 3.0  # seconds in which an engine that is starting or ending may be neither reached nor owned
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit codes are 0 done, 1 a transfer failed, 2 wrong usage, 3 no engine, 130 interrupted."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a name must not end the program
+    try:
+        arguments = _parser(words).parse_args(words)
+    except SystemExit as exc:  # argparse has said why
+        return exc.code if isinstance(exc.code, int) else USAGE
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # `transfermon list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return code
+
+
+def gui_main() -> int:
+    """The app, for launchers that show no terminal."""
+    return main(["gui", *sys.argv[1:]])
+
+
+def _run(arguments: Arguments) -> int:
+    from transfermon.control_client import NoEngine
+    from transfermon.errors import EngineBusyError, TransfermonError
+
+    try:
+        code: int = arguments.run(arguments)
+    except Wrong as exc:
+        return complain(sentence(str(exc)), code=USAGE)
+    except (NoEngine, EngineBusyError) as exc:
+        return complain(exc.title, exc.hint, code=NO_ENGINE)
+    except TransfermonError as exc:  # a state folder that cannot be used, and the like
+        return complain(exc.title, exc.hint, code=USAGE)
+    return code
+
+
+# ---- what may be written
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="transfermon",
+        description="Background transfers: downloads that survive a closed window, a crash and a reboot.",
+        epilog="Exit codes: 0 done; 1 a transfer failed; 2 wrong usage; 3 no engine can be reached or owned; "
+        "130 interrupted, what is there is kept.",
+        parents=[_common(top=True)],
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    parser.set_defaults(run=_gui, demo=False, minimized=False)
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
+
+    def add(name: str, run: Callable[[Arguments], int], text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(
+            name, help=text, description=text[:1].upper() + text[1:] + ".", parents=[_common()], allow_abbrev=False
+        )
+        command.set_defaults(run=run, command=name)
+        return command
+
+    _add_gui(add("gui", _gui, "open the window; without a command, too"))
+    _add_get(add("get", _get, "download and wait; run again after an interruption, it resumes"))
+    add("list", _list, "all transfers")
+    _add_task(add("show", _show, "one transfer in full"))
+    add("sessions", _sessions, "the sessions and what is left in them")
+    _add_events(add("events", _events, "what has happened, and with --follow what happens"))
+    for name, text in _ACTIONS.items():
+        _add_action(name, add(name, _act, text))
+    _add_push(add("push", _push, "deliver a silent push to the running app"))
+    add("fetch", _fetch, "start a background fetch in the running app")
+    add("release", _end, "let the running engine give its transfers to another one, and end")
+    add("quit", _end, "end the running engine; its transfers are kept")
+    _add_videofarm(add("videofarm", _videofarm, "the demo server for videos and pictures"), words)
+    return parser
+
+
+def _common(*, top: bool = False) -> argparse.ArgumentParser:
+    """Options that may stand before and after the command. Only the first place has defaults, or the second one's
+    would overwrite what was given there.
+    """
+    common = argparse.ArgumentParser(add_help=False)
+    suppress = argparse.SUPPRESS
+    common.add_argument(
+        "--state-dir", metavar="DIR", default=None if top else suppress, help="where the transfers are remembered"
+    )
+    common.add_argument(
+        "--json", action="store_true", default=False if top else suppress, help="print one JSON object per line"
+    )
+    return common
+
+
+_ACTIONS = {
+    "pause": "stop moving bytes; they are kept",
+    "resume": "go on with paused transfers",
+    "cancel": "end transfers for good",
+    "retry": "try failed transfers again; bytes that are there are used",
+    "remove": "take transfers out of the list; finished files stay",
+}
+
+
+def _add_gui(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--demo", action="store_true", help="show it with a server and transfers of its own")
+    parser.add_argument("--minimized", action="store_true", help="start in the tray")
+
+
+def _add_get(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("urls", metavar="URL", nargs="+")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("-o", "--output", metavar="FILE", help="save as this file")
+    place.add_argument("-d", "--directory", metavar="DIR", help="save into this folder; the current one if not given")
+    parser.add_argument("--session", metavar="ID", default="cli", help="the session it belongs to (%(default)s)")
+    parser.add_argument(
+        "-H", "--header", metavar="'NAME: VALUE'", action="append", default=[], help="send this header, too"
+    )
+    parser.add_argument("--sha256", metavar="HEX", default="", help="fail unless the file has this digest")
+    parser.add_argument("--limit-rate", metavar="RATE", default="0", help="bytes per second, such as 500K or 2M")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+    parser.add_argument("--retry", metavar="N", type=_count, default=5, help="give up after N attempts (%(default)s)")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+
+
+def _add_task(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("task", metavar="TASK", type=_task, help="SESSION:NUMBER, as `transfermon list` shows it")
+
+
+def _add_events(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-f", "--follow", action="store_true", help="go on with new ones as they happen")
+    parser.add_argument("--since", metavar="SEQ", type=_count, default=0, help="only those after this number")
+
+
+def _add_action(name: str, parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("tasks", metavar="TASK", nargs="*", type=_task, help="SESSION:NUMBER")
+    parser.add_argument("--all", action="store_true", help="all that it is possible for")
+    if name == "retry":
+        parser.add_argument("--url", help="the new address, where the old one has expired")
+    if name == "remove":
+        parser.add_argument("--delete-file", action="store_true", help="delete the finished files, too")
+
+
+def _add_push(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("payload", metavar="PAYLOAD", nargs="?", default=SMALLEST_PUSH, help="JSON, @FILE or -")
+
+
+def _add_videofarm(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    if "videofarm" in words:  # its options live with the server, which is not loaded for anything else
+        from transfermon.videofarm.server import add_arguments
+
+        add_arguments(parser)
+
+
+def _task(text: str) -> TaskKey:
+    from transfermon.task import TaskKey
+
+    try:
+        return TaskKey.parse(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from None
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise argparse.ArgumentTypeError(f"“{text}” is not a whole number")
+    return int(text)
+
+
+def _version() -> str:
+    from transfermon import __version__
+
+    return f"transfermon {__version__}"
+
+
+# ---- asking the engine
+
+
+def folder_of(arguments: Arguments) -> str:
+    from transfermon.settings import state_folder
+
+    return state_folder(arguments.state_dir)
+
+
+def ask(state_dir: str, requests: Sequence[Request]) -> list[Reply]:
+    """The answers of the running engine; with none running, of one that lasts as long as the requests."""
+    import time
+
+    from transfermon.control_client import Client, EngineGone, NoEngine
+    from transfermon.errors import EngineBusyError
+
+    deadline = time.monotonic() + _TAKING_TURNS
+    while True:
+        try:
+            client = Client(state_dir)
+            return [client.request(*request) for request in requests]
+        except EngineGone:
+            raise  # half of it may have been done
+        except NoEngine:
+            try:
+                return _answer_here(state_dir, requests)
+            except EngineBusyError:
+                if time.monotonic() > deadline:
+                    raise
+        time.sleep(0.05)
+
+
+def _answer_here(state_dir: str, requests: Sequence[Request]) -> list[Reply]:
+    import asyncio
+    import json
+
+    from transfermon.control_api import Api
+    from transfermon.monitor import Monitor
+
+    async def answers() -> list[Reply]:
+        async with Monitor.open(state_dir, what="a transfermon command") as monitor:
+            api = Api(monitor, started=False)
+            out = []
+            for method, path, body in requests:
+                data = body if isinstance(body, str) else json.dumps(body) if body is not None else ""
+                answer = await api.answer(method, path, data.encode("utf-8", "replace"))
+                out.append((answer.status, dict(answer.body)))
+            return out
+
+    return asyncio.run(answers())
+
+
+def only(state_dir: str, request: Request) -> dict[str, Any]:
+    """The body of one answer. Raises Wrong with the engine's words when it refuses."""
+    return accepted(ask(state_dir, [request])[0])
+
+
+def running(state_dir: str, method: str, path: str, body: dict[str, Any] | str | None = None) -> dict[str, Any]:
+    """The same, of the engine that runs now; NoEngine when none does."""
+    from transfermon.control_client import Client
+
+    return accepted(Client(state_dir).request(method, path, body))
+
+
+# ---- the commands
+
+
+def _gui(arguments: Arguments) -> int:
+    if sys.platform.startswith("linux") and not any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    ):
+        raise Wrong("There is no display to open a window on; `transfermon get URL` works without one.")
+    if not arguments.demo and _shown(folder_of(arguments)):
+        return DONE
+    try:
+        from transfermon.gui import app
+    except ImportError as exc:
+        raise Wrong(f"The window cannot be opened: {exc}.") from exc
+    return app.run(arguments.state_dir, demo=arguments.demo, minimized=arguments.minimized)
+
+
+def _shown(state_dir: str) -> bool:
+    """Whether the app runs already and has raised its window."""
+    from transfermon.control_client import Client, NoEngine
+
+    try:
+        return Client(state_dir).show()
+    except NoEngine:
+        return False
+
+
+def _get(arguments: Arguments) -> int:
+    from transfermon import getting
+
+    try:
+        orders = getting.orders(arguments)
+    except ValueError as exc:
+        raise Wrong(str(exc)) from None
+    return getting.Getter(folder_of(arguments), orders, getting.screen(arguments)).run()
+
+
+def _list(arguments: Arguments) -> int:
+    tasks = only(folder_of(arguments), ("GET", "/v1/tasks", None))["tasks"]
+    if arguments.json:
+        say_json(tasks)
+    elif not tasks:
+        say("No transfers.")
+    else:
+        head = ("TASK", "DONE", "SIZE", "SPEED", "NAME", "STATUS")
+        say_table([head, *map(_row, tasks)], right=(1, 2, 3))
+    return DONE
+
+
+def _row(task: dict[str, Any]) -> tuple[str, ...]:
+    from transfermon import humanize
+
+    known = task["expected"] >= 0
+    done = humanize.percent(task["received"], task["expected"]) if known else humanize.size(task["received"])
+    return (
+        task["id"],
+        done,
+        humanize.size(task["expected"]),
+        humanize.rate(task["speed"]),
+        humanize.clean(task["name"] or task["url"], 60),
+        task["status"],
+    )
+
+
+def _show(arguments: Arguments) -> int:
+    from transfermon.control_client import task_path
+
+    task = only(folder_of(arguments), ("GET", task_path(*arguments.task), None))
+    if arguments.json:
+        say_json([task])
+    else:
+        say_table(_facts(task))
+    return DONE
+
+
+def _facts(task: dict[str, Any]) -> list[tuple[str, str]]:
+    from transfermon import humanize
+
+    facts = [
+        ("Task", task["id"]),
+        ("Status", task["status"]),
+        ("Address", task["url"]),
+        ("Name", task["name"]),
+        ("File", task["path"]),
+        ("Folder", task["folder"]),
+        ("Bytes", humanize.progress(task["received"], task["expected"])),
+        ("Speed", humanize.rate(task["speed"]) if task["speed"] else ""),
+        ("Attempt", str(task["attempt"] or "")),
+        ("Added", _when(task["added"])),
+        ("Ended", _when(task["finished"])),
+        ("Resumes", "" if task["state"] == "completed" else "yes" if task["resumable"] else "no, a pause starts over"),
+    ]
+    if task["error"]:
+        facts += [("Failure", task["error"]["message"]), ("Advice", task["error"]["hint"])]
+    return [(name, value) for name, value in facts if value]
+
+
+def _when(seconds: float | None) -> str:
+    import time
+
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds)) if seconds else ""
+
+
+def _sessions(arguments: Arguments) -> int:
+    sessions = only(folder_of(arguments), ("GET", "/v1/sessions", None))["sessions"]
+    if arguments.json:
+        say_json(sessions)
+    elif not sessions:
+        say("No sessions.")
+    else:
+        rows = [("SESSION", "STATE", "LEFT", "DONE", "FAILED")]
+        rows += [
+            (one["key"], one["state"], str(one["outstanding"]), str(one["completed"]), str(one["failed"]))
+            for one in sessions
+        ]
+        say_table(rows, right=(2, 3, 4))
+    return DONE
+
+
+def _events(arguments: Arguments) -> int:
+    from transfermon.control_client import Client, NoEngine
+
+    folder = folder_of(arguments)
+    path = f"/v1/events?since={arguments.since}"
+    try:
+        for event in Client(folder).stream(path + ("&follow=1" if arguments.follow else "")):
+            _print_event(event, as_json=arguments.json)
+    except NoEngine:
+        if arguments.follow:
+            raise
+        for event in only(folder, ("GET", path, None))["events"]:
+            _print_event(event, as_json=arguments.json)
+    return DONE
+
+
+def _print_event(event: dict[str, Any], *, as_json: bool) -> None:
+    from transfermon import events, humanize
+
+    if as_json:
+        say_json([event])
+        return
+    try:
+        words = humanize.event(events.from_dict(event, str(event.get("session", ""))))
+    except (ValueError, TypeError):  # from a newer engine
+        words = humanize.clean(str(event.get("type")))
+    say(f"{event.get('sequence', 0):>6}  {_when(event.get('time'))}  {words}")
+
+
+def _act(arguments: Arguments) -> int:
+    from transfermon.control_client import task_path
+
+    name, folder = arguments.command, folder_of(arguments)
+    if bool(arguments.tasks) == arguments.all:
+        raise Wrong("Name the transfers as SESSION:NUMBER, or say --all.")
+    keys: list[TaskKey] = arguments.tasks or _all_keys(folder, name)
+    body: dict[str, Any] = {}
+    if name == "retry" and arguments.url:
+        if len(keys) != 1:
+            raise Wrong("A new address can be given to one transfer at a time.")
+        body["url"] = arguments.url
+    if name == "remove" and arguments.delete_file:
+        body["deleteFile"] = True
+    replies = ask(folder, [("POST", task_path(key.session, key.number, name), body) for key in keys]) if keys else []
+    return max((_report(name, reply, as_json=arguments.json) for reply in replies), default=DONE)
+
+
+def _all_keys(folder: str, name: str) -> list[TaskKey]:
+    from transfermon.errors import Code
+    from transfermon.task import TaskKey
+
+    def fits(task: dict[str, Any]) -> bool:
+        ended, failed = task["state"] == "completed", bool(task["error"])
+        possible: dict[str, bool] = {
+            "pause": task["state"] == "running",
+            "resume": task["state"] == "suspended",
+            "cancel": not ended and task["state"] != "canceling",
+            "retry": failed and task["error"]["code"] != Code.CANCELLED,
+            "remove": task["state"] != "canceling",
+        }
+        return possible[name]
+
+    tasks = only(folder, ("GET", "/v1/tasks", None))["tasks"]
+    return [TaskKey(task["session"], task["number"]) for task in tasks if fits(task)]
+
+
+def _report(name: str, reply: Reply, *, as_json: bool) -> int:
+    status, body = reply
+    if status >= 400:
+        code = USAGE if status in (400, MISSING) else FAILED
+        return complain(str(body.get("title", "Refused.")), str(body.get("detail", "")), code=code)
+    if as_json:
+        say_json([body])
+    else:
+        past = {"pause": "paused", "resume": "resumed", "cancel": "cancelled", "retry": "tried again"}
+        say(f"{body['id']} {past.get(name, 'removed')}")
+    return DONE
+
+
+def _push(arguments: Arguments) -> int:
+    handler = running(folder_of(arguments), "POST", "/v1/push", _payload(arguments.payload))
+    say_json([handler]) if arguments.json else say(f"Silent push delivered ({handler['handlerId']}).")
+    return DONE
+
+
+def _payload(text: str) -> str:
+    if text != "-" and not text.startswith("@"):
+        return text
+    try:
+        if text == "-":
+            data = sys.stdin.buffer.read(LONGEST_PAYLOAD)
+        else:
+            with open(text[1:], "rb") as file:
+                data = file.read(LONGEST_PAYLOAD)
+        return data.decode()
+    except OSError as exc:
+        raise Wrong(f"The payload {text[1:]} cannot be read: {exc.strerror}.") from exc
+    except UnicodeDecodeError:
+        raise Wrong("The payload is not UTF-8.") from None
+
+
+def _fetch(arguments: Arguments) -> int:
+    handler = running(folder_of(arguments), "POST", "/v1/fetch")
+    say_json([handler]) if arguments.json else say(f"Background fetch started ({handler['handlerId']}).")
+    return DONE
+
+
+def _end(arguments: Arguments) -> int:
+    import time
+
+    from transfermon.control_client import SOCKET
+
+    folder = folder_of(arguments)
+    body = running(folder, "POST", f"/v1/{arguments.command}")
+    deadline = time.monotonic() + _ENDING
+    while os.path.lexists(os.path.join(folder, SOCKET)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    if arguments.json:
+        say_json([body])
+    return DONE
+
+
+def _videofarm(arguments: Arguments) -> int:
+    from transfermon.videofarm.server import serve
+
+    return serve(arguments)

@@ -1,0 +1,283 @@
+"""Everything about one transfer: its facts, and its own events.
+
+Rule: every value is plain text that can be selected and copied, and a URL's secrets are as the record has them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtWidgets import (
+    QGridLayout,
+    QLabel,
+    QLineEdit,
+    QScrollArea,
+    QStackedWidget,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from transfermon import humanize
+from transfermon.events import Event
+from transfermon.gui import theme
+from transfermon.gui.journal import Column, EventModel, EventTable, Line, merged
+from transfermon.gui.scope import look_of
+from transfermon.task import Progress, State, Task
+
+WIDE = ("URL", "Final URL", "Save path", "State")
+LEFT = ("Size", "Progress", "Speed", "Attempts", "HTTP status")
+RIGHT = ("Session", "Added", "Finished", "Resumable", "Validators")
+LONGEST = 4000  # characters of an address that are shown
+
+
+def facts(task: Task, progress: Progress | None, now: float, monotonic: float) -> dict[str, str]:
+    """The words of the form, by title; an empty one has nothing to say. `now` in epoch seconds."""
+    live = progress if progress is not None and task.state is State.RUNNING else None
+    received = live.received if live else task.received
+    expected = live.expected if live else task.expected
+    speed = live.rate.per_second(monotonic) if live else 0.0
+    final = task.response.url if task.response is not None else task.current_url
+    return {
+        "URL": humanize.clean(task.url, LONGEST),
+        "Final URL": humanize.clean(final, LONGEST) if final and final != task.url else "",
+        "Save path": humanize.clean(task.final_path or _planned(task), LONGEST),
+        "State": humanize.status(task, now),
+        "Size": humanize.size(expected) if expected >= 0 else "Not told by the server",
+        "Progress": humanize.progress(received, expected),
+        "Speed": _speed(received, expected, speed) if look_of(task) == "running" else "",
+        "Attempts": _attempts(task),
+        "HTTP status": _status(task),
+        "Session": humanize.clean(task.session, 200),
+        "Added": _moment(task.added),
+        "Finished": _moment(task.finished),
+        "Resumable": resumable(task),
+        "Validators": _validators(task),
+    }
+
+
+def resumable(task: Task) -> str:
+    """Whether a pause or a break keeps the bytes, or why not."""
+    if task.not_resumable:
+        return humanize.clean(task.not_resumable)
+    if task.succeeded:
+        return ""
+    if task.validators is None:
+        return "Not known yet"
+    return "Yes" if task.received or task.outstanding else "Yes, but nothing was kept"
+
+
+def _planned(task: Task) -> str:
+    return f"{task.folder.rstrip('/')}/{task.name}" if task.folder and task.name else task.folder
+
+
+def _speed(received: int, expected: int, speed: float) -> str:
+    left = humanize.time_left(received, expected, speed)
+    return humanize.rate(speed) + ("" if left == "–" else f", {left} left")
+
+
+def _attempts(task: Task) -> str:
+    if not task.attempt:
+        return "None yet"
+    restarts = f", {task.restarts} from the start again" if task.restarts else ""
+    return f"{task.attempt}{restarts}"
+
+
+def _status(task: Task) -> str:
+    if task.response is None:
+        status = task.error.status if task.error is not None else None
+        return str(status) if status else ""
+    return humanize.clean(f"{task.response.status} ({task.response.http_version})")
+
+
+def _moment(when: float | None) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(when)) if when else ""
+
+
+def _validators(task: Task) -> str:
+    if task.validators is None:
+        return ""
+    found = (task.validators.etag, task.validators.last_modified)
+    return humanize.clean(", ".join(part for part in found if part)) or "None"
+
+
+class Value(QLineEdit):
+    """One line of text that is selected and copied like any other, and never breaks the form."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self.setObjectName("fact_" + title.lower().replace(" ", "_"))
+        self.setAccessibleName(title)
+        self.setReadOnly(True)
+        self.setFrame(False)
+        self.setProperty("role", "value")
+
+    def show_text(self, text: str) -> None:
+        if text != self.text():  # else a selection would be lost
+            self.setText(text)
+            self.setCursorPosition(0)
+            self.setToolTip(theme.plain_tip(text) if len(text) > 40 else "")
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(60, super().minimumSizeHint().height())
+
+
+class General(QScrollArea):
+    """The form: addresses over the whole width, then two columns of facts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("details_general")
+        self.setAccessibleName("General")
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        page = QWidget()
+        page.setProperty("ground", "base")
+        self.setWidget(page)
+        self._values: dict[str, tuple[QLabel, Value]] = {}
+        column = QVBoxLayout(page)
+        column.setContentsMargins(16, 10, 16, 10)
+        column.setSpacing(4)
+        column.addWidget(self._make_problem())
+        self._grid = QGridLayout()
+        self._grid.setHorizontalSpacing(10)
+        self._grid.setVerticalSpacing(3)
+        self._grid.setColumnStretch(1, 3)
+        self._grid.setColumnStretch(3, 4)
+        column.addLayout(self._grid)
+        column.addStretch(1)
+        for row, title in enumerate(WIDE):
+            self._add(title, row, 0, span=3)
+        for place, (left, right) in enumerate(zip(LEFT, RIGHT, strict=True)):
+            self._add(left, len(WIDE) + place, 0)
+            self._add(right, len(WIDE) + place, 2)
+
+    def _make_problem(self) -> QLabel:
+        self.problem = QLabel()
+        self.problem.setObjectName("fact_error")
+        self.problem.setAccessibleName("Error")
+        self.problem.setTextFormat(Qt.TextFormat.PlainText)
+        self.problem.setProperty("role", "bad")
+        self.problem.setWordWrap(True)
+        self.problem.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
+        self.problem.hide()
+        return self.problem
+
+    def _add(self, title: str, row: int, column: int, span: int = 1) -> None:
+        label, value = QLabel(title), Value(title)
+        label.setProperty("role", "muted")
+        label.setBuddy(value)
+        self._grid.addWidget(label, row, column)
+        self._grid.addWidget(value, row, column + 1, 1, span)
+        self._values[title] = label, value
+
+    def show_facts(self, found: dict[str, str], problem: str) -> None:
+        for title, (label, value) in self._values.items():
+            text = found[title]
+            value.show_text(text)
+            optional = title in WIDE
+            label.setVisible(bool(text) or not optional)
+            value.setVisible(bool(text) or not optional)
+            if not text:
+                value.setPlaceholderText("–")
+        self.problem.setText(problem)
+        self.problem.setVisible(bool(problem))
+
+    def text_of(self, title: str) -> str:
+        return self._values[title][1].text()
+
+
+class Details(QWidget):
+    """Two tabs about the selected transfer: General and Events."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("details")
+        self._task: Task | None = None
+        self._progress: Progress | None = None
+        self.general = General()
+        self.model = EventModel(self)
+        self.table = EventTable(self.model, "details_events")
+        for column in (Column.SEQUENCE, Column.SESSION, Column.TASK):
+            self.table.setColumnHidden(column, True)
+        self.tabs = QTabWidget()
+        self.tabs.setObjectName("details_tabs")
+        self.tabs.setAccessibleName("Details")
+        self.tabs.setDocumentMode(True)
+        self.tabs.addTab(self.general, "General")
+        self.tabs.addTab(self.table, "Events")
+        self.nothing = QLabel("Select one transfer to see its details.")
+        self.nothing.setObjectName("details_nothing")
+        self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.nothing.setProperty("role", "muted")
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.nothing)
+        self.pages.addWidget(self.tabs)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.pages)
+        self._clock = QTimer(self)
+        self._clock.setInterval(1000)
+        self._clock.timeout.connect(self._show)
+
+    def __repr__(self) -> str:
+        return f"<Details {self._task.key if self._task else None} lines={len(self.model.lines)}>"
+
+    def show_task(self, task: Task | None) -> None:
+        """Show this record; None when not exactly one is selected. Another task's events are taken away."""
+        if task is None or self._task is None or task.key != self._task.key:
+            self._progress = None
+            self.model.reset([])
+        self._task = task
+        self.pages.setCurrentWidget(self.nothing if task is None else self.tabs)
+        self._show()
+        self._run_clock()
+
+    def set_history(self, events: Sequence[Event]) -> None:
+        """The journal of this task, oldest first; what was told meanwhile stays after it."""
+        live = [line.event for line in self.model.lines]
+        self.model.reset([Line(event) for event in merged(events, live)])
+
+    def apply(self, event: Event) -> None:
+        """One more event of this task; others are passed over."""
+        if self._task is None or event.task_key != self._task.key:
+            return
+        self.model.append([Line(event)])
+        if event.task is not None:
+            self._task = event.task
+            self._show()
+            self._run_clock()
+
+    def set_progress(self, progress: Progress) -> None:
+        self._progress = progress
+        self._show()
+
+    def _show(self) -> None:
+        if self._task is None:
+            return
+        error = self._task.error
+        problem = humanize.error(error) if error is not None and look_of(self._task) == "failed" else ""
+        self.general.show_facts(facts(self._task, self._progress, time.time(), time.monotonic()), problem)
+
+    # A clock only while a countdown is seen
+
+    def _run_clock(self) -> None:
+        task = self._task
+        counts = task is not None and task.waiting and task.waiting_until is not None
+        if counts and self.isVisible():
+            self._clock.start()
+        else:
+            self._clock.stop()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._run_clock()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._clock.stop()

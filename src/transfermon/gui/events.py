@@ -1,0 +1,215 @@
+"""All events, in order: filter, pause, clear, copy, export.
+
+Rule: it listens only. Pausing or filtering hides events; it never stops anything.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Sequence
+
+from PySide6.QtCore import QStandardPaths, Qt, QTimer, Signal
+from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QLineEdit, QToolButton, QVBoxLayout, QWidget
+
+from transfermon.events import Event
+from transfermon.gui import theme
+from transfermon.gui.journal import GROUPS, MOST, EventModel, EventTable, Line, group_of, merged, ndjson
+
+GATHER_MS = 100
+ALL_KINDS, ALL_SESSIONS = "All kinds", "All sessions"
+
+
+class EventsView(QWidget):
+    """The newest `MOST` events. `exported` carries the path, or a sentence of why it could not be written."""
+
+    exported = Signal(str, str)
+
+    def __init__(self, parent: QWidget | None = None, *, most: int = MOST) -> None:
+        super().__init__(parent)
+        self.setObjectName("events")
+        self._all: deque[Line] = deque(maxlen=most)
+        self._new: list[Line] = []
+        self._held: deque[Line] = deque(maxlen=most)  # came while paused
+        self.model = EventModel(self, most=most)
+        self.table = EventTable(self.model, "events_table")
+        self._gather = QTimer(self)
+        self._gather.setSingleShot(True)
+        self._gather.setInterval(GATHER_MS)
+        self._gather.timeout.connect(self.flush)
+        self._build()
+        self._retint()
+        theme.themed.changed.connect(self._retint)
+        self.exported.connect(self._say_exported)
+
+    def __repr__(self) -> str:
+        return f"<EventsView lines={len(self._all)} paused={self.paused}>"
+
+    def _build(self) -> None:
+        self.words = QLineEdit()
+        self.words.setObjectName("events_filter")
+        self.words.setAccessibleName("Filter the events")
+        self.words.setPlaceholderText("Filter")
+        self.words.setClearButtonEnabled(True)
+        self.words.setMaximumWidth(200)
+        self.words.textChanged.connect(self._filter)
+        self.kinds = self._menu("events_kind", "Kind of event", (ALL_KINDS, *GROUPS))
+        self.sessions = self._menu("events_session", "Session", (ALL_SESSIONS,))
+        self.note = QLabel()
+        self.note.setObjectName("events_note")
+        self.note.setProperty("role", "muted")
+        self.note.setTextFormat(Qt.TextFormat.PlainText)
+        self.note.setMinimumWidth(1)  # it gives way in a narrow window
+        self.pause_button = self._button("events_pause", "Pause", "Hold new events back")
+        self.pause_button.setCheckable(True)
+        self.pause_button.toggled.connect(self._paused)
+        self.pause_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.clear_button = self._button("events_clear", "Clear", "Clear this view; the journal keeps the events")
+        self.clear_button.clicked.connect(self.clear)
+        self.copy_button = self._button("events_copy", "Copy", "Copy the selected events, or all that are shown")
+        self.copy_button.clicked.connect(self.table.copy)
+        self.export_button = self._button("events_export", "Export…", "Save what is shown as NDJSON")
+        self.export_button.clicked.connect(self.ask_export)
+        bar = QHBoxLayout()
+        bar.setContentsMargins(8, 5, 8, 5)
+        bar.setSpacing(6)
+        for widget in (self.words, self.kinds, self.sessions):
+            bar.addWidget(widget)
+        bar.addWidget(self.note, 1)
+        for button in (self.pause_button, self.clear_button, self.copy_button, self.export_button):
+            bar.addWidget(button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addLayout(bar)
+        column.addWidget(self.table)
+
+    def _menu(self, name: str, accessible: str, items: Sequence[str]) -> QComboBox:
+        menu = QComboBox()
+        menu.setObjectName(name)
+        menu.setAccessibleName(accessible)
+        menu.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        menu.setMaximumWidth(180)
+        menu.setMinimumWidth(70)
+        menu.addItems(list(items))
+        menu.currentTextChanged.connect(self._filter)
+        return menu
+
+    def _button(self, name: str, text: str, tip: str) -> QToolButton:
+        button = QToolButton()
+        button.setObjectName(name)
+        button.setAccessibleName(text)
+        button.setText(text)
+        button.setToolTip(tip)
+        button.setProperty("flat", True)
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        return button
+
+    def _retint(self) -> None:
+        self.pause_button.setIcon(theme.icon("play" if self.paused else "pause", "muted"))
+        for button, name in ((self.clear_button, "eraser"), (self.copy_button, "copy"), (self.export_button, "save")):
+            button.setIcon(theme.icon(name, "muted"))
+
+    # Events
+
+    def reset(self, events: Sequence[Event]) -> None:
+        """Show this history, and after it what was told while it was being read."""
+        live = [line.event for line in (*self._all, *self._new)]
+        self._new.clear()
+        self._all.clear()
+        self._take([Line(event) for event in merged(events, live)])
+        self._filter()
+
+    def apply(self, event: Event) -> None:
+        """Shown within a tenth of a second, together with what else came."""
+        (self._held if self.paused else self._new).append(Line(event))
+        if not self._gather.isActive():
+            self._gather.start()
+
+    def flush(self) -> None:
+        """Show now what was gathered. Happens by itself."""
+        if self.paused:
+            self.pause_button.setText(f"Go on ({len(self._held)} new)" if self._held else "Go on")
+        new, self._new = self._new, []
+        self._take(new)
+        self.model.append([line for line in new if self._passes(line)])
+        self._count()
+
+    def _take(self, lines: Sequence[Line]) -> None:
+        self._all.extend(lines)
+        for session in dict.fromkeys(line.session for line in lines):
+            if session and self.sessions.findText(session) < 0:
+                self.sessions.addItem(session)
+
+    @property
+    def paused(self) -> bool:
+        return self.pause_button.isChecked()
+
+    def _paused(self, on: bool) -> None:
+        if not on:
+            self._new += self._held
+            self._held.clear()
+        self.pause_button.setText("Go on" if on else "Pause")
+        self._retint()
+        self.flush()
+
+    def clear(self) -> None:
+        for kept in (self._all, self._new, self._held):
+            kept.clear()
+        self.model.reset([])
+        self._count()
+
+    # Filter
+
+    def _passes(self, line: Line) -> bool:
+        kind, session = self.kinds.currentText(), self.sessions.currentText()
+        if kind != ALL_KINDS and group_of(line.event) != kind:
+            return False
+        if session != ALL_SESSIONS and line.session != session:
+            return False
+        words = self.words.text().lower().split()
+        if not words:
+            return True
+        hay = f"{line.event.type} {line.session} {line.words}".lower()
+        return all(word in hay for word in words)
+
+    def _filter(self) -> None:
+        self.model.reset([line for line in self._all if self._passes(line)])
+        self._count()
+
+    def _count(self) -> None:
+        shown, there = len(self.model.lines), len(self._all)
+        events = "1 event" if there == 1 else f"{there} events"
+        self.note.setText(events if shown == there else f"{shown} of {events}")
+
+    # Export
+
+    def ask_export(self) -> None:
+        """Ask for a file and write what is shown to it."""
+        folder = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
+        dialog = QFileDialog(self, "Export events", os.path.join(folder, "events.ndjson"))
+        dialog.setObjectName("events_export_dialog")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setNameFilter("NDJSON (*.ndjson)")
+        dialog.setDefaultSuffix("ndjson")
+        dialog.fileSelected.connect(self.export)
+        dialog.open()
+
+    def export(self, path: str) -> None:
+        """Write what is shown, off the window's thread; `exported` tells when it is there."""
+        text = ndjson([line.event for line in self.model.lines])
+        threading.Thread(target=self._write, args=(path, text), name="export of events", daemon=True).start()
+
+    def _write(self, path: str, text: str) -> None:
+        try:
+            with open(path, "w", encoding="utf-8", errors="replace") as file:
+                file.write(text)
+        except OSError as exc:
+            self.exported.emit("", f"The file could not be written: {exc.strerror}.")
+        else:
+            self.exported.emit(path, "")
+
+    def _say_exported(self, path: str, failure: str) -> None:
+        self.note.setText(failure or f"Saved as {os.path.basename(path)}")

@@ -1,0 +1,353 @@
+"""The app's life on the qasync loop: the window first, then the engine behind it, and a clean end.
+
+Rule: tray, menus and window are destroyed while QApplication lives, and every coroutine has ended before `live`
+returns; otherwise the interpreter crashes at exit now and then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any
+
+from PySide6.QtCore import QCoreApplication, QEvent, QLoggingCategory, QObject, Qt, QTimer
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
+
+import qasync  # isort: skip - it takes another Qt when PySide6 is not there first
+
+from transfermon.background import AppState
+from transfermon.errors import EngineBusyError, TransfermonError
+from transfermon.events import Event, TaskCompletedEvent
+from transfermon.gui import theme
+from transfermon.gui.bridge import Bridge
+from transfermon.gui.commands import TRAY
+from transfermon.gui.main_window import MainWindow
+from transfermon.gui.notifications import Door, Notifications, worth_telling
+from transfermon.gui.tray import Tray, tray_state
+from transfermon.monitor import Monitor
+from transfermon.notifier import Notifier
+from transfermon.runners import Runners
+from transfermon.settings import Settings
+
+log = logging.getLogger(__name__)
+
+THREADS = 4
+RELEASE_SECONDS = 5.0  # that an engine without a window may take to hand over
+INACTIVE_MS = 2000  # the focus may be on its way from one of our windows to another
+QUIET = "qt.qpa.theme.*=false\nqt.qpa.services=false\nqt.qpa.wayland.*=false"
+
+
+def run(folder: str, *, demo: bool, minimized: bool) -> int:
+    """Make the application and live. The state folder exists and is ours."""
+    if not logging.getLogger().handlers:
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("qasync").setLevel(logging.INFO)  # at DEBUG it has a line for each socket event
+    QLoggingCategory.setFilterRules(QUIET)
+    app = QApplication(sys.argv[:1])
+    app.setApplicationName("transfermon")
+    app.setApplicationDisplayName("Transfermon")
+    app.setDesktopFileName("transfermon")
+    app.setQuitOnLastWindowClosed(False)
+    settings = _settings(folder, demo=demo)
+    theme.apply(app, settings.theme)
+    app.setFont(theme.font(app))  # after the style sheet: else the desktop's own font comes back a moment later
+    app.setWindowIcon(theme.app_icon())
+    with asyncio.Runner(loop_factory=lambda: _loop(app)) as runner:
+        return runner.run(Life(app, folder, settings, demo=demo, minimized=minimized).live())
+
+
+def _settings(folder: str, *, demo: bool) -> Settings:
+    if demo:  # in memory: the demo's address is of no use to anybody later
+        return Settings(download_folder=os.path.join(folder, "downloads"))
+    return Settings.load(os.path.join(folder, "settings.json"))
+
+
+def _loop(app: QApplication) -> asyncio.AbstractEventLoop:
+    loop: asyncio.AbstractEventLoop = qasync.QEventLoop(app)
+    loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="transfermon"))
+    return loop
+
+
+class Presence(QObject):
+    """Whether the app is in front of a person: active and visible, or hidden at once, or inactive for a while."""
+
+    def __init__(
+        self, *, is_active: Callable[[], bool], is_visible: Callable[[], bool], tell: Callable[[AppState], None]
+    ) -> None:
+        super().__init__()
+        self._is_active = is_active
+        self._is_visible = is_visible
+        self._tell = tell
+        self.state = AppState.FOREGROUND
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(INACTIVE_MS)
+        self._timer.timeout.connect(lambda: self._set(AppState.BACKGROUND))
+
+    def __repr__(self) -> str:
+        return f"<Presence {self.state.value}>"
+
+    def look(self) -> None:
+        """Something changed: the focus, or what can be seen."""
+        if not self._is_visible():
+            self._set(AppState.BACKGROUND)
+        elif self._is_active():
+            self._set(AppState.FOREGROUND)
+        elif self.state is AppState.FOREGROUND and not self._timer.isActive():
+            self._timer.start()
+
+    def close(self) -> None:
+        self._timer.stop()
+
+    def _set(self, state: AppState) -> None:
+        self._timer.stop()
+        if state is not self.state:
+            self.state = state
+            self._tell(state)
+
+
+class Life:
+    """One run of the app."""
+
+    def __init__(self, app: QApplication, folder: str, settings: Settings, *, demo: bool, minimized: bool) -> None:
+        self._app = app
+        self._folder = folder
+        self._settings = settings
+        self._demo = demo
+        self._minimized = minimized
+        self._stop = asyncio.Event()
+        self._unseen_failure = False
+        self._notifier: Notifier | None = None
+
+    async def live(self) -> int:
+        """Until someone quits; the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop.set)
+        window = MainWindow(state_dir=self._folder)
+        tray = Tray(
+            window.show_action,
+            [window.actions_by_id[name] if name else None for name in TRAY],
+        )
+        self._report_to(window, loop)
+        window.quit_wanted.connect(self._stop.set)
+        try:
+            self._show(window, tray)
+            await asyncio.sleep(0)
+            return await self._work(window, tray)
+        finally:
+            sys.excepthook = sys.__excepthook__
+            window.let_go()
+            tray.close()
+            window.deleteLater()
+            await asyncio.sleep(0)
+            QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+    def _show(self, window: MainWindow, tray: Tray) -> None:
+        tray.show()
+        if not self._minimized:
+            window.show()
+        elif not Tray.available():  # without a tray the app never starts hidden
+            window.showMinimized()
+
+    async def _work(self, window: MainWindow, tray: Tray) -> int:
+        try:
+            async with self._opened() as monitor:
+                if not self._stop.is_set():
+                    await self._with(monitor, window, tray)
+        except EngineBusyError as exc:
+            if self._another_shows():
+                return 0
+            sys.stderr.write(f"transfermon: {exc.title} {exc.hint}\n")
+            return 2
+        except TransfermonError as exc:
+            sys.stderr.write(f"transfermon: {exc.title} {exc.hint}\n")
+            return 2
+        return 0
+
+    @contextlib.asynccontextmanager
+    async def _opened(self) -> AsyncIterator[Monitor]:
+        """The engine is ours, after one without a window has handed over."""
+        deadline = time.monotonic() + RELEASE_SECONDS
+        asked = False
+        async with contextlib.AsyncExitStack() as stack:
+            while True:
+                try:
+                    monitor = await stack.enter_async_context(
+                        Monitor.open(self._folder, settings=self._settings, what="transfermon")
+                    )
+                    break
+                except EngineBusyError:
+                    if not asked:
+                        asked = await asyncio.to_thread(self._ask_for_release)
+                    if not asked or time.monotonic() > deadline:
+                        raise
+                    await asyncio.sleep(0.02)
+            yield monitor
+
+    def _ask_for_release(self) -> bool:
+        """False when the owner has a window, which is raised instead, or does not answer."""
+        from transfermon.control_client import Client, NoEngine
+
+        try:
+            client = Client(self._folder)
+            return not client.show() and client.request("POST", "/v1/release")[0] < 300
+        except NoEngine:
+            return False
+
+    def _another_shows(self) -> bool:
+        from transfermon.control_client import Client, NoEngine
+
+        try:
+            return Client(self._folder).show()
+        except NoEngine:
+            return False
+
+    async def _with(self, monitor: Monitor, window: MainWindow, tray: Tray) -> None:
+        """All that hears the monitor is connected in this one turn; then the restored transfers go on."""
+        from transfermon.control import ControlServer
+        from transfermon.videofarm.sync import VideoSync
+
+        runners = Runners()
+        # All of Qt's objects hang on the window: what Python's collector frees may go in any thread, and crash.
+        bridge = Bridge(monitor, window)
+        notifier = self._notifier = Notifier(icon=self._icon_path())
+        if self._demo:
+            bridge.told.connect(lambda event: _show_first_picture(event, window))
+        sync = VideoSync(monitor)
+        server = ControlServer(monitor)
+        presence = self._presence(monitor, window)
+        notifications = Notifications(
+            monitor,
+            notifier,
+            _door(window, runners),
+            in_background=lambda: presence.state is AppState.BACKGROUND,
+            parent=window,
+        )
+        window.attach(monitor, bridge, runners)
+        bridge.told.connect(notifications.apply)
+        bridge.told.connect(lambda event: self._note_failure(event, presence))
+
+        def update_tray() -> None:
+            live = monitor.running_progress()
+            tray.update(tray_state(monitor.tasks(), live, time.monotonic(), failed=self._unseen_failure))
+
+        window.refreshed.connect(update_tray)
+        bridge.pulse.connect(update_tray)
+        tray.toggled.connect(window.toggle_visible)
+        monitor.on_show = window.raise_to_front
+        presence.look()
+        demo = self._made_demo(monitor)
+        monitor.ready()
+        try:
+            await self._start(server, window)
+            runners.spawn(notifier.probe(), "looking for a notification service")
+            runners.spawn(self._follow(monitor), "waiting for a request to quit")
+            if demo is not None:
+                runners.spawn(self._run_demo(demo, window), "demo")
+            await self._stop.wait()
+        finally:
+            monitor.on_show = None
+            window.refreshed.disconnect(update_tray)
+            presence.close()
+            window.detach()
+            bridge.close()
+            await runners.close()
+            if demo is not None:
+                await demo.stop()
+            await server.close()
+            sync.close()
+
+    async def _start(self, server: Any, window: MainWindow) -> None:
+        try:
+            await server.start()
+        except OSError as exc:
+            log.warning("no control socket: %s", exc)
+            window.toast("Commands from a terminal cannot reach this window: its socket cannot be made.")
+
+    async def _follow(self, monitor: Monitor) -> None:
+        await monitor.quitting.wait()
+        self._stop.set()
+
+    def _made_demo(self, monitor: Monitor) -> Any:
+        if not self._demo:
+            return None
+        from transfermon.demo import Demo
+
+        return Demo(monitor)
+
+    async def _run_demo(self, demo: Any, window: MainWindow) -> None:
+        try:
+            await demo.start()
+        except TransfermonError as exc:
+            window.toast(f"{exc.title} {exc.hint}".strip())
+
+    def _presence(self, monitor: Monitor, window: MainWindow) -> Presence:
+        presence = Presence(
+            is_active=lambda: QGuiApplication.applicationState() is Qt.ApplicationState.ApplicationActive,
+            is_visible=lambda: window.watched,
+            tell=lambda state: self._present(monitor, window, state),
+        )
+        self._app.applicationStateChanged.connect(presence.look)
+        window.visibility_changed.connect(presence.look)
+        presence.setParent(window)
+        return presence
+
+    def _present(self, monitor: Monitor, window: MainWindow, state: AppState) -> None:
+        monitor.set_app_state(state)
+        if state is AppState.FOREGROUND:
+            self._unseen_failure = False
+        window.refresh_soon()
+
+    def _note_failure(self, event: Event, presence: Presence) -> None:
+        if isinstance(event, TaskCompletedEvent) and not event.success and presence.state is AppState.BACKGROUND:
+            self._unseen_failure |= event.task is not None and worth_telling(event.task)
+
+    def _icon_path(self) -> str:
+        """The banner's picture, as a file for the notification service."""
+        path = os.path.join(self._folder, "icon.png")
+        return path if theme.app_icon().pixmap(128, 128).save(path, "PNG") else ""
+
+    def _report_to(self, window: MainWindow, loop: asyncio.AbstractEventLoop) -> None:
+        """What nobody caught is logged, and the person hears that something went wrong."""
+
+        def say() -> None:
+            window.toast("Something went wrong inside the app; the details are in its log.")
+
+        def hook(kind: type[BaseException], exc: BaseException, trace: TracebackType | None) -> None:
+            log.error("not caught", exc_info=(kind, exc, trace))
+            say()
+
+        def handler(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            log.error("%s", context.get("message", "not caught"), exc_info=context.get("exception"))
+            say()
+
+        sys.excepthook = hook
+        loop.set_exception_handler(handler)
+
+
+def _show_first_picture(event: Event, window: MainWindow) -> None:
+    """The demo has something to look at from the beginning."""
+    key = event.task_key
+    if isinstance(event, TaskCompletedEvent) and event.success and key is not None and not window.selected:
+        window.select(key)
+
+
+def _door(window: MainWindow, runners: Runners) -> Door:
+    return Door(
+        show=window.raise_to_front,
+        open=window.open_task,
+        show_in_folder=window.show_task_folder,
+        retry=window.retry_task,
+        toast=window.toast,
+        spawn=runners.spawn,
+    )

@@ -1,0 +1,730 @@
+"""What the selected file looks like: a picture, a sheet of pictures, or its type.
+
+Rule: nothing of a picture is decoded in this process. The window asks a thread, the thread asks the helper process,
+and no answer is trusted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import select
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import PySide6
+import shiboken6
+from PySide6.QtCore import QEvent, QObject, QPointF, QRect, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import (
+    QFocusEvent,
+    QFont,
+    QImage,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from transfermon import humanize
+from transfermon.filenames import from_url
+from transfermon.gui import theme
+from transfermon.gui.picture_helper import magic_of
+from transfermon.gui.scope import LOOKS, look_of
+from transfermon.task import Task
+
+HELPER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "picture_helper.py")
+ANSWER_LIMIT = 2.0  # seconds for one picture
+START_LIMIT = 10.0
+IDLE = 30.0  # seconds without work after which the helper ends
+FULL = 4096  # pixels a side at 100 %, at the most
+SHEET = 60  # pictures on a sheet
+TILE = 96
+SENTENCES = {
+    "damaged": "This picture is damaged and cannot be shown.",
+    "large": "This picture is too large to show here.",
+    "slow": "This picture takes too long to show.",
+    "missing": "The file is no longer where it was saved.",
+    "helper": "Pictures cannot be shown now.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    generation: int  # what it belongs to; older ones are passed over
+    number: int
+    path: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """`image` is there or `reason` says why not: a key of `SENTENCES`, or "format" for what is no picture."""
+
+    question: Question
+    image: QImage | None = None
+    reason: str = ""
+    kind: str = ""
+    full: tuple[int, int] = (0, 0)
+    length: int = -1  # bytes of the file
+
+
+class HelperError(Exception):
+    """The helper gave no usable answer and was ended; `reason` is a key of `SENTENCES`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Helper:
+    """The process and the pipes to it. For one thread."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._buffer = b""
+
+    def __repr__(self) -> str:
+        return f"<Helper pid={self.pid}>"
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    def ask(self, question: Question) -> tuple[QImage, str, tuple[int, int]]:
+        """Image, format and full size. Raises HelperError; the next question then starts a new helper.
+
+        A refusal is a HelperError too, but leaves the helper as it is.
+        """
+        if self._process is None:
+            self._start()
+        assert self._process is not None
+        assert self._process.stdin is not None
+        line = f"{question.width} {question.height} {os.fsencode(question.path).hex()}\n".encode()
+        end = time.monotonic() + ANSWER_LIMIT
+        try:
+            self._process.stdin.write(line)
+            words = self._line(end).decode("ascii", "replace").split()
+            if words[:1] == ["no"]:
+                raise HelperError(words[1] if len(words) > 1 and words[1] in (*SENTENCES, "format") else "damaged")
+            return self._image(question, words, end)
+        except TimeoutError:
+            self.end()
+            raise HelperError("slow") from None
+        except (OSError, EOFError, ValueError):
+            self.end()
+            raise HelperError("damaged") from None
+
+    def _image(self, question: Question, words: list[str], end: float) -> tuple[QImage, str, tuple[int, int]]:
+        if len(words) != 8 or words[0] != "ok" or words[5] not in ("JPEG", "PNG", "GIF", "WebP"):
+            raise ValueError("not an answer")
+        width, height, stride, count, full_width, full_height = (int(words[at]) for at in (1, 2, 3, 4, 6, 7))
+        if not (0 < width <= question.width and 0 < height <= question.height):
+            raise ValueError("not the size that was asked for")
+        if not (4 * width <= stride <= 4 * width + 64 and count == stride * height):
+            raise ValueError("not so many bytes")
+        while len(self._buffer) < count:
+            self._fill(end)
+        pixels, self._buffer = self._buffer[:count], self._buffer[count:]
+        # QImage does not keep the bytes; the copy does.
+        image = QImage(pixels, width, height, stride, QImage.Format.Format_RGBA8888).copy()
+        return image, words[5], (full_width, full_height)
+
+    def _start(self) -> None:
+        folders = dict.fromkeys(os.path.dirname(module.__path__[0]) for module in (PySide6, shiboken6))
+        self._buffer = b""
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", HELPER, *folders],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "QT_QPA_PLATFORM": "offscreen"},
+            cwd="/",
+            start_new_session=True,
+            bufsize=0,
+        )
+        try:
+            ready = self._line(time.monotonic() + START_LIMIT) == b"ready"
+        except (OSError, EOFError, TimeoutError, ValueError):
+            ready = False
+        if not ready:
+            self.end()
+            raise HelperError("helper")
+
+    def _line(self, end: float) -> bytes:
+        while b"\n" not in self._buffer:
+            if len(self._buffer) > 200:
+                raise ValueError("not a line")
+            self._fill(end)
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+    def _fill(self, end: float) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        output = self._process.stdout.fileno()
+        if not select.select([output], [], [], max(0.0, end - time.monotonic()))[0]:
+            raise TimeoutError
+        data = os.read(output, 1 << 20)
+        if not data:
+            raise EOFError
+        self._buffer += data
+
+    def end(self) -> None:
+        """At once, and reaped. May be called at any time."""
+        process, self._process = self._process, None
+        self._buffer = b""
+        if process is None:
+            return
+        process.kill()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        process.wait()
+
+
+class Pictures(QObject):
+    """Answers questions in a thread that starts with the first one. `answered` carries an `Answer`."""
+
+    answered = Signal(object)
+
+    def __init__(self, parent: QObject | None = None, *, idle: float = IDLE) -> None:
+        super().__init__(parent)
+        self._idle = idle
+        self._questions: queue.SimpleQueue[Question | None] = queue.SimpleQueue()
+        self._generation = 0
+        self._thread: threading.Thread | None = None
+        self.helper = Helper()
+
+    def __repr__(self) -> str:
+        return f"<Pictures generation={self._generation} {self.helper!r}>"
+
+    def new_generation(self) -> int:
+        """From now on earlier questions are passed over."""
+        self._generation += 1
+        return self._generation
+
+    def ask(self, question: Question) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="pictures", daemon=True)
+            self._thread.start()
+        self._questions.put(question)
+
+    def close(self) -> None:
+        """End the thread and the helper; a later question starts them again."""
+        thread, self._thread = self._thread, None
+        self._generation += 1
+        if thread is not None:
+            self._questions.put(None)
+            thread.join(ANSWER_LIMIT + 1)
+
+    def _run(self) -> None:
+        try:
+            while (question := self._next()) is not None:
+                if question.generation == self._generation:
+                    self.answered.emit(self._answer(question))
+        finally:
+            self.helper.end()
+
+    def _next(self) -> Question | None:
+        if self.helper.pid is not None:
+            try:
+                return self._questions.get(timeout=self._idle)
+            except queue.Empty:
+                self.helper.end()
+        return self._questions.get()
+
+    def _answer(self, question: Question) -> Answer:
+        try:
+            head, length = _look_at(question.path)
+        except OSError:
+            return Answer(question=question, reason="missing")
+        if not magic_of(head):
+            return Answer(question=question, reason="format", length=length)
+        try:
+            image, kind, full = self.helper.ask(question)
+        except HelperError as exc:
+            return Answer(question=question, reason=exc.reason, length=length)
+        return Answer(question=question, image=image, kind=kind, full=full, length=length)
+
+
+def _look_at(path: str) -> tuple[bytes, int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError("not a regular file")
+        return os.read(descriptor, 16), found.st_size
+    finally:
+        os.close(descriptor)
+
+
+class Canvas(QWidget):
+    """One picture, fitted or at 100 %; then it is dragged, or moved by wheel and arrow keys."""
+
+    zoom_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("preview_picture")
+        self.setAccessibleName("Picture")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self._image: QImage | None = None
+        self._full = (0, 0)
+        self.actual = False
+        self._offset = QPointF()
+        self._dragged: QPointF | None = None
+
+    def show_image(self, image: QImage | None, full: tuple[int, int], *, actual: bool) -> None:
+        self._image, self._full = image, full
+        if actual != self.actual:
+            self._offset = QPointF()
+        self.actual = actual
+        self.setCursor(Qt.CursorShape.OpenHandCursor if actual else Qt.CursorShape.ArrowCursor)
+        self.update()
+
+    @property
+    def image(self) -> QImage | None:
+        return self._image
+
+    def target(self) -> QRectF:
+        """Where the picture is drawn, in logical pixels."""
+        assert self._image is not None
+        ratio = self.devicePixelRatioF()
+        full = QSize(*self._full) / ratio if self._full[0] else self._image.size() / ratio
+        room = self.size()
+        size = full
+        if not self.actual and (full.width() > room.width() or full.height() > room.height()):
+            size = full.scaled(room, Qt.AspectRatioMode.KeepAspectRatio)
+        x, y = (room.width() - size.width()) / 2, (room.height() - size.height()) / 2
+        if self.actual:
+            x, y = x + self._offset.x(), y + self._offset.y()
+        return QRectF(round(x), round(y), size.width(), size.height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if self._image is None:
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        target = self.target()
+        if self._image.hasAlphaChannel() and not self.actual:
+            painter.fillRect(target, theme.color("track"))
+        painter.drawImage(target, self._image)
+        if self.hasFocus():
+            painter.setPen(theme.color("accent"))
+            painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
+
+    def _pan(self, x: float, y: float) -> None:
+        if not self.actual or self._image is None:
+            return
+        target = self.target()
+        most_x = max(0.0, (target.width() - self.width()) / 2)
+        most_y = max(0.0, (target.height() - self.height()) / 2)
+        self._offset = QPointF(
+            max(-most_x, min(most_x, self._offset.x() + x)), max(-most_y, min(most_y, self._offset.y() + y))
+        )
+        self.update()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self._dragged = event.position()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self._dragged is not None:
+            step = event.position() - self._dragged
+            self._dragged = event.position()
+            self._pan(step.x(), step.y())
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        self._dragged = None
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        self.zoom_wanted.emit()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        self._pan(event.angleDelta().x() / 2, event.angleDelta().y() / 2)
+
+    def keyPressEvent(self, event: QEvent) -> None:
+        steps = {
+            Qt.Key.Key_Left: (40, 0),
+            Qt.Key.Key_Right: (-40, 0),
+            Qt.Key.Key_Up: (0, 40),
+            Qt.Key.Key_Down: (0, -40),
+        }
+        key = event.key()  # type: ignore[attr-defined]
+        if key in steps and self.actual:
+            self._pan(*steps[key])
+        else:
+            super().keyPressEvent(event)  # type: ignore[arg-type]
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self.update()
+
+
+class Sheet(QWidget):
+    """Small pictures of many files, with their names; what is no picture has the icon of its type."""
+
+    GAP, NAME = 10, 20
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("preview_sheet")
+        self.setAccessibleName("Contact sheet")
+        self._names: list[str] = []
+        self._images: dict[int, QImage] = {}
+        self._more = 0
+
+    def show_names(self, names: Sequence[str], more: int) -> None:
+        self._names, self._more = list(names), more
+        self._images.clear()
+        self._fit()
+
+    def set_image(self, number: int, image: QImage) -> None:
+        self._images[number] = image
+        self.update(self._tile(number))
+
+    @property
+    def images(self) -> dict[int, QImage]:
+        return self._images
+
+    def _columns(self) -> int:
+        return max(1, (self.width() - self.GAP) // (TILE + self.GAP))
+
+    def _tile(self, number: int) -> QRect:
+        row, column = divmod(number, self._columns())
+        return QRect(
+            self.GAP + column * (TILE + self.GAP),
+            self.GAP + row * (TILE + self.NAME + self.GAP),
+            TILE,
+            TILE + self.NAME,
+        )
+
+    def _fit(self) -> None:
+        rows = -(-(len(self._names) + bool(self._more)) // self._columns())
+        self.setMinimumHeight(self.GAP + rows * (TILE + self.NAME + self.GAP))
+        self.update()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        font = QFont(self.font())
+        font.setPointSizeF(8.0)
+        painter.setFont(font)
+        for number, name in enumerate(self._names):
+            tile = self._tile(number)
+            if tile.intersects(event.rect()):
+                self._draw(painter, tile, number, name)
+        if self._more:
+            painter.setPen(theme.color("muted"))
+            tile = self._tile(len(self._names))
+            painter.drawText(tile.adjusted(0, 0, 0, -self.NAME), Qt.AlignmentFlag.AlignCenter, f"+ {self._more}")
+
+    def _draw(self, painter: QPainter, tile: QRect, number: int, name: str) -> None:
+        box = tile.adjusted(0, 0, 0, -self.NAME)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.color("track"))
+        painter.drawRoundedRect(box, 6, 6)
+        image = self._images.get(number)
+        if image is None:
+            theme.draw_icon(painter, theme.file_icon(name), "muted", box, 28)
+        else:
+            size = image.size().scaled(box.size() - QSize(8, 8), Qt.AspectRatioMode.KeepAspectRatio)
+            target = QRect(box.topLeft(), size)
+            target.moveCenter(box.center())
+            painter.drawImage(target, image)
+        painter.setPen(theme.color("muted"))
+        text = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, TILE)
+        painter.drawText(QRect(tile.x(), box.bottom() + 3, TILE, 16), Qt.AlignmentFlag.AlignHCenter, text)
+
+
+class Preview(QWidget):
+    """`open_wanted` and `folder_wanted` carry a task's key. `shown` is emitted when a picture, or the words why there
+    is none, is there.
+    """
+
+    open_wanted = Signal(object)
+    folder_wanted = Signal(object)
+    shown = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("preview")
+        self.setMinimumWidth(180)
+        self._tasks: list[Task] = []
+        self._generation = 0
+        self._asked = QSize()
+        self._answer: Answer | None = None
+        self.pictures = Pictures(self)
+        self.pictures.answered.connect(self._answered)
+        self._again = QTimer(self)
+        self._again.setSingleShot(True)
+        self._again.setInterval(200)
+        self._again.timeout.connect(self._ask_larger)
+        self._build()
+        theme.themed.changed.connect(self._retint)
+        self.show_tasks([])
+        self._retint()
+
+    def __repr__(self) -> str:
+        return f"<Preview {[str(task.key) for task in self._tasks[:3]]}>"
+
+    def _build(self) -> None:
+        self.title = QLabel("Preview")
+        self.title.setObjectName("preview_title")
+        self.title.setProperty("role", "title")
+        self.zoom = QToolButton()
+        self.zoom.setObjectName("preview_zoom")
+        self.zoom.setText("100 %")
+        self.zoom.setAccessibleName("Show the picture at 100 %")
+        self.zoom.setToolTip("Show the picture at 100 %, or fitted")
+        self.zoom.setCheckable(True)
+        self.zoom.setProperty("flat", True)
+        self.zoom.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.zoom.toggled.connect(self._zoomed)
+        top = QHBoxLayout()
+        top.setContentsMargins(14, 0, 8, 0)
+        top.addWidget(self.title, 1)
+        top.addWidget(self.zoom)
+        head = QWidget()
+        head.setFixedHeight(theme.ROW + 4)
+        head.setLayout(top)
+        self.canvas = Canvas()
+        self.canvas.zoom_wanted.connect(self.zoom.toggle)
+        self.sheet = Sheet()
+        scroll = QScrollArea()
+        scroll.setObjectName("preview_scroll")
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(self.sheet)
+        self._sheet_page = scroll
+        self.pages = QStackedWidget()
+        for page in (self._make_card(), self.canvas, scroll):
+            self.pages.addWidget(page)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 10)
+        column.setSpacing(0)
+        column.addWidget(head)
+        column.addWidget(self.pages, 1)
+        column.addWidget(self._make_foot())
+
+    def _make_card(self) -> QWidget:
+        self.card = QWidget()
+        self.symbol = QLabel()
+        self.symbol.setObjectName("preview_symbol")
+        self.symbol.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.sentence = _label("preview_sentence", "muted")
+        column = QVBoxLayout(self.card)
+        column.setContentsMargins(18, 12, 18, 12)
+        column.setSpacing(10)
+        column.addStretch(2)
+        column.addWidget(self.symbol)
+        column.addWidget(self.sentence)
+        column.addStretch(3)
+        return self.card
+
+    def _make_foot(self) -> QWidget:
+        self.name = _label("preview_name", "")
+        self.facts = _label("preview_facts", "muted")
+        self.open_button = QPushButton("Open")
+        self.open_button.setObjectName("preview_open")
+        self.open_button.clicked.connect(lambda: self.open_wanted.emit(self._tasks[0].key))
+        self.folder_button = QPushButton("Show in folder")
+        self.folder_button.setObjectName("preview_folder")
+        self.folder_button.clicked.connect(lambda: self.folder_wanted.emit(self._tasks[0].key))
+        self.buttons = QWidget()
+        row = QHBoxLayout(self.buttons)
+        row.setContentsMargins(0, 6, 0, 0)
+        row.setSpacing(6)
+        row.addStretch(1)
+        row.addWidget(self.open_button)
+        row.addWidget(self.folder_button)
+        row.addStretch(1)
+        foot = QWidget()
+        column = QVBoxLayout(foot)
+        column.setContentsMargins(12, 8, 12, 0)
+        column.setSpacing(2)
+        for widget in (self.name, self.facts, self.buttons):
+            column.addWidget(widget)
+        return foot
+
+    # Showing
+
+    def show_tasks(self, tasks: Sequence[Task]) -> None:
+        """Show what is selected now. The same finished files again change nothing."""
+        if tasks and [_identity(task) for task in tasks] == [_identity(task) for task in self._tasks]:
+            return
+        self._tasks = list(tasks)
+        self._generation = self.pictures.new_generation()
+        self._answer = None
+        self._again.stop()
+        self.zoom.setChecked(False)
+        self.zoom.hide()
+        if len(tasks) > 1:
+            self._show_sheet()
+        elif tasks:
+            self._show_one(tasks[0])
+        else:
+            self._show_card("image", "muted", "Select a transfer to see its file.")
+            self._show_foot("", "", buttons=False)
+
+    def _show_one(self, task: Task) -> None:
+        name = _name(task)
+        done = task.succeeded and bool(task.final_path)
+        self._show_foot(name, theme.file_words(name), buttons=done)
+        if done:
+            self._show_card(theme.file_icon(name), "muted", "")
+            self._ask(self._room())
+        else:
+            _, role = LOOKS[look_of(task)]
+            words = humanize.status(task, time.time()).partition(":")[0]
+            self._show_card(theme.file_icon(name), role if role in ("bad", "warn") else "muted", f"{words}.")
+
+    def _show_card(self, icon: str, role: str, sentence: str) -> None:
+        self._symbol = icon, role
+        self.symbol.setPixmap(theme.pixmap(icon, role, 64, self.devicePixelRatioF()))
+        self.sentence.setText(sentence)
+        self.sentence.setVisible(bool(sentence))
+        self.pages.setCurrentWidget(self.card)
+
+    def _show_foot(self, name: str, words: str, *, buttons: bool) -> None:
+        self.name.setText(_breakable(name))
+        self.name.setVisible(bool(name))
+        self.facts.setText(words)
+        self.facts.setVisible(bool(words))
+        self.buttons.setVisible(buttons)
+
+    def _show_sheet(self) -> None:
+        first = self._tasks[:SHEET]
+        self.sheet.show_names([_name(task) for task in first], len(self._tasks) - len(first))
+        self.pages.setCurrentWidget(self._sheet_page)
+        sizes = [task.received for task in self._tasks]
+        self._show_foot("", f"{len(self._tasks)} transfers, {humanize.size(sum(sizes))}", buttons=False)
+        side = round((TILE - 8) * self.devicePixelRatioF())
+        for number, task in enumerate(first):
+            if task.succeeded and task.final_path:
+                self._put(number, task.final_path, QSize(side, side))
+
+    def _retint(self) -> None:
+        icon, role = self._symbol
+        self.symbol.setPixmap(theme.pixmap(icon, role, 64, self.devicePixelRatioF()))
+        self.canvas.update()
+        self.sheet.update()
+        self.zoom.setIcon(theme.icon("zoom-in", "muted"))
+
+    # Asking
+
+    def _room(self) -> QSize:
+        ratio = self.devicePixelRatioF()
+        size = self.pages.size().expandedTo(QSize(120, 120)) * ratio
+        return size.boundedTo(QSize(FULL, FULL))
+
+    def _ask(self, room: QSize) -> None:
+        self._asked = room
+        self._put(0, self._tasks[0].final_path, room)
+
+    def _put(self, number: int, path: str, room: QSize) -> None:
+        self.pictures.ask(
+            Question(generation=self._generation, number=number, path=path, width=room.width(), height=room.height())
+        )
+
+    def _answered(self, answer: Answer) -> None:
+        if answer.question.generation != self._generation:
+            return
+        if len(self._tasks) > 1:
+            if answer.image is not None:
+                self.sheet.set_image(answer.question.number, answer.image)
+        else:
+            self._show_answer(answer)
+        self.shown.emit()
+
+    def _show_answer(self, answer: Answer) -> None:
+        name = _name(self._tasks[0])
+        length = humanize.size(answer.length) if answer.length >= 0 else ""
+        if answer.image is None:
+            words = ", ".join(part for part in (theme.file_words(name), length) if part)
+            self._show_foot(name, words, buttons=answer.reason != "missing")
+            sentence = SENTENCES.get(answer.reason, "")
+            self._show_card("image-off" if sentence else theme.file_icon(name), "muted", sentence)
+            return
+        self._answer = answer
+        width, height = answer.full
+        self._show_foot(name, f"{width} × {height}  ·  {answer.kind}  ·  {length}", buttons=True)
+        self.canvas.setAccessibleName(f"Picture, {width} by {height} pixels")
+        self.zoom.setVisible(True)
+        self.canvas.show_image(answer.image, answer.full, actual=self.zoom.isChecked())
+        self.pages.setCurrentWidget(self.canvas)
+
+    def _zoomed(self, on: bool) -> None:
+        self.zoom.setText("Fit" if on else "100 %")
+        if self._answer is None:
+            return
+        self.canvas.show_image(self.canvas.image, self._answer.full, actual=on)
+        self._ask_larger()
+
+    def _ask_larger(self) -> None:
+        """The picture in more pixels, when more are seen now than were asked for."""
+        if self._answer is None or self._answer.image is None:
+            return
+        wanted = QSize(*self._answer.full).boundedTo(QSize(FULL, FULL)) if self.zoom.isChecked() else self._room()
+        has = self._answer.image.size()
+        full = QSize(*self._answer.full)
+        if has != full and (wanted.width() > self._asked.width() or wanted.height() > self._asked.height()):
+            self._ask(wanted)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._answer is not None:
+            self._again.start()
+
+    def close(self) -> bool:
+        """Ends the helper too."""
+        self.pictures.close()
+        return super().close()
+
+
+def _label(name: str, role: str) -> QLabel:
+    label = QLabel()
+    label.setObjectName(name)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    label.setWordWrap(True)
+    label.setProperty("role", role)
+    return label
+
+
+def _identity(task: Task) -> tuple[object, ...]:
+    return task.key, look_of(task), task.final_path, task.finished, task.name
+
+
+def _name(task: Task) -> str:
+    return humanize.clean(task.name or from_url(task.url) or task.url, 200)
+
+
+def _breakable(name: str) -> str:
+    # A label breaks lines at blanks only, and would else be as wide as the longest name.
+    return "\u200b".join(name[at : at + 12] for at in range(0, len(name), 12))

@@ -1,0 +1,325 @@
+"""The sidebar: all transfers, the groups, and the sessions, with live counts.
+
+Rule: it shows what it is given and asks for what was chosen; it commands nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QItemSelectionModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QPoint,
+    QRect,
+    QRectF,
+    QSize,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import QFont, QPainter
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QListView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from transfermon import humanize
+from transfermon.gui import theme
+from transfermon.gui.scope import GROUPS, Scope, group_of
+from transfermon.task import Task
+
+if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
+    from transfermon.monitor import SessionInfo
+
+Index = QModelIndex | QPersistentModelIndex
+ENTRY_ROLE = int(Qt.ItemDataRole.UserRole) + 1
+_FILTERS = (
+    ("all", "All transfers", "inbox"),
+    ("active", "Active", "activity"),
+    ("waiting", "Waiting", "hourglass"),
+    ("finished", "Finished", "circle-check"),
+    ("failed", "Failed", "circle-x"),
+)
+_DOTS = {"active": "good", "finishing": "warn", "invalidated": "muted"}
+_STATES = {"active": "active", "finishing": "takes no more transfers", "invalidated": "ended"}
+
+
+@dataclass(kw_only=True)
+class Entry:
+    """One line; a heading has no scope."""
+
+    text: str
+    scope: Scope | None = None
+    icon: str = ""
+    state: str = ""  # of a session
+    count: int = 0
+    busy: bool = False  # a session with transfers that have not ended
+    fraction: float | None = None  # of those; None when no total is known
+
+    @property
+    def words(self) -> str:
+        """For a screen reader."""
+        state = f", {_STATES.get(self.state, self.state)}" if self.state else ""
+        return self.text if self.scope is None else f"{self.text}, {self.count}{state}"
+
+
+class SidebarModel(QAbstractListModel):
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._entries = [Entry(text="Transfers")]
+        self._entries += [Entry(text=text, scope=Scope(kind=kind), icon=icon) for kind, text, icon in _FILTERS]
+        self._entries.append(Entry(text="Sessions"))
+        self._first = len(self._entries)
+        self._progress: dict[str, float | None] = {}
+
+    def __repr__(self) -> str:
+        return f"<SidebarModel sessions={len(self._entries) - self._first}>"
+
+    def update(self, tasks: Iterable[Task], sessions: Sequence[SessionInfo]) -> None:
+        """Count anew; sessions come and go."""
+        groups: Counter[str] = Counter()
+        owned: Counter[str] = Counter()
+        for task in tasks:
+            groups[group_of(task)] += 1
+            owned[task.session] += 1
+        groups["all"] = sum(groups[group] for group in GROUPS)
+        for entry in self._entries[: self._first]:
+            if entry.scope is not None:
+                entry.count = groups[entry.scope.kind]
+        self._set_sessions(sessions)
+        for entry in self._entries[self._first :]:
+            assert entry.scope is not None
+            entry.count = owned[entry.scope.session]
+        self._changed()
+
+    def set_progress(self, progress: Mapping[str, float | None]) -> None:
+        if self._progress != progress:
+            self._progress = dict(progress)
+            self._spread()
+            self._changed()
+
+    def _spread(self) -> None:
+        for entry in self._entries[self._first :]:
+            assert entry.scope is not None
+            entry.busy = entry.scope.session in self._progress
+            entry.fraction = self._progress.get(entry.scope.session)
+
+    def _set_sessions(self, sessions: Sequence[SessionInfo]) -> None:
+        keys = [info.key for info in sessions]
+        here = [entry.scope.session for entry in self._entries[self._first :] if entry.scope is not None]
+        if keys != here:
+            for place in reversed(range(len(here))):
+                if here[place] not in keys:
+                    self.beginRemoveRows(QModelIndex(), self._first + place, self._first + place)
+                    del self._entries[self._first + place]
+                    self.endRemoveRows()
+            for place, info in enumerate(sessions):
+                if info.key not in here:
+                    self.beginInsertRows(QModelIndex(), self._first + place, self._first + place)
+                    self._entries.insert(self._first + place, _entry_of(info))
+                    self.endInsertRows()
+        states = {info.key: info.state for info in sessions}
+        for entry in self._entries[self._first :]:
+            assert entry.scope is not None
+            entry.state = states[entry.scope.session]
+        self._spread()
+
+    def _changed(self) -> None:
+        self.dataChanged.emit(self.index(0), self.index(len(self._entries) - 1))
+
+    def row_of(self, scope: Scope) -> int:
+        """-1 when it is not there."""
+        return next((row for row, entry in enumerate(self._entries) if entry.scope == scope), -1)
+
+    def entry(self, row: int) -> Entry:
+        return self._entries[row]
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own default
+        return 0 if parent.isValid() else len(self._entries)
+
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        if not index.isValid() or self._entries[index.row()].scope is None:
+            return Qt.ItemFlag.NoItemFlags
+        return Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemNeverHasChildren
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid():
+            return None
+        entry = self._entries[index.row()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return entry.text
+        if role == ENTRY_ROLE:
+            return entry
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            return entry.words
+        if role == Qt.ItemDataRole.ToolTipRole and entry.state:
+            return theme.plain_tip(f"{entry.text} ({_STATES.get(entry.state, entry.state)})")
+        return None
+
+
+def _entry_of(info: SessionInfo) -> Entry:
+    name = info.identifier if info.identifier is not None else "This run only"
+    return Entry(text=humanize.clean(name, 100), scope=Scope(kind="session", session=info.key), icon="layers")
+
+
+class SidebarDelegate(QStyledItemDelegate):
+    """Headings muted; the rest with icon, text and count, a session with its dot and its thin line."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        return QSize(120, 36 if index.data(ENTRY_ROLE).scope is None else 34)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        entry: Entry = index.data(ENTRY_ROLE)
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if entry.scope is None:
+            self._heading(painter, option, entry)
+        else:
+            self._line(painter, option, entry)
+        painter.restore()
+
+    def _heading(self, painter: QPainter, option: QStyleOptionViewItem, entry: Entry) -> None:
+        painter.setFont(_weighted(option.font, QFont.Weight.DemiBold))
+        painter.setPen(theme.color("muted"))
+        painter.drawText(option.rect.adjusted(16, 8, -10, 0), Qt.AlignmentFlag.AlignVCenter, entry.text)
+
+    def _line(self, painter: QPainter, option: QStyleOptionViewItem, entry: Entry) -> None:
+        chosen = bool(option.state & QStyle.StateFlag.State_Selected)
+        box = option.rect.adjusted(8, 1, -8, -1)
+        self._ground(painter, option, box, chosen)
+        cell = box.adjusted(10, 0, -10, 0)
+        role = "accent" if chosen else "muted"
+        if entry.state:
+            self._dot(painter, cell, _DOTS.get(entry.state, "muted"), hollow=entry.state != "active")
+        else:
+            theme.draw_icon(painter, entry.icon, role, QRect(cell.x(), cell.y(), 16, cell.height()))
+        painter.setFont(_weighted(option.font, QFont.Weight.Medium if chosen else QFont.Weight.Normal))
+        count = str(entry.count) if entry.count else ""
+        room = painter.fontMetrics().horizontalAdvance(count) + 6
+        painter.setPen(theme.color("bad" if entry.icon == "circle-x" and entry.count else "muted"))
+        painter.drawText(cell, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, count)
+        text = cell.adjusted(26, 0, -room, 0)
+        painter.setPen(theme.color("text"))
+        words = painter.fontMetrics().elidedText(entry.text, Qt.TextElideMode.ElideMiddle, text.width())
+        painter.drawText(text, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, words)
+        if entry.busy:
+            self._thin(painter, QRectF(text.x(), box.bottom() - 3, cell.right() - text.x(), 2), entry.fraction)
+
+    def _ground(self, painter: QPainter, option: QStyleOptionViewItem, box: QRect, chosen: bool) -> None:
+        hovered = bool(option.state & QStyle.StateFlag.State_MouseOver)
+        if chosen or hovered:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(theme.color("selection" if chosen else "hover"))
+            painter.drawRoundedRect(box, 6, 6)
+        if chosen and option.state & QStyle.StateFlag.State_HasFocus:
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(theme.color("accent"))
+            painter.drawRoundedRect(QRectF(box).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
+
+    def _dot(self, painter: QPainter, cell: QRect, role: str, *, hollow: bool) -> None:
+        dot = QRectF(cell.x() + 4, cell.center().y() - 3.5, 8, 8)
+        painter.setPen(theme.color(role))
+        painter.setBrush(Qt.BrushStyle.NoBrush if hollow else theme.color(role))
+        painter.drawEllipse(dot)
+
+    def _thin(self, painter: QPainter, track: QRectF, fraction: float | None) -> None:
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.color("track"))
+        painter.drawRoundedRect(track, 1, 1)
+        if fraction:
+            painter.setBrush(theme.color("bar"))
+            painter.drawRoundedRect(QRectF(track.x(), track.y(), track.width() * fraction, track.height()), 1, 1)
+
+
+def _weighted(font: QFont, weight: QFont.Weight) -> QFont:
+    out = QFont(font)
+    out.setWeight(weight)
+    return out
+
+
+class Sidebar(QWidget):
+    """`scope_changed` carries the chosen `Scope`; `menu_wanted` a session's key and a global point."""
+
+    scope_changed = Signal(object)
+    menu_wanted = Signal(str, object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("sidebar")
+        self.setMinimumWidth(150)
+        self.model = SidebarModel(self)
+        self.list = QListView()
+        self.list.setObjectName("sidebar_list")
+        self.list.setAccessibleName("Groups and sessions")
+        self.list.setModel(self.model)
+        self.list.setItemDelegate(SidebarDelegate(self.list))
+        self.list.setStyleSheet("QListView { background: transparent; }")
+        self.list.viewport().setAutoFillBackground(False)
+        self.list.setMouseTracking(True)
+        self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.list.customContextMenuRequested.connect(self._menu)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 2, 0, 6)
+        layout.addWidget(self.list)
+        self._scope = Scope()
+        self._mark(self._scope)
+        self.list.selectionModel().currentChanged.connect(self._chosen)
+        theme.themed.changed.connect(self.list.viewport().update)
+
+    def __repr__(self) -> str:
+        return f"<Sidebar {self._scope}>"
+
+    @property
+    def scope(self) -> Scope:
+        return self._scope
+
+    def reset(self, tasks: Iterable[Task], sessions: Sequence[SessionInfo]) -> None:
+        self.update_counts(tasks, sessions)
+
+    def update_counts(self, tasks: Iterable[Task], sessions: Sequence[SessionInfo]) -> None:
+        """Count anew. A chosen session that has gone gives way to all transfers."""
+        if self._scope.kind == "session" and self._scope.session not in {info.key for info in sessions}:
+            self.select(Scope())  # before its row goes, or the list moves to a neighbour
+        self.model.update(tasks, sessions)
+
+    def set_session_progress(self, progress: Mapping[str, float | None]) -> None:
+        """How far each session's transfers are, by key: 0.0 to 1.0, None when no total is known. Sessions that are
+        left out have nothing to do.
+        """
+        self.model.set_progress(progress)
+
+    def select(self, scope: Scope) -> None:
+        """Choose it as if it had been clicked; one that is not there changes nothing."""
+        self._mark(scope)
+
+    def _mark(self, scope: Scope) -> None:
+        row = self.model.row_of(scope)
+        if row >= 0:
+            index = self.model.index(row)
+            self.list.selectionModel().setCurrentIndex(index, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+
+    def _chosen(self, index: QModelIndex) -> None:
+        scope = self.model.entry(index.row()).scope if index.isValid() else None
+        if scope is not None and scope != self._scope:
+            self._scope = scope
+            self.scope_changed.emit(scope)
+
+    def _menu(self, point: QPoint) -> None:
+        index = self.list.indexAt(point)
+        scope = self.model.entry(index.row()).scope if index.isValid() else None
+        if scope is not None and scope.kind == "session":
+            self.menu_wanted.emit(scope.session, self.list.viewport().mapToGlobal(point))

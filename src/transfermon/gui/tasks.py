@@ -1,0 +1,1020 @@
+"""The list of tasks: its model, its filter, how a row is painted, and what its menu offers.
+
+Rule: the model is an adapter that replaces records and says which rows changed. It sorts itself by raw values; the
+filter only filters, so that progress neither sorts nor filters anything again.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QEvent,
+    QItemSelection,
+    QItemSelectionModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QPoint,
+    QRect,
+    QRectF,
+    QSize,
+    QSortFilterProxyModel,
+    Qt,
+    QTimer,
+    Signal,
+)
+from PySide6.QtGui import QHideEvent, QMouseEvent, QPainter, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QMenu,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
+
+from transfermon import humanize
+from transfermon.events import Event, TaskEvent, TaskRemovedEvent
+from transfermon.filenames import from_url
+from transfermon.gui import theme
+from transfermon.gui.scope import LOOKS, Scope, group_of, look_of
+from transfermon.task import Action, Kind, Progress, Task, TaskKey
+
+Index = QModelIndex | QPersistentModelIndex
+VALUE_ROLE = int(Qt.ItemDataRole.UserRole) + 1
+TASK_ROLE = VALUE_ROLE + 1
+ROW_ROLE = VALUE_ROLE + 2
+AT_ONCE = 32  # new rows inserted one by one within a window of `GATHER_MS`; more wait for its end
+GATHER_MS = 50
+SETTLE_MS = 150
+RESORT_MS = 1000
+
+
+class Column(IntEnum):
+    NAME = 0
+    KIND = 1
+    PROGRESS = 2
+    STATUS = 3
+    SPEED = 4
+    LEFT = 5
+    SIZE = 6
+    ADDED = 7
+    SESSION = 8
+    DONE = 9
+    ATTEMPTS = 10
+    HTTP = 11
+    HOST = 12
+    FINISHED = 13
+    NUMBER = 14
+    PATH = 15
+
+
+TITLES = {
+    Column.NAME: "Name",
+    Column.KIND: "Kind",
+    Column.PROGRESS: "Progress",
+    Column.STATUS: "Status",
+    Column.SPEED: "Speed",
+    Column.LEFT: "Time left",
+    Column.SIZE: "Size",
+    Column.ADDED: "Added",
+    Column.SESSION: "Session",
+    Column.DONE: "Done",
+    Column.ATTEMPTS: "Attempts",
+    Column.HTTP: "HTTP status",
+    Column.HOST: "Host",
+    Column.FINISHED: "Finished",
+    Column.NUMBER: "Task id",
+    Column.PATH: "Save path",
+}
+SHOWN = frozenset(range(Column.SESSION))  # the others can be shown from the header's menu
+WIDTHS = {
+    Column.NAME: 230,
+    Column.KIND: 44,
+    Column.PROGRESS: 114,
+    Column.STATUS: 124,
+    Column.SPEED: 84,
+    Column.LEFT: 72,
+    Column.SIZE: 72,
+    Column.ADDED: 64,
+    Column.SESSION: 120,
+    Column.HOST: 150,
+    Column.PATH: 260,
+}
+NUMBERS = frozenset(
+    {Column.SPEED, Column.LEFT, Column.SIZE, Column.ADDED, Column.DONE, Column.ATTEMPTS, Column.HTTP, Column.FINISHED}
+    | {Column.NUMBER}
+)
+LIVE = frozenset({Column.PROGRESS, Column.STATUS, Column.SPEED, Column.LEFT, Column.SIZE, Column.DONE})
+NAME_LEAST = 130
+NAME_AMPLE, BAR_MOST = 240, 200  # beyond an ample name the bar grows too
+KINDS = {
+    Kind.DOWNLOAD: ("download", "Download"),
+    Kind.UPLOAD: ("upload", "Upload"),
+    Kind.DATA: ("braces", "Request"),
+}
+BARS = {"running": "bar", "done": "bar_good", "failed": "bar_bad", "waiting": "bar_warn", "paused": "bar_warn"}
+_ORDER = {look: place for place, look in enumerate(LOOKS)}
+
+
+class Row:
+    """A record with its live counters. `at` is where it was last seen: never less than where it is."""
+
+    __slots__ = ("at", "expected", "look", "name", "received", "speed", "step", "task")
+
+    def __init__(self, task: Task) -> None:
+        self.at = 0
+        self.step = 0  # of the moving bar of an unknown total
+        self.speed = 0.0
+        self.take(task)
+
+    def take(self, task: Task) -> None:
+        self.task = task
+        self.received = task.received
+        self.expected = task.expected
+        self.look = look_of(task)
+        self.name = name_of(task)
+        if self.look != "running":
+            self.speed = 0.0
+
+    def counters(self, progress: Progress, now: float) -> None:
+        self.received = progress.received
+        self.expected = progress.expected
+        self.speed = progress.rate.per_second(now)
+        self.step += 1
+
+    @property
+    def fraction(self) -> float | None:
+        """0.0 to 1.0; None while the total is not known."""
+        if self.look == "done":
+            return 1.0
+        if self.expected < 0:
+            return None if self.received > 0 or self.look == "running" else 0.0
+        return min(1.0, self.received / self.expected) if self.expected else 1.0
+
+    @property
+    def seconds_left(self) -> float:
+        if self.expected < 0 or self.speed < 1 or self.look != "running":
+            return float("inf")
+        return max(0, self.expected - self.received) / self.speed
+
+    @property
+    def size(self) -> int:
+        """The whole size; the bytes so far when it is not known, -1 before the first."""
+        return self.expected if self.expected >= 0 else (self.received or -1)
+
+    @property
+    def counts_down(self) -> bool:
+        return self.look == "waiting" and self.task.waiting_until is not None
+
+
+def name_of(task: Task) -> str:
+    """The file's name, as far as it is known, on one safe line."""
+    return humanize.clean(task.name or from_url(task.url) or task.url, 200)
+
+
+def host_of(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def moment(when: float | None, now: float) -> str:
+    """ "14:03" today, "21 Nov" this year, "21 Nov 2025" before; "" for none."""
+    if not when:
+        return ""
+    then, today = time.localtime(when), time.localtime(now)
+    if then[:3] == today[:3]:
+        return time.strftime("%H:%M", then)
+    day = f"{then.tm_mday} {time.strftime('%b', then)}"
+    return day if then.tm_year == today.tm_year else f"{day} {then.tm_year}"
+
+
+_VALUES: dict[Column, Callable[[Row], Any]] = {
+    Column.NAME: lambda row: row.name.casefold(),
+    Column.KIND: lambda row: row.task.kind.value,
+    Column.PROGRESS: lambda row: -1.0 if row.fraction is None else row.fraction,
+    Column.STATUS: lambda row: _ORDER[row.look],
+    Column.SPEED: lambda row: row.speed,
+    Column.LEFT: lambda row: row.seconds_left,
+    Column.SIZE: lambda row: row.size,
+    Column.ADDED: lambda row: row.task.added,
+    Column.SESSION: lambda row: row.task.session.casefold(),
+    Column.DONE: lambda row: row.received,
+    Column.ATTEMPTS: lambda row: row.task.attempt,
+    Column.HTTP: lambda row: _http(row.task),
+    Column.HOST: lambda row: host_of(row.task.url),
+    Column.FINISHED: lambda row: row.task.finished or 0.0,
+    Column.NUMBER: lambda row: row.task.number,
+    Column.PATH: lambda row: row.task.final_path or row.task.folder,
+}
+
+
+def _http(task: Task) -> int:
+    if task.response is not None:
+        return task.response.status
+    return (task.error.status or 0) if task.error is not None else 0
+
+
+def _progress_words(row: Row) -> str:
+    if row.fraction is None:
+        return humanize.size(row.received) if row.received else "–"
+    if row.look == "done":
+        return "100 %"
+    return humanize.percent(row.received, row.expected) or "0 %"
+
+
+_TEXTS: dict[Column, Callable[[Row, float], str]] = {
+    Column.NAME: lambda row, now: row.name,
+    Column.KIND: lambda row, now: KINDS[row.task.kind][1],
+    Column.PROGRESS: lambda row, now: _progress_words(row),
+    Column.STATUS: lambda row, now: humanize.status(row.task, now),
+    Column.SPEED: lambda row, now: humanize.rate(row.speed) if row.look == "running" else "",
+    Column.LEFT: lambda row, now: (
+        humanize.time_left(row.received, row.expected, row.speed) if row.look == "running" else ""
+    ),
+    Column.SIZE: lambda row, now: humanize.size(row.size),
+    Column.ADDED: lambda row, now: moment(row.task.added, now),
+    Column.SESSION: lambda row, now: humanize.clean(row.task.session, 100),
+    Column.DONE: lambda row, now: humanize.size(row.received),
+    Column.ATTEMPTS: lambda row, now: str(row.task.attempt) if row.task.attempt else "",
+    Column.HTTP: lambda row, now: str(_http(row.task) or ""),
+    Column.HOST: lambda row, now: humanize.clean(host_of(row.task.url), 100),
+    Column.FINISHED: lambda row, now: moment(row.task.finished, now),
+    Column.NUMBER: lambda row, now: str(row.task.number),
+    Column.PATH: lambda row, now: humanize.clean(row.task.final_path or row.task.folder),
+}
+
+
+class TaskModel(QAbstractTableModel):
+    """Every task in the order of the chosen column.
+
+    `regrouped` is emitted after records changed in a way that a filter may care about, `ticking` with whether a row
+    counts seconds down, so that nobody needs a clock when none does.
+    """
+
+    regrouped = Signal()
+    ticking = Signal(bool)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._rows: list[Row] = []
+        self._by_key: dict[TaskKey, Row] = {}
+        self._shifted = False  # rows were removed since they were numbered
+        self._counting: set[TaskKey] = set()
+        self._sorted_by, self._order = Column.ADDED, Qt.SortOrder.DescendingOrder
+        self._now = time.time()
+        self._new: list[Row] = []
+        self._inserted = 0
+        self._gather = self._timer(GATHER_MS, self.flush)
+        self._resort = self._timer(RESORT_MS, lambda: self.sort(self._sorted_by, self._order))
+
+    def __repr__(self) -> str:
+        return f"<TaskModel rows={len(self._rows)} new={len(self._new)} sorted_by={self._sorted_by.name}>"
+
+    def _timer(self, interval: int, then: Callable[[], object]) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(interval)
+        timer.timeout.connect(then)
+        return timer
+
+    # Filling
+
+    def reset(self, tasks: Sequence[Task]) -> None:
+        """Show these and no others."""
+        self.beginResetModel()
+        self._new.clear()
+        self._rows = [Row(task) for task in tasks]
+        self._by_key = {row.task.key: row for row in self._rows}
+        self._rows.sort(key=_VALUES[self._sorted_by], reverse=self._order is Qt.SortOrder.DescendingOrder)
+        self._number()
+        self.endResetModel()
+        self._recount()
+
+    def apply(self, event: Event) -> None:
+        """Take the record that the event carries; ones of no task change nothing."""
+        if not isinstance(event, TaskEvent):
+            return
+        key = TaskKey(event.session, event.task_identifier)
+        if isinstance(event, TaskRemovedEvent):
+            self.remove([key])
+        elif event.task is not None:
+            self._take(key, event.task)
+
+    def remove(self, keys: Iterable[TaskKey]) -> None:
+        """Take rows out; ones that are not there are passed over. Many at once cost one reset."""
+        gone = [row for key in keys if (row := self._by_key.pop(key, None)) is not None]
+        if not gone:
+            return
+        if self._new:
+            self.flush(but={id(row) for row in gone})
+        if len(gone) > AT_ONCE:
+            self._remove_many(gone)
+        else:
+            for row in gone:
+                self._remove_one(row)
+        self._recount()
+
+    def _remove_one(self, row: Row) -> None:
+        at = self._position(row)
+        if at < 0:
+            return  # it had not been inserted yet
+        self.beginRemoveRows(QModelIndex(), at, at)
+        del self._rows[at]
+        self._shifted = True
+        self.endRemoveRows()
+
+    def _remove_many(self, gone: Sequence[Row]) -> None:
+        out = {id(row) for row in gone}
+        self.beginResetModel()
+        self._rows = [row for row in self._rows if id(row) not in out]
+        self._number()
+        self.endResetModel()
+
+    def _take(self, key: TaskKey, task: Task) -> None:
+        row = self._by_key.get(key)
+        if row is None:
+            self._add(key, task)
+            return
+        before = row.look, group_of(row.task), row.name
+        row.take(task)
+        at = self._position(row)
+        if at < 0:
+            return
+        self._count(row)
+        self.dataChanged.emit(self.index(at, 0), self.index(at, len(Column) - 1))
+        if before != (row.look, group_of(task), row.name):
+            self.regrouped.emit()
+        if self._sorted_by is not Column.ADDED:
+            self._resort_soon()
+
+    def _add(self, key: TaskKey, task: Task) -> None:
+        row = self._by_key[key] = Row(task)
+        self._inserted += 1
+        if self._inserted > AT_ONCE:
+            self._new.append(row)
+        else:
+            self._insert([row], self._place(row))
+        if not self._gather.isActive():
+            self._gather.start()
+
+    def flush(self, but: set[int] | None = None) -> None:
+        """Insert the new rows that were gathered, in one go. Happens by itself."""
+        self._inserted = 0
+        new = [row for row in self._new if not but or id(row) not in but]
+        self._new.clear()
+        if new:
+            self._insert(new, len(self._rows))
+            self.sort(self._sorted_by, self._order)
+
+    def _insert(self, new: Sequence[Row], at: int) -> None:
+        self.beginInsertRows(QModelIndex(), at, at + len(new) - 1)
+        self._rows[at:at] = new
+        self._number(at)
+        self.endInsertRows()
+        for row in new:
+            self._count(row)
+
+    def _place(self, row: Row) -> int:
+        value = _VALUES[self._sorted_by]
+        if self._order is Qt.SortOrder.AscendingOrder:
+            return bisect_left(self._rows, value(row), key=value)
+        low, high, mine = 0, len(self._rows), value(row)
+        while low < high:
+            middle = (low + high) // 2
+            if value(self._rows[middle]) > mine:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def apply_progress(self, moved: Mapping[TaskKey, Progress], now: float) -> None:
+        """Take live counters; `now` in monotonic seconds. Tells of one range of rows."""
+        if self._shifted:
+            self._number()
+        first, last = len(self._rows), -1
+        for key, progress in moved.items():
+            row = self._by_key.get(key)
+            if row is None:
+                continue
+            row.counters(progress, now)
+            first, last = min(first, row.at), max(last, row.at)
+        if last < 0 or not self._rows:
+            return
+        last = min(last, len(self._rows) - 1)
+        roles = [Qt.ItemDataRole.DisplayRole, VALUE_ROLE]
+        self.dataChanged.emit(self.index(first, Column.PROGRESS), self.index(last, Column.DONE), roles)
+        if self._sorted_by in LIVE:
+            self._resort_soon()
+
+    def tick(self, now: float) -> None:
+        """Count down in the rows that do; `now` in epoch seconds."""
+        self._now = now
+        if not self._counting:
+            return
+        places = [self._position(self._by_key[key]) for key in self._counting]
+        roles = [Qt.ItemDataRole.DisplayRole]
+        self.dataChanged.emit(self.index(min(places), Column.STATUS), self.index(max(places), Column.STATUS), roles)
+
+    @property
+    def counts_down(self) -> bool:
+        return bool(self._counting)
+
+    def _count(self, row: Row) -> None:
+        before = bool(self._counting)
+        if row.counts_down:
+            self._counting.add(row.task.key)
+        else:
+            self._counting.discard(row.task.key)
+        if before != bool(self._counting):
+            self._now = time.time()
+            self.ticking.emit(not before)
+
+    def _recount(self) -> None:
+        before = bool(self._counting)
+        self._counting = {row.task.key for row in self._rows if row.counts_down}
+        if before != bool(self._counting):
+            self._now = time.time()
+            self.ticking.emit(not before)
+
+    # Places
+
+    def _number(self, begin: int = 0) -> None:
+        if self._shifted:
+            begin = 0
+        for at in range(begin, len(self._rows)):
+            self._rows[at].at = at
+        self._shifted = False
+
+    def _position(self, row: Row) -> int:
+        # Rows only move up by removals, and everything else numbers anew: so it is at `at` or before.
+        if row.at < len(self._rows) and self._rows[row.at] is row:
+            return row.at
+        for begin, end in ((0, 64), (64, row.at + 1)):  # removed from the top, mostly
+            try:
+                row.at = self._rows.index(row, begin, end)
+            except ValueError:
+                continue
+            return row.at
+        return -1
+
+    def row_of(self, key: TaskKey) -> int:
+        """Raises KeyError when it is not in the list."""
+        self.flush()
+        return self._position(self._by_key[key])
+
+    def task_at(self, row: int) -> Task:
+        return self._rows[row].task
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """In the order shown. To read only."""
+        return self._rows
+
+    def _resort_soon(self) -> None:
+        if not self._resort.isActive():
+            self._resort.start()
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        if not 0 <= column < len(Column):
+            return
+        self._sorted_by, self._order = Column(column), order
+        wanted = sorted(self._rows, key=_VALUES[self._sorted_by], reverse=order is Qt.SortOrder.DescendingOrder)
+        if all(a is b for a, b in zip(wanted, self._rows, strict=True)):
+            return
+        self.layoutAboutToBeChanged.emit([], QAbstractTableModel.LayoutChangeHint.VerticalSortHint)
+        before = self.persistentIndexList()
+        held = [self._rows[index.row()] for index in before]
+        self._rows = wanted
+        self._shifted = False
+        self._number()
+        after = [self.index(row.at, index.column()) for row, index in zip(held, before, strict=True)]
+        self.changePersistentIndexList(before, after)
+        self.layoutChanged.emit([], QAbstractTableModel.LayoutChangeHint.VerticalSortHint)
+
+    # Qt's questions
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own default
+        return 0 if parent.isValid() else len(self._rows)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(Column)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid() or index.row() >= len(self._rows):
+            return None
+        row, column = self._rows[index.row()], Column(index.column())
+        if role == ROW_ROLE:
+            return row
+        if role == Qt.ItemDataRole.DisplayRole:
+            return _TEXTS[column](row, self._now)
+        if role == VALUE_ROLE:
+            return _VALUES[column](row)
+        if role == TASK_ROLE:
+            return row.task
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _alignment(column)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return theme.plain_tip(self._tip(row, column))
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            return f"{TITLES[column]}: {_TEXTS[column](row, self._now)}"
+        return None
+
+    def _tip(self, row: Row, column: Column) -> str:
+        if column is Column.STATUS and row.task.error is not None:
+            return humanize.error(row.task.error)
+        if column is Column.ADDED:
+            return time.strftime("%c", time.localtime(row.task.added))
+        return (
+            _TEXTS[column](row, self._now) if column in (Column.NAME, Column.STATUS, Column.KIND, Column.PATH) else ""
+        )
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if orientation is not Qt.Orientation.Horizontal or not 0 <= section < len(Column):
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return TITLES[Column(section)]
+        return _alignment(Column(section)) if role == Qt.ItemDataRole.TextAlignmentRole else None
+
+
+def _alignment(column: Column) -> Qt.AlignmentFlag:
+    side = Qt.AlignmentFlag.AlignRight if column in NUMBERS else Qt.AlignmentFlag.AlignLeft
+    return side | Qt.AlignmentFlag.AlignVCenter
+
+
+# Filtering
+
+_TERMS: dict[str, Callable[[Task, str], bool]] = {
+    "state": lambda task, word: word in (look_of(task), group_of(task), task.state.value, task.activity.value),
+    "session": lambda task, word: word in task.session.lower(),
+    "host": lambda task, word: word in host_of(task.url).lower(),
+    "kind": lambda task, word: word in (task.kind.value, KINDS[task.kind][1].lower()),
+}
+
+
+def matches(task: Task, text: str) -> bool:
+    """Whether every word is in the name or the address, and every `state:`, `session:`, `host:`, `kind:` is so."""
+    hay = f"{task.name} {task.url}".lower()
+    for word in text.lower().split():
+        term, colon, value = word.partition(":")
+        if colon and term in _TERMS:
+            if value and not _TERMS[term](task, value):
+                return False
+        elif word not in hay:
+            return False
+    return True
+
+
+class TaskFilter(QSortFilterProxyModel):
+    """The tasks of a scope that match the words. Sorting is passed on to the model."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._words = ""
+        self._scope = Scope()
+        self._all = True
+        self.setDynamicSortFilter(False)  # progress would filter and sort every row again
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(SETTLE_MS)
+        self._settle.timeout.connect(self._again)
+
+    def __repr__(self) -> str:
+        return f"<TaskFilter {self._scope.kind} {self._words!r} rows={self.rowCount()}>"
+
+    def setSourceModel(self, model: Any) -> None:
+        assert isinstance(model, TaskModel)
+        super().setSourceModel(model)
+        model.regrouped.connect(self._regrouped)
+
+    @property
+    def tasks(self) -> TaskModel:
+        model = self.sourceModel()
+        assert isinstance(model, TaskModel)
+        return model
+
+    def set_words(self, text: str) -> None:
+        self._words = text.strip()
+        self._again()
+
+    def set_scope(self, scope: Scope) -> None:
+        self._scope = scope
+        self._again()
+
+    def accepts(self, task: Task) -> bool:
+        return self._all or (self._scope.holds(task) and (not self._words or matches(task, self._words)))
+
+    def keys(self) -> list[TaskKey]:
+        """Those that pass, in the order shown."""
+        self.tasks.flush()
+        return [row.task.key for row in self.tasks.rows if self._all or self.accepts(row.task)]
+
+    def _again(self) -> None:
+        self._settle.stop()
+        self._all = self._scope.kind == "all" and not self._words
+        self.invalidateRowsFilter()
+
+    def _regrouped(self) -> None:
+        if not self._all and not self._settle.isActive():
+            self._settle.start()
+
+    def filterAcceptsRow(self, row: int, parent: Index) -> bool:
+        return self._all or self.accepts(self.tasks.rows[row].task)
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        if self.sourceModel() is not None:
+            self.tasks.sort(column, order)
+
+
+# The menu
+
+
+@dataclass(frozen=True, kw_only=True)
+class MenuItem:
+    action: str
+    text: str
+    icon: str = ""
+    enabled: bool = True
+    shortcut: str = ""
+
+
+def menu_for(tasks: Sequence[Task]) -> list[MenuItem | None]:
+    """What the menu of these tasks offers; None is a line between groups."""
+    if not tasks:
+        return []
+
+    def item(name: str, text: str, icon: str, shortcut: str = "", *, enabled: bool = True) -> MenuItem:
+        return MenuItem(action=name, text=text, icon=icon, shortcut=shortcut, enabled=enabled)
+
+    def can(action: Action) -> bool:
+        return any(task.can(action) for task in tasks)
+
+    one = tasks[0] if len(tasks) == 1 else None
+    many = f" {len(tasks)}" if one is None else ""
+    return [
+        item("open", "Open", "external-link", "Return", enabled=one is not None and one.succeeded),
+        item("show_in_folder", "Show in folder", "folder-open", "Ctrl+Return", enabled=one is not None),
+        None,
+        item("resume", "Resume", "play", enabled=can(Action.RESUME)),
+        item("pause", "Pause", "pause", enabled=can(Action.SUSPEND)),
+        item("cancel", "Cancel", "x", enabled=can(Action.CANCEL)),
+        item("retry", "Retry", "rotate-cw", enabled=can(Action.RETRY)),
+        None,
+        item("copy_url", "Copy URL" if one else f"Copy{many} URLs", "copy", "Ctrl+C"),
+        item("copy_curl", "Copy as curl", "terminal"),
+        None,
+        item("remove", "Remove from list", "list-x", "Del", enabled=can(Action.REMOVE)),
+        item("remove_and_delete", "Remove and delete file…", "trash-2", "Shift+Del", enabled=can(Action.REMOVE)),
+        None,
+        item("details", "Details", "info", "Ctrl+I", enabled=one is not None),
+    ]
+
+
+# Painting
+
+
+class TaskDelegate(QStyledItemDelegate):
+    """Paints a cell whole: ground, selection, icon, bar, text."""
+
+    PAD = 8
+
+    def __init__(self, table: TaskTable) -> None:
+        super().__init__(table)
+        self._table = table
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        text = str(index.data(Qt.ItemDataRole.DisplayRole))
+        extra = {Column.NAME: 22, Column.STATUS: 22, Column.PROGRESS: 90}.get(Column(index.column()), 0)
+        return QSize(option.fontMetrics.horizontalAdvance(text) + extra + 2 * self.PAD + 2, theme.ROW)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        row: Row = index.data(ROW_ROLE)
+        column = Column(index.column())
+        painter.save()
+        painter.setClipRect(option.rect)
+        self._ground(painter, option, index)
+        cell = option.rect.adjusted(self.PAD, 0, -self.PAD, 0)
+        painter.setFont(option.font)
+        painter.setPen(theme.color("text"))
+        if column is Column.NAME:
+            self._name(painter, cell, row)
+        elif column is Column.KIND:
+            self._kind(painter, cell, row)
+        elif column is Column.PROGRESS:
+            self._bar(painter, cell, row, str(index.data()))
+        elif column is Column.STATUS or self._runs_over(row, column):
+            self._status(painter, option.rect, row, index)
+        else:
+            self._text(painter, cell, column, str(index.data()))
+        painter.restore()
+
+    def _ground(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        painter.fillRect(option.rect, theme.color("alternate" if index.row() % 2 else "base"))
+        if option.state & QStyle.StateFlag.State_Selected:
+            painter.fillRect(option.rect, theme.color("selection"))
+        elif index.row() == self._table.hovered:
+            painter.fillRect(option.rect, theme.color("hover"))
+        if self._marks_current(index):
+            mark = QRect(option.rect.x(), option.rect.y() + 4, 3, option.rect.height() - 8)
+            painter.fillRect(mark, theme.color("accent"))
+
+    def _marks_current(self, index: Index) -> bool:
+        table = self._table
+        return (
+            table.hasFocus() and index.row() == table.currentIndex().row() and table.visualColumn(index.column()) == 0
+        )
+
+    def _text(self, painter: QPainter, cell: QRect, column: Column, text: str) -> None:
+        if column in (Column.ADDED, Column.FINISHED, Column.SESSION, Column.HOST, Column.NUMBER, Column.PATH):
+            painter.setPen(theme.color("muted"))
+        mode = Qt.TextElideMode.ElideMiddle if column is Column.PATH else Qt.TextElideMode.ElideRight
+        painter.drawText(cell, _alignment(column), painter.fontMetrics().elidedText(text, mode, cell.width()))
+
+    def _name(self, painter: QPainter, cell: QRect, row: Row) -> None:
+        theme.draw_icon(painter, theme.file_icon(row.name), "muted", QRect(cell.x(), cell.y(), 16, cell.height()))
+        cell = cell.adjusted(24, 0, 0, 0)
+        text = painter.fontMetrics().elidedText(row.name, Qt.TextElideMode.ElideMiddle, cell.width())
+        painter.drawText(cell, _alignment(Column.NAME), text)
+
+    def _kind(self, painter: QPainter, cell: QRect, row: Row) -> None:
+        theme.draw_icon(painter, KINDS[row.task.kind][0], "muted", QRect(cell.x(), cell.y(), 16, cell.height()))
+
+    def _bar(self, painter: QPainter, cell: QRect, row: Row, words: str) -> None:
+        side = 52
+        track = QRectF(cell.x(), cell.center().y() - 2, max(0, cell.width() - side), 6)
+        draw_bar(painter, track, row.fraction, BARS.get(row.look, "bar_idle"), row.step)
+        painter.setPen(theme.color("text" if row.look in ("running", "done") else "muted"))
+        painter.drawText(QRect(cell.right() - side, cell.y(), side, cell.height()), _alignment(Column.SIZE), words)
+
+    def _runs_over(self, row: Row, column: Column) -> bool:
+        # Speed and time left say nothing about a task that does not run: its reason may use their room.
+        return column in (Column.SPEED, Column.LEFT) and row.look != "running" and self._table.status_runs_over()
+
+    def _status(self, painter: QPainter, rect: QRect, row: Row, index: Index) -> None:
+        words = str(index.sibling(index.row(), Column.STATUS).data())
+        icon, role = LOOKS[row.look]
+        room = self._table.status_room(wide=row.look != "running")
+        cell = QRect(room[0] + self.PAD, rect.y(), room[1] - 2 * self.PAD, rect.height())
+        theme.draw_icon(painter, icon, role, QRect(cell.x(), cell.y(), 16, cell.height()), 15)
+        painter.setPen(theme.color("bad" if row.look == "failed" else "text"))
+        cell.adjust(23, 0, 0, 0)
+        text = painter.fontMetrics().elidedText(words, Qt.TextElideMode.ElideRight, cell.width())
+        painter.drawText(cell, _alignment(Column.STATUS), text)
+
+
+def draw_bar(painter: QPainter, track: QRectF, fraction: float | None, role: str, step: int = 0) -> None:
+    """A rounded bar; an unknown fraction is a piece that moves with each `step`."""
+    radius = track.height() / 2
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(theme.color("track"))
+    painter.drawRoundedRect(track, radius, radius)
+    done = QRectF(track)
+    if fraction is None:
+        place = step % 12 / 11 if step // 12 % 2 == 0 else 1 - step % 12 / 11
+        done.setWidth(track.width() * 0.28)
+        done.moveLeft(track.x() + (track.width() - done.width()) * place)
+    elif fraction <= 0:
+        return
+    else:
+        done.setWidth(max(track.height(), track.width() * fraction))
+    painter.setBrush(theme.color(role))
+    painter.drawRoundedRect(done, radius, radius)
+
+
+# The view
+
+
+class TaskTable(QTableView):
+    """The list. `selection_changed` carries the keys of the selected rows, `opened` the key of a double click,
+    `menu_wanted` the selected keys and a global point.
+    """
+
+    selection_changed = Signal(object)
+    opened = Signal(object)
+    menu_wanted = Signal(object, object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("task_table")
+        self.setAccessibleName("Transfers")
+        self.hovered = -1
+        self._told: list[TaskKey] = []
+        self._bar = WIDTHS[Column.PROGRESS]
+        self.setItemDelegate(TaskDelegate(self))
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setTabKeyNavigation(False)
+        self.setMouseTracking(True)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.customContextMenuRequested.connect(self._menu)
+        self.doubleClicked.connect(lambda index: self.opened.emit(index.data(TASK_ROLE).key))
+        self.verticalHeader().hide()
+        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self.verticalHeader().setMinimumSectionSize(theme.ROW)
+        self.verticalHeader().setDefaultSectionSize(theme.ROW)
+        self._prepare_header()
+        self._clock = QTimer(self)
+        self._clock.setInterval(1000)
+        self._clock.timeout.connect(self._tick)
+        theme.themed.changed.connect(self.viewport().update)
+
+    def __repr__(self) -> str:
+        return f"<TaskTable selected={len(self._told)}>"
+
+    def _prepare_header(self) -> None:
+        header = self.horizontalHeader()
+        header.setObjectName("task_columns")
+        header.setHighlightSections(False)
+        header.setSectionsMovable(True)
+        header.setMinimumSectionSize(40)
+        header.setFixedHeight(theme.ROW)
+        header.setTextElideMode(Qt.TextElideMode.ElideRight)
+        header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        header.customContextMenuRequested.connect(lambda point: self.columns_menu().popup(header.mapToGlobal(point)))
+
+    def setModel(self, model: Any) -> None:
+        super().setModel(model)
+        if model is None:
+            return
+        header = self.horizontalHeader()
+        for column in Column:
+            self.setColumnHidden(column, column not in SHOWN)
+            self.setColumnWidth(column, WIDTHS.get(column, 96))
+        header.setSortIndicator(Column.ADDED, Qt.SortOrder.DescendingOrder)
+        self.setSortingEnabled(True)
+        self.tasks.ticking.connect(lambda _on: self._run_clock())
+        for signal in (model.rowsRemoved, model.modelReset):
+            signal.connect(self._tell)
+        self._run_clock()
+
+    @property
+    def tasks(self) -> TaskModel:
+        model = self.model()
+        return model.tasks if isinstance(model, TaskFilter) else model  # type: ignore[return-value]
+
+    # The clock runs only while a visible row counts down
+
+    def _run_clock(self) -> None:
+        wanted = self.isVisible() and self.model() is not None and self.tasks.counts_down
+        if wanted and not self._clock.isActive():
+            self._tick()
+            self._clock.start()
+        elif not wanted:
+            self._clock.stop()
+
+    def _tick(self) -> None:
+        self.tasks.tick(time.time())
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._run_clock()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._clock.stop()
+
+    # Columns
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.fit_name()
+
+    def fit_name(self) -> None:
+        """The name takes the room that the other columns leave, and the bar a part of plenty."""
+        header = self.horizontalHeader()
+        if self.model() is None or self.isColumnHidden(Column.NAME):
+            return
+        shown = [column for column in Column if not self.isColumnHidden(column)]
+        room = self.viewport().width() - sum(header.sectionSize(column) for column in shown if column is not Column.NAME)
+        if self._fits_bar(header.sectionSize(Column.PROGRESS)):
+            room += self._bar
+            least = WIDTHS[Column.PROGRESS]
+            self._bar = min(BAR_MOST, least + max(0, room - least - NAME_AMPLE) // 3)
+            self.setColumnWidth(Column.PROGRESS, self._bar)
+            room -= self._bar
+        self.setColumnWidth(Column.NAME, max(NAME_LEAST, room))
+
+    def _fits_bar(self, width: int) -> bool:
+        # A width that somebody chose by hand stays.
+        return width == self._bar and not self.isColumnHidden(Column.PROGRESS)
+
+    def columns_menu(self) -> QMenu:
+        """Which columns are shown; the name always is."""
+        menu = QMenu(self)
+        menu.setObjectName("columns_menu")
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for column in list(Column)[1:]:
+            action = menu.addAction(TITLES[column])
+            action.setCheckable(True)
+            action.setChecked(not self.isColumnHidden(column))
+            action.toggled.connect(lambda on, column=column: self._show_column(column, on))
+        return menu
+
+    def _show_column(self, column: Column, on: bool) -> None:
+        self.setColumnHidden(column, not on)
+        self.fit_name()
+
+    def visualColumn(self, column: int) -> int:
+        return self.horizontalHeader().visualIndex(column)
+
+    def status_runs_over(self) -> bool:
+        """Whether speed and time left stand right of the status, so that its words can go on there."""
+        place = self.visualColumn(Column.STATUS)
+        return [self.visualColumn(Column.SPEED), self.visualColumn(Column.LEFT)] == [place + 1, place + 2]
+
+    def status_room(self, *, wide: bool) -> tuple[int, int]:
+        """Left edge and width of what the status may use, in the viewport."""
+        columns = [Column.STATUS]
+        if wide and self.status_runs_over():
+            columns += [Column.SPEED, Column.LEFT]
+        return self.columnViewportPosition(Column.STATUS), sum(self.columnWidth(column) for column in columns)
+
+    # Selection
+
+    def selectionChanged(self, selected: QItemSelection, deselected: QItemSelection) -> None:
+        super().selectionChanged(selected, deselected)
+        self._tell()
+
+    def selected_keys(self) -> list[TaskKey]:
+        """Top to bottom."""
+        if self.selectionModel() is None:
+            return []
+        chosen = self.selectionModel().selection()
+        parts = [chosen.at(place) for place in range(chosen.count())]
+        ranges = sorted((part.top(), part.bottom()) for part in parts)
+        rows = dict.fromkeys(row for top, bottom in ranges for row in range(top, bottom + 1))
+        if len(rows) == self.model().rowCount() and rows:
+            return self.visible_keys()  # all of ten thousand, in one go
+        return [self.model().index(row, 0).data(TASK_ROLE).key for row in rows]
+
+    def _tell(self) -> None:
+        keys = self.selected_keys()
+        if keys != self._told:
+            self._told = keys
+            self.selection_changed.emit(list(keys))
+
+    def visible_keys(self) -> list[TaskKey]:
+        """The keys of every row that passes the filter, in the order shown."""
+        model = self.model()
+        if isinstance(model, TaskFilter):
+            return model.keys()
+        return [row.task.key for row in self.tasks.rows] if model is not None else []
+
+    def select(self, key: TaskKey) -> None:
+        """Select this row alone and scroll to it; one that is not shown changes nothing."""
+        try:
+            at = self.tasks.row_of(key)
+        except KeyError:
+            return
+        index = self.tasks.index(at, 0)
+        model = self.model()
+        if isinstance(model, TaskFilter):
+            index = model.mapFromSource(index)
+        if not index.isValid():
+            return
+        flags = QItemSelectionModel.SelectionFlag
+        self.selectionModel().setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
+        self.scrollTo(index)
+
+    # Pointer
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        super().mouseMoveEvent(event)
+        self._hover(self.rowAt(round(event.position().y())))
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self._hover(-1)
+
+    def _hover(self, row: int) -> None:
+        if row == self.hovered:
+            return
+        before, self.hovered = self.hovered, row
+        for changed in (before, row):
+            if changed >= 0:
+                top, height = self.rowViewportPosition(changed), self.rowHeight(changed)
+                self.viewport().update(0, top, self.viewport().width(), height)
+
+    def _menu(self, point: QPoint) -> None:
+        keys = self.selected_keys()
+        if keys:
+            self.menu_wanted.emit(keys, self.viewport().mapToGlobal(point))

@@ -1,0 +1,526 @@
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import qasync
+from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent, QGuiApplication, QKeySequence
+from PySide6.QtWidgets import QMessageBox, QPushButton
+
+from transfermon.errors import TransferError
+from transfermon.gui import opening
+from transfermon.gui.bridge import Bridge
+from transfermon.gui.commands import COMMANDS, TOOLBAR, TRAY, closing, enabled, quit_words, toggled
+from transfermon.gui.dialogs import AddRequest
+from transfermon.gui.main_window import MainWindow, as_curl, counts_line, session_progress
+from transfermon.monitor import Monitor
+from transfermon.runners import Runners
+from transfermon.settings import Settings
+from transfermon.task import Action, Kind, Progress, State, Task, TaskKey
+
+pytestmark = pytest.mark.anyio
+BODY = b"picture" * 1000
+FAILED = TransferError(code=-1004, message="The server refused the connection.")
+
+
+@pytest.fixture
+def anyio_backend(qapp):
+    qapp.setQuitOnLastWindowClosed(False)  # as in the app: the loop would end with the first window
+    return "asyncio", {"loop_factory": lambda: qasync.QEventLoop(qapp)}
+
+
+def a_task(number: int = 1, **fields: Any) -> Task:
+    values = {"session": "s", "number": number, "kind": Kind.DOWNLOAD, "url": "https://example.com/a", **fields}
+    return Task(**values)
+
+
+RUNNING = a_task(1, state=State.RUNNING)
+PAUSED = a_task(2, state=State.SUSPENDED, suspend_count=1)
+DONE = a_task(3, state=State.COMPLETED)
+BROKEN = a_task(4, state=State.COMPLETED, error=FAILED)
+
+
+# Tables
+
+
+@pytest.mark.parametrize(
+    ("selected", "shown", "can"),
+    [
+        ([], [], set()),
+        ([], [RUNNING, DONE], {"pause", "select_all"}),
+        ([], [PAUSED, BROKEN], {"resume", "retry", "select_all"}),
+        ([RUNNING], [RUNNING], {"pause", "cancel", "remove", "toggle"}),
+        ([PAUSED], [PAUSED], {"resume", "cancel", "remove", "toggle"}),
+        ([DONE], [DONE, RUNNING], {"remove"}),
+        ([BROKEN], [BROKEN], {"retry", "remove"}),
+        ([RUNNING, PAUSED], [RUNNING, PAUSED], {"pause", "resume", "cancel", "remove", "toggle"}),
+    ],
+)
+def test_a_command_can_be_given_where_a_task_can_take_it(selected, shown, can):
+    offered = {name for name, yes in enabled(selected, shown).items() if yes}
+    assert offered - {"open", "show_in_folder", "copy_url", "copy_curl", "remove_and_delete", "select_all"} == can - {
+        "select_all"
+    }
+    assert ("select_all" in offered) is bool(shown)
+
+
+@pytest.mark.parametrize(
+    ("selected", "action"),
+    [([RUNNING], Action.SUSPEND), ([PAUSED], Action.RESUME), ([RUNNING, PAUSED], Action.SUSPEND)],
+)
+def test_space_pauses_while_anything_runs(selected, action):
+    assert toggled(selected) is action
+
+
+@pytest.mark.parametrize(
+    ("close_to", "tray", "act"),
+    [
+        ("ask", True, "ask"),
+        ("ask", False, "minimise"),
+        ("tray", True, "hide"),
+        ("tray", False, "minimise"),
+        ("quit", True, "quit"),
+        ("quit", False, "quit"),
+    ],
+)
+def test_what_the_x_does(close_to, tray, act):
+    assert closing(close_to, tray).act == act
+
+
+@pytest.mark.parametrize(
+    ("outstanding", "words"),
+    [
+        (0, ""),
+        (1, "1 transfer is saved and resumes at the next start."),
+        (3, "3 transfers are saved and resume at the next start."),
+    ],
+)
+def test_quitting_says_what_happens(outstanding, words):
+    assert quit_words(outstanding) == words
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("add", "Ctrl+N"),
+        ("paste", "Ctrl+V"),
+        ("find", "Ctrl+F"),
+        ("copy_url", "Ctrl+C"),
+        ("select_all", "Ctrl+A"),
+        ("open", "Return"),
+        ("toggle", "Space"),
+        ("remove", "Del"),
+        ("remove_and_delete", "Shift+Del"),
+        ("fetch", "Ctrl+Shift+B"),
+        ("push", "Ctrl+Shift+S"),
+        ("close", "Ctrl+W"),
+        ("quit", "Ctrl+Q"),
+    ],
+)
+def test_the_keys_that_people_bring_along(name, keys):
+    assert {command.id: command.keys for command in COMMANDS}[name] == keys
+
+
+def test_no_two_commands_share_a_key():
+    keys = [command.keys for command in COMMANDS if command.keys]
+    assert len(keys) == len(set(keys))
+
+
+def test_every_command_of_the_bars_exists():
+    ids = {command.id for command in COMMANDS}
+    assert {name for name in (*TOOLBAR, *TRAY) if name} <= ids
+
+
+def test_the_counts_leave_out_what_is_not_there():
+    assert counts_line(3, 5, 0, 0) == "3 active  ·  5 queued"
+    assert counts_line(0, 0, 1, 2) == "0 active  ·  0 queued  ·  1 waiting  ·  2 failed"
+
+
+def test_curl_gets_the_address_quoted_and_no_secret():
+    task = a_task(url="https://example.com/a?b=1&c='x'", header_names=("Authorization",))
+    said = as_curl(task)
+    assert "Authorization: …" in said
+    assert said.endswith("""-- 'https://example.com/a?b=1&c='"'"'x'"'"''""")
+
+
+def test_a_sessions_progress_counts_what_is_outstanding():
+    tasks = [a_task(1, state=State.RUNNING, expected=100), a_task(2, state=State.RUNNING, received=50, expected=100)]
+    live = {TaskKey("s", 1): Progress(received=25, expected=100)}
+    assert session_progress([*tasks, DONE], live) == {"s": 75 / 200}
+    assert session_progress([RUNNING], {}) == {"s": None}
+    assert session_progress([DONE], {}) == {}
+
+
+def test_only_an_ordinary_finished_file_can_be_opened(tmp_path):
+    file = tmp_path / "a.png"
+    file.write_bytes(b"x")
+    os.symlink(file, tmp_path / "link.png")
+    assert opening.why_not(RUNNING)
+    assert opening.why_not(a_task(state=State.COMPLETED, error=FAILED, final_path=str(file)))
+    assert opening.why_not(a_task(state=State.COMPLETED, final_path=str(tmp_path / "link.png")))
+    assert opening.why_not(a_task(state=State.COMPLETED, final_path=str(tmp_path)))
+    assert opening.why_not(a_task(state=State.COMPLETED, final_path=str(tmp_path / "gone.png")))
+    assert opening.why_not(a_task(state=State.COMPLETED, final_path=str(file))) == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "runs"), [("/a/b.png", False), ("/a/b.EXE", True), ("/a/b.desktop", True), ("/a/b", False)]
+)
+def test_a_file_that_may_run_is_known_by_its_name(path, runs):
+    assert opening.may_run(path) is runs
+
+
+# The window with a real monitor behind it
+
+
+class Server:
+    """Answers every path with the same body, at once or when told to."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.url = ""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            if "/slow" in head:
+                await self.go.wait()
+            status = "404 Not Found" if "/missing" in head else "200 OK"
+            length = f"HTTP/1.1 {status}\r\nContent-Length: {len(BODY)}\r\nConnection: close\r\n\r\n"
+            writer.write(length.encode() + BODY)
+            await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def a_server() -> AsyncIterator[Server]:
+    made = Server()
+    listener = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    made.url = "http://127.0.0.1:{}".format(listener.sockets[0].getsockname()[1])
+    try:
+        yield made
+    finally:
+        made.go.set()
+        listener.close()
+
+
+class Tray:
+    available = True
+
+
+class World:
+    """A window, its monitor, and a tray that can come and go."""
+
+    def __init__(self, window: MainWindow, monitor: Monitor, tray: Tray) -> None:
+        self.window, self.monitor, self.tray = window, monitor, tray
+        self.quits = 0
+        window.quit_wanted.connect(self._quit)
+
+    def _quit(self) -> None:
+        self.quits += 1
+
+    def add(self, *urls: str, start: bool = True) -> None:
+        self.window.add(AddRequest(urls=urls, start=start))
+
+    def select(self, *keys: TaskKey) -> None:
+        self.window.table.clearSelection()
+        for key in keys:
+            self.window.table.select(key)
+
+    def question(self) -> QMessageBox | None:
+        shown = [box for box in self.window.findChildren(QMessageBox) if box.isVisible()]
+        return shown[-1] if shown else None
+
+    def answer(self, text: str) -> None:
+        box = self.question()
+        assert box is not None, "no question was asked"
+        next(button for button in box.buttons() if button.text() == text).click()
+
+    def states(self) -> list[State]:
+        return [task.state for task in self.monitor.tasks()]
+
+
+async def until(condition: Any, seconds: float = 20.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def a_world(folder: str) -> AsyncIterator[World]:
+    settings = Settings(download_folder=os.path.join(folder, "downloads"))
+    tray = Tray()
+    async with Monitor.open(folder, settings=settings) as monitor:
+        window = MainWindow(state_dir=folder, tray_available=lambda: tray.available)
+        runners, bridge = Runners(), Bridge(monitor, window)
+        window.show()
+        window.attach(monitor, bridge, runners)
+        monitor.ready()
+        try:
+            yield World(window, monitor, tray)
+        finally:
+            window.detach()
+            bridge.close()
+            await runners.close()
+            window.let_go()
+            window.deleteLater()
+            await asyncio.sleep(0)
+            QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def in_a_world(test: Callable[[World, Server], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """Not a fixture: pytest-qt turns Qt's loop between fixture and test, while asyncio's does not run."""
+
+    async def wrapper(tmp_path: Path) -> None:
+        async with a_server() as server, a_world(str(tmp_path)) as world:
+            await test(world, server)
+
+    wrapper.__name__ = getattr(test, "__name__", "test")
+    return wrapper
+
+
+@in_a_world
+async def test_an_empty_window_says_so_and_offers_two_ways_out(world, server):
+    window = world.window
+    assert window.pages.currentWidget() is window.empty
+    assert [button.text() for button in window.empty.findChildren(QPushButton)] == ["Add a URL", "Start the demo"]
+
+
+@in_a_world
+async def test_an_added_address_becomes_a_row_and_a_file(world, server):
+    world.add(f"{server.url}/a.bin")
+    await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].succeeded)
+    assert world.window.model.rowCount() == 1
+    await until(lambda: world.window.pages.currentWidget() is world.window.table)
+    assert world.monitor.tasks()[0].session == "downloads"
+
+
+@in_a_world
+async def test_an_address_that_is_there_already_asks(world, server):
+    url = f"{server.url}/slow"
+    world.add(url)
+    world.add(url)
+    world.answer("Leave it out")
+    assert len(world.monitor.tasks()) == 1
+    world.add(url)
+    world.answer("Add again")
+    assert len(world.monitor.tasks()) == 2
+    world.add(url)
+    await until(lambda: world.window.model.rowCount() == 2)
+    world.answer("Show it")
+    assert len(world.monitor.tasks()) == 2
+    assert world.window._selected
+
+
+@in_a_world
+async def test_pause_without_a_selection_means_all_that_are_shown(world, server):
+    world.add(f"{server.url}/slow1", f"{server.url}/slow2")
+    await until(lambda: world.window.model.rowCount() == 2)
+    world.window.do_pause()
+    await until(lambda: world.states() == [State.SUSPENDED] * 2)
+    world.window.do_resume()
+    await until(lambda: world.states() == [State.RUNNING] * 2)
+
+
+@in_a_world
+async def test_a_command_is_for_the_selected_only(world, server):
+    world.add(f"{server.url}/slow1", f"{server.url}/slow2")
+    await until(lambda: world.window.model.rowCount() == 2)
+    first = world.monitor.tasks()[0].key
+    world.select(first)
+    world.window.do_cancel()
+    await until(lambda: world.monitor.task(first).failed)
+    assert State.RUNNING in world.states()
+
+
+@in_a_world
+async def test_a_removed_transfer_comes_back_with_undo(world, server):
+    world.add(f"{server.url}/slow")
+    await until(lambda: world.window.model.rowCount() == 1)
+    key = world.monitor.tasks()[0].key
+    world.select(key)
+    world.window.do_remove()
+    assert world.window.model.rowCount() == 0
+    assert world.monitor.task(key).state is State.SUSPENDED  # nothing more is loaded meanwhile
+    toast = world.window.toasts.shown[-1]
+    assert toast.action is not None
+    toast.action.click()
+    assert world.window.model.rowCount() == 1
+    await until(lambda: world.monitor.task(key).state is State.RUNNING)
+
+
+@in_a_world
+async def test_a_removed_transfer_is_gone_when_the_message_goes(world, server):
+    world.add(f"{server.url}/a.bin")
+    await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].succeeded)
+    path = world.monitor.tasks()[0].final_path
+    world.select(world.monitor.tasks()[0].key)
+    world.window.do_remove()
+    world.window.toasts.shown[-1].end()
+    await until(lambda: not world.monitor.tasks())
+    assert os.path.exists(path)
+
+
+@in_a_world
+async def test_deleting_the_file_asks_first(world, server):
+    world.add(f"{server.url}/a.bin")
+    await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].succeeded)
+    path = world.monitor.tasks()[0].final_path
+    world.select(world.monitor.tasks()[0].key)
+    world.window.do_remove_and_delete()
+    world.answer("Cancel")
+    assert os.path.exists(path)
+    world.window.do_remove_and_delete()
+    world.answer("Delete")
+    await until(lambda: not world.monitor.tasks())
+    assert not os.path.exists(path)
+
+
+@in_a_world
+async def test_ctrl_v_adds_the_links_on_the_clipboard(world, server):
+    QGuiApplication.clipboard().setText(f"see {server.url}/slow and more")
+    world.window.do_paste()
+    assert [task.url for task in world.monitor.tasks()] == [f"{server.url}/slow"]
+    QGuiApplication.clipboard().setText("nothing")
+    world.window.do_paste()
+    assert "no link" in world.window.toasts.shown[-1].label.text()
+
+
+@in_a_world
+async def test_a_dropped_link_is_added_and_a_dropped_payload_opens_the_composer(world, server):
+    def drop(data: QMimeData) -> None:
+        world.window.dropEvent(
+            QDropEvent(
+                QPointF(5, 5),
+                Qt.DropAction.CopyAction,
+                data,
+                Qt.MouseButton.LeftButton,
+                Qt.KeyboardModifier.NoModifier,
+            )
+        )
+
+    link = QMimeData()
+    link.setUrls([QUrl(f"{server.url}/slow")])
+    drop(link)
+    assert len(world.monitor.tasks()) == 1
+    payload = QMimeData()
+    payload.setText('{"content-available": 1, "download_url": "https://example.com/a"}')
+    drop(payload)
+    assert "push" in world.window._dialogs
+    assert len(world.monitor.tasks()) == 1
+
+
+@in_a_world
+async def test_the_keys_of_the_list_do_not_disturb_a_text_box(world, server):
+    action = world.window.actions_by_id["remove"]
+    assert action.shortcut() == QKeySequence("Del")
+    assert action.shortcutContext() is Qt.ShortcutContext.WidgetWithChildrenShortcut
+
+
+@in_a_world
+async def test_a_push_by_hand_shows_its_handler(world, server):
+    world.window.do_push()
+    composer = world.window._dialogs["push"]
+    composer.send_button.click()  # type: ignore[attr-defined]
+    await until(lambda: "SilentPush-" in composer.answer.text())  # type: ignore[attr-defined]
+
+
+@in_a_world
+async def test_a_fetch_by_hand_is_an_event(world, server):
+    world.window.do_fetch()
+
+    async def told() -> bool:
+        return any(event.type == "backgroundfetch" for event in await world.monitor.history())
+
+    async with asyncio.timeout(10):
+        while not await told():
+            await asyncio.sleep(0.01)
+
+
+@in_a_world
+async def test_the_first_close_asks_and_keeps_the_answer(world, server):
+    window = world.window
+    window.close()
+    assert window.isVisible()
+    box = world.question()
+    assert box is not None
+    tick = box.checkBox()
+    assert tick is not None
+    tick.setChecked(True)
+    world.answer("Keep in the tray")
+    assert not window.isVisible()
+    assert world.monitor.settings.close_to == "tray"
+    window.show()
+    window.close()
+    assert not window.isVisible()
+    assert world.question() is None
+
+
+@in_a_world
+async def test_without_a_tray_the_window_is_minimised(world, server):
+    world.tray.available = False
+    world.window.close()
+    assert world.window.isMinimized()
+    assert world.window.isVisible()
+
+
+@in_a_world
+async def test_quitting_without_transfers_asks_nothing(world, server):
+    world.window.do_quit()
+    assert world.quits == 1
+
+
+@in_a_world
+async def test_quitting_with_transfers_says_what_happens_and_can_be_taken_back(world, server):
+    world.add(f"{server.url}/slow")
+    world.window.do_quit()
+    box = world.question()
+    assert box is not None
+    assert "1 transfer is saved" in box.informativeText()
+    world.answer("Cancel")
+    assert world.quits == 0
+    world.window.do_quit()
+    world.answer("Quit")
+    assert world.quits == 1
+
+
+@in_a_world
+async def test_a_hidden_window_is_not_watched(world, server):
+    assert world.window.watched
+    world.window.hide()
+    assert not world.window.watched
+    world.window.show()
+    assert world.window.watched
+
+
+@in_a_world
+async def test_the_theme_is_saved(world, server):
+    world.window.set_theme("dark")
+    assert world.monitor.settings.theme == "dark"
+    world.window.set_theme("system")
+
+
+async def test_the_layout_comes_back_at_the_next_start(qapp, tmp_path):
+    async with a_world(str(tmp_path)) as first:
+        first.window.across.setSizes([300, 500, 200])
+        kept = first.window.across.sizes()
+        first.window.resize(780, 611)
+    async with a_world(str(tmp_path)) as second:
+        assert second.window.height() == 611
+        assert kept[0] > second.window.across.sizes()[2]
+
+
+@in_a_world
+async def test_the_status_bar_counts(world, server):
+    world.add(f"{server.url}/missing")
+    await until(lambda: "1 failed" in world.window.count_label.text())
+    assert world.window.state_label.text() == "Foreground"
