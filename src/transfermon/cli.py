@@ -284,27 +284,9 @@ def running(state_dir: str, method: str, path: str, body: dict[str, Any] | str |
 
 
 def _gui(arguments: Arguments) -> int:
-    if sys.platform.startswith("linux") and not any(
-        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
-    ):
-        raise Wrong("There is no display to open a window on; `transfermon get URL` works without one.")
-    if not arguments.demo and _shown(folder_of(arguments)):
-        return DONE
-    try:
-        from transfermon.gui import app
-    except ImportError as exc:
-        raise Wrong(f"The window cannot be opened: {exc}.") from exc
+    from transfermon.gui import app  # brings Qt only when there is a display for it
+
     return app.run(arguments.state_dir, demo=arguments.demo, minimized=arguments.minimized)
-
-
-def _shown(state_dir: str) -> bool:
-    """Whether the app runs already and has raised its window."""
-    from transfermon.control_client import Client, NoEngine
-
-    try:
-        return Client(state_dir).show()
-    except NoEngine:
-        return False
 
 
 def _get(arguments: Arguments) -> int:

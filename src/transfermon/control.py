@@ -12,16 +12,14 @@ import contextlib
 import json
 import os
 import socket
-import time
 from collections import deque
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import h11
 
-from transfermon.control_api import Answer, Api, event_dict, number_of, problem, replay, sentence
+from transfermon.control_api import Answer, Api, Turns, event_dict, number_of, problem, replay, sentence
 from transfermon.control_client import SOCKET, peer_uid, short_path
-from transfermon.errors import StateError
 from transfermon.events import DownloadProgressEvent, Event, UploadProgressEvent
 from transfermon.runners import Runners
 
@@ -31,7 +29,6 @@ if TYPE_CHECKING:  # handed in
 LARGEST_BODY = 1 << 20  # bytes
 WRITE_BUFFER = 65536  # bytes that may wait for a slow reader
 PIECE = 32768  # bytes of events in one write
-SLICE = 0.002  # seconds between two turns for the window
 PATIENCE = 30.0  # seconds that a request may take to arrive
 LAST_WORDS = 1.0  # seconds that answers on their way get when the server closes
 CONNECTIONS = 128  # at one time; more are turned away
@@ -97,7 +94,10 @@ class _Connection:
         self.answering = False
         self.last = False  # no request after this one
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=65536)
-        self._turn = 0.0
+        self._turns = Turns()
+
+    def abort(self) -> None:
+        self._writer.transport.abort()
 
     async def serve(self) -> None:
         """Requests one after the other, until either side has enough."""
@@ -147,7 +147,7 @@ class _Connection:
         return bytes(body)
 
     async def _reply(self, answer: Answer) -> None:
-        data = json.dumps(answer.body).encode()
+        data = await self._encoded(answer.body)
         kind = "application/problem+json" if answer.status >= 400 else "application/json"
         headers = [("content-type", kind), ("content-length", str(len(data))), ("cache-control", "no-store")]
         if answer.allow:
@@ -155,6 +155,21 @@ class _Connection:
         await self.send(
             h11.Response(status_code=answer.status, headers=headers), h11.Data(data=data), h11.EndOfMessage()
         )
+
+    async def _encoded(self, body: Mapping[str, Any]) -> bytes:
+        """JSON, a list item by item: ten thousand tasks take a while, and the encoder itself never gives way."""
+        fields = []
+        for key, value in body.items():
+            if isinstance(value, list):
+                items = []
+                for item in value:
+                    items.append(json.dumps(item))
+                    await self._turns.give_way()
+                text = f"[{', '.join(items)}]"
+            else:
+                text = json.dumps(value)
+            fields.append(f"{json.dumps(key)}: {text}")
+        return f"{{{', '.join(fields)}}}".encode()
 
     async def _events(self, query: str) -> None:
         try:
@@ -203,10 +218,7 @@ class _Connection:
             if data := self._http.send(event):
                 self._writer.write(data)
         await self._writer.drain()
-        now = time.perf_counter()
-        if now - self._turn > SLICE:
-            await asyncio.sleep(0)
-            self._turn = time.perf_counter()
+        await self._turns.give_way()
 
 
 class _TooLarge(h11.RemoteProtocolError):
@@ -228,11 +240,8 @@ class ControlServer:
         return f"<ControlServer {self.path} {len(self._runners)} connections>"
 
     async def start(self) -> None:
-        """Listen. Raises StateError when the socket cannot be made."""
-        try:
-            listener = self._bind()
-        except OSError as exc:
-            raise StateError(f"The control socket {self.path} cannot be made: {exc.strerror or exc}.") from exc
+        """Listen. Raises OSError when the socket cannot be made."""
+        listener = self._bind()
         try:
             listener.setblocking(False)
             self._server = await asyncio.start_unix_server(self._connected, sock=listener, backlog=64)
@@ -266,6 +275,9 @@ class ControlServer:
         if answering := [task for connection, task in self._connections.items() if connection.answering]:
             await asyncio.wait(answering, timeout=LAST_WORDS)
         await self._runners.close()
+        for connection in self._connections:
+            connection.abort()  # cancelled before it had begun
+        self._connections.clear()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)
 
@@ -288,7 +300,7 @@ class ControlServer:
         except (ConnectionError, TimeoutError):
             pass  # it went away, or stalled
         finally:
-            del self._connections[connection]
+            self._connections.pop(connection, None)
             if writer.transport.get_write_buffer_size():
                 writer.transport.abort()
             else:

@@ -92,6 +92,20 @@ def _value(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
+class Turns:
+    """Lets the window have its turn whenever long work has taken 2 ms."""
+
+    SLICE = 0.002  # seconds
+
+    def __init__(self) -> None:
+        self._since = time.perf_counter()
+
+    async def give_way(self) -> None:
+        if time.perf_counter() - self._since > self.SLICE:
+            await asyncio.sleep(0)
+            self._since = time.perf_counter()
+
+
 # ---- what may be asked, apart from HTTP
 
 
@@ -159,7 +173,7 @@ class Api:
                 return Answer(body={"sessions": [plain(info) for info in self._monitor.snapshot().sessions]})
             case ["v1", "tasks"]:
                 _only(method, "GET", "POST")
-                return await self._add(_json(body)) if method == "POST" else self._tasks()
+                return await self._add(_json(body)) if method == "POST" else await self._tasks()
             case ["v1", "tasks", session, number]:
                 _only(method, "GET")
                 return Answer(body=self._one(_key(session, number)))
@@ -186,15 +200,15 @@ class Api:
     def _status(self) -> Answer:
         return Answer(body={**plain(self._monitor.status()), "window": self._monitor.on_show is not None})
 
-    def _tasks(self) -> Answer:
+    async def _tasks(self) -> Answer:
         snapshot = self._monitor.snapshot()
         live = self._monitor.running_progress()
-        return Answer(
-            body={
-                "sequence": snapshot.sequence,
-                "tasks": [self._dict(task, live.get(task.key)) for task in snapshot.tasks],
-            }
-        )
+        turns = Turns()
+        found = []
+        for task in snapshot.tasks:
+            found.append(self._dict(task, live.get(task.key)))
+            await turns.give_way()
+        return Answer(body={"sequence": snapshot.sequence, "tasks": found})
 
     def _dict(self, task: Task, progress: Progress | None) -> dict[str, Any]:
         out = task_dict(task, progress)

@@ -127,7 +127,7 @@ class Client:
             raise EngineGone("The engine does not answer.", "It may be stopped or very busy; try again.") from exc
         except OSError as exc:
             if connected:
-                raise EngineGone("The engine ended before it had answered.", "Ask again.") from exc
+                raise EngineGone("The engine has ended.") from exc
             raise NoEngine(
                 f"No transfermon is running for {self._state_dir}.", "Start it with `transfermon gui`."
             ) from exc

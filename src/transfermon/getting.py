@@ -25,12 +25,13 @@ from urllib.parse import unquote, urlsplit
 from transfermon import humanize
 from transfermon.configuration import SessionConfiguration, checked_headers
 from transfermon.control_client import Client, NoEngine, task_path
-from transfermon.errors import EngineBusyError, TransferFailure
+from transfermon.errors import EngineBusyError, StateError, TransferFailure
 from transfermon.task import TaskKey
 from transfermon.terminal import DONE, FAILED, INTERRUPTED, accepted, complain
 from transfermon.urls import check_url
 
 if TYPE_CHECKING:  # loaded when this process has to be the engine
+    from transfermon.control import ControlServer
     from transfermon.events import Event
     from transfermon.monitor import Monitor
 
@@ -338,6 +339,13 @@ class _Engine:
         return accepted((answer.status, dict(answer.body)))
 
 
+async def _listen(server: ControlServer) -> None:
+    try:
+        await server.start()
+    except OSError as exc:
+        raise StateError(f"The control socket {server.path} cannot be made: {exc.strerror or exc}.") from exc
+
+
 class Getter:
     """One run of `transfermon get`."""
 
@@ -394,10 +402,8 @@ class Getter:
         return len(self._ids) == len(self._orders) and self._ended.issuperset(self._ids)
 
     def _goes_on(self) -> str:
-        left = [name for name in self._ids if name not in self._ended]
-        if not left:
-            return "Interrupted before anything was asked for."
-        return f"Following ended; transfermon goes on with {', '.join(left)}. `transfermon pause TASK` stops it."
+        left = ", ".join(name for name in self._ids if name not in self._ended) or "what was asked for"
+        return f"Following ended; transfermon goes on with {left}. `transfermon pause TASK` stops it."
 
     # ---- with another process as the engine
 
@@ -435,7 +441,7 @@ class Getter:
             async with Monitor.open(self._state_dir, what="transfermon get") as monitor:
                 engine = _Engine(monitor, changed)
                 server = ControlServer(monitor, engine.api)
-                await server.start()
+                await _listen(server)
                 try:
                     self._known_again(engine.look)
                     monitor.ready(start_restored=False)
@@ -486,10 +492,11 @@ class Getter:
 
     def _taken(self, task: Json) -> None:
         name = task["id"]
-        if name not in self._ids:  # two orders can be one task
-            self._screen.added(task)
+        is_new = name not in self._ids  # two orders can be one task
         self._ids.append(name)
         self._tasks[name] = task
+        if is_new:
+            self._screen.added(task)
         self._see(name, task)
 
     def _known_again(self, look: Callable[[str], Json | None]) -> None:

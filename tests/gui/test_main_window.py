@@ -205,7 +205,7 @@ class Server:
 async def a_server() -> AsyncIterator[Server]:
     made = Server()
     listener = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.url = "http://127.0.0.1:{}".format(listener.sockets[0].getsockname()[1])
+    made.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     try:
         yield made
     finally:
@@ -430,8 +430,8 @@ async def test_the_keys_of_the_list_do_not_disturb_a_text_box(world, server):
 async def test_a_push_by_hand_shows_its_handler(world, server):
     world.window.do_push()
     composer = world.window._dialogs["push"]
-    composer.send_button.click()  # type: ignore[attr-defined]
-    await until(lambda: "SilentPush-" in composer.answer.text())  # type: ignore[attr-defined]
+    composer.send_button.click()
+    await until(lambda: "SilentPush-" in composer.answer.text())
 
 
 @in_a_world

@@ -43,6 +43,12 @@ def test_nothing_active_is_an_idle_icon():
     assert tray_state([done], {}, now=1.0, failed=True).failed
 
 
+def test_what_waits_is_not_active():
+    queued, waiting = a_task(1, activity=Activity.QUEUED), a_task(2, activity=Activity.RETRYING)
+    assert tray_state([queued, waiting], {}, now=1.0) == TrayState(line="2 waiting")
+    assert tray_state([queued, waiting, a_task(3)], {}, now=1.0).line == "1 active"
+
+
 def test_the_line_says_how_many_how_fast_and_how_long():
     live = {TaskKey("s", 1): moving(2_000_000, 62_000_000, rate=2_000_000)}
     assert tray_state([a_task()], live, now=1.0).line == "1 active, 2.0 MB/s, 30 s left"

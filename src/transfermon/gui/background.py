@@ -99,7 +99,11 @@ class PushComposer(QDialog):
         return row
 
     def _buttons(self) -> QDialogButtonBox:
-        box = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        box = QDialogButtonBox()
+        close = QPushButton("Close")
+        close.setObjectName("push_close")
+        close.setAutoDefault(False)
+        box.addButton(close, QDialogButtonBox.ButtonRole.RejectRole)
         self.send_button = QPushButton("Send")
         self.send_button.setObjectName("push_send")
         self.send_button.setProperty("primary", True)

@@ -166,7 +166,7 @@ class AddDialog(QDialog):
         self.more_button.setObjectName("add_more")
         self.more_button.setText("More")
         self.more_button.setCheckable(True)
-        self.more_button.setAutoRaise(True)
+        self.more_button.setProperty("flat", True)
         layout.addWidget(self.more_button, alignment=Qt.AlignmentFlag.AlignLeft)
         self.more = self._more()
         self.more.hide()
@@ -222,7 +222,8 @@ class AddDialog(QDialog):
         return box
 
     def _buttons(self) -> QDialogButtonBox:
-        box = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        box = QDialogButtonBox()
+        box.addButton(_button("Cancel", "add_cancel"), QDialogButtonBox.ButtonRole.RejectRole)
         self.paused_button = _button("Add paused", "add_paused")
         self.start_button = _button("Start now", "add_start")
         self.start_button.setDefault(True)

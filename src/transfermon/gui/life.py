@@ -37,6 +37,7 @@ from transfermon.monitor import Monitor
 from transfermon.notifier import Notifier
 from transfermon.runners import Runners
 from transfermon.settings import Settings
+from transfermon.task import TaskKey
 
 log = logging.getLogger(__name__)
 
@@ -222,7 +223,7 @@ class Life:
         bridge = Bridge(monitor, window)
         notifier = self._notifier = Notifier(icon=self._icon_path())
         if self._demo:
-            bridge.told.connect(lambda event: _show_first_picture(event, window))
+            bridge.told.connect(FirstPicture(window).apply)
         sync = VideoSync(monitor)
         server = ControlServer(monitor)
         presence = self._presence(monitor, window)
@@ -335,11 +336,22 @@ class Life:
         loop.set_exception_handler(handler)
 
 
-def _show_first_picture(event: Event, window: MainWindow) -> None:
-    """The demo has something to look at from the beginning."""
-    key = event.task_key
-    if isinstance(event, TaskCompletedEvent) and event.success and key is not None and not window.selected:
-        window.select(key)
+class FirstPicture(QObject):
+    """The demo has something to look at from the beginning: the newest picture, until a person chooses."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self._shown: TaskKey | None = None
+
+    def apply(self, event: Event) -> None:
+        key = event.task_key
+        if not isinstance(event, TaskCompletedEvent) or not event.success or key is None:
+            return
+        newer = self._shown is None or (key.session == self._shown.session and key.number > self._shown.number)
+        if newer and self._window.selected == ([self._shown] if self._shown else []):
+            self._shown = key
+            self._window.select(key)
 
 
 def _door(window: MainWindow, runners: Runners) -> Door:

@@ -90,7 +90,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle("Transfermon")
         self.setWindowIcon(theme.app_icon())
         self.setAcceptDrops(True)
-        self.resize(1200, 720)
+        self.resize(_start_size(self.screen().availableSize()))
         self._state_dir = state_dir
         self._tray_available = tray_available
         self._monitor: Monitor | None = None
@@ -134,6 +134,11 @@ class MainWindow(QMainWindow):
             keys = f" ({command.keys})" if command.keys else ""
             action.setToolTip((command.tip or command.text.replace("&", "")) + keys)
             self.actions_by_id[command.id] = action
+        add = self.actions_by_id["add"]
+        self.primary_add = QAction(self)  # the same command on the accent colour: an icon has one tint only
+        self.primary_add.setIconText(add.iconText())
+        self.primary_add.setToolTip(add.toolTip())
+        self.primary_add.triggered.connect(add.trigger)
         self.show_action = QAction("&Show window", self)
         self.show_action.setObjectName("action_show")
         self.show_action.triggered.connect(lambda: self.raise_to_front())
@@ -244,12 +249,13 @@ class MainWindow(QMainWindow):
             if not name:
                 bar.addSeparator()
                 continue
-            bar.addAction(self.actions_by_id[name])
-            button = bar.widgetForAction(self.actions_by_id[name])
+            action = self.primary_add if name == "add" else self.actions_by_id[name]
+            bar.addAction(action)
+            button = bar.widgetForAction(action)
             assert isinstance(button, QToolButton)
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
             button.setObjectName("primary" if name == "add" else f"tool_{name}")
-            button.setAccessibleName(self.actions_by_id[name].iconText())
+            button.setAccessibleName(action.iconText())
         space = QWidget()
         space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         bar.addWidget(space)
@@ -282,8 +288,8 @@ class MainWindow(QMainWindow):
     def _retint(self) -> None:
         for command in COMMANDS:
             if command.icon:
-                role = "on_accent" if command.id == "add" else "text"
-                self.actions_by_id[command.id].setIcon(theme.icon(command.icon, role))
+                self.actions_by_id[command.id].setIcon(theme.icon(command.icon))
+        self.primary_add.setIcon(theme.icon("plus", "on_accent"))
 
     # The monitor
 
@@ -387,6 +393,7 @@ class MainWindow(QMainWindow):
         for command in COMMANDS:
             always = attached or command.id in ("quit", "close", "about", "find")
             self.actions_by_id[command.id].setEnabled(can.get(command.id, always) if attached else always)
+        self.primary_add.setEnabled(attached)
 
     def _tasks(self, keys: Iterable[TaskKey]) -> list[Task]:
         if self._monitor is None:
@@ -740,7 +747,7 @@ class MainWindow(QMainWindow):
 
     def _demo_picture(self) -> str:
         farm = self.monitor.settings.videofarm_url
-        return farm.rstrip("/") + "/demo/picture.png" if farm else ""
+        return farm.rstrip("/") + "/photos/4" if farm else ""
 
     def do_demo(self) -> None:
         """In a process of its own, with a state folder of its own: a person's transfers are not touched."""
@@ -927,6 +934,11 @@ class MainWindow(QMainWindow):
             value = kept.value(name)
             if isinstance(value, QByteArray) and not value.isEmpty():
                 restore(value)
+
+
+def _start_size(room: QSize) -> QSize:
+    """Never larger than the screen, whose frame and title take some of it."""
+    return QSize(1200, 720).boundedTo(room - QSize(8, 40))
 
 
 async def _in_slices(keys: Sequence[TaskKey], command: Callable[[TaskKey], object]) -> None:

@@ -98,7 +98,9 @@ class HelperError(Exception):
 class Helper:
     """The process and the pipes to it. For one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, script: str = HELPER, limit: float = ANSWER_LIMIT) -> None:
+        self._script = script
+        self._limit = limit
         self._process: subprocess.Popen[bytes] | None = None
         self._buffer = b""
 
@@ -119,7 +121,7 @@ class Helper:
         assert self._process is not None
         assert self._process.stdin is not None
         line = f"{question.width} {question.height} {os.fsencode(question.path).hex()}\n".encode()
-        end = time.monotonic() + ANSWER_LIMIT
+        end = time.monotonic() + self._limit
         try:
             self._process.stdin.write(line)
             words = self._line(end).decode("ascii", "replace").split()
@@ -152,7 +154,7 @@ class Helper:
         folders = dict.fromkeys(os.path.dirname(module.__path__[0]) for module in (PySide6, shiboken6))
         self._buffer = b""
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", HELPER, *folders],
+            [sys.executable, "-I", "-S", self._script, *folders],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

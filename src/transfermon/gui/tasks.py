@@ -130,7 +130,7 @@ _ORDER = {look: place for place, look in enumerate(LOOKS)}
 class Row:
     """A record with its live counters. `at` is where it was last seen: never less than where it is."""
 
-    __slots__ = ("at", "expected", "look", "name", "received", "speed", "step", "task")
+    __slots__ = ("_name", "at", "expected", "look", "received", "speed", "step", "task")
 
     def __init__(self, task: Task) -> None:
         self.at = 0
@@ -143,7 +143,7 @@ class Row:
         self.received = task.received
         self.expected = task.expected
         self.look = look_of(task)
-        self.name = name_of(task)
+        self._name = ""
         if self.look != "running":
             self.speed = 0.0
 
@@ -152,6 +152,12 @@ class Row:
         self.expected = progress.expected
         self.speed = progress.rate.per_second(now)
         self.step += 1
+
+    @property
+    def name(self) -> str:
+        if not self._name:
+            self._name = name_of(self.task)
+        return self._name
 
     @property
     def fraction(self) -> float | None:
@@ -301,7 +307,7 @@ class TaskModel(QAbstractTableModel):
         self._rows.sort(key=_VALUES[self._sorted_by], reverse=self._order is Qt.SortOrder.DescendingOrder)
         self._number()
         self.endResetModel()
-        self._recount()
+        self._set_counting({row.task.key for row in self._rows if row.counts_down})
 
     def apply(self, event: Event) -> None:
         """Take the record that the event carries; ones of no task change nothing."""
@@ -325,7 +331,7 @@ class TaskModel(QAbstractTableModel):
         else:
             for row in gone:
                 self._remove_one(row)
-        self._recount()
+        self._set_counting(self._counting - {row.task.key for row in gone})
 
     def _remove_one(self, row: Row) -> None:
         at = self._position(row)
@@ -348,14 +354,14 @@ class TaskModel(QAbstractTableModel):
         if row is None:
             self._add(key, task)
             return
-        before = row.look, group_of(row.task), row.name
+        before = row.look, group_of(row.task), row.task.name
         row.take(task)
         at = self._position(row)
         if at < 0:
             return
         self._count(row)
         self.dataChanged.emit(self.index(at, 0), self.index(at, len(Column) - 1))
-        if before != (row.look, group_of(task), row.name):
+        if before != (row.look, group_of(task), task.name):
             self.regrouped.emit()
         if self._sorted_by is not Column.ADDED:
             self._resort_soon()
@@ -433,19 +439,14 @@ class TaskModel(QAbstractTableModel):
         return bool(self._counting)
 
     def _count(self, row: Row) -> None:
-        before = bool(self._counting)
         if row.counts_down:
-            self._counting.add(row.task.key)
-        else:
-            self._counting.discard(row.task.key)
-        if before != bool(self._counting):
-            self._now = time.time()
-            self.ticking.emit(not before)
+            self._set_counting(self._counting | {row.task.key})
+        elif row.task.key in self._counting:
+            self._set_counting(self._counting - {row.task.key})
 
-    def _recount(self) -> None:
-        before = bool(self._counting)
-        self._counting = {row.task.key for row in self._rows if row.counts_down}
-        if before != bool(self._counting):
+    def _set_counting(self, keys: set[TaskKey]) -> None:
+        before, self._counting = bool(self._counting), keys
+        if before != bool(keys):
             self._now = time.time()
             self.ticking.emit(not before)
 
@@ -494,7 +495,7 @@ class TaskModel(QAbstractTableModel):
         wanted = sorted(self._rows, key=_VALUES[self._sorted_by], reverse=order is Qt.SortOrder.DescendingOrder)
         if all(a is b for a, b in zip(wanted, self._rows, strict=True)):
             return
-        self.layoutAboutToBeChanged.emit([], QAbstractTableModel.LayoutChangeHint.VerticalSortHint)
+        self.layoutAboutToBeChanged.emit()
         before = self.persistentIndexList()
         held = [self._rows[index.row()] for index in before]
         self._rows = wanted
@@ -502,7 +503,7 @@ class TaskModel(QAbstractTableModel):
         self._number()
         after = [self.index(row.at, index.column()) for row, index in zip(held, before, strict=True)]
         self.changePersistentIndexList(before, after)
-        self.layoutChanged.emit([], QAbstractTableModel.LayoutChangeHint.VerticalSortHint)
+        self.layoutChanged.emit()
 
     # Qt's questions
 
@@ -606,12 +607,10 @@ class TaskFilter(QSortFilterProxyModel):
         return model
 
     def set_words(self, text: str) -> None:
-        self._words = text.strip()
-        self._again()
+        self._again(words=text.strip())
 
     def set_scope(self, scope: Scope) -> None:
-        self._scope = scope
-        self._again()
+        self._again(scope=scope)
 
     def accepts(self, task: Task) -> bool:
         return self._all or (self._scope.holds(task) and (not self._words or matches(task, self._words)))
@@ -621,10 +620,13 @@ class TaskFilter(QSortFilterProxyModel):
         self.tasks.flush()
         return [row.task.key for row in self.tasks.rows if self._all or self.accepts(row.task)]
 
-    def _again(self) -> None:
+    def _again(self, *, words: str | None = None, scope: Scope | None = None) -> None:
         self._settle.stop()
+        self.beginFilterChange()
+        self._words = self._words if words is None else words
+        self._scope = self._scope if scope is None else scope
         self._all = self._scope.kind == "all" and not self._words
-        self.invalidateRowsFilter()
+        self.endFilterChange(QSortFilterProxyModel.Direction.Rows)
 
     def _regrouped(self) -> None:
         if not self._all and not self._settle.isActive():
@@ -752,7 +754,7 @@ class TaskDelegate(QStyledItemDelegate):
         theme.draw_icon(painter, KINDS[row.task.kind][0], "muted", QRect(cell.x(), cell.y(), 16, cell.height()))
 
     def _bar(self, painter: QPainter, cell: QRect, row: Row, words: str) -> None:
-        side = 52
+        side = 62 if row.fraction is None else 48  # bytes so far, or percent
         track = QRectF(cell.x(), cell.center().y() - 2, max(0, cell.width() - side), 6)
         draw_bar(painter, track, row.fraction, BARS.get(row.look, "bar_idle"), row.step)
         painter.setPen(theme.color("text" if row.look in ("running", "done") else "muted"))
@@ -770,7 +772,13 @@ class TaskDelegate(QStyledItemDelegate):
         theme.draw_icon(painter, icon, role, QRect(cell.x(), cell.y(), 16, cell.height()), 15)
         painter.setPen(theme.color("bad" if row.look == "failed" else "text"))
         cell.adjust(23, 0, 0, 0)
-        text = painter.fontMetrics().elidedText(words, Qt.TextElideMode.ElideRight, cell.width())
+        metrics = painter.fontMetrics()
+        if row.counts_down and metrics.horizontalAdvance(words) > cell.width():
+            # The end of the sentence is when it goes on: that must be seen, whatever the reason's length.
+            when = words.rpartition(" ")[2]
+            painter.drawText(cell, _alignment(Column.LEFT), when)
+            cell.adjust(0, 0, -metrics.horizontalAdvance(when) - 10, 0)
+        text = metrics.elidedText(words, Qt.TextElideMode.ElideRight, cell.width())
         painter.drawText(cell, _alignment(Column.STATUS), text)
 
 
@@ -904,7 +912,9 @@ class TaskTable(QTableView):
         if self.model() is None or self.isColumnHidden(Column.NAME):
             return
         shown = [column for column in Column if not self.isColumnHidden(column)]
-        room = self.viewport().width() - sum(header.sectionSize(column) for column in shown if column is not Column.NAME)
+        room = self.viewport().width() - sum(
+            header.sectionSize(column) for column in shown if column is not Column.NAME
+        )
         if self._fits_bar(header.sectionSize(Column.PROGRESS)):
             room += self._bar
             least = WIDTHS[Column.PROGRESS]

@@ -13,7 +13,7 @@ from PySide6.QtGui import QAction, QColor, QIcon, QPainter, QPen, QPixmap, QPoly
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
 from transfermon import humanize
-from transfermon.task import Progress, State, Task, TaskKey
+from transfermon.task import Activity, Progress, State, Task, TaskKey
 
 SIZES = (22, 32, 64)
 STEPS = 16  # positions of the ring
@@ -38,9 +38,11 @@ def tray_state(
     tasks: Iterable[Task], progress: Mapping[TaskKey, Progress], now: float, *, failed: bool = False
 ) -> TrayState:
     """From the tasks and the live counters; `now` in monotonic seconds, `failed` when a failure was not yet seen."""
-    running = [task for task in tasks if task.state is State.RUNNING]
+    outstanding = [task for task in tasks if task.state is State.RUNNING]
+    running = [task for task in outstanding if not task.waiting and task.activity is not Activity.QUEUED]
     if not running:
-        return TrayState(failed=failed)
+        line = f"{len(outstanding)} waiting" if outstanding else TrayState.line
+        return TrayState(failed=failed, line=line)
     received = expected = 0
     rate = 0.0
     rows: list[str] = []

@@ -1,0 +1,506 @@
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import pytest
+from PySide6.QtCore import QModelIndex, QPoint, Qt
+from PySide6.QtTest import QAbstractItemModelTester, QSignalSpy
+
+from tests.records import (
+    NOW,
+    a_cancelled_task,
+    a_failed_task,
+    a_finished_task,
+    a_paused_task,
+    a_progress,
+    a_queued_task,
+    a_task,
+    a_waiting_task,
+    created,
+    moved,
+    removed,
+)
+from transfermon.events import SessionIdleEvent
+from transfermon.gui.scope import GROUPS, Scope, group_of, look_of
+from transfermon.gui.tasks import (
+    AT_ONCE,
+    SHOWN,
+    TASK_ROLE,
+    VALUE_ROLE,
+    Column,
+    TaskFilter,
+    TaskModel,
+    TaskTable,
+    matches,
+    menu_for,
+    moment,
+)
+from transfermon.task import Kind, TaskKey
+
+EVERY = [
+    a_task(number=1),
+    a_queued_task(number=2),
+    a_waiting_task(number=3),
+    a_paused_task(number=4),
+    a_finished_task(number=5, final_path="/tmp/x.mp4"),
+    a_failed_task(number=6),
+    a_cancelled_task(number=7),
+]
+BY_NAME = Qt.SortOrder.AscendingOrder
+
+
+@pytest.fixture
+def model(qapp):
+    model = TaskModel()
+    model.sort(Column.NUMBER, Qt.SortOrder.AscendingOrder)
+    model.reset(EVERY)
+    return model
+
+
+@pytest.fixture
+def table(qtbot, model):
+    words = TaskFilter(model)
+    words.setSourceModel(model)
+    table = TaskTable()
+    qtbot.addWidget(table)
+    table.setModel(words)
+    table.sortByColumn(Column.NUMBER, Qt.SortOrder.AscendingOrder)
+    table.resize(900, 400)
+    table.show()
+    return table
+
+
+def words_in(model, row, column):
+    return model.index(row, column).data()
+
+
+def numbers(model):
+    return [model.index(row, 0).data(TASK_ROLE).number for row in range(model.rowCount())]
+
+
+def key(number):
+    return TaskKey("demo", number)
+
+
+def test_the_model_keeps_qts_rules(model, qtmodeltester):
+    qtmodeltester.check(model)
+
+
+def test_model_and_filter_keep_qts_rules_while_everything_happens(qapp):
+    model = TaskModel()
+    chosen = TaskFilter(model)
+    chosen.setSourceModel(model)
+    mode = QAbstractItemModelTester.FailureReportingMode.Fatal
+    testers = [QAbstractItemModelTester(model, mode), QAbstractItemModelTester(chosen, mode)]
+    model.reset(EVERY)
+    for number in range(10, 10 + 3 * AT_ONCE):
+        model.apply(created(a_task(number=number, name=f"{number * 7919 % 100}.bin")))
+    model.flush()
+    chosen.set_words("bin")
+    for column in Column:
+        chosen.sort(column, Qt.SortOrder.AscendingOrder)
+        chosen.sort(column, Qt.SortOrder.DescendingOrder)
+    model.apply_progress({task.key: a_progress() for task in EVERY}, 10.0)
+    chosen.set_scope(Scope(kind="active"))
+    model.apply(moved(a_finished_task(number=12)))
+    model.remove([key(number) for number in range(20, 40)])
+    model.remove([key(number) for number in range(1, 100)])
+    assert model.rowCount() == 10 + 3 * AT_ONCE - 100
+    assert len(testers) == 2
+
+
+# Words
+
+
+@pytest.mark.parametrize(
+    ("task", "column", "words"),
+    [
+        (a_task(), Column.NAME, "clip-001.mp4"),
+        (a_task(name=""), Column.NAME, "clip-001.mp4"),
+        (a_task(name="a\nb\u202egpj.exe"), Column.NAME, "a b\ufffdgpj.exe"),
+        (a_task(), Column.KIND, "Download"),
+        (a_task(kind=Kind.UPLOAD), Column.KIND, "Upload"),
+        (a_task(), Column.PROGRESS, "25 %"),
+        (a_task(expected=-1, received=34_100_000), Column.PROGRESS, "34.1 MB"),
+        (a_task(expected=-1, received=0), Column.PROGRESS, "–"),
+        (a_finished_task(), Column.PROGRESS, "100 %"),
+        (a_finished_task(expected=0, received=0), Column.PROGRESS, "100 %"),
+        (a_task(), Column.STATUS, "Downloading"),
+        (a_failed_task(), Column.STATUS, "Failed: the server does not have this file"),
+        (a_task(), Column.SPEED, "–"),
+        (a_finished_task(), Column.SPEED, ""),
+        (a_task(), Column.LEFT, "–"),
+        (a_task(), Column.SIZE, "100 MB"),
+        (a_task(expected=-1, received=34_100_000), Column.SIZE, "34.1 MB"),
+        (a_task(expected=-1, received=0), Column.SIZE, "–"),
+        (a_task(), Column.HOST, "example.org"),
+        (a_failed_task(), Column.HTTP, "404"),
+        (a_finished_task(final_path="/tmp/a.mp4"), Column.PATH, "/tmp/a.mp4"),
+    ],
+)
+def test_each_column_says(qapp, task, column, words):
+    model = TaskModel()
+    model.reset([task])
+    assert words_in(model, 0, column) == words
+
+
+def test_a_running_row_has_speed_and_time_left(model):
+    model.apply_progress({key(1): a_progress(40_000_000, 100_000_000, speed=6_000_000, now=5.0)}, 5.0)
+    assert words_in(model, 0, Column.SPEED) == "6.0 MB/s"
+    assert words_in(model, 0, Column.LEFT) == "10 s"
+    assert words_in(model, 0, Column.PROGRESS) == "40 %"
+
+
+def test_a_stalled_row_has_a_dash(model):
+    model.apply_progress({key(1): a_progress(speed=0.0)}, 10.0)
+    assert words_in(model, 0, Column.SPEED) == "–"
+    assert words_in(model, 0, Column.LEFT) == "–"
+
+
+def test_markup_in_a_name_is_shown_as_it_is(qapp):
+    model = TaskModel()
+    model.reset([a_task(name="<img src=x>.png")])
+    assert words_in(model, 0, Column.NAME) == "<img src=x>.png"
+    assert "<img" not in model.index(0, Column.NAME).data(Qt.ItemDataRole.ToolTipRole)
+
+
+def test_a_screen_reader_hears_the_column_and_the_state_in_words(model):
+    assert model.index(5, Column.STATUS).data(Qt.ItemDataRole.AccessibleTextRole).startswith("Status: Failed")
+
+
+@pytest.mark.parametrize(
+    ("ago", "shape"), [(0, "%H:%M"), (400 * 86400, None)]
+)
+def test_a_moment_is_as_short_as_it_can_be(ago, shape):
+    now = time.mktime((2026, 6, 15, 12, 0, 0, 0, 0, -1))
+    words = moment(now - ago, now)
+    assert words == (time.strftime(shape, time.localtime(now - ago)) if shape else "11 May 2025")
+
+
+def test_a_day_of_this_year_has_no_year():
+    now = time.mktime((2026, 6, 15, 12, 0, 0, 0, 0, -1))
+    assert moment(time.mktime((2026, 3, 2, 1, 0, 0, 0, 0, -1)), now) == "2 Mar"
+    assert moment(None, now) == ""
+
+
+# Changes
+
+
+def test_progress_of_many_rows_is_told_once_and_not_per_row(model):
+    spy = QSignalSpy(model.dataChanged)
+    model.apply_progress({task.key: a_progress() for task in EVERY if task.number in (2, 3, 6)}, 10.0)
+    assert spy.count() == 1
+    first, last, _roles = spy.at(0)
+    assert (first.row(), last.row()) == (1, 5)
+    assert first.column() == Column.PROGRESS
+    assert last.column() == Column.DONE
+
+
+def test_progress_of_what_is_not_here_tells_nothing(model):
+    spy = QSignalSpy(model.dataChanged)
+    model.apply_progress({key(99): a_progress()}, 10.0)
+    assert spy.count() == 0
+
+
+def test_an_event_replaces_its_record(model):
+    model.apply(moved(a_finished_task(number=1)))
+    assert model.task_at(0).succeeded
+    assert words_in(model, 0, Column.STATUS) == "Done"
+
+
+def test_an_event_of_no_task_changes_nothing(model):
+    model.apply(SessionIdleEvent(sequence=1, session="demo"))
+    assert model.rowCount() == len(EVERY)
+
+
+def test_a_created_task_appears_where_the_order_wants_it(model):
+    model.sort(Column.ADDED, Qt.SortOrder.DescendingOrder)
+    model.apply(created(a_task(number=50, added=NOW + 4.5)))
+    assert numbers(model) == [7, 6, 5, 50, 4, 3, 2, 1]
+
+
+def test_a_flood_of_new_tasks_is_few_insertions(model):
+    spy = QSignalSpy(model.rowsInserted)
+    for number in range(100, 1100):
+        model.apply(created(a_task(number=number)))
+    model.flush()
+    assert model.rowCount() == len(EVERY) + 1000
+    assert spy.count() <= AT_ONCE + 1
+    assert numbers(model) == sorted(numbers(model))
+
+
+def test_what_was_gathered_appears_by_itself(model, qtbot):
+    for number in range(100, 200):
+        model.apply(created(a_task(number=number)))
+    qtbot.waitUntil(lambda: model.rowCount() == len(EVERY) + 100)
+
+
+def test_one_that_is_removed_before_it_appeared_never_does(model):
+    tasks = [a_task(number=number) for number in range(100, 200)]
+    for task in tasks:
+        model.apply(created(task))
+    for task in tasks:
+        model.apply(removed(task))
+    model.flush()
+    assert numbers(model) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_rows_are_found_after_others_left(model):
+    model.apply(removed(EVERY[0]))
+    model.apply(removed(EVERY[3]))
+    assert [model.row_of(key(number)) for number in (2, 3, 5, 6, 7)] == [0, 1, 2, 3, 4]
+    model.apply_progress({key(7): a_progress()}, 10.0)
+    assert model.rows[4].received == a_progress().received
+    with pytest.raises(KeyError):
+        model.row_of(key(1))
+
+
+def test_many_are_removed_with_one_reset(model):
+    model.reset([a_task(number=number) for number in range(1, 500)])
+    spy = QSignalSpy(model.modelReset)
+    model.remove([key(number) for number in range(1, 499)])
+    assert (spy.count(), numbers(model)) == (1, [499])
+
+
+def test_the_selection_survives_sorting(table, model):
+    table.select(key(5))
+    table.sortByColumn(Column.NAME, Qt.SortOrder.DescendingOrder)
+    assert table.selected_keys() == [key(5)]
+    assert model.row_of(key(5)) == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "order"),
+    [
+        (Column.SIZE, [2, 3, 1]),
+        (Column.SPEED, [1, 3, 2]),
+        (Column.LEFT, [3, 2, 1]),
+        (Column.NAME, [1, 2, 3]),
+    ],
+)
+def test_numbers_sort_by_value_and_not_by_their_text(qapp, column, order):
+    model = TaskModel()
+    model.reset([a_task(number=n, expected=size) for n, size in ((1, 2_000_000_000), (2, 900), (3, 100_000_000))])
+    rates = {1: (0, 2_000_000_000, 0), 2: (0, 900, 20_000), 3: (99_000_000, 100_000_000, 999)}
+    model.apply_progress({key(n): a_progress(r + s, t, speed=s) for n, (r, t, s) in rates.items()}, 10.0)
+    model.sort(column, Qt.SortOrder.AscendingOrder)
+    if column is Column.SPEED or column is Column.LEFT:
+        values = [model.index(row, column).data(VALUE_ROLE) for row in range(3)]
+        assert values == sorted(values)
+    else:
+        assert numbers(model) == order
+
+
+def test_a_change_of_the_sorted_value_moves_the_row_a_little_later(model, qtbot):
+    model.sort(Column.NAME, Qt.SortOrder.AscendingOrder)
+    model.apply(moved(dataclasses.replace(EVERY[0], name="zzz.mp4")))
+    qtbot.waitUntil(lambda: numbers(model)[-1] == 1)
+
+
+# Counting down
+
+
+def test_a_waiting_row_says_why_and_until_when(model):
+    model.tick(NOW)
+    assert words_in(model, 2, Column.STATUS) == "Waiting: the server refused the connection, retrying in 0:12"
+    spy = QSignalSpy(model.dataChanged)
+    model.tick(NOW + 5)
+    assert words_in(model, 2, Column.STATUS).endswith("0:07")
+    assert spy.count() == 1
+
+
+def test_the_clock_runs_only_while_a_row_counts_down_and_is_seen(table, model):
+    assert table._clock.isActive()
+    table.hide()
+    assert not table._clock.isActive()
+    table.show()
+    assert table._clock.isActive()
+    model.apply(moved(a_task(number=3)))
+    assert not table._clock.isActive()
+    model.apply(moved(a_waiting_task(number=3)))
+    assert table._clock.isActive()
+    model.apply(removed(EVERY[2]))
+    assert not table._clock.isActive()
+
+
+# Groups and filter
+
+
+@pytest.mark.parametrize(
+    ("task", "group", "look"),
+    [
+        (EVERY[0], "active", "running"),
+        (EVERY[1], "waiting", "queued"),
+        (EVERY[2], "waiting", "waiting"),
+        (EVERY[3], "waiting", "paused"),
+        (EVERY[4], "finished", "done"),
+        (EVERY[5], "failed", "failed"),
+        (EVERY[6], "finished", "cancelled"),
+    ],
+)
+def test_every_task_is_in_one_group_and_has_one_look(task, group, look):
+    assert (group_of(task), look_of(task)) == (group, look)
+    assert [kind for kind in GROUPS if Scope(kind=kind).holds(task)] == [group]
+    assert Scope().holds(task)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", [1, 2, 3, 4, 5, 6, 7]),
+        ("CLIP-003", [3]),
+        ("example 005", [5]),
+        ("state:failed", [6]),
+        ("state:paused", [4]),
+        ("state:waiting", [2, 3, 4]),
+        ("session:dem", [1, 2, 3, 4, 5, 6, 7]),
+        ("session:other", []),
+        ("host:example.org state:done", [5]),
+        ("host:elsewhere", []),
+        ("kind:upload", []),
+        ("state:", [1, 2, 3, 4, 5, 6, 7]),
+        ("https://example.org/files/clip-002", [2]),
+    ],
+)
+def test_words_and_terms_choose(text, found):
+    assert [task.number for task in EVERY if matches(task, text)] == found
+
+
+def test_the_filter_shows_what_matches_words_and_scope(table, model):
+    chosen = table.model()
+    chosen.set_scope(Scope(kind="waiting"))
+    assert numbers(chosen) == [2, 3, 4]
+    chosen.set_words("clip-003")
+    assert numbers(chosen) == [3]
+    assert table.visible_keys() == [key(3)]
+    chosen.set_scope(Scope(kind="session", session="demo"))
+    chosen.set_words("")
+    assert numbers(chosen) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_task_that_leaves_its_group_leaves_the_view(table, model, qtbot):
+    chosen = table.model()
+    chosen.set_scope(Scope(kind="active"))
+    model.apply(moved(a_finished_task(number=1)))
+    model.apply(created(a_task(number=60)))
+    qtbot.waitUntil(lambda: numbers(chosen) == [60])
+
+
+def test_progress_does_not_ask_the_filter_again(table, model):
+    chosen = table.model()
+    chosen.set_scope(Scope(kind="active"))
+    layout, gone = QSignalSpy(chosen.layoutChanged), QSignalSpy(chosen.rowsRemoved)
+    model.apply_progress({task.key: a_progress() for task in EVERY}, 10.0)
+    assert (layout.count(), gone.count()) == (0, 0)
+
+
+# The menu
+
+
+def offered(tasks):
+    return {item.action: item.enabled for item in menu_for(tasks) if item is not None}
+
+
+@pytest.mark.parametrize(
+    ("task", "can"),
+    [
+        (EVERY[0], {"pause", "cancel"}),
+        (EVERY[3], {"resume", "cancel"}),
+        (EVERY[4], {"open"}),
+        (EVERY[5], {"retry"}),
+    ],
+)
+def test_the_menu_offers_what_the_task_can_do(task, can):
+    moving = {"open", "resume", "pause", "cancel", "retry"}
+    assert {name for name, enabled in offered([task]).items() if enabled} & moving == can
+
+
+def test_the_menu_of_several_offers_what_one_of_them_can_do():
+    both = offered([EVERY[0], EVERY[5]])
+    assert both["pause"]
+    assert both["retry"]
+    assert not both["open"]
+    assert not both["details"]
+
+
+def test_there_is_no_menu_of_nothing():
+    assert menu_for([]) == []
+
+
+# The table
+
+
+def test_the_table_shows_the_usual_columns_and_offers_the_others(table):
+    assert [not table.isColumnHidden(column) for column in Column] == [column in SHOWN for column in Column]
+    menu = table.columns_menu()
+    action = next(action for action in menu.actions() if action.text() == "Host")
+    action.setChecked(True)
+    assert not table.isColumnHidden(Column.HOST)
+    menu.close()
+
+
+def test_the_selection_is_told_as_keys_once(table, qtbot):
+    told = []
+    table.selection_changed.connect(told.append)
+    table.select(key(2))
+    assert told == [[key(2)]]
+    table.select(key(2))
+    table.select(TaskKey("demo", 99))
+    assert len(told) == 1
+    table.selectAll()
+    assert told[-1] == [task.key for task in EVERY]
+
+
+def test_a_selected_row_that_is_removed_is_no_longer_selected(table, model):
+    told = []
+    table.select(key(2))
+    table.selection_changed.connect(told.append)
+    model.apply(removed(EVERY[1]))
+    assert key(2) not in told[-1]
+
+
+def test_a_double_click_opens(table, qtbot):
+    with qtbot.waitSignal(table.opened) as opened:
+        table.doubleClicked.emit(table.model().index(1, 3))
+    assert opened.args == [key(2)]
+
+
+def test_the_menu_is_asked_for_with_the_selection(table, qtbot):
+    table.select(key(2))
+    with qtbot.waitSignal(table.menu_wanted) as wanted:
+        table.customContextMenuRequested.emit(QPoint(10, 10))
+    assert wanted.args[0] == [key(2)]
+
+
+def test_the_name_takes_the_room_that_is_left(table):
+    table.resize(1400, 400)
+    assert not table.horizontalScrollBar().maximum()
+    assert table.columnWidth(Column.NAME) > 240
+
+
+def test_a_width_that_was_chosen_by_hand_stays(table):
+    table.setColumnWidth(Column.PROGRESS, 150)
+    table.resize(1600, 400)
+    assert table.columnWidth(Column.PROGRESS) == 150
+
+
+def test_every_look_is_painted(table, model):
+    model.apply(created(a_task(number=70, expected=-1)))
+    model.apply(created(a_task(number=71, kind=Kind.DATA)))
+    table.selectAll()
+    before = table.grab().toImage()
+    table.clearSelection()
+    assert table.grab().toImage() != before
+
+
+def test_ten_thousand_rows_are_loaded_sorted_and_filtered_in_no_time(table, model):
+    tasks = [a_task(number=number, name=f"{number * 7919 % 10007}.bin") for number in range(1, 10_001)]
+    begin = time.perf_counter()
+    model.reset(tasks)
+    table.sortByColumn(Column.NAME, Qt.SortOrder.AscendingOrder)
+    table.model().set_words("77")
+    table.model().set_words("")
+    model.apply_progress({task.key: a_progress() for task in tasks}, 10.0)
+    assert time.perf_counter() - begin < 3  # 0.2 s as a rule: this catches what grows with the square
+    assert model.rowCount(QModelIndex()) == 10_000
