@@ -33,15 +33,15 @@ class _Notifications(ServiceInterface):
         super().__init__("org.freedesktop.Notifications")
         self.shown: list[Shown] = []
 
-    @dbus_method()  # type: ignore[untyped-decorator]  # dbus-fast's decorators carry no types
+    @dbus_method()
     def GetCapabilities(self) -> Annotated[list[str], DBusSignature("as")]:
         return ["body", "actions"]
 
-    @dbus_method()  # type: ignore[untyped-decorator]
+    @dbus_method()
     def GetServerInformation(self) -> Annotated[tuple[str, str, str, str], DBusSignature("ssss")]:
         return ("tests", "transfermon", "1", "1.2")
 
-    @dbus_method()  # type: ignore[untyped-decorator]
+    @dbus_method()
     def Notify(
         self,
         app: Annotated[str, DBusSignature("s")],
@@ -56,7 +56,7 @@ class _Notifications(ServiceInterface):
         self.shown.append(Shown(summary, body, list(actions)))
         return len(self.shown)
 
-    @dbus_method()  # type: ignore[untyped-decorator]
+    @dbus_method()
     def CloseNotification(self, number: Annotated[int, DBusSignature("u")]):
         pass
 

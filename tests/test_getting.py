@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.byte_server import ByteServer, Resource
 
+from tests.byte_server import ByteServer, Resource
 from transfermon.control import ControlServer
 from transfermon.control_client import Client, NoEngine
 from transfermon.errors import EngineBusyError

@@ -10,7 +10,7 @@ import dataclasses
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
@@ -267,12 +267,18 @@ class Api:
 
     async def _add(self, body: dict[str, Any]) -> Answer:
         """A new download, or with `join` the unfinished one of the same address to the same place."""
-        if reason := self._monitor.status().frozen_reason:
+        if reason := self._monitor.frozen_reason:
             raise Refused(503, "No transfer can be added now.", reason)
         sequence = self._monitor.sequence  # events after it tell all that happens to the task
         order = _order(body)
-        found = same_task(self._monitor.tasks(), order) if order.join else None
+        found = same_task(self._monitor.tasks_of(order.session, order.bare_url), order) if order.join else None
         if found is not None:
+            self._monitor.adjust(
+                found.key,
+                speed_limit=order.speed_limit,
+                maximum_attempts=order.maximum_attempts,
+                request_headers=order.headers or None,
+            )
             self._go_on(found)
             self._named.add(found.key)
             return Answer(body={**self._one(found.key), "sequence": sequence})
@@ -358,6 +364,11 @@ class Order:
     join: bool = False
     origin: Origin = Origin.TYPED
 
+    @property
+    def bare_url(self) -> str:
+        """As the record has it. Raises as `check_url`."""
+        return without_credentials(check_url(self.url))[0]
+
 
 def _order(body: dict[str, Any]) -> Order:
     fields = _Fields(body)
@@ -380,19 +391,18 @@ def _order(body: dict[str, Any]) -> Order:
     return order
 
 
-def same_task(tasks: tuple[Task, ...], order: Order) -> Task | None:
+def same_task(tasks: Sequence[Task], order: Order) -> Task | None:
     """The unfinished task that an order means: the same session, address and absolute target (DESIGN 9).
 
     One that failed for its credentials is not it when the order brings some.
     """
-    url, _ = without_credentials(check_url(order.url))
     folder, name = order.destination, ""
     if not order.destination.endswith(os.sep) and not os.path.isdir(order.destination):
         folder, name = os.path.split(order.destination)
     folder = os.path.abspath(folder)
 
     def fits(task: Task) -> bool:
-        if (task.kind, task.session, task.url, task.folder) != (Kind.DOWNLOAD, order.session, url, folder):
+        if (task.kind, task.session, task.url, task.folder) != (Kind.DOWNLOAD, order.session, order.bare_url, folder):
             return False
         if (name and task.name != name) or task.expected_digest.rpartition(":")[2] != order.sha256.lower():
             return False

@@ -29,6 +29,7 @@ from transfermon.events import (
 )
 from transfermon.network import Limiter
 from transfermon.partfile import FinishState, PartFile, PartMissing
+from transfermon.pump import until_done
 from transfermon.task import UNKNOWN, Activity, Progress, Task, changed
 from transfermon.transfer import Answer, Call
 
@@ -60,6 +61,7 @@ class Download:
         progress: Progress,
         limiters: list[Limiter],
         default_folder: str,
+        may_restart: bool = True,
     ) -> None:
         self._engine = engine
         self._configuration = configuration
@@ -70,14 +72,18 @@ class Download:
         self._limiters = limiters
         self._default_folder = default_folder
         self._part: PartFile | None = None
+        self._unwanted: list[PartFile] = []  # no record names them (any more): deleted at the latest in _let_go
+        self._mount_id = 0  # of the part
         self._stored = 0  # right bytes in the part
         self._synced = 0
+        self._disk_error: TransferError | None = None  # of a sync that failed
         self._hash: Any = None
         self._inner: asyncio.Task[None] | None = None
         self._syncing: asyncio.Future[None] | None = None
         self._stopping = False
         self._sealed = False  # the final name is being given: too late to stop (T-08)
-        self._restarted = False
+        self._may_restart = may_restart
+        self.restarted = False  # an answer that cannot be combined was thrown away: that happens once in a task's life
         self._announced = False
 
     def __repr__(self) -> str:
@@ -97,11 +103,13 @@ class Download:
         try:
             await self._inner
         except asyncio.CancelledError:
+            if self._disk_error is not None:
+                return Result(error=_as_seen_here(self._disk_error))
             if not self._stopping:
                 raise
             return Result(stopped=True)
         except TransferFailure as failure:
-            return Result(error=failure.error)
+            return Result(error=_as_seen_here(failure.error))
         finally:
             await self._let_go()
         return Result()
@@ -109,13 +117,14 @@ class Download:
     # ---- the attempt
 
     async def _attempt(self) -> None:
-        await self._accepted
-        await self._engine.vault.saved()
+        await asyncio.shield(self._accepted)  # others wait for it too: a stop must not cancel it
+        await until_done(self._engine.vault.saved())
         task = self._current()
-        if task.activity is Activity.FINALIZING and await self._was_finished(task):
-            return None
         was_finalizing = task.activity is Activity.FINALIZING
-        self._tell(Activity.CONNECTING, attempt=task.attempt + 1, started=task.started or self._engine.now())
+        if was_finalizing and await self._was_finished(task):
+            return None
+        started = task.started or self._engine.now()
+        self._tell(Activity.CONNECTING, attempt=task.attempt + 1, started=started, final_path="")
         await self._open_part()
         if was_finalizing and self._part is not None and self._stored == task.expected:
             return await self._finish()  # all was there when the engine ended (W12)
@@ -126,21 +135,28 @@ class Download:
                 whole = await self._use(asked, answer)
             finally:
                 await answer.aclose()
-            if whole:
+            if whole and await self._is_as_expected():
                 return await self._finish()
 
     async def _was_finished(self, task: Task) -> bool:
-        """Whether the engine ended after the final name was given and before that was remembered (W12)."""
-        if not task.folder:
+        """Whether the engine ended after the final name was given and before everybody was told (W12)."""
+        if not task.final_path:
             return False
-        final = os.path.join(task.folder, task.name)
-        state = await asyncio.to_thread(partfile.finish_state, task.part_path, final, size=task.expected)
+        state = await asyncio.to_thread(
+            partfile.finish_state,
+            task.part_path,
+            task.final_path,
+            size=task.expected,
+            digest=task.expected_digest,
+        )
+        if state is FinishState.MISSING and not task.part_path:
+            return True  # who listens had it, and has moved it away
         if state not in (FinishState.DONE, FinishState.DONE_REMOVE_PART):
             return False
         if state is FinishState.DONE_REMOVE_PART:
             await asyncio.to_thread(partfile.remove, task.part_path)
         self._sealed = True
-        await self._deliver(changed(task, final_path=final, part_path=""), False)
+        await self._deliver(changed(task, part_path=""), not task.folder)
         return True
 
     async def _open_part(self) -> None:
@@ -148,21 +164,24 @@ class Download:
         if not task.part_path:
             return
         try:
-            self._part, self._stored = await asyncio.to_thread(
-                PartFile.reopen, task.part_path, task.received, task.boot_id, task.mount_id
-            )
+            await until_done(asyncio.to_thread(self._reopen, task))
         except PartMissing:
             self._announce_restart("The part that was stored is gone.")
         else:
             if task.received > 0 and self._stored == 0:
                 self._announce_restart("The part that was stored is shorter than it was.")
         self._synced = self._stored
-        self._progress.received = self._stored
+        self._progress.received = self._progress.told = self._stored  # nobody is told of these as new bytes (R-08)
+
+    def _reopen(self, task: Task) -> None:
+        """Blocking. Keeps the result itself, so that none is lost when the attempt is stopped meanwhile."""
+        self._part, self._stored = PartFile.reopen(task.part_path, task.received, task.boot_id, task.mount_id)
+        self._mount_id = partfile.mount_id(self._part.fd)
 
     def _announce_restart(self, reason: str) -> None:
         task = self._current()
         self._record(
-            changed(task, received=0, restarts=task.restarts + 1),
+            changed(task, restarts=task.restarts + 1, **self._without_part()),
             DownloadResumedEvent(file_offset=0, expected_total_bytes=task.expected, reason=reason),
         )
         self._announced = True
@@ -198,7 +217,7 @@ class Download:
             judgement = changed(judgement, total=resume.total_of(answer.response))
         if verdict is resume.Verdict.COMPLETE:
             return True
-        if verdict is resume.Verdict.FAILED or (verdict is resume.Verdict.RESTART and self._restarted):
+        if verdict is resume.Verdict.FAILED or (verdict is resume.Verdict.RESTART and not self._may_restart):
             raise TransferFailure(resume.failure_of(judgement, task.url, answer.response.status))
         if verdict is resume.Verdict.RESTART:
             await self._throw_away(judgement.reason)
@@ -217,37 +236,48 @@ class Download:
             raise TransferFailure(error)
 
     async def _throw_away(self, reason: str) -> None:
-        """What is stored belongs to another version of the file."""
-        self._restarted = True
+        """What is stored is no beginning of the file. The next request is a new attempt, from zero (R-10)."""
+        self.restarted, self._may_restart = True, False
         task = self._current()
-        old, self._part = self._part, None
-        wasted, self._stored, self._synced, self._progress.received = self._stored, 0, 0, 0
-        await self._record(
-            changed(
-                task,
-                part_path="",
-                received=0,
-                validators=None,
-                restarts=task.restarts + 1,
-                wasted=task.wasted + wasted,
-            ),
-            DownloadResumedEvent(file_offset=0, expected_total_bytes=UNKNOWN, reason=reason),
-        )
+        attempt, restarts = task.attempt + 1, task.restarts + 1
+        self._progress.attempt = attempt
         self._announced = True
-        if old is not None:
-            await asyncio.to_thread(old.discard)
+        event = DownloadResumedEvent(file_offset=0, expected_total_bytes=UNKNOWN, reason=reason)
+        await self._record(changed(task, attempt=attempt, restarts=restarts, **self._without_part()), event)
+        await self._discard_unwanted()
+
+    def _without_part(self) -> dict[str, Any]:
+        """The changes of a record that loses its part."""
+        wasted = self._current().wasted + self._forget_part()
+        return {"part_path": "", "received": 0, "validators": None, "wasted": wasted}
+
+    def _forget_part(self) -> int:
+        """Start over at zero; returns how many bytes that wastes."""
+        wasted, self._stored, self._synced = self._stored, 0, 0
+        self._progress.received = self._progress.told = 0
+        if self._part is not None:
+            self._unwanted.append(self._part)
+            self._part = None
+        return wasted
+
+    async def _discard_unwanted(self) -> None:
+        while self._unwanted:
+            try:
+                await until_done(asyncio.to_thread(self._unwanted.pop().discard))
+            except TransferFailure as failure:
+                log.warning("a part stays: %s", failure)
 
     async def _receive_new(self, answer: Answer, judgement: resume.Judgement) -> bool:
         task, response = self._current(), answer.response
         decode = bool(answer.content_coding) and not self._compressed_by_itself(answer)
         total = UNKNOWN if decode else judgement.total
         validators = resume.validators_of(response, decoded=decode)
-        old, wasted = self._part, self._stored
         name = task.name or filenames.suggested(response, response.url)
         folder = task.folder or os.path.join(self._engine.state_dir, "parts")
-        part, mount_id = await asyncio.to_thread(self._new_part, folder, total)
+        part, self._mount_id = await until_done(asyncio.to_thread(self._new_part, folder, total))
+        wasted = self._forget_part()
         self._part = part
-        self._stored = self._synced = self._progress.received = 0
+        self._unwanted.remove(part)
         self._progress.expected = total
         new = changed(
             task,
@@ -260,7 +290,7 @@ class Download:
             received=0,
             part_path=part.path,
             boot_id=partfile.boot_id(),
-            mount_id=mount_id,
+            mount_id=self._mount_id,
             not_resumable=resume.why_not_resumable(validators, task.method, self._configuration.resume_policy),
             wasted=task.wasted + wasted,
             restarts=task.restarts + (1 if wasted else 0),
@@ -271,8 +301,7 @@ class Download:
         else:
             event = _activity(new)
         await self._record(new, event)
-        if old is not None:
-            await asyncio.to_thread(old.discard)
+        await self._discard_unwanted()
         if task.expected_digest:
             self._hash = hashlib.new(task.expected_digest.partition(":")[0].replace("-", ""))
         written = await self._receive(answer, 0, decode=decode)
@@ -284,15 +313,12 @@ class Download:
             with contextlib.suppress(OSError):  # create says better what is wrong
                 os.makedirs(folder, mode=0o700 if folder.endswith("/parts") else 0o777, exist_ok=True)
         part = PartFile.create(folder, sync_folder=not 0 <= total < SMALL)
-        try:
-            if total > partfile.free_space(folder):
-                raise TransferFailure(_no_space(folder, self._current().url))
-            if total > 0:
-                part.reserve(total)
-            return part, partfile.mount_id(part.fd)
-        except BaseException:
-            part.discard()
-            raise
+        self._unwanted.append(part)  # until it is taken: the attempt may have been stopped meanwhile
+        if total > partfile.free_space(folder) + self._stored:  # what is stored makes room
+            raise TransferFailure(_no_space(folder, self._current().url))
+        if total > 0:
+            part.reserve(total)
+        return part, partfile.mount_id(part.fd)
 
     def _compressed_by_itself(self, answer: Answer) -> bool:
         """A coding on a file that is compressed by its name or type is a mislabelled file: keep it as received."""
@@ -317,6 +343,8 @@ class Download:
             current_url=answer.response.url,
             expected=judgement.total,
             received=self._stored,
+            boot_id=partfile.boot_id(),
+            mount_id=self._mount_id,
         )
         if self._announced:
             self._record(new, _activity(new))
@@ -324,7 +352,7 @@ class Download:
             self._announced = True
             self._record(new, DownloadResumedEvent(file_offset=self._stored, expected_total_bytes=judgement.total))
         if asked.overlap and not await self._agrees(asked, answer):
-            if self._restarted:
+            if not self._may_restart:
                 raise TransferFailure(
                     resume.failure_of(
                         changed(judgement, verdict=resume.Verdict.RESTART, reason=resume.CHANGED),
@@ -368,10 +396,8 @@ class Download:
             written = await answer.receive(
                 self._part.fd, offset, self._progress, limiters=self._limiters, decode=decode, hasher=hasher
             )
-        except TransferFailure as failure:
+        except TransferFailure:
             self._hash = None
-            if failure.error.reason == "disk.full":  # space may come back: what is stored waits for it (DESIGN 9)
-                raise TransferFailure(changed(failure.error, retry=Retry.RETRY)) from failure
             raise
         finally:
             self._stored = self._progress.received
@@ -387,17 +413,33 @@ class Download:
             try:
                 await self._checkpoint()
             except TransferFailure:
-                log.exception("a checkpoint failed")  # the next write or the final sync says it to the person
+                assert self._inner is not None
+                self._inner.cancel()
+                return
 
     async def _checkpoint(self) -> None:
         """What arrived until now survives a power cut when this returns and the change is durable (W4)."""
         stored = self._progress.received
         if self._part is None or stored == self._synced:
             return
-        self._syncing = asyncio.ensure_future(asyncio.to_thread(self._part.sync))
+        self._syncing = asyncio.ensure_future(self._sync())
         await asyncio.shield(self._syncing)
         self._synced = stored
         self._record(changed(self._current(), received=stored), None)
+
+    async def _sync(self) -> None:
+        assert self._part is not None
+        try:
+            await until_done(asyncio.to_thread(self._part.sync))
+        except TransferFailure as failure:
+            self._distrust(failure.error)
+            raise
+
+    def _distrust(self, error: TransferError) -> None:
+        """A sync failed: a later one would succeed and mean nothing. Only the last checkpoint is believed (W9)."""
+        self._disk_error = error
+        self._stored = self._synced
+        self._record(changed(self._current(), received=self._synced, boot_id="", mount_id=0), None)
 
     async def _settle(self) -> None:
         """No thread touches the part when this returns."""
@@ -406,13 +448,15 @@ class Download:
 
     async def _let_go(self) -> None:
         """Store what arrived and close the part, whatever happened."""
+        await self._discard_unwanted()
         part = self._part
         if part is None:
             return
         await self._settle()
         self._progress.received = self._stored
         try:
-            await self._checkpoint()
+            if self._disk_error is None:
+                await self._checkpoint()
         except TransferFailure:
             log.exception("what arrived last could not be synced")
         finally:
@@ -424,8 +468,6 @@ class Download:
     async def _finish(self) -> None:
         assert self._part is not None
         size = self._stored
-        if self._current().expected_digest:
-            await self._verify()
         self._sealed = True
         task = changed(
             self._current(),
@@ -435,14 +477,22 @@ class Download:
             name=self._current().name or "download",
         )
         self._progress.expected = size
+        part, temporary = self._part, not task.folder
         if size < SMALL:
             self._record(task, _activity(task), store=False)
         else:
-            await asyncio.to_thread(self._part.sync)
-            self._synced = size
+            await self._sync()
+            # The name is settled before it is given: another file of that name must not be taken for ours (W12).
+            name = task.name if task.overwrite else await asyncio.to_thread(part.free_name, task.name)
+            task = changed(task, final_path=os.path.join(part.folder, name))
             await self._record(task, _activity(task))
-        part, temporary = self._part, not task.folder
-        path = await asyncio.to_thread(part.finish, task.name, overwrite=task.overwrite, durable=True)
+        try:
+            path = await asyncio.to_thread(part.finish, task.name, overwrite=task.overwrite, durable=True)
+        except TransferFailure as failure:
+            if failure.code == Code.CANNOT_WRITE_FILE:
+                self._distrust(failure.error)
+            self._record(changed(self._current(), final_path=""), None)
+            raise
         self._part = None
         part.close()  # nothing is dirty any more: this does not wait for the disk
         await self._deliver(changed(self._current(), final_path=path, part_path=""), temporary)
@@ -474,28 +524,32 @@ class Download:
         if temporary:
             await asyncio.to_thread(blob.expire)
 
-    async def _verify(self) -> None:
-        """The digest that the caller gave; a mismatch starts over once, then fails (D-18)."""
+    async def _is_as_expected(self) -> bool:
+        """Compare with the digest that the caller gave. A mismatch starts over once, then fails (D-18)."""
         assert self._part is not None
-        task = self._current()
+        if not self._current().expected_digest:
+            return True
         self._tell(Activity.VERIFYING)
+        task = self._current()
         algorithm, _, wanted = task.expected_digest.partition(":")
         if self._hash is not None:
             found = self._hash.hexdigest()
         else:
-            found = await asyncio.to_thread(self._part.digest, algorithm.replace("-", ""), self._stored)
-        if found == wanted.lower():
-            return
-        again = task.restarts == 0
-        await self._throw_away(f"The {algorithm} of the file is not the expected one.")
+            found = await until_done(asyncio.to_thread(self._part.digest, algorithm, self._stored))
+        if found == wanted:
+            return True
+        reason = f"The {algorithm} of the file is not the expected one."
+        if self._may_restart:
+            await self._throw_away(reason)
+            return False
+        await self._record(changed(task, **self._without_part()), None)
         raise TransferFailure(
             TransferError(
                 code=Code.BAD_SERVER_RESPONSE,
-                message=f"The {algorithm} of the file is not the expected one.",
+                message=reason,
                 reason="srv.changed",
                 hint="Check the expected value, or ask who published it.",
                 url=redacted(task.url),
-                retry=Retry.RESTART if again else Retry.FINAL,
             )
         )
 
@@ -507,6 +561,11 @@ class Download:
 
 def _activity(task: Task) -> TaskActivityEvent:
     return TaskActivityEvent(state=task.state.value, activity=task.activity.value, attempt=task.attempt)
+
+
+def _as_seen_here(error: TransferError) -> TransferError:
+    """A full disk is tried again, not waited for like the network: nobody tells when space comes back (DESIGN 9)."""
+    return changed(error, retry=Retry.RETRY) if error.retry is Retry.WAIT and error.reason == "disk.full" else error
 
 
 def _no_space(folder: str, url: str) -> TransferError:

@@ -91,6 +91,11 @@ class Engine:
         if "" in self._limiters:
             self._limiters[""].rate = rate
 
+    def limit_task(self, key: TaskKey, rate: int) -> None:
+        """Change the rate of a task that has a limit already; another one gets it with its next attempt."""
+        if str(key) in self._limiters:
+            self._limiters[str(key)].rate = rate
+
     def _limiter(self, owner: str, rate: int) -> Limiter:
         from transfermon.network import Limiter  # loaded with the transport
 

@@ -18,7 +18,7 @@ import sys
 import time
 import unicodedata
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import unquote, urlsplit
 
@@ -130,7 +130,7 @@ class Screen:
 
     def event(self, event: Json, task: Json) -> None: ...
 
-    def moved(self, tasks: list[Json]) -> None: ...
+    def moved(self, tasks: Collection[Json]) -> None: ...
 
     def ended(self, task: Json) -> None:
         if failure := _failure(task):
@@ -182,7 +182,7 @@ class BarScreen(LineScreen):
         self._drawn = False
         self._next = 0.0
 
-    def moved(self, tasks: list[Json]) -> None:
+    def moved(self, tasks: Collection[Json]) -> None:
         now = time.monotonic()
         if now < self._next:
             return
@@ -208,7 +208,7 @@ class BarScreen(LineScreen):
             self._next = 0.0
 
 
-def bar(tasks: list[Json], width: int, glyphs: str = "=-") -> str:
+def bar(tasks: Collection[Json], width: int, glyphs: str = "=-") -> str:
     """One line of at most `width` columns: one task by its name, several by what is left of them."""
     left = [task for task in tasks if task["state"] != "completed"]
     title = _label(left[0]) if len(tasks) == 1 and left else f"{len(tasks) - len(left)} of {len(tasks)} done"
@@ -399,7 +399,7 @@ class Getter:
 
     @property
     def _all_ended(self) -> bool:
-        return len(self._ids) == len(self._orders) and self._ended.issuperset(self._ids)
+        return len(self._ids) == len(self._orders) and len(self._ended) == len(self._tasks)
 
     def _goes_on(self) -> str:
         left = ", ".join(name for name in self._ids if name not in self._ended) or "what was asked for"
@@ -446,8 +446,9 @@ class Getter:
                     self._known_again(engine.look)
                     monitor.ready(start_restored=False)
                     engine.go_on_with(name for name in self._ids if name not in self._ended)
-                    for order in self._orders[len(self._ids) :]:
-                        self._taken(await engine.take(order))
+                    asked = [engine.take(order) for order in self._orders[len(self._ids) :]]
+                    for task in await asyncio.gather(*asked):
+                        self._taken(task)
                     await self._until_done(engine)
                 finally:
                     engine.leave()
@@ -527,7 +528,7 @@ class Getter:
                 task["speed"] = event["speed"]
             case "taskstate" | "taskactivity" | "sessioncompleted" | "taskremoved":
                 self._see(name, look(name))
-        self._screen.moved([self._tasks[one] for one in self._ids])
+        self._screen.moved(self._tasks.values())
 
     def _end(self, name: str, task: Json) -> None:
         self._tasks[name] = task

@@ -33,7 +33,7 @@ from transfermon.urls import check_url
 
 __all__ = ["TEMPORARY", "AppState", "DownloadTask", "FetchResult", "Monitor", "Session", "SessionInfo", "Snapshot"]
 log = logging.getLogger(__name__)
-_TICK = 1.1 / PROGRESS_PER_SECOND  # a little slower than the limit, so that no second holds one too many (D-05)
+_TICK = 1.2 / PROGRESS_PER_SECOND  # slower than the limit: the last one comes on top, and Qt's timers are early (D-05)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,6 +286,11 @@ class Monitor:
         """Raises KeyError."""
         return self._sessions[key.session].record(key.number)
 
+    def tasks_of(self, session: str, url: str) -> list[Task]:
+        """The records of one address in one session, oldest first."""
+        found = self._sessions.get(session)
+        return found.records_of(url) if found is not None else []
+
     def handle(self, key: TaskKey) -> DownloadTask:
         """The live object. Raises KeyError."""
         return self._sessions[key.session].task(key.number)
@@ -300,6 +305,11 @@ class Monitor:
     @property
     def sequence(self) -> int:
         return self._engine.sequence
+
+    @property
+    def frozen_reason(self) -> str:
+        """Why nothing can be stored now, in words; "" when all is well."""
+        return self._engine.store.frozen
 
     def status(self) -> Status:
         tasks = [task for session in self._sessions.values() for task in session.records()]
@@ -342,6 +352,19 @@ class Monitor:
 
     def remove(self, key: TaskKey, *, delete_file: bool = False) -> None:
         self._sessions[key.session].remove(key.number, delete_file=delete_file)
+
+    def adjust(
+        self,
+        key: TaskKey,
+        *,
+        speed_limit: int | None = None,
+        maximum_attempts: int | None = None,
+        request_headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Other options for a task that exists. Raises KeyError, and as `Session.adjust`."""
+        self._sessions[key.session].adjust(
+            key.number, speed_limit=speed_limit, maximum_attempts=maximum_attempts, request_headers=request_headers
+        )
 
     # ---- listening
 

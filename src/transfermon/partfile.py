@@ -213,6 +213,19 @@ class PartFile:
             raise failure(error, Code.CANNOT_MOVE_FILE, os.path.join(self.folder, name)) from error
         return self.path
 
+    def free_name(self, name: str) -> str:
+        """The name that `finish` without `overwrite` would give now."""
+        where, at = _where(self.folder, name, self._folder_fd)
+        try:
+            os.stat(where, dir_fd=at, follow_symlinks=False)
+            taken = self._names()
+        except OSError:  # free, or for `finish` to complain about
+            return name
+        number = 1
+        while filenames.numbered(name, number).casefold() in taken:
+            number += 1
+        return filenames.numbered(name, number)
+
     def close(self) -> None:
         """May be called twice."""
         fd, self.fd = self.fd, -1

@@ -11,11 +11,10 @@ import logging
 import os
 import secrets
 import weakref
-from base64 import b64encode
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from enum import Enum
 from typing import Any, Final, Self
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from transfermon import partfile, resume, retry
 from transfermon.bus import handling
@@ -58,7 +57,7 @@ from transfermon.task import (
     TaskKey,
     changed,
 )
-from transfermon.urls import check_url
+from transfermon.urls import check_url, without_credentials
 
 log = logging.getLogger(__name__)
 
@@ -247,7 +246,12 @@ class Session:
         self._removing: dict[int, bool] = {}
         self._resume_wanted: dict[int, asyncio.Future[bytes | None]] = {}
         self._overdue: set[int] = set()
+        self._restarted: set[int] = set()  # started over because of an answer that could not be combined: once (R-10)
         self._spent: set[int] = set()  # made from resume data that cannot be used
+        self._by_url: dict[str, list[int]] = {}
+        for task in tasks:
+            self._by_url.setdefault(task.url, []).append(task.number)
+        self._leaving: set[asyncio.Task[None]] = set()  # cancels and removals that the end of the engine waits for
         self._outstanding = sum(task.outstanding for task in tasks)
         self._completed_since_idle = self._failed_since_idle = 0
 
@@ -307,7 +311,7 @@ class Session:
         URL (-1000) or another scheme than http and https (-1002), SessionInvalidatedError after an invalidation.
         """
         self._check_open()
-        checked, credentials = _without_credentials(check_url(url))
+        checked, credentials = _split_credentials(url)
         headers = {**credentials, **checked_headers(request_headers)}
         folder, given = self._place(destination)
         _check_priority(priority)
@@ -401,6 +405,7 @@ class Session:
             suspend_count=0 if start else 1,
         )
         self._outstanding += 1
+        self._by_url.setdefault(task.url, []).append(number)
         event = TaskCreatedEvent(kind=task.kind.value, url=redacted(task.url))
         self._accepted[number] = self._record(task, event, resume_row=resume_row)
         if start:
@@ -427,6 +432,10 @@ class Session:
 
     def record(self, number: int) -> Task:
         return self._tasks[number]
+
+    def records_of(self, url: str) -> list[Task]:
+        """The remembered tasks of this address, oldest first, without looking through all the others."""
+        return [self._tasks[number] for number in self._by_url.get(url, ())]
 
     async def get_all_tasks(self) -> list[DownloadTask]:
         """Tasks that run or were suspended after a first start (S-19)."""
@@ -584,7 +593,7 @@ class Session:
         )
         self._record(task, _state_event(task))
         if not self._halt(number):
-            self._engine.runners.spawn(self._end_cancelled(number), f"cancel {task.key}")
+            self._see_out(self._end_cancelled(number), f"cancel {task.key}")
 
     async def cancel_by_producing_resume_data(self, number: int) -> bytes | None:
         """R-01, R-02, O-09: resolves before `sessioncompleted`, which carries the same data."""
@@ -607,11 +616,13 @@ class Session:
         state = task.after(Action.RETRY)
         new_url = task.url
         if url is not None:
-            new_url, credentials = _without_credentials(check_url(url))
+            new_url, credentials = _split_credentials(url)
             if credentials:
                 self._engine.vault.put(str(task.key), {**self._engine.secrets_of(task), **credentials})
         self._failures.pop(number, None)
         self._outstanding += 1
+        self._by_url[task.url].remove(number)
+        self._by_url.setdefault(new_url, []).append(number)
         task = changed(
             task,
             state=state,
@@ -635,7 +646,13 @@ class Session:
             self._removing[number] = delete_file
             self.cancel(number)
         else:
-            self._engine.runners.spawn(self._removed(number, delete_file), f"remove {task.key}")
+            self._see_out(self._removed(number, delete_file), f"remove {task.key}")
+
+    def _see_out(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run what ends a task; the end of the engine waits for it."""
+        runner = self._engine.runners.spawn(work, name)
+        self._leaving.add(runner)
+        runner.add_done_callback(self._leaving.discard)
 
     async def _removed(self, number: int, delete_file: bool) -> None:
         task = self._tasks.get(number)
@@ -648,6 +665,9 @@ class Session:
         self._engine.vault.drop(str(task.key))
         self._record(task, TaskRemovedEvent(file_deleted=delete_file and bool(task.final_path)))
         del self._tasks[number]
+        self._by_url[task.url].remove(number)
+        if not self._by_url[task.url]:
+            del self._by_url[task.url]
         self._failures.pop(number, None)
         await self._engine.vault.saved()
 
@@ -656,6 +676,24 @@ class Session:
         _check_priority(priority)
         self._change(number, priority=priority)
         self._engine.slots.reprioritise(TaskKey(self.key, number), priority)
+
+    def adjust(
+        self,
+        number: int,
+        *,
+        speed_limit: int | None = None,
+        maximum_attempts: int | None = None,
+        request_headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Other options for a task that exists; headers hold from its next request on. Raises as `download_task`."""
+        task = self._tasks[number]
+        headers = self._engine.secrets_of(task) if request_headers is None else checked_headers(request_headers)
+        if request_headers:
+            self._engine.vault.put(str(task.key), headers)
+        limit = task.speed_limit if speed_limit is None else max(0, speed_limit)
+        attempts = task.maximum_attempts if maximum_attempts is None else max(0, maximum_attempts)
+        self._change(number, speed_limit=limit, maximum_attempts=attempts, header_names=tuple(headers))
+        self._engine.limit_task(task.key, limit)
 
     # ---- running
 
@@ -669,8 +707,8 @@ class Session:
     def start_one(self, number: int) -> None:
         task = self._tasks[number]
         if task.state is State.CANCELING:
-            self._engine.runners.spawn(self._end_cancelled(number), f"cancel {task.key}")
-        elif task.state is State.RUNNING and number not in self._working:
+            self._see_out(self._end_cancelled(number), f"cancel {task.key}")
+        elif task.state is State.RUNNING and number not in self._ending and number not in self._timers:
             self._enqueue(number)
 
     def _enqueue(self, number: int) -> None:
@@ -718,12 +756,15 @@ class Session:
                 progress=progress,
                 limiters=self._engine.limiters_for(self._tasks[number], self._row.configuration.speed_limit),
                 default_folder=self.default_folder,
+                may_restart=number not in self._restarted,
             )
             self._working[number] = download
             if self._tasks[number].state is not State.RUNNING or self._engine.closing:
                 download.stop()
             result = await download.run()
             error, stopped = result.error, result.stopped
+            if download.restarted:
+                self._restarted.add(number)
         except Exception:
             log.exception("%s ended by a mistake of ours", key)
             error, stopped = _OUR_MISTAKE, False
@@ -765,8 +806,6 @@ class Session:
         if delay is None:
             self._complete_failed(number, error)
             return
-        if error.retry is Retry.RESTART:
-            task = changed(task, restarts=task.restarts + 1)
         waits = error.retry is Retry.WAIT
         task = changed(
             task,
@@ -784,8 +823,10 @@ class Session:
         task, policy = self._tasks[number], self._row.configuration.retry_policy
         if self.identifier is None:
             return None  # default sessions do not retry by themselves (SPEC 2.2)
-        if error.retry is Retry.RESTART and task.restarts > 1:
-            return None
+        if error.retry is Retry.RESTART:
+            if number in self._restarted:
+                return None
+            self._restarted.add(number)
         if task.received - self._good.get(number, 0) >= policy.reset_bytes:
             self._failures.pop(number, None)
         self._good[number] = task.received
@@ -812,6 +853,7 @@ class Session:
 
     def _complete_failed(self, number: int, error: TransferError) -> None:
         task = self._tasks[number]
+        error = changed(error, url=error.url or redacted(task.url))  # X-01: also where the disk failed
         self._complete(
             changed(task, state=task.after(Action.FAIL), error=error),
             TaskCompletedEvent(
@@ -853,7 +895,9 @@ class Session:
         if wanted is not None and not wanted.done():
             wanted.set_result(data)
             await asyncio.sleep(0)  # whoever waits for the data hears of it before the event (O-09)
-        error = TransferError(code=Code.CANCELLED, message="The transfer was cancelled.", reason="cancelled")
+        error = TransferError(
+            code=Code.CANCELLED, message="The transfer was cancelled.", reason="cancelled", url=redacted(task.url)
+        )
         self._complete(
             changed(task, state=task.after(Action.STOPPED), error=error),
             TaskCompletedEvent(
@@ -893,6 +937,7 @@ class Session:
         self._failed_since_idle += not event.success
         for of_task in (self._failures, self._good, self._accepted):
             of_task.pop(number, None)
+        self._restarted.discard(number)
         self._record(task, event, delivered=lambda: self._was_told(number))
         if not self._outstanding:
             idle = SessionIdleEvent(completed=self._completed_since_idle, failed=self._failed_since_idle)
@@ -906,7 +951,7 @@ class Session:
                 waiter.set_result(None)
         if number in self._removing:
             delete_file = self._removing.pop(number)
-            self._engine.runners.spawn(self._removed(number, delete_file), f"remove {self.key}:{number}")
+            self._see_out(self._removed(number, delete_file), f"remove {self.key}:{number}")
 
     async def _ended(self, number: int) -> None:
         task = self._tasks.get(number)
@@ -1008,8 +1053,8 @@ class Session:
                 self._engine.slots.withdraw(task.key)
         for download in list(self._working.values()):
             download.stop()
-        if self._ending:
-            await asyncio.wait(set(self._ending.values()))
+        while self._ending or self._leaving:
+            await asyncio.wait({*self._ending.values(), *self._leaving})
 
 
 _OUR_MISTAKE = TransferError(
@@ -1060,14 +1105,10 @@ def _checked_digest(digest: str | None) -> str:
     return f"{algorithm}:{value}"
 
 
-def _without_credentials(url: str) -> tuple[str, dict[str, str]]:
-    """User information moves out of the URL into a header (DESIGN 9)."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url, {}
-    user = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
-    bare = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=bare)), {"Authorization": "Basic " + b64encode(user.encode()).decode()}
+def _split_credentials(url: str) -> tuple[str, dict[str, str]]:
+    """A checked URL; its user information moves into a header (DESIGN 9)."""
+    bare, authorization = without_credentials(check_url(url))
+    return bare, {"Authorization": authorization} if authorization else {}
 
 
 def _drop_part(path: str) -> None:

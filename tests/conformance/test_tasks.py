@@ -199,9 +199,7 @@ async def test_t04_a_task_suspended_while_it_waits_for_its_retry_sends_nothing(
     assert (await task.resume().wait()).succeeded
 
 
-async def test_t05_no_timer_runs_while_a_task_is_suspended(
-    monitor: Monitor, server: ByteServer, resource: Resource
-):
+async def test_t05_no_timer_runs_while_a_task_is_suspended(monitor: Monitor, server: ByteServer, resource: Resource):
     recorder = recorder_of(monitor)
     resource.stall_after = 50_000
     configuration = SessionConfiguration.background("com.example.timers")
@@ -666,9 +664,7 @@ async def test_t14_a_redirect_from_https_to_http_is_refused_unless_allowed(
 # ---- T-16
 
 
-async def test_t16_the_resource_timer_ends_a_task_for_good(
-    monitor: Monitor, server: ByteServer, resource: Resource
-):
+async def test_t16_the_resource_timer_ends_a_task_for_good(monitor: Monitor, server: ByteServer, resource: Resource):
     configuration = SessionConfiguration.background("com.example.limit")
     configuration.timeout_interval_for_resource = 0.4
     session = monitor.create_session(configuration)

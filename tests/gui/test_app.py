@@ -1,8 +1,17 @@
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
 import pytest
 
 from transfermon.background import AppState
+from transfermon.control_client import Client
 from transfermon.gui.app import display_problem, missing_library, plugin_problem, run
 from transfermon.gui.life import Presence
 
@@ -56,6 +65,56 @@ def test_an_unusable_state_folder_ends_with_a_sentence(capsys, tmp_path):
     (tmp_path / "state").write_text("a file")
     assert run(str(tmp_path / "state")) == 2
     assert str(tmp_path / "state") in capsys.readouterr().err
+
+
+@contextlib.contextmanager
+def an_app(folder: str) -> Iterator[subprocess.Popen[str]]:
+    """The real app without a screen, up to its control socket."""
+    code = f"import sys; from transfermon.gui.app import run; sys.exit(run({folder!r}))"
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 30
+        while not Client(folder).alive():
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < deadline, "it did not come up"
+            time.sleep(0.02)
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_app_comes_up_and_ends_cleanly_on_a_signal(tmp_path, number):
+    with an_app(str(tmp_path / "state")) as process:
+        process.send_signal(number)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 0
+    ours = [line for line in said.splitlines() if not line.startswith(("qt.", "This plugin"))]
+    assert ours == []
+
+
+def test_a_second_launch_shows_the_first_window_and_ends(tmp_path):
+    folder = str(tmp_path / "state")
+    with an_app(folder) as process:
+        second = subprocess.run(
+            [sys.executable, "-c", f"import sys; from transfermon.gui.app import run; sys.exit(run({folder!r}))"],
+            timeout=20,
+            check=False,
+        )
+        assert second.returncode == 0
+        assert process.poll() is None
+
+
+def test_the_app_ends_when_a_command_asks_for_it(tmp_path):
+    folder = str(tmp_path / "state")
+    with an_app(folder) as process:
+        status, _ = Client(folder).request("POST", "/v1/quit")
+        assert status == 202
+        process.communicate(timeout=20)
+    assert process.returncode == 0
 
 
 class Desktop:

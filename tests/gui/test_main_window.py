@@ -370,6 +370,17 @@ async def test_a_removed_transfer_is_gone_when_the_message_goes(world, server):
     assert os.path.exists(path)
 
 
+async def test_what_could_still_be_undone_is_removed_when_the_app_ends(qapp, tmp_path):
+    async with a_server() as server, a_world(str(tmp_path)) as world:
+        world.add(f"{server.url}/a.bin", f"{server.url}/b.bin")
+        await until(lambda: sum(task.succeeded for task in world.monitor.tasks()) == 2)
+        await until(lambda: world.window.model.rowCount() == 2)
+        world.select(world.monitor.tasks()[0].key)
+        world.window.do_remove()
+        world.window.detach()
+        await until(lambda: len(world.monitor.tasks()) == 1)
+
+
 @in_a_world
 async def test_deleting_the_file_asks_first(world, server):
     world.add(f"{server.url}/a.bin")
@@ -511,12 +522,24 @@ async def test_the_theme_is_saved(world, server):
 
 async def test_the_layout_comes_back_at_the_next_start(qapp, tmp_path):
     async with a_world(str(tmp_path)) as first:
-        first.window.across.setSizes([300, 500, 200])
-        kept = first.window.across.sizes()
         first.window.resize(780, 611)
+        first.window.middle.setSizes([150, 300])
+        kept = first.window.middle.sizes()
     async with a_world(str(tmp_path)) as second:
         assert second.window.height() == 611
-        assert kept[0] > second.window.across.sizes()[2]
+        assert second.window.middle.sizes() == kept
+
+
+@in_a_world
+async def test_a_session_can_be_ended_from_its_menu(world, server):
+    world.add(f"{server.url}/slow")
+    menu = world.window.session_menu("downloads")
+    texts = [action.text() for action in menu.actions() if not action.isSeparator()]
+    assert texts == ["New transfer here…", "Finish and invalidate", "Cancel all and invalidate…", "Copy identifier"]
+    menu.actions()[3].trigger()
+    world.answer("Cancel all")
+    await until(lambda: world.monitor.find_session("downloads") is None)
+    menu.deleteLater()
 
 
 @in_a_world

@@ -169,9 +169,7 @@ def test_a_screen_reader_hears_the_column_and_the_state_in_words(model):
     assert model.index(5, Column.STATUS).data(Qt.ItemDataRole.AccessibleTextRole).startswith("Status: Failed")
 
 
-@pytest.mark.parametrize(
-    ("ago", "shape"), [(0, "%H:%M"), (400 * 86400, None)]
-)
+@pytest.mark.parametrize(("ago", "shape"), [(0, "%H:%M"), (400 * 86400, None)])
 def test_a_moment_is_as_short_as_it_can_be(ago, shape):
     now = time.mktime((2026, 6, 15, 12, 0, 0, 0, 0, -1))
     words = moment(now - ago, now)

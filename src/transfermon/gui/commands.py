@@ -70,17 +70,25 @@ _ON_SHOWN = frozenset({"resume", "pause", "retry"})  # with nothing selected the
 
 
 def enabled(selected: Sequence[Task], shown: Sequence[Task]) -> dict[str, bool]:
-    """Which commands about transfers can do something now, by id; the others always can."""
+    """Which commands about transfers can do something now, by id; the others always can. `shown` is looked at only
+    while nothing is selected.
+    """
+    mine = _samples(selected)
+    over = mine if selected else _samples(shown)
     out: dict[str, bool] = {}
     for name, action in _ACTIONS.items():
-        over = selected or (shown if name in _ON_SHOWN else ())
-        out[name] = any(task.can(action) for task in over)
-    out["toggle"] = out["pause"] or out["resume"] if selected else False
+        out[name] = any(task.can(action) for task in (over if name in _ON_SHOWN else mine))
+    out["toggle"] = bool(selected) and (out["pause"] or out["resume"])
     out["open"] = len(selected) == 1
     out["show_in_folder"] = len(selected) == 1
     out["copy_url"] = out["copy_curl"] = bool(selected)
-    out["select_all"] = bool(shown)
+    out["select_all"] = bool(selected or shown)
     return out
+
+
+def _samples(tasks: Sequence[Task]) -> list[Task]:
+    """One of each kind that `Task.can` tells apart: ten thousand tasks are asked as quickly as five."""
+    return list({(task.state, task.error is None): task for task in tasks}.values())
 
 
 def toggled(selected: Sequence[Task]) -> Action:

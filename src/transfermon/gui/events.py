@@ -181,7 +181,7 @@ class EventsView(QWidget):
     def _count(self) -> None:
         shown, there = len(self.model.lines), len(self._all)
         events = "1 event" if there == 1 else f"{there} events"
-        self.note.setText(events if shown == there else f"{shown} of {events}")
+        self.note.setText(events if shown == there else f"{shown} of {there}")
 
     # Export
 

@@ -246,6 +246,7 @@ class Life:
         bridge.pulse.connect(update_tray)
         tray.toggled.connect(window.toggle_visible)
         monitor.on_show = window.raise_to_front
+        monitor.on_frozen = lambda _reason: window.refresh_soon()
         presence.look()
         demo = self._made_demo(monitor)
         monitor.ready()
@@ -257,7 +258,7 @@ class Life:
                 runners.spawn(self._run_demo(demo, window), "demo")
             await self._stop.wait()
         finally:
-            monitor.on_show = None
+            monitor.on_show = monitor.on_frozen = None
             window.refreshed.disconnect(update_tray)
             presence.close()
             window.detach()

@@ -68,6 +68,7 @@ if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window show
     from transfermon.monitor import Monitor
 
 REFRESH_MS = 250
+REFRESH_SHARE = 12  # a refresh may take one part in so many of the time
 UNDO_MS = 8000
 SLICE = 0.004  # seconds of commands before the window gets its turn
 PASTED_AT_ONCE = 20  # more links than this are shown in the dialog first
@@ -97,7 +98,8 @@ class MainWindow(QMainWindow):
         self._bridge: Bridge | None = None
         self._runners: Runners | None = None
         self._selected: list[TaskKey] = []
-        self._leaving: dict[TaskKey, bool] = {}  # taken off the list, can be undone; True: it was running
+        # Taken off the list. True or False: it was running or not, and can come back; None: its removal was asked for.
+        self._leaving: dict[TaskKey, bool | None] = {}
         self._quitting = False
         self._scope = Scope(kind="all")
         self._dialogs: dict[str, QDialog] = {}
@@ -187,6 +189,7 @@ class MainWindow(QMainWindow):
 
     def _connect_panels(self) -> None:
         self.sidebar.scope_changed.connect(self._set_scope)
+        self.sidebar.menu_wanted.connect(lambda key, where: self.session_menu(key).popup(where))
         self.table.selection_changed.connect(self._selection_changed)
         self.table.opened.connect(self._open_or_details)
         self.table.menu_wanted.connect(self._show_menu)
@@ -362,6 +365,7 @@ class MainWindow(QMainWindow):
     def _refresh(self) -> None:
         if self._monitor is None:
             return
+        begin = time.monotonic()
         if self.watched:
             snapshot = self._monitor.snapshot()
             self._show_page(self.table if snapshot.tasks else self.empty)
@@ -370,6 +374,9 @@ class MainWindow(QMainWindow):
             self._show_status()
             self._enable()
         self.refreshed.emit()
+        # Counting ten thousand transfers takes a while: then it is done less often.
+        took = time.monotonic() - begin
+        self._refresh_timer.setInterval(max(REFRESH_MS, round(took * 1000 * REFRESH_SHARE)))
 
     def _show_page(self, page: QWidget) -> None:
         if page is self.pages.currentWidget():
@@ -389,7 +396,8 @@ class MainWindow(QMainWindow):
 
     def _enable(self) -> None:
         attached = self.attached
-        can = enabled(self._tasks(self._selected), self._tasks(self.table.visible_keys())) if attached else {}
+        selected = self._tasks(self._selected)
+        can = enabled(selected, () if selected else self._tasks(self.table.visible_keys())) if attached else {}
         for command in COMMANDS:
             always = attached or command.id in ("quit", "close", "about", "find")
             self.actions_by_id[command.id].setEnabled(can.get(command.id, always) if attached else always)
@@ -463,6 +471,41 @@ class MainWindow(QMainWindow):
         action.setObjectName(f"menu_{item.action}")
         action.triggered.connect(getattr(self, f"do_{item.action}"))
         return action
+
+    def session_menu(self, key: str) -> QMenu:
+        """What can be done with one session."""
+        session = self.monitor.find_session(key)
+        name = (session.identifier if session is not None else None) or ""
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        new = menu.addAction("New transfer here…", lambda: self.show_add(clipboard_links(), session=name))
+        menu.addSeparator()
+        finish = menu.addAction("Finish and invalidate", lambda: self._end_session(key, cancel=False))
+        cancel = menu.addAction("Cancel all and invalidate…", lambda: self._ask_to_end(key))
+        menu.addSeparator()
+        copy = menu.addAction("Copy identifier", lambda: QGuiApplication.clipboard().setText(name))
+        active = session is not None and session.state.value == "active"
+        for action in (new, finish, cancel):
+            action.setEnabled(active)
+        new.setEnabled(active and bool(name))
+        copy.setEnabled(bool(name))
+        return menu
+
+    def _ask_to_end(self, key: str) -> None:
+        def answered(answer: str, _remember: bool) -> None:
+            if answer == "Cancel all":
+                self._end_session(key, cancel=True)
+
+        title = f"Cancel all transfers of {humanize.clean(key, 60)}?"
+        text = "The session ends. Finished files stay; what is under way is lost."
+        ask(self, title, text, ["Cancel all", "Keep them"], answered, warning=True)
+
+    def _end_session(self, key: str, *, cancel: bool) -> None:
+        session = self.monitor.find_session(key)
+        if session is not None and cancel:
+            session.invalidate_and_cancel()
+        elif session is not None:
+            session.finish_tasks_and_invalidate()
 
     # Commands about transfers
 
@@ -540,7 +583,7 @@ class MainWindow(QMainWindow):
 
     def _bring_back(self, keys: Sequence[TaskKey]) -> None:
         for key in keys:
-            was_running = self._leaving.pop(key, False)
+            was_running = bool(self._leaving.pop(key, False))
             for task in self._tasks([key]):
                 self.model.apply(TaskCreatedEvent(session=key.session, task_identifier=key.number, task=task))
                 if was_running and task.can(Action.RESUME):
@@ -548,8 +591,9 @@ class MainWindow(QMainWindow):
         self.refresh_soon()
 
     def _remove_now(self, keys: Sequence[TaskKey]) -> None:
-        if self._monitor is not None:
-            for key in keys:
+        for key in keys:
+            if self._monitor is not None and self._leaving.get(key) is not None:
+                self._leaving[key] = None  # once only; it leaves the dict with the event that comes back
                 _tolerant(self._monitor.remove, key)
 
     def finish_removals(self) -> None:
@@ -630,12 +674,12 @@ class MainWindow(QMainWindow):
         else:
             self._take(links)
 
-    def show_add(self, text: str) -> None:
+    def show_add(self, text: str, *, session: str = "") -> None:
         """The Add dialog with this text in its box; one dialog at a time."""
         if not self.attached:
             return
         sessions = [info.identifier for info in self.monitor.snapshot().sessions if info.identifier]
-        session = self._session_in_view()
+        session = session or self._session_in_view()
         if session not in sessions:
             sessions.insert(0, session)
         dialog = AddDialog(self, text=text, sessions=sessions, session=session)

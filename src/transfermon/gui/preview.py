@@ -190,6 +190,12 @@ class Helper:
             raise EOFError
         self._buffer += data
 
+    def interrupt(self) -> None:
+        """From another thread: a question that is being answered fails at once."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
     def end(self) -> None:
         """At once, and reaped. May be called at any time."""
         process, self._process = self._process, None
@@ -237,6 +243,7 @@ class Pictures(QObject):
         self._generation += 1
         if thread is not None:
             self._questions.put(None)
+            self.helper.interrupt()  # or the window would wait for a hostile picture
             thread.join(ANSWER_LIMIT + 1)
 
     def _run(self) -> None:

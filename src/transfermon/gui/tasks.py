@@ -767,6 +767,8 @@ class TaskDelegate(QStyledItemDelegate):
     def _status(self, painter: QPainter, rect: QRect, row: Row, index: Index) -> None:
         words = str(index.sibling(index.row(), Column.STATUS).data())
         icon, role = LOOKS[row.look]
+        if row.look == "running" and row.task.kind is not Kind.DOWNLOAD:
+            icon = "circle-arrow-up"
         room = self._table.status_room(wide=row.look != "running")
         cell = QRect(room[0] + self.PAD, rect.y(), room[1] - 2 * self.PAD, rect.height())
         theme.draw_icon(painter, icon, role, QRect(cell.x(), cell.y(), 16, cell.height()), 15)

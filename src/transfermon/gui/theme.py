@@ -85,8 +85,8 @@ DARK = Colors(
     line="#383b41",
     track="#3b3f46",
     text="#e6e8eb",
-    muted="#9ba2ad",
-    accent="#6cb0ff",
+    muted="#a8afba",
+    accent="#78b7ff",
     primary="#2a70d2",
     on_accent="#ffffff",
     good="#57c878",
@@ -99,7 +99,7 @@ DARK = Colors(
     bar_warn="#d9a335",
     bar_idle="#767d88",
     tip="#2e3136",
-    tint=0.20,
+    tint=0.18,
     hover=0.045,
 )
 
