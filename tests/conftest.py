@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterator
 
 import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before PySide6 is imported
+
+gc.disable()  # the collector must not meet Qt's objects on a worker thread: it runs between tests, on this one
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what the imports made stays anyway, and need not be looked at after each test
+
+
+@pytest.fixture(autouse=True)
+def _garbage() -> Iterator[None]:
+    yield
+    gc.collect()
 
 
 @pytest.fixture

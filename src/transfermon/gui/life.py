@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
-from PySide6.QtCore import QCoreApplication, QEvent, QLoggingCategory, QObject, Qt, QTimer
+from PySide6.QtCore import QAbstractEventDispatcher, QCoreApplication, QEvent, QLoggingCategory, QObject, Qt, QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
@@ -29,6 +29,7 @@ from transfermon.errors import EngineBusyError, TransfermonError
 from transfermon.events import Event, TaskCompletedEvent
 from transfermon.gui import theme
 from transfermon.gui.bridge import Bridge
+from transfermon.gui.collector import Collector
 from transfermon.gui.commands import TRAY
 from transfermon.gui.main_window import MainWindow
 from transfermon.gui.notifications import Door, Notifications, worth_telling
@@ -62,8 +63,12 @@ def run(folder: str, *, demo: bool, minimized: bool) -> int:
     theme.apply(app, settings.theme)
     app.setFont(theme.font(app))  # after the style sheet: else the desktop's own font comes back a moment later
     app.setWindowIcon(theme.app_icon())
-    with asyncio.Runner(loop_factory=lambda: _loop(app)) as runner:
-        return runner.run(Life(app, folder, settings, demo=demo, minimized=minimized).live())
+    collector = Collector(QAbstractEventDispatcher.instance(app.thread()))
+    try:
+        with asyncio.Runner(loop_factory=lambda: _loop(app)) as runner:
+            return runner.run(Life(app, folder, settings, demo=demo, minimized=minimized).live())
+    finally:
+        collector.close()
 
 
 def _settings(folder: str, *, demo: bool) -> Settings:
