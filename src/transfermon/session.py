@@ -244,6 +244,9 @@ class Session:
         self._good: dict[int, int] = {}  # bytes stored at the last failure that counted
         self._waiters: dict[int, list[asyncio.Future[None]]] = {}
         self._removing: dict[int, bool] = {}
+        self._offered = {  # number -> token of the resume data that the task's end offered
+            row.task.number: row.token for row in engine.resume_rows.values() if row.task.session == self.key
+        }
         self._resume_wanted: dict[int, asyncio.Future[bytes | None]] = {}
         self._overdue: set[int] = set()
         self._restarted: set[int] = set()  # started over because of an answer that could not be combined: once (R-10)
@@ -620,6 +623,9 @@ class Session:
             if credentials:
                 self._engine.vault.put(str(task.key), {**self._engine.secrets_of(task), **credentials})
         self._failures.pop(number, None)
+        own_part, spent = self._take_back(number)
+        if not own_part:
+            task = changed(task, part_path="", received=0, validators=None)
         self._outstanding += 1
         self._by_url[task.url].remove(number)
         self._by_url.setdefault(new_url, []).append(number)
@@ -636,7 +642,7 @@ class Session:
             suspend_count=0,
             restarts=0,
         )
-        self._record(task, _state_event(task))
+        self._record(task, _state_event(task), resume_row=spent)
         self._enqueue(number)
 
     def remove(self, number: int, *, delete_file: bool = False) -> None:
@@ -658,12 +664,14 @@ class Session:
         task = self._tasks.get(number)
         if task is None:
             return
-        if task.part_path:
+        own_part, spent = self._take_back(number)
+        if task.part_path and own_part:
             await asyncio.to_thread(_drop_part, task.part_path)
         if delete_file and task.final_path:
             await asyncio.to_thread(_unlink, task.final_path)
         self._engine.vault.drop(str(task.key))
-        self._record(task, TaskRemovedEvent(file_deleted=delete_file and bool(task.final_path)))
+        removed = TaskRemovedEvent(file_deleted=delete_file and bool(task.final_path))
+        self._record(task, removed, resume_row=spent)
         del self._tasks[number]
         self._by_url[task.url].remove(number)
         if not self._by_url[task.url]:
@@ -854,6 +862,7 @@ class Session:
     def _complete_failed(self, number: int, error: TransferError) -> None:
         task = self._tasks[number]
         error = changed(error, url=error.url or redacted(task.url))  # X-01: also where the disk failed
+        data, row = self._produce(number)  # R-16
         self._complete(
             changed(task, state=task.after(Action.FAIL), error=error),
             TaskCompletedEvent(
@@ -861,7 +870,10 @@ class Session:
                 message=error.message,
                 reason=error.reason,
                 status_code=error.status or 0,
+                resumable=data is not None,
+                resume_data=data,
             ),
+            resume_row=row,
         )
 
     async def _refuse(self, number: int) -> None:
@@ -883,7 +895,7 @@ class Session:
         task = self._tasks[number]
         if task.state is not State.CANCELING:
             return
-        data, row = self._produce(number)
+        data, row = self._produce(number) if number in self._resume_wanted else (None, None)
         if row is None and task.part_path:
             await asyncio.to_thread(_drop_part, task.part_path)
             task = changed(self._tasks[number], part_path="", received=0, validators=None)
@@ -911,18 +923,30 @@ class Session:
         )
 
     def _produce(self, number: int) -> tuple[bytes | None, ResumeRow | None]:
-        """Resume data where it was asked for and R-02 does not forbid it."""
+        """Resume data where R-02 does not forbid it. A failed task keeps its part as well: who comes first has it."""
         task = self._tasks[number]
         why_not = resume.why_not_resumable(task.validators, task.method, self._row.configuration.resume_policy)
-        if number not in self._resume_wanted or why_not or not task.part_path or task.received == 0:
+        if why_not or not task.part_path or task.received == 0:
             return None, None
         token = secrets.token_urlsafe(24)
         row = ResumeRow(token=token, task=task)
         self._engine.resume_rows[token] = row
+        self._offered[number] = token
         self._engine.vault.put(f"resume {token}", self._engine.secrets_of(task))
         return resume.pack(token), row
 
-    def _complete(self, task: Task, event: TaskCompletedEvent) -> None:
+    def _take_back(self, number: int) -> tuple[bool, ResumeRow | None]:
+        """Make the data that a failed task offered useless; False when it was used, so that the part is another's."""
+        row = self._engine.resume_rows.get(self._offered.pop(number, ""))
+        if row is None or not self._tasks[number].part_path:
+            return True, None
+        if row.spent:
+            return False, None
+        spent = self._engine.resume_rows[row.token] = changed(row, spent=True)
+        self._engine.vault.drop(f"resume {row.token}")
+        return True, spent
+
+    def _complete(self, task: Task, event: TaskCompletedEvent, *, resume_row: ResumeRow | None = None) -> None:
         number = task.number
         task = changed(
             task,
@@ -938,7 +962,7 @@ class Session:
         for of_task in (self._failures, self._good, self._accepted):
             of_task.pop(number, None)
         self._restarted.discard(number)
-        self._record(task, event, delivered=lambda: self._was_told(number))
+        self._record(task, event, delivered=lambda: self._was_told(number), resume_row=resume_row)
         if not self._outstanding:
             idle = SessionIdleEvent(completed=self._completed_since_idle, failed=self._failed_since_idle)
             self._completed_since_idle = self._failed_since_idle = 0

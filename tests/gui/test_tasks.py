@@ -60,10 +60,10 @@ def model(qapp):
 
 @pytest.fixture
 def table(qtbot, model):
-    words = TaskFilter(model)
-    words.setSourceModel(model)
     table = TaskTable()
     qtbot.addWidget(table)
+    words = TaskFilter(table)
+    words.setSourceModel(model)
     table.setModel(words)
     table.sortByColumn(Column.NUMBER, Qt.SortOrder.AscendingOrder)
     table.resize(900, 400)
@@ -89,7 +89,7 @@ def test_the_model_keeps_qts_rules(model, qtmodeltester):
 
 def test_model_and_filter_keep_qts_rules_while_everything_happens(qapp):
     model = TaskModel()
-    chosen = TaskFilter(model)
+    chosen = TaskFilter()
     chosen.setSourceModel(model)
     mode = QAbstractItemModelTester.FailureReportingMode.Fatal
     testers = [QAbstractItemModelTester(model, mode), QAbstractItemModelTester(chosen, mode)]

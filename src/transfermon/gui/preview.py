@@ -561,10 +561,10 @@ class Preview(QWidget):
         self.facts = _label("preview_facts", "muted")
         self.open_button = QPushButton("Open")
         self.open_button.setObjectName("preview_open")
-        self.open_button.clicked.connect(lambda: self.open_wanted.emit(self._tasks[0].key))
+        self.open_button.clicked.connect(self._open)
         self.folder_button = QPushButton("Show in folder")
         self.folder_button.setObjectName("preview_folder")
-        self.folder_button.clicked.connect(lambda: self.folder_wanted.emit(self._tasks[0].key))
+        self.folder_button.clicked.connect(self._show_folder)
         self.buttons = QWidget()
         row = QHBoxLayout(self.buttons)
         row.setContentsMargins(0, 6, 0, 0)
@@ -580,6 +580,12 @@ class Preview(QWidget):
         for widget in (self.name, self.facts, self.buttons):
             column.addWidget(widget)
         return foot
+
+    def _open(self) -> None:
+        self.open_wanted.emit(self._tasks[0].key)
+
+    def _show_folder(self) -> None:
+        self.folder_wanted.emit(self._tasks[0].key)
 
     # Showing
 

@@ -284,7 +284,7 @@ class TaskModel(QAbstractTableModel):
         self._new: list[Row] = []
         self._inserted = 0
         self._gather = self._timer(GATHER_MS, self.flush)
-        self._resort = self._timer(RESORT_MS, lambda: self.sort(self._sorted_by, self._order))
+        self._resort = self._timer(RESORT_MS, self._sort_again)
 
     def __repr__(self) -> str:
         return f"<TaskModel rows={len(self._rows)} new={len(self._new)} sorted_by={self._sorted_by.name}>"
@@ -383,7 +383,7 @@ class TaskModel(QAbstractTableModel):
         self._new.clear()
         if new:
             self._insert(new, len(self._rows))
-            self.sort(self._sorted_by, self._order)
+            self._sort_again()
 
     def _insert(self, new: Sequence[Row], at: int) -> None:
         self.beginInsertRows(QModelIndex(), at, at + len(new) - 1)
@@ -484,6 +484,9 @@ class TaskModel(QAbstractTableModel):
         """In the order shown. To read only."""
         return self._rows
 
+    def _sort_again(self) -> None:
+        self.sort(self._sorted_by, self._order)
+
     def _resort_soon(self) -> None:
         if not self._resort.isActive():
             self._resort.start()
@@ -579,7 +582,10 @@ def matches(task: Task, text: str) -> bool:
 
 
 class TaskFilter(QSortFilterProxyModel):
-    """The tasks of a scope that match the words. Sorting is passed on to the model."""
+    """The tasks of a scope that match the words. Sorting is passed on to the model.
+
+    Its parent must not be its own model: PySide 6.11 crashes when it collects that circle.
+    """
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -836,7 +842,7 @@ class TaskTable(QTableView):
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.customContextMenuRequested.connect(self._menu)
-        self.doubleClicked.connect(lambda index: self.opened.emit(index.data(TASK_ROLE).key))
+        self.doubleClicked.connect(self._open)
         self.verticalHeader().hide()
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         self.verticalHeader().setMinimumSectionSize(theme.ROW)
@@ -859,7 +865,7 @@ class TaskTable(QTableView):
         header.setFixedHeight(theme.ROW)
         header.setTextElideMode(Qt.TextElideMode.ElideRight)
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        header.customContextMenuRequested.connect(lambda point: self.columns_menu().popup(header.mapToGlobal(point)))
+        header.customContextMenuRequested.connect(self._choose_columns)
 
     def setModel(self, model: Any) -> None:
         super().setModel(model)
@@ -871,7 +877,7 @@ class TaskTable(QTableView):
             self.setColumnWidth(column, WIDTHS.get(column, 96))
         header.setSortIndicator(Column.ADDED, Qt.SortOrder.DescendingOrder)
         self.setSortingEnabled(True)
-        self.tasks.ticking.connect(lambda _on: self._run_clock())
+        self.tasks.ticking.connect(self._run_clock)
         for signal in (model.rowsRemoved, model.modelReset):
             signal.connect(self._tell)
         self._run_clock()
@@ -928,6 +934,9 @@ class TaskTable(QTableView):
     def _fits_bar(self, width: int) -> bool:
         # A width that somebody chose by hand stays.
         return width == self._bar and not self.isColumnHidden(Column.PROGRESS)
+
+    def _choose_columns(self, point: QPoint) -> None:
+        self.columns_menu().popup(self.horizontalHeader().mapToGlobal(point))
 
     def columns_menu(self) -> QMenu:
         """Which columns are shown; the name always is."""
@@ -1025,6 +1034,9 @@ class TaskTable(QTableView):
             if changed >= 0:
                 top, height = self.rowViewportPosition(changed), self.rowHeight(changed)
                 self.viewport().update(0, top, self.viewport().width(), height)
+
+    def _open(self, index: QModelIndex) -> None:
+        self.opened.emit(index.data(TASK_ROLE).key)
 
     def _menu(self, point: QPoint) -> None:
         keys = self.selected_keys()

@@ -1,0 +1,117 @@
+"""What tests about downloads share: a session that tries again at once, bodies that wait in the middle, a killed engine.
+
+The one rule to keep: nothing here sleeps for a while; a body goes on when the test says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.byte_server import Conn, Request, Resource, reply
+from transfermon.configuration import RetryPolicy, SessionConfiguration
+from transfermon.events import DownloadProgressEvent
+from transfermon.monitor import DownloadTask, Monitor, Session
+from transfermon.task import Task
+
+QUICK = RetryPolicy(minimum=0.01, maximum=0.05)
+
+
+def quick_session(monitor: Monitor, name: str = "com.example.quick", **changes: Any) -> Session:
+    """A background session that tries again after some hundredths of a second."""
+    configuration = SessionConfiguration.background(name)
+    return monitor.create_session(dataclasses.replace(configuration, **{"retry_policy": QUICK, **changes}))
+
+
+def default_session(monitor: Monitor, **changes: Any) -> Session:
+    """A session that does not try again by itself."""
+    return monitor.create_session(dataclasses.replace(SessionConfiguration.default(), **changes))
+
+
+def code_of(task: DownloadTask | Task) -> int:
+    assert task.error is not None, task
+    return task.error.code
+
+
+def parts_in(folder: Path) -> list[Path]:
+    """The part files in a folder that need not be there."""
+    return sorted(folder.glob(".transfermon-*.part")) if folder.is_dir() else []
+
+
+class Halves:
+    """In place of a `Resource`'s answer: the head and `first` bytes, the rest when `go` is set."""
+
+    def __init__(self, resource: Resource, first: int) -> None:
+        self.resource = resource
+        self.first = first
+        self.go = threading.Event()
+
+    def __call__(self, conn: Conn, request: Request) -> bool:
+        if self.go.is_set() or request.header("Range"):
+            return False
+        body = self.resource.body
+        fields = {"ETag": self.resource.etag, "Content-Length": str(len(body)), **self.resource.headers}
+        conn.send(reply(200, fields) + body[: self.first])
+        while not self.go.wait(0.01):
+            if conn.server.stopping.is_set():
+                return True
+        conn.send(body[self.first :])
+        return True
+
+
+def check_sums(events: list[DownloadProgressEvent], offset: int) -> None:
+    """D-04: totals grow, and the bytes told add up to them from `offset` on, within one attempt."""
+    total = offset
+    for event in events:
+        assert event.bytes_written >= 0
+        total += event.bytes_written
+        assert event.total_bytes_written == total, events
+
+
+_ENGINE = """
+import asyncio, dataclasses, sys
+sys.path[:0] = {path!r}
+from transfermon.configuration import RetryPolicy, SessionConfiguration
+from transfermon.monitor import Monitor, TEMPORARY
+from transfermon.settings import Settings
+
+async def main():
+    async with Monitor.open({state!r}, settings=Settings(download_folder={downloads!r})) as monitor:
+        monitor.ready()
+        configuration = dataclasses.replace(
+            SessionConfiguration.background("com.example.quick"),
+            retry_policy=RetryPolicy(minimum=0.01, maximum=0.05),
+        )
+        session = monitor.create_session(configuration)
+{body}
+asyncio.run(main())
+"""
+
+
+@contextlib.contextmanager
+def engine_process(tmp_path: Path, body: str) -> Iterator[subprocess.Popen[str]]:
+    """An engine of its own on the state directory of `open_monitor`; it dies without warning at the end of the block.
+
+    `body` are the lines of a coroutine that has `monitor` and `session` ("com.example.quick").
+    """
+    script = _ENGINE.format(
+        path=[path for path in sys.path if path],
+        state=str(tmp_path / "state"),
+        downloads=str(tmp_path / "downloads"),
+        body="\n".join(" " * 8 + line for line in body.strip("\n").splitlines()),
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
