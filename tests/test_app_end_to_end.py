@@ -16,6 +16,7 @@ import pytest
 
 from tests import desktop
 from tests.farm import Farm, expected_sha256
+from tests.owners import end_all
 from transfermon.control_client import Client, NoEngine
 
 LIMIT = 60.0
@@ -73,13 +74,7 @@ class App:
         return found
 
     def close(self) -> None:
-        for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-            process.wait(10)
-            for stream in (process.stdout, process.stderr):
-                if stream is not None:
-                    stream.close()
+        end_all(self.state, self.processes)
 
 
 @pytest.fixture

@@ -11,10 +11,25 @@ import transfermon
 
 ROOT = Path(transfermon.__file__).parent
 RULES = {
-    *("errors", "task", "configuration", "events", "resume", "retry", "filenames", "payload", "humanize", "urls"),
+    *(
+        "errors",
+        "task",
+        "configuration",
+        "events",
+        "resume",
+        "retry",
+        "filenames",
+        "payload",
+        "humanize",
+        "notices",
+        "urls",
+        "metrics",
+        "waiting",
+        "digests",
+    ),
 }
-DOORS = {"settings", "store", "vault", "blob", "partfile", "pump", "network", "transfer", "notifier"}
-ENGINE = {"runners", "bus", "slots", "lock", "engine", "download", "session", "background", "monitor"}
+DOORS = {"settings", "store", "vault", "blob", "partfile", "pump", "network", "transfer", "connectivity", "notifier"}
+ENGINE = {"runners", "bus", "slots", "lock", "engine", "download", "session", "background", "delivery", "monitor"}
 FRONT_ENDS = {
     "control",
     "control_api",
@@ -25,6 +40,9 @@ FRONT_ENDS = {
     "demo",
     "videofarm",
     "gui",
+    "standby",
+    "standby_wait",
+    "crash",
     "__main__",
 }
 LEVELS = [RULES, DOORS, ENGINE, FRONT_ENDS]

@@ -52,7 +52,9 @@ def half() -> float:
 def test_each_status_has_its_code_and_its_class(status: int, code: int, retry: Retry):
     error = judge_status(an_answer(status), "status", now=NOW)
     assert error is not None
-    assert (error.code, error.retry, error.status, error.reason) == (code, retry, status, f"http.{status}")
+    assert (error.code, error.retry, error.status) == (code, retry, status)
+    own = {401: "srv.auth", 403: "srv.forbidden", 407: "net.proxy-auth"}
+    assert error.reason == own.get(status, f"srv.http-{status}")
 
 
 def test_a_failure_is_a_sentence_and_names_the_address_without_secrets():

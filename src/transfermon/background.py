@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from transfermon.configuration import BACKGROUND_HANDLER_BUDGET
+from transfermon.configuration import BACKGROUND_HANDLER_BUDGET, SESSION_HANDLER_LIMIT
 from transfermon.engine import Engine
 from transfermon.events import (
     BackgroundFetchEvent,
@@ -54,6 +55,7 @@ class Background:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._open: dict[str, _Handler] = {}
+        self.on_closed: Callable[[str, bool], None] | None = None  # identifier, and whether its budget ran out
         self._leave = engine.bus.subscribe(self._count)
 
     def __repr__(self) -> str:
@@ -92,10 +94,23 @@ class Background:
         expiry = loop.call_later(BACKGROUND_HANDLER_BUDGET, self._expire, handler_id)
         self._open[handler_id] = _Handler(event.type, loop.time(), expiry)
         self._engine.record(event)
-        if not self._engine.bus.listens(event.type):
-            log.info("nobody listens for %s", event.type)
-            self.end(handler_id, FetchResult.NO_DATA)
         return handler_id
+
+    def open_session(self) -> str:
+        """Open the handler of a `backgroundtransfer`; it has 120 s in all (SPEC 2.4)."""
+        loop = asyncio.get_running_loop()
+        handler_id = f"Session-{uuid.uuid4()}"
+        expiry = loop.call_later(SESSION_HANDLER_LIMIT, self._expire, handler_id)
+        self._open[handler_id] = _Handler("backgroundtransfer", loop.time(), expiry)
+        return handler_id
+
+    def drained(self, handler_id: str) -> None:
+        """Its stored events were told: 30 s are left, unless the whole budget ends before (B-12)."""
+        handler = self._open.get(handler_id)
+        loop = asyncio.get_running_loop()
+        if handler is not None and loop.time() + BACKGROUND_HANDLER_BUDGET < handler.opened + SESSION_HANDLER_LIMIT:
+            handler.expiry.cancel()
+            handler.expiry = loop.call_later(BACKGROUND_HANDLER_BUDGET, self._expire, handler_id)
 
     def end(self, handler_id: str, result: FetchResult = FetchResult.NO_DATA) -> bool:
         """Close the handler named; False, with a log line, when it is not open (B-04)."""
@@ -112,12 +127,19 @@ class Background:
                 started_tasks=handler.started_tasks,
             )
         )
+        self._closed(handler_id, expired=False)
         return True
 
     def _expire(self, handler_id: str) -> None:
         handler = self._open.pop(handler_id)
         elapsed = asyncio.get_running_loop().time() - handler.opened
         self._engine.record(HandlerExpiredEvent(handler_id=handler_id, kind=handler.kind, elapsed=elapsed))
+        self._closed(handler_id, expired=True)
+
+    def _closed(self, handler_id: str, *, expired: bool) -> None:
+        self._engine.bus.give_up(handler_id)  # an event that still waits for a listener comes too late now
+        if self.on_closed is not None:
+            self.on_closed(handler_id, expired)
 
     def _count(self, event: Event) -> None:
         if isinstance(event, TaskCreatedEvent) and event.task is not None:

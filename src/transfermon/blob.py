@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from typing import BinaryIO
+from typing import BinaryIO, Self
+
+from transfermon.task import Task
 
 
 class Blob:
@@ -15,6 +17,12 @@ class Blob:
         self.path = path
         self.mime_type = mime_type
         self._temporary = temporary
+
+    @classmethod
+    def of(cls, task: Task) -> Self:
+        """The finished file of a task; a task without a folder has a temporary one."""
+        kind = task.response.header("Content-Type").partition(";")[0].strip() if task.response else ""
+        return cls(task.final_path, kind or "application/octet-stream", temporary=not task.folder)
 
     def __repr__(self) -> str:
         return f"<Blob {self.path}{' temporary' if self._temporary else ''}>"

@@ -27,7 +27,8 @@ _Chain = deque[tuple[Event, Delivered | None]]
 
 # The identifier of the fetch or push that is being handled where this code runs; tasks made there are `given`.
 handling: contextvars.ContextVar[str] = contextvars.ContextVar("handling", default="")
-_WAKES = frozenset({"backgroundfetch", "silentpush"})
+WAKES = frozenset({"backgroundfetch", "silentpush"})
+_PATIENT = WAKES | {"backgroundtransfer"}  # they wait for their first listener (E-12)
 
 
 class EventBus:
@@ -40,6 +41,9 @@ class EventBus:
         self._chains: dict[tuple[str, int], _Chain] = {}  # number 0: the session's own events
         self._busy: set[tuple[str, int]] = set()
         self._barriers: dict[str, set[tuple[str, int]]] = {}  # session -> chains its next event waits for
+        self._closed = False
+        self._streams: list[tuple[tuple[str, ...], Callable[[Event], None]]] = []
+        self._parked: _Chain = deque()
 
     def __repr__(self) -> str:
         return f"<EventBus observers={len(self._observers)} chains={len(self._chains)}>"
@@ -59,6 +63,7 @@ class EventBus:
     def add_listener(self, name: str, listener: Listener) -> None:
         """E-01. Listeners run in the order of registration (O-08)."""
         self._listeners.setdefault(name, []).append(listener)
+        self._listened(name)
 
     def remove_listener(self, name: str, listener: Listener) -> None:
         """E-02: the one named, once; a no-op when it was never added."""
@@ -67,7 +72,7 @@ class EventBus:
             registered.remove(listener)
 
     def listens(self, name: str) -> bool:
-        return bool(self._listeners.get(name))
+        return bool(self._listeners.get(name)) or any(name in names for names, _ in self._streams)
 
     async def stream(self, *names: str) -> AsyncIterator[Event]:
         """Events of these names (all when none is given) from now on. Falling behind costs memory, not events."""
@@ -79,7 +84,10 @@ class EventBus:
                 waiting.append(event)
                 arrived.set()
 
-        leave = self.subscribe(take)
+        entry = (names, take)
+        self._streams.append(entry)
+        for name in names:
+            self._listened(name)
         try:
             while True:
                 await arrived.wait()
@@ -87,29 +95,73 @@ class EventBus:
                     yield waiting.popleft()
                 arrived.clear()
         finally:
-            leave()
+            self._streams.remove(entry)
 
     # ---- telling
 
     def publish(self, event: Event, delivered: Delivered | None = None) -> None:
         """Tell an event; `delivered` is called when every listener has returned or was passed."""
+        self.show(event)
+        self.deliver(event, delivered)
+
+    def show(self, event: Event) -> None:
+        """Tell the observers, at once."""
         for observer in list(self._observers):
             try:
                 observer(event)
             except Exception:
                 log.exception("an observer failed on %s", event.type)
-        number = getattr(event, "task_identifier", 0)
-        key = (event.session, number)
+
+    def deliver(self, event: Event, delivered: Delivered | None = None) -> None:
+        """Tell listeners and streams, in the order of the event's chain. A wake-up waits for its first listener."""
+        if self._closed:
+            return
+        for names, take in list(self._streams):
+            if not names or event.type in names:
+                take(event)
+        if event.type in _PATIENT and not self.listens(event.type):
+            self._parked.append((event, delivered))
+        else:
+            self._chain(event, delivered)
+
+    def _chain(self, event: Event, delivered: Delivered | None) -> None:
+        key = (event.session, getattr(event, "task_identifier", 0))
         chain = self._chains.setdefault(key, deque())
         chain.append((event, delivered))
         if key not in self._busy:
             self._drain(key)
 
+    def _listened(self, name: str) -> None:
+        """Somebody listens: what waited for that is told in the next turn, when whoever registers now is done."""
+        if any(event.type == name for event, _ in self._parked):
+            asyncio.get_running_loop().call_soon(self._unpark, name)
+
+    def _unpark(self, name: str) -> None:
+        if self._closed or not self.listens(name):
+            return
+        waiting = [entry for entry in self._parked if entry[0].type == name]
+        self._parked = deque(entry for entry in self._parked if entry[0].type != name)
+        for event, delivered in waiting:
+            for names, take in list(self._streams):
+                if name in names:
+                    take(event)
+            self._chain(event, delivered)
+
+    def give_up(self, handler_id: str) -> None:
+        """The handler of an event that waits for a listener was closed: nobody needs to hear of it any more."""
+        for entry in [entry for entry in self._parked if getattr(entry[0], "handler_id", "") == handler_id]:
+            self._parked.remove(entry)
+            self._done(entry[1])
+
+    def close(self) -> None:
+        """Call no listener any more: what they have not had stays unacknowledged. Observers hear to the end."""
+        self._closed = True
+
     def _drain(self, key: tuple[str, int]) -> None:
         """Deliver what waits in one chain until a coroutine listener takes over, or the chain is empty."""
         self._busy.add(key)
         chain = self._chains[key]
-        while chain:
+        while chain and not self._closed:
             if key[1] == 0 and self._must_wait(key[0]):
                 return
             event, delivered = chain.popleft()
@@ -192,4 +244,4 @@ class EventBus:
 
 
 def _handler_of(event: Event) -> str:
-    return str(getattr(event, "handler_id", "")) if event.type in _WAKES else ""
+    return str(getattr(event, "handler_id", "")) if event.type in WAKES else ""

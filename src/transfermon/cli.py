@@ -115,8 +115,10 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         _add_action(name, add(name, _act, text))
     _add_push(add("push", _push, "deliver a silent push to the running app"))
     add("fetch", _fetch, "start a background fetch in the running app")
+    _add_simulate(add("simulate", _simulate, "what a phone's system would do to the running app"))
+    _add_standby(add("standby", _standby, "be the engine without a window until nothing is left to do"))
     add("release", _end, "let the running engine give its transfers to another one, and end")
-    add("quit", _end, "end the running engine; its transfers are kept")
+    _add_quit(add("quit", _quit, "end the running engine; its transfers are kept"))
     _add_videofarm(add("videofarm", _videofarm, "the demo server for videos and pictures"), words)
     return parser
 
@@ -188,6 +190,22 @@ def _add_push(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("payload", metavar="PAYLOAD", nargs="?", default=SMALLEST_PUSH, help="JSON, @FILE or -")
 
 
+def _add_simulate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "what", choices=("suspend", "wake"), help="suspend: listeners hear nothing; wake: they hear what they missed"
+    )
+
+
+def _add_standby(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--lock-fd", metavar="N", type=_count, help=argparse.SUPPRESS)  # from the process that waited
+
+
+def _add_quit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--stop-transfers", action="store_true", help="end all transfers for good; what is stored is kept for a retry"
+    )
+
+
 def _add_videofarm(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
     if "videofarm" in words:  # its options live with the server, which is not loaded for anything else
         from transfermon.videofarm.server import add_arguments
@@ -256,7 +274,7 @@ def _answer_here(state_dir: str, requests: Sequence[Request]) -> list[Reply]:
     from transfermon.monitor import Monitor
 
     async def answers() -> list[Reply]:
-        async with Monitor.open(state_dir, what="a transfermon command") as monitor:
+        async with Monitor.open(state_dir, what="a transfermon command", attached=False) as monitor:
             api = Api(monitor, started=False)
             out = []
             for method, path, body in requests:
@@ -488,15 +506,53 @@ def _fetch(arguments: Arguments) -> int:
     return DONE
 
 
+def _simulate(arguments: Arguments) -> int:
+    answer = running(folder_of(arguments), "POST", f"/v1/simulate/{arguments.what}")
+    if arguments.json:
+        say_json([answer])
+    elif answer["suspended"]:
+        say("The app is suspended: its listeners hear nothing, transfers go on. End it with: transfermon simulate wake")
+    else:
+        say("The app is awake; its listeners are told what they have missed.")
+    return DONE
+
+
+def _standby(arguments: Arguments) -> int:
+    if arguments.lock_fd is not None:
+        _adopted(arguments.lock_fd)
+    from transfermon import standby
+
+    return standby.run(folder_of(arguments), arguments.lock_fd)
+
+
+def _adopted(fd: int) -> None:
+    """First of all: a child that was started before this would keep the lock."""
+    try:
+        os.set_inheritable(fd, False)
+    except (OSError, OverflowError) as exc:
+        raise Wrong(f"There is no open file {fd}.") from exc
+
+
+def _quit(arguments: Arguments) -> int:
+    if not arguments.stop_transfers:
+        return _end(arguments)
+    request: Request = ("POST", "/v1/quit", {"stopTransfers": True})
+    return _ended(arguments, only(folder_of(arguments), request))
+
+
 def _end(arguments: Arguments) -> int:
+    return _ended(arguments, running(folder_of(arguments), "POST", f"/v1/{arguments.command}"))
+
+
+def _ended(arguments: Arguments, body: dict[str, Any]) -> int:
+    """Wait until the engine that said so has ended."""
     import time
 
-    from transfermon.control_client import SOCKET
+    from transfermon.lock import owner
 
     folder = folder_of(arguments)
-    body = running(folder, "POST", f"/v1/{arguments.command}")
     deadline = time.monotonic() + _ENDING
-    while os.path.lexists(os.path.join(folder, SOCKET)) and time.monotonic() < deadline:
+    while owner(folder) == body["pid"] and time.monotonic() < deadline:
         time.sleep(0.02)
     if arguments.json:
         say_json([body])

@@ -6,6 +6,7 @@ Rule: it knows the Monitor and the rules only. Every refusal is an RFC 9457 prob
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import os
@@ -189,12 +190,15 @@ class Api:
             case ["v1", "fetch"]:
                 _only(method, "POST")
                 return Answer(body={"handlerId": await self._monitor.fetch()})
+            case ["v1", "simulate", ("suspend" | "wake") as word]:
+                _only(method, "POST")
+                return self._simulate(word)
             case ["v1", "show"]:
                 _only(method, "POST")
                 return self._show()
             case ["v1", ("release" | "quit") as word]:
                 _only(method, "POST")
-                return self._end(word)
+                return await self._end(word, _json(body))
         raise Refused(404, "There is no such thing.", "The control API is described in the manual.")
 
     def _status(self) -> Answer:
@@ -310,12 +314,27 @@ class Api:
         """The journal as one body; over HTTP it is a stream, which `_Connection` sends itself."""
         return Answer(body={"events": [event_dict(event) for event in await replay(self._monitor, since)]})
 
+    def _simulate(self, word: str) -> Answer:
+        """B-17. Asking for what is so already changes nothing."""
+        if word == "suspend":
+            self._monitor.suspend_app()
+        else:
+            self._monitor.wake_app()
+        return Answer(body={"suspended": self._monitor.suspended})
+
     def _show(self) -> Answer:
         if not self._monitor.show():
             raise Refused(409, "This engine has no window.", "`transfermon gui` takes the transfers over.")
         return Answer(body={"shown": True})
 
-    def _end(self, word: str) -> Answer:
+    async def _end(self, word: str, body: dict[str, Any]) -> Answer:
+        fields = _Fields(body)
+        stop = fields.flag("stopTransfers") if word == "quit" else False
+        fields.end()
+        if stop:
+            with contextlib.suppress(TimeoutError):  # one that hangs ends with the engine; nobody goes on with it
+                async with asyncio.timeout(SETTLING):
+                    await self._monitor.stop_transfers()
         then = partial(self._monitor.request_quit, released=word == "release")
         return Answer(status=202, body={"ending": True, "pid": os.getpid()}, then=then)
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from transfermon import filenames, partfile, resume, retry
+from transfermon import digests, filenames, partfile, resume, retry
 from transfermon.blob import Blob
 from transfermon.configuration import CHECKPOINT_SECONDS, SessionConfiguration, merged_headers
+from transfermon.digests import Hashes
 from transfermon.engine import Engine
 from transfermon.errors import Code, Retry, TransferError, TransferFailure, redacted
 from transfermon.events import (
@@ -27,6 +28,7 @@ from transfermon.events import (
     TaskActivityEvent,
     TaskEvent,
 )
+from transfermon.metrics import MOST_KEPT, REDIRECTS, Trace
 from transfermon.network import Limiter
 from transfermon.partfile import FinishState, PartFile, PartMissing
 from transfermon.pump import until_done
@@ -77,7 +79,8 @@ class Download:
         self._stored = 0  # right bytes in the part
         self._synced = 0
         self._disk_error: TransferError | None = None  # of a sync that failed
-        self._hash: Any = None
+        self._hashes: Hashes | None = None  # over the whole file, where it came in one piece
+        self._sent: list[tuple[int, list[Trace]]] = []  # attempt and exchanges of each call, until they are recorded
         self._inner: asyncio.Task[None] | None = None
         self._syncing: asyncio.Future[None] | None = None
         self._stopping = False
@@ -109,7 +112,7 @@ class Download:
                 raise
             return Result(stopped=True)
         except TransferFailure as failure:
-            return Result(error=_as_seen_here(failure.error))
+            return Result(error=_as_seen_here(self._disk_error or failure.error))
         finally:
             await self._let_go()
         return Result()
@@ -121,13 +124,14 @@ class Download:
         await until_done(self._engine.vault.saved())
         task = self._current()
         was_finalizing = task.activity is Activity.FINALIZING
-        if was_finalizing and await self._was_finished(task):
+        if await self.was_finished():
             return None
         started = task.started or self._engine.now()
         self._tell(Activity.CONNECTING, attempt=task.attempt + 1, started=started, final_path="")
         await self._open_part()
         if was_finalizing and self._part is not None and self._stored == task.expected:
             return await self._finish()  # all was there when the engine ended (W12)
+        await self._look_at_disk()
         while True:
             asked = self._ask()
             answer = await (await self._engine.lines()).open(self._call(asked))
@@ -138,10 +142,27 @@ class Download:
             if whole and await self._is_as_expected():
                 return await self._finish()
 
-    async def _was_finished(self, task: Task) -> bool:
-        """Whether the engine ended after the final name was given and before everybody was told (W12)."""
-        if not task.final_path:
+    async def was_finished(self) -> bool:
+        """Whether the engine ended after the final name was given and before everybody was told; then it is told now.
+
+        Raises TransferFailure -1100 where the name was being given and neither part nor file is left (W12).
+        """
+        task = self._current()
+        if task.final_path and not task.part_path:  # the event is stored; the session has told it again
+            self._sealed = True
+            return True
+        if not task.part_path:
             return False
+        if task.final_path:
+            return await self._was_named(task)
+        folder = os.path.dirname(task.part_path)
+        path = "" if os.path.lexists(task.part_path) else partfile.renamed(folder, task.part_inode, task.expected)
+        if not path:
+            return False
+        await self._close_finished(changed(task, final_path=path, received=task.expected))
+        return True
+
+    async def _was_named(self, task: Task) -> bool:
         state = await asyncio.to_thread(
             partfile.finish_state,
             task.part_path,
@@ -149,15 +170,20 @@ class Download:
             size=task.expected,
             digest=task.expected_digest,
         )
-        if state is FinishState.MISSING and not task.part_path:
-            return True  # who listens had it, and has moved it away
-        if state not in (FinishState.DONE, FinishState.DONE_REMOVE_PART):
+        if state is FinishState.MISSING:
+            await self._record(changed(task, final_path="", **self._without_part()), None)
+            raise TransferFailure(_vanished(task))
+        if state is FinishState.REPEAT:
             return False
         if state is FinishState.DONE_REMOVE_PART:
             await asyncio.to_thread(partfile.remove, task.part_path)
-        self._sealed = True
-        await self._deliver(changed(task, part_path=""), not task.folder)
+        await self._close_finished(task)
         return True
+
+    async def _close_finished(self, task: Task) -> None:
+        self._sealed = True
+        await asyncio.to_thread(partfile.sync_folder, os.path.dirname(task.final_path))
+        await self._deliver(changed(task, part_path="", activity=Activity.FINALIZING))
 
     async def _open_part(self) -> None:
         task = self._current()
@@ -172,6 +198,16 @@ class Download:
                 self._announce_restart("The part that was stored is shorter than it was.")
         self._synced = self._stored
         self._progress.received = self._progress.told = self._stored  # nobody is told of these as new bytes (R-08)
+
+    async def _look_at_disk(self) -> None:
+        """Ask no server for what cannot be kept: TransferFailure -3000 or -3003 before the request."""
+        task = self._current()
+        if self._part is None and task.folder:
+            partfile.require_writable(task.folder)
+        elif self._part is not None and task.expected > self._stored:
+            free = await until_done(asyncio.to_thread(partfile.free_space, self._part.folder))
+            if (missing := task.expected - self._stored - free) > 0:
+                raise TransferFailure(_full(missing, task.url))
 
     def _reopen(self, task: Task) -> None:
         """Blocking. Keeps the result itself, so that none is lost when the attempt is stopped meanwhile."""
@@ -191,6 +227,8 @@ class Download:
 
     def _call(self, asked: resume.Ask) -> Call:
         task, own = self._current(), self._configuration
+        traces: list[Trace] = []
+        self._sent.append((task.attempt, traces))
         session_headers = self._engine.vault.get(task.session)
         headers = merged_headers(session_headers, self._engine.secrets_of(task))
         return Call(
@@ -204,6 +242,7 @@ class Download:
             maximum_redirects=own.maximum_redirects,
             allows_insecure_redirects=own.allows_insecure_redirects,
             sensitive=frozenset(name.lower() for name in headers),
+            traces=traces,
         )
 
     async def _use(self, asked: resume.Ask, answer: Answer) -> bool:
@@ -217,6 +256,8 @@ class Download:
             judgement = changed(judgement, total=resume.total_of(answer.response))
         if verdict is resume.Verdict.COMPLETE:
             return True
+        if resume.is_sign_in_page(answer.response, task.validators, task.name):
+            raise TransferFailure(resume.captive(task.url, answer.response.status))
         if verdict is resume.Verdict.FAILED or (verdict is resume.Verdict.RESTART and not self._may_restart):
             raise TransferFailure(resume.failure_of(judgement, task.url, answer.response.status))
         if verdict is resume.Verdict.RESTART:
@@ -275,6 +316,7 @@ class Download:
         name = task.name or filenames.suggested(response, response.url)
         folder = task.folder or os.path.join(self._engine.state_dir, "parts")
         part, self._mount_id = await until_done(asyncio.to_thread(self._new_part, folder, total))
+        task = self._current()  # it may have changed meanwhile
         wasted = self._forget_part()
         self._part = part
         self._unwanted.remove(part)
@@ -289,6 +331,7 @@ class Download:
             expected=total,
             received=0,
             part_path=part.path,
+            part_inode=part.inode,
             boot_id=partfile.boot_id(),
             mount_id=self._mount_id,
             not_resumable=resume.why_not_resumable(validators, task.method, self._configuration.resume_policy),
@@ -302,9 +345,12 @@ class Download:
             event = _activity(new)
         await self._record(new, event)
         await self._discard_unwanted()
-        if task.expected_digest:
-            self._hash = hashlib.new(task.expected_digest.partition(":")[0].replace("-", ""))
-        written = await self._receive(answer, 0, decode=decode)
+        content = () if decode else digests.parse(response.header("Content-Digest"))
+        hashes = _hashes(*self._wanted(), *content)
+        written = await self._receive(answer, 0, decode=decode, hashes=hashes)
+        self._hashes = hashes
+        if not await self._content_agrees(hashes, content):
+            return False
         return total == UNKNOWN or written == total
 
     def _new_part(self, folder: str, total: int) -> tuple[PartFile, int]:
@@ -312,7 +358,7 @@ class Download:
         if folder in (self._default_folder, os.path.join(self._engine.state_dir, "parts")):
             with contextlib.suppress(OSError):  # create says better what is wrong
                 os.makedirs(folder, mode=0o700 if folder.endswith("/parts") else 0o777, exist_ok=True)
-        part = PartFile.create(folder, sync_folder=not 0 <= total < SMALL)
+        part = PartFile.create(folder, sync_folder=not 0 <= total < SMALL, mark=self._engine.database_id)
         self._unwanted.append(part)  # until it is taken: the attempt may have been stopped meanwhile
         if total > partfile.free_space(folder) + self._stored:  # what is stored makes room
             raise TransferFailure(_no_space(folder, self._current().url))
@@ -336,8 +382,13 @@ class Download:
         assert self._part is not None
         task = self._current()
         self._progress.expected = judgement.total
+        whole = digests.parse(answer.response.header("Repr-Digest"))
+        content = digests.parse(answer.response.header("Content-Digest"))
+        hashes = _hashes(*content)
+        assert task.validators is not None
         new = changed(
             task,
+            validators=changed(task.validators, digests=whole or task.validators.digests),
             activity=Activity.TRANSFERRING,
             response=answer.response,
             current_url=answer.response.url,
@@ -351,7 +402,7 @@ class Download:
         else:
             self._announced = True
             self._record(new, DownloadResumedEvent(file_offset=self._stored, expected_total_bytes=judgement.total))
-        if asked.overlap and not await self._agrees(asked, answer):
+        if asked.overlap and not await self._agrees(asked, answer, hashes):
             if not self._may_restart:
                 raise TransferFailure(
                     resume.failure_of(
@@ -363,7 +414,9 @@ class Download:
             await self._throw_away(resume.CHANGED)
             return False
         before = self._stored
-        await self._receive(answer, self._stored, decode=False)
+        await self._receive(answer, self._stored, decode=False, hashes=hashes)
+        if not await self._content_agrees(hashes, content):
+            return False
         if self._stored == before and self._stored != judgement.total:
             raise TransferFailure(
                 resume.failure_of(
@@ -375,30 +428,26 @@ class Download:
         # A part of an unknown whole is not the end: only a total or a 416 says so (R-11).
         return self._stored == judgement.total
 
-    async def _agrees(self, asked: resume.Ask, answer: Answer) -> bool:
+    async def _agrees(self, asked: resume.Ask, answer: Answer, hashes: Hashes | None) -> bool:
         """Whether the bytes asked for again are those that are stored; nothing is written while in doubt (W13)."""
         assert self._part is not None
         stored = await asyncio.to_thread(self._part.read, asked.start, asked.overlap)
         fd = os.memfd_create("transfermon-overlap", os.MFD_CLOEXEC)
         try:
-            await answer.receive(fd, 0, Progress(), length=asked.overlap)
+            await answer.receive(fd, 0, Progress(), length=asked.overlap, hasher=hashes)
             return os.pread(fd, asked.overlap, 0) == stored
         finally:
             os.close(fd)
 
-    async def _receive(self, answer: Answer, offset: int, *, decode: bool) -> int:
+    async def _receive(self, answer: Answer, offset: int, *, decode: bool, hashes: Hashes | None) -> int:
         assert self._part is not None
-        hasher = self._hash if offset == 0 else None
-        self._hash = hasher
+        self._hashes = None
         self._progress.received = offset
         checkpoints = asyncio.ensure_future(self._checkpoints())
         try:
             written = await answer.receive(
-                self._part.fd, offset, self._progress, limiters=self._limiters, decode=decode, hasher=hasher
+                self._part.fd, offset, self._progress, limiters=self._limiters, decode=decode, hasher=hashes
             )
-        except TransferFailure:
-            self._hash = None
-            raise
         finally:
             self._stored = self._progress.received
             checkpoints.cancel()
@@ -436,8 +485,10 @@ class Download:
             raise
 
     def _distrust(self, error: TransferError) -> None:
-        """A sync failed: a later one would succeed and mean nothing. Only the last checkpoint is believed (W9)."""
-        self._disk_error = error
+        """A sync failed: a later one would succeed and mean nothing. Only the last checkpoint is believed; what came
+        after it is fetched again, once (W9).
+        """
+        self._disk_error = changed(error, retry=Retry.RESTART) if error.reason == "disk.io" else error
         self._stored = self._synced
         self._record(changed(self._current(), received=self._synced, boot_id="", mount_id=0), None)
 
@@ -449,6 +500,8 @@ class Download:
     async def _let_go(self) -> None:
         """Store what arrived and close the part, whatever happened."""
         await self._discard_unwanted()
+        if self._sent:
+            self._record(changed(self._current(), **self._metrics()), None)
         part = self._part
         if part is None:
             return
@@ -467,37 +520,44 @@ class Download:
 
     async def _finish(self) -> None:
         assert self._part is not None
-        size = self._stored
+        part, size, final = self._part, self._stored, ""
+        task = self._current()
+        name = task.name or "download"
+        recorded = size >= SMALL or size != task.expected  # a small file is known again by its size and inode
+        if recorded:
+            await self._sync()
+            # The name is settled before it is given: another file of that name must not be taken for ours (W12).
+            free = name if task.overwrite else await until_done(asyncio.to_thread(part.free_name, name))
+            final = os.path.join(part.folder, free)
+        # No await from here to the record: a command comes before it and ends the attempt, or too late (T-08).
         self._sealed = True
         task = changed(
             self._current(),
             activity=Activity.FINALIZING,
             expected=size,
             received=size,
-            name=self._current().name or "download",
+            name=name,
+            final_path=final,
+            **self._metrics(),
         )
         self._progress.expected = size
-        part, temporary = self._part, not task.folder
-        if size < SMALL:
-            self._record(task, _activity(task), store=False)
-        else:
-            await self._sync()
-            # The name is settled before it is given: another file of that name must not be taken for ours (W12).
-            name = task.name if task.overwrite else await asyncio.to_thread(part.free_name, task.name)
-            task = changed(task, final_path=os.path.join(part.folder, name))
-            await self._record(task, _activity(task))
+        durable = self._record(task, _activity(task), store=recorded)
+        if recorded:
+            await durable
         try:
             path = await asyncio.to_thread(part.finish, task.name, overwrite=task.overwrite, durable=True)
         except TransferFailure as failure:
             if failure.code == Code.CANNOT_WRITE_FILE:
                 self._distrust(failure.error)
-            self._record(changed(self._current(), final_path=""), None)
+            if os.path.lexists(part.path) or not os.path.lexists(final):
+                # else only the folder's sync failed: the next attempt finds the file
+                self._record(changed(self._current(), final_path=""), None)
             raise
         self._part = None
         part.close()  # nothing is dirty any more: this does not wait for the disk
-        await self._deliver(changed(self._current(), final_path=path, part_path=""), temporary)
+        await self._deliver(changed(self._current(), final_path=path, part_path=""))
 
-    async def _deliver(self, task: Task, temporary: bool) -> None:
+    async def _deliver(self, task: Task) -> None:
         """Tell the last progress, then the completion; return when every listener has had it (D-05, D-08)."""
         told, self._progress.told = self._progress.told, task.expected
         self._record(
@@ -512,8 +572,7 @@ class Download:
                 attempt=task.attempt,
             ),
         )
-        kind = task.response.header("Content-Type").partition(";")[0].strip() if task.response else ""
-        blob = Blob(task.final_path, kind or "application/octet-stream", temporary=temporary)
+        blob = Blob.of(task)
         delivered = asyncio.get_running_loop().create_future()
         self._record(
             task,
@@ -521,24 +580,44 @@ class Download:
             delivered=lambda: delivered.set_result(None),
         )
         await delivered
-        if temporary:
-            await asyncio.to_thread(blob.expire)
+        await asyncio.to_thread(blob.expire)
 
     async def _is_as_expected(self) -> bool:
-        """Compare with the digest that the caller gave. A mismatch starts over once, then fails (D-18)."""
+        """Compare with the digests that the caller gave and the server announced (D-18, R-20)."""
         assert self._part is not None
-        if not self._current().expected_digest:
+        if not self._wanted():
             return True
         self._tell(Activity.VERIFYING)
+        for digest in self._wanted():
+            algorithm, _, wanted = digest.partition(":")
+            found = self._hashes.value(algorithm) if self._hashes is not None else None
+            if found is None:
+                found = await until_done(asyncio.to_thread(self._part.digest, algorithm, self._stored))
+            if found != wanted:
+                given = digest == self._current().expected_digest
+                what = "expected one" if given else "one that the server announced"
+                return await self._mismatch(f"The {algorithm} of the file is not the {what}.")
+        return True
+
+    def _wanted(self) -> tuple[str, ...]:
+        """The digests that the whole file must have."""
         task = self._current()
-        algorithm, _, wanted = task.expected_digest.partition(":")
-        if self._hash is not None:
-            found = self._hash.hexdigest()
-        else:
-            found = await until_done(asyncio.to_thread(self._part.digest, algorithm, self._stored))
-        if found == wanted:
-            return True
-        reason = f"The {algorithm} of the file is not the expected one."
+        announced = task.validators.digests if task.validators is not None else ()
+        return tuple(dict.fromkeys(digest for digest in (task.expected_digest, *announced) if digest))
+
+    async def _content_agrees(self, hashes: Hashes | None, announced: tuple[str, ...]) -> bool:
+        """Compare the body that came with its own Content-Digest (RFC 9530 §2)."""
+        for digest in announced:
+            algorithm, _, wanted = digest.partition(":")
+            if hashes is not None and hashes.value(algorithm) != wanted:
+                return await self._mismatch(
+                    f"The {algorithm} of what arrived is not the one that the server announced."
+                )
+        return True
+
+    async def _mismatch(self, reason: str) -> bool:
+        """Throw the file away and start over, once; then fail (D-18)."""
+        task = self._current()
         if self._may_restart:
             await self._throw_away(reason)
             return False
@@ -553,10 +632,26 @@ class Download:
             )
         )
 
+    def _metrics(self) -> dict[str, Any]:
+        """The changes of a record that takes up what was sent since the last time (T-19)."""
+        task, offset = self._current(), self._engine.now() - time.monotonic()
+        rows = tuple(trace.row(attempt, offset) for attempt, traces in self._sent for trace in traces)
+        redirects = sum(trace.status in REDIRECTS for _, traces in self._sent for trace in traces[:-1])
+        self._sent.clear()
+        return {
+            "transactions": (*task.transactions, *rows)[-MOST_KEPT:],
+            "redirect_count": task.redirect_count + redirects,
+        }
+
     def _tell(self, activity: Activity, **changes: Any) -> None:
         task = changed(self._current(), activity=activity, waiting_until=None, waiting_reason="", **changes)
         self._progress.attempt = task.attempt
         self._record(task, _activity(task), store=False)
+
+
+def _hashes(*wanted: str) -> Hashes | None:
+    names = digests.algorithms(wanted)
+    return Hashes(names) if names else None
 
 
 def _activity(task: Task) -> TaskActivityEvent:
@@ -566,6 +661,27 @@ def _activity(task: Task) -> TaskActivityEvent:
 def _as_seen_here(error: TransferError) -> TransferError:
     """A full disk is tried again, not waited for like the network: nobody tells when space comes back (DESIGN 9)."""
     return changed(error, retry=Retry.RETRY) if error.retry is Retry.WAIT and error.reason == "disk.full" else error
+
+
+def _vanished(task: Task) -> TransferError:
+    return TransferError(
+        code=Code.FILE_MISSING,
+        message="The file was whole, but it is gone: neither the part nor the finished file is in its folder.",
+        reason="file.missing",
+        hint="Retry to fetch it again.",
+        url=redacted(task.url),
+    )
+
+
+def _full(missing: int, url: str) -> TransferError:
+    return TransferError(
+        code=Code.CANNOT_WRITE_FILE,
+        message=f"The disk is full: {max(missing, 100_000) / 1e6:,.1f} MB more are needed.",
+        reason="disk.full",
+        hint="Free some space; what was received is kept.",
+        url=redacted(url),
+        retry=Retry.RETRY,
+    )
 
 
 def _no_space(folder: str, url: str) -> TransferError:

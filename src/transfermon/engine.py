@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from transfermon.bus import EventBus
+from transfermon.bus import Delivered, EventBus
+from transfermon.connectivity import Connectivity, Policy
 from transfermon.events import Event
 from transfermon.runners import Runners
 from transfermon.settings import Settings
@@ -38,6 +39,7 @@ class Engine:
         self.random = random.random
         self.runners = Runners()
         self.bus = EventBus(self.runners)
+        self.tell: Callable[[Event, Delivered | None], None] = self.bus.publish  # `Delivery` puts itself before it
         self.store = Store(f"{state_dir}/transfermon.db")
         self.vault = Vault(f"{state_dir}/secrets.json")
         self.slots = Slots(settings.running_tasks)
@@ -47,6 +49,9 @@ class Engine:
         self.sequence = 0
         self.database_id = ""
         self.closing = False
+        self.attached = True  # False: no app listens, terminal events wait for it unacknowledged (E-10)
+        self.connectivity = Connectivity()  # the monitor puts in those that ask the system
+        self.policy = Policy()
         self.transport: Transport | None = None
         self.on_moving: Callable[[], None] | None = None  # a download began: the progress clock must run
         self._limiters: dict[str, Limiter] = {}  # by owner: "" is the whole app
@@ -59,14 +64,14 @@ class Engine:
         """The event with its place in the order. Only journalled events take a number of their own."""
         if event.journalled:
             self.sequence += 1
-        event_id = f"{self.database_id}-{self.sequence}"
+        event_id = f"{self.database_id}-{self.sequence}" if event.journalled else ""  # only kept ones are told again
         return changed(event, sequence=self.sequence, event_id=event_id, time=self.now(), **place)
 
     def record(self, event: Event) -> asyncio.Future[None]:
         """Remember, then tell, an event that belongs to no session: a wake-up, a notification."""
         told = self.stamp(event)
         change = Change(event=told if told.journalled else None)
-        return self.store.commit(change, then=lambda: self.bus.publish(told))
+        return self.store.commit(change, then=lambda: self.tell(told, None))
 
     async def lines(self) -> Transport:
         """The transport, loaded on first use without holding up the window."""

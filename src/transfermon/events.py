@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar
 
+from transfermon.metrics import TaskMetrics
 from transfermon.task import Task, TaskKey
 
 _COMMON = {"sequence": "sequence", "event_id": "eventId", "time": "time", "session_identifier": "sessionIdentifier"}
@@ -226,6 +227,11 @@ class TaskCompletedEvent(TaskEvent):
     cancel_reason: int | None = None  # X-10
     resumable: bool = False  # resume data exists; the data itself is never in an event
     resume_data: bytes | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def metrics(self) -> TaskMetrics | None:
+        """[beyond] T-19; None in an event that was read back from the journal."""
+        return self.task.metrics if self.task is not None else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -107,7 +107,10 @@ def status(task: Task, now: float) -> str:
         return f"Waiting: {said}" if said else "Waiting"
     if task.activity is Activity.WAITING_UNTIL:
         start = task.waiting_until if task.waiting_until is not None else task.earliest_begin
-        return "Waiting" if start is None else f"Starts in {countdown(start - now)}"
+        left = "" if start is None else countdown(start - now)
+        if task.waiting_reason:
+            return ", ".join(part for part in (f"Waiting: {_clause(task.waiting_reason)}", left) if part)
+        return f"Starts in {left}" if left else "Waiting"
     if task.activity is Activity.WAITING_FOR_CONNECTIVITY and task.waiting_reason:
         return f"Waiting: {_clause(task.waiting_reason)}"
     if task.activity is Activity.TRANSFERRING:

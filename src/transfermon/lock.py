@@ -6,7 +6,6 @@ does not lock again in the same breath: a waiter gets its turn only when nobody 
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import fcntl
 import os
@@ -57,8 +56,36 @@ class EngineLock:
         return cls(path, fd)
 
     @classmethod
+    def adopt(cls, state_dir: str, fd: int, what: str = "") -> Self:
+        """Go on with a lock that this process was given over exec; `fd` is its open file.
+
+        Call it before any child is started: until then the descriptor would go along to it. Raises StateError when
+        it is not this folder's lock file, EngineBusyError when the lock is another's.
+        """
+        path = os.path.join(state_dir, NAME)
+        try:
+            os.set_inheritable(fd, False)
+            given, there = os.fstat(fd), os.lstat(path)
+        except (OSError, OverflowError) as exc:
+            raise StateError(f"The lock that was handed over cannot be used: {exc}.") from exc
+        if (given.st_dev, given.st_ino) != (there.st_dev, there.st_ino):
+            raise StateError(
+                f"The lock that was handed over is not {path}.", "The state folder was replaced meanwhile."
+            )
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ours already, or free
+            _write(fd, f"{os.getpid()} {what or _program()}")
+        except BlockingIOError:
+            raise _busy(_read(fd)) from None
+        except OSError as exc:
+            raise _unusable(path, exc) from exc
+        return cls(path, fd)
+
+    @classmethod
     async def acquire_within(cls, state_dir: str, seconds: float = 5.0, what: str = "") -> Self:
         """Like `acquire`, but waits so long for the owner to end."""
+        import asyncio  # a command that asks for the owner pays for no event loop
+
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -79,6 +106,21 @@ class EngineLock:
             pass  # a full disk; the text is a courtesy, the lock is what counts
         finally:
             os.close(fd)
+
+
+def owner(state_dir: str) -> int:
+    """The process that holds the lock, as it says itself; 0 when it was let go. One that was killed still stands
+    there until the next owner.
+    """
+    try:
+        fd = os.open(os.path.join(state_dir, NAME), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return 0
+    try:
+        pid = _read(fd).partition(" ")[0]
+    finally:
+        os.close(fd)
+    return int(pid) if pid.isdigit() else 0
 
 
 def _open(path: str) -> int:

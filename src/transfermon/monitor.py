@@ -16,24 +16,27 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from transfermon import retry, store
+from transfermon import partfile, retry, store
 from transfermon.background import AppState, Background, FetchResult
 from transfermon.bus import Listener
 from transfermon.configuration import PROGRESS_PER_SECOND, SessionConfiguration
+from transfermon.connectivity import Connectivity, Policy, SystemConnectivity, SystemPolicy
+from transfermon.delivery import Delivery
 from transfermon.engine import Engine
-from transfermon.errors import SessionInvalidatingError, TransferFailure
-from transfermon.events import Event, NotificationEvent
+from transfermon.errors import SessionInvalidatingError, StateError, TransferFailure
+from transfermon.events import Event, NotificationEvent, TaskCompletedEvent
 from transfermon.lock import EngineLock
 from transfermon.payload import Payload
-from transfermon.session import TEMPORARY, DownloadTask, Session, SessionState
-from transfermon.settings import Settings, ensure_private, state_folder
-from transfermon.store import Change, Remembered, SessionRow
+from transfermon.session import TEMPORARY, USER_FORCE_QUIT, DownloadTask, Session, SessionState
+from transfermon.settings import Settings, download_folder, ensure_private, state_folder
+from transfermon.store import Change, Remembered, SessionRow, Unheard
 from transfermon.task import Origin, Progress, State, Task, TaskKey
 from transfermon.urls import check_url
 
 __all__ = ["TEMPORARY", "AppState", "DownloadTask", "FetchResult", "Monitor", "Session", "SessionInfo", "Snapshot"]
 log = logging.getLogger(__name__)
 _TICK = 1.2 / PROGRESS_PER_SECOND  # slower than the limit: the last one comes on top, and Qt's timers are early (D-05)
+_FLUSH_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,12 +89,18 @@ class Monitor:
         self._values: dict[str, str] = {}
         self._clock: asyncio.TimerHandle | None = None
         self.background = Background(engine)
+        self._delivery = Delivery(engine, self.background, self._sessions)
+        self._unheard = Unheard()
+        self._delivering = False
         self.app_state = AppState.FOREGROUND
         self.quitting = asyncio.Event()
         self.released = False  # another engine asked for the state directory
+        self.keep_going = False  # the person wants the transfers to go on after this quit, whatever the settings say
+        self.force_quit = False  # "Quit and stop all transfers": nothing may go on or be started again (B-07)
         self.on_show: Callable[[], None] | None = None
         self.on_frozen: Callable[[str], None] | None = None
         self._defaults = 0
+        self.set_aside = ""  # what was damaged and is kept under another name, in words
 
     def __repr__(self) -> str:
         return f"<Monitor {self.state_dir} {len(self._sessions)} sessions>"
@@ -99,20 +108,34 @@ class Monitor:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(
-        cls, state_dir: str | None = None, *, settings: Settings | None = None, what: str = ""
+        cls,
+        state_dir: str | None = None,
+        *,
+        settings: Settings | None = None,
+        what: str = "",
+        lock: EngineLock | None = None,
+        attached: bool = True,
+        connectivity: Connectivity | None = None,
+        policy: Policy | None = None,
     ) -> AsyncIterator[Monitor]:
         """Own a state directory for as long as the block lasts.
 
         Takes the engine lock, restores sessions and tasks; nothing runs before `ready`. On the way out transfers
         stop where they are: they are remembered as running, and the next engine goes on from the stored bytes.
+        `lock` is one that is held already, and is let go like one of its own. Without an app that is `attached`
+        terminal events stay unacknowledged, so that the next one is told of them (E-10). `connectivity` and `policy`
+        say whether there is a network and power; without them the system is asked (T-17, T-18).
         Raises EngineBusyError when another process owns it, StateError when it cannot be used.
         """
         folder = state_folder(state_dir)
         ensure_private(folder)
-        lock = EngineLock.acquire(folder, what)
+        lock = lock or EngineLock.acquire(folder, what)
         try:
             preferences = settings or Settings.load(os.path.join(folder, "settings.json"))
             engine = Engine(folder, preferences)
+            engine.attached = attached
+            engine.connectivity = connectivity or SystemConnectivity()
+            engine.policy = policy or SystemPolicy()
             monitor = cls(engine, lock)
             engine.store.on_frozen = monitor._frozen
             try:
@@ -138,8 +161,20 @@ class Monitor:
         engine.sequence, engine.database_id = remembered.sequence, remembered.database_id
         engine.resume_rows = {row.token: row for row in remembered.resume}
         self._values = dict(remembered.values)
+        if remembered.set_aside:
+            self.set_aside = await asyncio.to_thread(self._loss, remembered)
         engine.on_moving = self._start_clock
+        engine.connectivity.changed = self._network_changed
+        engine.policy.changed = self._reconsider
+        engine.connectivity.open()
+        engine.policy.open()
         await asyncio.to_thread(engine.vault.load)
+        if unfinished := [task for task in remembered.tasks if task.outstanding]:
+            parts = os.path.join(self.state_dir, "parts")
+            known = {task.part_path for task in (*remembered.tasks, *(row.task for row in remembered.resume))}
+            folders = {task.folder or parts for task in unfinished}
+            await asyncio.to_thread(partfile.sweep, folders, engine.database_id, known)
+        self._unheard = remembered.unheard
         by_session: dict[str, list[Task]] = {}
         for task in remembered.tasks:
             by_session.setdefault(task.session, []).append(task)
@@ -152,20 +187,68 @@ class Monitor:
                 tasks = tuple(by_session.get(row.key, []))
                 self._sessions[row.key] = Session(engine, row, tasks=tasks, forget=self._forget)
 
+    def _loss(self, remembered: Remembered) -> str:
+        """Blocking. In words: what was damaged, where it is now, and what is left (FAULTS K18)."""
+        kept = f"The damaged file is kept as {remembered.set_aside}."
+        if remembered.from_backup is None:
+            left = "The list starts empty."
+        else:
+            day = time.strftime("%d %B %Y, %H:%M", time.localtime(remembered.from_backup))
+            left = f"The list is as it was on {day}; what was added since is missing."
+        folders = {os.path.join(self.state_dir, "parts"), self.settings.download_folder or download_folder()}
+        parts = [path for folder in folders for path in partfile.parts_in(folder)]
+        if not parts:
+            return f"{kept} {left}"
+        return f"{kept} {left} Unfinished files are not touched: {', '.join(parts[:3])}{' …' if parts[3:] else ''}"
+
     async def _drop_default(self, row: SessionRow, tasks: Iterable[Task]) -> None:
         """A default session ended with its process; its parts are of no use to anybody."""
         for task in tasks:
             if task.part_path:
                 with contextlib.suppress(OSError):
                     await asyncio.to_thread(os.unlink, task.part_path)
+        for event in self._unheard.events:
+            if event.session == row.key:
+                self._engine.store.acknowledge(event.sequence)
         self._engine.store.commit(Change(session_removed=row.key))
         self._defaults = max(self._defaults, _default_number(row.key))
 
     def ready(self, *, start_restored: bool = True) -> None:
-        """The front end has subscribed: restored tasks go on. Without `start_restored` they wait to be named."""
+        """The front end has subscribed: restored tasks go on, and in the next turn its listeners are told what an
+        absence has stored for them (B-02). Without `start_restored` the tasks wait to be named, the events for the app.
+        """
+        if self.set_aside:
+            self.notify("The list of transfers was damaged", self.set_aside, identifier="set-aside")
         if start_restored:
+            self._deliver_unheard()
             for session in list(self._sessions.values()):
                 session.start_restored()
+
+    def _deliver_unheard(self) -> None:
+        if self._engine.attached and not self._delivering:
+            self._delivering = True
+            stored = [event for event in self._unheard.events if event.session_identifier is not None]
+            self._delivery.begin(stored, self._unheard.idle)
+
+    @property
+    def ended_away(self) -> tuple[TaskKey, ...]:
+        """The tasks whose ends were stored and not told when this engine opened."""
+        return tuple(
+            TaskKey(event.session, event.task_identifier)
+            for event in self._unheard.events
+            if isinstance(event, TaskCompletedEvent) and event.session_identifier is not None
+        )
+
+    @property
+    def notified_away(self) -> bool:
+        """Whether a banner has told of anything since the first of them."""
+        return self._unheard.notified
+
+    async def heard(self, key: TaskKey) -> None:
+        """Done when every listener has had the end of that task (O-16); at once when none is being told."""
+        session = self._sessions.get(key.session)
+        if session is not None:
+            await session.heard(key.number)
 
     def run_only(self, keys: Iterable[TaskKey]) -> None:
         """Let these restored tasks go on, and no others: what an engine opened by a command does (DESIGN 9)."""
@@ -175,10 +258,15 @@ class Monitor:
     async def _close(self) -> None:
         engine = self._engine
         engine.closing = True
+        engine.connectivity.close()
+        engine.policy.close()
         self.background.close()
+        self._delivery.close()
         if self._clock is not None:
             self._clock.cancel()
         await asyncio.gather(*(session.stop() for session in list(self._sessions.values())))
+        await self._flush()
+        engine.bus.close()
         await engine.runners.close()
         if engine.transport is not None:
             await engine.transport.aclose()
@@ -186,7 +274,30 @@ class Monitor:
             await engine.vault.saved()
         await engine.store.close()
 
+    async def _flush(self) -> None:
+        """Let everybody hear what was decided until now, unless the disk refuses it."""
+        if not self._engine.store.frozen:
+            with contextlib.suppress(TimeoutError, StateError):
+                async with asyncio.timeout(_FLUSH_SECONDS):
+                    await self._engine.store.read(lambda database: None)
+
+    def _network_changed(self) -> None:
+        for session in list(self._sessions.values()):
+            if self._engine.connectivity.online:
+                session.network_returned()
+            else:
+                session.network_lost()
+
+    def _reconsider(self) -> None:
+        for session in list(self._sessions.values()):
+            session.reconsider()
+
     def _frozen(self, reason: str) -> None:
+        """Nothing goes on that cannot be remembered; all goes on by itself when it can (F3, K19)."""
+        self._engine.slots.close(closed=bool(reason))
+        if reason:
+            for session in list(self._sessions.values()):
+                session.hold()
         if self.on_frozen is not None:
             self.on_frozen(reason)
 
@@ -194,6 +305,13 @@ class Monitor:
         """Ask whoever opened the monitor to end; `released`: another engine waits for the state directory."""
         self.released = self.released or released
         self.quitting.set()
+
+    async def stop_transfers(self) -> None:
+        """B-07: end every outstanding task with -999 and the reason 0 (X-10), with resume data where possible, and
+        let nobody go on after this engine. Done when all have ended; `request_quit` is up to the caller.
+        """
+        self.force_quit = True
+        await asyncio.gather(*(session.end_all(USER_FORCE_QUIT) for session in list(self._sessions.values())))
 
     def show(self) -> bool:
         """Raise the window; False when this engine has none."""
@@ -214,6 +332,25 @@ class Monitor:
 
     def set_app_state(self, state: AppState) -> None:
         self.app_state = state
+
+    @property
+    def suspended(self) -> bool:
+        """Whether a suspension of the app is being simulated."""
+        return self._delivery.suspended
+
+    def suspend_app(self) -> None:
+        """Simulate that the system suspends the app: listeners hear nothing, transfers go on (SPEC 2.3, B-17).
+
+        What ends meanwhile is kept in the journal, also across a crash. Observers go on: they show what happens.
+        """
+        self._delivery.suspend()
+
+    def wake_app(self) -> None:
+        """End the simulated suspension: `backgroundtransfer` where the last task of a session ended meanwhile, the
+        stored events in order, `sessioneventscompleted`, and the progress of what is unfinished. A fetch or a push
+        wakes the app, too.
+        """
+        self._delivery.wake()
 
     def allow_host(self, host: str) -> None:
         """Let addresses given by others reach this private `host:port` while the engine lives (the demo's server)."""
@@ -320,12 +457,12 @@ class Monitor:
             pid=os.getpid(),
             version=_version(),
             state_dir=self.state_dir,
-            app_state=self.app_state.value,
+            app_state="suspended" if self.suspended else self.app_state.value,
             running=sum(task.state is State.RUNNING for task in tasks) - queued - waiting,
             queued=queued,
             waiting=waiting,
             finished=sum(task.succeeded for task in tasks),
-            failed=sum(task.failed for task in tasks),
+            failed=sum(task.failed and task.error.code != Code.CANCELLED for task in tasks if task.error is not None),
             down_rate=sum(progress.rate.per_second(now) for progress in self._engine.progress.values()),
             sequence=self.sequence,
             frozen_reason=self._engine.store.frozen,

@@ -279,6 +279,10 @@ class Stream(httpcore.AsyncNetworkStream):
         self.head_seen = False  # we saw the end of the final head ourselves
         self.answered = False  # a byte came since the request was written
         self.connected_at = time.monotonic()
+        self.secured: tuple[float, float] | None = None  # begin and end of the TLS handshake
+        self.sent = (0.0, 0.0)  # when the writing of the current request began and ended
+        self.sent_head = self.sent_body = self.head_bytes = 0  # bytes of the current exchange
+        self.head_began: float | None = None  # when the first byte of the answer came
         self.remote_address = _peer(sock)
 
     def __repr__(self) -> str:
@@ -308,6 +312,9 @@ class Stream(httpcore.AsyncNetworkStream):
             return
         if self._mode is not _Mode.HEAD:
             self._expect_head()
+            self.sent, self.sent_head = (time.monotonic(), 0.0), len(buffer)  # h11 gives the head in one piece
+        else:
+            self.sent_body += len(buffer)
         view = memoryview(buffer)
         while view:
             try:
@@ -318,6 +325,7 @@ class Stream(httpcore.AsyncNetworkStream):
                 await self._wait(True, timeout, httpcore.WriteTimeout)
             except OSError as exc:
                 raise httpcore.WriteError(str(exc)) from exc
+        self.sent = (self.sent[0], time.monotonic())
         await self._watch.give_way()
 
     async def aclose(self) -> None:
@@ -350,11 +358,13 @@ class Stream(httpcore.AsyncNetworkStream):
             raise httpcore.ConnectError(str(exc)) from exc
         self._closed = True  # the descriptor moved on
         stream = self._successor(secure)
+        began = time.monotonic()
         try:
             await stream.shake_hands(timeout)
         except BaseException:
             stream.close()
             raise
+        stream.secured = (began, time.monotonic())
         return stream
 
     def get_extra_info(self, info: str) -> Any:
@@ -422,6 +432,8 @@ class Stream(httpcore.AsyncNetworkStream):
         self._remaining, self._framing, self._tail = None, None, b""
         self.limiters, self.before_wait = (), None
         self.head_seen = self.answered = False
+        self.sent_head = self.sent_body = self.head_bytes = 0
+        self.head_began = None
         self.exchanges += 1
 
     async def _read_head(self, timeout: float | None) -> bytes:
@@ -432,6 +444,8 @@ class Stream(httpcore.AsyncNetworkStream):
                 raise ClosedEarly("the connection ended before the answer's head did")
         if not self._head:
             self._head_began = time.monotonic()
+            if self.head_began is None:
+                self.head_began = self._head_began
         self.answered = True
         searched = max(0, len(self._head) - 2)  # the end may be split over reads
         before = len(self._head)
@@ -443,6 +457,7 @@ class Stream(httpcore.AsyncNetworkStream):
             raise HeadTooLarge("the answer's head is too large")
         if found:
             data, self._left = data[: end - before], data[end - before :]
+            self.head_bytes += end
             self._end_of_head()
         return data
 
@@ -562,6 +577,8 @@ class Backend(httpcore.AsyncNetworkBackend):
         self._watch = watch
         self._stream: Stream | None = None
         self.connected_address = ""
+        self.lookup: tuple[float, float] | None = None  # of the last connection
+        self.connecting: tuple[float, float] | None = None
 
     @property
     def stream(self) -> Stream | None:
@@ -578,12 +595,18 @@ class Backend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Resolve once, check every address, connect to a checked one. A ConnectError's context has the errno."""
         limit = CONNECT_LIMIT if timeout is None else min(timeout, CONNECT_LIMIT)
-        deadline = time.monotonic() + limit
+        began = time.monotonic()
+        deadline = began + limit
+        self.lookup = self.connecting = None
         found = await _resolve(host, port, limit)
+        resolved = time.monotonic()
+        if not _is_address(host):
+            self.lookup = (began, resolved)
         permitted = [item for item in found if self._reach.permits(host, port, item[1][0])]
         if not permitted:
             raise AddressRefused(f"{host} has no public address")
         self._stream = _NotingStream(await self._connect(permitted[:ADDRESSES_TRIED], deadline), self._watch, self)
+        self.connecting = (resolved, time.monotonic())
         self.connected_address = self._stream.remote_address
         return self._stream
 
@@ -626,6 +649,14 @@ class _NotingStream(Stream):
 
 
 _Address = tuple[socket.AddressFamily, tuple[Any, ...]]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 async def _resolve(host: str, port: int, limit: float) -> list[_Address]:

@@ -17,6 +17,7 @@ import secrets
 import shutil
 import stat
 import sys
+from collections.abc import Collection, Iterable
 from enum import Enum
 from functools import cache
 from typing import Any, Self
@@ -57,14 +58,16 @@ class PartFile:
         return f"<PartFile {self.path!r} fd={self.fd}>"
 
     @classmethod
-    def create(cls, folder: str, *, sync_folder: bool = True) -> Self:
+    def create(cls, folder: str, *, sync_folder: bool = True, mark: str = "") -> Self:
         """A new, empty part in `folder`, mode 0600. With `sync_folder` its name survives a power cut (W3).
+
+        Up to six hexadecimal digits of `mark` are in the name, so that its maker is known again by `sweep`.
 
         Raises TransferFailure -3000 when the folder is missing, not a folder or not writable.
         """
         folder = os.path.abspath(folder)
         folder_fd = fd = None
-        name = f".transfermon-{secrets.token_hex(8)}.part"
+        name = f".transfermon-{(mark[:6] + secrets.token_hex(8))[:16]}.part"
         try:
             folder_fd = _open_folder(folder)
             where, at = _where(folder, name, folder_fd)
@@ -128,6 +131,10 @@ class PartFile:
                 raise failure(error, Code.CANNOT_OPEN_FILE, self.path) from error
             self.cut(self.length())  # ext4 keeps what a failed reservation got
             return False
+
+    @property
+    def inode(self) -> int:
+        return os.fstat(self.fd).st_ino
 
     def length(self) -> int:
         try:
@@ -346,6 +353,54 @@ def finish_state(part_path: str, final_path: str, *, size: int = -1, digest: str
     return FinishState.REPEAT
 
 
+def renamed(folder: str, inode: int, size: int) -> str:
+    """Where in `folder` a part of that inode and size is now, under a name that is no part's; "" when nowhere.
+
+    A small file gets its name without a record of the wish: after a crash in between only the inode tells (W12).
+    """
+    if not inode or size < 0:
+        return ""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.inode() == inode and not _PART_NAME.fullmatch(entry.name):
+                    status = _regular(entry.path)
+                    ours = status is not None and _is_ours(status) and status.st_size == size
+                    return entry.path if ours else ""
+    except OSError:
+        pass
+    return ""
+
+
+def sweep(folders: Iterable[str], mark: str, known: Collection[str]) -> None:
+    """Delete the empty parts with that mark that nobody knows: made just before a crash, never recorded, never
+    written. Call it before parts are made.
+    """
+    for path in (path for folder in folders for path in parts_in(folder)):
+        if path in known or not os.path.basename(path).startswith(f".transfermon-{mark[:6]}"):
+            continue
+        with contextlib.suppress(OSError):
+            if os.path.getsize(path) == 0:
+                os.unlink(path)
+
+
+def require_writable(folder: str) -> None:
+    """Raises TransferFailure -3000 where a new file is bound to fail; a folder that is missing passes."""
+    if not os.path.isdir(folder) or os.access(folder, os.W_OK | os.X_OK):
+        return
+    read_only = hasattr(os, "statvfs") and os.statvfs(folder).f_flag & os.ST_RDONLY
+    number = errno.EROFS if read_only else errno.EACCES
+    raise failure(OSError(number, os.strerror(number)), Code.CANNOT_CREATE_FILE, folder)
+
+
+def parts_in(folder: str) -> list[str]:
+    """The paths of all part files of ours in a folder, whoever may know of them; none where it cannot be read."""
+    try:
+        return sorted(os.path.join(folder, name) for name in os.listdir(folder) if _PART_NAME.fullmatch(name))
+    except OSError:
+        return []
+
+
 def remove(path: str) -> bool:
     """Delete a part file by its path and sync its folder; False when there was none.
 
@@ -369,6 +424,19 @@ def remove(path: str) -> bool:
     finally:
         _close(folder_fd)
     return True
+
+
+def sync_folder(folder: str) -> None:
+    """The names in it survive a power cut. Raises TransferFailure -3005."""
+    folder_fd = None
+    try:
+        folder_fd = _open_folder(folder)
+        if folder_fd is not None:
+            _sync_folder(folder_fd)
+    except OSError as error:
+        raise failure(error, Code.CANNOT_MOVE_FILE, folder) from error
+    finally:
+        _close(folder_fd)
 
 
 def free_space(folder: str) -> int:
@@ -397,7 +465,7 @@ def require_space(folder: str, needed: int) -> None:
 def failure(error: OSError, code: int, path: str) -> TransferFailure:
     """The OSError in words. A disk that fills up while writing is of the class "wait": the transfer goes on later."""
     reason, message, hint = _words(error, code, path)
-    waits = reason == "disk.full" and code == Code.CANNOT_WRITE_FILE
+    waits = reason == "disk.full" and code in (Code.CANNOT_WRITE_FILE, Code.CANNOT_CREATE_FILE)
     return TransferFailure(
         TransferError(code=code, message=message, reason=reason, hint=hint, retry=Retry.WAIT if waits else Retry.FINAL)
     )
@@ -623,6 +691,8 @@ def _words(error: OSError, code: int, path: str) -> tuple[str, str, str]:
     number = error.errno or 0
     if number == errno.EDQUOT:
         return "disk.full", "Your quota on this disk is used up.", "Free some space; the transfer then goes on."
+    if number == errno.ENOSPC and code == Code.CANNOT_CREATE_FILE and not _room_for_files(folder):
+        return "disk.full", "The disk can hold no more files.", "Delete some files; the transfer then goes on."
     if number == errno.ENOSPC:
         return "disk.full", "The disk is full.", "Free some space; the transfer then goes on."
     if number == errno.EROFS:
@@ -643,6 +713,14 @@ def _words(error: OSError, code: int, path: str) -> tuple[str, str, str]:
         return "disk.too-large", "This disk cannot hold a file of that size.", "Choose a folder on another disk."
     said = (os.strerror(number) if number else str(error)).lower()
     return "disk.io", f"{_DEEDS.get(Code(code), 'The disk failed')}: {said}.", "Check the disk, then try again."
+
+
+def _room_for_files(folder: str) -> bool:
+    try:
+        status = os.statvfs(folder)
+    except (OSError, AttributeError):
+        return True
+    return status.f_favail > 0 or status.f_files == 0  # some file systems do not count
 
 
 def _megabytes(count: int) -> str:

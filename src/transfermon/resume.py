@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from transfermon import digests
 from transfermon.errors import Code, Retry, TransferError, redacted
 from transfermon.retry import http_date
 from transfermon.task import UNKNOWN, Response, Validators
@@ -21,6 +22,7 @@ OVERLAP = 64 * 1024
 CAREFUL, STRICT, LENIENT = "careful", "strict", "lenient"
 _SETTLED = {CAREFUL: 60.0, STRICT: 1.0, LENIENT: 1.0}  # seconds that a date must be older than the answer (W13, R-05)
 
+_PAGES = ("text/html", "application/xhtml+xml")
 _STRONG_TAG = re.compile(r'"[\x21\x23-\x7e\x80-\U0010ffff]*"')
 _CONTENT_RANGE = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.ASCII)
 _UNSATISFIED = re.compile(r"[Bb][Yy][Tt][Ee][Ss] \*/([0-9]{1,19})", re.ASCII)
@@ -75,6 +77,35 @@ def validators_of(response: Response, *, decoded: bool) -> Validators:
         total=UNKNOWN if decoded else total_of(response),
         accept_ranges=response.header("Accept-Ranges").strip().lower(),
         content_encoding=coding_of(response),
+        content_type=_type_of(response),
+        digests=() if decoded else digests.parse(response.header("Repr-Digest")),
+    )
+
+
+def _type_of(response: Response) -> str:
+    return response.header("Content-Type").partition(";")[0].strip().lower()
+
+
+def is_sign_in_page(response: Response, validators: Validators | None, name: str) -> bool:
+    """Whether a web page came in place of a file that an earlier answer described as something else (FAULTS C7)."""
+    if validators is None or response.status != 200 or _type_of(response) not in _PAGES:
+        return False
+    if validators.etag and response.header("ETag").strip() == validators.etag:
+        return False
+    known = validators.content_type
+    return known not in _PAGES if known else not name.lower().endswith((".html", ".htm", ".xhtml"))
+
+
+def captive(url: str, status: int) -> TransferError:
+    """The failure of an attempt that met a sign-in page; it waits, and what is stored stays."""
+    return TransferError(
+        code=Code.NOT_CONNECTED,
+        message="This network wants you to sign in.",
+        reason="net.captive",
+        hint="Open a web page in a browser to sign in; the transfer goes on by itself.",
+        url=redacted(url),
+        status=status,
+        retry=Retry.WAIT,
     )
 
 

@@ -54,6 +54,7 @@ _WORDS = {
     508: "a loop in the server",
     511: "this network wants you to sign in",
 }
+_REASONS = {401: "srv.auth", 403: "srv.forbidden", 407: "net.proxy-auth"}
 _HINTS = {
     401: "Give a user name and password, or a token, and try again.",
     403: "Check the address, or whether you need to sign in.",
@@ -96,7 +97,7 @@ def judge_status(response: Response, policy: str, *, now: float, url: str = "") 
     return TransferError(
         code=Code.AUTHENTICATION_REQUIRED if status in (401, 407) else Code.BAD_SERVER_RESPONSE,
         message=f"The server answered {status}: {_WORDS.get(status) or _family(status)}.",
-        reason=f"http.{status}",
+        reason=_REASONS.get(status, f"srv.http-{status}"),
         hint=_HINTS.get(status) or ("" if retry is not Retry.FINAL else "Check the address, or ask its owner."),
         url=redacted(response.url or url),
         status=status,

@@ -7,21 +7,27 @@ await, queues the commit, and tells when it is durable, in order. Nothing else w
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import inspect
 import logging
 import os
 import secrets
+import time
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
-from transfermon import partfile, resume, retry
+from transfermon import partfile, resume, retry, waiting
 from transfermon.bus import handling
 from transfermon.configuration import SessionConfiguration, checked_headers
+from transfermon.connectivity import is_local
 from transfermon.engine import Engine
 from transfermon.errors import (
     Code,
+    InvalidAction,
     Retry,
     SessionInvalidatedError,
     TransferError,
@@ -29,7 +35,6 @@ from transfermon.errors import (
     redacted,
 )
 from transfermon.events import (
-    TERMINAL,
     DownloadProgressEvent,
     Event,
     SessionCreatedEvent,
@@ -42,9 +47,11 @@ from transfermon.events import (
     TaskEvent,
     TaskRemovedEvent,
     TaskStateEvent,
+    TaskWaitingEvent,
 )
+from transfermon.metrics import TaskMetrics
 from transfermon.settings import download_folder
-from transfermon.store import Change, ResumeRow, SessionRow
+from transfermon.store import Change, ResumeRow, SessionRow, part_paths
 from transfermon.task import (
     Action,
     Activity,
@@ -58,6 +65,10 @@ from transfermon.task import (
     changed,
 )
 from transfermon.urls import check_url, without_credentials
+from transfermon.waiting import Hold
+
+if TYPE_CHECKING:
+    from transfermon.download import Download
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +78,11 @@ class _Temporary:
         return "TEMPORARY"
 
 
+USER_FORCE_QUIT: Final = 0  # a cancel reason (X-10): "Quit and stop all transfers"
 TEMPORARY: Final = _Temporary()  # a destination: a file that goes when its listeners have returned (D-08)
 Destination = str | os.PathLike[str] | _Temporary | None
+Done = Callable[[dict[str, bool]], Any]  # gets {"completed": True}; may return an awaitable
+_SETTLED = 60.0  # seconds after which a part file that no task knows is an orphan
 
 
 class SessionState(Enum):
@@ -186,6 +200,25 @@ class DownloadTask:
         self._session.set_priority(self._number, priority)
 
     @property
+    def earliest_begin_date(self) -> datetime | None:
+        """No connection is opened before it (T-10); default sessions ignore it. One without a zone is local time."""
+        begin = self.record.earliest_begin
+        return None if begin is None else datetime.fromtimestamp(begin, UTC)
+
+    @earliest_begin_date.setter
+    def earliest_begin_date(self, begin: datetime | None) -> None:
+        """Raises InvalidAction once the task was resumed (SPEC 2.2)."""
+        record = self.record
+        if record.state is not State.SUSPENDED or record.started is not None:
+            raise InvalidAction("earliest_begin_date is set before the task is resumed for the first time")
+        self._session._change(self._number, earliest_begin=None if begin is None else begin.timestamp())  # noqa: SLF001
+
+    @property
+    def metrics(self) -> TaskMetrics:
+        """T-19; final when `sessioncompleted` is told."""
+        return self.record.metrics
+
+    @property
     def accepted(self) -> Awaitable[None]:
         """Done when the task is durable: from then on it survives everything (W2)."""
         return self._session._accepted_of(self._number)  # noqa: SLF001
@@ -209,6 +242,11 @@ class DownloadTask:
         """End the task with -999; opaque data to go on with later, or None where that is impossible (R-01, R-02)."""
         return await self._session.cancel_by_producing_resume_data(self._number)
 
+    @property
+    def resume_data(self) -> bytes | None:
+        """What the task's end offers to go on with, as long as nobody has used it (R-01, R-16)."""
+        return self._session._resume_data_of(self._number)  # noqa: SLF001
+
     async def wait(self) -> Task:
         """The record when the task is completed and every listener has been told."""
         await self._session._ended(self._number)  # noqa: SLF001
@@ -231,7 +269,7 @@ class Session:
         self._forget = forget
         self.state = SessionState(row.state)
         self.canceling = False
-        self._tasks: dict[int, Task] = {task.number: task for task in tasks}
+        self._tasks: dict[int, Task] = {task.number: _as_found(task) for task in tasks}
         self._next = max([row.next_number, *(number + 1 for number in self._tasks)])
         self._handles: weakref.WeakValueDictionary[int, DownloadTask] = weakref.WeakValueDictionary()
         self._accepted: dict[int, asyncio.Future[None]] = {}
@@ -242,13 +280,19 @@ class Session:
         self._deadlines: dict[int, asyncio.TimerHandle] = {}
         self._failures: dict[int, int] = {}
         self._good: dict[int, int] = {}  # bytes stored at the last failure that counted
+        self._untold: set[int] = set()  # completed ones whose listeners have not all returned
         self._waiters: dict[int, list[asyncio.Future[None]]] = {}
-        self._removing: dict[int, bool] = {}
+        self._removing: dict[int, bool] = {}  # to be taken out of the list when they have ended; True: with the file
+        self._going: set[int] = set()  # are being taken out now
         self._offered = {  # number -> token of the resume data that the task's end offered
             row.task.number: row.token for row in engine.resume_rows.values() if row.task.session == self.key
         }
         self._resume_wanted: dict[int, asyncio.Future[bytes | None]] = {}
         self._overdue: set[int] = set()
+        self._held: set[int] = set()  # wait without a timer: for the network, or for the policy
+        self._curable: set[int] = set()  # wait for their next attempt, which a network that returns may hasten
+        self._told_waiting: set[int] = set()
+        self._first: set[asyncio.Task[None]] = set()  # attempts that had finished when the session was cancelled
         self._restarted: set[int] = set()  # started over because of an answer that could not be combined: once (R-10)
         self._spent: set[int] = set()  # made from resume data that cannot be used
         self._by_url: dict[str, list[int]] = {}
@@ -303,6 +347,7 @@ class Session:
         user_initiated: bool = False,
         description: str | None = None,
         maximum_attempts: int = 0,
+        earliest_begin_date: datetime | None = None,
     ) -> DownloadTask:
         """A download that starts by itself (T-02), or waits suspended with `start=False`.
 
@@ -335,6 +380,7 @@ class Session:
             expected_digest=_checked_digest(expected_digest),
             speed_limit=max(0, speed_limit),
             maximum_attempts=max(0, maximum_attempts),
+            earliest_begin=None if earliest_begin_date is None else earliest_begin_date.timestamp(),
         )
         return self._adopt(task, headers, start=start)
 
@@ -361,6 +407,9 @@ class Session:
             started=None,
             finished=None,
             error=None,
+            cancel_reason=None,
+            transactions=(),
+            redirect_count=0,
         )
         headers = self._engine.vault.get(f"resume {row.token}")
         self._engine.vault.drop(f"resume {row.token}")
@@ -436,6 +485,10 @@ class Session:
     def record(self, number: int) -> Task:
         return self._tasks[number]
 
+    def find(self, number: int) -> Task | None:
+        """The record; None once it has left the list."""
+        return self._tasks.get(number)
+
     def records_of(self, url: str) -> list[Task]:
         """The remembered tasks of this address, oldest first, without looking through all the others."""
         return [self._tasks[number] for number in self._by_url.get(url, ())]
@@ -501,13 +554,7 @@ class Session:
         else:
             del self._unpublished[number]
 
-        def acknowledge() -> None:
-            if event.type in TERMINAL:
-                self._engine.store.acknowledge(event.sequence)
-            if delivered is not None:
-                delivered()
-
-        self._engine.bus.publish(event, acknowledge)
+        self._engine.tell(event, delivered)
 
     def tell_progress(self, number: int, progress: Progress, speed: float) -> None:
         """One progress event now, unless an event of the task is still on its way (DESIGN 9) or it has ended."""
@@ -532,7 +579,7 @@ class Session:
             attempt=task.attempt,
             speed=speed,
         )
-        self._engine.bus.publish(self._engine.stamp(event))
+        self._engine.tell(self._engine.stamp(event), None)
 
     def _change(self, number: int, **changes: Any) -> asyncio.Future[None]:
         """A change of a field that is no step in the task's life."""
@@ -581,8 +628,8 @@ class Session:
         if first:
             self._halt(number)
 
-    def cancel(self, number: int) -> None:
-        """T-06; a no-op for a task that is ending or has ended (T-07)."""
+    def cancel(self, number: int, *, reason: int | None = None) -> None:
+        """T-06; a no-op for a task that is ending or has ended (T-07). `reason` is a number of X-10."""
         task = self._tasks[number]
         if not task.can(Action.CANCEL):
             return
@@ -593,6 +640,7 @@ class Session:
             suspend_count=0,
             waiting_until=None,
             waiting_reason="",
+            cancel_reason=reason,
         )
         self._record(task, _state_event(task))
         if not self._halt(number):
@@ -608,15 +656,28 @@ class Session:
         self.cancel(number)
         return await wanted
 
+    async def end_all(self, reason: int) -> None:
+        """Cancel all that is outstanding, with resume data where possible; done when every listener was told."""
+        loop = asyncio.get_running_loop()
+        ending = [task.number for task in self._tasks.values() if task.can(Action.CANCEL)]
+        for number in ending:
+            self._resume_wanted.setdefault(number, loop.create_future())
+            self.cancel(number, reason=reason)
+        await asyncio.gather(*(self._ended(number) for number in ending))
+
     def retry(self, number: int, url: str | None = None) -> None:
         """Run a failed or cancelled task again under its own number; with `url`, from another address.
 
         What is stored is kept and goes on where the server's validator agrees. Raises InvalidAction for a task
-        that has not failed, ValueError or TransferFailure for an unusable URL.
+        that has not failed or is being removed, ValueError or TransferFailure for an unusable URL.
         """
         task = self._tasks[number]
         self._check_open()
+        if number in self._removing:
+            raise InvalidAction(f"task {task.key} is being removed")
         state = task.after(Action.RETRY)
+        if not task.can(Action.RETRY):
+            raise InvalidAction(f"task {task.key} has not failed")
         new_url = task.url
         if url is not None:
             new_url, credentials = _split_credentials(url)
@@ -636,11 +697,14 @@ class Session:
             url=new_url,
             attempt=0,
             error=None,
+            cancel_reason=None,
             started=None,
             finished=None,
             suspended_seconds=0.0,
             suspend_count=0,
             restarts=0,
+            transactions=(),
+            redirect_count=0,
         )
         self._record(task, _state_event(task), resume_row=spent)
         self._enqueue(number)
@@ -648,11 +712,16 @@ class Session:
     def remove(self, number: int, *, delete_file: bool = False) -> None:
         """Take the task out of the list; one that still runs is cancelled first. The file stays unless asked."""
         task = self._tasks[number]
+        self._removing[number] = delete_file
         if task.outstanding:
-            self._removing[number] = delete_file
             self.cancel(number)
         else:
-            self._see_out(self._removed(number, delete_file), f"remove {task.key}")
+            self._start_removal(number)
+
+    def _start_removal(self, number: int) -> None:
+        if number not in self._going:
+            self._going.add(number)
+            self._see_out(self._removed(number), f"remove {self.key}:{number}")
 
     def _see_out(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run what ends a task; the end of the engine waits for it."""
@@ -660,10 +729,8 @@ class Session:
         self._leaving.add(runner)
         runner.add_done_callback(self._leaving.discard)
 
-    async def _removed(self, number: int, delete_file: bool) -> None:
-        task = self._tasks.get(number)
-        if task is None:
-            return
+    async def _removed(self, number: int) -> None:
+        task, delete_file = self._tasks[number], self._removing[number]
         own_part, spent = self._take_back(number)
         if task.part_path and own_part:
             await asyncio.to_thread(_drop_part, task.part_path)
@@ -672,7 +739,8 @@ class Session:
         self._engine.vault.drop(str(task.key))
         removed = TaskRemovedEvent(file_deleted=delete_file and bool(task.final_path))
         self._record(task, removed, resume_row=spent)
-        del self._tasks[number]
+        del self._tasks[number], self._removing[number]
+        self._going.discard(number)
         self._by_url[task.url].remove(number)
         if not self._by_url[task.url]:
             del self._by_url[task.url]
@@ -715,7 +783,7 @@ class Session:
     def start_one(self, number: int) -> None:
         task = self._tasks[number]
         if task.state is State.CANCELING:
-            self._see_out(self._end_cancelled(number), f"cancel {task.key}")
+            self._see_out(self._end_restored(number), f"cancel {task.key}")
         elif task.state is State.RUNNING and number not in self._ending and number not in self._timers:
             self._enqueue(number)
 
@@ -726,6 +794,11 @@ class Session:
             return
         if self._engine.closing or number in self._ending:  # _after asks again when the last attempt has let go
             return
+        if task.started is not None:
+            self._arm(number)  # waiting counts too (T-16)
+        if (hold := self._hold_on(task)) is not None:
+            self._wait(number, hold)
+            return
         parts = urlsplit(task.url)
         self._engine.slots.ask(
             task.key,
@@ -734,6 +807,58 @@ class Session:
             priority=task.priority,
             start=lambda: self._begin(number),
         )
+
+    def _hold_on(self, task: Task) -> Hold | None:
+        """What the task has to wait for before it may ask for a slot (T-10, T-17, T-18)."""
+        own, engine = self._row.configuration, self._engine
+        # A metered network that must not be used counts as none (SPEC 1.2).
+        unwanted = engine.policy.metered and not own.allows_metered_access and not is_local(task.url)
+        return waiting.hold(
+            task,
+            now=engine.now(),
+            background=own.is_background,
+            discretionary=own.is_discretionary,
+            online=not self._waits_for_connectivity or (self._online(task) and not unwanted),
+            why_not=engine.policy.why_not(),
+        )
+
+    @property
+    def _waits_for_connectivity(self) -> bool:
+        return self._row.configuration.is_background or self._row.configuration.waits_for_connectivity
+
+    def _online(self, task: Task) -> bool:
+        """Whether there is a way for this task, as far as anybody can know: this machine, or a proxy, needs no net."""
+        return self._engine.connectivity.online or is_local(task.url) or bool(self._row.configuration.proxy)
+
+    def _wait(self, number: int, hold: Hold) -> None:
+        """Hold a task back. Nothing runs meanwhile; a timer does where the end is known."""
+        task = changed(
+            self._tasks[number], activity=hold.activity, waiting_until=hold.until, waiting_reason=hold.reason
+        )
+        self._record(task, _state_event(task))
+        if hold.activity is Activity.WAITING_FOR_CONNECTIVITY:
+            self._tell_waiting(number)
+        if hold.until is None:
+            self._held.add(number)
+        else:
+            self._later(number, hold.until - self._engine.now())
+
+    def _tell_waiting(self, number: int) -> None:
+        """`taskwaiting`, once for a task of a default session."""
+        if not self._row.configuration.is_background and number not in self._told_waiting:
+            self._told_waiting.add(number)
+            self._record(self._tasks[number], TaskWaitingEvent())
+
+    def _later(self, number: int, delay: float) -> None:
+        """Ask for a slot again after `delay` seconds; Qt counts no more than 24 days at a time."""
+        if self._engine.closing:
+            return
+        loop = asyncio.get_running_loop()
+        if delay > _LONGEST_TIMER:
+            rest = delay - _LONGEST_TIMER
+            self._timers[number] = loop.call_later(_LONGEST_TIMER, self._later, number, rest)
+        else:
+            self._timers[number] = loop.call_later(max(0.0, delay), self._again, number)
 
     def _begin(self, number: int) -> None:
         """A slot was granted."""
@@ -753,21 +878,8 @@ class Session:
         stopped = True
         try:
             await self._engine.lines()
-            from transfermon.download import Download  # it brings httpx: loaded with the first transfer
-
-            download = Download(
-                self._engine,
-                self._row.configuration,
-                current=lambda: self._tasks[number],
-                record=self._record,
-                accepted=self._accepted_of(number),
-                progress=progress,
-                limiters=self._engine.limiters_for(self._tasks[number], self._row.configuration.speed_limit),
-                default_folder=self.default_folder,
-                may_restart=number not in self._restarted,
-            )
-            self._working[number] = download
-            if self._tasks[number].state is not State.RUNNING or self._engine.closing:
+            download = self._working[number] = self._download(number, progress)
+            if self._tasks[number].state is not State.RUNNING or self._engine.closing or number in self._overdue:
                 download.stop()
             result = await download.run()
             error, stopped = result.error, result.stopped
@@ -783,6 +895,34 @@ class Session:
             self._engine.slots.release(key)
             self._ending.pop(number, None)
         await self._after(number, error, stopped=stopped)
+
+    def _download(self, number: int, progress: Progress) -> Download:
+        from transfermon.download import Download  # it brings httpx: loaded with the first transfer
+
+        return Download(
+            self._engine,
+            self._row.configuration,
+            current=lambda: self._tasks[number],
+            record=self._record,
+            accepted=self._accepted_of(number),
+            progress=progress,
+            limiters=self._engine.limiters_for(self._tasks[number], self._row.configuration.speed_limit),
+            default_folder=self.default_folder,
+            may_restart=number not in self._restarted,
+        )
+
+    async def _end_restored(self, number: int) -> None:
+        """The engine ended while it cancelled. A file that already had its name is finished (T-08)."""
+        task = self._tasks[number]
+        if task.activity is Activity.FINALIZING:
+            await self._engine.lines()
+            try:
+                if await self._download(number, Progress(received=task.received)).was_finished():
+                    self._succeeded(number)
+                    return
+            except TransferFailure as failure:
+                log.warning("%s: %s", task.key, failure)
+        await self._end_cancelled(number)
 
     async def _after(self, number: int, error: TransferError | None, *, stopped: bool) -> None:
         """What an attempt's end means for the task."""
@@ -809,27 +949,39 @@ class Session:
         )
 
     def _failed(self, number: int, error: TransferError) -> None:
-        delay = self._delay(number, error)
         task = self._tasks[number]
+        online = self._engine.connectivity.online or is_local(task.url)
+        if not online:
+            error = waiting.without_network(error, background=self._row.configuration.is_background)
+            if error.retry is Retry.WAIT and self._waits_for_connectivity:
+                self._wait(number, Hold(activity=Activity.WAITING_FOR_CONNECTIVITY, reason=error.message))
+                return
+        delay = self._delay(number, error)
         if delay is None:
             self._complete_failed(number, error)
             return
-        waits = error.retry is Retry.WAIT
+        activity, reason = Activity.RETRYING, error.message
+        if error.retry is Retry.WAIT:
+            activity = Activity.WAITING_FOR_CONNECTIVITY
+        elif error.retry_after == delay > 0:
+            activity, reason = Activity.WAITING_UNTIL, "The server asks to wait."
+        if error.retry is Retry.WAIT or (error.code in waiting.CURABLE and error.retry_after is None):
+            self._curable.add(number)
         task = changed(
-            task,
-            activity=Activity.WAITING_FOR_CONNECTIVITY if waits else Activity.RETRYING,
-            waiting_until=self._engine.now() + delay,
-            waiting_reason=error.message,
+            self._tasks[number], activity=activity, waiting_until=self._engine.now() + delay, waiting_reason=reason
         )
         self._record(task, _state_event(task))
+        if activity is Activity.WAITING_FOR_CONNECTIVITY:
+            self._tell_waiting(number)
+        self._later(number, delay)
         if not self._engine.closing:
-            loop = asyncio.get_running_loop()
-            self._timers[number] = loop.call_later(delay, self._again, number)
+            self._arm(number)
 
     def _delay(self, number: int, error: TransferError) -> float | None:
         """Seconds until the next attempt, or None for the end (SPEC 6.2)."""
         task, policy = self._tasks[number], self._row.configuration.retry_policy
-        if self.identifier is None:
+        waits = error.retry is Retry.WAIT
+        if self.identifier is None and not (waits and self._waits_for_connectivity):
             return None  # default sessions do not retry by themselves (SPEC 2.2)
         if error.retry is Retry.RESTART:
             if number in self._restarted:
@@ -838,7 +990,9 @@ class Session:
         if task.received - self._good.get(number, 0) >= policy.reset_bytes:
             self._failures.pop(number, None)
         self._good[number] = task.received
-        failures = self._failures[number] = self._failures.get(number, 0) + 1
+        failures = self._failures.get(number, 0) + 1
+        if not waits or task.maximum_attempts:
+            self._failures[number] = failures
         if task.maximum_attempts:
             policy = changed(policy, attempts=task.maximum_attempts)
             if failures >= task.maximum_attempts:
@@ -846,18 +1000,43 @@ class Session:
         return retry.next_delay(failures, policy, error, self._engine.random)
 
     def _again(self, number: int) -> None:
-        self._timers.pop(number, None)
+        timer = self._timers.pop(number, None)
+        if timer is not None:
+            timer.cancel()
+        self._held.discard(number)
+        self._curable.discard(number)
         task = self._tasks[number]
         task = changed(task, activity=Activity.QUEUED, waiting_until=None, waiting_reason="")
         self._record(task, _activity_event(task))
         self._enqueue(number)
 
     def network_returned(self) -> None:
-        """End the wait of every task that waits for the network (X-08)."""
-        for number, timer in list(self._timers.items()):
-            if self._tasks[number].activity is Activity.WAITING_FOR_CONNECTIVITY:
-                timer.cancel()
+        """End the wait of every task that waits for the network, or for a failure that it may have caused (X-08)."""
+        for number in [*self._held, *self._curable]:
+            task = self._tasks[number]
+            for_network = number in self._curable or task.activity is Activity.WAITING_FOR_CONNECTIVITY
+            if for_network and self._hold_on(task) is None:
                 self._again(number)
+
+    def network_lost(self) -> None:
+        """Let tasks wait that need the network; a transfer that could not go on where it stopped is left to its luck."""
+        for number, download in list(self._working.items()):
+            task = self._tasks[number]
+            if self._waits_for_connectivity and not self._online(task) and not task.not_resumable:
+                download.stop()
+        self.reconsider()
+
+    def reconsider(self) -> None:
+        """The network or the policy changed: who waits in the queue and who waits for them may change places."""
+        for task in list(self._tasks.values()):
+            number = task.number
+            if number in self._held:
+                if self._hold_on(task) is None:
+                    self._again(number)
+            elif task.state is State.RUNNING and task.activity is Activity.QUEUED and number not in self._ending:
+                hold = self._hold_on(task)
+                if hold is not None and self._engine.slots.withdraw(task.key):
+                    self._wait(number, hold)
 
     def _complete_failed(self, number: int, error: TransferError) -> None:
         task = self._tasks[number]
@@ -892,6 +1071,8 @@ class Session:
 
     async def _end_cancelled(self, number: int) -> None:
         """The engine has let go of a cancelled task: keep or delete its part, then say -999."""
+        if self._first:
+            await asyncio.wait(self._first)  # O-12: what had finished says so before the cancellations
         task = self._tasks[number]
         if task.state is not State.CANCELING:
             return
@@ -902,14 +1083,15 @@ class Session:
         elif row is not None:
             await self._engine.vault.saved()
             await self._engine.store.commit(Change(resume=row))
-            task = changed(self._tasks[number], part_path="")
+            if task.cancel_reason != USER_FORCE_QUIT:  # no program was given the data: a retry may use the part
+                task = changed(self._tasks[number], part_path="")
         wanted = self._resume_wanted.pop(number, None)
         if wanted is not None and not wanted.done():
             wanted.set_result(data)
             await asyncio.sleep(0)  # whoever waits for the data hears of it before the event (O-09)
-        error = TransferError(
-            code=Code.CANCELLED, message="The transfer was cancelled.", reason="cancelled", url=redacted(task.url)
-        )
+        if self._tasks[number].state is not State.CANCELING:
+            return
+        error = _cancelled_error(task)
         self._complete(
             changed(task, state=task.after(Action.STOPPED), error=error),
             TaskCompletedEvent(
@@ -917,6 +1099,7 @@ class Session:
                 message=error.message,
                 reason=error.reason,
                 status_code=task.response.status if task.response else 0,
+                cancel_reason=task.cancel_reason,
                 resumable=data is not None,
                 resume_data=data,
             ),
@@ -934,6 +1117,10 @@ class Session:
         self._offered[number] = token
         self._engine.vault.put(f"resume {token}", self._engine.secrets_of(task))
         return resume.pack(token), row
+
+    def _resume_data_of(self, number: int) -> bytes | None:
+        row = self._engine.resume_rows.get(self._offered.get(number, ""))
+        return None if row is None or row.spent else resume.pack(row.token)
 
     def _take_back(self, number: int) -> tuple[bool, ResumeRow | None]:
         """Make the data that a failed task offered useless; False when it was used, so that the part is another's."""
@@ -962,6 +1149,9 @@ class Session:
         for of_task in (self._failures, self._good, self._accepted):
             of_task.pop(number, None)
         self._restarted.discard(number)
+        self._overdue.discard(number)
+        self._disarm(number)
+        self._untold.add(number)
         self._record(task, event, delivered=lambda: self._was_told(number), resume_row=resume_row)
         if not self._outstanding:
             idle = SessionIdleEvent(completed=self._completed_since_idle, failed=self._failed_since_idle)
@@ -970,16 +1160,21 @@ class Session:
         self._perhaps_invalidated()
 
     def _was_told(self, number: int) -> None:
+        self._untold.discard(number)
         for waiter in self._waiters.pop(number, []):
             if not waiter.done():
                 waiter.set_result(None)
         if number in self._removing:
-            delete_file = self._removing.pop(number)
-            self._see_out(self._removed(number, delete_file), f"remove {self.key}:{number}")
+            self._start_removal(number)
+
+    async def heard(self, number: int) -> None:
+        """Done when the listeners of the task's end have returned; at once when none is being told of one."""
+        if number in self._untold:
+            await self._ended(number)
 
     async def _ended(self, number: int) -> None:
         task = self._tasks.get(number)
-        if task is None or (task.state is State.COMPLETED and number not in self._unpublished):
+        if task is None or (task.state is State.COMPLETED and number not in self._untold):
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(number, []).append(waiter)
@@ -997,6 +1192,8 @@ class Session:
         timer = self._timers.pop(number, None)
         if timer is not None:
             timer.cancel()
+        self._held.discard(number)
+        self._curable.discard(number)
         self._engine.slots.withdraw(TaskKey(self.key, number))
         self._disarm(number)
         download = self._working.get(number)
@@ -1022,10 +1219,14 @@ class Session:
 
     def _time_out(self, number: int) -> None:
         self._deadlines.pop(number, None)
-        self._overdue.add(number)
-        download = self._working.get(number)
-        if download is not None:
-            download.stop()
+        if number in self._ending:
+            self._overdue.add(number)
+            download = self._working.get(number)
+            if download is not None:
+                download.stop()
+        else:  # it waits for a slot or for its next attempt
+            self._halt(number)
+            self._complete_failed(number, _overdue_error(self._tasks[number]))
 
     # ---- the end of the session and of the engine
 
@@ -1041,6 +1242,8 @@ class Session:
             return
         if self.state is SessionState.ACTIVE or not self.canceling:
             self._finishing(canceling=True)
+        finalizing = {task.number for task in self._tasks.values() if task.activity is Activity.FINALIZING}
+        self._first |= {self._ending[number] for number in finalizing & self._ending.keys()}
         for task in list(self._tasks.values()):
             self.cancel(task.number)
         self._perhaps_invalidated()
@@ -1058,6 +1261,11 @@ class Session:
 
     def _over(self) -> None:
         self._engine.vault.drop(self.key)
+        wanted = {row.task.part_path for row in self._engine.resume_rows.values() if not row.spent}
+        for task in self._tasks.values():
+            self._engine.vault.drop(str(task.key))
+            if task.part_path and task.part_path not in wanted:
+                self._engine.runners.spawn(asyncio.to_thread(_drop_part, task.part_path), f"forget {task.key}")
         if self._engine.transport is not None:
             self._engine.transport.drop_idle(self.key)
         self._forget(self)
@@ -1065,6 +1273,51 @@ class Session:
     def announce(self) -> asyncio.Future[None]:
         """Remember a new session."""
         return self._record(None, SessionCreatedEvent())
+
+    def hold(self) -> None:
+        """Let go of every transfer that moves; a running task queues again."""
+        for download in list(self._working.values()):
+            download.stop()
+
+    # ---- reset and flush (S-16, S-17)
+
+    def flush(self, callback: Done | None = None) -> asyncio.Task[None]:
+        """Make everything decided so far durable and drop idle connections, then call back once with
+        `{"completed": True}`. Starts by itself; await it if you like. Raises SessionInvalidatedError.
+        """
+        self._check_usable()
+        return self._engine.runners.spawn(self._flushed(callback), f"flush {self.key}")
+
+    def reset(self, callback: Done | None = None) -> asyncio.Task[None]:
+        """Forget credentials of ended tasks and delete part files that no task knows, then as `flush`.
+
+        Outstanding tasks and their partial files stay as they are. Part files are looked for in the engine's own
+        folder only: in a download folder they may be another engine's. Raises SessionInvalidatedError.
+        """
+        self._check_usable()
+        return self._engine.runners.spawn(self._emptied(callback), f"reset {self.key}")
+
+    def _check_usable(self) -> None:
+        if self.state is SessionState.INVALIDATED:
+            raise SessionInvalidatedError(f"session {self.key} was invalidated")
+
+    async def _flushed(self, callback: Done | None) -> None:
+        await self._engine.vault.saved()
+        await self._engine.store.read(lambda database: None)  # after all that was queued before
+        if self._engine.transport is not None:
+            self._engine.transport.drop_idle(self.key)
+        if callback is not None:
+            answer = callback({"completed": True})
+            if inspect.isawaitable(answer):
+                await answer
+
+    async def _emptied(self, callback: Done | None) -> None:
+        for task in self._tasks.values():
+            if not task.outstanding:
+                self._engine.vault.drop(str(task.key))
+        known = await self._engine.store.read(part_paths)  # of all sessions, ended tasks too
+        await asyncio.to_thread(_drop_orphans, os.path.join(self._engine.state_dir, "parts"), known)
+        await self._flushed(callback)
 
     async def stop(self) -> None:
         """The engine ends: let go of every transfer. Their records say that they ran; the next engine goes on."""
@@ -1075,18 +1328,39 @@ class Session:
         for task in list(self._tasks.values()):
             if task.outstanding:
                 self._engine.slots.withdraw(task.key)
-        for download in list(self._working.values()):
-            download.stop()
+        self.hold()
         while self._ending or self._leaving:
-            await asyncio.wait({*self._ending.values(), *self._leaving})
+            done, _ = await asyncio.wait({*self._ending.values(), *self._leaving}, timeout=1.0)
+            if not done and self._engine.store.frozen:
+                return  # they wait for a disk that refuses; the next engine finds them as they were stored
 
 
+_LONGEST_TIMER = 1e6  # seconds
 _OUR_MISTAKE = TransferError(
     code=Code.UNKNOWN,
     message="transfermon made a mistake with this transfer.",
     reason="bug",
     hint="Retry it; the log has the details.",
 )
+
+
+def _cancelled_error(task: Task) -> TransferError:
+    url = redacted(task.url)
+    if task.cancel_reason == USER_FORCE_QUIT:
+        return TransferError(
+            code=Code.CANCELLED,
+            message="The transfer was stopped when Transfermon was quit.",
+            reason="user-force-quit",
+            hint="Retry it; what was stored is used where the server allows it.",
+            url=url,
+        )
+    return TransferError(code=Code.CANCELLED, message="The transfer was cancelled.", reason="cancelled", url=url)
+
+
+def _as_found(task: Task) -> Task:
+    """Nothing connects or moves yet when an engine opens."""
+    moved = task.activity in (Activity.CONNECTING, Activity.TRANSFERRING, Activity.VERIFYING)
+    return changed(task, activity=Activity.QUEUED) if moved else task
 
 
 def _overdue_error(task: Task) -> TransferError:
@@ -1140,6 +1414,14 @@ def _drop_part(path: str) -> None:
         partfile.remove(path)
     except TransferFailure as failure:  # the task ends all the same; the part is hidden and named in the log
         log.warning("%s stays: %s", path, failure)
+
+
+def _drop_orphans(folder: str, known: frozenset[str]) -> None:
+    """Blocking. A part made this minute may belong to a task that is just about to say so."""
+    for path in partfile.parts_in(folder):
+        with contextlib.suppress(OSError):
+            if path not in known and time.time() - os.stat(path).st_mtime > _SETTLED:
+                _drop_part(path)
 
 
 def _unlink(path: str) -> None:

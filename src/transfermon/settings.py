@@ -62,7 +62,7 @@ def ensure_private(folder: str) -> None:
 def write_whole(path: str, data: bytes) -> None:
     """Replace a small file so that a crash leaves the old or the new one, never a piece (FAULTS W14)."""
     folder = os.path.dirname(path)
-    temporary = f"{path}.{os.getpid()}.tmp"
+    temporary = f"{path}.tmp"  # always the same: the next save takes away what a crash has left
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with open(fd, "wb") as file:
@@ -92,6 +92,8 @@ class Settings:
     running_tasks: int = 8
     connections_per_host: int = 3
     speed_limit: int = 0  # bytes per second over all; 0: none
+    keep_transferring: bool = True  # when the app's process dies, a process without a window goes on
+    keep_after_quit: str = "ask"  # or "yes", "no": whether it goes on after a quit, too
     notify: str = "batch"  # or "task", "off"
     notify_background_start: bool = True
     videofarm_url: str = ""  # where a background fetch asks for new videos

@@ -6,6 +6,7 @@ thousand.
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
 import itertools
 from collections.abc import Callable
@@ -35,6 +36,7 @@ class Slots:
 
     def __init__(self, running: int) -> None:
         self._running = running
+        self._closed = False
         self._held: dict[TaskKey, Group] = {}
         self._per_group: dict[Group, int] = {}
         self._queues: dict[Group, list[_Waiter]] = {}
@@ -49,13 +51,20 @@ class Slots:
         self._running = running
         self._grant()
 
+    def close(self, *, closed: bool = True) -> None:
+        """Grant nothing until it is opened again: nothing can be stored now (FAULTS F3)."""
+        self._closed = closed
+        self._grant()
+
     def ask(self, key: TaskKey, group: Group, *, limit: int, priority: float, start: Callable[[], None]) -> None:
         """Wait for a slot; `limit` is the session's number of connections to one host (T-12)."""
-        self.withdraw(key)
-        waiter = _Waiter(key, group, priority, next(self._order), limit, start)
-        self._waiting[key] = waiter
-        heapq.heappush(self._queues.setdefault(group, []), waiter)
+        self._put(_Waiter(key, group, priority, next(self._order), limit, start))
         self._grant()
+
+    def _put(self, waiter: _Waiter) -> None:
+        self.withdraw(waiter.key)
+        self._waiting[waiter.key] = waiter
+        heapq.heappush(self._queues.setdefault(waiter.group, []), waiter)
 
     def withdraw(self, key: TaskKey) -> bool:
         """Wait no longer. False when it did not wait."""
@@ -63,6 +72,7 @@ class Slots:
         if waiter is None:
             return False
         waiter.gone = True  # the heap drops it when it comes to the top
+        waiter.start = _nothing  # and must not keep a session alive until then (S-15)
         return True
 
     def release(self, key: TaskKey) -> None:
@@ -79,10 +89,10 @@ class Slots:
         """T-09: the priority may change at any time and decides among those that wait for the same host."""
         waiter = self._waiting.get(key)
         if waiter is not None:
-            self.ask(key, waiter.group, limit=waiter.limit, priority=priority, start=waiter.start)
+            self._put(dataclasses.replace(waiter, priority=priority))  # among equals it keeps its place
 
     def _grant(self) -> None:
-        while len(self._held) < self._running:
+        while not self._closed and len(self._held) < self._running:
             best: _Waiter | None = None
             for group in list(self._queues):
                 head = self._head(group)
@@ -104,3 +114,7 @@ class Slots:
             del self._queues[group]
             return None
         return queue[0]
+
+
+def _nothing() -> None:
+    pass

@@ -8,11 +8,13 @@ Nothing else in the program opens the database (FAULTS W7, W8).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import logging
 import os
 import secrets
+import shutil
 import sqlite3
 import threading
 import time
@@ -26,13 +28,22 @@ from transfermon import events
 from transfermon.configuration import RetryPolicy, SessionConfiguration
 from transfermon.errors import Retry, StateError, TransferError
 from transfermon.events import Event
-from transfermon.task import Activity, Kind, Origin, Response, State, Task, TaskKey, Validators
+from transfermon.task import Activity, Kind, Origin, Response, State, Task, TaskKey, Validators, changed
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SLICE = 0.002  # seconds that telling may take before the window gets its turn
 RETRY_SECONDS = 1.0  # between two tries to commit while the disk is full
+BUSY_SECONDS = 1.0  # that a commit waits while another program has the file locked
+KEPT = 100_000  # journal rows; older ones go, unless nobody has heard of them (FAULTS F26)
+PRUNE_EVERY = 5_000  # new rows
+BACKUP_SECONDS = 86_400.0  # between two copies of the file (FAULTS W16)
+_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+# Spelled out, not bound: only the same text lets SQLite use the index. The types are those of `events.TERMINAL`.
+_COPY, _SUSPECT = ".copy", ".suspect"  # beside the file
+_UNHEARD = "acknowledged=0 and type in ('downloadcompleted', 'sessioncompleted', 'sessioninvalidated')"
 
 MIGRATIONS = [
     """
@@ -49,6 +60,7 @@ MIGRATIONS = [
     create index journal_task on journal(session, number);
     create table resume_data(token text primary key, record text not null, spent integer not null default 0) strict;
     """,
+    f"create index journal_unheard on journal(sequence) where {_UNHEARD};",
 ]
 
 
@@ -85,6 +97,15 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unheard:
+    """What was told to nobody, or not to everybody, before the last engine of the app ended."""
+
+    events: tuple[Event, ...] = ()  # terminal ones, in their order
+    idle: frozenset[str] = frozenset()  # sessions whose last task ended in that time
+    notified: bool = False  # somebody has shown a banner since
+
+
+@dataclass(frozen=True, kw_only=True)
 class Remembered:
     """The state as found when the store was opened."""
 
@@ -94,6 +115,9 @@ class Remembered:
     sequence: int
     database_id: str
     values: dict[str, str]
+    set_aside: str = ""  # the damaged file's new path, when there was one
+    from_backup: float | None = None  # epoch seconds of the copy that is used in its place; None: the list is empty
+    unheard: Unheard = Unheard()
 
 
 @dataclass(slots=True)
@@ -109,19 +133,22 @@ class _Entry:
 class Store:
     """The one writer. Made and used on the loop; the database lives on a thread of its own."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, kept: int = KEPT) -> None:
         self.path = path
+        self._kept = kept
         self.frozen = ""  # why nothing can be stored now, in words; "" when all is well
         self.on_frozen: Callable[[str], None] | None = None
         self._queue: deque[_Entry] = deque()
         self._acknowledged: deque[int] = deque()
         self._ready = threading.Condition()
         self._stop = False
+        self._ended = False
         self._told: deque[_Entry] = deque()
         self._telling = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._lease = 0
+        self._since_pruned = 0
         self.commits = 0
 
     def __repr__(self) -> str:
@@ -130,8 +157,9 @@ class Store:
     async def open(self) -> Remembered:
         """Open or make the file, bring it to the newest version, take the next lease.
 
-        Raises StateError when it is damaged, from a newer version, or cannot be written. Before a migration the
-        old file is kept as a copy (FAULTS W16).
+        A damaged file is set aside under a name with the date, and the last copy takes its place (FAULTS K18);
+        `Remembered.set_aside` says so. Raises StateError when the file is from a newer version or cannot be written.
+        Once a day, and before a migration, a copy is kept (FAULTS W16).
         """
         self._loop = asyncio.get_running_loop()
         opened: asyncio.Future[Remembered] = self._loop.create_future()
@@ -155,8 +183,10 @@ class Store:
         """Run a query on the store's thread, after everything queued before it."""
         assert self._loop is not None
         entry = _Entry(read=query, result=self._loop.create_future())
-        self._put(entry)
         assert entry.result is not None
+        if self._ended:
+            self._give_up([entry])
+        self._put(entry)
         answer: T = await entry.result
         return answer
 
@@ -207,6 +237,13 @@ class Store:
                 self._loop.call_soon(self._tell)
                 return
 
+    def _give_up(self, batch: list[_Entry]) -> None:
+        """Nobody writes or reads any more: whoever asked hears so; what could not be stored is not told."""
+        self._ended = True
+        for entry in [*batch, *self._queue]:
+            if entry.result is not None:
+                _resolve(entry.result, StateError(self.frozen or "The list of transfers is closed."))
+
     def _freeze(self, reason: str) -> None:
         if reason == self.frozen:
             return
@@ -226,19 +263,83 @@ class Store:
 
     def _run(self, opened: asyncio.Future[Remembered]) -> None:
         try:
-            database = self._connect()
-            remembered = _load(database)
-        except (sqlite3.Error, OSError, StateError) as exc:
-            error = exc if isinstance(exc, StateError) else self._damaged(exc)
-            self._post(_resolve, opened, error)
+            try:
+                database, remembered = self._load()
+            except _Damaged as damage:
+                log.warning("the database is damaged: %s", damage)
+                aside, copied = self._set_aside()
+                database, remembered = self._load(fresh=True)
+                remembered = changed(remembered, set_aside=aside, from_backup=copied)
+        except (sqlite3.Error, OSError, StateError, _Damaged) as exc:
+            self._post(_resolve, opened, exc if isinstance(exc, StateError) else self._unusable(exc))
             return
         self._post(_resolve, opened, remembered)
         try:
-            self._write(database)
+            self._keep_copy(database)
+            while self._write(database):
+                pass
         finally:
             database.close()
 
-    def _damaged(self, exc: Exception) -> StateError:
+    def _load(self, *, fresh: bool = False) -> tuple[sqlite3.Connection, Remembered]:
+        """Raises _Damaged when the content cannot be what was written."""
+        if not fresh and os.path.exists(self.path) and not os.path.getsize(self.path):
+            raise _Damaged("it is empty")
+        database = self._connect()
+        try:
+            if os.path.exists(self.path + _SUSPECT):
+                _check(database)
+                os.unlink(self.path + _SUSPECT)
+            self._prepare(database)
+            if fresh:  # numbers may be given again: with another identity they are other events
+                _set(database, "database_id", secrets.token_hex(6))
+            return database, _load(database)
+        except (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError) as exc:
+            database.close()
+            if not isinstance(exc, sqlite3.Error) or _is_damage(exc):
+                raise _Damaged(str(exc)) from exc
+            raise
+        except BaseException:
+            database.close()
+            raise
+
+    def _set_aside(self) -> tuple[str, float | None]:
+        """Move the damaged file away and put the last copy in its place; returns its path, and the copy's time."""
+        aside = f"{self.path}.damaged-{time.strftime('%Y-%m-%dT%H%M%S')}"
+        for end in ("-wal", "-shm", ""):
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(self.path + end, aside + end)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path + _SUSPECT)
+        try:
+            copied = os.path.getmtime(self.path + _COPY)
+            shutil.copyfile(self.path + _COPY, self.path)
+            with contextlib.closing(self._connect()) as database:
+                _check(database)
+        except (OSError, sqlite3.Error):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
+            return aside, None
+        return aside, copied
+
+    def _keep_copy(self, database: sqlite3.Connection) -> None:
+        """Once a day, for the day on which the file is damaged."""
+        path, temporary = self.path + _COPY, self.path + _COPY + ".new"
+        try:
+            if os.path.exists(path) and time.time() - os.path.getmtime(path) < BACKUP_SECONDS:
+                return
+            if not database.execute("select count(*) from session").fetchone()[0]:
+                return
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            with contextlib.closing(sqlite3.connect(temporary)) as copy:
+                database.backup(copy)
+            os.replace(temporary, path)
+        except (OSError, sqlite3.Error) as exc:  # a full disk: the list itself says so soon enough
+            log.warning("no copy of the list of transfers was kept: %s", exc)
+
+    def _unusable(self, exc: Exception) -> StateError:
         return StateError(
             f"The database {self.path} cannot be used: {exc}.",
             "Move it away to start with an empty list; the files already downloaded are not touched.",
@@ -247,9 +348,11 @@ class Store:
     def _connect(self) -> sqlite3.Connection:
         old = os.umask(0o077)
         try:
-            database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+            return sqlite3.connect(self.path, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         finally:
             os.umask(old)
+
+    def _prepare(self, database: sqlite3.Connection) -> None:
         for pragma in ("journal_mode=wal", "synchronous=full", "foreign_keys=on", "wal_autocheckpoint=1000"):
             database.execute(f"pragma {pragma}")
         self._migrate(database)
@@ -259,8 +362,8 @@ class Store:
         _set(database, "lease", str(self._lease))
         if not row:
             _set(database, "database_id", secrets.token_hex(6))
+        _prune(database, self._kept)
         database.execute("commit")
-        return database
 
     def _migrate(self, database: sqlite3.Connection) -> None:
         (version,) = database.execute("pragma user_version").fetchone()
@@ -276,21 +379,21 @@ class Store:
         for number, script in enumerate(MIGRATIONS[version:], version + 1):
             database.executescript(f"begin immediate; {script}; pragma user_version={number}; commit;")
 
-    def _write(self, database: sqlite3.Connection) -> None:
-        while True:
-            with self._ready:
-                while not self._queue and not self._stop:
-                    self._ready.wait()
-                if not self._queue:
-                    return
-                batch = list(self._queue)
-                self._queue.clear()
-            if not self._commit(database, [entry.change for entry in batch if entry.change is not None]):
-                return
-            for entry in batch:
-                if entry.read is not None:
-                    entry.answer = _answer(database, entry.read)
-            self._post(self._durable, batch)
+    def _write(self, database: sqlite3.Connection) -> bool:
+        """One batch; nothing of it is held on to while waiting for the next. False at the end."""
+        with self._ready:
+            while not self._queue and not self._stop:
+                self._ready.wait()
+            batch = list(self._queue)
+            self._queue.clear()
+        if not batch or not self._commit(database, [entry.change for entry in batch if entry.change is not None]):
+            self._post(self._give_up, batch)
+            return False
+        for entry in batch:
+            if entry.read is not None:
+                entry.answer = _answer(database, entry.read)
+        self._post(self._durable, batch)
+        return True
 
     def _commit(self, database: sqlite3.Connection, changes: list[Change]) -> bool:
         """Until it succeeds: what was decided is not rolled back in memory. False when the engine must end."""
@@ -300,6 +403,9 @@ class Store:
             except sqlite3.Error as exc:
                 if database.in_transaction:
                     database.execute("rollback")
+                if _is_damage(exc):  # the next start looks at all of it
+                    with contextlib.suppress(OSError):
+                        os.close(os.open(self.path + _SUSPECT, os.O_WRONLY | os.O_CREAT, 0o600))
                 self._post(self._freeze, f"The list of transfers cannot be stored: {exc}.")
                 with self._ready:
                     if self._stop:
@@ -324,11 +430,19 @@ class Store:
             raise _LeaseLost
         for change in changes:
             _apply(database, change)
+        self._since_pruned += sum(change.event is not None for change in changes)
+        if self._since_pruned >= PRUNE_EVERY:
+            _prune(database, self._kept)
+            self._since_pruned = 0
         heard = list(self._acknowledged)
         database.executemany("update journal set acknowledged=1 where sequence=?", ((number,) for number in heard))
         database.execute("commit")
         for _ in heard:
             self._acknowledged.popleft()
+
+
+class _Damaged(Exception):  # noqa: N818 - a signal inside this module
+    pass
 
 
 class _LeaseLost(Exception):  # noqa: N818 - a signal inside this module
@@ -349,6 +463,26 @@ def _answer(database: sqlite3.Connection, query: Callable[[sqlite3.Connection], 
         return query(database)
     except Exception as exc:  # noqa: BLE001 - handed to whoever asked
         return exc
+
+
+def _is_damage(exc: Exception) -> bool:
+    return getattr(exc, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
+
+
+def _check(database: sqlite3.Connection) -> None:
+    """Raises sqlite3.DatabaseError for a file whose pages do not fit together."""
+    (found,) = database.execute("pragma quick_check(1)").fetchone()
+    if found != "ok":
+        error = sqlite3.DatabaseError(found)
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+
+def _prune(database: sqlite3.Connection, kept: int) -> None:
+    database.execute(
+        f"delete from journal where sequence <= (select max(sequence) from journal) - ? and not ({_UNHEARD})",  # noqa: S608 - no outside text
+        (kept,),
+    )
 
 
 def _set(database: sqlite3.Connection, key: str, value: str) -> None:
@@ -416,6 +550,22 @@ def _load(database: sqlite3.Connection) -> Remembered:
         sequence=max(sequence, int(meta.get("value.sequence", 0))),
         database_id=meta["database_id"],
         values={key[6:]: value for key, value in meta.items() if key.startswith("value.")},
+        unheard=_unheard(database),
+    )
+
+
+def _unheard(database: sqlite3.Connection) -> Unheard:
+    rows = database.execute(f"select session, body from journal where {_UNHEARD} order by sequence").fetchall()  # noqa: S608 - no outside text
+    found = tuple(events.from_dict(json.loads(body), session) for session, body in rows)
+    if not found:
+        return Unheard()
+    since = found[0].sequence
+    idle = database.execute("select distinct session from journal where sequence > ? and type='sessionidle'", (since,))
+    shown = "select count(*) from journal where sequence > ? and type='notification' and json_extract(body, '$.shown')"
+    return Unheard(
+        events=found,
+        idle=frozenset(session for (session,) in idle),
+        notified=database.execute(shown, (since,)).fetchone()[0] > 0,
     )
 
 
@@ -435,6 +585,12 @@ def history(since: int, task: TaskKey | None, limit: int) -> Callable[[sqlite3.C
         return [events.from_dict(json.loads(body), session) for session, body in reversed(rows)]
 
     return query
+
+
+def part_paths(database: sqlite3.Connection) -> frozenset[str]:
+    """A query for `Store.read`: the part files that any task or unspent resume data names."""
+    records = database.execute("select record from task union all select record from resume_data where not spent")
+    return frozenset(path for (record,) in records if (path := json.loads(record).get("part_path")))
 
 
 # ---- records to text and back
@@ -473,15 +629,17 @@ def _known(cls: type[T], stored: dict[str, Any]) -> dict[str, Any]:
 def task_of(text: str) -> Task:
     """The record that `task_text` wrote. Raises ValueError or TypeError when it is not one."""
     stored = json.loads(text)
-    if stored.get("validators"):
+    if stored.get("validators") is not None:  # {} stands for one without any
         stored["validators"] = Validators(**_known(Validators, stored["validators"]))
-    if stored.get("error"):
+        stored["validators"] = changed(stored["validators"], digests=tuple(stored["validators"].digests))
+    if stored.get("error") is not None:
         stored["error"] = TransferError(**_known(TransferError, stored["error"]))
-    if stored.get("response"):
+    if stored.get("response") is not None:
         response = _known(Response, stored["response"])
         response["headers"] = tuple((name, value) for name, value in response.get("headers", ()))
         stored["response"] = Response(**response)
     stored["header_names"] = tuple(stored.get("header_names", ()))
+    stored["transactions"] = tuple(tuple(row) for row in stored.get("transactions", ()))
     return Task(**_known(Task, stored))
 
 

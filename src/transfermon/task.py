@@ -10,9 +10,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from transfermon.errors import InvalidAction, TransferError
+from transfermon.metrics import TaskMetrics, task_metrics
 
 R = TypeVar("R")
 UNKNOWN = -1  # a byte count that is not known (T-11)
@@ -130,6 +131,8 @@ class Validators:
     total: int = UNKNOWN
     accept_ranges: str = ""  # the field's value, lower case; "" when the server did not say
     content_encoding: str = ""  # a coding we decode; such a body cannot be resumed (D-14)
+    content_type: str = ""  # lower case, without parameters: tells a sign-in page from the file (FAULTS C7)
+    digests: tuple[str, ...] = ()  # "sha-256:HEX" of the whole file, from Repr-Digest (D-18)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +189,7 @@ class Task:
     expected_to_send: int = UNKNOWN
     validators: Validators | None = None
     part_path: str = ""  # absolute; "" when there is none
+    part_inode: int = 0  # of the part: by it a file is known again that got its final name just before a crash
     folder: str = ""  # where the finished file goes; "" for a temporary file (D-08)
     name: str = ""  # the final name, once known or given
     overwrite: bool = False
@@ -203,6 +207,9 @@ class Task:
     handler_id: str = ""  # of the fetch or push that was being handled when it was made
     boot_id: str = ""  # of the last checkpoint
     mount_id: int = 0
+    cancel_reason: int | None = None  # X-10: 0 force-quit, 1 background work disabled, 2 insufficient resources
+    transactions: tuple[tuple[Any, ...], ...] = ()  # what `metrics` reads: rows of transfermon.metrics
+    redirect_count: int = 0  # over all attempts
 
     @property
     def key(self) -> TaskKey:
@@ -219,6 +226,11 @@ class Task:
     @property
     def failed(self) -> bool:
         return self.state is State.COMPLETED and self.error is not None
+
+    @property
+    def metrics(self) -> TaskMetrics:
+        """Timings of everything that was sent for this task so far; final at `sessioncompleted` (T-19)."""
+        return task_metrics(self.added, self.finished, self.redirect_count, self.transactions)
 
     @property
     def waiting(self) -> bool:

@@ -29,6 +29,7 @@ import httpx
 
 from transfermon import urls
 from transfermon.errors import Code, Retry, TransferError, TransferFailure, redacted
+from transfermon.metrics import REDIRECTS, Trace
 from transfermon.network import (
     AddressRefused,
     Backend,
@@ -51,7 +52,6 @@ BATCH = 1 << 20
 DISCARDED = 64 * 1024  # of a redirect's body, to keep the connection
 IDLE_SECONDS = 20.0  # an unused connection is closed after it
 IDLE_CLIENTS = 32
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 _DEFAULTS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": USER_AGENT}  # D-14
@@ -75,6 +75,7 @@ class Call:
     maximum_redirects: int = 20
     allows_insecure_redirects: bool = False
     sensitive: frozenset[str] = frozenset()  # lower-case names that never follow a redirect to another origin
+    traces: list[Trace] | None = field(default=None, repr=False, compare=False)  # gets one for each request sent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -300,6 +301,7 @@ class Transport:
             except ValueError as exc:
                 raise _failure(Code.CANNOT_CONNECT, str(exc), "net.proxy", hop.url) from exc
             start = time.monotonic()
+            trace = Trace(method=hop.method, url=redacted(hop.url), fetch_start=start)
             try:
                 response = await client.handle_async_request(_request(call, hop))
             except asyncio.CancelledError:
@@ -313,14 +315,22 @@ class Transport:
                 if died and not fresh and hop.method in IDEMPOTENT:
                     fresh = True  # the server closed a kept connection as we wrote: not a failure of this attempt
                     continue
+                _mark(trace, client)
+                if call.traces is not None:
+                    call.traces.append(trace)
                 raise TransferFailure(translate(exc, hop.url, responded=answered)) from exc
-            return _Exchange(client, response, hop, start)
+            exchange = _Exchange(client, response, hop, trace)
+            if call.traces is not None:
+                call.traces.append(trace)
+            return exchange
 
 
 class _Exchange:
     """A request whose final head is here: the client that carries it, and how its body is framed."""
 
-    def __init__(self, client: _Client, response: httpx.Response, hop: _Hop, start: float) -> None:
+    def __init__(self, client: _Client, response: httpx.Response, hop: _Hop, trace: Trace) -> None:
+        start = trace.fetch_start
+        self.trace = trace
         self.client = client
         self.response = response
         self.hop = hop
@@ -335,6 +345,8 @@ class _Exchange:
             connected=start if stream.reused else max(start, stream.connected_at),
             head=time.monotonic(),
         )
+        _mark(trace, client)
+        trace.status, trace.protocol = self.head.status, self.head.http_version.lower()
         self._chunks: AsyncIterator[bytes] | None = None
 
     async def next_chunk(self) -> bytes:
@@ -350,11 +362,12 @@ class _Exchange:
         """Read a small body to its end, so that the connection can be kept; give up a large one."""
         try:
             if isinstance(self.framing, int) and self.framing <= DISCARDED:
-                while await self.next_chunk():
-                    pass
+                while chunk := await self.next_chunk():
+                    self.trace.response_body_bytes += len(chunk)
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException):
             pass
         finally:
+            self.trace.response_end = time.monotonic()
             await self.close(transport)
 
     async def close(self, transport: Transport) -> None:
@@ -459,6 +472,8 @@ class Answer:
         if self._closed:
             return
         self._closed = True
+        trace = self._exchange.trace
+        trace.response_end, trace.response_body_bytes = time.monotonic(), self._taken
         await self._exchange.close(self._transport)
 
     # ---- past h11
@@ -755,6 +770,23 @@ def _write_batch(fd: int, batch: list[bytes], offset: int, hasher: Hasher | None
     return offset - begin, None
 
 
+def _mark(trace: Trace, client: _Client) -> None:
+    """Note what the connection knows of the exchange."""
+    backend, stream = client.backend, client.backend.stream
+    if stream is None:
+        trace.lookup = backend.lookup
+        return
+    trace.reused, trace.remote_address = stream.reused, stream.remote_address
+    if not stream.reused:
+        trace.lookup, trace.connect, trace.secure = backend.lookup, backend.connecting, stream.secured
+    if stream.sent_head:
+        began, ended = stream.sent
+        trace.request = (began, max(began, ended))
+    trace.response_start = stream.head_began
+    trace.request_header_bytes, trace.request_body_bytes = stream.sent_head, stream.sent_body
+    trace.response_header_bytes = stream.head_bytes
+
+
 # ---- requests and redirects
 
 
@@ -958,14 +990,23 @@ def _failure(code: Code, message: str, reason: str, url: str, *, hint: str = "")
     )
 
 
+_DISK_WORDS = {
+    errno.ENOSPC: ("disk.full", "The disk is full."),
+    errno.EDQUOT: ("disk.full", "Your quota on this disk is used up."),
+    errno.EROFS: ("disk.read-only", "The disk has become read-only."),
+    errno.EFBIG: ("disk.too-large", "This disk cannot hold a file of that size."),
+}
+
+
 def disk_error(exc: OSError, url: str) -> TransferError:
     """-3003: `disk.full` waits for space, `disk.io` is final; what was written before is kept (X-05)."""
-    full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
+    reason, message = _DISK_WORDS.get(exc.errno or 0, ("disk.io", ""))
+    full = reason == "disk.full"
     return TransferError(
         code=Code.CANNOT_WRITE_FILE,
-        message="The disk is full." if full else f"The file cannot be written: {os.strerror(exc.errno or errno.EIO)}.",
+        message=message or f"The file cannot be written: {os.strerror(exc.errno or errno.EIO)}.",
         hint="Free some space; what was received is kept." if full else "Check the disk, or choose another folder.",
-        reason="disk.full" if full else "disk.io",
+        reason=reason,
         url=redacted(url),
         retry=Retry.WAIT if full else Retry.FINAL,
     )

@@ -118,6 +118,8 @@ def refused(url: str, code: Code, message: str, hint: str = "", reason: str = "p
 def _joined(base: str, location: str) -> str:
     if _CONTROL.search(location) or "\\" in location:
         raise ValueError("The field Location holds a control character or a backslash.")
+    if location.startswith("//"):
+        return f"{urlsplit(base).scheme}:{location}"  # urljoin takes an empty host for none
     return location if _SCHEME.match(location) else urljoin(base, location)  # urljoin repairs "http://"
 
 

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 import qasync
+
 from tests.byte_server import ByteServer, Resource
 from tests.conformance.recorder import RECORDERS, Recorder, recorder_of
-
+from transfermon.connectivity import Connectivity, Policy
 from transfermon.monitor import Monitor, Session
 from transfermon.settings import Settings
 
@@ -30,7 +31,11 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
     """asyncio; with the mark `BOTH_LOOPS` also Qt's loop."""
     if getattr(request, "param", "asyncio") == "asyncio":
         return "asyncio"
-    app = request.getfixturevalue("qapp")
+    return qt_backend(request.getfixturevalue("qapp"))
+
+
+def qt_backend(app: Any) -> Any:
+    """Qt's loop, for anyio."""
 
     def new_loop() -> asyncio.AbstractEventLoop:
         loop: asyncio.AbstractEventLoop = qasync.QEventLoop(app)
@@ -52,7 +57,19 @@ def settings(downloads: Path) -> Settings:
 
 
 @pytest.fixture
-def open_monitor(tmp_path: Path, settings: Settings) -> OpenMonitor:
+def connectivity() -> Connectivity:
+    """The network as the engine sees it: there, until a test says otherwise with `update`."""
+    return Connectivity()
+
+
+@pytest.fixture
+def policy() -> Policy:
+    """Power and price of the network as the engine sees them: mains, free of charge."""
+    return Policy()
+
+
+@pytest.fixture
+def open_monitor(tmp_path: Path, settings: Settings, connectivity: Connectivity, policy: Policy) -> OpenMonitor:
     """Opens the same state directory, again after an end; `recorder_of` gives the recorder.
 
     `ready=False` leaves restored tasks alone until `monitor.ready()`.
@@ -60,7 +77,9 @@ def open_monitor(tmp_path: Path, settings: Settings) -> OpenMonitor:
 
     @contextlib.asynccontextmanager
     async def start(*, ready: bool = True, settings: Settings = settings) -> AsyncIterator[Monitor]:
-        async with Monitor.open(str(tmp_path / "state"), settings=settings) as monitor:
+        async with Monitor.open(
+            str(tmp_path / "state"), settings=settings, connectivity=connectivity, policy=policy
+        ) as monitor:
             recorder = RECORDERS[monitor] = Recorder(monitor)
             if ready:
                 monitor.ready()

@@ -35,6 +35,12 @@ def default_session(monitor: Monitor, **changes: Any) -> Session:
     return monitor.create_session(dataclasses.replace(SessionConfiguration.default(), **changes))
 
 
+def sent(conn: Conn, data: bytes) -> bool:
+    """Send these bytes in the place of a resource."""
+    conn.send(data)
+    return True
+
+
 def code_of(task: DownloadTask | Task) -> int:
     assert task.error is not None, task
     return task.error.code
@@ -107,11 +113,13 @@ def engine_process(tmp_path: Path, body: str) -> Iterator[subprocess.Popen[str]]
         downloads=str(tmp_path / "downloads"),
         body="\n".join(" " * 8 + line for line in body.strip("\n").splitlines()),
     )
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", script], stdin=pipe, stdout=pipe, text=True, env=dict(os.environ))
     try:
         yield process
     finally:
         process.kill()
         process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                stream.close()

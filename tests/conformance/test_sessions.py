@@ -280,15 +280,14 @@ async def test_s11_finishing_returns_at_once_and_every_task_reaches_its_own_end(
     paused = session.download_task(server.url("/paused"), start=False)
     await eventually(lambda: len(server.requests) == 2)
     session.finish_tasks_and_invalidate()
-    assert session.state is SessionState.FINISHING
+    assert (session.state, session.canceling) == (SessionState.FINISHING, False)
     assert [task.state for task in (good, bad, paused)] == [State.RUNNING, State.RUNNING, State.SUSPENDED]
     gate.open()
     assert (await good.wait()).succeeded
     record = await bad.wait()
     assert record.error is not None
     assert record.error.code == Code.BAD_SERVER_RESPONSE
-    assert session.state is SessionState.FINISHING  # the suspended one keeps it
-    assert paused.state is State.SUSPENDED
+    assert (session.state, paused.state) == (SessionState.FINISHING, State.SUSPENDED)  # it waits for that one
     paused.resume()
     assert (await paused.wait()).succeeded
     await recorder.wait_for("sessioninvalidated")

@@ -15,8 +15,9 @@ import pytest
 from tests.byte_server import ByteServer, Conn, Request, Resource, reply
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.recorder import BOTH_LOOPS, LIMIT, Recorder, eventually, recorder_of
+from tests.conformance.scripts import answers, stalls
 from transfermon.configuration import SessionConfiguration
-from transfermon.errors import Code
+from transfermon.errors import Code, TransferFailure
 from transfermon.monitor import DownloadTask, Monitor, Session
 from transfermon.task import UNKNOWN, Activity, State
 from transfermon.transfer import Transport
@@ -59,7 +60,7 @@ async def test_t01_numbers_are_never_used_again(open_monitor: OpenMonitor, serve
 
 async def test_t01_a_refused_call_uses_up_no_number(session: Session, server: ByteServer):
     for bad in ({"url": ""}, {"url": server.url("/a"), "priority": 2.0}, {"url": "ftp://example.org/a"}):
-        with pytest.raises(Exception, match="."):
+        with pytest.raises((ValueError, TransferFailure)):
             session.download_task(**bad)
     assert session.records() == []
     assert session.download_task(server.url("/a"), start=False).task_identifier == 1
@@ -166,7 +167,7 @@ async def test_t04_a_suspended_task_sends_no_request_and_takes_no_bytes(
                 conn.server.stopping.wait(0.001)
         except OSError:
             ended.set()
-            conn.open = False
+            raise  # the client ended the connection
         return True
 
     resource.before = drip
@@ -187,9 +188,9 @@ async def test_t04_a_suspended_task_sends_no_request_and_takes_no_bytes(
 async def test_t04_a_task_suspended_while_it_waits_for_its_retry_sends_nothing(
     session: Session, server: ByteServer, resource: Resource, recorder: Recorder
 ):
-    resource.before = lambda conn, request: conn.send(reply(503, {"Retry-After": "0"})) is None
+    resource.before = answers(reply(503, {"Retry-After": "0"}))
     task = session.download_task(server.url("/a"))
-    await recorder.wait_for_state(task, State.RUNNING, Activity.RETRYING)
+    await recorder.until(lambda: task.record.waiting, "the wait for the next attempt")
     task.suspend()
     requests = len(server.requests)
     resource.before = None
@@ -249,9 +250,9 @@ async def test_t06_cancel_ends_a_task_with_minus_999_wherever_it_is(
     if when == "queued":
         session.download_task(server.url("/first"))
     if when == "connecting":
-        resource.before = lambda conn, request: conn.stall() is None
+        resource.before = stalls()
     if when == "retrying":
-        resource.before = lambda conn, request: conn.send(reply(503, {"Retry-After": "100"})) is None
+        resource.before = answers(reply(503, {"Retry-After": "100"}))
     task = session.download_task(server.url("/a"), start=when != "never started")
     if when in ("transferring", "suspended"):
         await recorder.wait_for("downloadprogress", task)
@@ -261,7 +262,7 @@ async def test_t06_cancel_ends_a_task_with_minus_999_wherever_it_is(
     if when == "connecting":
         await eventually(lambda: server.requests)
     if when == "retrying":
-        await recorder.wait_for_state(task, State.RUNNING, Activity.RETRYING)
+        await recorder.until(lambda: task.record.waiting, "the wait for the next attempt")
     assert task.cancel().state is State.CANCELING
     ended = await recorder.wait_for("sessioncompleted", task)
     assert (ended.success, ended.error_code, task.state) == (False, -999, State.COMPLETED)
@@ -300,7 +301,7 @@ async def test_t07_commands_on_an_ended_task_change_nothing(
     if outcome == "cancelled":
         resource.stall_after = 1
     if outcome == "failed":
-        resource.before = lambda conn, request: conn.send(reply(404)) is None
+        resource.before = answers(reply(404))
     task = session.download_task(server.url("/a"))
     if outcome == "cancelled":
         task.cancel()
@@ -510,9 +511,7 @@ async def test_t11_unknown_counts_are_minus_one(
 async def test_t11_the_original_request_stays_and_the_current_one_follows_redirects(
     session: Session, server: ByteServer, resource: Resource
 ):
-    resource.before = lambda conn, request: (
-        request.target.startswith("/from") and conn.send(reply(302, {"Location": "/to/b.bin"})) is None
-    )
+    resource.before = answers(reply(302, {"Location": "/to/b.bin"}), only="/from")
     task = session.download_task(server.url("/from"))
     assert task.original_request == task.current_request == server.url("/from")
     await task.wait()
@@ -563,9 +562,7 @@ async def test_t12_redirects_lead_to_no_more_connections(monitor: Monitor, serve
     configuration.http_maximum_connections_per_host = 2
     session = monitor.create_session(configuration)
     resource.pause, resource.piece = 0.002, 50_000
-    resource.before = lambda conn, request: (
-        request.target.startswith("/from") and conn.send(reply(307, {"Location": "/to" + request.target})) is None
-    )
+    resource.before = answers(reply(307, {"Location": "/to"}), only="/from")
     tasks = [session.download_task(server.url(f"/from/{n}")) for n in range(8)]
     for task in tasks:
         assert (await task.wait()).succeeded
@@ -599,7 +596,7 @@ async def test_t13_twenty_redirects_are_followed_and_the_next_ends_the_task(
 
 
 async def test_t13_a_circle_of_redirects_ends(session: Session, server: ByteServer, resource: Resource):
-    resource.before = lambda conn, request: conn.send(reply(302, {"Location": request.target})) is None
+    resource.before = answers(reply(302, {"Location": "/round"}))
     task = session.download_task(server.url("/round"))
     await task.wait()
     assert code_of(task) == Code.TOO_MANY_REDIRECTS
@@ -614,9 +611,7 @@ async def test_t14_a_redirect_to_another_origin_drops_what_identifies_the_user(
         SessionConfiguration.background("com.example.secret"), http_header_fields=session_headers
     )
     with ByteServer(Resource(b"other")) as other:
-        resource.before = lambda conn, request: (
-            request.target == "/away" and conn.send(reply(status, {"Location": other.url("/b")})) is None
-        )
+        resource.before = answers(reply(status, {"Location": other.url("/b")}), only="/away")
         session = monitor.create_session(configuration)
         url = server.url("/away").replace("://", "://user:secret@")
         await session.download_task(url).wait()
@@ -683,7 +678,7 @@ async def test_t16_the_resource_timer_ends_a_task_that_waits_for_its_retry(
     configuration = SessionConfiguration.background("com.example.limit")
     configuration.timeout_interval_for_resource = 0.4
     session = monitor.create_session(configuration)
-    resource.before = lambda conn, request: conn.send(reply(503, {"Retry-After": "100"})) is None
+    resource.before = answers(reply(503, {"Retry-After": "100"}))
     task = session.download_task(server.url("/a"))
     async with asyncio.timeout(LIMIT):
         await task.wait()

@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.owners import end_all
 from transfermon.background import AppState
 from transfermon.control_client import Client
 from transfermon.gui.app import display_problem, missing_library, plugin_problem, run
@@ -81,9 +83,7 @@ def an_app(folder: str) -> Iterator[subprocess.Popen[str]]:
             time.sleep(0.02)
         yield process
     finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+        end_all(Path(folder), [process])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QMessageBox, QPushButton
 from transfermon.errors import TransferError
 from transfermon.gui import opening
 from transfermon.gui.bridge import Bridge
-from transfermon.gui.commands import COMMANDS, TOOLBAR, TRAY, closing, enabled, quit_words, toggled
+from transfermon.gui.commands import COMMANDS, KEEP, TOOLBAR, TRAY, closing, enabled, quit_words, toggled
 from transfermon.gui.dialogs import AddRequest
 from transfermon.gui.main_window import MainWindow, as_curl, counts_line, session_progress
 from transfermon.monitor import Monitor
@@ -94,15 +94,22 @@ def test_what_the_x_does(close_to, tray, act):
 
 
 @pytest.mark.parametrize(
-    ("outstanding", "words"),
+    ("outstanding", "after_quit", "words"),
     [
-        (0, ""),
-        (1, "1 transfer is saved and resumes at the next start."),
-        (3, "3 transfers are saved and resume at the next start."),
+        (0, "ask", ""),
+        (1, "no", "1 transfer is saved and resumes at the next start."),
+        (3, "no", "3 transfers are saved and resume at the next start."),
+        (1, "yes", "1 transfer goes on in the background, without a window."),
+        (3, "yes", "3 transfers go on in the background, without a window."),
+        (
+            3,
+            "ask",
+            f"3 transfers are saved and resume at the next start. “{KEEP}” lets them go on now, without a window.",
+        ),
     ],
 )
-def test_quitting_says_what_happens(outstanding, words):
-    assert quit_words(outstanding) == words
+def test_quitting_says_what_happens(outstanding, after_quit, words):
+    assert quit_words(outstanding, after_quit) == words
 
 
 @pytest.mark.parametrize(
@@ -502,6 +509,44 @@ async def test_quitting_with_transfers_says_what_happens_and_can_be_taken_back(w
     world.window.do_quit()
     world.answer("Quit")
     assert world.quits == 1
+
+
+@in_a_world
+async def test_quitting_can_keep_the_transfers_going_this_once(world, server):
+    world.add(f"{server.url}/slow")
+    world.window.do_quit()
+    world.answer("Keep transferring")
+    assert (world.quits, world.monitor.keep_going) == (1, True)
+    assert world.monitor.settings.keep_after_quit == "ask"
+
+
+@in_a_world
+async def test_quitting_asks_only_once_where_the_answer_is_to_be_remembered(world, server):
+    world.add(f"{server.url}/slow")
+    for answer, setting in (("Keep transferring", "yes"), ("Quit", "no")):
+        world.monitor.update_settings(keep_after_quit="ask")
+        world.window.do_quit()
+        box = world.question()
+        assert box is not None
+        box.checkBox().setChecked(True)
+        world.answer(answer)
+        assert world.monitor.settings.keep_after_quit == setting
+        world.window.do_quit()
+        again = world.question()
+        assert again is not None
+        assert "Keep transferring" not in [button.text() for button in again.buttons()]
+        world.answer("Cancel")
+    assert world.quits == 2
+
+
+@in_a_world
+async def test_quitting_can_stop_everything(world, server):
+    world.add(f"{server.url}/slow")
+    world.window.do_quit()
+    world.answer("Stop all transfers and quit")
+    await until(lambda: world.quits == 1)
+    assert world.monitor.force_quit
+    assert [task.cancel_reason for task in world.monitor.tasks()] == [0]
 
 
 @in_a_world

@@ -8,11 +8,12 @@ import pytest
 
 from transfermon.errors import Code, TransferError
 from transfermon.events import Event, NotificationEvent, SessionIdleEvent, TaskCompletedEvent, TaskCreatedEvent
-from transfermon.gui.notifications import Door, Notifications, notice_for, start_notice, worth_telling
+from transfermon.gui.notifications import Door, Notifications
 from transfermon.monitor import Monitor
+from transfermon.notices import notice_for, start_notice, worth_telling
 from transfermon.notifier import Button, Notifier
 from transfermon.settings import Settings
-from transfermon.task import Kind, State, Task
+from transfermon.task import Kind, State, Task, TaskKey
 
 FAILED = TransferError(code=Code.CANNOT_CONNECT, message="The server refused the connection.")
 CANCELLED = TransferError(code=Code.CANCELLED, message="Cancelled.")
@@ -66,6 +67,9 @@ class Told:
         self.done = asyncio.Event()
 
     def find_session(self, _key: str) -> None:
+        return None
+
+    async def heard(self, _key: TaskKey) -> None:
         return None
 
     def notify(self, title: str, body: str, *, user_info: Any, shown: bool) -> None:

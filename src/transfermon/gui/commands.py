@@ -112,10 +112,21 @@ def closing(close_to: str, tray: bool) -> Closing:
     return Closing(act="hide" if close_to == "tray" else "ask")
 
 
-def quit_words(outstanding: int) -> str:
-    """What quitting does to the transfers that are not done; "" when there are none."""
+KEEP, STOP = "Keep transferring", "Stop all transfers and quit"  # answers
+
+
+def quit_words(outstanding: int, after_quit: str = "ask") -> str:
+    """What quitting does to the transfers that are not done, by the setting; "" when there are none."""
     if outstanding == 0:
         return ""
-    if outstanding == 1:
-        return "1 transfer is saved and resumes at the next start."
-    return f"{outstanding} transfers are saved and resume at the next start."
+    count, s = ("1 transfer", "s") if outstanding == 1 else (f"{outstanding} transfers", "")
+    if after_quit == "yes":
+        return f"{count} go{'es' if s else ''} on in the background, without a window."
+    return f"{count} {'is' if s else 'are'} saved and resume{s} at the next start." + (
+        f" “{KEEP}” lets {'it' if s else 'them'} go on now, without a window." if after_quit == "ask" else ""
+    )
+
+
+def quit_answers(after_quit: str) -> list[str]:
+    """The first is the default, the last is what Escape means."""
+    return ["Quit", *([KEEP] if after_quit == "ask" else []), STOP, "Cancel"]

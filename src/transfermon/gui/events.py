@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QLine
 
 from transfermon.events import Event
 from transfermon.gui import theme
+from transfermon.gui.bell import Bell, Rope
 from transfermon.gui.journal import GROUPS, MOST, EventModel, EventTable, Line, group_of, merged, ndjson
 
 GATHER_MS = 100
@@ -200,16 +201,24 @@ class EventsView(QWidget):
     def export(self, path: str) -> None:
         """Write what is shown, off the window's thread; `exported` tells when it is there."""
         text = ndjson([line.event for line in self.model.lines])
-        threading.Thread(target=self._write, args=(path, text), name="export of events", daemon=True).start()
+        bell = Bell(self)
 
-    def _write(self, path: str, text: str) -> None:
-        try:
-            with open(path, "w", encoding="utf-8", errors="replace") as file:
-                file.write(text)
-        except OSError as exc:
-            self.exported.emit("", f"The file could not be written: {exc.strerror}.")
-        else:
-            self.exported.emit(path, "")
+        def told(failure: str) -> None:
+            bell.close()
+            self.exported.emit("" if failure else path, failure)
+
+        bell.rang.connect(told)
+        threading.Thread(target=_write, args=(path, text, bell.rope), name="export of events", daemon=True).start()
 
     def _say_exported(self, path: str, failure: str) -> None:
         self.note.setText(failure or f"Saved as {os.path.basename(path)}")
+
+
+def _write(path: str, text: str, rope: Rope) -> None:
+    try:
+        with open(path, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+    except OSError as exc:
+        rope.pull(f"The file could not be written: {exc.strerror}.")
+    else:
+        rope.pull("")

@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QAbstractEventDispatcher, QCoreApplication, QEvent, QLoggingCategory, QObject, Qt, QTimer
 from PySide6.QtGui import QGuiApplication
@@ -25,6 +25,7 @@ from PySide6.QtWidgets import QApplication
 import qasync  # isort: skip - it takes another Qt when PySide6 is not there first
 
 from transfermon.background import AppState
+from transfermon.crash import CrashLog
 from transfermon.errors import EngineBusyError, TransfermonError
 from transfermon.events import Event, TaskCompletedEvent
 from transfermon.gui import theme
@@ -32,13 +33,18 @@ from transfermon.gui.bridge import Bridge
 from transfermon.gui.collector import Collector
 from transfermon.gui.commands import TRAY
 from transfermon.gui.main_window import MainWindow
-from transfermon.gui.notifications import Door, Notifications, worth_telling
+from transfermon.gui.notifications import Door, Notifications
+from transfermon.gui.relaunch import Relaunch
 from transfermon.gui.tray import Tray, tray_state
 from transfermon.monitor import Monitor
+from transfermon.notices import worth_telling
 from transfermon.notifier import Notifier
 from transfermon.runners import Runners
 from transfermon.settings import Settings
 from transfermon.task import TaskKey
+
+if TYPE_CHECKING:
+    from transfermon.standby import Waiter
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +79,9 @@ def run(folder: str, *, demo: bool, minimized: bool) -> int:
 
 def _settings(folder: str, *, demo: bool) -> Settings:
     if demo:  # in memory: the demo's address is of no use to anybody later
-        return Settings(download_folder=os.path.join(folder, "downloads"))
+        return Settings(
+            download_folder=os.path.join(folder, "downloads"), keep_transferring=False, keep_after_quit="no"
+        )
     return Settings.load(os.path.join(folder, "settings.json"))
 
 
@@ -184,7 +192,6 @@ class Life:
     async def _opened(self) -> AsyncIterator[Monitor]:
         """The engine is ours, after one without a window has handed over."""
         deadline = time.monotonic() + RELEASE_SECONDS
-        asked = False
         async with contextlib.AsyncExitStack() as stack:
             while True:
                 try:
@@ -193,34 +200,30 @@ class Life:
                     )
                     break
                 except EngineBusyError:
-                    if not asked:
-                        asked = await asyncio.to_thread(self._ask_for_release)
-                    if not asked or time.monotonic() > deadline:
+                    if time.monotonic() > deadline or await asyncio.to_thread(self._another_shows):
                         raise
                     await asyncio.sleep(0.02)
             yield monitor
 
-    def _ask_for_release(self) -> bool:
-        """False when the owner has a window, which is raised instead, or does not answer."""
-        from transfermon.control_client import Client, NoEngine
-
-        try:
-            client = Client(self._folder)
-            return not client.show() and client.request("POST", "/v1/release")[0] < 300
-        except NoEngine:
-            return False
-
     def _another_shows(self) -> bool:
+        """Whether the owner has a window, which is raised; one without is asked to release (again and again: it may
+        be another by now). One that does not answer is starting or ending.
+        """
         from transfermon.control_client import Client, NoEngine
 
         try:
-            return Client(self._folder).show()
+            client = Client(self._folder, timeout=RELEASE_SECONDS)
+            if client.show():
+                return True
+            client.request("POST", "/v1/release")
         except NoEngine:
-            return False
+            pass
+        return False
 
     async def _with(self, monitor: Monitor, window: MainWindow, tray: Tray) -> None:
         """All that hears the monitor is connected in this one turn; then the restored transfers go on."""
         from transfermon.control import ControlServer
+        from transfermon.standby import Waiter
         from transfermon.videofarm.sync import VideoSync
 
         runners = Runners()
@@ -231,6 +234,7 @@ class Life:
             bridge.told.connect(FirstPicture(window).apply)
         sync = VideoSync(monitor)
         server = ControlServer(monitor)
+        waiter, crashes = Waiter(self._folder), CrashLog(self._folder)
         presence = self._presence(monitor, window)
         notifications = Notifications(
             monitor,
@@ -239,6 +243,7 @@ class Life:
             in_background=lambda: presence.state is AppState.BACKGROUND,
             parent=window,
         )
+        relaunch = Relaunch(monitor, notifications.tell_return)
         window.attach(monitor, bridge, runners)
         bridge.told.connect(notifications.apply)
         bridge.told.connect(lambda event: self._note_failure(event, presence))
@@ -254,14 +259,18 @@ class Life:
         monitor.on_frozen = lambda _reason: window.refresh_soon()
         presence.look()
         demo = self._made_demo(monitor)
+        crashed = True
         monitor.ready()
+        self._tell_of_a_crash(monitor, crashes.begin())
         try:
             await self._start(server, window)
+            self._wait_behind(waiter, monitor)
             runners.spawn(notifier.probe(), "looking for a notification service")
             runners.spawn(self._follow(monitor), "waiting for a request to quit")
             if demo is not None:
                 runners.spawn(self._run_demo(demo, window), "demo")
             await self._stop.wait()
+            crashed = False
         finally:
             monitor.on_show = monitor.on_frozen = None
             window.refreshed.disconnect(update_tray)
@@ -273,6 +282,33 @@ class Life:
                 await demo.stop()
             await server.close()
             sync.close()
+            relaunch.close()
+            await self._leave_to(waiter, monitor, crashed=crashed)
+            crashes.end()
+
+    def _tell_of_a_crash(self, monitor: Monitor, report: str) -> None:
+        if report:
+            monitor.notify("Transfermon crashed the last time", f"What is known about it is in {report}.")
+
+    def _wait_behind(self, waiter: Waiter, monitor: Monitor) -> None:
+        """Have a small process wait for our end. The demo's state is of no use to anybody after it."""
+        if self._demo or not monitor.settings.keep_transferring:
+            return
+        try:
+            waiter.start()
+        except OSError as exc:
+            log.warning("nobody goes on if the app crashes: %s", exc)
+
+    async def _leave_to(self, waiter: Waiter, monitor: Monitor, *, crashed: bool) -> None:
+        """While the lock is still ours: the one that waits gets it, or ends with us."""
+        from transfermon.standby import goes_on
+
+        if not self._demo and goes_on(monitor, crashed=crashed):
+            with contextlib.suppress(OSError):
+                waiter.start()
+            waiter.leave()
+        else:
+            await waiter.end()
 
     async def _start(self, server: Any, window: MainWindow) -> None:
         try:

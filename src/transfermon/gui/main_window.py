@@ -6,6 +6,7 @@ Rule: nothing changes here because of a click; a click asks the monitor, and the
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shlex
 import sys
@@ -49,7 +50,18 @@ from transfermon.errors import InvalidAction, TransferFailure, TransfermonError
 from transfermon.events import Event, TaskCreatedEvent, TaskEvent, TaskRemovedEvent
 from transfermon.gui import opening, theme
 from transfermon.gui.background import PushComposer
-from transfermon.gui.commands import COMMANDS, TABLE, TOOLBAR, closing, enabled, quit_words, toggled
+from transfermon.gui.commands import (
+    COMMANDS,
+    KEEP,
+    STOP,
+    TABLE,
+    TOOLBAR,
+    closing,
+    enabled,
+    quit_answers,
+    quit_words,
+    toggled,
+)
 from transfermon.gui.details import Details
 from transfermon.gui.dialogs import AddDialog, AddRequest, ask, clipboard_links, links_in, tell
 from transfermon.gui.events import EventsView
@@ -68,6 +80,7 @@ if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window show
     from transfermon.monitor import Monitor
 
 REFRESH_MS = 250
+STOPPING = 5.0  # seconds that the end of all transfers may take
 REFRESH_SHARE = 12  # a refresh may take one part in so many of the time
 UNDO_MS = 8000
 SLICE = 0.004  # seconds of commands before the window gets its turn
@@ -874,16 +887,37 @@ class MainWindow(QMainWindow):
     def do_quit(self) -> None:
         """Quit, after a question when transfers are not done."""
         outstanding = sum(task.outstanding for task in self.monitor.tasks()) if self.attached else 0
-        words = quit_words(outstanding)
-        if not words:
+        if not outstanding:
             self._quit()
             return
+        after_quit = self.monitor.settings.keep_after_quit
 
-        def answered(answer: str, _remember: bool) -> None:
-            if answer == "Quit":
+        def answered(answer: str, remember: bool) -> None:
+            if answer == "Cancel":
+                return
+            if remember and answer != STOP:
+                with contextlib.suppress(OSError):  # it holds for this quit all the same
+                    self.monitor.update_settings(keep_after_quit="yes" if answer == KEEP else "no")
+            self.monitor.keep_going = answer == KEEP
+            if answer == STOP:
+                self._spawn(self._stop_and_quit(), "stopping all transfers")
+            else:
                 self._quit()
 
-        ask(self, "Quit Transfermon?", words, ["Quit", "Cancel"], answered)
+        ask(
+            self,
+            "Quit Transfermon?",
+            quit_words(outstanding, after_quit),
+            quit_answers(after_quit),
+            answered,
+            remember="Remember my choice" if after_quit == "ask" else "",
+        )
+
+    async def _stop_and_quit(self) -> None:
+        with contextlib.suppress(TimeoutError):  # one that hangs ends with the app
+            async with asyncio.timeout(STOPPING):
+                await self.monitor.stop_transfers()
+        self._quit()
 
     def _quit(self) -> None:
         self._quitting = True

@@ -6,15 +6,14 @@ the NotificationEvent that comes back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer
 
-from transfermon import humanize
-from transfermon.errors import Code
 from transfermon.events import Event, NotificationEvent, SessionIdleEvent, TaskCompletedEvent, TaskCreatedEvent
+from transfermon.notices import Notice, notice_for, start_notice, worth_telling
 from transfermon.notifier import Button, Notifier
 from transfermon.task import Task, TaskKey
 
@@ -23,15 +22,6 @@ if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window show
 
 BATCH_MS = 10_000  # a batch that stays open longer is told of (DESIGN 9)
 START_MS = 1_000  # downloads that one push or fetch starts within this are told of together
-
-
-@dataclass(frozen=True, kw_only=True)
-class Notice:
-    """What to tell. `user_info` is JSON and comes back with the event."""
-
-    title: str
-    body: str
-    user_info: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,45 +34,6 @@ class Door:
     retry: Callable[[TaskKey], None]
     toast: Callable[[str, str, Callable[[], None] | None], object]  # text, action, on_action
     spawn: Callable[[Any, str], object]
-
-
-def worth_telling(task: Task) -> bool:
-    """Not what the person has cancelled."""
-    return task.error is None or task.error.code != Code.CANCELLED
-
-
-def name_of(task: Task) -> str:
-    return humanize.clean(task.name or task.url.partition("?")[0].rpartition("/")[2] or task.url)
-
-
-def notice_for(tasks: Sequence[Task], session: str) -> Notice:
-    """The words for transfers that ended together. `tasks` is not empty."""
-    failed = [task for task in tasks if task.error is not None]
-    good = [task for task in tasks if task.error is None]
-    shown = (failed or good)[0]
-    info = {"task": str(shown.key), "count": len(tasks), "failed": len(failed)}
-    if len(tasks) == 1:
-        if shown.error is None:
-            size = f", {humanize.size(shown.received)}" if shown.received > 0 else ""
-            return Notice(title="Transfer finished", body=f"{name_of(shown)}{size}", user_info=info)
-        return Notice(title="Transfer failed", body=f"{name_of(shown)}: {shown.error.message}", user_info=info)
-    where = f" in {humanize.clean(session)}" if session else ""
-    total = sum(task.received for task in good)
-    if not failed:
-        body = f"{len(good)} files, {humanize.size(total)}{where}"
-        return Notice(title="Transfers finished", body=body, user_info=info)
-    if not good:
-        return Notice(title="Transfers failed", body=f"{len(failed)} transfers failed{where}", user_info=info)
-    body = f"The other {len(good)} finished{where}"
-    return Notice(title=f"{len(failed)} of {len(tasks)} transfers failed", body=body, user_info=info)
-
-
-def start_notice(tasks: Sequence[Task]) -> Notice:
-    """The words for downloads that a push or fetch has started. `tasks` is not empty."""
-    info = {"task": str(tasks[0].key), "count": len(tasks), "started": True}
-    if len(tasks) == 1:
-        return Notice(title="Background download started", body=name_of(tasks[0]), user_info=info)
-    return Notice(title="Background downloads started", body=f"{len(tasks)} files", user_info=info)
 
 
 class Notifications(QObject):
@@ -126,7 +77,7 @@ class Notifications(QObject):
         if how == "off" or not worth_telling(task):
             return
         if how == "task":
-            self._tell(notice_for([task], session))
+            self._tell_after([task], session)
             return
         batch = self._batches.setdefault(task.session, [])
         if not batch:
@@ -137,7 +88,25 @@ class Notifications(QObject):
         batch = self._batches.pop(session, [])
         if batch:
             found = self._monitor.find_session(session)
-            self._tell(notice_for(batch, (found.identifier or "") if found else ""))
+            self._tell_after(batch, (found.identifier or "") if found else "")
+
+    def _tell_after(self, tasks: list[Task], session: str) -> None:
+        self._door.spawn(self._tell_when_heard(tasks, session), "telling what ended")
+
+    async def _tell_when_heard(self, tasks: list[Task], session: str) -> None:
+        for task in tasks:
+            await self._monitor.heard(task.key)  # listeners come first (O-16)
+        self._tell(notice_for(tasks, session))
+
+    def tell_return(self, notice: Notice, told: bool) -> None:
+        """The summary of an absence; in the window only when the desktop has told of it before (N-04)."""
+        if told or self._monitor.settings.notify == "off":
+            key = TaskKey.parse(notice.user_info["task"])
+            self._door.toast(notice.body, "Show", lambda: self._door.show(key))
+        elif self._in_background():
+            self._tell(notice)
+        else:
+            self._monitor.notify("", notice.body, user_info=notice.user_info, shown=False)
 
     def _background_start(self, task: Task) -> None:
         if not self._monitor.settings.notify_background_start:

@@ -46,6 +46,7 @@ from PySide6.QtWidgets import (
 from transfermon import humanize
 from transfermon.filenames import from_url
 from transfermon.gui import theme
+from transfermon.gui.bell import Bell, Rope
 from transfermon.gui.picture_helper import magic_of
 from transfermon.gui.scope import LOOKS, look_of
 from transfermon.task import Task
@@ -210,47 +211,35 @@ class Helper:
         process.wait()
 
 
-class Pictures(QObject):
-    """Answers questions in a thread that starts with the first one. `answered` carries an `Answer`."""
+class Worker:
+    """The thread that asks the helper. It knows nothing of Qt's objects: see `Bell`."""
 
-    answered = Signal(object)
-
-    def __init__(self, parent: QObject | None = None, *, idle: float = IDLE) -> None:
-        super().__init__(parent)
+    def __init__(self, helper: Helper, rope: Rope, idle: float) -> None:
+        self.helper = helper
+        self.generation = 0
+        self._rope = rope
         self._idle = idle
         self._questions: queue.SimpleQueue[Question | None] = queue.SimpleQueue()
-        self._generation = 0
-        self._thread: threading.Thread | None = None
-        self.helper = Helper()
+        self._thread = threading.Thread(target=self._run, name="pictures", daemon=True)
+        self._thread.start()
 
     def __repr__(self) -> str:
-        return f"<Pictures generation={self._generation} {self.helper!r}>"
-
-    def new_generation(self) -> int:
-        """From now on earlier questions are passed over."""
-        self._generation += 1
-        return self._generation
+        return f"<Worker generation={self.generation}>"
 
     def ask(self, question: Question) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="pictures", daemon=True)
-            self._thread.start()
         self._questions.put(question)
 
-    def close(self) -> None:
-        """End the thread and the helper; a later question starts them again."""
-        thread, self._thread = self._thread, None
-        self._generation += 1
-        if thread is not None:
-            self._questions.put(None)
-            self.helper.interrupt()  # or the window would wait for a hostile picture
-            thread.join(ANSWER_LIMIT + 1)
+    def end(self) -> None:
+        """Waits for the thread, which ends the helper."""
+        self._questions.put(None)
+        self.helper.interrupt()  # or the window would wait for a hostile picture
+        self._thread.join(ANSWER_LIMIT + 1)
 
     def _run(self) -> None:
         try:
             while (question := self._next()) is not None:
-                if question.generation == self._generation:
-                    self.answered.emit(self._answer(question))
+                if question.generation == self.generation:
+                    self._rope.pull(self._answer(question))
         finally:
             self.helper.end()
 
@@ -274,6 +263,48 @@ class Pictures(QObject):
         except HelperError as exc:
             return Answer(question=question, reason=exc.reason, length=length)
         return Answer(question=question, image=image, kind=kind, full=full, length=length)
+
+
+class Pictures(QObject):
+    """Answers questions with a thread that starts with the first one. `answered` carries an `Answer`."""
+
+    answered = Signal(object)
+
+    def __init__(self, parent: QObject | None = None, *, idle: float = IDLE) -> None:
+        super().__init__(parent)
+        self._idle = idle
+        self._generation = 0
+        self._worker: Worker | None = None
+        self._bell: Bell | None = None
+        self.helper = Helper()
+
+    def __repr__(self) -> str:
+        return f"<Pictures generation={self._generation} {self.helper!r}>"
+
+    def new_generation(self) -> int:
+        """From now on earlier questions are passed over."""
+        self._generation += 1
+        if self._worker is not None:
+            self._worker.generation = self._generation
+        return self._generation
+
+    def ask(self, question: Question) -> None:
+        if self._worker is None:
+            self._bell = Bell(self)
+            self._bell.rang.connect(self.answered)
+            self._worker = Worker(self.helper, self._bell.rope, self._idle)
+            self._worker.generation = self._generation
+        self._worker.ask(question)
+
+    def close(self) -> None:
+        """End the thread and the helper; a later question starts them again."""
+        self.new_generation()
+        worker, self._worker = self._worker, None
+        bell, self._bell = self._bell, None
+        if worker is not None:
+            worker.end()
+        if bell is not None:
+            bell.close()
 
 
 def _look_at(path: str) -> tuple[bytes, int]:

@@ -23,10 +23,17 @@ class Toast(QFrame):
     ended = Signal()
 
     def __init__(
-        self, text: str, action: str, on_action: Callable[[], None] | None, on_end: Callable[[], None] | None, ms: int
+        self,
+        parent: QWidget,
+        text: str,
+        action: str,
+        on_action: Callable[[], None] | None,
+        on_end: Callable[[], None] | None,
+        ms: int,
     ) -> None:
-        super().__init__()
+        super().__init__(parent)
         self.setObjectName("toast")
+        self.gone = False
         self._on_end = on_end
         row = QHBoxLayout(self)
         row.setContentsMargins(14, 8, 8, 8)
@@ -64,10 +71,14 @@ class Toast(QFrame):
 
     def end(self) -> None:
         """Take it away; what was to follow an unanswered message follows now."""
+        if self.gone:
+            return
+        # It keeps its parent until Qt deletes it: without one it would be Python's, and die on the return from here,
+        # inside the very signal of its own button or timer that brought us here.
+        self.gone = True
         self._timer.stop()
         on_end, self._on_end = self._on_end, None
         self.hide()
-        self.setParent(None)
         self.ended.emit()
         self.deleteLater()
         if on_end is not None:
@@ -88,7 +99,7 @@ class Toasts(QWidget):
 
     @property
     def shown(self) -> list[Toast]:
-        return [toast for toast in self.findChildren(Toast) if toast.parent() is self]
+        return [toast for toast in self.findChildren(Toast) if not toast.gone]
 
     def show_message(
         self,
@@ -102,7 +113,7 @@ class Toasts(QWidget):
         """Show a message for `ms` milliseconds. `on_end` is called when it goes without its action being chosen."""
         for old in self.shown[: -MOST + 1]:
             old.end()
-        toast = Toast(text, action, on_action, on_end, ms)
+        toast = Toast(self, text, action, on_action, on_end, ms)
         toast.ended.connect(self.place)
         self._column.addWidget(toast)
         toast.show()

@@ -1,0 +1,60 @@
+"""What keeps a task from starting although it should run: its time, the network, the policy (SPEC T-10, T-17, T-18).
+
+Rule: plain values in, plain values out; whoever asks moves the task and comes back when something has changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transfermon.errors import Code, Retry, TransferError
+from transfermon.task import Activity, Task, changed
+
+NO_NETWORK = "There is no network."
+# Failures that a missing network explains, and those that a network that comes back may cure (X-08).
+_EXPLAINED = frozenset({Code.NOT_CONNECTED, Code.DNS_LOOKUP_FAILED, Code.TIMED_OUT})
+CURABLE = _EXPLAINED | {Code.CANNOT_FIND_HOST, Code.CANNOT_CONNECT, Code.CONNECTION_LOST}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hold:
+    """Why a task waits. Without `until` somebody has to say when it goes on."""
+
+    activity: Activity
+    reason: str
+    until: float | None = None  # epoch seconds
+
+
+def hold(task: Task, *, now: float, background: bool, discretionary: bool, online: bool, why_not: str) -> Hold | None:
+    """What `task` has to wait for, or None.
+
+    `online` is what counts for its address, `why_not` the policy's reason against discretionary tasks. Tasks that
+    the user asked for directly are never discretionary.
+    """
+    if background and task.earliest_begin is not None and now < task.earliest_begin:
+        return Hold(activity=Activity.WAITING_UNTIL, reason="", until=task.earliest_begin)
+    if task.activity is Activity.WAITING_UNTIL and task.waiting_until is not None and now < task.waiting_until:
+        # A server asked for it; a restart of the engine in between does not count (X-09).
+        return Hold(activity=Activity.WAITING_UNTIL, reason=task.waiting_reason, until=task.waiting_until)
+    if not online:
+        return Hold(activity=Activity.WAITING_FOR_CONNECTIVITY, reason=NO_NETWORK)
+    if background and discretionary and not task.user_initiated and why_not:
+        return Hold(activity=Activity.WAITING_UNTIL, reason=why_not)
+    return None
+
+
+def without_network(error: TransferError, *, background: bool) -> TransferError:
+    """The failure as it is to be seen while there is no network: -1009, which waits and counts no attempt (6.2).
+
+    A transfer that breaks has met the network, so in a default session it stays -1005 (X-03).
+    """
+    if error.code not in _EXPLAINED and not (background and error.code == Code.CONNECTION_LOST):
+        return error
+    return changed(
+        error,
+        code=Code.NOT_CONNECTED,
+        message=NO_NETWORK,
+        reason="net.offline",
+        hint="Check the network connection.",
+        retry=Retry.WAIT,
+    )

@@ -1,0 +1,185 @@
+"""Who may run: limits over all and per group, priorities, and changes while waiting."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transfermon.slots import Slots
+from transfermon.task import TaskKey
+
+
+class Queue:
+    """Slots, and the order in which tasks were started. A group's name is its session and host."""
+
+    def __init__(self, running: int = 100) -> None:
+        self.slots = Slots(running)
+        self.started: list[int] = []
+
+    def ask(self, number: int, group: str = "a", *, limit: int = 1, priority: float = 0.5) -> TaskKey:
+        key = TaskKey("s", number)
+        self.slots.ask(key, (group, "host"), limit=limit, priority=priority, start=lambda: self.started.append(number))
+        return key
+
+
+def test_as_many_run_as_the_limit_over_all_allows():
+    queue = Queue(running=2)
+    keys = [queue.ask(n, limit=10) for n in range(4)]
+    assert queue.started == [0, 1]
+    queue.slots.release(keys[1])
+    assert queue.started == [0, 1, 2]
+
+
+def test_each_group_has_its_own_limit():
+    queue = Queue()
+    for n in range(3):
+        queue.ask(n, "a", limit=1)
+    for n in range(10, 13):
+        queue.ask(n, "b", limit=2)
+    assert queue.started == [0, 10, 11]
+
+
+def test_a_full_group_does_not_hold_up_another():
+    queue = Queue(running=3)
+    for n in range(5):
+        queue.ask(n, "a", limit=1, priority=1.0)
+    queue.ask(10, "b", priority=0.0)
+    assert queue.started == [0, 10]
+
+
+def test_the_most_important_starts_first_and_equals_in_order():
+    queue = Queue(running=1)
+    first = queue.ask(0)
+    for number, priority in [(1, 0.5), (2, 0.9), (3, 0.5), (4, 0.1)]:
+        queue.ask(number, priority=priority)
+    for number in (0, 2, 1, 3):
+        queue.slots.release(TaskKey("s", number))
+    assert queue.started == [0, 2, 1, 3, 4]
+    assert first == TaskKey("s", 0)
+
+
+def test_a_new_priority_moves_a_waiting_task_and_equals_keep_their_place():
+    queue = Queue(running=1)
+    for number in range(5):
+        queue.ask(number)
+    queue.slots.reprioritise(TaskKey("s", 4), 0.9)
+    queue.slots.reprioritise(TaskKey("s", 1), 0.5)
+    queue.slots.reprioritise(TaskKey("s", 0), 0.0)  # it runs: nothing to change
+    for number in (0, 4, 1, 2):
+        queue.slots.release(TaskKey("s", number))
+    assert queue.started == [0, 4, 1, 2, 3]
+
+
+def test_who_withdraws_is_not_started():
+    queue = Queue(running=1)
+    keys = [queue.ask(n) for n in range(3)]
+    assert queue.slots.withdraw(keys[1])
+    assert not queue.slots.withdraw(keys[1])
+    assert not queue.slots.withdraw(keys[0])  # it runs, it does not wait
+    queue.slots.release(keys[0])
+    assert queue.started == [0, 2]
+
+
+def test_who_withdraws_is_not_held_on_to():
+    class Owner:
+        def start(self) -> None:
+            raise AssertionError("it withdrew")
+
+    queue = Queue(running=1)
+    queue.ask(0)
+    owner = Owner()
+    queue.slots.ask(TaskKey("s", 1), ("a", "host"), limit=1, priority=0.5, start=owner.start)
+    queue.slots.withdraw(TaskKey("s", 1))
+    gone = weakref.ref(owner)
+    del owner
+    gc.collect()
+    assert gone() is None
+
+
+def test_asking_again_keeps_one_place_only():
+    queue = Queue(running=1)
+    keys = [queue.ask(n) for n in range(2)]
+    queue.ask(1)
+    queue.slots.release(keys[0])
+    queue.slots.release(keys[1])
+    queue.slots.release(keys[1])
+    assert queue.started == [0, 1]
+
+
+def test_a_higher_limit_starts_more_at_once_and_a_lower_one_stops_nobody():
+    queue = Queue(running=1)
+    for n in range(4):
+        queue.ask(n, limit=10)
+    queue.slots.set_running(3)
+    assert queue.started == [0, 1, 2]
+    queue.slots.set_running(1)
+    queue.slots.release(TaskKey("s", 0))
+    assert queue.started == [0, 1, 2]
+
+
+def test_a_start_that_gives_its_slot_back_at_once_lets_all_run():
+    slots, started = Slots(1), []
+
+    def start(number: int) -> None:
+        started.append(number)
+        slots.release(TaskKey("s", number))
+
+    for n in range(50):
+        slots.ask(TaskKey("s", n), ("a", "host"), limit=1, priority=0.5, start=lambda n=n: start(n))  # type: ignore[misc]
+    assert started == list(range(50))
+
+
+@given(
+    running=st.integers(1, 4),
+    steps=st.lists(
+        st.tuples(st.sampled_from(["ask", "withdraw", "release", "priority"]), st.integers(0, 9), st.floats(0, 1)),
+        max_size=60,
+    ),
+)
+def test_limits_hold_and_nobody_is_forgotten(running: int, steps: list[tuple[str, int, float]]):
+    slots, held, waiting = Slots(running), set[int](), set[int]()
+
+    def start(number: int) -> None:
+        waiting.discard(number)
+        held.add(number)
+
+    for what, number, priority in steps:
+        key, group = TaskKey("s", number), str(number % 3)
+        if what == "ask" and number not in held:
+            waiting.add(number)
+            slots.ask(key, (group, "h"), limit=2, priority=priority, start=lambda n=number: start(n))  # type: ignore[misc]
+        elif what == "withdraw":
+            assert slots.withdraw(key) == (number in waiting)
+            waiting.discard(number)
+        elif what == "release":
+            held.discard(number)
+            slots.release(key)
+        elif what == "priority":
+            slots.reprioritise(key, priority)
+        assert len(held) <= running
+        for name in "012":
+            of_group = [n for n in held if str(n % 3) == name]
+            assert len(of_group) <= 2
+            if len(held) < running and len(of_group) < 2:
+                assert not [n for n in waiting if str(n % 3) == name]
+
+
+def test_its_repr_says_how_full_it_is():
+    queue = Queue(running=2)
+    for n in range(3):
+        queue.ask(n, limit=5)
+    assert repr(queue.slots) == "<Slots 2/2 held, 1 waiting>"
+
+
+@pytest.mark.parametrize("count", [3000])
+def test_many_waiting_tasks_cost_no_time_each(count: int):
+    queue = Queue(running=1)
+    for n in range(count):
+        queue.ask(n)
+    for n in range(count):
+        queue.slots.release(TaskKey("s", n))
+    assert queue.started == list(range(count))
