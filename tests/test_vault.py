@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from transfermon.configuration import SessionConfiguration
+from transfermon.monitor import Monitor
 from transfermon.vault import Vault
 
 pytestmark = pytest.mark.anyio
@@ -101,3 +103,20 @@ async def test_its_repr_names_no_secret(path: str):
     vault = loaded(path)
     vault.put("s", {"Authorization": "Bearer secret-value"})
     assert repr(vault) == "<Vault 1 owners>"
+
+
+async def test_the_password_of_a_proxy_is_not_in_the_database(tmp_path):
+    configuration = SessionConfiguration.background("com.example.proxied")
+    configuration.proxy = "http://user:swordfish@127.0.0.1:3128"
+    async with Monitor.open(str(tmp_path / "state")) as monitor:
+        session = monitor.create_session(configuration)
+        assert session.configuration.proxy == configuration.proxy
+        assert monitor.create_session(configuration) is session
+        session.download_task("http://127.0.0.1:9/", start=False)
+    state = tmp_path / "state"
+    kept = [path.name for path in state.iterdir() if path.is_file() and b"swordfish" in path.read_bytes()]
+    assert kept == ["secrets.json"]
+    async with Monitor.open(str(state)) as monitor:
+        restored = monitor.find_session("com.example.proxied")
+        assert restored is not None
+        assert restored.configuration.proxy == configuration.proxy

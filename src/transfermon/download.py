@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import os
 import time
@@ -32,7 +33,7 @@ from transfermon.metrics import MOST_KEPT, REDIRECTS, Trace
 from transfermon.network import Limiter
 from transfermon.partfile import FinishState, PartFile, PartMissing
 from transfermon.pump import until_done
-from transfermon.task import UNKNOWN, Activity, Progress, Task, changed
+from transfermon.task import UNKNOWN, Activity, Progress, Response, Task, changed
 from transfermon.transfer import Answer, Call
 
 log = logging.getLogger(__name__)
@@ -237,7 +238,7 @@ class Download:
             session=task.session,
             origin=task.origin,
             allowed=frozenset(self._engine.allowed_hosts),
-            proxy=own.proxy,
+            proxy=self._engine.proxy_of(task.session, own.proxy),
             idle_timeout=own.timeout_interval_for_request,
             maximum_redirects=own.maximum_redirects,
             allows_insecure_redirects=own.allows_insecure_redirects,
@@ -273,7 +274,7 @@ class Download:
             answer.response, self._configuration.http_error_policy, now=self._engine.now(), url=task.url
         )
         if error is not None:
-            self._record(changed(task, response=answer.response), None)
+            self._record(changed(task, response=_shortened(answer.response)), None)
             raise TransferFailure(error)
 
     async def _throw_away(self, reason: str) -> None:
@@ -652,6 +653,11 @@ class Download:
 def _hashes(*wanted: str) -> Hashes | None:
     names = digests.algorithms(wanted)
     return Hashes(names) if names else None
+
+
+def _shortened(response: Response) -> Response:
+    """What is kept of an error's head: fields such as a realm may be as long as the server likes (FAULTS C24)."""
+    return dataclasses.replace(response, headers=tuple((name, value[:500]) for name, value in response.headers[:32]))
 
 
 def _activity(task: Task) -> TaskActivityEvent:

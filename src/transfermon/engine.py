@@ -20,6 +20,7 @@ from transfermon.settings import Settings
 from transfermon.slots import Slots
 from transfermon.store import Change, ResumeRow, Store
 from transfermon.task import Progress, Task, TaskKey, changed
+from transfermon.urls import without_credentials
 from transfermon.vault import Vault
 
 if TYPE_CHECKING:  # httpx takes 60 ms to load: it comes with the first transfer, on another thread
@@ -81,6 +82,17 @@ class Engine:
                 self.transport = module.Transport()
             assert self.transport is not None
             return self.transport
+
+    def keep_proxy(self, session: str, proxy: str | None) -> str | None:
+        """The proxy's address without its credentials, which are kept with the other secrets."""
+        bare, authorization = without_credentials(proxy) if proxy else (proxy, "")
+        if proxy and authorization:
+            self.vault.put(f"{session} proxy", {"url": proxy})
+        return bare
+
+    def proxy_of(self, session: str, proxy: str | None) -> str | None:
+        """The address with the credentials that `keep_proxy` kept."""
+        return self.vault.get(f"{session} proxy").get("url", proxy)
 
     def secrets_of(self, task: Task) -> dict[str, str]:
         """The request's own headers with their values."""

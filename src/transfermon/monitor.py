@@ -23,7 +23,7 @@ from transfermon.configuration import PROGRESS_PER_SECOND, SessionConfiguration
 from transfermon.connectivity import Connectivity, Policy, SystemConnectivity, SystemPolicy
 from transfermon.delivery import Delivery
 from transfermon.engine import Engine
-from transfermon.errors import SessionInvalidatingError, StateError, TransferFailure
+from transfermon.errors import Code, SessionInvalidatingError, StateError, TransferFailure
 from transfermon.events import Event, NotificationEvent, TaskCompletedEvent
 from transfermon.lock import EngineLock
 from transfermon.payload import Payload
@@ -378,6 +378,7 @@ class Monitor:
             return existing
         headers, own.http_header_fields = own.http_header_fields, {}
         self._engine.vault.put(key, headers)
+        own.proxy = self._engine.keep_proxy(key, own.proxy)
         retired = self._retired.pop(key, None)
         row = SessionRow(key=key, configuration=own, next_number=retired.next_number if retired else 1)
         session = self._sessions[key] = Session(self._engine, row, forget=self._forget)
@@ -462,7 +463,7 @@ class Monitor:
             queued=queued,
             waiting=waiting,
             finished=sum(task.succeeded for task in tasks),
-            failed=sum(task.failed and task.error.code != Code.CANCELLED for task in tasks if task.error is not None),
+            failed=sum(task.error is not None and task.error.code != Code.CANCELLED for task in tasks if task.failed),
             down_rate=sum(progress.rate.per_second(now) for progress in self._engine.progress.values()),
             sequence=self.sequence,
             frozen_reason=self._engine.store.frozen,

@@ -323,6 +323,7 @@ class Session:
         """A copy (S-05)."""
         copy = self._row.configuration.copy()
         copy.http_header_fields = self._engine.vault.get(self.key)
+        copy.proxy = self._engine.proxy_of(self.key, copy.proxy)
         return copy
 
     @property
@@ -1261,6 +1262,7 @@ class Session:
 
     def _over(self) -> None:
         self._engine.vault.drop(self.key)
+        self._engine.vault.drop(f"{self.key} proxy")
         wanted = {row.task.part_path for row in self._engine.resume_rows.values() if not row.spent}
         for task in self._tasks.values():
             self._engine.vault.drop(str(task.key))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,10 +65,7 @@ async def test_fault_c1_a_server_that_asks_to_wait_is_given_the_time_and_the_use
     await recorder.wait_for("taskstate", task)
     resource.cut_after, resource.before = None, answering(reply(503, {"Retry-After": "1"}))
     await recorder.wait_for_state(task, State.RUNNING, Activity.WAITING_UNTIL)
-    assert status(task.record, time.time()) in (
-        "Waiting: The server asks to wait, 1 s",
-        "Waiting: the server asks to wait, 1 s",
-    )
+    assert status(task.record, time.time()).startswith("Waiting: the server asks to wait, 0:01")
     assert (await task.wait()).succeeded
     asked, came = server.requests[-2].time, server.requests[-1].time
     assert 0.95 <= came - asked <= 2.5
@@ -136,7 +134,7 @@ async def test_fault_c3_errors_without_end_are_tried_less_and_less_often_and_end
     assert record.error is not None
     assert (record.error.status, record.attempt, len(server.requests)) == (502, 6, 6)
     times = [request.time for request in server.requests]
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in itertools.pairwise(times)]
     assert all(gap >= wanted for gap, wanted in zip(gaps, [0.009, 0.018, 0.038, 0.078, 0.078], strict=True))
 
 
@@ -551,7 +549,7 @@ async def test_fault_c26_a_retried_attempt_is_not_counted_twice(
     assert record.wasted == 0
 
 
-async def test_fault_c1_waits_are_forgotten_by_nobody(
+async def test_fault_c1_a_task_resumed_by_hand_does_not_wait(
     open_monitor: OpenMonitor, server: ByteServer, resource: Resource
 ):
     resource.before = answering(reply(503, {"Retry-After": "1000"}))

@@ -245,7 +245,7 @@ def test_close_does_not_wait_for_a_picture_that_hangs(qtbot, tmp_path):
     pictures.helper = Helper(str(tmp_path / "slow.py"), limit=60)
     pictures.ask(question(painted(tmp_path / "a.png")))
     qtbot.waitUntil(lambda: pictures.helper.pid is not None, timeout=LIMIT)
-    thread = pictures._thread
+    worker = pictures.worker
     pictures.close()
     assert thread is not None
     assert not thread.is_alive()
@@ -332,7 +332,7 @@ def test_an_unfinished_file_is_never_opened(preview, task, words):
     preview.show_tasks([task])
     assert preview.sentence.text() == words
     assert not preview.buttons.isVisible()
-    assert preview.pictures._thread is None
+    assert preview.pictures.worker is None
 
 
 def test_nothing_selected_says_what_to_do(preview):

@@ -226,6 +226,10 @@ class Worker:
     def __repr__(self) -> str:
         return f"<Worker generation={self.generation}>"
 
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
     def ask(self, question: Question) -> None:
         self._questions.put(question)
 
@@ -280,6 +284,10 @@ class Pictures(QObject):
 
     def __repr__(self) -> str:
         return f"<Pictures generation={self._generation} {self.helper!r}>"
+
+    @property
+    def worker(self) -> Worker | None:
+        return self._worker
 
     def new_generation(self) -> int:
         """From now on earlier questions are passed over."""
