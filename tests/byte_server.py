@@ -186,6 +186,7 @@ class ByteServer:
         tls: bool = False,
         certificate: trustme.LeafCert | None = None,
         address: str = "127.0.0.1",
+        port: int = 0,  # 0: a free one
     ) -> None:
         self.handler = handler  # may be replaced between requests
         self.requests: list[Request] = []
@@ -196,7 +197,7 @@ class ByteServer:
         self.stopping = threading.Event()
         self._lock = threading.Lock()
         self._context = self._server_context(certificate) if tls else None
-        self._listener = socket.create_server((address, 0), backlog=128)
+        self._listener = socket.create_server((address, port), backlog=128)
         self.port: int = self._listener.getsockname()[1]
         self._address = address
         self._conns: set[Conn] = set()

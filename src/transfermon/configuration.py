@@ -102,6 +102,7 @@ class SessionConfiguration:
     is_ephemeral: bool = False
     download_folder: str = ""  # "": the desktop's download folder
     speed_limit: int = 0  # bytes per second for the session; 0: none
+    maximum_bytes: int = 0  # of one download; a longer one fails with -1103 and keeps what came; 0: any length
 
     @classmethod
     def background(cls, identifier: str) -> Self:
@@ -145,3 +146,5 @@ class SessionConfiguration:
             raise ValueError("timeouts are seconds above zero")
         if not 0 <= self.maximum_redirects <= 50:
             raise ValueError("maximum_redirects is 0 to 50")
+        if self.maximum_bytes < 0:
+            raise ValueError("maximum_bytes is 0 or more")

@@ -8,6 +8,7 @@ alone, in its old order, under its old numbers.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -78,6 +79,7 @@ STAGES: dict[tuple[Stage, Step], Stage] = {
     (Stage.ENDED, Step.END): Stage.ENDED,
 }
 _EARLY = (Stage.HANDED_OVER, Stage.DRAINING)
+_LOOKING = 5.0  # seconds to find out which of the finished files are there
 _UNKNOWN_TYPE = "application/octet-stream"
 _PROGRESS = DownloadProgressEvent | UploadProgressEvent
 
@@ -92,6 +94,7 @@ class Absence:
     stage: Stage = Stage.IDLE
     handler_id: str = ""
     attached: bool = False
+    missing: frozenset[str] = frozenset()  # finished files that are not there any more
     holds: bool = True  # what the session tells meanwhile comes after the stored events
     later: deque[tuple[Event, Delivered | None]] = field(default_factory=deque)
 
@@ -141,7 +144,7 @@ class Delivery:
 
     def _pass_on(self, event: Event, delivered: Delivered | None) -> None:
         absence = self._absences.get(event.session)
-        if self.suspended or (self._closing and absence is not None):
+        if (self.suspended and event.session) or (self._closing and absence is not None):
             self._keep(event, delivered)
         elif absence is None or not absence.holds:
             self._offer(event, delivered)
@@ -179,7 +182,7 @@ class Delivery:
     # ---- simulated suspension
 
     def suspend(self) -> None:
-        """From now on the app's listeners hear nothing; transfers go on. A no-op while it is suspended."""
+        """From now on the app's listeners hear nothing of sessions; transfers go on. A no-op while it is suspended."""
         self.suspended = True
 
     def wake(self) -> None:
@@ -248,6 +251,14 @@ class Delivery:
             return
         absence.attached = absence.holds = True
         absence.take(Step.ATTACH)
+        self._engine.runners.spawn(self._look_and_drain(absence), f"stored events of {absence.session}")
+
+    async def _look_and_drain(self, absence: Absence) -> None:
+        paths = [event.location for event in absence.events if isinstance(event, DownloadCompletedEvent)]
+        if paths:
+            with contextlib.suppress(TimeoutError):  # a share that hangs: whoever opens the file will see
+                async with asyncio.timeout(_LOOKING):
+                    absence.missing = await asyncio.to_thread(_missing, paths)
         self._drain(absence)
 
     def _drain(self, absence: Absence) -> None:
@@ -255,7 +266,7 @@ class Delivery:
         while absence.events:
             if self._closing:
                 return
-            event = self._attached(absence.events.popleft())
+            event = self._attached(absence.events.popleft(), absence.missing)
             self._offer(event, self._owed.pop(event.sequence, None) or self._expiry(event))
             if time.perf_counter() > end:
                 asyncio.get_running_loop().call_soon(self._drain, absence)
@@ -265,7 +276,7 @@ class Delivery:
         else:
             self._over(absence)
 
-    def _attached(self, event: Event) -> Event:
+    def _attached(self, event: Event, missing: Collection[str]) -> Event:
         """The stored event as a listener wants it: with the record as it is now, and the file while it is there."""
         if not isinstance(event, TaskEvent):
             return event
@@ -275,7 +286,7 @@ class Delivery:
         if not isinstance(event, DownloadCompletedEvent):
             return changed(event, task=task)
         data = None
-        if os.path.exists(event.location):
+        if event.location not in missing:
             data = Blob.of(task) if task is not None and task.final_path else Blob(event.location, _UNKNOWN_TYPE)
         return changed(event, task=task, data=data)
 
@@ -364,8 +375,14 @@ def progress_event(task: Task, live: Progress | None) -> Event | None:
 
 
 def _announces(session: Session) -> bool:
-    """B-05; a session that is ending says so and nothing after it (O-11)."""
-    return session.state is SessionState.ACTIVE and session.configuration.session_sends_launch_events
+    """B-05. Default sessions do not outlive the app; one that is ending says so and nothing after it (O-11)."""
+    wanted = session.identifier is not None and session.configuration.session_sends_launch_events
+    return wanted and session.state is SessionState.ACTIVE
+
+
+def _missing(paths: Iterable[str]) -> frozenset[str]:
+    """Blocking."""
+    return frozenset(path for path in paths if not os.path.exists(path))
 
 
 def _keep_file(event: Event) -> None:

@@ -313,6 +313,8 @@ class Download:
         task, response = self._current(), answer.response
         decode = bool(answer.content_coding) and not self._compressed_by_itself(answer)
         total = UNKNOWN if decode else judgement.total
+        if (most := self._configuration.maximum_bytes) and total > most:
+            raise answer.too_big(most)  # before any space is reserved
         validators = resume.validators_of(response, decoded=decode)
         name = task.name or filenames.suggested(response, response.url)
         folder = task.folder or os.path.join(self._engine.state_dir, "parts")
@@ -444,10 +446,17 @@ class Download:
         assert self._part is not None
         self._hashes = None
         self._progress.received = offset
+        most = self._configuration.maximum_bytes
         checkpoints = asyncio.ensure_future(self._checkpoints())
         try:
             written = await answer.receive(
-                self._part.fd, offset, self._progress, limiters=self._limiters, decode=decode, hasher=hashes
+                self._part.fd,
+                offset,
+                self._progress,
+                limiters=self._limiters,
+                decode=decode,
+                hasher=hashes,
+                limit=max(0, most - offset) if most else None,
             )
         finally:
             self._stored = self._progress.received

@@ -562,7 +562,10 @@ class Monitor:
             error = retry.judge_status(answer.response, "status", now=self._engine.now(), url=url)
             if error is not None:
                 raise TransferFailure(error)
-            return await answer.read(limit)
+            data = await answer.read(limit + 1)
+            if len(data) > limit:
+                raise answer.too_big(limit)
+            return data
         finally:
             await answer.aclose()
 

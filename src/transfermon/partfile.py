@@ -466,9 +466,8 @@ def failure(error: OSError, code: int, path: str) -> TransferFailure:
     """The OSError in words. A disk that fills up while writing is of the class "wait": the transfer goes on later."""
     reason, message, hint = _words(error, code, path)
     waits = reason == "disk.full" and code in (Code.CANNOT_WRITE_FILE, Code.CANNOT_CREATE_FILE)
-    return TransferFailure(
-        TransferError(code=code, message=message, reason=reason, hint=hint, retry=Retry.WAIT if waits else Retry.FINAL)
-    )
+    retry = Retry.WAIT if waits else Retry.RETRY if reason == "sys.too-many-files" else Retry.FINAL
+    return TransferFailure(TransferError(code=code, message=message, reason=reason, hint=hint, retry=retry))
 
 
 @cache
@@ -695,6 +694,8 @@ def _words(error: OSError, code: int, path: str) -> tuple[str, str, str]:
         return "disk.full", "The disk can hold no more files.", "Delete some files; the transfer then goes on."
     if number == errno.ENOSPC:
         return "disk.full", "The disk is full.", "Free some space; the transfer then goes on."
+    if number in (errno.EMFILE, errno.ENFILE):
+        return "sys.too-many-files", "Too many files are open.", "Let fewer tasks run at once."
     if number == errno.EROFS:
         return "disk.read-only", f"“{folder}” is on a read-only disk.", "Choose another folder."
     if number in (errno.EACCES, errno.EPERM):

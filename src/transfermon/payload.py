@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 LIMIT = 4096  # bytes, as at Apple (P-11)
 RESERVED = frozenset(  # fields of the event itself; a payload cannot replace them (P-07)
@@ -84,16 +84,19 @@ def parse(text: str | bytes) -> Payload:
     )
 
 
-def lint(text: str, *, push_type: str = "", priority: int | None = None) -> list[Finding]:
+def lint(
+    text: str, *, push_type: str = "", priority: int | None = None, allowed_hosts: Collection[str] = ()
+) -> list[Finding]:
     """What a sender should know before sending; empty when there is nothing to say.
 
-    `push_type` "background" and `priority` are the provider's headers where they are given (P-11).
+    `push_type` "background" and `priority` are the provider's headers where they are given (P-11). `allowed_hosts`
+    are the setting's: each "host:port" may be private.
     """
     try:
         payload = parse(text)
     except ValueError as error:
         return [_error(str(error))]
-    return [*_lint_push(payload, push_type, priority), *_lint_names(payload), *_lint_url(payload.custom)]
+    return [*_lint_push(payload, push_type, priority), *_lint_names(payload), *_lint_url(payload.custom, allowed_hosts)]
 
 
 def url_problem(value: object) -> str:
@@ -236,17 +239,23 @@ def _lint_names(payload: Payload) -> list[Finding]:
     return found
 
 
-def _lint_url(custom: Mapping[str, Any]) -> list[Finding]:
+def _lint_url(custom: Mapping[str, Any], allowed_hosts: Collection[str]) -> list[Finding]:
     if "download_url" not in custom:
         return []
     problem = url_problem(custom["download_url"])
     if problem:
         return [_error(problem)]
-    if _is_private(urlsplit(custom["download_url"]).hostname or ""):
+    parts = urlsplit(custom["download_url"])
+    if _is_private(parts.hostname or "") and _with_port(parts) not in {host.lower() for host in allowed_hosts}:
         return [
             _warning("“download_url” leads to a private address; a push may not, unless a setting allows the host.")
         ]
     return []
+
+
+def _with_port(parts: SplitResult) -> str:
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{host}:{parts.port or (443 if parts.scheme.lower() == 'https' else 80)}"
 
 
 def _is_private(host: str) -> bool:

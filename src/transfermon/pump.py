@@ -425,7 +425,8 @@ class Pump:
         elif now - job.last >= job.stall:
             self._end(job, "stalled")
         elif now - job.window_began >= job.stall:
-            if job.window_bytes < SLOWEST * job.stall and not job.limiters:
+            limited = any(limiter.rate for limiter in job.limiters)
+            if job.window_bytes < SLOWEST * job.stall and not limited:
                 self._end(job, "stalled")
             job.window_began, job.window_bytes = now, 0
 

@@ -372,6 +372,8 @@ def _restart(reason: str) -> Judgement:
 
 
 def _content_length(response: Response) -> int:
+    if response.header("Transfer-Encoding"):
+        return UNKNOWN  # the chunks say it, whatever else is said (RFC 9112 §6.3)
     values = {part.strip() for part in response.header("Content-Length").split(",")}
     text = values.pop() if len(values) == 1 else ""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 19 else UNKNOWN

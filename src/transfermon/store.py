@@ -271,6 +271,7 @@ class Store:
                 database, remembered = self._load(fresh=True)
                 remembered = changed(remembered, set_aside=aside, from_backup=copied)
         except (sqlite3.Error, OSError, StateError, _Damaged) as exc:
+            self._post(self._give_up, [])
             self._post(_resolve, opened, exc if isinstance(exc, StateError) else self._unusable(exc))
             return
         self._post(_resolve, opened, remembered)

@@ -49,6 +49,7 @@ from transfermon.task import Origin, Progress, Response
 USER_AGENT = "transfermon/0.1.0"
 TAKEOVER = 256 * 1024  # bodies above it go through the pump; below it a kept connection is worth more
 BATCH = 1 << 20
+LONGEST = (1 << 63) - 1  # bytes that a file can have
 DISCARDED = 64 * 1024  # of a redirect's body, to keep the connection
 IDLE_SECONDS = 20.0  # an unused connection is closed after it
 IDLE_CLIENTS = 32
@@ -160,6 +161,8 @@ class _Client(httpx.AsyncBaseTransport):
                 extensions=request.extensions,
             )
         )
+        if any(name.lower() == b"content-length" and _beyond_files(value) for name, value in response.headers):
+            raise httpcore.RemoteProtocolError("no file can have that length")
         return httpx.Response(
             response.status,
             headers=response.headers,
@@ -381,6 +384,8 @@ class _Exchange:
             raise
         finally:
             await self._unwind()
+            if self.framing is Framing.CHUNKED and self.head.header("Content-Length"):
+                self.stream.close()  # two lengths: who is in between may see another end (RFC 9112 §6.3)
             transport.take_back(self.client)
 
     async def _unwind(self) -> None:
@@ -442,7 +447,7 @@ class Answer:
         """
         remaining = None if self.content_length is None else self.content_length - self._taken
         if limit is not None and not decode and remaining is not None and min(remaining, length or remaining) > limit:
-            raise self._too_big(limit)
+            raise self.too_big(limit)
         decoder = Decoder(self.content_coding) if decode and self.content_coding else None
         if decoder is None and self._may_take_over(remaining):
             assert remaining is not None
@@ -587,7 +592,7 @@ class Answer:
             self._taken += len(chunk)
             for piece in decoder.decode(chunk) if decoder else (chunk,):
                 if limit is not None and writer.taken + len(piece) > limit:
-                    raise self._too_big(limit)
+                    raise self.too_big(limit)
                 await writer.add(piece)
         if length is not None and writer.taken < length:
             raise ClosedEarly("the body is shorter than it was announced")
@@ -610,7 +615,8 @@ class Answer:
             hint="Try again later, or tell the server's owner.",
         )
 
-    def _too_big(self, limit: int) -> TransferFailure:
+    def too_big(self, limit: int) -> TransferFailure:
+        """The failure of a body of more than `limit` bytes."""
         return _failure(
             Code.DATA_TOO_LARGE,
             f"The file is larger than the limit of {limit} bytes.",
@@ -890,6 +896,10 @@ def _framing(head: Response, method: str) -> int | Framing:
         return Framing.CHUNKED
     lengths = {part.strip() for part in head.header("Content-Length").split(",")} - {""}
     return int(lengths.pop()) if len(lengths) == 1 else Framing.UNTIL_CLOSE
+
+
+def _beyond_files(length: bytes) -> bool:
+    return any(part.strip().isdigit() and int(part) > LONGEST for part in length[:200].split(b","))
 
 
 def _coding(head: Response) -> str:

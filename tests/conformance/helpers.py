@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,22 @@ def code_of(task: DownloadTask | Task) -> int:
 def parts_in(folder: Path) -> list[Path]:
     """The part files in a folder that need not be there."""
     return sorted(folder.glob(".transfermon-*.part")) if folder.is_dir() else []
+
+
+def always(answer: bytes) -> Callable[[Conn, Request], bool]:
+    """In place of a `Resource`'s answers: this one, each time."""
+
+    def before(conn: Conn, request: Request) -> bool:
+        conn.send(answer)
+        return True
+
+    return before
+
+
+def silent(conn: Conn, request: Request) -> bool:
+    """In place of a `Resource`'s answer: nothing."""
+    conn.stall()
+    return True
 
 
 class Halves:

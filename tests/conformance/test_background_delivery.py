@@ -611,6 +611,27 @@ async def test_a_push_wakes_a_suspended_app(monitor: Monitor, session: Session, 
     assert not monitor.suspended
 
 
+async def test_a_default_session_is_told_of_without_an_announcement(monitor: Monitor, server: ByteServer):
+    app = App(monitor)
+    session = monitor.create_session(SessionConfiguration.default())
+    monitor.suspend_app()
+    await download(session, server, "/a")
+    monitor.wake_app()
+    await app.hears("sessioncompleted")
+    await app.settles()
+    assert app.names == ["downloadcompleted", "sessioncompleted"]
+
+
+async def test_what_belongs_to_no_session_is_told_in_a_suspension_too(monitor: Monitor):
+    app = App(monitor, "notification", "handlerended")
+    handler = await monitor.fetch()
+    monitor.suspend_app()
+    monitor.notify("title", "body")
+    monitor.end_background_handler(handler)
+    await app.hears("handlerended")
+    assert app.names == ["notification", "handlerended"]
+
+
 async def test_the_window_sees_a_suspension_from_outside(
     monitor: Monitor, session: Session, server: ByteServer, recorder: Any
 ):

@@ -16,7 +16,7 @@ import trustme
 
 from tests.byte_server import ByteServer, Conn, Request, Resource, authority, reply
 from tests.conformance.conftest import OpenMonitor
-from tests.conformance.helpers import code_of, default_session, engine_process, quick_session
+from tests.conformance.helpers import always, code_of, default_session, engine_process, quick_session
 from tests.conformance.recorder import Recorder, eventually, recorder_of
 from transfermon.configuration import RetryPolicy
 from transfermon.connectivity import Connectivity
@@ -133,7 +133,7 @@ async def test_x04_what_is_trusted_works(monitor: Monitor, resource: Resource):
 async def test_x07_what_may_pass_is_tried_again_in_background_sessions_only(
     monitor: Monitor, server: ByteServer, resource: Resource, answer: Any
 ):
-    limit = {"timeout_interval_for_request": 0.2 if answer == "silence" else 5.0}
+    limit: dict[str, Any] = {"timeout_interval_for_request": 0.2 if answer == "silence" else 5.0}
     session = quick_session(monitor, **limit)
     resource.before = failing(answer, times=2)
     task = session.download_task(server.url("/a"))
@@ -172,7 +172,7 @@ def failing(answer: Any, *, times: int) -> Any:
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 405, 406, 407, 409, 410, 411, 413, 414, 415, 418, 451, 501, 505])
 async def test_x07_what_stays_is_not_tried_again(monitor: Monitor, server: ByteServer, resource: Resource, code: int):
-    resource.before = lambda conn, request: conn.send(reply(code)) is None
+    resource.before = always(reply(code))
     task = quick_session(monitor).download_task(server.url("/a"))
     record = await task.wait()
     assert code_of(task) == (-1013 if code in (401, 407) else -1011)
@@ -266,7 +266,7 @@ async def test_x09_retry_after_sets_the_next_attempt(
     monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, code: int, form: str
 ):
     wanted = 1000 if form == "seconds" else email.utils.formatdate(time.time() + 1000, usegmt=True)
-    resource.before = lambda conn, request: conn.send(reply(code, {"Retry-After": str(wanted)})) is None
+    resource.before = always(reply(code, {"Retry-After": str(wanted)}))
     task = quick_session(monitor).download_task(server.url("/a"))
     await recorder.wait_for("taskstate", task)
     assert task.activity is Activity.WAITING_UNTIL
@@ -277,7 +277,7 @@ async def test_x09_retry_after_sets_the_next_attempt(
 async def test_x09_a_wait_that_the_server_asked_for_holds_over_a_restart(
     open_monitor: OpenMonitor, server: ByteServer, resource: Resource
 ):
-    resource.before = lambda conn, request: conn.send(reply(503, {"Retry-After": "1000"})) is None
+    resource.before = always(reply(503, {"Retry-After": "1000"}))
     async with open_monitor() as monitor:
         task = monitor.session("com.example.test").download_task(server.url("/a"))
         await recorder_of(monitor).wait_for("taskstate", task)

@@ -252,6 +252,20 @@ async def test_e12_a_background_delivery_waits_for_the_first_listener_with_all_i
         assert here.names == ["backgroundtransfer", "downloadcompleted", "sessioncompleted", "sessioneventscompleted"]
 
 
+async def test_e12_who_listens_for_the_stored_events_only_does_not_wait(
+    tmp_path: Path, settings: Settings, server: ByteServer
+):
+    async with headless(tmp_path, settings) as monitor:
+        await download(monitor.session("com.example.test"), server, "/a")
+    async with Monitor.open(str(tmp_path / "state"), settings=settings) as monitor:
+        here = App(monitor, "sessioncompleted", "sessioneventscompleted")
+        monitor.ready()
+        await here.hears("sessioneventscompleted")
+        late = App(monitor, "backgroundtransfer")
+        await late.hears("backgroundtransfer")
+        assert here.names == ["sessioncompleted", "sessioneventscompleted"]
+
+
 async def test_e12_a_delivery_to_nobody_goes_on_when_its_budget_ends_and_holds_nothing_up(
     tmp_path: Path, settings: Settings, server: ByteServer
 ):

@@ -6,7 +6,7 @@ import pytest
 
 from tests.byte_server import ByteServer, Conn, Request, Resource, reply
 from tests.conformance.conftest import OpenMonitor
-from tests.conformance.helpers import default_session, quick_session
+from tests.conformance.helpers import always, default_session, quick_session, silent
 from tests.conformance.recorder import Recorder, recorder_of
 from transfermon.events import Event
 from transfermon.metrics import MOST_KEPT, TransactionMetrics
@@ -123,9 +123,9 @@ async def test_t19_they_are_final_when_sessioncompleted_is_told(
 
     monitor.add_event_listener("sessioncompleted", note)
     await session.download_task(server.url("/a")).wait()
-    resource.before = lambda conn, request: conn.send(reply(404)) is None
+    resource.before = always(reply(404))
     await session.download_task(server.url("/b")).wait()
-    resource.before = lambda conn, request: conn.stall() is None
+    resource.before = silent
     cancelled = session.download_task(server.url("/c"))
     await recorder_of(monitor).until(lambda: len(server.requests) == 3 or cancelled.activity.value == "connecting")
     cancelled.cancel()
@@ -191,7 +191,7 @@ async def test_t19_the_newest_are_kept_and_all_redirects_counted(
 
 
 async def test_t19_a_retry_by_hand_counts_anew(session: Session, server: ByteServer, resource: Resource):
-    resource.before = lambda conn, request: conn.send(reply(404)) is None
+    resource.before = always(reply(404))
     task = session.download_task(server.url("/a"))
     await task.wait()
     resource.before = None

@@ -10,7 +10,7 @@ import pytest
 
 from tests.byte_server import ByteServer, Resource
 from tests.conformance.conftest import OpenMonitor
-from tests.conformance.helpers import code_of, default_session, quick_session
+from tests.conformance.helpers import code_of, default_session, quick_session, silent
 from tests.conformance.recorder import BOTH_LOOPS, LIMIT, Recorder, eventually, recorder_of
 from transfermon.connectivity import Connectivity, Policy
 from transfermon.errors import InvalidAction
@@ -132,7 +132,7 @@ async def test_t15_every_chunk_starts_the_timer_anew(monitor: Monitor, server: B
 
 
 async def test_t15_a_server_that_never_answers_is_silent_too(monitor: Monitor, server: ByteServer, resource: Resource):
-    resource.before = lambda conn, request: conn.stall() is None
+    resource.before = silent
     task = default_session(monitor, timeout_interval_for_request=0.2).download_task(server.url("/a"))
     await task.wait()
     assert code_of(task) == -1001

@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+
 from tests.byte_server import ByteServer, Resource
 from tests.faults.engine_script import configuration
 from tests.faults.harness import LIMIT, Held, content, parts
-
 from transfermon.errors import StateError
 from transfermon.events import NotificationEvent
 from transfermon.monitor import Monitor
@@ -39,11 +39,13 @@ class Place:
             yield monitor
 
     def set_aside(self) -> list[Path]:
-        return sorted(path for path in self.state.glob("transfermon.db.damaged-*") if path.suffix not in ("-wal", "-shm"))
+        return sorted(
+            path for path in self.state.glob("transfermon.db.damaged-*") if path.suffix not in ("-wal", "-shm")
+        )
 
 
 @pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Place]:
+async def place(tmp_path: Path) -> Place:
     """A state with a finished task and one of which a part is stored, and yesterday's copy of it."""
     place = Place(tmp_path)
     with ByteServer(Held(BODY, STORED, etag='"v1"')) as server:
@@ -56,7 +58,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
             async with asyncio.timeout(LIMIT):
                 while task.count_of_bytes_received < STORED:
                     await asyncio.sleep(0.005)
-    yield place
+    return place
 
 
 async def with_copy(place: Place) -> None:
@@ -130,7 +132,7 @@ async def test_fault_k18_the_last_copy_takes_the_place_of_a_damaged_list(damage:
             monitor.ready()
             monitor.cancel(task.key)
             monitor.remove(task.key)
-            (new_id,) = await monitor._engine.store.read(  # noqa: SLF001
+            (new_id,) = await monitor._engine.store.read(
                 lambda database: [database.execute("select value from meta where key='database_id'").fetchone()]
             )
         assert new_id != old_id, "numbers are given again: the events must differ"

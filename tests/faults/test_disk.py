@@ -202,16 +202,18 @@ def spoil(engine: Engine, place: Path, call: str, how: str) -> None:
 @strace
 async def test_fault_f6_a_quota_that_is_used_up_is_named_and_waited_for(state: Path, out: Path):
     files = {"a.bin": content(M)}
-    with ByteServer(Held(files["a.bin"], M // 2, etag=ETAG)) as server:
-        with Engine(state, out, "--url", server.url("/a.bin")) as engine:
-            eventually(lambda: parts(out) and parts(out)[0].stat().st_size == M // 2)
-            spoil(engine, parts(out)[0], "pwrite64", "error=EDQUOT:when=1")
-            release(server)
-            waits = engine.wait_for("event", type="taskstate", activity="retrying")
-            assert "quota" in waits["reason"]
-            engine.wait_for("idle")
-            engine.wait_end()
-            check_end(state, out, files, [engine.events])
+    with (
+        ByteServer(Held(files["a.bin"], M // 2, etag=ETAG)) as server,
+        Engine(state, out, "--url", server.url("/a.bin")) as engine,
+    ):
+        eventually(lambda: parts(out) and parts(out)[0].stat().st_size == M // 2)
+        spoil(engine, parts(out)[0], "pwrite64", "error=EDQUOT:when=1")
+        release(server)
+        waits = engine.wait_for("event", type="taskstate", activity="retrying")
+        assert "quota" in waits["reason"]
+        engine.wait_for("idle")
+        engine.wait_end()
+        check_end(state, out, files, [engine.events])
 
 
 @strace

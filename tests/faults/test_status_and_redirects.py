@@ -16,7 +16,7 @@ from tests import nginx
 from tests.byte_server import ByteServer, Conn, Request, Resource, reply
 from tests.conformance.conftest import *  # noqa: F403 - the same fixtures: monitor, session, recorder, server
 from tests.conformance.conftest import OpenMonitor
-from tests.conformance.helpers import code_of, default_session, parts_in, quick_session
+from tests.conformance.helpers import always, code_of, default_session, parts_in, quick_session
 from tests.conformance.recorder import LIMIT, Recorder, recorder_of
 from transfermon.configuration import RetryPolicy
 from transfermon.humanize import status
@@ -127,7 +127,7 @@ async def test_fault_c3_errors_without_end_are_tried_less_and_less_often_and_end
     monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder
 ):
     monitor._engine.random = lambda: 1.0
-    resource.before = lambda conn, request: conn.send(reply(502)) is None
+    resource.before = always(reply(502))
     session = quick_session(monitor, retry_policy=RetryPolicy(minimum=0.01, maximum=0.08, attempts=6))
     task = session.download_task(server.url("/a"))
     record = await task.wait()
@@ -426,9 +426,7 @@ async def test_fault_c16_valid_forms_of_location_work(
 async def test_fault_c16_unusable_forms_of_location_fail(
     session: Session, server: ByteServer, resource: Resource, downloads: Path, field: bytes
 ):
-    resource.before = lambda conn, request: (
-        conn.send(b"HTTP/1.1 302 X\r\nContent-Length: 0\r\n" + field + b"\r\n") is None
-    )
+    resource.before = always(b"HTTP/1.1 302 X\r\nContent-Length: 0\r\n" + field + b"\r\n")
     task = session.download_task(server.url("/a"))
     record = await task.wait()
     assert code_of(task) in (-1010, -1017)
@@ -511,9 +509,7 @@ async def test_fault_c24_a_realm_is_text_and_small(
     monitor: Monitor, session: Session, server: ByteServer, resource: Resource, recorder: Recorder, size: int
 ):
     realm = "<b>Sign in</b>\x1b[31m " + "x" * size
-    resource.before = lambda conn, request: (
-        conn.send(reply(401, {"WWW-Authenticate": f'Basic realm="{realm}"'})) is None
-    )
+    resource.before = always(reply(401, {"WWW-Authenticate": f'Basic realm="{realm}"'}))
     task = session.download_task(server.url("/a"))
     record = await task.wait()
     assert record.error is not None

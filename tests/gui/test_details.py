@@ -71,11 +71,15 @@ def test_a_total_that_is_not_known_is_said_to_be_so():
 @pytest.mark.parametrize(
     ("task", "words"),
     [
-        (a_task(validators=VALIDATORS), "Yes"),
-        (a_task(), "Not known yet"),
-        (a_task(validators=VALIDATORS, not_resumable="The server names no version."), "The server names no version."),
+        (a_task(validators=VALIDATORS), "Yes: the server sends an entity tag"),
+        (a_task(validators=Validators(last_modified="Sat, 21 Nov 2026 10:00:00 GMT")), "Yes: the server sends a date"),
+        (a_task(), "Not known before the server answers"),
+        (
+            a_task(validators=VALIDATORS, not_resumable="The server names no version."),
+            "No: The server names no version.",
+        ),
         (a_finished_task(validators=VALIDATORS), ""),
-        (a_cancelled_task(validators=VALIDATORS), "Yes"),
+        (a_cancelled_task(validators=VALIDATORS), "Yes: the server sends an entity tag"),
         (a_cancelled_task(validators=VALIDATORS, received=0), "Yes, but nothing was kept"),
     ],
 )

@@ -357,11 +357,11 @@ async def test_a_removed_transfer_comes_back_with_undo(world, server):
     world.select(key)
     world.window.do_remove()
     assert world.window.model.rowCount() == 0
-    assert world.monitor.task(key).state is State.SUSPENDED  # nothing more is loaded meanwhile
+    await until(lambda: world.monitor.task(key).state is State.SUSPENDED)  # nothing more is loaded meanwhile
     toast = world.window.toasts.shown[-1]
     assert toast.action is not None
     toast.action.click()
-    assert world.window.model.rowCount() == 1
+    await until(lambda: world.window.model.rowCount() == 1)
     await until(lambda: world.monitor.task(key).state is State.RUNNING)
 
 

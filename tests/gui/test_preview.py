@@ -247,8 +247,8 @@ def test_close_does_not_wait_for_a_picture_that_hangs(qtbot, tmp_path):
     qtbot.waitUntil(lambda: pictures.helper.pid is not None, timeout=LIMIT)
     worker = pictures.worker
     pictures.close()
-    assert thread is not None
-    assert not thread.is_alive()
+    assert worker is not None
+    assert not worker.alive
 
 
 # The panel

@@ -6,6 +6,7 @@ Rule: what counts as a mistake is decided in `payload`; here it is only shown.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
@@ -57,13 +58,21 @@ class PushComposer(QDialog):
 
     send_wanted = Signal(str)
 
-    def __init__(self, parent: QWidget | None = None, *, text: str = "", picture: str = "") -> None:
+    def __init__(
+        self,
+        parent: QWidget | None = None,
+        *,
+        text: str = "",
+        picture: str = "",
+        allowed_hosts: Collection[str] = (),
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle("Silent push")
         self.setObjectName("push_composer")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(620, 420)
         self._templates = templates(picture)
+        self._allowed_hosts = tuple(allowed_hosts)
         self._build()
         self.editor.setPlainText(text or next(iter(self._templates.values())))
 
@@ -114,7 +123,7 @@ class PushComposer(QDialog):
         return box
 
     def _check(self) -> None:
-        found = lint(self.editor.toPlainText())
+        found = lint(self.editor.toPlainText(), allowed_hosts=self._allowed_hosts)
         self.findings.setText(findings_text(found))
         self.findings.setVisible(bool(found))
         self.send_button.setEnabled(sendable(found))

@@ -30,7 +30,8 @@ from transfermon.task import Progress, State, Task
 
 WIDE = ("URL", "Final URL", "Save path", "State")
 LEFT = ("Size", "Progress", "Speed", "Attempts", "HTTP status")
-RIGHT = ("Session", "Added", "Finished", "Resumable", "Validators")
+RIGHT = ("Session", "Added", "Finished", "Validators", "Resumable")
+OPTIONAL = frozenset({*WIDE, "Resumable"})  # left out where they have nothing to say
 LONGEST = 4000  # characters of an address that are shown
 
 
@@ -60,14 +61,16 @@ def facts(task: Task, progress: Progress | None, now: float, monotonic: float) -
 
 
 def resumable(task: Task) -> str:
-    """Whether a pause or a break keeps the bytes, or why not."""
-    if task.not_resumable:
-        return humanize.clean(task.not_resumable)
+    """Whether a pause or a break keeps the bytes, and why; "" for a finished transfer, which has no need of it."""
     if task.succeeded:
         return ""
+    if task.not_resumable:
+        return f"No: {humanize.clean(task.not_resumable)}"
     if task.validators is None:
-        return "Not known yet"
-    return "Yes" if task.received or task.outstanding else "Yes, but nothing was kept"
+        return "Not known before the server answers"
+    if not (task.received or task.outstanding):
+        return "Yes, but nothing was kept"
+    return f"Yes: the server sends {'an entity tag' if task.validators.etag else 'a date'}"
 
 
 def _planned(task: Task) -> str:
@@ -180,7 +183,7 @@ class General(QScrollArea):
         for title, (label, value) in self._values.items():
             text = found[title]
             value.show_text(text)
-            optional = title in WIDE
+            optional = title in OPTIONAL
             label.setVisible(bool(text) or not optional)
             value.setVisible(bool(text) or not optional)
             if not text:

@@ -35,6 +35,7 @@ from PySide6.QtWidgets import (
 from transfermon import humanize
 from transfermon.configuration import checked_headers
 from transfermon.errors import TransferFailure
+from transfermon.gui import theme
 from transfermon.urls import check_url
 
 MOST_LINKS = 1000  # from one paste or drop (FAULTS R17)
@@ -166,11 +167,12 @@ class AddDialog(QDialog):
         self.more_button.setObjectName("add_more")
         self.more_button.setText("More")
         self.more_button.setCheckable(True)
-        self.more_button.setProperty("flat", True)
+        self.more_button.setProperty("role", "disclosure")
+        self.more_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         layout.addWidget(self.more_button, alignment=Qt.AlignmentFlag.AlignLeft)
         self.more = self._more()
-        self.more.hide()
-        self.more_button.toggled.connect(self.more.setVisible)
+        self.more_button.toggled.connect(self._disclose)
+        self._disclose(False)
         layout.addWidget(self.more)
         layout.addStretch(1)
         layout.addWidget(self._buttons())
@@ -220,6 +222,11 @@ class AddDialog(QDialog):
         self.limit.setSpecialValueText("No limit")
         form.addRow("Speed limit", self.limit)
         return box
+
+    def _disclose(self, on: bool) -> None:
+        self.more_button.setIcon(theme.icon("chevron-down" if on else "chevron-right", "muted"))
+        self.more_button.setText("Less" if on else "More")
+        self.more.setVisible(on)
 
     def _buttons(self) -> QDialogButtonBox:
         box = QDialogButtonBox()

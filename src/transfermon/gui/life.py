@@ -67,7 +67,6 @@ def run(folder: str, *, demo: bool, minimized: bool) -> int:
     app.setQuitOnLastWindowClosed(False)
     settings = _settings(folder, demo=demo)
     theme.apply(app, settings.theme)
-    app.setFont(theme.font(app))  # after the style sheet: else the desktop's own font comes back a moment later
     app.setWindowIcon(theme.app_icon())
     collector = Collector(QAbstractEventDispatcher.instance(app.thread()))
     try:

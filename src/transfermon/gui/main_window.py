@@ -186,7 +186,7 @@ class MainWindow(QMainWindow):
         self.across = QSplitter(Qt.Orientation.Horizontal)
         for panel in (self.sidebar, self.middle, self.preview):
             self.across.addWidget(panel)
-        for splitter, sizes in ((self.across, [196, 764, 240]), (self.middle, [410, 230])):
+        for splitter, sizes in ((self.across, start_widths(self.width())), (self.middle, [410, 230])):
             splitter.setHandleWidth(1)
             splitter.setChildrenCollapsible(False)
             splitter.setSizes(sizes)
@@ -579,12 +579,9 @@ class MainWindow(QMainWindow):
             return
         keys = [task.key for task in tasks]
         self.table.clearSelection()
-        for task in tasks:
-            running = task.can(Action.SUSPEND)
-            self._leaving[task.key] = running
-            if running:
-                self.monitor.suspend(task.key)
+        self._leaving.update((task.key, task.can(Action.SUSPEND)) for task in tasks)
         self.model.remove(keys)
+        self._spawn(_in_slices(keys, self._pause_leaving), f"pausing {len(keys)} transfers that leave the list")
         words = "1 transfer was removed from the list" if len(keys) == 1 else f"{len(keys)} transfers were removed"
         self.toasts.show_message(
             f"{words}; files are kept.",
@@ -594,25 +591,36 @@ class MainWindow(QMainWindow):
             ms=UNDO_MS,
         )
 
+    def _pause_leaving(self, key: TaskKey) -> None:
+        if self._leaving.get(key):  # not if it was brought back meanwhile
+            self.monitor.suspend(key)
+
     def _bring_back(self, keys: Sequence[TaskKey]) -> None:
-        for key in keys:
-            was_running = bool(self._leaving.pop(key, False))
-            for task in self._tasks([key]):
-                self.model.apply(TaskCreatedEvent(session=key.session, task_identifier=key.number, task=task))
-                if was_running and task.can(Action.RESUME):
-                    self.monitor.resume(key)
-        self.refresh_soon()
+        ran = {key for key in keys if self._leaving.pop(key, False)}
+
+        def bring(key: TaskKey) -> None:
+            task = self.monitor.task(key)
+            self.model.apply(TaskCreatedEvent(session=key.session, task_identifier=key.number, task=task))
+            if key in ran and task.can(Action.RESUME):
+                self.monitor.resume(key)
+            self.refresh_soon()
+
+        self._spawn(_in_slices(keys, bring), f"bringing {len(keys)} transfers back")
 
     def _remove_now(self, keys: Sequence[TaskKey]) -> None:
-        for key in keys:
-            if self._monitor is not None and self._leaving.get(key) is not None:
-                self._leaving[key] = None  # once only; it leaves the dict with the event that comes back
-                _tolerant(self._monitor.remove, key)
+        if self.attached:
+            self._spawn(_in_slices(keys, self._remove_one), f"removing {len(keys)} transfers")
+
+    def _remove_one(self, key: TaskKey) -> None:
+        if self._monitor is not None and self._leaving.get(key) is not None:
+            self._leaving[key] = None  # once only; it leaves the dict with the event that comes back
+            _tolerant(self._monitor.remove, key)
 
     def finish_removals(self) -> None:
         """Remove now what could still have been undone."""
         self.toasts.end_all()
-        self._remove_now(list(self._leaving))
+        for key in list(self._leaving):
+            self._remove_one(key)
 
     def do_remove_and_delete(self) -> None:
         keys = list(self._selected)
@@ -790,7 +798,9 @@ class MainWindow(QMainWindow):
 
     def show_composer(self, text: str) -> None:
         """The composer of silent pushes, with this payload or the usual one."""
-        composer = PushComposer(self, text=text, picture=self._demo_picture())
+        composer = PushComposer(
+            self, text=text, picture=self._demo_picture(), allowed_hosts=self.monitor.settings.allowed_hosts
+        )
         composer.send_wanted.connect(lambda payload: self._spawn(self._push(composer, payload), "push by hand"))
         self._show_dialog("push", composer)
 
@@ -998,7 +1008,7 @@ class MainWindow(QMainWindow):
         kept.setValue("geometry", self.saveGeometry())
         kept.setValue("across", self.across.saveState())
         kept.setValue("middle", self.middle.saveState())
-        kept.setValue("columns", self.table.horizontalHeader().saveState())
+        kept.setValue("columns", self.table.save_columns())
         kept.sync()
 
     def _restore_layout(self) -> None:
@@ -1007,7 +1017,7 @@ class MainWindow(QMainWindow):
             ("geometry", self.restoreGeometry),
             ("across", self.across.restoreState),
             ("middle", self.middle.restoreState),
-            ("columns", self.table.horizontalHeader().restoreState),
+            ("columns", self.table.restore_columns),
         ):
             value = kept.value(name)
             if isinstance(value, QByteArray) and not value.isEmpty():
@@ -1017,6 +1027,12 @@ class MainWindow(QMainWindow):
 def _start_size(room: QSize) -> QSize:
     """Never larger than the screen, whose frame and title take some of it."""
     return QSize(1200, 720).boundedTo(room - QSize(8, 40))
+
+
+def start_widths(width: int) -> list[int]:
+    """Of sidebar, list and preview: the list's names come first, then pictures get a part of plenty."""
+    preview = min(420, max(240, round(width * 0.215)))
+    return [172, width - 172 - preview - 2, preview]
 
 
 async def _in_slices(keys: Sequence[TaskKey], command: Callable[[TaskKey], object]) -> None:

@@ -52,6 +52,9 @@ from transfermon.gui.scope import LOOKS, look_of
 from transfermon.task import Task
 
 HELPER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "picture_helper.py")
+MARGIN = 12  # left and right of a picture
+CARD = 190  # pixels of height for the icon of a file's type
+UNLIMITED = 16_777_215  # Qt's QWIDGETSIZE_MAX
 ANSWER_LIMIT = 2.0  # seconds for one picture
 START_LIMIT = 10.0
 IDLE = 30.0  # seconds without work after which the helper ends
@@ -358,16 +361,24 @@ class Canvas(QWidget):
     def target(self) -> QRectF:
         """Where the picture is drawn, in logical pixels."""
         assert self._image is not None
-        ratio = self.devicePixelRatioF()
-        full = QSize(*self._full) / ratio if self._full[0] else self._image.size() / ratio
         room = self.size()
-        size = full
-        if not self.actual and (full.width() > room.width() or full.height() > room.height()):
-            size = full.scaled(room, Qt.AspectRatioMode.KeepAspectRatio)
+        size = self._whole() if self.actual else self.fitted(room)
         x, y = (room.width() - size.width()) / 2, (room.height() - size.height()) / 2
         if self.actual:
             x, y = x + self._offset.x(), y + self._offset.y()
         return QRectF(round(x), round(y), size.width(), size.height())
+
+    def _whole(self) -> QSize:
+        assert self._image is not None
+        full = QSize(*self._full) if self._full[0] else self._image.size()
+        return full / self.devicePixelRatioF()
+
+    def fitted(self, room: QSize) -> QSize:
+        """The picture's size in this room: it is made smaller where it must, never larger."""
+        size, room = self._whole(), room - QSize(2 * MARGIN, 0)
+        if size.width() > room.width() or size.height() > room.height():
+            size = size.scaled(room, Qt.AspectRatioMode.KeepAspectRatio)
+        return size
 
     def paintEvent(self, event: QPaintEvent) -> None:
         if self._image is None:
@@ -577,8 +588,10 @@ class Preview(QWidget):
         column.setContentsMargins(0, 0, 0, 10)
         column.setSpacing(0)
         column.addWidget(head)
-        column.addWidget(self.pages, 1)
+        column.addWidget(self.pages, 1000)
         column.addWidget(self._make_foot())
+        column.addStretch(1)  # below: the words stand right under the picture
+        self._head = head
 
     def _make_card(self) -> QWidget:
         self.card = QWidget()
@@ -612,7 +625,7 @@ class Preview(QWidget):
         row.addWidget(self.open_button)
         row.addWidget(self.folder_button)
         row.addStretch(1)
-        foot = QWidget()
+        foot = self._foot = QWidget()
         column = QVBoxLayout(foot)
         column.setContentsMargins(12, 8, 12, 0)
         column.setSpacing(2)
@@ -643,8 +656,8 @@ class Preview(QWidget):
         elif tasks:
             self._show_one(tasks[0])
         else:
-            self._show_card("image", "muted", "Select a transfer to see its file.")
             self._show_foot("", "", buttons=False)
+            self._show_card("image", "muted", "Select a transfer to see its file.")
 
     def _show_one(self, task: Task) -> None:
         name = _name(task)
@@ -663,7 +676,20 @@ class Preview(QWidget):
         self.symbol.setPixmap(theme.pixmap(icon, role, 64, self.devicePixelRatioF()))
         self.sentence.setText(sentence)
         self.sentence.setVisible(bool(sentence))
-        self.pages.setCurrentWidget(self.card)
+        self._turn_to(self.card)
+
+    def _turn_to(self, page: QWidget) -> None:
+        self.pages.setCurrentWidget(page)
+        self._fit_page()
+
+    def _fit_page(self) -> None:
+        """A picture or a file's icon is as high as it needs, so that its words are right under it."""
+        page, most = self.pages.currentWidget(), UNLIMITED
+        if page is self.canvas and not self.zoom.isChecked() and self.canvas.image is not None:
+            most = max(40, self.canvas.fitted(self._space().expandedTo(QSize(60, 60))).height())
+        elif page is self.card and self.name.text():
+            most = CARD
+        self.pages.setMaximumHeight(most)
 
     def _show_foot(self, name: str, words: str, *, buttons: bool) -> None:
         self.name.setText(_breakable(name))
@@ -675,9 +701,9 @@ class Preview(QWidget):
     def _show_sheet(self) -> None:
         first = self._tasks[:SHEET]
         self.sheet.show_names([_name(task) for task in first], len(self._tasks) - len(first))
-        self.pages.setCurrentWidget(self._sheet_page)
         sizes = [task.received for task in self._tasks]
         self._show_foot("", f"{len(self._tasks)} transfers, {humanize.size(sum(sizes))}", buttons=False)
+        self._turn_to(self._sheet_page)
         side = round((TILE - 8) * self.devicePixelRatioF())
         for number, task in enumerate(first):
             if task.succeeded and task.final_path:
@@ -692,9 +718,13 @@ class Preview(QWidget):
 
     # Asking
 
+    def _space(self) -> QSize:
+        """What a picture may fill, its words being below it."""
+        words = max(self._foot.sizeHint().height(), self._foot.heightForWidth(self.width()))
+        return QSize(self.width(), self.height() - self._head.height() - words - 12)
+
     def _room(self) -> QSize:
-        ratio = self.devicePixelRatioF()
-        size = self.pages.size().expandedTo(QSize(120, 120)) * ratio
+        size = (self._space() - QSize(2 * MARGIN, 0)).expandedTo(QSize(120, 120)) * self.devicePixelRatioF()
         return size.boundedTo(QSize(FULL, FULL))
 
     def _ask(self, room: QSize) -> None:
@@ -731,13 +761,14 @@ class Preview(QWidget):
         self.canvas.setAccessibleName(f"Picture, {width} by {height} pixels")
         self.zoom.setVisible(True)
         self.canvas.show_image(answer.image, answer.full, actual=self.zoom.isChecked())
-        self.pages.setCurrentWidget(self.canvas)
+        self._turn_to(self.canvas)
 
     def _zoomed(self, on: bool) -> None:
         self.zoom.setText("Fit" if on else "100 %")
         if self._answer is None:
             return
         self.canvas.show_image(self.canvas.image, self._answer.full, actual=on)
+        self._fit_page()
         self._ask_larger()
 
     def _ask_larger(self) -> None:
@@ -752,6 +783,7 @@ class Preview(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self._fit_page()
         if self._answer is not None:
             self._again.start()
 

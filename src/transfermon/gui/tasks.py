@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from PySide6.QtCore import (
     QAbstractTableModel,
+    QByteArray,
     QEvent,
     QItemSelection,
     QItemSelectionModel,
@@ -100,13 +101,13 @@ TITLES = {
 SHOWN = frozenset(range(Column.SESSION))  # the others can be shown from the header's menu
 WIDTHS = {
     Column.NAME: 230,
-    Column.KIND: 44,
-    Column.PROGRESS: 114,
-    Column.STATUS: 124,
-    Column.SPEED: 84,
+    Column.KIND: 36,
+    Column.PROGRESS: 104,
+    Column.STATUS: 120,
+    Column.SPEED: 80,
     Column.LEFT: 72,
-    Column.SIZE: 72,
-    Column.ADDED: 64,
+    Column.SIZE: 70,
+    Column.ADDED: 56,
     Column.SESSION: 120,
     Column.HOST: 150,
     Column.PATH: 260,
@@ -117,7 +118,9 @@ NUMBERS = frozenset(
 )
 LIVE = frozenset({Column.PROGRESS, Column.STATUS, Column.SPEED, Column.LEFT, Column.SIZE, Column.DONE})
 NAME_LEAST = 130
-NAME_AMPLE, BAR_MOST = 240, 200  # beyond an ample name the bar grows too
+NAME_WANTED = 220  # with less, the columns that matter least give way, in this order
+GIVE_WAY = (Column.ADDED, Column.KIND, Column.LEFT)
+NAME_AMPLE, BAR_MOST = 260, 200  # beyond an ample name the bar grows too
 KINDS = {
     Kind.DOWNLOAD: ("download", "Download"),
     Kind.UPLOAD: ("upload", "Upload"),
@@ -549,7 +552,9 @@ class TaskModel(QAbstractTableModel):
         if orientation is not Qt.Orientation.Horizontal or not 0 <= section < len(Column):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return TITLES[Column(section)]
+            return "" if section == Column.KIND else TITLES[Column(section)]  # as wide as its icons
+        if section == Column.KIND and role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
+            return TITLES[Column.KIND]
         return _alignment(Column(section)) if role == Qt.ItemDataRole.TextAlignmentRole else None
 
 
@@ -829,6 +834,8 @@ class TaskTable(QTableView):
         self.hovered = -1
         self._told: list[TaskKey] = []
         self._bar = WIDTHS[Column.PROGRESS]
+        self._away: dict[Column, int] = {}  # columns that give way now, and their widths
+        self._held: set[Column] = set()  # these were asked for by hand, and do not
         self.setItemDelegate(TaskDelegate(self))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -861,7 +868,7 @@ class TaskTable(QTableView):
         header.setObjectName("task_columns")
         header.setHighlightSections(False)
         header.setSectionsMovable(True)
-        header.setMinimumSectionSize(40)
+        header.setMinimumSectionSize(32)
         header.setFixedHeight(theme.ROW)
         header.setTextElideMode(Qt.TextElideMode.ElideRight)
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
@@ -919,6 +926,7 @@ class TaskTable(QTableView):
         header = self.horizontalHeader()
         if self.model() is None or self.isColumnHidden(Column.NAME):
             return
+        self._give_way()
         shown = [column for column in Column if not self.isColumnHidden(column)]
         room = self.viewport().width() - sum(
             header.sectionSize(column) for column in shown if column is not Column.NAME
@@ -930,6 +938,47 @@ class TaskTable(QTableView):
             self.setColumnWidth(Column.PROGRESS, self._bar)
             room -= self._bar
         self.setColumnWidth(Column.NAME, max(NAME_LEAST, room))
+
+    def _give_way(self) -> None:
+        header = self.horizontalHeader()
+        widths = {column: header.sectionSize(column) for column in Column if not self.isColumnHidden(column)}
+        widths |= self._away
+        if self._fits_bar(widths.get(Column.PROGRESS, 0)):
+            widths[Column.PROGRESS] = WIDTHS[Column.PROGRESS]
+        room = self.viewport().width() - sum(widths.values()) + widths[Column.NAME]
+        away: dict[Column, int] = {}
+        for column in GIVE_WAY:
+            if room < NAME_WANTED and column in widths and column not in self._held:
+                away[column] = widths[column]
+                room += widths[column]
+        if away.keys() != self._away.keys():
+            back = [column for column in self._away if column not in away]
+            self._away = away
+            for column in back:
+                self.setColumnHidden(column, False)
+            for column in away:
+                self.setColumnHidden(column, True)
+
+    def save_columns(self) -> QByteArray:
+        """Order, widths and what is shown, whatever had to give way in a narrow window."""
+        header = self.horizontalHeader()
+        bar = header.sectionSize(Column.PROGRESS)
+        if self._fits_bar(bar):
+            header.resizeSection(Column.PROGRESS, WIDTHS[Column.PROGRESS])
+        for column in self._away:
+            header.showSection(column)
+        state = header.saveState()
+        for column in self._away:
+            header.hideSection(column)
+        header.resizeSection(Column.PROGRESS, bar)
+        return state
+
+    def restore_columns(self, state: QByteArray) -> None:
+        """What `save_columns` gave; anything else changes nothing."""
+        if self.horizontalHeader().restoreState(state):
+            self._away.clear()
+            self._bar = WIDTHS[Column.PROGRESS]
+            self.fit_name()
 
     def _fits_bar(self, width: int) -> bool:
         # A width that somebody chose by hand stays.
@@ -951,6 +1000,8 @@ class TaskTable(QTableView):
         return menu
 
     def _show_column(self, column: Column, on: bool) -> None:
+        self._away.pop(column, None)
+        self._held = self._held | {column} if on else self._held - {column}
         self.setColumnHidden(column, not on)
         self.fit_name()
 

@@ -139,6 +139,7 @@ def apply(app: QApplication, scheme: str) -> None:
             _begin(app)
         app.setPalette(palette(themed.colors))
         app.setStyleSheet(style_sheet(themed.colors))
+        app.setFont(font(app))  # after the style sheet: else the desktop's own comes back on X11 a moment later
     finally:
         themed.applying = False
     themed.changed.emit()
@@ -149,7 +150,6 @@ def _begin(app: QApplication) -> None:
     QLoggingCategory.setFilterRules("qt.qpa.theme.*=false\nqt.qpa.services=false")
     themed.listening = True
     app.setStyle("Fusion")
-    app.setFont(font(app))
     app.styleHints().colorSchemeChanged.connect(lambda _scheme: _follow(app))
 
 
@@ -293,6 +293,9 @@ def style_sheet(of: Colors) -> str:
     QToolButton[flat="true"]:hover, QPushButton[flat="true"]:hover {{ background: {hover}; border-color: transparent; }}
     QToolButton[flat="true"]:checked {{ background: {soft}; color: {of.accent}; }}
     QToolButton[flat="true"]:focus, QPushButton[flat="true"]:focus {{ border-color: {of.accent}; }}
+    QToolButton[role="disclosure"] {{ background: transparent; border: 0; border-radius: 4px; padding: 4px 6px 4px 0; }}
+    QToolButton[role="disclosure"]:hover {{ color: {of.accent}; }}
+    QToolButton[role="disclosure"]:focus {{ color: {of.accent}; }}
     QToolButton::menu-indicator {{ image: none; }}
     QLineEdit, QPlainTextEdit, QTextEdit, QSpinBox, QDoubleSpinBox {{ background: {of.base}; color: {of.text};
         border: 1px solid {of.line}; border-radius: 6px; padding: 4px 7px; selection-background-color: {of.primary};

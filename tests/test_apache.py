@@ -1,0 +1,272 @@
+"""Downloads from a real Apache, from end to end: the rules of resuming against another opponent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import http.client
+import os
+import shlex
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests import apache
+from tests.byte_server import ByteServer, Conn, Request, reply
+from tests.conformance.helpers import engine_process, parts_in, quick_session
+from tests.conformance.recorder import Recorder, eventually
+from transfermon import resume
+from transfermon.events import DownloadResumedEvent
+from transfermon.monitor import DownloadTask, Monitor
+from transfermon.settings import Settings
+
+pytestmark = [pytest.mark.anyio, pytest.mark.skipif(apache.PATH is None, reason=apache.WHY_NOT)]
+SIZE = 3_000_000
+ENOUGH = 400_000  # bytes after which a test looks on
+HOUR = 3600.0
+SLOWLY = "SetOutputFilter RATE_LIMIT\nSetEnv rate-limit 2500"  # KiB/s
+
+Open = Callable[[], AbstractAsyncContextManager[Monitor]]
+Serve = Callable[..., apache.Apache]
+
+
+class Line(NamedTuple):
+    """A request as Apache has logged it."""
+
+    method: str
+    uri: str
+    status: int
+    sent: int
+    range: str
+    if_range: str
+    connection: str
+
+
+async def logged(server: apache.Apache, count: int) -> list[Line]:
+    """Apache writes a line when it is done with a request, which may be after the client is."""
+    await eventually(lambda: len(server.requests()) >= count, f"{count} requests in the log")
+    found = []
+    for line in server.requests():
+        method, uri, status, sent, asked, condition, connection = shlex.split(line)
+        asked, condition = (value if value != "-" else "" for value in (asked, condition))
+        found.append(Line(method, uri, int(status), int(sent), asked, condition, connection))
+    return found
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    with contextlib.ExitStack() as running:
+        yield lambda directory="": running.enter_context(apache.running(tmp_path / "apache", directory=directory))
+
+
+@pytest.fixture
+def body() -> bytes:
+    return os.urandom(SIZE)
+
+
+@pytest.fixture
+def downloads(tmp_path: Path) -> Path:
+    return tmp_path / "downloads"
+
+
+@pytest.fixture
+def open_monitor(tmp_path: Path, downloads: Path) -> Open:
+    @contextlib.asynccontextmanager
+    async def start() -> AsyncIterator[Monitor]:
+        async with Monitor.open(str(tmp_path / "state"), settings=Settings(download_folder=str(downloads))) as monitor:
+            recorder = Recorder(monitor)
+            monitor.ready()
+            yield monitor
+        recorder.check()
+
+    return start
+
+
+async def stored(task: DownloadTask) -> int:
+    """What is in the part once the task has come to `ENOUGH` bytes and was suspended."""
+    await eventually(lambda: task.count_of_bytes_received >= ENOUGH, f"{ENOUGH} bytes")
+    task.suspend()
+    await eventually(lambda: task.session._engine.progress.get(task.key) is None, "the attempt to let go")
+    assert task.record.received < SIZE
+    return task.record.received
+
+
+def tag_of(server: apache.Apache, path: str) -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    try:
+        connection.request("HEAD", path)
+        return connection.getresponse().getheader("ETag", "")
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("size", [0, 1, 100_000, 262_145, 20_000_000])
+async def test_a_file_arrives_as_it_is(serve: Serve, open_monitor: Open, downloads: Path, size: int):
+    server, content = serve(), os.urandom(size)
+    server.put("a.bin", content, age=HOUR)
+    digest = hashlib.sha256(content).hexdigest()
+    async with open_monitor() as monitor:
+        task = quick_session(monitor).download_task(server.url("/a.bin"), expected_digest=f"sha-256:{digest}")
+        record = await task.wait()
+        assert record.succeeded
+        assert (record.expected, record.received) == (size, size)
+        assert record.validators is not None
+        assert resume.is_strong(record.validators.etag)
+    assert hashlib.sha256((downloads / "a.bin").read_bytes()).hexdigest() == digest
+    (line,) = await logged(server, 1)
+    assert (line.method, line.uri, line.status, line.sent, line.range) == ("GET", "/a.bin", 200, size, "")
+
+
+async def test_the_rest_is_asked_for_under_the_strong_tag(
+    serve: Serve, open_monitor: Open, body: bytes, downloads: Path
+):
+    server = serve(SLOWLY)
+    server.put("a.bin", body, age=HOUR)
+    async with open_monitor() as monitor:
+        task = quick_session(monitor).download_task(server.url("/a.bin"))
+        at = await stored(task)
+        record = await task.resume().wait()
+        assert record.succeeded
+        assert (record.wasted, record.restarts) == (0, 0)
+        assert record.validators is not None
+    _, second = await logged(server, 2)
+    assert (second.status, second.range, second.if_range) == (206, f"bytes={at}-", record.validators.etag)
+    assert second.sent == SIZE - at
+    assert (downloads / "a.bin").read_bytes() == body
+
+
+async def test_with_a_date_only_the_last_bytes_are_compared(
+    serve: Serve, open_monitor: Open, body: bytes, downloads: Path
+):
+    server = serve(SLOWLY + "\nFileETag None")
+    server.put("a.bin", body, age=HOUR)
+    async with open_monitor() as monitor:
+        task = quick_session(monitor).download_task(server.url("/a.bin"))
+        at = await stored(task)
+        record = await task.resume().wait()
+        assert record.succeeded
+        assert record.validators is not None
+        assert record.validators.etag == ""
+    _, second = await logged(server, 2)
+    assert (second.status, second.range) == (206, f"bytes={at - resume.OVERLAP}-")
+    assert second.if_range == record.validators.last_modified
+    assert (downloads / "a.bin").read_bytes() == body
+
+
+async def test_a_file_that_changed_meanwhile_is_loaded_whole(
+    serve: Serve, open_monitor: Open, body: bytes, downloads: Path
+):
+    server, new = serve(SLOWLY), os.urandom(700_000)
+    server.put("a.bin", body, age=HOUR)
+    async with open_monitor() as monitor:
+        events: list[DownloadResumedEvent] = []
+        monitor.add_event_listener("downloadresumed", events.append)
+        task = quick_session(monitor).download_task(server.url("/a.bin"))
+        at = await stored(task)
+        server.put("a.bin", new, age=0)
+        record = await task.resume().wait()
+        assert record.succeeded
+        assert record.wasted == at
+        assert [event.file_offset for event in events] == [0]
+        assert "changed" in events[0].reason
+    _, second = await logged(server, 2)
+    assert (second.status, second.range, second.sent) == (200, f"bytes={at}-", len(new))
+    assert (downloads / "a.bin").read_bytes() == new
+
+
+async def test_a_416_at_the_full_length_finishes(serve: Serve, open_monitor: Open, body: bytes, downloads: Path):
+    server = serve()
+    server.put("a.bin", body, age=HOUR)
+    tag = tag_of(server, "/a.bin")
+    assert resume.is_strong(tag)
+    server.stop()
+
+    def unended(conn: Conn, request: Request) -> None:
+        conn.send(reply(200, {"Transfer-Encoding": "chunked", "ETag": tag}))
+        conn.send(b"%x\r\n" % SIZE + body + b"\r\n")
+        conn.stall()
+
+    async with open_monitor() as monitor:
+        with ByteServer(unended, port=server.port):
+            task = quick_session(monitor).download_task(server.url("/a.bin"))
+            await eventually(lambda: task.count_of_bytes_received == SIZE)
+            task.suspend()
+            await eventually(lambda: task.session._engine.progress.get(task.key) is None, "the attempt to let go")
+        server.start()
+        record = await task.resume().wait()
+        assert record.succeeded
+        assert (record.wasted, record.restarts) == (0, 0)
+    last = (await logged(server, 2))[-1]
+    assert (last.status, last.range, last.if_range) == (416, f"bytes={SIZE}-", tag)
+    assert (downloads / "a.bin").read_bytes() == body
+
+
+async def test_a_server_that_serves_no_ranges_sends_all_again(
+    serve: Serve, open_monitor: Open, body: bytes, downloads: Path
+):
+    server = serve(SLOWLY + "\nMaxRanges none")
+    server.put("a.bin", body, age=HOUR)
+    async with open_monitor() as monitor:
+        task = quick_session(monitor).download_task(server.url("/a.bin"))
+        at = await stored(task)
+        record = await task.resume().wait()
+        assert record.succeeded
+        assert record.wasted == at
+    assert [line.status for line in await logged(server, 2)] == [200, 200]
+    assert (downloads / "a.bin").read_bytes() == body
+    assert parts_in(downloads) == []
+
+
+async def test_a_server_that_is_started_again_in_the_middle_costs_nothing(
+    serve: Serve, open_monitor: Open, body: bytes, downloads: Path
+):
+    server = serve(SLOWLY)
+    server.put("a.bin", body, age=HOUR)
+    async with open_monitor() as monitor:
+        task = quick_session(monitor).download_task(server.url("/a.bin"))
+        await eventually(lambda: task.count_of_bytes_received > ENOUGH)
+        server.stop()
+        await eventually(lambda: task.record.attempt >= 3, "some attempts in vain")
+        at = task.record.received
+        server.start()
+        record = await task.wait()
+        assert record.succeeded
+        assert record.restarts == 0
+    last = (await logged(server, 1))[-1]  # what ran when the server was stopped may not be in its log
+    assert (last.status, last.range, last.sent) == (206, f"bytes={at}-", SIZE - at)
+    assert (downloads / "a.bin").read_bytes() == body
+
+
+async def test_a_killed_engine_goes_on_from_what_it_had_stored(
+    serve: Serve, open_monitor: Open, body: bytes, tmp_path: Path, downloads: Path
+):
+    server = serve(SLOWLY)
+    server.put("a.bin", body, age=HOUR)
+    script = f"""
+task = session.download_task({server.url("/a.bin")!r})
+while task.count_of_bytes_received < {ENOUGH}:
+    await asyncio.sleep(0.005)
+print("there", flush=True)
+await asyncio.Event().wait()
+"""
+    with engine_process(tmp_path, script) as process:
+        assert process.stdout is not None
+        assert await asyncio.to_thread(process.stdout.readline) == "there\n"
+        process.kill()
+        process.wait()
+    (part,) = parts_in(downloads)
+    at = part.stat().st_size
+    assert ENOUGH <= at < SIZE
+    assert part.read_bytes() == body[:at]
+    async with open_monitor() as monitor:
+        (record,) = monitor.tasks()
+        assert (await monitor.handle(record.key).wait()).succeeded
+    await eventually(lambda: any(" 206 " in line for line in server.requests()), "the second request in the log")
+    (second,) = [line for line in await logged(server, 1) if line.status == 206]
+    assert (second.range, second.sent) == (f"bytes={at}-", SIZE - at)
+    assert (downloads / "a.bin").read_bytes() == body
+    assert list(downloads.iterdir()) == [downloads / "a.bin"]
