@@ -19,15 +19,16 @@ from typing import Any, TypeVar
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
+
 from tests.byte_server import ByteServer, Conn, Request, Resource, reply
 from tests.faults.harness import Held
-
 from transfermon.configuration import RetryPolicy, SessionConfiguration
 from transfermon.errors import InvalidAction, SessionInvalidatedError, SessionInvalidatingError
 from transfermon.events import TERMINAL, Event
-from transfermon.monitor import Monitor, Session, SessionState
+from transfermon.monitor import Monitor
+from transfermon.session import Session, SessionState
 from transfermon.settings import Settings
-from transfermon.task import Action, State, TaskKey
+from transfermon.task import Action, Activity, State, TaskKey
 
 T = TypeVar("T")
 BODY = bytes(range(256)) * 200
@@ -58,7 +59,6 @@ class Known:
 
     kind: str  # of the address
     suspensions: int = 0
-    end: str = ""  # "", "success", "failure", "cancelled"
 
 
 class Machine(RuleBasedStateMachine):
@@ -236,10 +236,9 @@ class Machine(RuleBasedStateMachine):
             else:
                 assert before.failed
                 assert self.monitor.task(key).state is State.RUNNING
+                known.suspensions = 0
 
         self.run(work())
-        if self.monitor.task(key).outstanding:
-            known.end, known.suspensions = "", 0
 
     @rule()
     def release(self) -> None:
@@ -325,7 +324,7 @@ class Machine(RuleBasedStateMachine):
                 assert key in listed, f"I5: {key} was accepted, and is gone"
         for task in listed.values():
             assert task.state is not State.SUSPENDED or task.suspend_count > 0
-            assert task.state is State.COMPLETED or task.error is None or task.activity.value in ("retrying",)
+            assert task.state is State.COMPLETED or task.error is None or task.activity is Activity.RETRYING
             if task.succeeded and os.path.exists(task.final_path):
                 assert os.path.getsize(task.final_path) == len(BODY), "I1"
         for session in self.monitor.sessions:

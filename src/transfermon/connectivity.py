@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 _ROUTE_GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
 _KERNEL_UEVENTS = 1  # the group that the kernel itself sends to; unprivileged readers are welcome
 _NETLINK_ROUTE, _NETLINK_KOBJECT_UEVENT = 0, 15
+_TAKEN_AWAY = frozenset({17, 21, 25})  # RTM_DELLINK, RTM_DELADDR, RTM_DELROUTE
 _SETTLE = 0.05  # seconds; one change of the network is a burst of messages
 _RTF_UP = 0x1
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
@@ -57,9 +58,11 @@ class Connectivity:
     def close(self) -> None:
         self.changed = None
 
-    def update(self, online: bool, ways: frozenset[str] = frozenset()) -> None:
-        """Take note; `ways` are the routes, so that a move to another network is a change too."""
-        if online == self.online and ways == (self._ways if self._ways is not None else ways):
+    def update(self, online: bool, ways: frozenset[str] = frozenset(), *, anew: bool = False) -> None:
+        """Take note; `ways` are the routes, so that a move to another network is a change too; so is a network that
+        went and came back at once (`anew`).
+        """
+        if online == self.online and ways == (self._ways if self._ways is not None else ways) and not anew:
             self._ways = ways
             return
         self.online, self._ways = online, ways
@@ -73,7 +76,8 @@ class SystemConnectivity(Connectivity):
 
     def __init__(self) -> None:
         super().__init__()
-        self._watch = _Netlink(_NETLINK_ROUTE, _ROUTE_GROUPS, self._look)
+        self._watch = _Netlink(_NETLINK_ROUTE, _ROUTE_GROUPS, self._look, self._note)
+        self._lost = False  # something was taken away since the last look
 
     def open(self) -> None:
         if self._watch.open():
@@ -83,14 +87,23 @@ class SystemConnectivity(Connectivity):
         super().close()
         self._watch.close()
 
+    def _note(self, messages: bytes) -> bool:
+        at = 0
+        while at + 16 <= len(messages):
+            length, kind = struct.unpack_from("=IH", messages, at)
+            self._lost |= kind in _TAKEN_AWAY
+            at += max(16, (length + 3) & ~3)
+        return True
+
     def _look(self) -> None:
+        lost, self._lost = self._lost, False
         try:
             ways = ways_out()
         except OSError as exc:
             log.info("the routes cannot be read, so the network counts as there: %s", exc)
             self.update(True)
         else:
-            self.update(bool(ways), ways)
+            self.update(bool(ways), ways, anew=lost)
 
 
 def ways_out() -> frozenset[str]:
@@ -186,7 +199,7 @@ class SystemPolicy(Policy):
     def __init__(self, folder: str = "/sys/class/power_supply") -> None:
         super().__init__()
         self._folder = folder
-        self._watch = _Netlink(_NETLINK_KOBJECT_UEVENT, _KERNEL_UEVENTS, self._look, only=b"SUBSYSTEM=power_supply")
+        self._watch = _Netlink(_NETLINK_KOBJECT_UEVENT, _KERNEL_UEVENTS, self._look, _is_of_power)
 
     def open(self) -> None:
         self._look()
@@ -213,6 +226,10 @@ def on_battery(folder: str) -> bool:
     return draining
 
 
+def _is_of_power(message: bytes) -> bool:
+    return b"SUBSYSTEM=power_supply" in message
+
+
 def _first_line(path: str) -> str:
     try:
         with open(path, encoding="ascii", errors="replace") as file:
@@ -224,11 +241,11 @@ def _first_line(path: str) -> str:
 class _Netlink:
     """One multicast subscription on the loop; calls back once for a burst of messages."""
 
-    def __init__(self, protocol: int, groups: int, told: Callable[[], None], *, only: bytes = b"") -> None:
+    def __init__(self, protocol: int, groups: int, told: Callable[[], None], concerns: Callable[[bytes], bool]) -> None:
         self._protocol = protocol
         self._groups = groups
         self._told = told
-        self._only = only
+        self._concerns = concerns
         self._sock: socket.socket | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -262,7 +279,7 @@ class _Netlink:
         wanted = False
         while True:
             try:
-                wanted |= self._only in self._sock.recv(65536)
+                wanted |= self._concerns(self._sock.recv(65536))
             except BlockingIOError:
                 break
             except OSError:  # ENOBUFS: some were lost, so look

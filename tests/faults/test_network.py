@@ -425,7 +425,7 @@ async def test_fault_d10_where_nobody_tells_of_the_network_retries_find_out(
     for name in ("DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS", "XDG_RUNTIME_DIR"):
         monkeypatch.delenv(name, raising=False)
     deaf = SystemConnectivity()
-    deaf._watch = door._Netlink(29, 1, deaf._look)  # a protocol that no kernel has
+    deaf._watch = door._Netlink(29, 1, deaf._look, deaf._note)  # a protocol that no kernel has
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     async with Monitor.open(str(tmp_path / "state"), settings=settings, connectivity=deaf) as monitor:

@@ -882,6 +882,8 @@ class TaskTable(QTableView):
         for column in Column:
             self.setColumnHidden(column, column not in SHOWN)
             self.setColumnWidth(column, WIDTHS.get(column, 96))
+        # Of its own and empty: with the table's it asks each of ten thousand selected rows, column by column, at a paint.
+        header.setSelectionModel(QItemSelectionModel(model, header))
         header.setSortIndicator(Column.ADDED, Qt.SortOrder.DescendingOrder)
         self.setSortingEnabled(True)
         self.tasks.ticking.connect(self._run_clock)
