@@ -110,7 +110,7 @@ def running(folder: Path, *, directory: str = "") -> Iterator[Apache]:
     with tempfile.TemporaryDirectory(prefix="transfermon-apache-") as root:
         identity = ""
         if os.geteuid() == 0:  # Apache serves nothing as root, and another user does not get into a test's folder
-            os.chmod(root, 0o755)  # noqa: S103
+            os.chmod(root, 0o755)
             identity = f'LoadModule unixd_module {MODULES}/mod_unixd.so\nUser "#65534"\nGroup "#65534"'
             if not (MODULES / "mod_unixd.so").exists():  # compiled in, as Debian does
                 identity = identity.partition("\n")[2]

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import pytest
 
 from tests import nginx
+from tests.byte_server import ByteServer, Conn, Request, reply
 from tests.conformance.helpers import engine_process, parts_in, quick_session
 from tests.conformance.recorder import Recorder, eventually
 from transfermon import resume
@@ -302,6 +303,36 @@ async def test_a_server_that_serves_no_ranges_sends_all_again(
         assert record.wasted == at
     lines = await logged(server, 2)
     assert [line.status for line in lines] == [200, 200]
+    assert (downloads / "a.bin").read_bytes() == body
+    assert parts_in(downloads) == []
+
+
+async def test_a_416_at_the_full_length_finishes(
+    serve: Serve, open_monitor: Open, body: bytes, root: Path, downloads: Path
+):
+    server = serve()
+    async with open_monitor() as monitor:
+        first = await quick_session(monitor).download_task(server.url("/a.bin"), destination=downloads / "1").wait()
+        assert first.validators is not None
+        tag = first.validators.etag
+        server.stop()
+
+        def unended(conn: Conn, request: Request) -> None:
+            conn.send(reply(200, {"Transfer-Encoding": "chunked", "ETag": tag}))
+            conn.send(b"%x\r\n" % SIZE + body + b"\r\n")
+            conn.stall()
+
+        with ByteServer(unended, port=server.port):
+            task = quick_session(monitor).download_task(server.url("/a.bin"))
+            await eventually(lambda: task.count_of_bytes_received == SIZE)
+            task.suspend()
+            await eventually(lambda: task.session._engine.progress.get(task.key) is None, "the attempt to let go")
+        server.start()
+        record = await task.resume().wait()
+        assert record.succeeded
+        assert (record.wasted, record.restarts) == (0, 0)
+    last = (await logged(server, 2))[-1]
+    assert (last.status, last.range, last.if_range) == (416, f"bytes={SIZE}-", tag)
     assert (downloads / "a.bin").read_bytes() == body
     assert parts_in(downloads) == []
 

@@ -182,7 +182,7 @@ def test_a_write_that_the_device_refuses_is_translated(tmp_path: Path):
         (errno.ENOENT, "disk.missing-folder"),
         (errno.ENOTDIR, "disk.missing-folder"),
         (errno.EIO, "disk.io"),
-        (errno.EMFILE, "disk.io"),
+        (errno.EMFILE, "sys.too-many-files"),
         (errno.ENAMETOOLONG, "disk.name"),
         (errno.EFBIG, "disk.too-large"),
     ],

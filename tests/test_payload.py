@@ -206,3 +206,19 @@ def test_a_web_address_is_fine(url: str):
 )
 def test_anything_else_is_no_address_for_a_push(url: object):
     assert url_problem(url).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed", "quiet"),
+    [
+        ("http://127.0.0.1:8000/a.png", ["127.0.0.1:8000"], True),
+        ("http://127.0.0.1:8000/a.png", ["127.0.0.1:8001"], False),
+        ("http://127.0.0.1/a.png", ["127.0.0.1:80"], True),
+        ("https://LOCALHOST/a.png", ["Localhost:443"], True),
+        ("http://[fe80::1]:8000/a.png", ["[fe80::1]:8000"], True),
+        ("http://127.0.0.1:8000/a.png", [], False),
+    ],
+)
+def test_a_host_that_a_setting_allows_is_no_reason_for_a_warning(url: str, allowed: list[str], quiet: bool):
+    text = json.dumps({"content-available": 1, "download_url": url})
+    assert (lint(text, allowed_hosts=allowed) == []) is quiet

@@ -130,8 +130,8 @@ class Download:
         started = task.started or self._engine.now()
         self._tell(Activity.CONNECTING, attempt=task.attempt + 1, started=started, final_path="")
         await self._open_part()
-        if was_finalizing and self._part is not None and self._stored == task.expected:
-            return await self._finish()  # all was there when the engine ended (W12)
+        if await self._is_all_there(was_finalizing):
+            return await self._finish()
         await self._look_at_disk()
         while True:
             asked = self._ask()
@@ -142,6 +142,16 @@ class Download:
                 await answer.aclose()
             if whole and await self._is_as_expected():
                 return await self._finish()
+
+    async def _is_all_there(self, was_finalizing: bool) -> bool:
+        """Whether nothing was left to fetch when the engine ended (W12); what was not finalizing is checked first.
+
+        To ask the server would not do: one that is asked for what comes behind the end need not say where that is
+        (RFC 9110 §15.5.17), and Apache does not.
+        """
+        if self._part is None or self._stored != self._current().expected:
+            return False
+        return was_finalizing or (self._stored > 0 and await self._is_as_expected())
 
     async def was_finished(self) -> bool:
         """Whether the engine ended after the final name was given and before everybody was told; then it is told now.
@@ -458,6 +468,10 @@ class Download:
                 hasher=hashes,
                 limit=max(0, most - offset) if most else None,
             )
+        except TransferFailure as failure:
+            if failure.code == Code.DATA_TOO_LARGE:
+                raise answer.too_big(most) from failure  # with the limit of the whole file in its words
+            raise
         finally:
             self._stored = self._progress.received
             checkpoints.cancel()

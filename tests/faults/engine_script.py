@@ -18,7 +18,7 @@ import sys
 from typing import Any
 
 from transfermon.configuration import RetryPolicy, SessionConfiguration
-from transfermon.events import Event
+from transfermon.events import TERMINAL, Event
 from transfermon.monitor import Monitor
 from transfermon.settings import Settings
 
@@ -57,6 +57,8 @@ async def run(words: argparse.Namespace) -> None:
     async with Monitor.open(words.state, settings=Settings(download_folder=words.folder)) as monitor:
         monitor.on_frozen = lambda reason: say("frozen", reason=reason)
         monitor.subscribe(Teller(words.kill_at))
+        for name in TERMINAL:
+            monitor.add_event_listener(name, lambda event: say("heard", **event.to_dict()))
         session = monitor.create_session(configuration())
         monitor.ready()
         say("ready", set_aside=monitor.set_aside)

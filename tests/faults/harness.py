@@ -98,7 +98,8 @@ class Engine:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        return [line for line in self.said if line["say"] == "event"]
+        """What it told, to observers and to listeners."""
+        return [line for line in self.said if line["say"] in ("event", "heard")]
 
     @property
     def errors(self) -> str:

@@ -172,7 +172,7 @@ class NameServer:
                 return
             threading.Thread(target=self._reply, args=(query, sender), daemon=True).start()
 
-    def _reply(self, query: bytes, sender: object) -> None:
+    def _reply(self, query: bytes, sender: tuple[str, int]) -> None:
         labels, at = [], 12
         while length := query[at]:
             labels.append(query[at + 1 : at + 1 + length].decode("ascii"))
@@ -187,7 +187,7 @@ class NameServer:
         count = 1 if records else 0
         head = query[:2] + struct.pack("!HHHHH", 0x8180 | code, 1, count, 0, 0)
         with contextlib.suppress(OSError):
-            self._sock.sendto(head + query[12 : at + 5] + records, sender)  # type: ignore[arg-type]
+            self._sock.sendto(head + query[12 : at + 5] + records, sender)
 
 
 def found(address: str, kind: int) -> bytes:

@@ -252,6 +252,7 @@ async def test_fault_f7_a_second_sync_that_fails_ends_the_task(state: Path, out:
         ByteServer(Held(content(M), M // 2, etag=ETAG)) as server,
         Engine(state, out, "--url", server.url("/a.bin")) as engine,
     ):
+        engine.wait_for("accepted")
         eventually(lambda: the_task(left(state)[0]).received == M // 2, "a checkpoint, so that this part is kept")
         spoil(engine, parts(out)[0], "fdatasync", "error=EIO")
         release(server)

@@ -127,11 +127,11 @@ async def test_fault_d1_without_a_way_there_it_waits_and_goes_on_when_there_is_o
         assert (await task.wait()).succeeded
 
 
+@pytest.mark.slow
 async def test_fault_d1_a_host_that_is_switched_off_is_unreachable(net: Network, watching: Monitor):
-    net.ip("neigh", "add", "10.77.0.9", "dev", "c0", "lladdr", "00:00:00:00:00:00", "nud", "failed")
     task = default_session(watching, timeout_interval_for_request=6).download_task("http://10.77.0.9/a")
     await task.wait()
-    assert code_of(task) in (-1009, -1001)
+    assert code_of(task) == -1009  # nobody answers where it should be, which takes three seconds to find out
 
 
 def black_hole(net: Network, address: str) -> None:
@@ -185,7 +185,7 @@ async def test_fault_d3_a_name_that_does_not_exist_fails_after_few_attempts(alon
     assert record.error.message == "There is no server named files.example.test."
 
 
-@pytest.mark.parametrize("fault", ["servfail", "silent"])
+@pytest.mark.parametrize("fault", ["servfail", pytest.param("silent", marks=pytest.mark.slow)])
 async def test_fault_d3_a_resolver_in_trouble_is_waited_for(
     alone: None,
     monitor: Monitor,
@@ -657,11 +657,9 @@ async def test_fault_d20_fifty_tasks_never_open_more_connections_than_allowed(
     root.mkdir()
     for n in range(50):
         (root / f"{n}.bin").write_bytes(b"x" * (3_000_000 if n % 10 == 0 else 20_000))
-    limits = {
-        "http": "limit_conn_zone $binary_remote_addr zone=each:1m;",
-        "server": "limit_conn each 6; limit_conn_status 503;",
-    }
-    with nginx.running(tmp_path / "nginx", root, **limits) as web:
+    http = "limit_conn_zone $binary_remote_addr zone=each:1m;"
+    server = "limit_conn each 6; limit_conn_status 503;"
+    with nginx.running(tmp_path / "nginx", root, http=http, server=server) as web:
         session = quick_session(monitor, http_maximum_connections_per_host=6)
         tasks = [session.download_task(web.url(f"/{n}.bin")) for n in range(50)]
         for task in tasks:
@@ -711,7 +709,7 @@ def note(event):
     if event.type == "taskstate" and event.reason:
         reasons.add(event.reason)
 monitor.subscribe(note)
-tasks = [session.download_task({server.url("/")!r} + str(n)) for n in range(40)]
+tasks = [session.download_task({server.url("/")!r} + str(n)) for n in range(12)]
 for task in tasks:
     await task.wait()
 stored = await monitor.history(limit=100000)
@@ -724,6 +722,6 @@ print(json.dumps([sorted(reasons), errors, ended]), flush=True)
         line = await asyncio.to_thread(process.stdout.readline)
     reasons, errors, ended = json.loads(line)
     assert errors == []
-    assert ended == 41
+    assert ended == 13
     assert reasons == ["Too many files are open."]
-    assert len(list(downloads.iterdir())) == 41
+    assert len(list(downloads.iterdir())) == 13

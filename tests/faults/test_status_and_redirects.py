@@ -52,18 +52,28 @@ def answering(*answers: bytes) -> Any:
     return before
 
 
+def cut_then(resource: Resource, *answers: bytes, at: int = 90_000) -> Any:
+    """The file up to `at`, where the connection ends; then these answers, then the file's rest."""
+    cut = True
+    rest = answering(*answers)
+
+    def before(conn: Conn, request: Request) -> bool:
+        nonlocal cut
+        resource.cut_after = at if cut else None
+        first, cut = cut, False
+        return False if first else bool(rest(conn, request))
+
+    return before
+
+
 # ---- C1 to C3
 
 
 async def test_fault_c1_a_server_that_asks_to_wait_is_given_the_time_and_the_user_is_told(
     monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path
 ):
-    resource.cut_after = 90_000
-    session = quick_session(monitor)
-    resource.before = answering()
-    task = session.download_task(server.url("/a.bin"))
-    await recorder.wait_for("taskstate", task)
-    resource.cut_after, resource.before = None, answering(reply(503, {"Retry-After": "1"}))
+    resource.before = cut_then(resource, reply(503, {"Retry-After": "1"}))
+    task = quick_session(monitor).download_task(server.url("/a.bin"))
     await recorder.wait_for_state(task, State.RUNNING, Activity.WAITING_UNTIL)
     assert status(task.record, time.time()).startswith("Waiting: the server asks to wait, 0:01")
     assert (await task.wait()).succeeded
@@ -191,16 +201,13 @@ async def test_fault_c5_with_the_password_it_works(monitor: Monitor, web: nginx.
 async def test_fault_c4_c5_the_part_is_kept_and_serves_later(
     monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, code: int
 ):
-    resource.cut_after = 90_000
+    resource.before = cut_then(resource, reply(code))
     task = quick_session(monitor).download_task(server.url("/a.bin"))
-    await recorder.wait_for("taskstate", task)
-    resource.before = answering(reply(code))
     record = await task.wait()
     assert record.error is not None
     assert record.error.status == code
     (part,) = parts_in(downloads)
     assert part.stat().st_size == 90_000
-    resource.cut_after = None
     monitor.retry(task.key)
     assert (await task.wait()).succeeded
     assert server.requests[-1].header("Range") == "bytes=90000-"
@@ -223,14 +230,12 @@ async def test_fault_c7_a_sign_in_page_never_takes_the_place_of_the_file(
     kind: str,
     by: str,
 ):
-    resource.cut_after = 90_000
     session = quick_session(monitor, retry_policy=RetryPolicy(minimum=0.2, maximum=0.2))
-    task = session.download_task(server.url("/film.mp4"))
     page = reply(200, {"Content-Type": kind, "Cache-Control": "no-store"}, SIGN_IN)
     with ByteServer(lambda conn, request: conn.send(page)) as portal:
-        await recorder.wait_for("taskstate", task)
-        resource.cut_after = None
-        resource.before = answering(page if by == "in place" else reply(302, {"Location": portal.url("/login")}))
+        away = reply(302, {"Location": portal.url("/login")})
+        resource.before = cut_then(resource, page if by == "in place" else away)
+        task = session.download_task(server.url("/film.mp4"))
         await recorder.wait_for_state(task, State.RUNNING, Activity.WAITING_FOR_CONNECTIVITY)
         assert "This network wants you to sign in" in task.record.waiting_reason
         (part,) = parts_in(downloads)
@@ -245,11 +250,8 @@ async def test_fault_c7_a_sign_in_page_never_takes_the_place_of_the_file(
 async def test_fault_c7_the_head_alone_tells_what_was_to_come(
     monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path
 ):
-    resource.cut_after = 0
+    resource.before = cut_then(resource, reply(200, {"Content-Type": "text/html"}, SIGN_IN), at=0)
     task = quick_session(monitor).download_task(server.url("/film.mp4"))
-    await recorder.wait_for("taskstate", task)
-    resource.cut_after = None
-    resource.before = answering(reply(200, {"Content-Type": "text/html"}, SIGN_IN))
     assert (await task.wait()).succeeded
     assert (downloads / "film.mp4").read_bytes() == resource.body
     assert "waiting_for_connectivity" in recorder.activities(task)
@@ -276,10 +278,9 @@ async def test_fault_c7_a_page_that_is_the_file_is_no_sign_in_page(
     monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path
 ):
     resource.headers["Content-Type"] = "text/html"
-    resource.cut_after = 90_000
+    page = reply(200, {"Content-Type": "text/html", "ETag": '"v2"'}, b"<p>another page")
+    resource.before = cut_then(resource, page)
     task = quick_session(monitor).download_task(server.url("/page.html"))
-    await recorder.wait_for("taskstate", task)
-    resource.cut_after, resource.etag, resource.body = None, '"v2"', b"<p>another page"
     record = await task.wait()
     assert record.succeeded
     assert record.restarts == 1
@@ -335,10 +336,8 @@ FOREIGN = [
 async def test_fault_c11_a_redirect_to_another_kind_of_address_is_refused(
     monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, target: str
 ):
-    resource.cut_after = 90_000
+    resource.before = cut_then(resource, reply(302, {"Location": target}))
     task = quick_session(monitor).download_task(server.url("/a.bin"))
-    await recorder.wait_for("taskstate", task)
-    resource.before = answering(reply(302, {"Location": target}))
     record = await task.wait()
     assert code_of(task) == -1010
     assert record.error is not None

@@ -72,3 +72,9 @@ def test_a_refusal_is_shown_as_plain_text(composer):
 def test_errors_come_before_notes():
     lines = findings_text(lint('{"content-available": 1, "badge": 1, "download_url": 5}')).splitlines()
     assert [line.partition(":")[0] for line in lines] == ["Error", "Note"]
+
+
+def test_the_demos_own_server_is_no_reason_for_a_note(qtbot):
+    composer = PushComposer(picture="http://127.0.0.1:8080/photos/4", allowed_hosts=("127.0.0.1:8080",))
+    qtbot.addWidget(composer)
+    assert composer.findings.text() == ""

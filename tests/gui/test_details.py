@@ -174,3 +174,14 @@ def test_a_very_long_address_does_not_widen_the_window(details):
     details.show_task(a_task(url="https://example.org/" + "x" * 100_000))
     assert details.minimumSizeHint().width() < 700
     assert len(details.general.text_of("URL")) <= 4000
+
+
+def test_a_finished_transfer_says_nothing_of_resuming(qtbot):
+    details = Details()
+    qtbot.addWidget(details)
+    details.show()
+    details.show_task(a_finished_task(validators=VALIDATORS))
+    assert not details.findChild(QLineEdit, "fact_resumable").isVisible()
+    details.show_task(a_task(validators=VALIDATORS))
+    assert details.findChild(QLineEdit, "fact_resumable").isVisible()
+    assert details.general.text_of("Resumable").startswith("Yes: ")

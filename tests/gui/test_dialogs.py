@@ -165,3 +165,14 @@ def test_escape_means_the_last_answer(qtbot):
     assert isinstance(box, QMessageBox)
     qtbot.keyClick(box, Qt.Key.Key_Escape)
     assert answers == ["Cancel"]
+
+
+def test_more_opens_and_closes_like_a_drawer(qtbot):
+    dialog = AddDialog()
+    qtbot.addWidget(dialog)
+    dialog.show()
+    assert (dialog.more.isVisible(), dialog.more_button.text()) == (False, "More")
+    dialog.more_button.click()
+    assert (dialog.more.isVisible(), dialog.more_button.text()) == (True, "Less")
+    labels = [label for label in dialog.findChildren(QLabel) if label.text() in ("Folder", "Session", "Headers", "SHA-256")]
+    assert len({label.mapTo(dialog, label.rect().topRight()).x() for label in labels}) == 1

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,14 +12,14 @@ import pytest
 import qasync
 from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication, QKeySequence
-from PySide6.QtWidgets import QMessageBox, QPushButton
+from PySide6.QtWidgets import QMessageBox, QPushButton, QToolButton
 
 from transfermon.errors import TransferError
 from transfermon.gui import opening
 from transfermon.gui.bridge import Bridge
 from transfermon.gui.commands import COMMANDS, KEEP, TOOLBAR, TRAY, closing, enabled, quit_words, toggled
 from transfermon.gui.dialogs import AddRequest
-from transfermon.gui.main_window import MainWindow, as_curl, counts_line, session_progress
+from transfermon.gui.main_window import MainWindow, as_curl, counts_line, session_progress, start_widths
 from transfermon.monitor import Monitor
 from transfermon.runners import Runners
 from transfermon.settings import Settings
@@ -592,3 +593,68 @@ async def test_the_status_bar_counts(world, server):
     world.add(f"{server.url}/missing")
     await until(lambda: "1 failed" in world.window.count_label.text())
     assert world.window.state_label.text() == "Foreground"
+
+
+@pytest.mark.parametrize("width", [1024, 1200, 1920])
+def test_the_panels_share_the_width_at_the_start(width):
+    sidebar, middle, preview = start_widths(width)
+    assert sidebar + middle + preview + 2 == width
+    assert 240 <= preview <= 420
+    assert middle > 580
+
+
+@in_a_world
+async def test_a_message_may_be_closed_from_its_own_button(world, server):
+    window = world.window
+    ended: list[str] = []
+    window.toasts.show_message("One", action="Do", on_action=lambda: ended.append("did"))
+    window.toasts.show_message("Two", on_end=lambda: ended.append("end"))
+    for toast in window.toasts.shown:
+        (toast.action or toast.findChild(QToolButton, "toast_close")).click()
+        assert toast.parent() is window.toasts  # Qt's until it deletes it, not Python's
+        toast.end()
+    assert ended == ["did", "end"]
+    assert window.toasts.shown == []
+    await until(lambda: not window.toasts.isVisible())
+
+
+@in_a_world
+async def test_a_cancelled_transfer_is_not_counted_as_failed(world, server):
+    world.add(f"{server.url}/slow")
+    await until(lambda: world.window.model.rowCount() == 1)
+    world.window.do_select_all()
+    world.window.do_cancel()
+    await until(lambda: world.states() == [State.COMPLETED])
+    assert world.monitor.status().failed == 0
+
+
+@in_a_world
+async def test_undo_before_all_are_paused_leaves_none_paused(world, server):
+    world.add(*(f"{server.url}/slow{number}" for number in range(20)))
+    await until(lambda: world.window.model.rowCount() == 20)
+    world.window.do_select_all()
+    world.window.do_remove()
+    world.window.toasts.shown[-1].action.click()
+    await until(lambda: world.window.model.rowCount() == 20)
+    await until(lambda: world.states() == [State.RUNNING] * 20)
+
+
+@in_a_world
+async def test_two_thousand_paused_at_once_leave_the_window_its_turns(world, server):
+    session = world.monitor.session("many")
+    for number in range(2000):
+        session.download_task(f"{server.url}/{number}", start=False)
+        if number % 50 == 0:
+            await asyncio.sleep(0)
+    await until(lambda: world.window.model.rowCount() == 2000)
+    longest = 0.0
+    world.window.do_resume_all()
+    world.window.do_pause_all()
+    world.window.do_select_all()
+    world.window.do_remove()
+    while world.window._leaving and not all(state is State.SUSPENDED for state in world.states()):
+        begin = time.thread_time()
+        await asyncio.sleep(0)
+        longest = max(longest, time.thread_time() - begin)
+    assert world.window.model.rowCount() == 0
+    assert longest < 0.1

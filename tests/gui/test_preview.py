@@ -365,3 +365,16 @@ def test_the_helper_needs_nothing_of_ours(helper, tmp_path):
     helper.ask(question(painted(tmp_path / "a.png")))
     command = Path(f"/proc/{helper.pid}/cmdline").read_bytes().split(b"\0")
     assert command[:3] == [os.fsencode(sys.executable), b"-I", b"-S"]
+
+
+def test_the_words_are_right_under_the_picture(preview, qtbot, tmp_path):
+    preview.resize(300, 600)
+    shown(qtbot, preview, finished(painted(tmp_path / "wide.png", 800, 400)))
+    qtbot.waitUntil(lambda: preview.canvas.height() < 200)
+    target = preview.canvas.target()
+    assert (round(target.width()), round(target.height())) == (276, 138)
+    under = preview.name.mapTo(preview, preview.name.rect().topLeft()).y()
+    bottom = preview.canvas.mapTo(preview, preview.canvas.rect().bottomLeft()).y()
+    assert 0 < under - bottom < 20
+    preview.zoom.setChecked(True)
+    qtbot.waitUntil(lambda: preview.canvas.height() > 400)

@@ -502,3 +502,45 @@ def test_ten_thousand_rows_are_loaded_sorted_and_filtered_in_no_time(table, mode
     model.apply_progress({task.key: a_progress() for task in tasks}, 10.0)
     assert time.perf_counter() - begin < 3  # 0.2 s as a rule: this catches what grows with the square
     assert model.rowCount(QModelIndex()) == 10_000
+
+
+def test_in_a_narrow_window_the_name_keeps_its_room(table):
+    table.resize(1100, 300)
+    assert not any(table.isColumnHidden(column) for column in GIVE_WAY)
+    table.resize(580, 300)
+    assert all(table.isColumnHidden(column) for column in GIVE_WAY)
+    assert table.columnWidth(Column.NAME) >= NAME_WANTED - 40
+    table.resize(1100, 300)
+    assert not any(table.isColumnHidden(column) for column in GIVE_WAY)
+
+
+def test_a_column_that_was_asked_for_stays_in_a_narrow_window(table):
+    table.resize(580, 300)
+    action = next(action for action in table.columns_menu().actions() if action.text() == "Added")
+    assert not action.isChecked()
+    action.trigger()
+    assert not table.isColumnHidden(Column.ADDED)
+    table.resize(570, 300)
+    assert not table.isColumnHidden(Column.ADDED)
+
+
+def test_what_had_to_give_way_is_remembered_as_shown(table):
+    table.resize(580, 300)
+    state = table.save_columns()
+    assert table.isColumnHidden(Column.ADDED)
+    table.setColumnHidden(Column.SIZE, True)
+    table.resize(1100, 300)
+    table.restore_columns(state)
+    assert not table.isColumnHidden(Column.ADDED)
+    assert not table.isColumnHidden(Column.SIZE)
+
+
+def test_selecting_ten_thousand_rows_is_painted_at_once(qtbot, table, model):
+    model.reset([a_task(number=number) for number in range(1, 10_001)])
+    QCoreApplication.processEvents()
+    begin = time.thread_time()
+    table.selectAll()
+    for _ in range(3):
+        QCoreApplication.processEvents()
+    assert len(table.selected_keys()) == 10_000
+    assert time.thread_time() - begin < 0.15

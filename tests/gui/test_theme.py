@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QSize
-from PySide6.QtGui import QColor, QPalette
+from PySide6.QtGui import QColor, QFont, QPalette
 
 from transfermon.gui import theme
 from transfermon.gui.commands import COMMANDS
@@ -177,3 +177,27 @@ def test_a_files_type_is_told_by_its_name(name, icon, words):
 def test_the_style_sheet_names_files_that_exist():
     for path in re.findall(r'url\("([^"]+)"\)', theme.style_sheet(DARK) + theme.style_sheet(LIGHT)):
         assert os.path.exists(path)
+
+
+def test_every_icon_that_is_there_is_used():
+    code = "".join(path.read_text(encoding="utf-8") for path in GUI.glob("*.py"))
+    words = set(re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)*", code))
+    drawn = {f"arrow-{way}-{scheme}" for way in ("up", "down") for scheme in ("dark", "light")}
+    assert {path.stem for path in (GUI / "icons").glob("*.svg")} - words <= drawn
+
+
+def test_every_icon_that_the_code_asks_for_is_there():
+    there = {path.stem for path in (GUI / "icons").glob("*.svg")}
+    asked = re.compile(r"""theme\.(?:icon|pixmap)\(\s*"([a-z0-9-]+)"|draw_icon\(painter, "([a-z0-9-]+)"|item\("\w+", "[^"]+", "([a-z0-9-]+)"|icon="([a-z0-9-]+)"""")
+    code = "".join(path.read_text(encoding="utf-8") for path in GUI.glob("*.py"))
+    names = {name for found in asked.findall(code) for name in found if name}
+    assert len(names) > 20
+    assert names - there == set()
+
+
+def test_the_font_is_set_again_with_the_style_sheet(qapp):
+    wanted = theme.font(qapp)
+    qapp.setFont(QFont("DejaVu Sans", 14))
+    theme.apply(qapp, "dark")
+    assert qapp.font().pointSizeF() == wanted.pointSizeF()
+    assert qapp.font().family() == wanted.family()

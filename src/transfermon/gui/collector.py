@@ -8,10 +8,12 @@ loop is about to wait, if enough has gathered: no timer, and no wake-up when not
 from __future__ import annotations
 
 import gc
+import time
 
 from PySide6.QtCore import QAbstractEventDispatcher, QObject
 
-YOUNG, MIDDLE, OLD = 2000, 10, 10  # as Python's own thresholds, a little rarer
+YOUNG, MIDDLE, OLD = 2000, 5, 20  # new ones often, so that no look takes long
+SHARE = 100  # a look at everything may take one part in so many of the time
 
 
 class Collector(QObject):
@@ -20,6 +22,7 @@ class Collector(QObject):
     def __init__(self, dispatcher: QAbstractEventDispatcher) -> None:
         super().__init__()
         self._dispatcher = dispatcher
+        self._next_whole = 0.0  # monotonic seconds
         dispatcher.aboutToBlock.connect(self.look)
         gc.disable()
 
@@ -31,7 +34,12 @@ class Collector(QObject):
         young, middle, old = gc.get_count()
         if young < YOUNG:
             return
-        gc.collect(2 if old > OLD and middle > MIDDLE else 1 if middle > MIDDLE else 0)
+        if old > OLD and middle > MIDDLE and (begin := time.monotonic()) >= self._next_whole:
+            gc.collect()
+            took = time.monotonic() - begin
+            self._next_whole = begin + took * SHARE
+        else:
+            gc.collect(1 if middle > MIDDLE else 0)
 
     def close(self) -> None:
         self._dispatcher.aboutToBlock.disconnect(self.look)

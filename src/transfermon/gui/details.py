@@ -29,9 +29,9 @@ from transfermon.gui.scope import look_of
 from transfermon.task import Progress, State, Task
 
 WIDE = ("URL", "Final URL", "Save path", "State")
-LEFT = ("Size", "Progress", "Speed", "Attempts", "HTTP status")
+LEFT = ("Size", "Progress", "Attempts", "HTTP status", "Speed")
 RIGHT = ("Session", "Added", "Finished", "Validators", "Resumable")
-OPTIONAL = frozenset({*WIDE, "Resumable"})  # left out where they have nothing to say
+OPTIONAL = frozenset({*WIDE, "Speed", "Resumable"})  # left out where they have nothing to say
 LONGEST = 4000  # characters of an address that are shown
 
 

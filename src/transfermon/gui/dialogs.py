@@ -190,14 +190,14 @@ class AddDialog(QDialog):
         row = QHBoxLayout()
         row.addWidget(self.folder, 1)
         row.addWidget(choose)
-        form.addRow("Folder", row)
+        form.addRow(_row_label("Folder"), row)
         self.session = QComboBox()
         self.session.setObjectName("add_session")
         self.session.setAccessibleName("Session")
         self.session.setEditable(True)
         self.session.addItems(list(sessions))
         self.session.setCurrentText(session)
-        form.addRow("Session", self.session)
+        form.addRow(_row_label("Session", self.session), self.session)
         return form
 
     def _more(self) -> QWidget:
@@ -208,11 +208,11 @@ class AddDialog(QDialog):
         self.headers = _editor("add_headers", "Request headers, one a line", height=64)
         self.headers.setPlaceholderText("Name: value, one a line")
         self.headers.textChanged.connect(self._check)
-        form.addRow("Headers", self.headers)
+        form.addRow(_row_label("Headers", self.headers), self.headers)
         self.digest = _line("add_digest", "SHA-256 checksum")
         self.digest.setPlaceholderText("64 hexadecimal digits; for a single address")
         self.digest.textChanged.connect(self._check)
-        form.addRow("SHA-256", self.digest)
+        form.addRow(_row_label("SHA-256", self.digest), self.digest)
         self.limit = QDoubleSpinBox()
         self.limit.setObjectName("add_speed_limit")
         self.limit.setAccessibleName("Speed limit")
@@ -220,7 +220,7 @@ class AddDialog(QDialog):
         self.limit.setDecimals(1)
         self.limit.setSuffix(" MB/s")
         self.limit.setSpecialValueText("No limit")
-        form.addRow("Speed limit", self.limit)
+        form.addRow(_row_label("Speed limit", self.limit), self.limit)
         return box
 
     def _disclose(self, on: bool) -> None:
@@ -355,6 +355,15 @@ def _label(text: str, *, name: str = "") -> QLabel:
     label = QLabel(text)
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setObjectName(name)
+    return label
+
+
+def _row_label(text: str, buddy: QWidget | None = None) -> QLabel:
+    """As wide as the longest, so that the fields under "More" stand below the others."""
+    label = _label(text)
+    label.setMinimumWidth(label.fontMetrics().horizontalAdvance("Speed limit") + 8)
+    if buddy is not None:
+        label.setBuddy(buddy)
     return label
 
 

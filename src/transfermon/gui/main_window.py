@@ -186,11 +186,12 @@ class MainWindow(QMainWindow):
         self.across = QSplitter(Qt.Orientation.Horizontal)
         for panel in (self.sidebar, self.middle, self.preview):
             self.across.addWidget(panel)
-        for splitter, sizes in ((self.across, start_widths(self.width())), (self.middle, [410, 230])):
+        for splitter, sizes in ((self.across, start_widths(self.width())), (self.middle, [392, 248])):
             splitter.setHandleWidth(1)
             splitter.setChildrenCollapsible(False)
             splitter.setSizes(sizes)
-        self.across.setStretchFactor(1, 1)
+        self.across.setStretchFactor(1, 4)
+        self.across.setStretchFactor(2, 1)
         self.middle.setStretchFactor(0, 1)
         ground = QWidget()  # a splitter takes every child for a pane, so the messages need another parent
         column = QVBoxLayout(ground)
@@ -410,7 +411,7 @@ class MainWindow(QMainWindow):
     def _enable(self) -> None:
         attached = self.attached
         selected = self._tasks(self._selected)
-        can = enabled(selected, () if selected else self._tasks(self.table.visible_keys())) if attached else {}
+        can = enabled(selected, () if selected else self.table.visible_tasks()) if attached else {}
         for command in COMMANDS:
             always = attached or command.id in ("quit", "close", "about", "find")
             self.actions_by_id[command.id].setEnabled(can.get(command.id, always) if attached else always)
@@ -1031,8 +1032,8 @@ def _start_size(room: QSize) -> QSize:
 
 def start_widths(width: int) -> list[int]:
     """Of sidebar, list and preview: the list's names come first, then pictures get a part of plenty."""
-    preview = min(420, max(240, round(width * 0.215)))
-    return [172, width - 172 - preview - 2, preview]
+    sidebar, preview = 180, min(420, max(240, round(width * 0.208)))
+    return [sidebar, width - sidebar - preview - 2, preview]
 
 
 async def _in_slices(keys: Sequence[TaskKey], command: Callable[[TaskKey], object]) -> None:

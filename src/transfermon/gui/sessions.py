@@ -211,7 +211,9 @@ class SidebarDelegate(QStyledItemDelegate):
         painter.drawText(cell, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, count)
         text = cell.adjusted(26, 0, -room, 0)
         painter.setPen(theme.color("text"))
-        words = painter.fontMetrics().elidedText(entry.text, Qt.TextElideMode.ElideMiddle, text.width())
+        # Identifiers are reversed domain names: their end says most.
+        mode = Qt.TextElideMode.ElideLeft if entry.state else Qt.TextElideMode.ElideRight
+        words = painter.fontMetrics().elidedText(entry.text, mode, text.width())
         painter.drawText(text, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, words)
         if entry.busy:
             self._thin(painter, QRectF(text.x(), box.bottom() - 3, cell.right() - text.x(), 2), entry.fraction)

@@ -101,13 +101,13 @@ TITLES = {
 SHOWN = frozenset(range(Column.SESSION))  # the others can be shown from the header's menu
 WIDTHS = {
     Column.NAME: 230,
-    Column.KIND: 36,
+    Column.KIND: 32,
     Column.PROGRESS: 104,
-    Column.STATUS: 120,
-    Column.SPEED: 80,
+    Column.STATUS: 124,
+    Column.SPEED: 78,
     Column.LEFT: 72,
-    Column.SIZE: 70,
-    Column.ADDED: 56,
+    Column.SIZE: 74,
+    Column.ADDED: 62,
     Column.SESSION: 120,
     Column.HOST: 150,
     Column.PATH: 260,
@@ -629,7 +629,11 @@ class TaskFilter(QSortFilterProxyModel):
     def keys(self) -> list[TaskKey]:
         """Those that pass, in the order shown."""
         self.tasks.flush()
-        return [row.task.key for row in self.tasks.rows if self._all or self.accepts(row.task)]
+        return [task.key for task in self.records()]
+
+    def records(self) -> list[Task]:
+        """Those that pass, in the order shown."""
+        return [row.task for row in self.tasks.rows if self._all or self.accepts(row.task)]
 
     def _again(self, *, words: str | None = None, scope: Scope | None = None) -> None:
         self._settle.stop()
@@ -1052,6 +1056,11 @@ class TaskTable(QTableView):
         if isinstance(model, TaskFilter):
             return model.keys()
         return [row.task.key for row in self.tasks.rows] if model is not None else []
+
+    def visible_tasks(self) -> list[Task]:
+        """As the list knows them: those that it was told of."""
+        model = self.model()
+        return model.records() if isinstance(model, TaskFilter) else []
 
     def select(self, key: TaskKey) -> None:
         """Select this row alone and scroll to it; one that is not shown changes nothing."""
