@@ -24,7 +24,6 @@ from typing import Any
 from tests.faults.engine_script import SESSION
 from tests.faults.harness import PART, Engine, content, eventually, left
 from tests.nginx import PATH, WHY_NOT, Nginx, running
-
 from transfermon import standby
 from transfermon.events import TERMINAL
 

@@ -94,7 +94,8 @@ class _Job:
         self.stall = stall
         self.limiters = tuple(limiters)
         # What nobody here has to look at goes through a kernel pipe: half the processor time.
-        self.spliced = hasattr(os, "splice") and not self.tls and hasher is None and not limiters
+        self.spliced = hasattr(os, "splice") and not self.tls and hasher is None
+        self.spliced = self.spliced and not any(limiter.rate for limiter in limiters)  # small pieces gain nothing
         self.hasher = hasher
         self.ends = ends
         self.registered = False

@@ -304,6 +304,20 @@ async def test_w12_a_part_without_a_row_is_left_alone(place: Place):
     assert stray.stat().st_size == STORED
 
 
+async def test_w12_an_empty_part_that_was_made_just_before_a_crash_is_swept_away_and_no_other(place: Place):
+    with place.database() as database:
+        (mark,) = database.execute("select value from meta where key='database_id'").fetchone()
+    ours, theirs, full = (
+        place.out / f".transfermon-{name}.part"
+        for name in (f"{mark[:6]}0123456789", "000000" + "0" * 10, f"{mark[:6]}9876543210")
+    )
+    ours.touch()
+    theirs.touch()
+    full.write_bytes(b"x")
+    assert (await place.gone_on()).succeeded
+    assert sorted(parts(place.out)) == sorted([theirs, full])
+
+
 async def test_w12_a_finished_file_that_was_moved_away_keeps_its_row(place: Place):
     await place.gone_on()
     place.final.rename(place.out / "elsewhere.bin")

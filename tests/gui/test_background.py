@@ -76,5 +76,6 @@ def test_errors_come_before_notes():
 
 def test_the_demos_own_server_is_no_reason_for_a_note(qtbot):
     composer = PushComposer(picture="http://127.0.0.1:8080/photos/4", allowed_hosts=("127.0.0.1:8080",))
+    composer.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
     qtbot.addWidget(composer)
     assert composer.findings.text() == ""

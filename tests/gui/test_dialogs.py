@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QLabel, QMessageBox
 
 from transfermon.gui.dialogs import (
     MOST_LINKS,
@@ -169,10 +169,13 @@ def test_escape_means_the_last_answer(qtbot):
 
 def test_more_opens_and_closes_like_a_drawer(qtbot):
     dialog = AddDialog()
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
     qtbot.addWidget(dialog)
     dialog.show()
     assert (dialog.more.isVisible(), dialog.more_button.text()) == (False, "More")
     dialog.more_button.click()
     assert (dialog.more.isVisible(), dialog.more_button.text()) == (True, "Less")
-    labels = [label for label in dialog.findChildren(QLabel) if label.text() in ("Folder", "Session", "Headers", "SHA-256")]
+    labels = [
+        label for label in dialog.findChildren(QLabel) if label.text() in ("Folder", "Session", "Headers", "SHA-256")
+    ]
     assert len({label.mapTo(dialog, label.rect().topRight()).x() for label in labels}) == 1

@@ -4,7 +4,7 @@ import dataclasses
 import time
 
 import pytest
-from PySide6.QtCore import QModelIndex, QPoint, Qt
+from PySide6.QtCore import QCoreApplication, QModelIndex, QPoint, Qt
 from PySide6.QtTest import QAbstractItemModelTester, QSignalSpy
 
 from tests.records import (
@@ -25,6 +25,8 @@ from transfermon.events import SessionIdleEvent
 from transfermon.gui.scope import GROUPS, Scope, group_of, look_of
 from transfermon.gui.tasks import (
     AT_ONCE,
+    GIVE_WAY,
+    NAME_WANTED,
     SHOWN,
     TASK_ROLE,
     VALUE_ROLE,
