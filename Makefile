@@ -2,18 +2,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-all check format bench setup test-setup clean
+.PHONY: run test test-all check format bench screenshots setup test-setup clean
 
 run: setup
 	@$(BIN)/transfermon gui --demo
 
 test: test-setup
 	@mkdir -p build
-	$(BIN)/python -m pytest -q -m "not slow" --junitxml=build/junit.xml
+	$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not slow" --junitxml=build/junit.xml
 
 test-all: test-setup
 	@mkdir -p build
-	$(BIN)/python -m pytest -q --junitxml=build/junit.xml
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --junitxml=build/junit.xml
 
 check: test-setup
 	$(BIN)/ruff format --check .
@@ -28,6 +28,9 @@ format: test-setup
 bench: test-setup
 	@tools/setup bench
 	$(BIN)/python -m benchmarks
+
+screenshots: test-setup
+	$(BIN)/python tools/screenshots.py
 
 setup:
 	@PYTHON="$(PYTHON)" tools/setup run

@@ -129,9 +129,7 @@ class Survival:
         print(
             f"  {self.kills} kills with {self.running_at_kills / max(1, self.kills):.1f} transfers running on average"
         )
-        print(
-            f"  sent beyond the files: {beyond / MIB:.1f} MiB, {per_kill / 1024:.0f} KiB per running transfer and kill"
-        )
+        print(f"  sent beyond the files: {beyond:,} bytes, {per_kill:,.0f} per running transfer and kill")
         for who, pauses in self.pauses.items():
             if pauses:
                 print(
@@ -192,7 +190,8 @@ def main(words: list[str] | None = None) -> int:
         seconds = (arguments.kills + 3 * arguments.standby) * BETWEEN
         rate = max(20_000, int(run.total / seconds / AT_ONCE))
         print(
-            f"{arguments.files} files of {SMALLEST} to {LARGEST} MiB, {run.total / MIB:.0f} MiB in all, seed {arguments.seed}"
+            f"{arguments.files} files of {SMALLEST} to {LARGEST} MiB, {run.total / MIB:.0f} MiB in all,"
+            f" {rate / 1000:.0f} kB/s a connection, seed {arguments.seed}"
         )
         with running(Path(folder) / "nginx", run.root, server=f"limit_rate {rate};") as nginx:
             run.by_standby(nginx, arguments.standby)

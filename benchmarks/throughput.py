@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import trustme
-from tests.nginx import PATH, WHY_NOT, Nginx, running
 
 from benchmarks.peers import Peer, compare, measure, transfermon
+from tests.nginx import PATH, WHY_NOT, Nginx, running
 
 MIB = 1 << 20
 SMALL_FILES, SMALL_SIZE = 2000, 16 * 1024

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import httpcore
 import pytest
-from tests.byte_server import ByteServer, reply
 
+from tests.byte_server import ByteServer, reply
 from transfermon.network import (
     HEAD_LIMIT,
     AddressRefused,

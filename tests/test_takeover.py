@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import qasync
-from tests.byte_server import ByteServer, Conn, Request, chunked, reply
 
+from tests.byte_server import ByteServer, Conn, Request, chunked, reply
 from transfermon.errors import Code, Retry, TransferFailure
 from transfermon.network import Limiter
 from transfermon.task import Progress

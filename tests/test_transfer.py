@@ -20,8 +20,8 @@ from typing import Any, cast
 import httpcore
 import pytest
 import trustme
-from tests.byte_server import ByteServer, Conn, Request, Resource, authority, chunked, reply
 
+from tests.byte_server import ByteServer, Conn, Request, Resource, authority, chunked, reply
 from transfermon import transfer, urls
 from transfermon.errors import Code, Retry, TransferFailure
 from transfermon.network import AddressRefused, ClosedEarly, HeadTooLarge, NotHTTP, Reach

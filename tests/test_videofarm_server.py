@@ -17,6 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from tests.farm import Farm, expected_bytes, expected_sha256, wait_until
 
 QUICK = httpx.Timeout(20)

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from tests.byte_server import ByteServer, Conn, Request, Resource, chunked, reply
-from tests.conformance.conftest import *  # noqa: F403 - the same fixtures: monitor, recorder, server
 from tests.conformance.helpers import always, parts_in, quick_session, sent
 from tests.conformance.recorder import Recorder, eventually
 from transfermon.configuration import SessionConfiguration

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.anyio
 
 LARGE, SMALL = 1_000_000, 100_000  # above and below the size whose wish to finish is recorded by itself
 FINISHING = {  # what is touched: the calls that can be the last ones
-    "part": ("pwrite64", "fdatasync", "fchmod"),
+    "part": ("pwrite64,splice", "fdatasync", "fchmod"),
     "folder": ("renameat2", "fsync"),
     "journal": ("pwrite64", "fdatasync", "unlink"),
     "database": ("pwrite64", "ftruncate", "fdatasync"),

@@ -207,7 +207,7 @@ async def test_fault_f6_a_quota_that_is_used_up_is_named_and_waited_for(state: P
         Engine(state, out, "--url", server.url("/a.bin")) as engine,
     ):
         eventually(lambda: parts(out) and parts(out)[0].stat().st_size == M // 2)
-        spoil(engine, parts(out)[0], "pwrite64", "error=EDQUOT:when=1")
+        spoil(engine, parts(out)[0], "pwrite64,splice", "error=EDQUOT:when=1")
         release(server)
         waits = engine.wait_for("event", type="taskstate", activity="retrying")
         assert "quota" in waits["reason"]
@@ -222,7 +222,7 @@ async def test_fault_f7_an_error_while_writing_fails_and_keeps_what_was_written(
     with ByteServer(Held(body, M // 2, etag=ETAG)) as server:
         with Engine(state, out, "--url", server.url("/a.bin")) as engine:
             eventually(lambda: parts(out) and parts(out)[0].stat().st_size == M // 2)
-            spoil(engine, parts(out)[0], "pwrite64", "error=EIO:when=1")
+            spoil(engine, parts(out)[0], "pwrite64,splice", "error=EIO:when=1")
             release(server)
             assert engine.wait_for("done")["reason"] == "disk.io"
             engine.wait_end()
@@ -287,7 +287,12 @@ async def test_fault_f8_interrupted_writes_lose_and_double_nothing(state: Path, 
         with Engine(state, out, "--url", server.url("/a.bin")) as engine:
             eventually(lambda: parts(out) and parts(out)[0].stat().st_size == M)
             engine.attach(
-                "-P", str(parts(out)[0]), "-e", "trace=pwrite64,splice", "-e", "inject=pwrite64:error=EINTR:when=1+2"
+                "-P",
+                str(parts(out)[0]),
+                "-e",
+                "trace=pwrite64,splice",
+                "-e",
+                "inject=pwrite64,splice:error=EINTR:when=1+2",
             )
             release(server)
             engine.wait_for("idle")
@@ -344,7 +349,7 @@ async def test_fault_f9_a_disk_that_becomes_read_only_half_way_fails_and_keeps_t
     with ByteServer(Held(body, M // 2, etag=ETAG)) as server:
         with Engine(state, out, "--url", server.url("/a.bin")) as engine:
             eventually(lambda: parts(out) and parts(out)[0].stat().st_size == M // 2)
-            spoil(engine, parts(out)[0], "pwrite64", "error=EROFS")
+            spoil(engine, parts(out)[0], "pwrite64,splice", "error=EROFS")
             release(server)
             assert engine.wait_for("done")["reason"] == "disk.read-only"
             engine.wait_end()

@@ -249,7 +249,7 @@ def test_fault_k16_two_users_do_not_see_each_other(place, server, resource, tmp_
     home = tmp_path / "other"
     home.mkdir()
     os.chown(home, user.pw_uid, user.pw_gid)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(folder.stat().st_mode | 0o055)  # pytest's own are private
 
     def as_the_other(*words: str) -> subprocess.CompletedProcess[str]:

@@ -20,7 +20,6 @@ import pytest
 
 from tests import nginx
 from tests.byte_server import ByteServer, Conn, Request, Resource, reply
-from tests.conformance.conftest import *  # noqa: F403 - the same fixtures: monitor, session, recorder, server
 from tests.conformance.helpers import code_of, default_session, engine_process, quick_session
 from tests.conformance.recorder import LIMIT, RECORDERS, Recorder, eventually, recorder_of
 from tests.faults import namespaces

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from tests.byte_server import ByteServer, Conn, Request, Resource, reply
-from tests.conformance.conftest import *  # noqa: F403 - the same fixtures: monitor, recorder, server
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import engine_process, parts_in, quick_session, sent
 from tests.conformance.recorder import Recorder, eventually, recorder_of

@@ -14,7 +14,6 @@ import pytest
 
 from tests import nginx
 from tests.byte_server import ByteServer, Conn, Request, Resource, reply
-from tests.conformance.conftest import *  # noqa: F403 - the same fixtures: monitor, session, recorder, server
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import always, code_of, default_session, parts_in, quick_session
 from tests.conformance.recorder import LIMIT, Recorder, recorder_of

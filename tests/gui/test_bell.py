@@ -34,7 +34,12 @@ def test_values_of_a_thread_arrive_in_order_on_the_windows_thread(parent, qtbot)
 
     bell.rang.connect(hear)
     rope = bell.rope
-    in_a_thread(lambda: [rope.pull(number) for number in range(5000)])
+
+    def pull() -> None:
+        for number in range(5000):
+            rope.pull(number)
+
+    in_a_thread(pull)
     assert heard == []
     qtbot.waitUntil(lambda: len(heard) == 5000)
     assert heard == list(range(5000))

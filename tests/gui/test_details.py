@@ -181,7 +181,9 @@ def test_a_finished_transfer_says_nothing_of_resuming(qtbot):
     qtbot.addWidget(details)
     details.show()
     details.show_task(a_finished_task(validators=VALIDATORS))
-    assert not details.findChild(QLineEdit, "fact_resumable").isVisible()
+    line = details.findChild(QLineEdit, "fact_resumable")
+    assert line is not None
+    assert not line.isVisible()
     details.show_task(a_task(validators=VALIDATORS))
-    assert details.findChild(QLineEdit, "fact_resumable").isVisible()
+    assert line.isVisible()
     assert details.general.text_of("Resumable").startswith("Yes: ")

@@ -658,3 +658,15 @@ async def test_two_thousand_paused_at_once_leave_the_window_its_turns(world, ser
         longest = max(longest, time.thread_time() - begin)
     assert world.window.model.rowCount() == 0
     assert longest < 0.1
+
+
+@in_a_world
+async def test_a_window_in_a_tray_that_went_away_can_be_reached_again(world, server):
+    world.window.do_close()
+    assert not world.window.isVisible()
+    world.window.come_back()
+    assert world.window.isVisible()
+    assert world.window.isMinimized()
+    world.window.showNormal()
+    world.window.come_back()
+    assert not world.window.isMinimized()

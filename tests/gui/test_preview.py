@@ -370,11 +370,14 @@ def test_the_helper_needs_nothing_of_ours(helper, tmp_path):
 def test_the_words_are_right_under_the_picture(preview, qtbot, tmp_path):
     preview.resize(300, 600)
     shown(qtbot, preview, finished(painted(tmp_path / "wide.png", 800, 400)))
-    qtbot.waitUntil(lambda: preview.canvas.height() < 200)
+
+    def gap() -> int:
+        words, picture = preview.name, preview.canvas
+        top, bottom = words.rect().topLeft(), picture.rect().bottomLeft()
+        return int(words.mapTo(preview, top).y() - picture.mapTo(preview, bottom).y())
+
+    qtbot.waitUntil(lambda: 0 < gap() < 20)
     target = preview.canvas.target()
     assert (round(target.width()), round(target.height())) == (276, 138)
-    under = preview.name.mapTo(preview, preview.name.rect().topLeft()).y()
-    bottom = preview.canvas.mapTo(preview, preview.canvas.rect().bottomLeft()).y()
-    assert 0 < under - bottom < 20
     preview.zoom.setChecked(True)
     qtbot.waitUntil(lambda: preview.canvas.height() > 400)

@@ -124,3 +124,9 @@ def test_words_that_change_leave_the_icon_alone(tray):
 def test_a_click_asks_to_toggle_the_window(tray, qtbot):
     with qtbot.waitSignal(tray.toggled):
         tray.icon.activated.emit(tray.icon.ActivationReason.Trigger)
+
+
+def test_a_tray_that_went_away_is_told_of(tray, qtbot):
+    assert not tray.available()  # no desktop in the tests
+    with qtbot.waitSignal(tray.lost):
+        tray.look()

@@ -178,7 +178,7 @@ class AddDialog(QDialog):
         layout.addWidget(self._buttons())
 
     def _places(self, sessions: Sequence[str], session: str, folder: str) -> QFormLayout:
-        form = QFormLayout()
+        form = _form()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self.folder = _line("add_folder", "Folder")
         self.folder.setText(folder)
@@ -202,7 +202,7 @@ class AddDialog(QDialog):
 
     def _more(self) -> QWidget:
         box = QWidget()
-        form = QFormLayout(box)
+        form = _form(box)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self.headers = _editor("add_headers", "Request headers, one a line", height=64)
@@ -220,6 +220,7 @@ class AddDialog(QDialog):
         self.limit.setDecimals(1)
         self.limit.setSuffix(" MB/s")
         self.limit.setSpecialValueText("No limit")
+        self.limit.lineEdit().setTextMargins(5, 0, 5, 0)  # a style sheet's padding does not reach it
         form.addRow(_row_label("Speed limit", self.limit), self.limit)
         return box
 
@@ -356,6 +357,13 @@ def _label(text: str, *, name: str = "") -> QLabel:
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setObjectName(name)
     return label
+
+
+def _form(parent: QWidget | None = None) -> QFormLayout:
+    form = QFormLayout(parent) if parent is not None else QFormLayout()
+    form.setHorizontalSpacing(10)
+    form.setVerticalSpacing(10)
+    return form
 
 
 def _row_label(text: str, buddy: QWidget | None = None) -> QLabel:

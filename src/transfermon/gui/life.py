@@ -248,12 +248,15 @@ class Life:
         bridge.told.connect(lambda event: self._note_failure(event, presence))
 
         def update_tray() -> None:
+            if not window.isVisible():
+                tray.look()
             live = monitor.running_progress()
             tray.update(tray_state(monitor.tasks(), live, time.monotonic(), failed=self._unseen_failure))
 
         window.refreshed.connect(update_tray)
         bridge.pulse.connect(update_tray)
         tray.toggled.connect(window.toggle_visible)
+        tray.lost.connect(window.come_back)
         monitor.on_show = window.raise_to_front
         monitor.on_frozen = lambda _reason: window.refresh_soon()
         presence.look()

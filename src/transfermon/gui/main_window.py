@@ -114,6 +114,7 @@ class MainWindow(QMainWindow):
         # Taken off the list. True or False: it was running or not, and can come back; None: its removal was asked for.
         self._leaving: dict[TaskKey, bool | None] = {}
         self._quitting = False
+        self._arranged = False  # the panels have their widths
         self._scope = Scope(kind="all")
         self._dialogs: dict[str, QDialog] = {}
         self.actions_by_id: dict[str, QAction] = {}
@@ -881,6 +882,11 @@ class MainWindow(QMainWindow):
         else:
             self.raise_to_front()
 
+    def come_back(self) -> None:
+        """The tray is gone: a window that is hidden in it could not be reached any more."""
+        if not self.isVisible():
+            self.showMinimized()
+
     @property
     def watched(self) -> bool:
         """Whether something of the window can be seen."""
@@ -981,6 +987,9 @@ class MainWindow(QMainWindow):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
+        if not self._arranged:  # only now is it known how wide it is
+            self._arranged = True
+            self.across.setSizes(start_widths(self.width()))
         self._visibility()
 
     def hideEvent(self, event: QHideEvent) -> None:
@@ -1023,6 +1032,7 @@ class MainWindow(QMainWindow):
             value = kept.value(name)
             if isinstance(value, QByteArray) and not value.isEmpty():
                 restore(value)
+                self._arranged |= name == "across"
 
 
 def _start_size(room: QSize) -> QSize:
@@ -1032,7 +1042,7 @@ def _start_size(room: QSize) -> QSize:
 
 def start_widths(width: int) -> list[int]:
     """Of sidebar, list and preview: the list's names come first, then pictures get a part of plenty."""
-    sidebar, preview = 180, min(420, max(240, round(width * 0.208)))
+    sidebar, preview = 174, min(420, max(240, round(width * 0.205)))
     return [sidebar, width - sidebar - preview - 2, preview]
 
 

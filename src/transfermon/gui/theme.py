@@ -303,7 +303,6 @@ def style_sheet(of: Colors) -> str:
     QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {of.accent}; }}
     QLineEdit[role="value"] {{ background: transparent; border: 0; border-radius: 3px; padding: 1px 2px; }}
     QLineEdit[role="value"]:focus {{ background: {of.window}; }}
-    QSpinBox QLineEdit, QDoubleSpinBox QLineEdit {{ background: transparent; border: 0; padding: 0 5px; }}
     QSpinBox::up-button, QSpinBox::down-button, QDoubleSpinBox::up-button, QDoubleSpinBox::down-button {{ border: 0; width: 18px; background: transparent; }}
     QSpinBox::up-arrow, QDoubleSpinBox::up-arrow {{ image: url("{arrows["up"]}"); width: 10px; height: 10px; }}
     QSpinBox::down-arrow, QDoubleSpinBox::down-arrow {{ image: url("{arrows["down"]}"); width: 10px; height: 10px; }}

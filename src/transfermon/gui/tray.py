@@ -5,6 +5,7 @@ Rule: at most one change a second, and only when something to be seen changed; n
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ STEPS = 16  # positions of the ring
 INTERVAL_MS = 1000
 ROWS = 5  # of the tooltip
 
+HOST = "org.kde.StatusNotifierWatcher"
 IDLE, ACTIVE, ERROR = "#8a93a0", "#2f7de1", "#d1242f"
 
 
@@ -115,6 +117,7 @@ class Tray(QObject):
     """The icon with its menu. Give it the window's own actions, so that a command is the same everywhere."""
 
     toggled = Signal()
+    lost = Signal()  # the desktop's tray went away, and the icon with it
 
     def __init__(self, show: QAction, commands: Sequence[QAction | None], parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -155,6 +158,25 @@ class Tray(QObject):
 
     def show(self) -> None:
         self.icon.show()
+        self._watch_host()
+
+    def _watch_host(self) -> None:
+        # Qt does not tell when the host goes; the bus does, where the tray is on the bus. Older ones are looked for
+        # with `look`, when something happens anyway.
+        if not sys.platform.startswith("linux"):
+            return
+        from PySide6.QtDBus import QDBusConnection, QDBusServiceWatcher
+
+        bus = QDBusConnection.sessionBus()
+        if bus.isConnected():
+            gone = QDBusServiceWatcher.WatchModeFlag.WatchForUnregistration
+            watcher = QDBusServiceWatcher(HOST, bus, gone, self)
+            watcher.serviceUnregistered.connect(self.look)
+
+    def look(self) -> None:
+        """Tell when there is no tray any more."""
+        if not self.available():
+            self.lost.emit()
 
     def update(self, state: TrayState) -> None:
         """See this state: at once, or when the last change is a second old."""
