@@ -12,7 +12,7 @@ import pytest
 import qasync
 from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication, QKeySequence
-from PySide6.QtWidgets import QMessageBox, QPushButton, QToolButton
+from PySide6.QtWidgets import QInputDialog, QMessageBox, QPushButton, QToolButton
 
 from transfermon.errors import TransferError
 from transfermon.gui import opening
@@ -59,7 +59,7 @@ BROKEN = a_task(4, state=State.COMPLETED, error=FAILED)
         ([RUNNING], [RUNNING], {"pause", "cancel", "remove", "toggle"}),
         ([PAUSED], [PAUSED], {"resume", "cancel", "remove", "toggle"}),
         ([DONE], [DONE, RUNNING], {"remove"}),
-        ([BROKEN], [BROKEN], {"retry", "remove"}),
+        ([BROKEN], [BROKEN], {"retry", "retry_url", "remove"}),
         ([RUNNING, PAUSED], [RUNNING, PAUSED], {"pause", "resume", "cancel", "remove", "toggle"}),
     ],
 )
@@ -670,3 +670,33 @@ async def test_a_window_in_a_tray_that_went_away_can_be_reached_again(world, ser
     world.window.showNormal()
     world.window.come_back()
     assert not world.window.isMinimized()
+
+
+@in_a_world
+async def test_a_failed_transfer_is_retried_from_another_address(world, server):
+    world.add(f"{server.url}/missing")
+    await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].failed)
+    key = world.monitor.tasks()[0].key
+    await until(lambda: world.window.model.rowCount() == 1)
+    world.select(key)
+    world.window.do_retry_url()
+    dialog = world.window.findChild(QInputDialog, "retry_url")
+    assert dialog.textValue() == f"{server.url}/missing"
+    dialog.setTextValue(f"{server.url}/a.bin")
+    dialog.accept()
+    await until(lambda: world.monitor.task(key).succeeded)
+    assert world.monitor.task(key).url == f"{server.url}/a.bin"
+
+
+@in_a_world
+async def test_a_suspension_can_be_simulated_and_ended(world, server):
+    heard: list[str] = []
+    world.monitor.add_event_listener("downloadcompleted", lambda event: heard.append(event.location))
+    world.window.do_simulate()
+    assert world.monitor.suspended
+    world.add(f"{server.url}/a.bin")
+    await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].succeeded)
+    assert heard == []
+    world.window.do_simulate()
+    assert not world.monitor.suspended
+    await until(lambda: len(heard) == 1)

@@ -35,6 +35,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(id="toggle", text="Pause or resume", menu="Transfer", keys="Space", where=TABLE),
     Command(id="cancel", text="&Cancel", menu="Transfer", icon="x", tip="Cancel the selected transfers"),
     Command(id="retry", text="Re&try", menu="Transfer", icon="rotate-cw", tip="Try the failed ones of the selection again, or all that are shown"),
+    Command(id="retry_url", text="Retry with a &new URL…", menu="Transfer", icon="rotate-cw", tip="For an address that has expired: what is stored is kept where the new one has the same file"),
     Command(id="copy_url", text="Copy &URLs", menu="Transfer/", icon="copy", keys="Ctrl+C", where=TABLE),
     Command(id="copy_curl", text="Copy as cur&l", menu="Transfer", icon="terminal"),
     Command(id="remove", text="Re&move from the list", menu="Transfer/", icon="list-x", keys="Del", where=TABLE),
@@ -48,6 +49,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(id="retry_failed", text="Re&try all failed", menu="Edit", icon="rotate-cw"),
     Command(id="fetch", text="Background &fetch", menu="Background", icon="download-cloud", keys="Ctrl+Shift+B", tip="Let the app look for new content now, as in the background"),
     Command(id="push", text="&Silent push…", label="Silent push", menu="Background", icon="bell", keys="Ctrl+Shift+S", tip="Write a push payload and deliver it to this app"),
+    Command(id="simulate", text="&Simulate a suspension, or wake the app", menu="Background/", tip="Listeners hear nothing while the app is suspended; transfers go on"),
     Command(id="details", text="&Details", menu="View", icon="info", keys="Ctrl+I"),
     Command(id="events", text="&Events", menu="View", icon="list", keys="Ctrl+E"),
     Command(id="demo", text="Start the &demo", menu="Help", icon="video"),
@@ -80,6 +82,7 @@ def enabled(selected: Sequence[Task], shown: Sequence[Task]) -> dict[str, bool]:
         out[name] = any(task.can(action) for task in (over if name in _ON_SHOWN else mine))
     out["toggle"] = bool(selected) and (out["pause"] or out["resume"])
     out["open"] = len(selected) == 1
+    out["retry_url"] = len(selected) == 1 and out["retry"]
     out["show_in_folder"] = len(selected) == 1
     out["copy_url"] = out["copy_curl"] = bool(selected)
     out["select_all"] = bool(selected or shown)

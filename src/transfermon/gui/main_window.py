@@ -30,6 +30,7 @@ from PySide6.QtWidgets import (
     QApplication,
     QDialog,
     QHBoxLayout,
+    QInputDialog,
     QLabel,
     QLineEdit,
     QMainWindow,
@@ -541,6 +542,25 @@ class MainWindow(QMainWindow):
     def do_retry(self) -> None:
         self._each(self._targets(), Action.RETRY, self.monitor.retry)
 
+    def do_retry_url(self) -> None:
+        """Another address for the same file; what is stored goes on where the validator agrees."""
+        for task in self._tasks(self._selected)[:1]:
+            dialog = QInputDialog(self)
+            dialog.setObjectName("retry_url")
+            dialog.setWindowTitle("Retry with a new URL")
+            dialog.setLabelText("The new address of the same file:")
+            dialog.setTextValue(task.url)
+            dialog.setOkButtonText("Retry")
+            dialog.resize(560, dialog.sizeHint().height())
+            dialog.textValueSelected.connect(lambda url, key=task.key: self._retry_from(key, url))
+            self._show_dialog("retry_url", dialog)
+
+    def _retry_from(self, key: TaskKey, url: str) -> None:
+        try:
+            self.monitor.retry(key, url.strip())
+        except (ValueError, KeyError, TransfermonError, InvalidAction) as exc:
+            self.toasts.show_message(str(exc))
+
     def do_cancel(self) -> None:
         self._each(self._selected, Action.CANCEL, self.monitor.cancel)
 
@@ -794,6 +814,15 @@ class MainWindow(QMainWindow):
             await self.monitor.fetch()
         except (TransfermonError, InvalidAction) as exc:
             self.toasts.show_message(str(exc))
+
+    def do_simulate(self) -> None:
+        """What a phone does to an app that is not in front; a second call wakes it."""
+        if self.monitor.suspended:
+            self.monitor.wake_app()
+            self.toasts.show_message("The app is awake again; what ended meanwhile is told now.")
+        else:
+            self.monitor.suspend_app()
+            self.toasts.show_message("The app is suspended: transfers go on, listeners hear nothing until it wakes.")
 
     def do_push(self) -> None:
         self.show_composer("")

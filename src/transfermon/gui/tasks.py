@@ -688,6 +688,7 @@ def menu_for(tasks: Sequence[Task]) -> list[MenuItem | None]:
         item("pause", "Pause", "pause", enabled=can(Action.SUSPEND)),
         item("cancel", "Cancel", "x", enabled=can(Action.CANCEL)),
         item("retry", "Retry", "rotate-cw", enabled=can(Action.RETRY)),
+        item("retry_url", "Retry with a new URL…", "rotate-cw", enabled=one is not None and can(Action.RETRY)),
         None,
         item("copy_url", "Copy URL" if one else f"Copy{many} URLs", "copy", "Ctrl+C"),
         item("copy_curl", "Copy as curl", "terminal"),
