@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before PySide6 is imported
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would hand down “ignored”
 gc.disable()  # the collector must not meet Qt's objects on a worker thread: it runs between tests, on this one
 
 
