@@ -82,8 +82,16 @@ def finished(place: Place, name: str = "a.bin") -> Path:
     return path
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
-def test_fault_k10_k24_a_dead_owner_is_followed_at_once_by_the_one_that_waited(place, server, resource, number):
+def test_fault_k10_a_killed_owner_is_followed_at_once_by_the_one_that_waited(place, server, resource):
+    is_followed_at_once(place, server, resource, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT])
+def test_fault_k24_a_crashed_owner_is_followed_at_once_by_the_one_that_waited(place, server, resource, number):
+    is_followed_at_once(place, server, resource, number)
+
+
+def is_followed_at_once(place, server, resource, number):
     app = place.small_app()
     waiter = place.waiter()
     task = place.add(server.url("/a.bin"))

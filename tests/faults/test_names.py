@@ -19,90 +19,101 @@ from transfermon.task import Task
 
 pytestmark = pytest.mark.anyio
 
-DISPOSITIONS = [  # G1: the value as it is on the wire, and the name of the file; "url.bin" is the address's own
-    ("inline", "url.bin"),
-    ("attachment", "url.bin"),
-    ('attachment; filename="foo.html"', "foo.html"),
-    ('inline; filename="foo.html"', "foo.html"),
-    ('ATTACHMENT; FILENAME="foo.html"', "foo.html"),
-    ("attachment; filename=foo.html", "foo.html"),
-    ("attachment; filename=foo.html ;", "foo.html"),
-    ("attachment; filename=foo bar.html", "foo bar.html"),
-    ("attachment; filename=foo,bar.html", "foo,bar.html"),
-    ("attachment; filename='foo.bar'", "'foo.bar'"),
-    ("attachment; filename=foo[1](2).html", "foo[1](2).html"),
-    ('attachment; filename ="foo.html"', "foo.html"),
-    ('attachment; filename="f\\oo.html"', "foo.html"),
-    ('attachment; filename="\\"quoting\\" tested.html"', "_quoting_ tested.html"),
-    ('attachment; filename="Here\'s a semicolon;.html"', "Here's a semicolon;.html"),
-    ('attachment; foo="bar"; filename="foo.html"', "foo.html"),
-    ('attachment; foo="\\"\\\\";filename="foo.html"', "foo.html"),
-    ('attachment; filename="foo-%41.html"', "foo-%41.html"),
-    ('attachment; filename="50%.html"', "50%.html"),
-    ('attachment; filename="foo-\xe4.html"', "foo-ä.html"),
-    ('attachment; filename="foo-\xc3\xa4.html"', "foo-ä.html"),
-    ("attachment; xfilename=foo.html", "url.bin"),
-    ('attachment; filename="foo.html"; filename="bar.html"', "url.bin"),
-    ('attachment; filename="foo.html', "url.bin"),
-    ('attachment; filename="foo"bar.html', "url.bin"),
-    ("filename=foo.html", "foo.html"),
-    ("x=y; filename=foo.html", "foo.html"),
-    ("; filename=foo.html", "foo.html"),
-    (": inline; attachment; filename=foo.html", "url.bin"),
-    ("attachment; filename=", "url.bin"),
-    ("attachment; ; filename=foo", "foo"),
-    ("attachment; filename*=iso-8859-1''foo-%E4.html", "foo-ä.html"),
-    ("attachment; filename*=UTF-8''foo-%c3%a4-%e2%82%ac.html", "foo-ä-€.html"),
-    ("attachment; filename*= UTF-8''foo-%c3%a4.html", "foo-ä.html"),
-    ("attachment; filename*=UTF-8'en'foo-%c3%a4.html", "foo-ä.html"),
-    ("attachment; filename*=UTF-8''foo-a%cc%88.html", "foo-ä.html"),  # composed by us
-    ("attachment; filename*=UTF-8''A-%2541.html", "A-%41.html"),
-    # G4
-    ("attachment; filename=\"plain.html\"; filename*=UTF-8''f%c3%bcr.html", "für.html"),
-    ("attachment; filename*=UTF-8''f%c3%bcr.html; filename=\"plain.html\"", "für.html"),
-    ("attachment; filename*=''foo-%c3%a4.html; filename=plain.html", "plain.html"),
-    ("attachment; filename*=KOI8-R''foo.html; filename=plain.html", "plain.html"),
-    ("attachment; filename*=UTF-8''foo%", "url.bin"),
-    ("attachment; filename*=UTF-8''f%oo.html; filename=plain.html", "plain.html"),
-    ("attachment; filename*=UTF-8''foo-%E4.html; filename=plain.html", "plain.html"),
-    ("attachment; filename*=UTF-8'foo.html", "url.bin"),
-    ('attachment; filename*0="foo."; filename*1="html"', "url.bin"),
-    ("attachment; filename==?ISO-8859-1?Q?foo-=E4.html?=", None),  # RFC 2047 does not belong here: any safe name
-    ('attachment; filename="=?ISO-8859-1?Q?foo-=E4.html?="', None),
-    # G2
-    ('attachment; filename="../../.bashrc"', None),
-    ("attachment; filename*=UTF-8''..%2f..%2f.bashrc", "bashrc"),
-    ('attachment; filename="/etc/passwd"', "passwd"),
-    ("attachment; filename*=UTF-8''%2fetc%2fpasswd", "passwd"),
-    ("attachment; filename*=UTF-8''..%5c..%5cx", "x"),
-    ('attachment; filename="C:\\\\x"', "x"),
-    ('attachment; filename="f:foo"', "f_foo"),
-    ('attachment; filename="x:ads"', "x_ads"),
-    ('attachment; filename="%2e%2e%2f"', "%2e%2e%2f"),
-    # G5
-    ('attachment; filename=""', "url.bin"),
-    ('attachment; filename="."', "download"),
-    ('attachment; filename=".."', "download"),
-    ('attachment; filename="..."', "download"),
-    ('attachment; filename=" "', "download"),
-    ('attachment; filename=".hidden"', "hidden"),
-    ('attachment; filename="~"', "_"),
-    ('attachment; filename="-rf"', "_rf"),
-    ('attachment; filename="a."', "a"),
-    ('attachment; filename="a "', "a"),
-    # G6
-    ("attachment; filename*=UTF-8''a%0Ab%1B%5B31m.txt", "a_b_[31m.txt"),
-    ("attachment; filename*=UTF-8''a%7Fb%C2%9Bc.txt", "a_b_c.txt"),
-    ("attachment; filename*=UTF-8''zero%E2%80%8Bwidth%EF%BB%BF.txt", "zero_width_.txt"),
-    ("attachment; filename*=UTF-8''evil%E2%80%AEgpj.exe", "evil_gpj.exe"),
-    # G11
-    ("attachment; filename*=UTF-8''half%ED%A0%80.txt", "url.bin"),
-    ('attachment; filename="\xff\xfe.txt"', "ÿþ.txt"),
-    ('attachment; filename="\xe6\x96\x87.txt"', "文.txt"),
-    # G12: the name stays; no file is ever executable
-    *((f'attachment; filename="{name}"', name) for name in ("a.desktop", "a.lnk", "a.url", "a.scf", "a.local")),
-    *((f'attachment; filename="{name}"', name) for name in ("a.py", "a.sh", "a.appimage")),
-]
+# By row: the value as it is on the wire, and the name of the file (None: any safe one); "url.bin" is the address's own.
+DISPOSITIONS: dict[str, list[tuple[str, str | None]]] = {
+    "g1": [
+        ("inline", "url.bin"),
+        ("attachment", "url.bin"),
+        ('attachment; filename="foo.html"', "foo.html"),
+        ('inline; filename="foo.html"', "foo.html"),
+        ('ATTACHMENT; FILENAME="foo.html"', "foo.html"),
+        ("attachment; filename=foo.html", "foo.html"),
+        ("attachment; filename=foo.html ;", "foo.html"),
+        ("attachment; filename=foo bar.html", "foo bar.html"),
+        ("attachment; filename=foo,bar.html", "foo,bar.html"),
+        ("attachment; filename='foo.bar'", "'foo.bar'"),
+        ("attachment; filename=foo[1](2).html", "foo[1](2).html"),
+        ('attachment; filename ="foo.html"', "foo.html"),
+        ('attachment; filename="f\\oo.html"', "foo.html"),
+        ('attachment; filename="\\"quoting\\" tested.html"', "_quoting_ tested.html"),
+        ('attachment; filename="Here\'s a semicolon;.html"', "Here's a semicolon;.html"),
+        ('attachment; foo="bar"; filename="foo.html"', "foo.html"),
+        ('attachment; foo="\\"\\\\";filename="foo.html"', "foo.html"),
+        ('attachment; filename="foo-%41.html"', "foo-%41.html"),
+        ('attachment; filename="50%.html"', "50%.html"),
+        ('attachment; filename="foo-\xe4.html"', "foo-ä.html"),
+        ('attachment; filename="foo-\xc3\xa4.html"', "foo-ä.html"),
+        ("attachment; xfilename=foo.html", "url.bin"),
+        ('attachment; filename="foo.html"; filename="bar.html"', "url.bin"),
+        ('attachment; filename="foo.html', "url.bin"),
+        ('attachment; filename="foo"bar.html', "url.bin"),
+        ("filename=foo.html", "foo.html"),
+        ("x=y; filename=foo.html", "foo.html"),
+        ("; filename=foo.html", "foo.html"),
+        (": inline; attachment; filename=foo.html", "url.bin"),
+        ("attachment; filename=", "url.bin"),
+        ("attachment; ; filename=foo", "foo"),
+        ("attachment; filename*=iso-8859-1''foo-%E4.html", "foo-ä.html"),
+        ("attachment; filename*=UTF-8''foo-%c3%a4-%e2%82%ac.html", "foo-ä-€.html"),
+        ("attachment; filename*= UTF-8''foo-%c3%a4.html", "foo-ä.html"),
+        ("attachment; filename*=UTF-8'en'foo-%c3%a4.html", "foo-ä.html"),
+        ("attachment; filename*=UTF-8''foo-a%cc%88.html", "foo-ä.html"),  # composed by us
+        ("attachment; filename*=UTF-8''A-%2541.html", "A-%41.html"),
+    ],
+    "g4": [
+        ("attachment; filename=\"plain.html\"; filename*=UTF-8''f%c3%bcr.html", "für.html"),
+        ("attachment; filename*=UTF-8''f%c3%bcr.html; filename=\"plain.html\"", "für.html"),
+        ("attachment; filename*=''foo-%c3%a4.html; filename=plain.html", "plain.html"),
+        ("attachment; filename*=KOI8-R''foo.html; filename=plain.html", "plain.html"),
+        ("attachment; filename*=UTF-8''foo%", "url.bin"),
+        ("attachment; filename*=UTF-8''f%oo.html; filename=plain.html", "plain.html"),
+        ("attachment; filename*=UTF-8''foo-%E4.html; filename=plain.html", "plain.html"),
+        ("attachment; filename*=UTF-8'foo.html", "url.bin"),
+        ('attachment; filename*0="foo."; filename*1="html"', "url.bin"),
+        ("attachment; filename==?ISO-8859-1?Q?foo-=E4.html?=", None),  # RFC 2047 does not belong here: any safe name
+        ('attachment; filename="=?ISO-8859-1?Q?foo-=E4.html?="', None),
+    ],
+    "g2": [
+        ('attachment; filename="../../.bashrc"', None),
+        ("attachment; filename*=UTF-8''..%2f..%2f.bashrc", "bashrc"),
+        ('attachment; filename="/etc/passwd"', "passwd"),
+        ("attachment; filename*=UTF-8''%2fetc%2fpasswd", "passwd"),
+        ("attachment; filename*=UTF-8''..%5c..%5cx", "x"),
+        ('attachment; filename="C:\\\\x"', "x"),
+        ('attachment; filename="f:foo"', "f_foo"),
+        ('attachment; filename="x:ads"', "x_ads"),
+        ('attachment; filename="%2e%2e%2f"', "%2e%2e%2f"),
+    ],
+    "g5": [
+        ('attachment; filename=""', "url.bin"),
+        ('attachment; filename="."', "download"),
+        ('attachment; filename=".."', "download"),
+        ('attachment; filename="..."', "download"),
+        ('attachment; filename=" "', "download"),
+        ('attachment; filename=".hidden"', "hidden"),
+        ('attachment; filename="~"', "_"),
+        ('attachment; filename="-rf"', "_rf"),
+        ('attachment; filename="a."', "a"),
+        ('attachment; filename="a "', "a"),
+    ],
+    "g6": [
+        ("attachment; filename*=UTF-8''a%0Ab%1B%5B31m.txt", "a_b_[31m.txt"),
+        ("attachment; filename*=UTF-8''a%7Fb%C2%9Bc.txt", "a_b_c.txt"),
+        ("attachment; filename*=UTF-8''zero%E2%80%8Bwidth%EF%BB%BF.txt", "zero_width_.txt"),
+        ("attachment; filename*=UTF-8''evil%E2%80%AEgpj.exe", "evil_gpj.exe"),
+    ],
+    "g11": [
+        ("attachment; filename*=UTF-8''half%ED%A0%80.txt", "url.bin"),
+        ('attachment; filename="\xff\xfe.txt"', "ÿþ.txt"),
+        ('attachment; filename="\xe6\x96\x87.txt"', "文.txt"),
+    ],
+    # the name stays; no file is ever executable
+    "g12": [
+        *((f'attachment; filename="{name}"', name) for name in ("a.desktop", "a.lnk", "a.url", "a.scf", "a.local")),
+        *((f'attachment; filename="{name}"', name) for name in ("a.py", "a.sh", "a.appimage")),
+    ],
+}
+
 
 ADDRESSES = [  # G3: the path as it is sent, and the name of the file
     ("/dir/a.bin", "a.bin"),
@@ -170,18 +181,46 @@ def is_safe(name: str) -> bool:
     )
 
 
-async def test_fault_g1_g2_g4_g5_g6_g11_g12_a_content_disposition_gives_one_safe_name(place: Place):
+async def test_fault_g1_a_content_disposition_gives_the_name_that_the_rules_say(place: Place):
+    await one_safe_name(place, DISPOSITIONS["g1"])
+
+
+async def test_fault_g2_a_path_in_the_name_never_leaves_the_folder(place: Place):
+    await one_safe_name(place, DISPOSITIONS["g2"])
+
+
+async def test_fault_g4_the_extended_name_wins_and_a_bad_one_is_no_name(place: Place):
+    await one_safe_name(place, DISPOSITIONS["g4"])
+
+
+async def test_fault_g5_no_name_is_hidden_empty_or_an_option(place: Place):
+    await one_safe_name(place, DISPOSITIONS["g5"])
+
+
+async def test_fault_g6_control_characters_are_in_no_name(place: Place):
+    await one_safe_name(place, DISPOSITIONS["g6"])
+
+
+async def test_fault_g11_bytes_that_are_no_text_crash_nothing(place: Place):
+    await one_safe_name(place, DISPOSITIONS["g11"])
+
+
+async def test_fault_g12_dangerous_types_keep_their_name_and_are_not_executable(place: Place):
+    await one_safe_name(place, DISPOSITIONS["g12"])
+
+
+async def one_safe_name(place: Place, cases: list[tuple[str, str | None]]) -> None:
     names = Names()
     with ByteServer(names) as server:
         urls, folders = [], []
-        for number, (value, _) in enumerate(DISPOSITIONS):
+        for number, (value, _) in enumerate(cases):
             names.headers[f"/{number}/url.bin"] = value
             urls.append(server.url(f"/{number}/url.bin"))
             folders.append(str(place.out / str(number)))
             (place.out / str(number)).mkdir()
         records = await place.fetch(urls, folders)
     wrong = []
-    for record, folder, (value, name) in zip(records, folders, DISPOSITIONS, strict=True):
+    for record, folder, (value, name) in zip(records, folders, cases, strict=True):
         found = os.listdir(folder)
         assert record.succeeded, (value, record.error)
         assert len(found) == 1, value
@@ -196,7 +235,7 @@ async def test_fault_g1_g2_g4_g5_g6_g11_g12_a_content_disposition_gives_one_safe
     with sqlite3.connect(place.state / "transfermon.db") as database:
         (count,) = database.execute("select count(*) from task where state='completed'").fetchone()
     database.close()
-    assert count == len(DISPOSITIONS)
+    assert count == len(cases)
 
 
 async def test_fault_g3_an_address_gives_a_safe_name_or_download(place: Place):
