@@ -12,6 +12,7 @@ import dataclasses
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,7 @@ from transfermon.payload import Payload
 from transfermon.session import TEMPORARY, USER_FORCE_QUIT, DownloadTask, Session, SessionState
 from transfermon.settings import Settings, download_folder, ensure_private, state_folder
 from transfermon.store import Change, Remembered, SessionRow, Unheard
-from transfermon.task import Origin, Progress, State, Task, TaskKey
+from transfermon.task import Activity, Origin, Progress, State, Task, TaskKey
 from transfermon.urls import check_url
 
 __all__ = ["TEMPORARY", "AppState", "DownloadTask", "FetchResult", "Monitor", "Session", "SessionInfo", "Snapshot"]
@@ -450,20 +451,18 @@ class Monitor:
         return self._engine.store.frozen
 
     def status(self) -> Status:
-        tasks = [task for session in self._sessions.values() for task in session.records()]
+        found = Counter(_fate(task) for session in self._sessions.values() for task in session.records())
         now = time.monotonic()
-        queued = sum(task.state is State.RUNNING and task.activity.value == "queued" for task in tasks)
-        waiting = sum(task.waiting for task in tasks)
         return Status(
             pid=os.getpid(),
             version=_version(),
             state_dir=self.state_dir,
             app_state="suspended" if self.suspended else self.app_state.value,
-            running=sum(task.state is State.RUNNING for task in tasks) - queued - waiting,
-            queued=queued,
-            waiting=waiting,
-            finished=sum(task.succeeded for task in tasks),
-            failed=sum(task.error is not None and task.error.code != Code.CANCELLED for task in tasks if task.failed),
+            running=found["running"],
+            queued=found["queued"],
+            waiting=found["waiting"],
+            finished=found["finished"],
+            failed=found["failed"],
             down_rate=sum(progress.rate.per_second(now) for progress in self._engine.progress.values()),
             sequence=self.sequence,
             frozen_reason=self._engine.store.frozen,
@@ -609,6 +608,17 @@ def _info(session: Session) -> SessionInfo:
 def _default_number(key: str) -> int:
     digits = key.removeprefix("(default ").removesuffix(")")
     return int(digits) if digits.isdigit() else 0
+
+
+def _fate(task: Task) -> str:
+    """The one count of `Status` that a task belongs to; paused, ending and cancelled ones are in none."""
+    if task.state is State.RUNNING:
+        return "waiting" if task.waiting else "queued" if task.activity is Activity.QUEUED else "running"
+    if task.state is not State.COMPLETED:
+        return ""
+    if task.error is None:
+        return "finished"
+    return "" if task.error.code == Code.CANCELLED else "failed"
 
 
 def _version() -> str:
