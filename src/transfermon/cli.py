@@ -48,11 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a name must not end the program
     try:
-        arguments = _parser(words).parse_args(words)
-    except SystemExit as exc:  # argparse has said why
-        return exc.code if isinstance(exc.code, int) else USAGE
-    try:
-        code = _run(arguments)
+        code = _parsed_and_run(words)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -60,6 +56,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     return code
+
+
+def _parsed_and_run(words: list[str]) -> int:
+    try:
+        arguments = _parser(words).parse_args(words)
+    except SystemExit as exc:  # argparse has said why
+        return exc.code if isinstance(exc.code, int) else USAGE
+    return _run(arguments)
 
 
 def gui_main() -> int:

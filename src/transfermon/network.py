@@ -86,6 +86,13 @@ class Reach:
         return self.anywhere or name.lower() in self.allowed or is_public(address)
 
 
+def ended_without_close(exc: BaseException | None) -> bool:
+    """Whether TLS ended without its close_notify; Python before 3.11.4 has only a reason for it, no class."""
+    return isinstance(exc, ssl.SSLEOFError) or (
+        isinstance(exc, ssl.SSLError) and getattr(exc, "reason", "") == "UNEXPECTED_EOF_WHILE_READING"
+    )
+
+
 class Limiter:
     """A token bucket of bytes per second, shared by whoever should be slow together; any thread may use it.
 
@@ -347,6 +354,8 @@ class Stream(httpcore.AsyncNetworkStream):
             raise NotHTTP("bytes before the TLS handshake")
         try:
             # A body that ends with the connection must not end where somebody cut it: no close_notify is an error.
+            # Python before 3.11.4 asks OpenSSL 3 to overlook it.
+            ssl_context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
             secure = ssl_context.wrap_socket(
                 self._sock,
                 server_hostname=server_hostname.rstrip(".") if server_hostname else None,
@@ -510,9 +519,9 @@ class Stream(httpcore.AsyncNetworkStream):
                 await self._wait(True, timeout, httpcore.ReadTimeout)
             except WANT:
                 await self._wait_for_bytes(timeout)
-            except ssl.SSLEOFError as exc:
-                raise ClosedEarly("the connection ended without the end of TLS") from exc
             except OSError as exc:
+                if ended_without_close(exc):
+                    raise ClosedEarly("the connection ended without the end of TLS") from exc
                 raise httpcore.ReadError(str(exc)) from exc
             else:
                 self._slow_bytes += len(data)

@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from transfermon.network import SLOWEST, WANT, Limiter, admitted, give_back
+from transfermon.network import SLOWEST, WANT, Limiter, admitted, ended_without_close, give_back
 
 CHUNK = 1 << 20  # the one buffer; a write of this size is twice as fast as one of 256 KiB on a new file
 BURST = 1 << 20  # bytes for one body before the next one has its turn
@@ -312,10 +312,8 @@ class Pump:
                 count = job.sock.recv_into(self._view[got:wanted])
             except WANT:
                 break
-            except ssl.SSLEOFError as exc:
-                return got, "closed", exc
             except ssl.SSLError as exc:
-                return got, "tls", exc
+                return got, "closed" if ended_without_close(exc) else "tls", exc
             except OSError as exc:
                 return got, "reset", exc
             if not count:

@@ -41,6 +41,7 @@ from transfermon.network import (
     Reach,
     Stream,
     Watch,
+    ended_without_close,
     is_public,
 )
 from transfermon.pump import Hasher, Outcome, Pumps, until_done
@@ -1067,7 +1068,7 @@ def _from_system(exc: BaseException, host: str, url: str, responded: bool) -> Tr
     cause = _system_cause(exc)
     if isinstance(cause, socket.gaierror):
         return _name_error(cause, host, url)
-    if isinstance(cause, ssl.SSLEOFError):
+    if ended_without_close(cause):
         return _lost(host, url, "net.closed", responded)
     if isinstance(cause, ssl.SSLError):
         return tls_error(cause, host, url)
