@@ -353,10 +353,6 @@ class Monitor:
         """
         self._delivery.wake()
 
-    def allow_host(self, host: str) -> None:
-        """Let addresses given by others reach this private `host:port` while the engine lives (the demo's server)."""
-        self._engine.allowed_hosts.add(host)
-
     # ---- sessions
 
     def create_session(self, configuration: SessionConfiguration) -> Session:
