@@ -26,9 +26,22 @@ RULES = {
         "metrics",
         "waiting",
         "digests",
+        "spreadsheet",
     ),
 }
-DOORS = {"settings", "store", "vault", "blob", "partfile", "pump", "network", "transfer", "connectivity", "notifier"}
+DOORS = {
+    "settings",
+    "store",
+    "vault",
+    "blob",
+    "partfile",
+    "pump",
+    "network",
+    "transfer",
+    "connectivity",
+    "cookies",
+    "notifier",
+}
 ENGINE = {"runners", "bus", "slots", "lock", "engine", "download", "session", "background", "delivery", "monitor"}
 FRONT_ENDS = {
     "control",

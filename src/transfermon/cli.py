@@ -111,7 +111,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
     _add_gui(add("gui", _gui, "open the window; without a command, too"))
     _add_get(add("get", _get, "download and wait; run again after an interruption, it resumes"))
-    add("list", _list, "all transfers")
+    _add_list(add("list", _list, "all transfers"))
     _add_task(add("show", _show, "one transfer in full"))
     add("sessions", _sessions, "the sessions and what is left in them")
     _add_events(add("events", _events, "what has happened, and with --follow what happens"))
@@ -174,6 +174,10 @@ def _add_get(parser: argparse.ArgumentParser) -> None:
 
 def _add_task(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", metavar="TASK", type=_task, help="SESSION:NUMBER, as `transfermon list` shows it")
+
+
+def _add_list(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--csv", action="store_true", help="as CSV with all columns, for a spreadsheet")
 
 
 def _add_events(parser: argparse.ArgumentParser) -> None:
@@ -325,6 +329,10 @@ def _list(arguments: Arguments) -> int:
     tasks = only(folder_of(arguments), ("GET", "/v1/tasks", None))["tasks"]
     if arguments.json:
         say_json(tasks)
+    elif arguments.csv:
+        from transfermon import spreadsheet
+
+        sys.stdout.write(spreadsheet.table(tasks))
     elif not tasks:
         say("No transfers.")
     else:

@@ -35,6 +35,7 @@ from transfermon.partfile import FinishState, PartFile, PartMissing
 from transfermon.pump import until_done
 from transfermon.task import UNKNOWN, Activity, Progress, Response, Task, changed
 from transfermon.transfer import Answer, Call
+from transfermon.urls import without_query
 
 log = logging.getLogger(__name__)
 SMALL = 256 * 1024  # below this a crash costs less than a directory sync (PERFORMANCE 4)
@@ -252,6 +253,7 @@ class Download:
             idle_timeout=own.timeout_interval_for_request,
             maximum_redirects=own.maximum_redirects,
             allows_insecure_redirects=own.allows_insecure_redirects,
+            cookies=own.http_should_set_cookies,
             sensitive=frozenset(name.lower() for name in headers),
             traces=traces,
         )
@@ -373,6 +375,7 @@ class Download:
                 os.makedirs(folder, mode=0o700 if folder.endswith("/parts") else 0o777, exist_ok=True)
         part = PartFile.create(folder, sync_folder=not 0 <= total < SMALL, mark=self._engine.database_id)
         self._unwanted.append(part)  # until it is taken: the attempt may have been stopped meanwhile
+        partfile.require_fit(folder, total)
         if total > partfile.free_space(folder) + self._stored:  # what is stored makes room
             raise TransferFailure(_no_space(folder, self._current().url))
         if total > 0:
@@ -569,7 +572,7 @@ class Download:
         if recorded:
             await durable
         try:
-            path = await asyncio.to_thread(part.finish, task.name, overwrite=task.overwrite, durable=True)
+            path = await asyncio.to_thread(self._name, part, task)
         except TransferFailure as failure:
             if failure.code == Code.CANNOT_WRITE_FILE:
                 self._distrust(failure.error)
@@ -580,6 +583,12 @@ class Download:
         self._part = None
         part.close()  # nothing is dirty any more: this does not wait for the disk
         await self._deliver(changed(self._current(), final_path=path, part_path=""))
+
+    def _name(self, part: PartFile, task: Task) -> str:
+        """Blocking. The final path."""
+        if self._engine.settings.note_origin and not self._configuration.is_ephemeral:
+            partfile.mark_origin(part.path, without_query(task.current_url or task.url))
+        return part.finish(task.name, overwrite=task.overwrite, durable=True)
 
     async def _deliver(self, task: Task) -> None:
         """Tell the last progress, then the completion; return when every listener has had it (D-05, D-08)."""

@@ -38,6 +38,9 @@ _BLOCK = 1024 * 1024
 _SHORT_NAME = 140  # bytes; encrypting file systems take no more (eCryptfs: 143)
 _UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV, errno.ESPIPE, errno.EPERM})
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FAT = ("fat", "msdos")  # in the type of a file system; a length has 32 bits there
+_MOST_ON_FAT = (1 << 32) - 1
+_ORIGIN = "user.xdg.origin.url"
 
 
 class PartMissing(Exception):  # noqa: N818 - a state of affairs, which the caller answers by starting over
@@ -462,6 +465,29 @@ def require_space(folder: str, needed: int) -> None:
     )
 
 
+def require_fit(folder: str, total: int) -> None:
+    """Raises a final TransferFailure -3003 when the file system there cannot hold a file of that length (F17)."""
+    if total <= _MOST_ON_FAT or not any(name in _file_system(folder) for name in _FAT):
+        return
+    raise TransferFailure(
+        TransferError(
+            code=Code.CANNOT_WRITE_FILE,
+            message="This disk cannot hold a file of that size: its file system (FAT) ends at 4 GiB.",
+            reason="disk.too-large",
+            hint="Choose a folder on another disk, or format this one as exFAT.",
+        )
+    )
+
+
+def mark_origin(path: str, url: str) -> None:
+    """Note where a file came from as browsers do (`user.xdg.origin.url`), without user information, query and fragment.
+
+    Silent where the file system keeps no such notes (G16).
+    """
+    with contextlib.suppress(OSError, AttributeError):  # AttributeError: not on this system
+        os.setxattr(path, _ORIGIN, url.encode(), follow_symlinks=False)
+
+
 def failure(error: OSError, code: int, path: str) -> TransferFailure:
     """The OSError in words. A disk that fills up while writing is of the class "wait": the transfer goes on later."""
     reason, message, hint = _words(error, code, path)
@@ -582,6 +608,21 @@ def _in_memory(fd: int) -> bool:
         return False
     buffer = (ctypes.c_long * 64)()
     return libc.fstatfs(fd, buffer) == 0 and buffer[0] in _MEMORY_FILE_SYSTEMS
+
+
+def _file_system(folder: str) -> str:
+    """The type of the one that holds a folder, as the kernel names it; "" where that cannot be learnt."""
+    try:
+        device = os.stat(folder).st_dev
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+            found = [line.partition(" - ")[2].split(" ")[0] for line in mounts if line.split(" ")[2] == _pair(device)]
+    except OSError:
+        return ""
+    return found[-1] if found else ""
+
+
+def _pair(device: int) -> str:
+    return f"{os.major(device)}:{os.minor(device)}"
 
 
 def _free(fd: int) -> int:

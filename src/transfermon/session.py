@@ -1269,6 +1269,7 @@ class Session:
             if task.part_path and task.part_path not in wanted:
                 self._engine.runners.spawn(asyncio.to_thread(_drop_part, task.part_path), f"forget {task.key}")
         if self._engine.transport is not None:
+            self._engine.transport.forget_cookies(self.key)
             self._engine.transport.drop_idle(self.key)
         self._forget(self)
 
@@ -1291,7 +1292,7 @@ class Session:
         return self._engine.runners.spawn(self._flushed(callback), f"flush {self.key}")
 
     def reset(self, callback: Done | None = None) -> asyncio.Task[None]:
-        """Forget credentials of ended tasks and delete part files that no task knows, then as `flush`.
+        """Forget cookies, the credentials of ended tasks, and delete part files that no task knows, then as `flush`.
 
         Outstanding tasks and their partial files stay as they are. Part files are looked for in the engine's own
         folder only: in a download folder they may be another engine's. Raises SessionInvalidatedError.
@@ -1317,6 +1318,8 @@ class Session:
         for task in self._tasks.values():
             if not task.outstanding:
                 self._engine.vault.drop(str(task.key))
+        if self._engine.transport is not None:
+            self._engine.transport.forget_cookies(self.key)
         known = await self._engine.store.read(part_paths)  # of all sessions, ended tasks too
         await asyncio.to_thread(_drop_orphans, os.path.join(self._engine.state_dir, "parts"), known)
         await self._flushed(callback)

@@ -96,6 +96,7 @@ class Settings:
     keep_after_quit: str = "ask"  # or "yes", "no": whether it goes on after a quit, too
     notify: str = "batch"  # or "task", "off"
     notify_background_start: bool = True
+    note_origin: bool = False  # whether a finished file's extended attributes say where it came from
     videofarm_url: str = ""  # where a background fetch asks for new videos
     allowed_hosts: tuple[str, ...] = ()  # "host:port" that addresses given by others may reach although private
 

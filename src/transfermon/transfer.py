@@ -28,6 +28,7 @@ import httpcore
 import httpx
 
 from transfermon import urls
+from transfermon.cookies import Cookies
 from transfermon.errors import Code, Retry, TransferError, TransferFailure, redacted
 from transfermon.metrics import REDIRECTS, Trace
 from transfermon.network import (
@@ -76,6 +77,7 @@ class Call:
     idle_timeout: float = 60.0  # seconds without a byte
     maximum_redirects: int = 20
     allows_insecure_redirects: bool = False
+    cookies: bool = False  # whether the session's are sent and kept
     sensitive: frozenset[str] = frozenset()  # lower-case names that never follow a redirect to another origin
     traces: list[Trace] | None = field(default=None, repr=False, compare=False)  # gets one for each request sent
 
@@ -195,6 +197,7 @@ class Transport:
         self._watch = Watch()
         self._pumps = Pumps()
         self._idle: list[_Client] = []
+        self._cookies: dict[str, Cookies] = {}  # by session
         self._sweeper: asyncio.Handle | None = None
         self._closed = False
 
@@ -235,6 +238,9 @@ class Transport:
             passed.append(hop.url)
             await exchange.discard(self)
             hop = following
+
+    def forget_cookies(self, session: str) -> None:
+        self._cookies.pop(session, None)
 
     def drop_idle(self, session: str | None = None) -> None:
         """Close unused connections, of one session or of all."""
@@ -307,7 +313,7 @@ class Transport:
             start = time.monotonic()
             trace = Trace(method=hop.method, url=redacted(hop.url), fetch_start=start)
             try:
-                response = await client.handle_async_request(_request(call, hop))
+                response = await client.handle_async_request(_request(call, hop, self._cookie(call, hop)))
             except asyncio.CancelledError:
                 client.close()
                 raise
@@ -324,9 +330,22 @@ class Transport:
                     call.traces.append(trace)
                 raise TransferFailure(translate(exc, hop.url, responded=answered)) from exc
             exchange = _Exchange(client, response, hop, trace)
+            self._keep_cookies(call, hop, exchange.head)
             if call.traces is not None:
                 call.traces.append(trace)
             return exchange
+
+    def _cookie(self, call: Call, hop: _Hop) -> str:
+        """The session's, unless the request has its own."""
+        jar = self._cookies.get(call.session) if call.cookies else None
+        if jar is None or any(name.lower() == "cookie" for name, _ in hop.headers):
+            return ""
+        return jar.header(hop.url)
+
+    def _keep_cookies(self, call: Call, hop: _Hop, head: Response) -> None:
+        fields = [value for name, value in head.headers if name.lower() == "set-cookie"] if call.cookies else []
+        if fields:
+            self._cookies.setdefault(call.session, Cookies()).take(hop.url, fields)
 
 
 class _Exchange:
@@ -822,12 +841,13 @@ def _first_hop(call: Call) -> _Hop:
     )
 
 
-def _request(call: Call, hop: _Hop) -> httpx.Request:
+def _request(call: Call, hop: _Hop, cookie: str) -> httpx.Request:
     wait = call.idle_timeout
+    headers = (*hop.headers, ("Cookie", cookie)) if cookie else hop.headers
     return httpx.Request(
         hop.method,
         hop.url,
-        headers=[(name.encode("ascii"), _header_bytes(value)) for name, value in hop.headers],
+        headers=[(name.encode("ascii"), _header_bytes(value)) for name, value in headers],
         content=hop.content() if callable(hop.content) else hop.content,
         extensions={"timeout": {"connect": wait, "read": wait, "write": wait, "pool": wait}},
     )

@@ -78,6 +78,12 @@ def without_credentials(url: str) -> tuple[str, str]:
     return clean, "Basic " + base64.b64encode(pair).decode("ascii")
 
 
+def without_query(url: str) -> str:
+    """What may be noted beside a file: the URL without user information, query and fragment (FAULTS G16)."""
+    parts = urlsplit(without_credentials(url)[0])
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+
+
 def redirect_target(base: str, location: str, *, allows_insecure: bool) -> str:
     """The checked address that a Location field of `base`'s answer names, without user information (FAULTS R4).
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.byte_server import ByteServer, Resource
+from tests.byte_server import ByteServer, Conn, Request, Resource, reply
 from tests.faults.engine_script import configuration
 from tests.faults.harness import (
     LIMIT,
@@ -462,6 +462,54 @@ async def test_fault_f16_on_a_disk_that_ignores_case_nothing_is_replaced(state: 
             assert len(os.listdir(out)) == 4
     except RuntimeError as exc:
         pytest.skip(f"the disk cannot be mounted here: {exc}")
+
+
+@pytest.fixture
+def fat(tmp_path: Path) -> Iterator[Path]:
+    """A folder on FAT: no hard links, no modes, no extended attributes, no atomic rename without replacing."""
+    image, place = tmp_path / "fat.img", tmp_path / "stick"
+    with image.open("wb") as file:
+        file.truncate(32 * M)
+    place.mkdir()
+    if not ROOT or not ordered("mkfs.vfat", str(image)):
+        pytest.skip("no FAT disk can be made here (dosfstools)")
+    if not ordered("fusefat", "-o", "rw+", str(image), str(place)):
+        pytest.skip("no FAT disk can be mounted here (fusefat)")
+    try:
+        if not os.path.ismount(place):
+            pytest.skip("no FAT disk can be mounted here")
+        yield place
+    finally:
+        ordered("umount", "-l", str(place))
+
+
+async def test_fault_f17_on_fat_a_file_arrives_whole_and_replaces_nothing(state: Path, fat: Path):
+    (fat / "a.bin").write_bytes(b"somebody's")
+    body = content(M)
+    with ByteServer(Resource(body, etag=ETAG)) as server:
+        settings = Settings(download_folder=str(fat), note_origin=True)
+        async with Monitor.open(str(state), settings=settings) as monitor:
+            monitor.ready()
+            record = await monitor.create_session(configuration()).download_task(server.url("/a.bin")).wait()
+    assert record.succeeded, record.error
+    assert record.final_path == str(fat / "a (1).bin")
+    assert (fat / "a (1).bin").read_bytes() == body
+    assert (fat / "a.bin").read_bytes() == b"somebody's"
+    assert len(os.listdir(fat)) == 2
+
+
+def announce_4_gib(conn: Conn, request: Request) -> None:
+    conn.send(reply(200, {"Content-Length": str(1 << 32)}))
+
+
+async def test_fault_f17_on_fat_more_than_4_gib_is_refused_beforehand(state: Path, fat: Path):
+    with ByteServer(announce_4_gib) as server:
+        async with running(state, fat) as run:
+            record = await run.session.download_task(server.url("/a.bin")).wait()
+    assert record.error is not None
+    assert (record.error.code, record.error.reason) == (-3003, "disk.too-large")
+    assert "4 GiB" in record.error.message
+    assert os.listdir(fat) == []
 
 
 async def test_fault_f18_the_part_is_on_the_disk_of_its_target(mount: Mount):

@@ -7,6 +7,7 @@ server sent was asked for by the owner of that moment, from where the last one h
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -346,3 +347,28 @@ def test_fault_p21_a_push_reaches_the_engine_without_a_window(place, server, res
         ("com.example.test", "Done"),
         ("push", "Done"),
     }
+
+
+def test_fault_k26_after_a_purge_nothing_runs_and_nothing_is_left(place, server, resource, tmp_path):
+    place.environment |= {"HOME": str(tmp_path / "home"), "XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    for name in ("home", "run"):
+        (tmp_path / name).mkdir(mode=0o700)
+    app = place.app()
+    waiter = place.waiter()
+    place.add(server.url("/a.bin"))
+    a_part_is_there(place)
+    assert place.run("quit", "--stop-transfers") == (0, "", "")
+    until("their ends", lambda: not alive(app.pid) and not alive(waiter or 0))
+    state = os.fsencode(place.state)
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and alive(int(entry.name)):
+            with contextlib.suppress(OSError):
+                assert state not in (entry / "cmdline").read_bytes().split(b"\0"), entry
+    manual = (Path(__file__).parents[2] / "docs" / "files.md").read_text()
+    listed = manual.replace("`-wal`, `-shm`", "`transfermon.db-wal`, `transfermon.db-shm`")
+    unlisted = [path.name for path in place.state.iterdir() if f"`{path.name}" not in listed]
+    assert not unlisted
+    assert list(place.out.glob(".transfermon-*.part")), (
+        "a stopped download keeps its part for a retry; the manual says how to find it"
+    )
+    assert [path for name in ("home", "run") for path in (tmp_path / name).rglob("*") if path.is_file()] == []

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import csv
+import dataclasses
+import errno
+import io
 import os
 import sqlite3
 import unicodedata
@@ -12,6 +17,8 @@ import pytest
 
 from tests.byte_server import ByteServer, Conn, Request, reply
 from tests.faults.engine_script import configuration
+from transfermon import cli, spreadsheet
+from transfermon.configuration import SessionConfiguration
 from transfermon.humanize import clean
 from transfermon.monitor import Monitor
 from transfermon.settings import Settings
@@ -304,3 +311,74 @@ async def test_fault_g14_the_same_name_many_times_gives_as_many_files(count: int
     assert set(os.listdir(place.out)) == wanted
     bodies = {Path(record.final_path).read_text() for record in records}
     assert bodies == {f"/{number}/same.bin" for number in range(count)}, "one was written over another"
+
+
+# ---- what a file says of where it came from
+
+
+def origin_of(path: Path) -> bytes | None:
+    try:
+        return os.getxattr(path, "user.xdg.origin.url")
+    except OSError:
+        return None
+
+
+async def test_fault_g16_a_file_says_where_it_came_from_without_secrets_and_only_when_asked(tmp_path: Path):
+    (tmp_path / "probe").touch()
+    try:
+        os.setxattr(tmp_path / "probe", "user.probe", b"1")
+    except OSError:
+        pytest.skip("this file system keeps no extended attributes")
+    ephemeral = dataclasses.replace(SessionConfiguration.ephemeral(), download_folder=str(tmp_path / "private"))
+    found = {}
+    for note in (True, False):
+        out = tmp_path / str(note)
+        settings = Settings(download_folder=str(out), note_origin=note)
+        with ByteServer(Names()) as server:
+            async with Monitor.open(str(tmp_path / f"state {note}"), settings=settings) as monitor:
+                monitor.ready()
+                (tmp_path / "private").mkdir(exist_ok=True)
+                url = server.url("/a.bin?token=s3cret").replace("http://", "http://me:s3cret@") + "#s3cret"
+                for session in (monitor.session("a"), monitor.create_session(ephemeral)):
+                    record = await session.download_task(url).wait()
+                    found[note, session.identifier] = origin_of(Path(record.final_path))
+            assert record.succeeded, record.error
+        if note:
+            assert found[True, "a"] == server.url("/a.bin").encode()
+    assert [value for key, value in found.items() if key != (True, "a")] == [None] * 3
+
+
+async def test_fault_g16_a_disk_without_such_notes_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "not supported")
+
+    monkeypatch.setattr(os, "setxattr", refused)
+    settings = Settings(download_folder=str(tmp_path / "out"), note_origin=True)
+    with ByteServer(Names()) as server:
+        async with Monitor.open(str(tmp_path / "state"), settings=settings) as monitor:
+            monitor.ready()
+            assert (await monitor.session("a").download_task(server.url("/a.bin")).wait()).succeeded
+
+
+@pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "\tx", "\r=1"])
+def test_fault_g19_no_cell_of_an_exported_list_is_a_formula(name: str):
+    text = spreadsheet.table([{"id": "a:1", "name": name, "url": name, "received": 5, "expected": -1, "added": 1.5}])
+    head, row = list(csv.reader(io.StringIO(text, newline="")))
+    cells = dict(zip(head, row, strict=True))
+    assert cells["name"] == cells["url"] == f"'{name}"
+    assert (cells["received"], cells["expected"], cells["added"]) == ("5", "", "1.5")
+
+
+async def test_fault_g19_the_command_exports_what_the_list_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    names = Names()
+    names.headers["/a"] = 'attachment; filename="=HYPERLINK(1),2.txt"'
+    with ByteServer(names) as server:
+        settings = Settings(download_folder=str(tmp_path / "out"))
+        async with Monitor.open(str(tmp_path / "state"), settings=settings) as monitor:
+            monitor.ready()
+            record = await monitor.session("a").download_task(server.url("/a")).wait()
+    assert record.name.startswith("=HYPERLINK")
+    assert await asyncio.to_thread(cli.main, ["--state-dir", str(tmp_path / "state"), "list", "--csv"]) == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out, newline=""))
+    assert row["id"] == "a:1"
+    assert row["name"] == f"'{record.name}"

@@ -306,7 +306,6 @@ def shaped(net: Network, *words: str) -> None:
             pytest.skip(f"this kernel cannot shape traffic: {exc.stderr[:100]}")
 
 
-@pytest.mark.slow
 async def test_fault_d7_a_slow_link_is_steady_and_told_truly(
     net: Network, monitor: Monitor, resource: Resource, recorder: Recorder
 ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import itertools
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.byte_server import ByteServer, Conn, Request, Resource, reply
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import always, code_of, default_session, parts_in, quick_session
 from tests.conformance.recorder import LIMIT, Recorder, recorder_of
+from transfermon import cookies
 from transfermon.configuration import RetryPolicy
 from transfermon.humanize import status
 from transfermon.monitor import Monitor, Session
@@ -436,6 +438,116 @@ async def test_fault_c16_unusable_forms_of_location_fail(
 
 
 # ---- C20, C22, C24, C26
+
+
+def setting(resource: Resource, fields: dict[str, list[str]]) -> None:
+    """Send these Set-Cookie fields with the file at these paths."""
+
+    def before(conn: Conn, request: Request) -> bool:
+        if request.target not in fields:
+            return False
+        cookies = "".join(f"Set-Cookie: {field}\r\n" for field in fields[request.target])
+        conn.send(f"HTTP/1.1 200 OK\r\n{cookies}Content-Length: 1\r\n\r\n".encode("latin-1") + b"x")
+        return True
+
+    resource.before = before
+
+
+async def cookies_after(session: Session, server: ByteServer, *fields: str, url: str = "") -> str:
+    """The Cookie that goes to `url` after an answer that set these."""
+    assert isinstance(server.handler, Resource)
+    setting(server.handler, {"/set": list(fields)})
+    await session.download_task(server.url("/set")).wait()
+    assert (await session.download_task(url or server.url("/b")).wait()).succeeded
+    return server.requests[-1].header("Cookie")
+
+
+@pytest.mark.parametrize(
+    ("field", "sent"),
+    [
+        ("a=1", "a=1"),
+        ("a=1; Path=/", "a=1"),
+        ("a=1; Path=/deeper", ""),
+        ("a=1; Domain=127.0.0.1; Path=/", "a=1"),
+        ("a=1; Domain=1", ""),
+        ("a=1; Domain=com", ""),
+        ("a=1; Domain=example.com", ""),
+        ("a=1; Secure", ""),
+        ("__Host-a=1; Secure; Path=/", ""),  # not over TLS
+        ("__Secure-a=1", ""),
+        ("a=1\x01\x02", ""),
+        ("a=" + "x" * 5000, ""),
+        ("a=1; Max-Age=0", ""),
+        ("a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT", ""),
+        ("", ""),
+        ("=", ""),
+    ],
+)
+async def test_fault_c19_a_cookie_goes_back_where_it_came_from_or_nowhere(
+    monitor: Monitor, server: ByteServer, field: str, sent: str
+):
+    assert await cookies_after(quick_session(monitor), server, field) == sent
+
+
+async def test_fault_c19_a_cookie_never_reaches_another_host_session_or_a_session_without_cookies(
+    monitor: Monitor, server: ByteServer
+):
+    one, two = quick_session(monitor, "one"), quick_session(monitor, "two")
+    elsewhere = server.url("/b").replace("127.0.0.1", "localhost")
+    assert await cookies_after(one, server, "a=1", url=elsewhere) == ""
+    await two.download_task(server.url("/b")).wait()
+    assert server.requests[-1].header("Cookie") == ""
+    off = quick_session(monitor, "off", http_should_set_cookies=False)
+    assert await cookies_after(off, server, "a=1") == ""
+
+
+async def test_fault_c19_a_cookie_of_a_redirect_opens_the_file(
+    monitor: Monitor, server: ByteServer, resource: Resource
+):
+    def gate(conn: Conn, request: Request) -> bool:
+        if request.header("Cookie") == "pass=1":
+            return False
+        conn.send(reply(302, {"Location": "/a.bin", "Set-Cookie": "pass=1; HttpOnly"}))
+        return True
+
+    resource.before = gate
+    assert (await quick_session(monitor).download_task(server.url("/a.bin")).wait()).succeeded
+    own = quick_session(monitor).download_task(server.url("/b.bin"), request_headers={"Cookie": "pass=1"})
+    assert (await own.wait()).succeeded
+    assert [request.header("Cookie") for request in server.requests] == ["", "pass=1", "pass=1"]
+
+
+async def test_fault_c19_cookies_without_end_are_bounded(monitor: Monitor, server: ByteServer):
+    session = quick_session(monitor)
+    for page in range(10):
+        sent = await cookies_after(session, server, *(f"c{page}-{number}=1" for number in range(500)))
+        assert sent.count(";") < cookies.MOST
+    assert len(sent) < 64 * 1024
+    assert monitor.task(session.records()[-1].key).succeeded
+
+
+async def test_fault_c21_reset_leaves_nothing_of_a_session_but_its_running_tasks(
+    monitor: Monitor, server: ByteServer, resource: Resource
+):
+    session = quick_session(monitor)
+    assert await cookies_after(session, server, "a=1") == "a=1"
+    resource.before = always(reply(401, {"WWW-Authenticate": "Basic"}))
+    await session.download_task(server.url("/c"), request_headers={"Authorization": "Bearer s3cret"}).wait()
+    running = session.download_task(server.url("/d"), request_headers={"Authorization": "Bearer kept"}, start=False)
+    folder = Path(monitor.state_dir) / "parts"
+    folder.mkdir(exist_ok=True)
+    orphan = folder / ".transfermon-0123456789abcdef.part"
+    orphan.write_bytes(b"x")
+    orphan.chmod(0o600)
+    os.utime(orphan, (time.time() - 3600,) * 2)
+    await session.reset()
+    resource.before = None
+    assert parts_in(folder) == []
+    secrets = (Path(monitor.state_dir) / "secrets.json").read_text()
+    assert "s3cret" not in secrets
+    assert (await running.resume().wait()).succeeded
+    last = server.requests[-1]
+    assert (last.header("Cookie"), last.header("Authorization")) == ("", "Bearer kept")
 
 
 async def test_fault_c20_sessions_with_other_credentials_do_not_mix(
