@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.real_server import RealServer, free_port
 
 MODULES = Path("/usr/lib/apache2/modules")
 PATH = shutil.which("apache2") or ("/usr/sbin/apache2" if os.access("/usr/sbin/apache2", os.X_OK) else None)
@@ -27,6 +27,7 @@ DefaultRuntimeDir "{folder}"
 Mutex file:{folder}
 ErrorLog "{folder}/error.log"
 LoadModule mpm_event_module {modules}/mod_mpm_event.so
+LoadModule alias_module {modules}/mod_alias.so
 LoadModule authz_core_module {modules}/mod_authz_core.so
 LoadModule env_module {modules}/mod_env.so
 LoadModule headers_module {modules}/mod_headers.so
@@ -46,22 +47,14 @@ DocumentRoot "{root}"
 """
 
 
-class Apache:
-    """Started and stopped by `running`. `root` is the folder that it serves."""
+class Apache(RealServer):
+    """Started and stopped by `running`."""
 
     def __init__(self, folder: Path, root: Path, port: int) -> None:
-        self.folder, self.root, self.port = folder, root, port
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def __repr__(self) -> str:
-        return f"<Apache {self.url()}>"
-
-    def url(self, path: str = "/") -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
-
-    def requests(self) -> list[str]:
-        """Lines of `METHOD URI STATUS BYTES "RANGE" "IF-RANGE" CONNECTION`, oldest first."""
-        return (self.folder / "access.log").read_text(encoding="utf-8", errors="replace").splitlines()
+        assert PATH is not None, WHY_NOT
+        super().__init__(
+            folder, root, port, [PATH, "-d", str(folder), "-f", str(folder / "apache.conf"), "-DFOREGROUND"]
+        )
 
     def put(self, name: str, content: bytes, *, age: float) -> None:
         """A file that was changed `age` seconds ago; the server's user may read it."""
@@ -69,38 +62,6 @@ class Apache:
         path.write_bytes(content)
         path.chmod(0o644)
         os.utime(path, (time.time() - age, time.time() - age))
-
-    def start(self) -> None:
-        assert PATH is not None, WHY_NOT
-        command = [PATH, "-d", str(self.folder), "-f", str(self.folder / "apache.conf"), "-DFOREGROUND"]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                assert self.process.stderr is not None
-                log = self.folder / "error.log"
-                raise RuntimeError(self.process.stderr.read().decode() + (log.read_text() if log.exists() else ""))
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.01)
-        raise RuntimeError("apache2 does not answer")
-
-    def stop(self) -> None:
-        """Ends all connections at once."""
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(10)
-            if self.process.stderr is not None:
-                self.process.stderr.close()
-            self.process = None
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -114,7 +75,7 @@ def running(folder: Path, *, directory: str = "") -> Iterator[Apache]:
             identity = f'LoadModule unixd_module {MODULES}/mod_unixd.so\nUser "#65534"\nGroup "#65534"'
             if not (MODULES / "mod_unixd.so").exists():  # compiled in, as Debian does
                 identity = identity.partition("\n")[2]
-        apache = Apache(folder, Path(root), _free_port())
+        apache = Apache(folder, Path(root), free_port())
         (folder / "apache.conf").write_text(
             _CONFIG.format(
                 folder=folder, root=root, port=apache.port, modules=MODULES, identity=identity, directory=directory

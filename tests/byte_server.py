@@ -346,8 +346,9 @@ class Resource:
         stop = min(stops, default=len(part))
         for at in range(0, stop, self.piece):
             conn.send(part[at : min(at + self.piece, stop)])
-            if self.pause:
-                conn.server.stopping.wait(self.pause)
+            if self.pause and conn.server.stopping.wait(self.pause):
+                conn.cut()
+                return
         if not stops:
             return
         if stop == self.stall_after:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.real_server import RealServer, free_port
 
 PATH = shutil.which("nginx") or ("/usr/sbin/nginx" if os.access("/usr/sbin/nginx", os.X_OK) else None)
 WHY_NOT = "nginx is not installed (make test installs nginx-light where it may)"
@@ -28,52 +27,13 @@ http {{
 """
 
 
-class Nginx:
+class Nginx(RealServer):
     """Started and stopped by `running`."""
 
     def __init__(self, folder: Path, root: Path, port: int, tls_port: int) -> None:
-        self.folder, self.root, self.port, self.tls_port = folder, root, port, tls_port
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def __repr__(self) -> str:
-        return f"<Nginx {self.url()}>"
-
-    def url(self, path: str = "/") -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
-
-    def requests(self) -> list[str]:
-        """Lines of `METHOD URI STATUS BYTES "RANGE" "IF-RANGE" CONNECTION`, oldest first."""
-        return (self.folder / "access.log").read_text(encoding="utf-8", errors="replace").splitlines()
-
-    def start(self) -> None:
         assert PATH is not None, WHY_NOT
-        command = [PATH, "-p", str(self.folder), "-c", str(self.folder / "nginx.conf")]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                assert self.process.stderr is not None
-                raise RuntimeError(self.process.stderr.read().decode())
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.01)
-        raise RuntimeError("nginx does not answer")
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(10)
-            if self.process.stderr is not None:
-                self.process.stderr.close()
-            self.process = None
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
+        super().__init__(folder, root, port, [PATH, "-p", str(folder), "-c", str(folder / "nginx.conf")])
+        self.tls_port = tls_port
 
 
 @contextmanager
@@ -89,7 +49,7 @@ def running(
 ) -> Iterator[Nginx]:
     """An nginx that serves `root` from a prefix of its own; the texts go into the blocks of its configuration."""
     folder.mkdir(parents=True, exist_ok=True)
-    port, tls_port = _free_ports()
+    port, tls_port = free_port(), free_port()
     tls = ""
     if certificate is not None:
         tls = (

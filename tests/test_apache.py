@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import http.client
@@ -17,10 +16,9 @@ import pytest
 
 from tests import apache
 from tests.byte_server import ByteServer, Conn, Request, reply
-from tests.conformance.helpers import engine_process, parts_in, quick_session
+from tests.conformance.helpers import parts_in, quick_session
 from tests.conformance.recorder import Recorder, eventually
 from transfermon import resume
-from transfermon.events import DownloadResumedEvent
 from transfermon.monitor import DownloadTask, Monitor
 from transfermon.settings import Settings
 
@@ -121,63 +119,6 @@ async def test_a_file_arrives_as_it_is(serve: Serve, open_monitor: Open, downloa
     assert (line.method, line.uri, line.status, line.sent, line.range) == ("GET", "/a.bin", 200, size, "")
 
 
-async def test_the_rest_is_asked_for_under_the_strong_tag(
-    serve: Serve, open_monitor: Open, body: bytes, downloads: Path
-):
-    server = serve(SLOWLY)
-    server.put("a.bin", body, age=HOUR)
-    async with open_monitor() as monitor:
-        task = quick_session(monitor).download_task(server.url("/a.bin"))
-        at = await stored(task)
-        record = await task.resume().wait()
-        assert record.succeeded
-        assert (record.wasted, record.restarts) == (0, 0)
-        assert record.validators is not None
-    _, second = await logged(server, 2)
-    assert (second.status, second.range, second.if_range) == (206, f"bytes={at}-", record.validators.etag)
-    assert second.sent == SIZE - at
-    assert (downloads / "a.bin").read_bytes() == body
-
-
-async def test_with_a_date_only_the_last_bytes_are_compared(
-    serve: Serve, open_monitor: Open, body: bytes, downloads: Path
-):
-    server = serve(SLOWLY + "\nFileETag None")
-    server.put("a.bin", body, age=HOUR)
-    async with open_monitor() as monitor:
-        task = quick_session(monitor).download_task(server.url("/a.bin"))
-        at = await stored(task)
-        record = await task.resume().wait()
-        assert record.succeeded
-        assert record.validators is not None
-        assert record.validators.etag == ""
-    _, second = await logged(server, 2)
-    assert (second.status, second.range) == (206, f"bytes={at - resume.OVERLAP}-")
-    assert second.if_range == record.validators.last_modified
-    assert (downloads / "a.bin").read_bytes() == body
-
-
-async def test_a_file_that_changed_meanwhile_is_loaded_whole(
-    serve: Serve, open_monitor: Open, body: bytes, downloads: Path
-):
-    server, new = serve(SLOWLY), os.urandom(700_000)
-    server.put("a.bin", body, age=HOUR)
-    async with open_monitor() as monitor:
-        events: list[DownloadResumedEvent] = []
-        monitor.add_event_listener("downloadresumed", events.append)
-        task = quick_session(monitor).download_task(server.url("/a.bin"))
-        at = await stored(task)
-        server.put("a.bin", new, age=0)
-        record = await task.resume().wait()
-        assert record.succeeded
-        assert record.wasted == at
-        assert [event.file_offset for event in events] == [0]
-        assert "changed" in events[0].reason
-    _, second = await logged(server, 2)
-    assert (second.status, second.range, second.sent) == (200, f"bytes={at}-", len(new))
-    assert (downloads / "a.bin").read_bytes() == new
-
-
 @pytest.mark.parametrize("length_known", [True, False])
 async def test_a_file_that_is_all_there_is_finished_without_an_endless_retry(
     serve: Serve, open_monitor: Open, body: bytes, downloads: Path, length_known: bool
@@ -216,70 +157,3 @@ async def test_a_file_that_is_all_there_is_finished_without_an_endless_retry(
     )
     assert (downloads / "a.bin").read_bytes() == body
     assert parts_in(downloads) == []
-
-
-async def test_a_server_that_serves_no_ranges_sends_all_again(
-    serve: Serve, open_monitor: Open, body: bytes, downloads: Path
-):
-    server = serve(SLOWLY + "\nMaxRanges none")
-    server.put("a.bin", body, age=HOUR)
-    async with open_monitor() as monitor:
-        task = quick_session(monitor).download_task(server.url("/a.bin"))
-        at = await stored(task)
-        record = await task.resume().wait()
-        assert record.succeeded
-        assert record.wasted == at
-    assert [line.status for line in await logged(server, 2)] == [200, 200]
-    assert (downloads / "a.bin").read_bytes() == body
-    assert parts_in(downloads) == []
-
-
-async def test_a_server_that_is_started_again_in_the_middle_costs_nothing(
-    serve: Serve, open_monitor: Open, body: bytes, downloads: Path
-):
-    server = serve(SLOWLY)
-    server.put("a.bin", body, age=HOUR)
-    async with open_monitor() as monitor:
-        task = quick_session(monitor).download_task(server.url("/a.bin"))
-        await eventually(lambda: task.count_of_bytes_received > ENOUGH)
-        server.stop()
-        await eventually(lambda: task.record.attempt >= 3, "some attempts in vain")
-        at = task.record.received
-        server.start()
-        record = await task.wait()
-        assert record.succeeded
-        assert record.restarts == 0
-    last = (await logged(server, 1))[-1]  # what ran when the server was stopped may not be in its log
-    assert (last.status, last.range, last.sent) == (206, f"bytes={at}-", SIZE - at)
-    assert (downloads / "a.bin").read_bytes() == body
-
-
-async def test_a_killed_engine_goes_on_from_what_it_had_stored(
-    serve: Serve, open_monitor: Open, body: bytes, tmp_path: Path, downloads: Path
-):
-    server = serve(SLOWLY)
-    server.put("a.bin", body, age=HOUR)
-    script = f"""
-task = session.download_task({server.url("/a.bin")!r})
-while task.count_of_bytes_received < {ENOUGH}:
-    await asyncio.sleep(0.005)
-print("there", flush=True)
-await asyncio.Event().wait()
-"""
-    with engine_process(tmp_path, script) as process:
-        assert process.stdout is not None
-        assert await asyncio.to_thread(process.stdout.readline) == "there\n"
-        process.kill()
-        process.wait()
-    (part,) = parts_in(downloads)
-    at = part.stat().st_size
-    assert ENOUGH <= at < SIZE
-    assert part.read_bytes() == body[:at]
-    async with open_monitor() as monitor:
-        (record,) = monitor.tasks()
-        assert (await monitor.handle(record.key).wait()).succeeded
-    await eventually(lambda: any(" 206 " in line for line in server.requests()), "the second request in the log")
-    (second,) = [line for line in await logged(server, 1) if line.status == 206]
-    assert (second.range, second.sent) == (f"bytes={at}-", SIZE - at)
-    assert (downloads / "a.bin").read_bytes() == body
-    assert list(downloads.iterdir()) == [downloads / "a.bin"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gzip
 import hashlib
@@ -18,11 +17,9 @@ from typing import NamedTuple
 import pytest
 
 from tests import nginx
-from tests.byte_server import ByteServer, Conn, Request, reply
-from tests.conformance.helpers import engine_process, parts_in, quick_session
+from tests.conformance.helpers import quick_session
 from tests.conformance.recorder import Recorder, eventually
 from transfermon import resume
-from transfermon.events import DownloadResumedEvent
 from transfermon.monitor import DownloadTask, Monitor
 from transfermon.settings import Settings
 
@@ -211,176 +208,4 @@ async def test_a_slow_server_is_no_failure(serve: Serve, open_monitor: Open, bod
         task = quick_session(monitor, timeout_interval_for_request=5.0).download_task(server.url("/a.bin"))
         record = await task.wait()
         assert (record.succeeded, record.attempt) == (True, 1)
-    assert (downloads / "a.bin").read_bytes() == body
-
-
-# ---- resuming
-
-
-async def test_a_download_goes_on_after_the_engine_was_closed_and_opened(
-    serve: Serve, open_monitor: Open, body: bytes, downloads: Path
-):
-    server = serve(server="limit_rate 4m;")
-    async with open_monitor() as monitor:
-        task = quick_session(monitor).download_task(server.url("/a.bin"))
-        await eventually(lambda: task.count_of_bytes_received > 1_000_000)
-    (part,) = parts_in(downloads)
-    at = part.stat().st_size
-    assert part.read_bytes() == body[:at]
-    async with open_monitor() as monitor:
-        record = await monitor.handle(task.key).wait()
-        assert record.succeeded
-        assert record.validators is not None
-    first, second = await logged(server, 2)
-    assert (first.status, first.range) == (200, "")
-    assert (second.status, second.range, second.if_range) == (206, f"bytes={at}-", record.validators.etag)
-    assert second.sent == SIZE - at
-    assert (downloads / "a.bin").read_bytes() == body
-    assert list(downloads.iterdir()) == [downloads / "a.bin"]
-
-
-async def test_a_file_that_changed_meanwhile_is_loaded_whole(
-    serve: Serve, open_monitor: Open, body: bytes, root: Path, downloads: Path
-):
-    server = serve(server="limit_rate 4m;")
-    new = os.urandom(1_500_000)
-    async with open_monitor() as monitor:
-        events: list[DownloadResumedEvent] = []
-        monitor.add_event_listener("downloadresumed", events.append)
-        task = quick_session(monitor).download_task(server.url("/a.bin"))
-        at = await stored(task, 1_000_000)
-        put(root / "a.bin", new, age=0)
-        assert (await task.resume().wait()).succeeded
-        assert [event.file_offset for event in events] == [0]
-        assert "changed" in events[0].reason
-    _, second = await logged(server, 2)
-    assert (second.status, second.range, second.sent) == (200, f"bytes={at}-", len(new))
-    assert (downloads / "a.bin").read_bytes() == new
-
-
-async def test_with_a_date_only_the_last_bytes_are_compared(
-    serve: Serve, open_monitor: Open, body: bytes, downloads: Path
-):
-    server = serve(server="limit_rate 4m; etag off;")
-    async with open_monitor() as monitor:
-        task = quick_session(monitor).download_task(server.url("/a.bin"))
-        at = await stored(task, 1_000_000)
-        assert task.record.not_resumable == ""
-        record = await task.resume().wait()
-        assert record.succeeded
-        assert record.validators is not None
-        assert record.validators.etag == ""
-    _, second = await logged(server, 2)
-    assert (second.status, second.range) == (206, f"bytes={at - resume.OVERLAP}-")
-    assert second.if_range == record.validators.last_modified
-    assert (downloads / "a.bin").read_bytes() == body
-
-
-async def test_with_a_fresh_date_only_it_starts_over(
-    serve: Serve, open_monitor: Open, body: bytes, root: Path, downloads: Path
-):
-    put(root / "a.bin", body, age=5)
-    server = serve(server="limit_rate 4m; etag off;")
-    async with open_monitor() as monitor:
-        task = quick_session(monitor).download_task(server.url("/a.bin"))
-        await stored(task, 1_000_000)
-        assert task.record.not_resumable
-        assert (await task.resume().wait()).succeeded
-    _, second = await logged(server, 2)
-    assert (second.status, second.range) == (200, "")
-    assert (downloads / "a.bin").read_bytes() == body
-
-
-async def test_a_server_that_serves_no_ranges_sends_all_again(
-    serve: Serve, open_monitor: Open, body: bytes, downloads: Path
-):
-    server = serve(server="limit_rate 4m; max_ranges 0;")
-    async with open_monitor() as monitor:
-        task = quick_session(monitor).download_task(server.url("/a.bin"))
-        at = await stored(task, 1_000_000)
-        record = await task.resume().wait()
-        assert record.succeeded
-        assert record.wasted == at
-    lines = await logged(server, 2)
-    assert [line.status for line in lines] == [200, 200]
-    assert (downloads / "a.bin").read_bytes() == body
-    assert parts_in(downloads) == []
-
-
-async def test_a_416_at_the_full_length_finishes(
-    serve: Serve, open_monitor: Open, body: bytes, root: Path, downloads: Path
-):
-    server = serve()
-    async with open_monitor() as monitor:
-        first = await quick_session(monitor).download_task(server.url("/a.bin"), destination=downloads / "1").wait()
-        assert first.validators is not None
-        tag = first.validators.etag
-        server.stop()
-
-        def unended(conn: Conn, request: Request) -> None:
-            conn.send(reply(200, {"Transfer-Encoding": "chunked", "ETag": tag}))
-            conn.send(b"%x\r\n" % SIZE + body + b"\r\n")
-            conn.stall()
-
-        with ByteServer(unended, port=server.port):
-            task = quick_session(monitor).download_task(server.url("/a.bin"))
-            await eventually(lambda: task.count_of_bytes_received == SIZE)
-            task.suspend()
-            await eventually(lambda: task.session._engine.progress.get(task.key) is None, "the attempt to let go")
-        server.start()
-        record = await task.resume().wait()
-        assert record.succeeded
-        assert (record.wasted, record.restarts) == (0, 0)
-    last = (await logged(server, 2))[-1]
-    assert (last.status, last.range, last.if_range) == (416, f"bytes={SIZE}-", tag)
-    assert (downloads / "a.bin").read_bytes() == body
-    assert parts_in(downloads) == []
-
-
-async def test_a_killed_engine_goes_on_from_what_it_had_stored(
-    serve: Serve, open_monitor: Open, body: bytes, tmp_path: Path, downloads: Path
-):
-    server = serve(server="limit_rate 4m;")
-    script = f"""
-task = session.download_task({server.url("/a.bin")!r})
-while task.count_of_bytes_received < 1_000_000:
-    await asyncio.sleep(0.005)
-print("there", flush=True)
-await asyncio.Event().wait()
-"""
-    with engine_process(tmp_path, script) as process:
-        assert process.stdout is not None
-        assert await asyncio.to_thread(process.stdout.readline) == "there\n"
-        process.kill()
-        process.wait()
-    (part,) = parts_in(downloads)
-    at = part.stat().st_size
-    assert 1_000_000 <= at < SIZE
-    assert part.read_bytes() == body[:at]
-    async with open_monitor() as monitor:
-        (record,) = monitor.tasks()
-        assert (await monitor.handle(record.key).wait()).succeeded
-    _, second = await logged(server, 2)
-    assert (second.status, second.range) == (206, f"bytes={at}-")
-    assert second.sent == SIZE - at
-    assert (downloads / "a.bin").read_bytes() == body
-    assert list(downloads.iterdir()) == [downloads / "a.bin"]
-
-
-async def test_a_server_that_is_started_again_in_the_middle_costs_nothing(
-    serve: Serve, open_monitor: Open, body: bytes, downloads: Path
-):
-    server = serve(server="limit_rate 4m;")
-    async with open_monitor() as monitor:
-        task = quick_session(monitor).download_task(server.url("/a.bin"))
-        await eventually(lambda: task.count_of_bytes_received > 1_000_000)
-        server.stop()
-        await eventually(lambda: task.record.attempt >= 3, "some attempts in vain")
-        at = task.record.received
-        server.start()
-        record = await task.wait()
-        assert record.succeeded
-        assert record.restarts == 0
-    last = (await logged(server, 1))[-1]  # what ran when the server was stopped may not be in its log
-    assert (last.status, last.range, last.sent) == (206, f"bytes={at}-", SIZE - at)
     assert (downloads / "a.bin").read_bytes() == body
