@@ -141,9 +141,15 @@ class Conn:
         request = Request(
             method=method, target=target, headers=pairs, raw=raw, time=time.monotonic(), connection=self.number
         )
-        return Request(**{**vars(request), "body": self._read_body(request)})
+        if not self.server.reads_bodies:
+            return request
+        return Request(**{**vars(request), "body": self.read_body(request)})
 
-    def _read_body(self, request: Request) -> bytes:
+    def read_some(self, count: int) -> bytes:
+        """So many bytes of a body; raises ConnectionError when the client ends before."""
+        return self._exactly(count)
+
+    def read_body(self, request: Request) -> bytes:
         if request.header("Transfer-Encoding").lower() == "chunked":
             body = b""
             while size := int(self._line().partition(b";")[0], 16):
@@ -187,7 +193,9 @@ class ByteServer:
         certificate: trustme.LeafCert | None = None,
         address: str = "127.0.0.1",
         port: int = 0,  # 0: a free one
+        reads_bodies: bool = True,  # False: the handler does it, with `conn.read_body` or `conn.read_some`
     ) -> None:
+        self.reads_bodies = reads_bodies
         self.handler = handler  # may be replaced between requests
         self.requests: list[Request] = []
         self.connections = 0  # accepted so far

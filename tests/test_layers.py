@@ -42,7 +42,19 @@ DOORS = {
     "cookies",
     "notifier",
 }
-ENGINE = {"runners", "bus", "slots", "lock", "engine", "download", "session", "background", "delivery", "monitor"}
+ENGINE = {
+    "runners",
+    "bus",
+    "slots",
+    "lock",
+    "engine",
+    "download",
+    "upload",
+    "session",
+    "background",
+    "delivery",
+    "monitor",
+}
 FRONT_ENDS = {
     "control",
     "control_api",

@@ -23,13 +23,16 @@ if TYPE_CHECKING:
     from transfermon.errors import TransfermonError as TransfermonError
     from transfermon.monitor import Monitor as Monitor
     from transfermon.session import TEMPORARY as TEMPORARY
+    from transfermon.session import DataTask as DataTask
     from transfermon.session import DownloadTask as DownloadTask
     from transfermon.session import Session as Session
+    from transfermon.session import UploadTask as UploadTask
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "AppState": "background",
+    "DataTask": "session",
     "DownloadTask": "session",
     "EngineBusyError": "errors",
     "FetchResult": "background",
@@ -44,6 +47,7 @@ _HOMES = {
     "TransferError": "errors",
     "TransferFailure": "errors",
     "TransfermonError": "errors",
+    "UploadTask": "session",
 }
 
 

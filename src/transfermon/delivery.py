@@ -32,10 +32,11 @@ from transfermon.events import (
     SessionIdleEvent,
     TaskEvent,
     UploadProgressEvent,
+    moved_event,
 )
 from transfermon.session import Session, SessionState
 from transfermon.store import SLICE, Change
-from transfermon.task import Activity, Kind, Progress, State, Task, changed
+from transfermon.task import Activity, Kind, Progress, State, Task, changed, progress_of
 
 log = logging.getLogger(__name__)
 
@@ -351,27 +352,11 @@ def progress_event(task: Task, live: Progress | None) -> Event | None:
     named = bool(task.final_path) and not task.part_path
     if task.state not in (State.RUNNING, State.SUSPENDED) or named or task.activity is Activity.FINALIZING:
         return None
-    if task.kind is Kind.UPLOAD:
-        return UploadProgressEvent(
-            task_identifier=task.number,
-            task=task,
-            total_bytes_sent=task.sent,
-            total_bytes_expected_to_send=max(0, task.expected_to_send),
-            attempt=task.attempt,
-        )
-    if task.kind is not Kind.DOWNLOAD:
+    if task.kind is Kind.DATA:
         return None
-    now = live or Progress(received=task.received, expected=task.expected)
+    now = live or progress_of(task)
     now.told = max(now.told, now.received)  # the next one counts from here (D-04)
-    return DownloadProgressEvent(
-        task_identifier=task.number,
-        task=changed(task, received=now.received),
-        total_bytes_written=now.received,
-        total_bytes_expected_to_write=max(0, now.expected),
-        total_known=now.expected >= 0,
-        fraction=now.fraction,
-        attempt=task.attempt,
-    )
+    return moved_event(task, now, since=now.received)
 
 
 def _announces(session: Session) -> bool:

@@ -12,7 +12,7 @@ import dataclasses
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +26,8 @@ from transfermon.events import (
     DownloadCompletedEvent,
     DownloadProgressEvent,
     DownloadResumedEvent,
-    TaskActivityEvent,
     TaskEvent,
+    activity_event,
 )
 from transfermon.metrics import MOST_KEPT, REDIRECTS, Trace
 from transfermon.network import Limiter
@@ -49,6 +49,7 @@ class Result:
 
     error: TransferError | None = None
     stopped: bool = False  # by suspend, cancel or the end of the engine
+    text: str | None = None  # of the answer to an upload or a data task
 
 
 class Download:
@@ -286,7 +287,7 @@ class Download:
             answer.response, self._configuration.http_error_policy, now=self._engine.now(), url=task.url
         )
         if error is not None:
-            self._record(changed(task, response=_shortened(answer.response)), None)
+            self._record(changed(task, response=shortened(answer.response)), None)
             raise TransferFailure(error)
 
     async def _throw_away(self, reason: str) -> None:
@@ -357,7 +358,7 @@ class Download:
             self._announced = True
             event: TaskEvent = DownloadResumedEvent(file_offset=0, expected_total_bytes=total, reason=judgement.reason)
         else:
-            event = _activity(new)
+            event = activity_event(new)
         await self._record(new, event)
         await self._discard_unwanted()
         content = () if decode else digests.parse(response.header("Content-Digest"))
@@ -414,7 +415,7 @@ class Download:
             mount_id=self._mount_id,
         )
         if self._announced:
-            self._record(new, _activity(new))
+            self._record(new, activity_event(new))
         else:
             self._announced = True
             self._record(new, DownloadResumedEvent(file_offset=self._stored, expected_total_bytes=judgement.total))
@@ -568,7 +569,7 @@ class Download:
             **self._metrics(),
         )
         self._progress.expected = size
-        durable = self._record(task, _activity(task), store=recorded)
+        durable = self._record(task, activity_event(task), store=recorded)
         if recorded:
             await durable
         try:
@@ -667,19 +668,24 @@ class Download:
 
     def _metrics(self) -> dict[str, Any]:
         """The changes of a record that takes up what was sent since the last time (T-19)."""
-        task, offset = self._current(), self._engine.now() - time.monotonic()
-        rows = tuple(trace.row(attempt, offset) for attempt, traces in self._sent for trace in traces)
-        redirects = sum(trace.status in REDIRECTS for _, traces in self._sent for trace in traces[:-1])
+        changes = metrics_of(self._current(), self._sent, self._engine.now() - time.monotonic())
         self._sent.clear()
-        return {
-            "transactions": (*task.transactions, *rows)[-MOST_KEPT:],
-            "redirect_count": task.redirect_count + redirects,
-        }
+        return changes
 
     def _tell(self, activity: Activity, **changes: Any) -> None:
         task = changed(self._current(), activity=activity, waiting_until=None, waiting_reason="", **changes)
         self._progress.attempt = task.attempt
-        self._record(task, _activity(task), store=False)
+        self._record(task, activity_event(task), store=False)
+
+
+def metrics_of(task: Task, sent: Sequence[tuple[int, list[Trace]]], offset: float) -> dict[str, Any]:
+    """The changes of a record that takes up attempts and their exchanges; `offset` turns their times into epochs."""
+    rows = tuple(trace.row(attempt, offset) for attempt, traces in sent for trace in traces)
+    redirects = sum(trace.status in REDIRECTS for _, traces in sent for trace in traces[:-1])
+    return {
+        "transactions": (*task.transactions, *rows)[-MOST_KEPT:],
+        "redirect_count": task.redirect_count + redirects,
+    }
 
 
 def _hashes(*wanted: str) -> Hashes | None:
@@ -687,13 +693,9 @@ def _hashes(*wanted: str) -> Hashes | None:
     return Hashes(names) if names else None
 
 
-def _shortened(response: Response) -> Response:
+def shortened(response: Response) -> Response:
     """What is kept of an error's head: fields such as a realm may be as long as the server likes (FAULTS C24)."""
     return dataclasses.replace(response, headers=tuple((name, value[:500]) for name, value in response.headers[:32]))
-
-
-def _activity(task: Task) -> TaskActivityEvent:
-    return TaskActivityEvent(state=task.state.value, activity=task.activity.value, attempt=task.attempt)
 
 
 def _as_seen_here(error: TransferError) -> TransferError:

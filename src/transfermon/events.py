@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from transfermon.metrics import TaskMetrics
-from transfermon.task import Task, TaskKey
+from transfermon.task import Kind, Progress, Task, TaskKey, changed
 
 _COMMON = {"sequence": "sequence", "event_id": "eventId", "time": "time", "session_identifier": "sessionIdentifier"}
 
@@ -351,6 +351,37 @@ class NotificationEvent(Event):
     user_info: Mapping[str, Any] = field(default_factory=dict)
     identifier: str = ""
     shown: bool = False  # on the desktop; False: in the window only
+
+
+def moved_event(task: Task, progress: Progress, *, since: int, speed: float = 0.0) -> TaskEvent:
+    """The counters of a download or an upload as they are; `since` is what the event before said."""
+    moved = progress.received
+    if task.kind is not Kind.DOWNLOAD:
+        return UploadProgressEvent(
+            task_identifier=task.number,
+            task=changed(task, sent=moved),
+            bytes_sent=max(0, moved - since),
+            total_bytes_sent=moved,
+            total_bytes_expected_to_send=max(0, progress.expected),
+            attempt=task.attempt,
+        )
+    known = progress.expected >= 0
+    return DownloadProgressEvent(
+        task_identifier=task.number,
+        task=changed(task, received=moved),
+        bytes_written=max(0, moved - since),
+        total_bytes_written=moved,
+        total_bytes_expected_to_write=progress.expected if known else 0,
+        total_known=known,
+        fraction=progress.fraction,
+        attempt=task.attempt,
+        speed=speed,
+    )
+
+
+def activity_event(task: Task) -> TaskActivityEvent:
+    """What a task is doing now."""
+    return TaskActivityEvent(state=task.state.value, activity=task.activity.value, attempt=task.attempt)
 
 
 def _all_classes(cls: type[Event]) -> list[type[Event]]:

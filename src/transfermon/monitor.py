@@ -28,13 +28,34 @@ from transfermon.errors import Code, SessionInvalidatingError, StateError, Trans
 from transfermon.events import Event, NotificationEvent, TaskCompletedEvent
 from transfermon.lock import EngineLock
 from transfermon.payload import Payload
-from transfermon.session import TEMPORARY, USER_FORCE_QUIT, DownloadTask, Session, SessionState
+from transfermon.session import (
+    TEMPORARY,
+    USER_FORCE_QUIT,
+    DataTask,
+    DownloadTask,
+    Session,
+    SessionState,
+    TransferTask,
+    UploadTask,
+)
 from transfermon.settings import Settings, download_folder, ensure_private, state_folder
 from transfermon.store import Change, Remembered, SessionRow, Unheard
 from transfermon.task import Activity, Origin, Progress, State, Task, TaskKey
 from transfermon.urls import check_url
 
-__all__ = ["TEMPORARY", "AppState", "DownloadTask", "FetchResult", "Monitor", "Session", "SessionInfo", "Snapshot"]
+__all__ = [
+    "TEMPORARY",
+    "AppState",
+    "DataTask",
+    "DownloadTask",
+    "FetchResult",
+    "Monitor",
+    "Session",
+    "SessionInfo",
+    "Snapshot",
+    "TransferTask",
+    "UploadTask",
+]
 log = logging.getLogger(__name__)
 _TICK = 1.2 / PROGRESS_PER_SECOND  # slower than the limit: the last one comes on top, and Qt's timers are early (D-05)
 _FLUSH_SECONDS = 5.0
@@ -426,7 +447,7 @@ class Monitor:
         found = self._sessions.get(session)
         return found.records_of(url) if found is not None else []
 
-    def handle(self, key: TaskKey) -> DownloadTask:
+    def handle(self, key: TaskKey) -> TransferTask:
         """The live object. Raises KeyError."""
         return self._sessions[key.session].task(key.number)
 

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 import httpcore
 
@@ -188,6 +188,20 @@ def give_back(limiters: Sequence[Limiter], count: int) -> None:
             limiter.give_back(count)
 
 
+class Counter(Protocol):
+    """What counts the bytes of a body; `task.Progress` is one."""
+
+    received: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outgoing:
+    """The body of a request on its way out: who counts what the system has taken, and who slows it down."""
+
+    counter: Counter
+    limiters: Sequence[Limiter] = ()
+
+
 class Watch:
     """Deadlines of all waiting sockets behind one timer of the loop.
 
@@ -280,6 +294,7 @@ class Stream(httpcore.AsyncNetworkStream):
         self._tail = b""  # the last bytes of a chunked body
         self._closed = False
         self._detached = False
+        self.outgoing: Outgoing | None = None
         self.limiters: Sequence[Limiter] = ()
         self.before_wait: Callable[[], None] | None = None  # called when a body has no more bytes for now
         self.exchanges = 0  # requests written on this connection
@@ -315,25 +330,61 @@ class Stream(httpcore.AsyncNetworkStream):
         return await self._read_head(timeout)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """A body ends with a WriteError when the server answers before it is whole: it wants no more of it (U-13)."""
         if not buffer:
             return
         if self._mode is not _Mode.HEAD:
             self._expect_head()
             self.sent, self.sent_head = (time.monotonic(), 0.0), len(buffer)  # h11 gives the head in one piece
+            await self._write(memoryview(buffer), timeout, body=False)
         else:
-            self.sent_body += len(buffer)
-        view = memoryview(buffer)
+            await self._write_body(memoryview(buffer), timeout)
+        self.sent = (self.sent[0], time.monotonic())
+        await self._watch.give_way()
+
+    async def _write_body(self, view: memoryview, timeout: float | None) -> None:
+        limiters = self.outgoing.limiters if self.outgoing is not None else ()
         while view:
+            granted, delay = admitted(limiters, len(view)) if limiters else (len(view), 0.0)
+            if not granted:
+                await asyncio.sleep(delay)
+                continue
+            await self._write(view[:granted], timeout, body=True)
+            view = view[granted:]
+
+    async def _write(self, view: memoryview, timeout: float | None, *, body: bool) -> None:
+        while view:
+            if body:
+                self._look_for_answer()
             try:
-                view = view[self._sock.send(view) :]
+                count = self._sock.send(view)
             except ssl.SSLWantReadError:
                 await self._wait(False, timeout, httpcore.WriteTimeout)
             except WANT:
-                await self._wait(True, timeout, httpcore.WriteTimeout)
+                await self._wait_to_send(timeout)
             except OSError as exc:
                 raise httpcore.WriteError(str(exc)) from exc
-        self.sent = (self.sent[0], time.monotonic())
-        await self._watch.give_way()
+            else:
+                view = view[count:]
+                if body:
+                    self.sent_body += count
+                    if self.outgoing is not None:
+                        self.outgoing.counter.received += count
+
+    def _look_for_answer(self) -> None:
+        try:
+            data = self._receive_now(HEAD_READ_SIZE)
+        except WANT:
+            return
+        except OSError as exc:
+            raise httpcore.WriteError(str(exc)) from exc
+        self._left += data
+        if not data or _is_final(self._left):
+            raise httpcore.WriteError("the server answered before the body was sent")
+
+    async def _wait_to_send(self, timeout: float | None) -> None:
+        """Until there is room, or news from the server."""
+        await _ready(self._sock.fileno(), True, timeout, httpcore.WriteTimeout, self._watch, readable=True)
 
     async def aclose(self) -> None:
         self.close()
@@ -585,6 +636,7 @@ class Backend(httpcore.AsyncNetworkBackend):
         self._reach = reach
         self._watch = watch
         self._stream: Stream | None = None
+        self._outgoing: Outgoing | None = None
         self.connected_address = ""
         self.lookup: tuple[float, float] | None = None  # of the last connection
         self.connecting: tuple[float, float] | None = None
@@ -617,13 +669,20 @@ class Backend(httpcore.AsyncNetworkBackend):
         self._stream = _NotingStream(await self._connect(permitted[:ADDRESSES_TRIED], deadline), self._watch, self)
         self.connecting = (resolved, time.monotonic())
         self.connected_address = self._stream.remote_address
+        self._stream.outgoing = self._outgoing
         return self._stream
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
     def note(self, stream: Stream) -> None:
-        self._stream = stream
+        self._stream, stream.outgoing = stream, self._outgoing
+
+    def expect_upload(self, outgoing: Outgoing | None) -> None:
+        """How the body of the next request is counted and limited."""
+        self._outgoing = outgoing
+        if self._stream is not None:
+            self._stream.outgoing = outgoing
 
     async def _connect(self, addresses: list[_Address], deadline: float) -> socket.socket:
         failures: list[Exception] = []
@@ -706,14 +765,23 @@ async def _connected(
     return sock
 
 
-async def _ready(fd: int, writable: bool, timeout: float | None, error: type[Exception], watch: Watch) -> None:
+async def _ready(
+    fd: int,
+    writable: bool,
+    timeout: float | None,
+    error: type[Exception],
+    watch: Watch,
+    *,
+    readable: bool = False,
+) -> None:
+    readable = readable or not writable
     loop = asyncio.get_running_loop()
     waiter: asyncio.Future[None] = loop.create_future()
     if timeout is not None:
         watch.add(waiter, time.monotonic() + timeout, error)
     if writable:
         loop.add_writer(fd, _wake, waiter)
-    else:
+    if readable:
         loop.add_reader(fd, _wake, waiter)
     try:
         await waiter
@@ -721,13 +789,26 @@ async def _ready(fd: int, writable: bool, timeout: float | None, error: type[Exc
         watch.remove(waiter)
         if writable:
             loop.remove_writer(fd)
-        else:
+        if readable:
             loop.remove_reader(fd)
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)
+
+
+def _is_final(data: bytes) -> bool:
+    """Whether a final answer begins in these bytes; whole interim ones (1xx) before it are passed over."""
+    at = 0
+    while len(data) > at + 12:
+        if data[at + 9 : at + 10] != b"1" or data[at + 9 : at + 12] == b"101":
+            return True
+        end = _HEAD_END.search(data, at)
+        if end is None:
+            return False
+        at = end.end()
+    return False
 
 
 def _peer(sock: socket.socket) -> str:

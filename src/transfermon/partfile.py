@@ -442,6 +442,11 @@ def sync_folder(folder: str) -> None:
         _close(folder_fd)
 
 
+def identity_of(status: os.stat_result) -> tuple[int, ...]:
+    """What tells whether a file is still the one that it was (W15)."""
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
 def free_space(folder: str) -> int:
     """Bytes that this user may still write there. Raises TransferFailure -3000."""
     try:

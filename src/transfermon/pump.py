@@ -20,18 +20,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from transfermon.network import SLOWEST, WANT, Limiter, admitted, ended_without_close, give_back
+from transfermon.network import SLOWEST, WANT, Counter, Limiter, admitted, ended_without_close, give_back
 
 CHUNK = 1 << 20  # the one buffer; a write of this size is twice as fast as one of 256 KiB on a new file
 BURST = 1 << 20  # bytes for one body before the next one has its turn
 
 T = TypeVar("T")
-
-
-class Counter(Protocol):
-    """What the pump adds to; `task.Progress` is one."""
-
-    received: int
 
 
 class Hasher(Protocol):

@@ -5,17 +5,19 @@ Rule: nothing here looks at a clock or rolls a die by itself; `now` and `random`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from email.utils import parsedate_to_datetime
 
 from transfermon.configuration import RetryPolicy
 from transfermon.errors import Code, Retry, TransferError, redacted
-from transfermon.task import Response
+from transfermon.task import Response, changed
 
 LONGEST_WAIT = (
     10 * 365 * 86400.0
 )  # seconds; a Retry-After beyond it is cut, the resource timeout ends the task long before
 
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})  # RFC 9110 §9.2.2
+_UNTOUCHED = frozenset({408, 425, 429, 503})  # the server says that it has not begun with the request
 _RETRY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _RESTART = frozenset({412})
 _WORDS = {
@@ -103,6 +105,26 @@ def judge_status(response: Response, policy: str, *, now: float, url: str = "") 
         status=status,
         retry=retry,
         retry_after=retry_after(response.header("Retry-After"), now) if retry is Retry.RETRY else None,
+    )
+
+
+def repeatable(method: str, header_names: Iterable[str]) -> bool:
+    """Whether a request may be sent twice without being asked for twice (U-10)."""
+    return method.upper() in IDEMPOTENT or any(name.lower() == "idempotency-key" for name in header_names)
+
+
+def once_only(error: TransferError, *, sent: bool) -> TransferError:
+    """The failure of a request that must not be repeated by itself. `sent`: a byte of its body was given to the network."""
+    if error.retry is Retry.FINAL or not sent or error.status in _UNTOUCHED:
+        return error
+    if error.status is not None:
+        return changed(error, retry=Retry.FINAL)
+    return changed(
+        error,
+        message=f"{error.message} It is not known whether the server has what was sent.",
+        reason="net.unknown-outcome",
+        hint="Look on the server first; then retry, or take it off the list.",
+        retry=Retry.FINAL,
     )
 
 

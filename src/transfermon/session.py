@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import json
 import logging
 import os
 import secrets
 import time
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -35,24 +36,25 @@ from transfermon.errors import (
     redacted,
 )
 from transfermon.events import (
-    DownloadProgressEvent,
     Event,
     SessionCreatedEvent,
     SessionFinishingEvent,
     SessionIdleEvent,
     SessionInvalidatedEvent,
-    TaskActivityEvent,
     TaskCompletedEvent,
     TaskCreatedEvent,
     TaskEvent,
     TaskRemovedEvent,
     TaskStateEvent,
     TaskWaitingEvent,
+    activity_event,
+    moved_event,
 )
 from transfermon.metrics import TaskMetrics
-from transfermon.settings import download_folder
+from transfermon.settings import download_folder, ensure_private, write_whole
 from transfermon.store import Change, ResumeRow, SessionRow, part_paths
 from transfermon.task import (
+    UNKNOWN,
     Action,
     Activity,
     Kind,
@@ -63,12 +65,14 @@ from transfermon.task import (
     Task,
     TaskKey,
     changed,
+    progress_of,
 )
 from transfermon.urls import check_url, without_credentials
 from transfermon.waiting import Hold
 
 if TYPE_CHECKING:
     from transfermon.download import Download
+    from transfermon.upload import Upload
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +85,7 @@ class _Temporary:
 USER_FORCE_QUIT: Final = 0  # a cancel reason (X-10): "Quit and stop all transfers"
 TEMPORARY: Final = _Temporary()  # a destination: a file that goes when its listeners have returned (D-08)
 Destination = str | os.PathLike[str] | _Temporary | None
+Pieces = Callable[[], AsyncIterator[bytes]]  # makes a body, again each time it must be sent
 Done = Callable[[dict[str, bool]], Any]  # gets {"completed": True}; may return an awaitable
 _SETTLED = 60.0  # seconds after which a part file that no task knows is an orphan
 
@@ -93,8 +98,8 @@ class SessionState(Enum):
     INVALIDATED = "invalidated"
 
 
-class DownloadTask:
-    """A download, as a program holds it: a window on the record, and the commands. Not a copy: it follows."""
+class TransferTask:
+    """A task, as a program holds it: a window on the record, and the commands. Not a copy: it follows."""
 
     def __init__(self, session: Session, number: int) -> None:
         self._session = session
@@ -102,7 +107,7 @@ class DownloadTask:
         self._last = session._tasks[number]  # noqa: SLF001 - a task is a part of its session
 
     def __repr__(self) -> str:
-        return f"<DownloadTask {self.key} {self.record.state.value}>"
+        return f"<{type(self).__name__} {self.key} {self.record.state.value}>"
 
     @property
     def record(self) -> Task:
@@ -150,7 +155,7 @@ class DownloadTask:
 
     @property
     def count_of_bytes_received(self) -> int:
-        live = self._session._engine.progress.get(self.key)  # noqa: SLF001
+        live = self._live if self.record.kind is Kind.DOWNLOAD else None
         return live.received if live is not None else self.record.received
 
     @property
@@ -160,7 +165,8 @@ class DownloadTask:
 
     @property
     def count_of_bytes_sent(self) -> int:
-        return self.record.sent
+        live = self._live if self.record.kind is Kind.UPLOAD else None
+        return live.received if live is not None else self.record.sent
 
     @property
     def count_of_bytes_expected_to_send(self) -> int:
@@ -170,18 +176,11 @@ class DownloadTask:
     @property
     def progress(self) -> Progress:
         """`completed`, `total` (-1 unknown) and `fraction` (None unknown)."""
-        live = self._session._engine.progress.get(self.key)  # noqa: SLF001
-        return live or Progress(received=self.record.received, expected=self.record.expected)
+        return self._live or progress_of(self.record)
 
     @property
-    def destination(self) -> str:
-        """The final path once the file is there, else where it will be; "" for a temporary file."""
-        record = self.record
-        return record.final_path or (os.path.join(record.folder, record.name) if record.folder else "")
-
-    @property
-    def suggested_filename(self) -> str:
-        return self.record.name
+    def _live(self) -> Progress | None:
+        return self._session._engine.progress.get(self.key)  # noqa: SLF001
 
     @property
     def task_description(self) -> str | None:
@@ -238,6 +237,13 @@ class DownloadTask:
         self._session.cancel(self._number)
         return self
 
+    async def wait(self) -> Task:
+        """The record when the task is completed and every listener has been told."""
+        await self._session._ended(self._number)  # noqa: SLF001
+        return self.record
+
+
+class _Resumable(TransferTask):
     async def cancel_by_producing_resume_data(self) -> bytes | None:
         """End the task with -999; opaque data to go on with later, or None where that is impossible (R-01, R-02)."""
         return await self._session.cancel_by_producing_resume_data(self._number)
@@ -247,10 +253,43 @@ class DownloadTask:
         """What the task's end offers to go on with, as long as nobody has used it (R-01, R-16)."""
         return self._session._resume_data_of(self._number)  # noqa: SLF001
 
-    async def wait(self) -> Task:
-        """The record when the task is completed and every listener has been told."""
-        await self._session._ended(self._number)  # noqa: SLF001
-        return self.record
+
+class DownloadTask(_Resumable):
+    """From the server into a file."""
+
+    @property
+    def destination(self) -> str:
+        """The final path once the file is there, else where it will be; "" for a temporary file."""
+        record = self.record
+        return record.final_path or (os.path.join(record.folder, record.name) if record.folder else "")
+
+    @property
+    def suggested_filename(self) -> str:
+        return self.record.name
+
+
+class UploadTask(_Resumable):
+    """From a file, bytes or a stream to the server."""
+
+    @property
+    def response_text(self) -> str | None:
+        """The first MiB of the server's answer, for as long as the engine lives (U-07)."""
+        return self._session._texts.get(self._number)  # noqa: SLF001
+
+
+class DataTask(UploadTask):
+    """A small request whose answer is its result (T-20 to T-22)."""
+
+    @property
+    def response_body(self) -> str | None:
+        return self.response_text
+
+
+_HANDLES: dict[Kind, type[TransferTask]] = {
+    Kind.DOWNLOAD: DownloadTask,
+    Kind.UPLOAD: UploadTask,
+    Kind.DATA: DataTask,
+}
 
 
 class Session:
@@ -271,7 +310,7 @@ class Session:
         self.canceling = False
         self._tasks: dict[int, Task] = {task.number: _as_found(task) for task in tasks}
         self._next = max([row.next_number, *(number + 1 for number in self._tasks)])
-        self._handles: weakref.WeakValueDictionary[int, DownloadTask] = weakref.WeakValueDictionary()
+        self._handles: weakref.WeakValueDictionary[int, TransferTask] = weakref.WeakValueDictionary()
         self._accepted: dict[int, asyncio.Future[None]] = {}
         self._unpublished: dict[int, int] = {}
         self._working: dict[int, Any] = {}  # number -> the running Download
@@ -295,6 +334,8 @@ class Session:
         self._first: set[asyncio.Task[None]] = set()  # attempts that had finished when the session was cancelled
         self._restarted: set[int] = set()  # started over because of an answer that could not be combined: once (R-10)
         self._spent: set[int] = set()  # made from resume data that cannot be used
+        self._bodies: dict[int, Pieces | bytes] = {}  # what tasks without a file send
+        self._texts: dict[int, str] = {}  # what servers answered to uploads and data tasks
         self._by_url: dict[str, list[int]] = {}
         for task in tasks:
             self._by_url.setdefault(task.url, []).append(task.number)
@@ -383,7 +424,129 @@ class Session:
             maximum_attempts=max(0, maximum_attempts),
             earliest_begin=None if earliest_begin_date is None else earliest_begin_date.timestamp(),
         )
-        return self._adopt(task, headers, start=start)
+        return self._adopt(task, headers, start=start)  # type: ignore[return-value]  # of this kind
+
+    def upload_task(
+        self,
+        url: str,
+        data: str | os.PathLike[str] | bytes,
+        *,
+        method: str = "POST",
+        request_headers: Mapping[str, str] | None = None,
+        start: bool = True,
+        origin: Origin | None = None,
+        speed_limit: int = 0,
+        priority: float = 0.5,
+        user_initiated: bool = False,
+        description: str | None = None,
+        maximum_attempts: int = 0,
+        earliest_begin_date: datetime | None = None,
+    ) -> UploadTask:
+        """Send a file, by its path, or bytes, which in a background session are first kept in a file of ours (U-01 to
+        U-03). The file must stay as it is until the end: one that changes stops the upload with -1021 (U-09).
+
+        Raises as `download_task`, and ValueError for a method that is no token. What is wrong with the file is the
+        task's error, -1100 to -1102 (U-08).
+        """
+        task, headers = self._new(Kind.UPLOAD, url, method, request_headers, origin)
+        _check_priority(priority)
+        body: bytes | None = None
+        if isinstance(data, bytes | bytearray | memoryview):
+            body = bytes(data)
+            task = changed(task, expected_to_send=len(body), name="data")
+            if self._row.configuration.is_background:
+                path = os.path.join(self._engine.state_dir, "spool", f"{secrets.token_hex(16)}.body")
+                task = changed(task, source=path, spooled=True)
+        else:
+            path = os.path.abspath(os.path.expanduser(os.fspath(data)))
+            task = changed(task, source=path, name=os.path.basename(path), **_noted(path))
+        task = changed(
+            task,
+            speed_limit=max(0, speed_limit),
+            priority=priority,
+            user_initiated=user_initiated,
+            description=description,
+            maximum_attempts=max(0, maximum_attempts),
+            earliest_begin=None if earliest_begin_date is None else earliest_begin_date.timestamp(),
+            not_resumable=PLAIN_UPLOAD,
+        )
+        return self._adopt(task, headers, start=start, body=body)  # type: ignore[return-value]  # of this kind
+
+    def upload_task_with_stream(
+        self,
+        url: str,
+        factory: Pieces,
+        *,
+        method: str = "POST",
+        request_headers: Mapping[str, str] | None = None,
+        start: bool = True,
+        origin: Origin | None = None,
+    ) -> UploadTask:
+        """Send what `factory()` yields; it is called again where the body must be sent again (U-04).
+
+        Raises as `download_task`, and InvalidAction in a background session, which outlives any stream.
+        """
+        if self._row.configuration.is_background:
+            raise InvalidAction("a background session sends files and bytes only: a stream ends with the process")
+        task, headers = self._new(Kind.UPLOAD, url, method, request_headers, origin)
+        return self._adopt(  # type: ignore[return-value]  # of this kind
+            changed(task, name="stream", not_resumable=PLAIN_UPLOAD), headers, start=start, body=factory
+        )
+
+    def data_task(
+        self,
+        url: str,
+        data: object = None,
+        *,
+        method: str = "POST",
+        request_headers: Mapping[str, str] | None = None,
+        start: bool = True,
+        origin: Origin | None = None,
+        user_initiated: bool = False,
+    ) -> DataTask:
+        """A request with a small body and a small answer, which `sessioncompleted` carries (T-20, T-21).
+
+        Bytes are sent as they are, other values as JSON. In a background session it ends with the engine: the next
+        one reports -997 (T-22). Raises as `download_task`, and TypeError or ValueError for what is no JSON.
+        """
+        task, headers = self._new(Kind.DATA, url, method, request_headers, origin)
+        body: bytes | None = None
+        if isinstance(data, bytes | bytearray | memoryview):
+            body = bytes(data)
+        elif data is not None:
+            body = json.dumps(data, allow_nan=False).encode()
+            if not any(name.lower() == "content-type" for name in headers):
+                headers["Content-Type"] = "application/json"
+        task = changed(
+            task, expected_to_send=len(body or b""), user_initiated=user_initiated, header_names=tuple(headers)
+        )
+        return self._adopt(task, headers, start=start, body=body)  # type: ignore[return-value]  # of this kind
+
+    def _new(
+        self,
+        kind: Kind,
+        url: str,
+        method: str,
+        request_headers: Mapping[str, str] | None,
+        origin: Origin | None,
+    ) -> tuple[Task, dict[str, str]]:
+        """The record of a task that sends, and its headers."""
+        self._check_open()
+        checked, credentials = _split_credentials(url)
+        headers = {**credentials, **checked_headers(request_headers)}
+        if not isinstance(method, str) or not method.isascii() or not method.isalpha():
+            raise ValueError("a method is a word such as PUT or POST")
+        task = Task(
+            session=self.key,
+            number=self._next,
+            kind=kind,
+            url=checked,
+            method=method.upper(),
+            header_names=tuple(headers),
+            origin=origin or (Origin.GIVEN if handling.get() else Origin.TYPED),
+            handler_id=handling.get(),
+        )
+        return task, headers
 
     def download_task_with_resume_data(self, data: bytes, *, start: bool = True) -> DownloadTask:
         """A new task that goes on where another was cancelled (R-04).
@@ -395,7 +558,7 @@ class Session:
         if row is None:
             task = Task(session=self.key, number=self._next, kind=Kind.DOWNLOAD, url="")
             self._spent.add(task.number)
-            return self._adopt(task, {}, start=start)
+            return self._adopt(task, {}, start=start)  # type: ignore[return-value]  # of this kind
         spent = changed(row, spent=True)
         self._engine.resume_rows[row.token] = spent
         task = changed(
@@ -414,7 +577,7 @@ class Session:
         )
         headers = self._engine.vault.get(f"resume {row.token}")
         self._engine.vault.drop(f"resume {row.token}")
-        return self._adopt(task, headers, start=start, resume_row=spent)
+        return self._adopt(task, headers, start=start, resume_row=spent)  # type: ignore[return-value]  # of this kind
 
     def _resume_row(self, data: bytes) -> ResumeRow | None:
         try:
@@ -446,8 +609,14 @@ class Session:
         return os.path.abspath(os.path.expanduser(chosen))
 
     def _adopt(
-        self, task: Task, headers: Mapping[str, str], *, start: bool, resume_row: ResumeRow | None = None
-    ) -> DownloadTask:
+        self,
+        task: Task,
+        headers: Mapping[str, str],
+        *,
+        start: bool,
+        resume_row: ResumeRow | None = None,
+        body: Pieces | bytes | None = None,
+    ) -> TransferTask:
         number, self._next = task.number, task.number + 1
         self._engine.vault.put(str(task.key), dict(headers))
         task = changed(
@@ -461,19 +630,30 @@ class Session:
         self._by_url.setdefault(task.url, []).append(number)
         event = TaskCreatedEvent(kind=task.kind.value, url=redacted(task.url))
         self._accepted[number] = self._record(task, event, resume_row=resume_row)
+        if task.spooled and isinstance(body, bytes):
+            self._accepted[number] = self._engine.runners.spawn(
+                self._spooled(task.source, body, self._accepted[number]), f"keep the body of {task.key}"
+            )
+        elif body is not None:
+            self._bodies[number] = body
         if start:
             self._enqueue(number)
         return self._handle(number)
 
-    def _handle(self, number: int) -> DownloadTask:
+    async def _spooled(self, path: str, body: bytes, recorded: asyncio.Future[None]) -> None:
+        """Done when both the bytes and the task are durable (U-03, W2)."""
+        await asyncio.to_thread(_spool, path, body)
+        await recorded
+
+    def _handle(self, number: int) -> TransferTask:
         handle = self._handles.get(number)
         if handle is None:
-            handle = self._handles[number] = DownloadTask(self, number)
+            handle = self._handles[number] = _HANDLES[self._tasks[number].kind](self, number)
         return handle
 
     # ---- looking
 
-    def task(self, number: int) -> DownloadTask:
+    def task(self, number: int) -> TransferTask:
         """Raises KeyError when the session has no such task."""
         if number not in self._tasks:
             raise KeyError(f"{self.key}:{number}")
@@ -494,7 +674,7 @@ class Session:
         """The remembered tasks of this address, oldest first, without looking through all the others."""
         return [self._tasks[number] for number in self._by_url.get(url, ())]
 
-    async def get_all_tasks(self) -> list[DownloadTask]:
+    async def get_all_tasks(self) -> list[TransferTask]:
         """Tasks that run or were suspended after a first start (S-19)."""
         return [
             self._handle(task.number)
@@ -502,9 +682,9 @@ class Session:
             if task.outstanding and (task.state is not State.SUSPENDED or task.started is not None)
         ]
 
-    async def get_tasks(self) -> tuple[list[DownloadTask], list[DownloadTask], list[DownloadTask]]:
+    async def get_tasks(self) -> tuple[list[TransferTask], list[TransferTask], list[TransferTask]]:
         """Data, upload and download tasks, as `get_all_tasks` counts them."""
-        kinds: dict[Kind, list[DownloadTask]] = {Kind.DATA: [], Kind.UPLOAD: [], Kind.DOWNLOAD: []}
+        kinds: dict[Kind, list[TransferTask]] = {Kind.DATA: [], Kind.UPLOAD: [], Kind.DOWNLOAD: []}
         for task in await self.get_all_tasks():
             kinds[task.record.kind].append(task)
         return kinds[Kind.DATA], kinds[Kind.UPLOAD], kinds[Kind.DOWNLOAD]
@@ -566,26 +746,14 @@ class Session:
         if received == told:
             return
         progress.told = received
-        known = progress.expected >= 0
-        event = DownloadProgressEvent(
-            session=self.key,
-            session_identifier=self.identifier,
-            task_identifier=number,
-            task=changed(task, received=received),
-            bytes_written=max(0, received - told),
-            total_bytes_written=received,
-            total_bytes_expected_to_write=progress.expected if known else 0,
-            total_known=known,
-            fraction=progress.fraction,
-            attempt=task.attempt,
-            speed=speed,
-        )
-        self._engine.tell(self._engine.stamp(event), None)
+        if task.kind is not Kind.DATA:
+            event = moved_event(task, progress, since=told, speed=speed)
+            self._engine.tell(self._engine.stamp(event, session=self.key, session_identifier=self.identifier), None)
 
     def _change(self, number: int, **changes: Any) -> asyncio.Future[None]:
         """A change of a field that is no step in the task's life."""
         task = changed(self._tasks[number], **changes)
-        return self._record(task, _activity_event(task))
+        return self._record(task, activity_event(task))
 
     # ---- commands
 
@@ -606,6 +774,7 @@ class Session:
             suspend_count=0,
             suspended_at=None,
             suspended_seconds=task.suspended_seconds + max(0.0, away),
+            exposed=False,  # whoever resumes it wants it sent again (U-12)
         )
         self._record(task, _state_event(task))
         self._enqueue(number)
@@ -688,6 +857,9 @@ class Session:
         own_part, spent = self._take_back(number)
         if not own_part:
             task = changed(task, part_path="", received=0, validators=None)
+        if task.kind is Kind.UPLOAD:
+            task = changed(task, sent=0, exposed=False, **({} if task.spooled else _noted(task.source)))
+        self._texts.pop(number, None)
         self._outstanding += 1
         self._by_url[task.url].remove(number)
         self._by_url.setdefault(new_url, []).append(number)
@@ -737,6 +909,10 @@ class Session:
             await asyncio.to_thread(_drop_part, task.part_path)
         if delete_file and task.final_path:
             await asyncio.to_thread(_unlink, task.final_path)
+        if task.spooled:
+            await asyncio.to_thread(_unlink, task.source)
+        for of_task in (self._bodies, self._texts):
+            of_task.pop(number, None)
         self._engine.vault.drop(str(task.key))
         removed = TaskRemovedEvent(file_deleted=delete_file and bool(task.final_path))
         self._record(task, removed, resume_row=spent)
@@ -777,7 +953,13 @@ class Session:
     def start_restored(self) -> None:
         """Run what was running, end what was ending, when the engine opened (X-11)."""
         for task in list(self._tasks.values()):
-            self.start_one(task.number)
+            if (error := _lost(task)) is not None:
+                if task.state is State.SUSPENDED:
+                    task = changed(task, state=task.after(Action.RESUME), suspend_count=0)
+                    self._record(task, _state_event(task))
+                self._complete_failed(task.number, error)
+            else:
+                self.start_one(task.number)
         if self.state is SessionState.FINISHING:
             self._perhaps_invalidated()
 
@@ -864,11 +1046,9 @@ class Session:
     def _begin(self, number: int) -> None:
         """A slot was granted."""
         key = TaskKey(self.key, number)
-        progress = self._engine.progress[key] = Progress(
-            received=self._tasks[number].received, expected=self._tasks[number].expected
-        )
-        progress.told = progress.received
-        self._ending[number] = self._engine.runners.spawn(self._work(number, progress), f"download {key}")
+        progress = self._engine.progress[key] = progress_of(self._tasks[number])
+        name = f"{self._tasks[number].kind.value} {key}"
+        self._ending[number] = self._engine.runners.spawn(self._work(number, progress), name)
         self._arm(number)
         if self._engine.on_moving is not None:
             self._engine.on_moving()
@@ -879,13 +1059,16 @@ class Session:
         stopped = True
         try:
             await self._engine.lines()
-            download = self._working[number] = self._download(number, progress)
+            of_kind = self._download if self._tasks[number].kind is Kind.DOWNLOAD else self._upload
+            attempt = self._working[number] = of_kind(number, progress)
             if self._tasks[number].state is not State.RUNNING or self._engine.closing or number in self._overdue:
-                download.stop()
-            result = await download.run()
+                attempt.stop()
+            result = await attempt.run()
             error, stopped = result.error, result.stopped
-            if download.restarted:
+            if attempt.restarted:
                 self._restarted.add(number)
+            if result.text is not None:
+                self._texts[number] = result.text
         except Exception:
             log.exception("%s ended by a mistake of ours", key)
             error, stopped = _OUR_MISTAKE, False
@@ -910,6 +1093,20 @@ class Session:
             limiters=self._engine.limiters_for(self._tasks[number], self._row.configuration.speed_limit),
             default_folder=self.default_folder,
             may_restart=number not in self._restarted,
+        )
+
+    def _upload(self, number: int, progress: Progress) -> Upload:
+        from transfermon.upload import Upload
+
+        return Upload(
+            self._engine,
+            self._row.configuration,
+            current=lambda: self._tasks[number],
+            record=self._record,
+            accepted=self._accepted_of(number),
+            progress=progress,
+            limiters=self._engine.limiters_for(self._tasks[number], self._row.configuration.speed_limit),
+            stream=self._bodies.get(number),
         )
 
     async def _end_restored(self, number: int) -> None:
@@ -944,9 +1141,16 @@ class Session:
     def _succeeded(self, number: int) -> None:
         task = self._tasks[number]
         self._engine.vault.drop(str(task.key))
+        if task.spooled:
+            self._engine.runners.spawn(asyncio.to_thread(_unlink, task.source), f"drop the body of {task.key}")
+        self._bodies.pop(number, None)
         self._complete(
             changed(task, state=task.after(Action.FINISH), error=None),
-            TaskCompletedEvent(success=True, status_code=task.response.status if task.response else 0),
+            TaskCompletedEvent(
+                success=True,
+                status_code=task.response.status if task.response else 0,
+                response_text=self._texts.get(number),
+            ),
         )
 
     def _failed(self, number: int, error: TransferError) -> None:
@@ -988,7 +1192,7 @@ class Session:
             if number in self._restarted:
                 return None
             self._restarted.add(number)
-        if task.received - self._good.get(number, 0) >= policy.reset_bytes:
+        if task.kind is Kind.DOWNLOAD and task.received - self._good.get(number, 0) >= policy.reset_bytes:
             self._failures.pop(number, None)
         self._good[number] = task.received
         failures = self._failures.get(number, 0) + 1
@@ -1008,7 +1212,7 @@ class Session:
         self._curable.discard(number)
         task = self._tasks[number]
         task = changed(task, activity=Activity.QUEUED, waiting_until=None, waiting_reason="")
-        self._record(task, _activity_event(task))
+        self._record(task, activity_event(task))
         self._enqueue(number)
 
     def network_returned(self) -> None:
@@ -1050,6 +1254,7 @@ class Session:
                 message=error.message,
                 reason=error.reason,
                 status_code=error.status or 0,
+                response_text=self._texts.get(number),
                 resumable=data is not None,
                 resume_data=data,
             ),
@@ -1266,6 +1471,8 @@ class Session:
         wanted = {row.task.part_path for row in self._engine.resume_rows.values() if not row.spent}
         for task in self._tasks.values():
             self._engine.vault.drop(str(task.key))
+            if task.spooled:
+                self._engine.runners.spawn(asyncio.to_thread(_unlink, task.source), f"drop the body of {task.key}")
             if task.part_path and task.part_path not in wanted:
                 self._engine.runners.spawn(asyncio.to_thread(_drop_part, task.part_path), f"forget {task.key}")
         if self._engine.transport is not None:
@@ -1341,6 +1548,7 @@ class Session:
 
 
 _LONGEST_TIMER = 1e6  # seconds
+PLAIN_UPLOAD = "A plain upload: after a pause it starts over."
 _OUR_MISTAKE = TransferError(
     code=Code.UNKNOWN,
     message="transfermon made a mistake with this transfer.",
@@ -1368,6 +1576,42 @@ def _as_found(task: Task) -> Task:
     return changed(task, activity=Activity.QUEUED) if moved else task
 
 
+def _noted(path: str) -> dict[str, Any]:
+    """What the record keeps of the file that is to be sent; nothing of one that is not there (U-08)."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return {"source_identity": (), "expected_to_send": UNKNOWN}
+    return {"source_identity": partfile.identity_of(status), "expected_to_send": status.st_size}
+
+
+def _spool(path: str, body: bytes) -> None:
+    """Blocking. Raises TransferFailure -3000."""
+    try:
+        ensure_private(os.path.dirname(path))
+        write_whole(path, body)
+    except OSError as error:
+        raise partfile.failure(error, Code.CANNOT_CREATE_FILE, path) from error
+
+
+def _lost(task: Task) -> TransferError | None:
+    """Why a task cannot go on that an engine before this one has left, or None."""
+    if task.state not in (State.RUNNING, State.SUSPENDED):
+        return None
+    if task.kind is Kind.DATA:
+        return TransferError(
+            code=Code.SESSION_DISCONNECTED,
+            message="The app ended before the answer came.",
+            reason="app.ended",
+            hint="Send the request again.",
+            url=redacted(task.url),
+        )
+    if task.exposed and task.state is State.RUNNING:
+        ended = TransferError(code=Code.CONNECTION_LOST, message="The app ended in the middle.", retry=Retry.RETRY)
+        return retry.once_only(ended, sent=True)
+    return None
+
+
 def _overdue_error(task: Task) -> TransferError:
     return TransferError(
         code=Code.TIMED_OUT,
@@ -1386,10 +1630,6 @@ def _state_event(task: Task) -> TaskStateEvent:
         until=task.waiting_until,
         attempt=task.attempt,
     )
-
-
-def _activity_event(task: Task) -> TaskActivityEvent:
-    return TaskActivityEvent(state=task.state.value, activity=task.activity.value, attempt=task.attempt)
 
 
 def _check_priority(priority: float) -> None:

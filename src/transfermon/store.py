@@ -640,6 +640,7 @@ def task_of(text: str) -> Task:
         response["headers"] = tuple((name, value) for name, value in response.get("headers", ()))
         stored["response"] = Response(**response)
     stored["header_names"] = tuple(stored.get("header_names", ()))
+    stored["source_identity"] = tuple(stored.get("source_identity", ()))
     stored["transactions"] = tuple(tuple(row) for row in stored.get("transactions", ()))
     return Task(**_known(Task, stored))
 

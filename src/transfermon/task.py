@@ -185,8 +185,12 @@ class Task:
     attempt: int = 0
     received: int = 0  # bytes in the part file, as of the last checkpoint
     expected: int = UNKNOWN
-    sent: int = 0
+    sent: int = 0  # by an upload, in its last attempt
     expected_to_send: int = UNKNOWN
+    source: str = ""  # absolute path of the file that an upload sends; "" for bytes and streams
+    source_identity: tuple[int, ...] = ()  # device, inode, size and mtime_ns, as they were when it was accepted (W15)
+    spooled: bool = False  # the source is a private copy of ours, which goes with the task (U-03)
+    exposed: bool = False  # a body that must not be sent twice may have reached the server (U-10)
     validators: Validators | None = None
     part_path: str = ""  # absolute; "" when there is none
     part_inode: int = 0  # of the part: by it a file is known again that got its final name just before a crash
@@ -214,6 +218,16 @@ class Task:
     @property
     def key(self) -> TaskKey:
         return TaskKey(self.session, self.number)
+
+    @property
+    def moved(self) -> int:
+        """Bytes of the file so far: received by a download, sent by an upload."""
+        return self.sent if self.kind is Kind.UPLOAD else self.received
+
+    @property
+    def total(self) -> int:
+        """Bytes of the whole file; -1 when unknown."""
+        return self.expected_to_send if self.kind is Kind.UPLOAD else self.expected
 
     @property
     def outstanding(self) -> bool:
@@ -281,11 +295,16 @@ class Rate:
         return (last - first) / max(now - begin, 1e-3)
 
 
+def progress_of(task: Task) -> Progress:
+    """The counters of a task that moves nothing now."""
+    return Progress(received=task.moved, expected=task.total, told=task.moved, attempt=task.attempt)
+
+
 @dataclass(slots=True)
 class Progress:
-    """Live counters of one running task. The pump adds to `received`; everyone else only reads."""
+    """Live counters of one running task. Who moves the bytes adds to `received`; everyone else only reads."""
 
-    received: int = 0
+    received: int = 0  # by a download; by an upload: given to the network
     expected: int = UNKNOWN
     told: int = 0  # what the last progress event said
     attempt: int = 0

@@ -39,6 +39,7 @@ from transfermon.network import (
     HeadTooLarge,
     Limiter,
     NotHTTP,
+    Outgoing,
     Reach,
     Stream,
     Watch,
@@ -46,6 +47,7 @@ from transfermon.network import (
     is_public,
 )
 from transfermon.pump import Hasher, Outcome, Pumps, until_done
+from transfermon.retry import IDEMPOTENT
 from transfermon.task import Origin, Progress, Response
 
 USER_AGENT = "transfermon/0.1.0"
@@ -55,7 +57,6 @@ LONGEST = (1 << 63) - 1  # bytes that a file can have
 DISCARDED = 64 * 1024  # of a redirect's body, to keep the connection
 IDLE_SECONDS = 20.0  # an unused connection is closed after it
 IDLE_CLIENTS = 32
-IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 _DEFAULTS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": USER_AGENT}  # D-14
 _OF_THE_BODY = frozenset({"content-length", "content-type", "content-encoding", "transfer-encoding"})
@@ -70,6 +71,8 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     content: bytes | Callable[[], AsyncIterator[bytes]] | None = field(default=None, repr=False)
     content_length: int | None = None  # of a callable's bytes; without it they go out chunked
+    outgoing: Outgoing | None = field(default=None, repr=False)  # counts and limits the content
+    follows_redirects: bool = True
     session: str = ""  # connections are never shared between sessions
     origin: Origin = Origin.TYPED
     allowed: frozenset[str] = frozenset()  # "host:port" that a given address may reach although it is private
@@ -130,6 +133,16 @@ class _Body(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+
+
+class _Content(httpx.AsyncByteStream):
+    """A body to send. No generator: one that is given up in the middle would have nobody to end it."""
+
+    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+        self._pieces = pieces
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._pieces
 
 
 class _Client(httpx.AsyncBaseTransport):
@@ -220,7 +233,7 @@ class Transport:
         while True:
             exchange = await self._send(call, hop)
             try:
-                target = _target(call, hop, exchange.head)
+                target = _target(call, hop, exchange.head) if call.follows_redirects else None
                 if target is None:
                     return Answer(self, exchange, hop, call, tuple(passed))
                 if len(passed) >= call.maximum_redirects:
@@ -312,10 +325,14 @@ class Transport:
                 raise _failure(Code.CANNOT_CONNECT, str(exc), "net.proxy", hop.url) from exc
             start = time.monotonic()
             trace = Trace(method=hop.method, url=redacted(hop.url), fetch_start=start)
+            client.backend.expect_upload(call.outgoing if hop.content else None)
             try:
                 response = await client.handle_async_request(_request(call, hop, self._cookie(call, hop)))
-            except asyncio.CancelledError:
+            except (asyncio.CancelledError, TransferFailure):  # the latter of whoever makes the content
                 client.close()
+                _mark(trace, client)
+                if call.traces is not None:
+                    call.traces.append(trace)
                 raise
             except Exception as exc:
                 stream = client.backend.stream
@@ -844,13 +861,17 @@ def _first_hop(call: Call) -> _Hop:
 def _request(call: Call, hop: _Hop, cookie: str) -> httpx.Request:
     wait = call.idle_timeout
     headers = (*hop.headers, ("Cookie", cookie)) if cookie else hop.headers
-    return httpx.Request(
+    content = _Content(hop.content()) if callable(hop.content) else hop.content
+    request = httpx.Request(
         hop.method,
         hop.url,
         headers=[(name.encode("ascii"), _header_bytes(value)) for name, value in headers],
-        content=hop.content() if callable(hop.content) else hop.content,
+        content=content,
         extensions={"timeout": {"connect": wait, "read": wait, "write": wait, "pool": wait}},
     )
+    if isinstance(content, _Content):
+        request.stream = content  # in place of a generator around it
+    return request
 
 
 def _header_bytes(value: str) -> bytes:
@@ -1050,8 +1071,11 @@ def translate(exc: BaseException, url: str, *, responded: bool) -> TransferError
     if isinstance(exc, AddressRefused):
         return _private(host, url)
     if isinstance(exc, (httpcore.TimeoutException, httpx.TimeoutException, TimeoutError)):
-        connecting = isinstance(exc, (httpcore.ConnectTimeout, httpx.ConnectTimeout))
-        message = f"{host} could not be reached in time." if connecting else f"{host} sent nothing for too long."
+        message = f"{host} sent nothing for too long."
+        if isinstance(exc, (httpcore.ConnectTimeout, httpx.ConnectTimeout)):
+            message = f"{host} could not be reached in time."
+        elif isinstance(exc, httpcore.WriteTimeout):
+            message = f"{host} took nothing for too long."
         return say(Code.TIMED_OUT, message, "net.timeout", Retry.RETRY, "It is tried again by itself.")
     if isinstance(exc, (httpcore.ProxyError, httpx.ProxyError)):
         return _proxy_error(exc, url)

@@ -18,7 +18,7 @@ from typing import Any
 from tests.byte_server import Conn, Request, Resource, reply
 from transfermon.configuration import RetryPolicy, SessionConfiguration
 from transfermon.events import DownloadProgressEvent
-from transfermon.monitor import DownloadTask, Monitor, Session
+from transfermon.monitor import Monitor, Session, TransferTask
 from transfermon.task import Task
 
 QUICK = RetryPolicy(minimum=0.01, maximum=0.05)
@@ -41,7 +41,7 @@ def sent(conn: Conn, data: bytes) -> bool:
     return True
 
 
-def code_of(task: DownloadTask | Task) -> int:
+def code_of(task: TransferTask | Task) -> int:
     assert task.error is not None, task
     return task.error.code
 

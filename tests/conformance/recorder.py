@@ -28,9 +28,10 @@ from transfermon.events import (
     TaskEvent,
     TaskRemovedEvent,
     TaskStateEvent,
+    UploadProgressEvent,
 )
 from transfermon.monitor import Monitor
-from transfermon.task import Activity, State, TaskKey
+from transfermon.task import Activity, Kind, State, TaskKey
 
 BOTH_LOOPS = pytest.mark.parametrize("anyio_backend", ["asyncio", "qasync"], indirect=True)
 LIMIT = 10.0  # seconds that a test waits for something that must come
@@ -259,10 +260,13 @@ class _Life:
             self._resumed(event)
         elif isinstance(event, DownloadProgressEvent):
             self._progress(event)
+        elif isinstance(event, UploadProgressEvent):
+            self._sent(event)
         elif isinstance(event, DownloadCompletedEvent):
             self._completed(event)
         elif isinstance(event, TaskCompletedEvent):
-            if event.success and not self.downloaded and not self.restored:
+            download = task.kind is Kind.DOWNLOAD
+            if event.success and download and not self.downloaded and not self.restored:
                 self._wrong("O-02", "success without downloadcompleted")
             if not event.success and self.downloaded:
                 self._wrong("O-02", "failure after downloadcompleted")
@@ -295,6 +299,16 @@ class _Life:
             self._wrong("O-04", f"progress falls from {self.progress} to {event.total_bytes_written}")
         self.progressed = True
         self.progress = event.total_bytes_written
+
+    def _sent(self, event: UploadProgressEvent) -> None:
+        if self.cancelling:
+            self._wrong("O-04", "progress after a cancel")
+        if self.progressed and event.total_bytes_sent < self.progress:
+            self._wrong("U-05", f"progress falls from {self.progress} to {event.total_bytes_sent} in one attempt")
+        if 0 < event.total_bytes_expected_to_send < event.total_bytes_sent:
+            self._wrong("U-05", f"{event.total_bytes_sent} of {event.total_bytes_expected_to_send} bytes sent")
+        self.progressed = True
+        self.progress = event.total_bytes_sent
 
     def _completed(self, event: DownloadCompletedEvent) -> None:
         if self.downloaded:

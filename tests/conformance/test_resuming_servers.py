@@ -21,7 +21,7 @@ from tests.conformance.helpers import code_of, engine_process, parts_in, quick_s
 from tests.conformance.recorder import Recorder, eventually, recorder_of
 from tests.opponents import NAMES, Asked, Opponent, Traits, serving, why_not
 from transfermon import resume
-from transfermon.monitor import DownloadTask, Monitor
+from transfermon.monitor import Monitor, TransferTask
 
 pytestmark = pytest.mark.anyio
 SIZE = 2_000_000
@@ -52,11 +52,11 @@ def serve(request: pytest.FixtureRequest, tmp_path: Path, body: bytes) -> Iterat
         yield start
 
 
-async def until_enough(task: DownloadTask) -> None:
+async def until_enough(task: TransferTask) -> None:
     await eventually(lambda: task.count_of_bytes_received >= ENOUGH, f"{ENOUGH} bytes")
 
 
-async def paused(task: DownloadTask) -> int:
+async def paused(task: TransferTask) -> int:
     """What is in the part once it was suspended in the middle."""
     await until_enough(task)
     task.suspend()
@@ -71,7 +71,7 @@ async def asked(server: Opponent, count: int) -> list[Asked]:
     return server.asked()
 
 
-def tag_of(task: DownloadTask) -> str:
+def tag_of(task: TransferTask) -> str:
     assert task.record.validators is not None
     return task.record.validators.etag
 
@@ -349,8 +349,7 @@ async def test_a_download_goes_on_in_the_next_engine(
     (part,) = parts_in(downloads)
     at = part.stat().st_size
     async with open_monitor() as monitor:
-        task = monitor.handle(task.key)
-        assert (await task.wait()).succeeded
+        assert (await monitor.handle(task.key).wait()).succeeded
         (event,) = recorder_of(monitor).of("downloadresumed")
         assert event.file_offset == at
     assert f"bytes={at}-" in {request.range for request in await asked(server, 2)}

@@ -18,14 +18,14 @@ from tests.conformance.recorder import BOTH_LOOPS, LIMIT, Recorder, eventually, 
 from tests.conformance.scripts import answers, stalls
 from transfermon.configuration import SessionConfiguration
 from transfermon.errors import Code, TransferFailure
-from transfermon.monitor import DownloadTask, Monitor, Session
+from transfermon.monitor import DownloadTask, Monitor, Session, TransferTask
 from transfermon.task import UNKNOWN, Activity, State
 from transfermon.transfer import Transport
 
 pytestmark = pytest.mark.anyio
 
 
-def code_of(task: DownloadTask) -> int:
+def code_of(task: TransferTask) -> int:
     assert task.error is not None
     return task.error.code
 
