@@ -111,6 +111,10 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
     _add_gui(add("gui", _gui, "open the window; without a command, too"))
     _add_get(add("get", _get, "download and wait; run again after an interruption, it resumes"))
+    _add_put(
+        add("put", _put, "upload a file and wait; run again after an interruption, it goes on where the server can")
+    )
+    _add_send(add("send", _send, "send a small request and print the answer"))
     _add_list(add("list", _list, "all transfers"))
     _add_task(add("show", _show, "one transfer in full"))
     add("sessions", _sessions, "the sessions and what is left in them")
@@ -168,6 +172,30 @@ def _add_get(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sha256", metavar="HEX", default="", help="fail unless the file has this digest")
     parser.add_argument("--limit-rate", metavar="RATE", default="0", help="bytes per second, such as 500K or 2M")
     parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+    parser.add_argument("--retry", metavar="N", type=_count, default=5, help="give up after N attempts (%(default)s)")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+
+
+def _add_put(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("url", metavar="URL")
+    parser.add_argument("--method", metavar="WORD", default="PUT", help="the request's method (%(default)s)")
+    parser.add_argument("--limit-rate", metavar="RATE", default="0", help="bytes per second, such as 500K or 2M")
+    _add_sending(parser)
+
+
+def _add_send(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("url", metavar="URL")
+    parser.add_argument("--method", metavar="WORD", default="POST", help="the request's method (%(default)s)")
+    parser.add_argument("--data", metavar="TEXT|@FILE", help="the body of the request")
+    _add_sending(parser)
+
+
+def _add_sending(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--session", metavar="ID", default="cli", help="the session it belongs to (%(default)s)")
+    parser.add_argument(
+        "-H", "--header", metavar="'NAME: VALUE'", action="append", default=[], help="send this header, too"
+    )
     parser.add_argument("--retry", metavar="N", type=_count, default=5, help="give up after N attempts (%(default)s)")
     parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
 
@@ -318,8 +346,26 @@ def _gui(arguments: Arguments) -> int:
 def _get(arguments: Arguments) -> int:
     from transfermon import getting
 
+    return _ordered(arguments, getting.orders)
+
+
+def _put(arguments: Arguments) -> int:
+    from transfermon import getting
+
+    return _ordered(arguments, getting.upload_orders)
+
+
+def _send(arguments: Arguments) -> int:
+    from transfermon import getting
+
+    return _ordered(arguments, getting.data_orders)
+
+
+def _ordered(arguments: Arguments, made: Callable[[Arguments], list[dict[str, Any]]]) -> int:
+    from transfermon import getting
+
     try:
-        orders = getting.orders(arguments)
+        orders = made(arguments)
     except ValueError as exc:
         raise Wrong(str(exc)) from None
     return getting.Getter(folder_of(arguments), orders, getting.screen(arguments)).run()

@@ -6,6 +6,7 @@ Rule: it knows the Monitor and the rules only. Every refusal is an RFC 9457 prob
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import dataclasses
 import json
@@ -21,11 +22,11 @@ from urllib.parse import parse_qsl, unquote
 from transfermon import humanize
 from transfermon.errors import Code, InvalidAction, TransfermonError, redacted
 from transfermon.events import Event
-from transfermon.task import Action, Kind, Origin, Progress, State, Task, TaskKey
+from transfermon.task import Action, Kind, Origin, Progress, State, Task, TaskKey, progress_of
 from transfermon.urls import check_url, without_credentials
 
 if TYPE_CHECKING:  # handed in: the command line makes it, and loads it only where it needs one
-    from transfermon.monitor import Monitor
+    from transfermon.monitor import Monitor, TransferTask
 
 T = TypeVar("T")
 
@@ -44,14 +45,18 @@ def event_dict(event: Event) -> dict[str, Any]:
 
 
 def task_dict(task: Task, progress: Progress | None = None) -> dict[str, Any]:
-    """A task as programs see it. Bytes and bytes per second; -1 is an unknown size; times are epoch seconds."""
-    live = progress or Progress(received=task.received, expected=task.expected)
+    """A task as programs see it. Bytes and bytes per second; -1 is an unknown size; times are epoch seconds.
+
+    `received` and `expected` are what was moved, and of how much: of an upload, what was sent.
+    """
+    live = progress or progress_of(task)
     error = task.error
     return {
         "id": str(task.key),
         "session": task.session,
         "number": task.number,
         "kind": task.kind.value,
+        "method": task.method,
         "url": redacted(task.url),
         "state": task.state.value,
         "activity": task.activity.value,
@@ -63,6 +68,8 @@ def task_dict(task: Task, progress: Progress | None = None) -> dict[str, Any]:
         "name": task.name,
         "folder": task.folder,
         "path": task.final_path,
+        "source": "" if task.spooled else task.source,
+        "statusCode": task.response.status if task.response else 0,
         "error": None
         if error is None
         else {
@@ -76,6 +83,7 @@ def task_dict(task: Task, progress: Progress | None = None) -> dict[str, Any]:
         "added": task.added,
         "finished": task.finished,
         "resumable": not task.not_resumable,
+        "notResumable": task.not_resumable,
     }
 
 
@@ -275,6 +283,8 @@ class Api:
             raise Refused(503, "No transfer can be added now.", reason)
         sequence = self._monitor.sequence  # events after it tell all that happens to the task
         order = _order(body)
+        if order.kind is Kind.UPLOAD and not order.file:
+            raise ValueError("An upload needs a “file”, an absolute path.")
         found = same_task(self._monitor.tasks_of(order.session, order.bare_url), order) if order.join else None
         if found is not None:
             self._monitor.adjust(
@@ -286,7 +296,37 @@ class Api:
             self._go_on(found)
             self._named.add(found.key)
             return Answer(body={**self._one(found.key), "sequence": sequence})
-        task = self._monitor.session(order.session).download_task(
+        task = self._made(order)
+        self._named.add(task.key)
+        await task.accepted
+        return Answer(status=201, body={**self._one(task.key), "sequence": sequence})
+
+    def _made(self, order: Order) -> TransferTask:
+        session = self._monitor.session(order.session)
+        if order.kind is Kind.UPLOAD:
+            return session.upload_task(
+                order.url,
+                order.file,
+                method=order.method or "PUT",
+                request_headers=order.headers,
+                start=order.start,
+                origin=order.origin,
+                speed_limit=order.speed_limit,
+                maximum_attempts=order.maximum_attempts,
+                user_initiated=True,
+            )
+        if order.kind is Kind.DATA:
+            return session.data_task(
+                order.url,
+                order.data,
+                method=order.method or "POST",
+                request_headers=order.headers,
+                start=order.start,
+                origin=order.origin,
+                maximum_attempts=order.maximum_attempts,
+                user_initiated=True,
+            )
+        return session.download_task(
             order.url,
             request_headers=order.headers,
             destination=order.destination or None,
@@ -298,9 +338,6 @@ class Api:
             maximum_attempts=order.maximum_attempts,
             user_initiated=True,
         )
-        self._named.add(task.key)
-        await task.accepted
-        return Answer(status=201, body={**self._one(task.key), "sequence": sequence})
 
     def _go_on(self, task: Task) -> None:
         if task.failed:
@@ -372,6 +409,10 @@ class Order:
     """What `POST /v1/tasks` asks for."""
 
     url: str
+    kind: Kind = Kind.DOWNLOAD
+    method: str = ""  # of an upload PUT, of a data task POST, unless given
+    file: str = ""  # of an upload, absolute
+    data: bytes | None = field(default=None, repr=False)
     session: str = CLI_SESSION
     destination: str = ""  # absolute; a folder when it ends in a slash or is one
     headers: dict[str, str] = field(default_factory=dict)
@@ -393,6 +434,10 @@ def _order(body: dict[str, Any]) -> Order:
     fields = _Fields(body)
     order = Order(
         url=fields.text("url"),
+        kind=_kind(fields.text("kind")),
+        method=fields.text("method"),
+        file=fields.text("file"),
+        data=fields.data(),
         session=fields.text("session") or CLI_SESSION,
         destination=fields.text("destination"),
         headers=fields.headers("headers"),
@@ -407,7 +452,16 @@ def _order(body: dict[str, Any]) -> Order:
     fields.end()
     if order.destination and not os.path.isabs(order.destination):
         raise ValueError("The destination must be an absolute path.")
+    if order.file and not os.path.isabs(order.file):
+        raise ValueError("The file must be an absolute path.")
     return order
+
+
+def _kind(text: str) -> Kind:
+    try:
+        return Kind(text or Kind.DOWNLOAD.value)
+    except ValueError:
+        raise ValueError("“kind” must be download, upload or data.") from None
 
 
 def same_task(tasks: Sequence[Task], order: Order) -> Task | None:
@@ -415,6 +469,8 @@ def same_task(tasks: Sequence[Task], order: Order) -> Task | None:
 
     One that failed for its credentials is not it when the order brings some.
     """
+    if order.kind is not Kind.DOWNLOAD:
+        return next((task for task in reversed(tasks) if _same_upload(task, order)), None)
     folder, name = order.destination, ""
     if not order.destination.endswith(os.sep) and not os.path.isdir(order.destination):
         folder, name = os.path.split(order.destination)
@@ -430,6 +486,14 @@ def same_task(tasks: Sequence[Task], order: Order) -> Task | None:
         return task.state in (State.RUNNING, State.SUSPENDED)
 
     return next((task for task in reversed(tasks) if order.destination and fits(task)), None)
+
+
+def _same_upload(task: Task, order: Order) -> bool:
+    if order.kind is not Kind.UPLOAD or task.kind is not Kind.UPLOAD or task.source != order.file:
+        return False
+    if task.error is not None:
+        return task.error.code != Code.CANCELLED and not (order.headers and task.error.code in SECRET_ERRORS)
+    return task.outstanding and (task.session, task.method) == (order.session, order.method or "PUT")
 
 
 class _Fields:
@@ -455,6 +519,15 @@ class _Fields:
         if not all(isinstance(value, str) for value in headers.values()):
             raise ValueError(f"“{name}” must be an object of texts.")
         return headers
+
+    def data(self) -> bytes | None:
+        """A body: `data` is text, `dataBase64` any bytes."""
+        text, coded = self._left.get("data"), self.text("dataBase64")
+        self.text("data")
+        try:
+            return base64.b64decode(coded, validate=True) if coded else text.encode() if text is not None else None
+        except ValueError:
+            raise ValueError("“dataBase64” is not Base64.") from None
 
     def end(self) -> None:
         if self._left:

@@ -1,4 +1,4 @@
-"""`transfermon get`: hand downloads to the running engine and follow them, or be the engine for as long as it takes.
+"""`transfermon get`, `put` and `send`: hand tasks to the running engine and follow them, or be the engine meanwhile.
 
 Rule: whoever the engine is may change at any time. The loop in `Getter.run` follows the one that answers, becomes it
 when nobody does, and finds its tasks again by their keys.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import contextlib
 import json
 import os
@@ -40,6 +41,8 @@ Json = dict[str, Any]
 HAND_OVER = 10.0  # seconds in which the next engine must answer, or free the lock
 AFTER_RELEASE = 6.0  # seconds that the one who asked for the lock may take to get it
 BAR_PER_SECOND = 10
+LARGEST_DATA = 512 * 1024  # bytes; with their coding they fit into a message of the control socket
+_ODD = "{} is no ordinary file."
 
 
 # ---- from arguments to orders
@@ -62,6 +65,63 @@ def orders(arguments: argparse.Namespace) -> list[Json]:
     destination = _file(arguments.output, arguments.overwrite) if arguments.output else _folder(arguments.directory)
     urls = dict.fromkeys(_url(url) for url in arguments.urls)
     return [{"url": url, "destination": destination, **common} for url in urls]
+
+
+def upload_orders(arguments: argparse.Namespace) -> list[Json]:
+    """As `orders`, for `transfermon put`."""
+    path = os.path.abspath(arguments.file)
+    if os.path.isdir(path):
+        raise ValueError(f"{arguments.file} is a folder; pack it first.")
+    if not os.path.isfile(path):
+        raise ValueError(f"The file {arguments.file} is not there." if not os.path.exists(path) else _ODD.format(path))
+    if not os.access(path, os.R_OK):
+        raise ValueError(f"The file {arguments.file} cannot be read.")
+    order = {
+        "kind": "upload",
+        "url": _url(arguments.url),
+        "file": path,
+        "method": _method(arguments.method),
+        "session": SessionConfiguration.background(arguments.session).identifier,
+        "headers": _headers(arguments.header),
+        "speedLimit": _rate(arguments.limit_rate),
+        "maximumAttempts": arguments.retry,
+        "join": True,
+    }
+    return [order]
+
+
+def data_orders(arguments: argparse.Namespace) -> list[Json]:
+    """As `orders`, for `transfermon send`."""
+    order: Json = {
+        "kind": "data",
+        "url": _url(arguments.url),
+        "method": _method(arguments.method),
+        "session": SessionConfiguration.background(arguments.session).identifier,
+        "headers": _headers(arguments.header),
+        "maximumAttempts": arguments.retry,
+    }
+    if arguments.data is not None:
+        order["dataBase64"] = base64.b64encode(_data(arguments.data)).decode()
+    return [order]
+
+
+def _data(text: str) -> bytes:
+    if not text.startswith("@"):
+        return text.encode()
+    try:
+        with open(text[1:], "rb") as file:
+            found = file.read(LARGEST_DATA + 1)
+    except OSError as exc:
+        raise ValueError(f"{text[1:]} cannot be read: {exc.strerror}.") from None
+    if len(found) > LARGEST_DATA:
+        raise ValueError("A data task sends 512 KiB at the most; `transfermon put` sends files of any size.")
+    return found
+
+
+def _method(text: str) -> str:
+    if not (text.isascii() and text.isalpha()):
+        raise ValueError(f"“{text}” is not a method; write PUT or POST.")
+    return text.upper()
 
 
 def _url(text: str) -> str:
@@ -166,12 +226,29 @@ class LineScreen(Screen):
 
     def ended(self, task: Json) -> None:
         super().ended(task)
-        if task["state"] == "completed" and not task["error"]:
+        if task["state"] != "completed" or task["error"]:
+            return
+        if task["kind"] == "download":
             self._say(self._out, f"Saved {task['path'] or task['name']} ({humanize.size(task['received'])})")
+        else:
+            self._say(self._out, f"Sent {_label(task)} ({humanize.size(task['received'])}): {task['statusCode']}")
 
     def _say(self, stream: TextIO, text: str) -> None:
         stream.write(humanize.clean(text, 4000) + "\n")
         stream.flush()
+
+
+class AnswerScreen(Screen):
+    """The answer's text, and nothing else."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def event(self, event: Json, task: Json) -> None:
+        if event["type"] == "sessioncompleted" and event.get("responseText"):
+            text = event["responseText"]
+            self._out.write(text if text.endswith("\n") else text + "\n")
+            self._out.flush()
 
 
 class BarScreen(LineScreen):
@@ -294,6 +371,8 @@ def screen(arguments: argparse.Namespace) -> Screen:
         return JsonScreen(sys.stdout)
     if arguments.quiet:
         return Screen()
+    if arguments.command == "send":
+        return AnswerScreen(sys.stdout)
     return BarScreen(sys.stdout, sys.stderr) if sys.stderr.isatty() else LineScreen(sys.stdout, sys.stderr)
 
 
@@ -347,7 +426,7 @@ async def _listen(server: ControlServer) -> None:
 
 
 class Getter:
-    """One run of `transfermon get`."""
+    """One run of `transfermon get`, `put` or `send`."""
 
     def __init__(self, state_dir: str, orders: list[Json], screen: Screen) -> None:
         self._state_dir = state_dir
@@ -526,6 +605,8 @@ class Getter:
                 task["received"] = event["totalBytesWritten"]
                 task["expected"] = event["totalBytesExpectedToWrite"] if event["totalKnown"] else -1
                 task["speed"] = event["speed"]
+            case "uploadprogress":
+                task["received"], task["expected"] = event["totalBytesSent"], event["totalBytesExpectedToSend"]
             case "taskstate" | "taskactivity" | "sessioncompleted" | "taskremoved":
                 self._see(name, look(name))
         self._screen.moved(self._tasks.values())

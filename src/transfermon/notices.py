@@ -40,11 +40,11 @@ def notice_for(tasks: Sequence[Task], session: str) -> Notice:
     info = {"task": str(shown.key), "count": len(tasks), "failed": len(failed)}
     if len(tasks) == 1:
         if shown.error is None:
-            size = f", {humanize.size(shown.received)}" if shown.received > 0 else ""
+            size = f", {humanize.size(shown.moved)}" if shown.moved > 0 else ""
             return Notice(title="Transfer finished", body=f"{name_of(shown)}{size}", user_info=info)
         return Notice(title="Transfer failed", body=f"{name_of(shown)}: {shown.error.message}", user_info=info)
     where = f" in {humanize.clean(session)}" if session else ""
-    total = sum(task.received for task in good)
+    total = sum(task.moved for task in good)
     if not failed:
         body = f"{len(good)} files, {humanize.size(total)}{where}"
         return Notice(title="Transfers finished", body=body, user_info=info)

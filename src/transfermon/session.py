@@ -503,6 +503,7 @@ class Session:
         start: bool = True,
         origin: Origin | None = None,
         user_initiated: bool = False,
+        maximum_attempts: int = 0,
     ) -> DataTask:
         """A request with a small body and a small answer, which `sessioncompleted` carries (T-20, T-21).
 
@@ -518,7 +519,11 @@ class Session:
             if not any(name.lower() == "content-type" for name in headers):
                 headers["Content-Type"] = "application/json"
         task = changed(
-            task, expected_to_send=len(body or b""), user_initiated=user_initiated, header_names=tuple(headers)
+            task,
+            expected_to_send=len(body or b""),
+            user_initiated=user_initiated,
+            header_names=tuple(headers),
+            maximum_attempts=max(0, maximum_attempts),
         )
         return self._adopt(task, headers, start=start, body=body)  # type: ignore[return-value]  # of this kind
 

@@ -38,8 +38,8 @@ LONGEST = 4000  # characters of an address that are shown
 def facts(task: Task, progress: Progress | None, now: float, monotonic: float) -> dict[str, str]:
     """The words of the form, by title; an empty one has nothing to say. `now` in epoch seconds."""
     live = progress if progress is not None and task.state is State.RUNNING else None
-    received = live.received if live else task.received
-    expected = live.expected if live else task.expected
+    received = live.received if live else task.moved
+    expected = live.expected if live else task.total
     speed = live.rate.per_second(monotonic) if live else 0.0
     final = task.response.url if task.response is not None else task.current_url
     return {
@@ -68,7 +68,7 @@ def resumable(task: Task) -> str:
         return f"No: {humanize.clean(task.not_resumable)}"
     if task.validators is None:
         return "Not known before the server answers"
-    if not (task.received or task.outstanding):
+    if not (task.moved or task.outstanding):
         return "Yes, but nothing was kept"
     return f"Yes: the server sends {'an entity tag' if task.validators.etag else 'a date'}"
 

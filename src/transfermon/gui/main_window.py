@@ -1146,7 +1146,7 @@ def session_progress(tasks: Iterable[Task], live: Mapping[TaskKey, Progress]) ->
         if not task.outstanding:
             continue
         progress = live.get(task.key)
-        done, total = (progress.received, progress.expected) if progress else (task.received, task.expected)
+        done, total = (progress.received, progress.expected) if progress else (task.moved, task.total)
         had, of = sums.get(task.session, (0, 0))
         sums[task.session] = (had + min(done, total), of + total) if total > 0 else (had, of)
     return {session: done / total if total else None for session, (done, total) in sums.items()}

@@ -701,7 +701,7 @@ class Preview(QWidget):
     def _show_sheet(self) -> None:
         first = self._tasks[:SHEET]
         self.sheet.show_names([_name(task) for task in first], len(self._tasks) - len(first))
-        sizes = [task.received for task in self._tasks]
+        sizes = [task.moved for task in self._tasks]
         self._show_foot("", f"{len(self._tasks)} transfers, {humanize.size(sum(sizes))}", buttons=False)
         self._turn_to(self._sheet_page)
         side = round((TILE - 8) * self.devicePixelRatioF())

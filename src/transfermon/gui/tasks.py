@@ -143,8 +143,8 @@ class Row:
 
     def take(self, task: Task) -> None:
         self.task = task
-        self.received = task.received
-        self.expected = task.expected
+        self.received = task.moved
+        self.expected = task.total
         self.look = look_of(task)
         self._name = ""
         if self.look != "running":

@@ -50,8 +50,8 @@ def tray_state(
     rows: list[str] = []
     for task in running:
         live = progress.get(task.key)
-        done = live.received if live else task.received
-        total = live.expected if live else task.expected
+        done = live.received if live else task.moved
+        total = live.expected if live else task.total
         rate += live.rate.per_second(now) if live else 0.0
         if total > 0:
             received += min(done, total)
