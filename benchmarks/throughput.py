@@ -1,4 +1,4 @@
-"""Downloads from a local nginx: one large file, eight at once, many small ones, and one over TLS.
+"""Downloads from a local nginx: one large file, eight at once, many small ones, one over TLS; and an upload to it.
 
 `python -m benchmarks.throughput [--size MIB] [--rounds N] [--case NAME]...`
 Everything is on a tmpfs where there is one, so that the programs are compared and not the disk.
@@ -142,7 +142,28 @@ def tls(bench: Bench, nginx: Nginx) -> None:
     source.unlink()
 
 
-CASES: dict[str, Callable[[Bench, Nginx], None]] = {"one": one, "eight": eight, "small": small, "tls": tls}
+def put(bench: Bench, nginx: Nginx) -> None:
+    """One file of half the size to nginx (dav), which writes it to the tmpfs."""
+    source = bench.make("upload.bin", bench.size // 2)
+    url = nginx.url("/in/upload.bin")
+    put = transfermon("--state-dir", str(bench.state), "put", "-q", str(source), url)
+    compare(
+        f"one file of {bench.size // 2 // MIB} MiB sent to nginx over HTTP",
+        [
+            bench.peer("transfermon", *put),
+            bench.peer("curl -T", "curl", "-sS", "-T", str(source), url),
+        ],
+        rounds=bench.rounds,
+        amount=bench.size / 2e6,
+        unit="MB/s",
+    )
+    same = _digest(source) == _digest(bench.root / "in" / "upload.bin")
+    print(f"  SHA-256 of what nginx has: {'right' if same else 'WRONG'}")
+    source.unlink()
+    (bench.root / "in" / "upload.bin").unlink()
+
+
+CASES: dict[str, Callable[[Bench, Nginx], None]] = {"one": one, "eight": eight, "small": small, "tls": tls, "put": put}
 
 
 def _aria(bench: Bench, at_once: int) -> list[str]:
@@ -164,6 +185,7 @@ def _served(bench: Bench) -> Iterator[Nginx]:
     with running(
         bench.folder / "nginx",
         bench.root,
+        server="location /in/ { dav_methods PUT; create_full_put_path on; client_max_body_size 0; }",
         log=False,
         certificate=(bench.folder / "chain.pem", bench.folder / "key.pem"),
     ) as nginx:

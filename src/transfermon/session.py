@@ -459,6 +459,8 @@ class Session:
                 task = changed(task, source=path, spooled=True)
         else:
             path = os.path.abspath(os.path.expanduser(os.fspath(data)))
+            if "\0" in path:
+                raise ValueError("the path holds a NUL, which no path can")
             task = changed(task, source=path, name=os.path.basename(path), **_noted(path))
         task = changed(
             task,
