@@ -10,8 +10,10 @@ import argparse
 import hashlib
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ import trustme
 
 from benchmarks.peers import Peer, compare, measure, transfermon
 from tests.nginx import PATH, WHY_NOT, Nginx, running
+from transfermon.control_client import Client
 
 MIB = 1 << 20
 SMALL_FILES, SMALL_SIZE = 2000, 16 * 1024
@@ -146,17 +149,20 @@ def put(bench: Bench, nginx: Nginx) -> None:
     """One file of half the size to nginx (dav), which writes it to the tmpfs."""
     source = bench.make("upload.bin", bench.size // 2)
     url = nginx.url("/in/upload.bin")
-    put = transfermon("--state-dir", str(bench.state), "put", "-q", str(source), url)
-    compare(
-        f"one file of {bench.size // 2 // MIB} MiB sent to nginx over HTTP",
-        [
-            bench.peer("transfermon", *put),
-            bench.peer("curl -T", "curl", "-sS", "-T", str(source), url),
-        ],
-        rounds=bench.rounds,
-        amount=bench.size / 2e6,
-        unit="MB/s",
-    )
+    with running_app(bench.folder / "app") as state:
+        compare(
+            f"one file of {bench.size // 2 // MIB} MiB sent to nginx over HTTP",
+            [
+                bench.peer("put, app running", *transfermon("--state-dir", str(state), "put", "-q", str(source), url)),
+                bench.peer(
+                    "put on its own", *transfermon("--state-dir", str(bench.state), "put", "-q", str(source), url)
+                ),
+                bench.peer("curl -T", "curl", "-sS", "-T", str(source), url),
+            ],
+            rounds=bench.rounds,
+            amount=bench.size / 2e6,
+            unit="MB/s",
+        )
     same = _digest(source) == _digest(bench.root / "in" / "upload.bin")
     print(f"  SHA-256 of what nginx has: {'right' if same else 'WRONG'}")
     source.unlink()
@@ -173,6 +179,23 @@ def _aria(bench: Bench, at_once: int) -> list[str]:
 def _digest(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def running_app(state: Path) -> Iterator[Path]:
+    """The app with its window, on no screen, for as long as the block lasts; its state directory."""
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    app = subprocess.Popen(transfermon("--state-dir", str(state), "gui"), env=environment, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while not Client(str(state)).alive():
+            if app.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the app does not start")
+            time.sleep(0.05)
+        yield state
+    finally:
+        app.terminate()
+        app.wait(20)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -196,10 +196,25 @@ class Counter(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Outgoing:
-    """The body of a request on its way out: who counts what the system has taken, and who slows it down."""
+    """The body of a request on its way out: who counts what the system has taken, and who slows it down.
+
+    With `give`, what httpcore writes are blanks of the right length: the bytes go from a file to the socket on another
+    thread. It gets the socket, the first byte and the count, and the seconds of silence allowed.
+    """
 
     counter: Counter
     limiters: Sequence[Limiter] = ()
+    give: Callable[[socket.socket, int, int, float], Awaitable[Given]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """How the giving of a body ended."""
+
+    count: int
+    reason: str | None = None  # None: all; else answered, closed, reset, stalled, cancelled, source or bug
+    error: BaseException | None = None
+    early: bytes = b""  # what the server said meanwhile
 
 
 class Watch:
@@ -343,6 +358,9 @@ class Stream(httpcore.AsyncNetworkStream):
         await self._watch.give_way()
 
     async def _write_body(self, view: memoryview, timeout: float | None) -> None:
+        if self.outgoing is not None and self.outgoing.give is not None:
+            await self._give(self.outgoing.give, len(view), timeout)
+            return
         limiters = self.outgoing.limiters if self.outgoing is not None else ()
         while view:
             granted, delay = admitted(limiters, len(view)) if limiters else (len(view), 0.0)
@@ -351,6 +369,20 @@ class Stream(httpcore.AsyncNetworkStream):
                 continue
             await self._write(view[:granted], timeout, body=True)
             view = view[granted:]
+
+    async def _give(
+        self, give: Callable[[socket.socket, int, int, float], Awaitable[Given]], count: int, timeout: float | None
+    ) -> None:
+        given = await give(self._sock, self.sent_body, count, 1e6 if timeout is None else timeout)
+        self.sent_body += given.count
+        self._left += given.early
+        if given.reason == "stalled":
+            raise httpcore.WriteTimeout("no byte was taken in time")
+        if given.reason in ("source", "bug"):
+            assert given.error is not None
+            raise given.error
+        if given.reason is not None:
+            raise httpcore.WriteError(str(given.error or given.reason)) from given.error
 
     async def _write(self, view: memoryview, timeout: float | None, *, body: bool) -> None:
         while view:
@@ -379,7 +411,7 @@ class Stream(httpcore.AsyncNetworkStream):
         except OSError as exc:
             raise httpcore.WriteError(str(exc)) from exc
         self._left += data
-        if not data or _is_final(self._left):
+        if not data or is_final(self._left):
             raise httpcore.WriteError("the server answered before the body was sent")
 
     async def _wait_to_send(self, timeout: float | None) -> None:
@@ -798,7 +830,7 @@ def _wake(waiter: asyncio.Future[None]) -> None:
         waiter.set_result(None)
 
 
-def _is_final(data: bytes) -> bool:
+def is_final(data: bytes) -> bool:
     """Whether a final answer begins in these bytes; whole interim ones (1xx) before it are passed over."""
     at = 0
     while len(data) > at + 12:

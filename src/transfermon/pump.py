@@ -1,4 +1,4 @@
-"""The pump thread: bodies of known length, from socket to part file, past httpx and h11.
+"""The pump thread: bodies of known length, from socket to part file or from a file to a socket, past httpx and h11.
 
 Rule: the loop only posts commands. Every touch of a job happens on the pump thread, and whoever cancels waits for
 that thread's answer before socket and file are closed.
@@ -20,9 +20,22 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from transfermon.network import SLOWEST, WANT, Counter, Limiter, admitted, ended_without_close, give_back
+from transfermon.network import (
+    HEAD_READ_SIZE,
+    SLOWEST,
+    WANT,
+    Counter,
+    Given,
+    Limiter,
+    admitted,
+    ended_without_close,
+    give_back,
+    is_final,
+)
 
 CHUNK = 1 << 20  # the one buffer; a write of this size is twice as fast as one of 256 KiB on a new file
+PIECE = 256 * 1024  # read and given at once: it stays in the processor's cache, four times as much does not
+PIECE_OF_TLS = 64 * 1024  # given to OpenSSL at once
 BURST = 1 << 20  # bytes for one body before the next one has its turn
 
 T = TypeVar("T")
@@ -101,6 +114,37 @@ class _Job:
         return f"<_Job {self.key} -> {self.fd}, {self.left} left>"
 
 
+class _Giving(_Job):
+    """One body on its way out. Its bytes are copied before they are checked: what went out cannot change any more."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        fd: int,
+        offset: int,
+        length: int,
+        counter: Counter,
+        stall: float,
+        limiters: Sequence[Limiter],
+        check: Callable[[bool], None],
+    ) -> None:
+        super().__init__(sock, b"", fd, offset, length, counter, stall, limiters, None, ends=True)
+        self.spliced = False
+        self.check = check
+        self.piece = memoryview(bytearray(min(PIECE_OF_TLS if self.tls else PIECE, length)))
+        self.ready = self.piece[:0]  # read, and not given yet
+        self.owed = 0  # bytes that OpenSSL wants to be offered again
+        self.early = b""
+
+    def read(self) -> None:
+        """Raises OSError, or what `check` raises."""
+        count = os.preadv(self.fd, [self.piece[: min(len(self.piece), self.left)]], self.offset)
+        self.check(count == self.left)
+        if not count:
+            raise OSError(errno.EIO, "the file is too short")
+        self.ready = self.piece[:count]
+
+
 class Pump:
     """One thread, one selector, one buffer. Not made to be shared between loops."""
 
@@ -153,7 +197,32 @@ class Pump:
         """
         if self._closed:
             raise RuntimeError("the pump is closed")
-        job = _Job(sock, first, fd, offset, length, counter, stall, limiters, hasher, ends)
+        return await self._done(_Job(sock, first, fd, offset, length, counter, stall, limiters, hasher, ends))
+
+    async def give(
+        self,
+        sock: socket.socket,
+        fd: int,
+        offset: int,
+        length: int,
+        counter: Counter,
+        *,
+        check: Callable[[bool], None],
+        stall: float = 60.0,
+        limiters: Sequence[Limiter] = (),
+    ) -> Given:
+        """Move `length` bytes of the file from `offset` on to the socket. The caller's duties are those of `receive`.
+
+        `check` is called on the pump's thread after each read, before its bytes go out, and told whether they are the
+        last; what it raises ends the job with the reason "source". An answer of the server's ends it, too.
+        """
+        if self._closed:
+            raise RuntimeError("the pump is closed")
+        job = _Giving(sock, fd, offset, length, counter, stall, limiters, check)
+        outcome = await self._done(job)
+        return Given(count=outcome.received, reason=outcome.reason, error=outcome.error, early=job.early)
+
+    async def _done(self, job: _Job) -> Outcome:
         self._post(self._add, job)
         try:
             outcome: Outcome = await asyncio.shield(job.done)
@@ -238,6 +307,9 @@ class Pump:
         self._jobs[job.key] = job
         job.last = job.window_began = time.monotonic()
         self._look_at = min(self._look_at, job.window_began + min(1.0, job.stall / 4))
+        if isinstance(job, _Giving):
+            self._turn(job)
+            return
         try:
             first = memoryview(job.first)
             self._store(job, first[: job.left])
@@ -264,7 +336,10 @@ class Pump:
     def _turn(self, job: _Job) -> None:
         self._hot.pop(job.key, None)
         try:
-            self._move(job)
+            if isinstance(job, _Giving):
+                self._give(job)
+            else:
+                self._move(job)
         except Exception as exc:  # noqa: BLE001 - reported as the job's outcome; the other bodies go on
             self._end(job, "bug", exc)
 
@@ -298,6 +373,63 @@ class Pump:
         if isinstance(job.sock, ssl.SSLSocket) and job.sock.pending():
             self._hot[job.key] = job
         self._listen(job)
+
+    def _give(self, job: _Giving) -> None:
+        if not self._listens_still(job):
+            return
+        moved = 0
+        while job.left and moved < BURST:
+            if not job.ready:
+                try:
+                    job.read()
+                except Exception as exc:  # noqa: BLE001 - `check` says in its own words what is wrong with the file
+                    self._end(job, "source", exc)
+                    return
+            wanted = job.owed or len(job.ready)
+            if job.limiters and not job.owed:
+                wanted, delay = admitted(job.limiters, wanted)
+                if not wanted:
+                    self._pause(job, delay)
+                    return
+            try:
+                count = job.sock.send(job.ready[:wanted])
+            except WANT:
+                if job.tls:
+                    job.owed = wanted
+                else:
+                    give_back(job.limiters, wanted)
+                break
+            except OSError as exc:
+                self._end(job, "reset", exc)
+                return
+            give_back(job.limiters, wanted - count)
+            job.owed = 0
+            job.ready = job.ready[count:]
+            self._count(job, count)
+            moved += count
+            job.last = time.monotonic()
+        if not job.left:
+            self._end(job)
+            return
+        self._listen(job)
+
+    def _listens_still(self, job: _Giving) -> bool:
+        """False when the server has answered or gone, and the job is ended."""
+        try:
+            data = job.sock.recv(HEAD_READ_SIZE)
+        except WANT:
+            return True
+        except OSError as exc:
+            self._end(job, "reset", exc)
+            return False
+        job.early += data
+        if not data:
+            self._end(job, "closed")
+        elif is_final(job.early):
+            self._end(job, "answered")
+        else:
+            return True
+        return False
 
     def _fill(self, job: _Job, wanted: int) -> tuple[int, str, BaseException | None]:
         got = 0
@@ -385,7 +517,8 @@ class Pump:
 
     def _listen(self, job: _Job) -> None:
         if not job.registered:
-            self._selector.register(job.key, selectors.EVENT_READ)
+            giving = isinstance(job, _Giving)
+            self._selector.register(job.key, selectors.EVENT_READ | (selectors.EVENT_WRITE if giving else 0))
             job.registered = True
 
     def _ignore(self, job: _Job) -> None:

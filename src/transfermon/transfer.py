@@ -36,6 +36,7 @@ from transfermon.network import (
     Backend,
     ClosedEarly,
     Framing,
+    Given,
     HeadTooLarge,
     Limiter,
     NotHTTP,
@@ -59,7 +60,25 @@ IDLE_SECONDS = 20.0  # an unused connection is closed after it
 IDLE_CLIENTS = 32
 _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 _DEFAULTS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": USER_AGENT}  # D-14
+_BLANK = bytes(64 << 20)  # never touched: pages that nobody has seen
 _OF_THE_BODY = frozenset({"content-length", "content-type", "content-encoding", "transfer-encoding"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileBody:
+    """A part of an open file as the body of a request.
+
+    `check` is called on another thread before the bytes that were read go out, and told whether they are the last; it
+    raises TransferFailure when this is no more the file that was meant.
+    """
+
+    fd: int
+    offset: int
+    length: int
+    check: Callable[[bool], None] = field(repr=False)
+
+
+Content = AsyncIterator[bytes] | FileBody
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +88,10 @@ class Call:
     url: str
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
-    content: bytes | Callable[[], AsyncIterator[bytes]] | None = field(default=None, repr=False)
+    content: bytes | Callable[[], Content] | None = field(default=None, repr=False)
     content_length: int | None = None  # of a callable's bytes; without it they go out chunked
-    outgoing: Outgoing | None = field(default=None, repr=False)  # counts and limits the content
+    sending: Progress | None = field(default=None, repr=False)  # counts what of the content was given to the network
+    limiters: Sequence[Limiter] = field(default=(), repr=False)  # of the content
     follows_redirects: bool = True
     session: str = ""  # connections are never shared between sessions
     origin: Origin = Origin.TYPED
@@ -111,7 +131,7 @@ class _Hop:
     url: str
     method: str
     headers: tuple[tuple[str, str], ...]
-    content: bytes | Callable[[], AsyncIterator[bytes]] | None
+    content: bytes | Callable[[], Content] | None
     reach: Reach
     proxy: str
 
@@ -143,6 +163,23 @@ class _Content(httpx.AsyncByteStream):
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._pieces
+
+
+class _Blanks:
+    """In place of the bytes of a file, which h11 only has to count."""
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        blank = _BLANK if self._left >= len(_BLANK) else bytes(self._left)
+        self._left -= len(blank)
+        return blank
 
 
 class _Client(httpx.AsyncBaseTransport):
@@ -325,9 +362,10 @@ class Transport:
                 raise _failure(Code.CANNOT_CONNECT, str(exc), "net.proxy", hop.url) from exc
             start = time.monotonic()
             trace = Trace(method=hop.method, url=redacted(hop.url), fetch_start=start)
-            client.backend.expect_upload(call.outgoing if hop.content else None)
+            content = hop.content() if callable(hop.content) else hop.content
+            client.backend.expect_upload(self._outgoing(call, content))
             try:
-                response = await client.handle_async_request(_request(call, hop, self._cookie(call, hop)))
+                response = await client.handle_async_request(_request(call, hop, content, self._cookie(call, hop)))
             except (asyncio.CancelledError, TransferFailure):  # the latter of whoever makes the content
                 client.close()
                 _mark(trace, client)
@@ -351,6 +389,21 @@ class Transport:
             if call.traces is not None:
                 call.traces.append(trace)
             return exchange
+
+    def _outgoing(self, call: Call, content: bytes | Content | None) -> Outgoing | None:
+        if call.sending is None or content is None:
+            return None
+        counter, limiters = call.sending, call.limiters
+        if not isinstance(content, FileBody):
+            return Outgoing(counter=counter, limiters=limiters)
+        body, pump = content, self._pumps.for_fd(content.fd)
+
+        async def give(sock: socket.socket, at: int, count: int, stall: float) -> Given:
+            return await pump.give(
+                sock, body.fd, body.offset + at, count, counter, check=body.check, stall=stall, limiters=limiters
+            )
+
+        return Outgoing(counter=counter, limiters=limiters, give=give)
 
     def _cookie(self, call: Call, hop: _Hop) -> str:
         """The session's, unless the request has its own."""
@@ -858,10 +911,14 @@ def _first_hop(call: Call) -> _Hop:
     )
 
 
-def _request(call: Call, hop: _Hop, cookie: str) -> httpx.Request:
+def _request(call: Call, hop: _Hop, made: bytes | Content | None, cookie: str) -> httpx.Request:
     wait = call.idle_timeout
     headers = (*hop.headers, ("Cookie", cookie)) if cookie else hop.headers
-    content = _Content(hop.content()) if callable(hop.content) else hop.content
+    content: bytes | _Content | None
+    if isinstance(made, FileBody):
+        content = _Content(_Blanks(made.length))
+    else:
+        content = made if isinstance(made, bytes | None) else _Content(made)
     request = httpx.Request(
         hop.method,
         hop.url,

@@ -22,17 +22,16 @@ from transfermon.engine import Engine
 from transfermon.errors import Code, TransferError, TransferFailure
 from transfermon.events import UploadProgressEvent, activity_event
 from transfermon.metrics import Trace
-from transfermon.network import Limiter, Outgoing
+from transfermon.network import Limiter
 from transfermon.partfile import identity_of
 from transfermon.pump import until_done
 from transfermon.task import UNKNOWN, Activity, Kind, Progress, Task, changed
-from transfermon.transfer import Answer, Call
+from transfermon.transfer import TAKEOVER, Answer, Call, Content, FileBody
 
 log = logging.getLogger(__name__)
-PIECE = 1 << 20  # bytes given to the network at once; smaller ones cost up to half of the speed
 TEXT = 1 << 20  # bytes of an answer that are kept (U-07)
 
-Pieces = Callable[[], AsyncIterator[bytes]]
+Pieces = Callable[[], AsyncIterator[bytes]]  # makes a body, again each time it must be sent
 
 
 class Upload:
@@ -122,9 +121,9 @@ class Upload:
         traces: list[Trace] = []
         self._sent.append((task.attempt, traces))
         headers = merged_headers(self._engine.vault.get(task.session), self._engine.secrets_of(task))
-        content: Pieces | bytes | None = None
+        content: Callable[[], Content] | bytes | None = None
         if self._file is not None or callable(self._stream):
-            content = self._pieces
+            content = self._content
         elif self._stream is not None:
             content = self._stream
         if content is not None and not any(name.lower() == "content-type" for name in headers):
@@ -135,9 +134,8 @@ class Upload:
             headers=headers,
             content=content,
             content_length=self._file.size if self._file is not None else None,
-            outgoing=Outgoing(
-                counter=Progress() if callable(self._stream) else self._progress, limiters=self._limiters
-            ),
+            sending=Progress() if callable(self._stream) else self._progress,
+            limiters=self._limiters,
             session=task.session,
             origin=task.origin,
             allowed=frozenset(self._engine.allowed_hosts),
@@ -150,7 +148,7 @@ class Upload:
             traces=traces,
         )
 
-    def _pieces(self) -> AsyncIterator[bytes]:
+    def _content(self) -> Content:
         """The body from its first byte, as often as it must be sent."""
         task = self._current()
         again = self._begun
@@ -158,7 +156,7 @@ class Upload:
         self._progress.received = self._progress.told = 0
         self._tell(Activity.TRANSFERRING, attempt=task.attempt + again, sent=0)
         if self._file is not None:
-            return self._file.pieces(0)
+            return self._file.body(0)
         assert callable(self._stream)
         return _Counted(aiter(self._stream()), self._progress)
 
@@ -198,7 +196,7 @@ class Upload:
 
     async def _let_go(self) -> None:
         if self._file is not None:
-            await self._file.close()
+            self._file.close()
         task, sent = self._current(), self._progress.received
         changes = metrics_of(task, self._sent, self._engine.now() - time.monotonic())
         self._sent.clear()
@@ -211,13 +209,12 @@ class Upload:
 
 
 class Source:
-    """A file that is being sent, open. All that blocks is done in a thread."""
+    """A file that is being sent, open."""
 
     def __init__(self, path: str, fd: int, size: int, identity: tuple[int, ...]) -> None:
         self.path, self.size = path, size
         self._fd = fd
         self._identity = identity
-        self._reading: asyncio.Future[bytes] | None = None
 
     def __repr__(self) -> str:
         return f"<Source {self.path} {self.size}>"
@@ -243,37 +240,53 @@ class Source:
             raise
         return cls(path, fd, status.st_size, found)
 
-    def pieces(self, offset: int, until: int = UNKNOWN) -> AsyncIterator[bytes]:
-        """The bytes from `offset` to `until` (the end), read ahead by one piece."""
-        return _Pieces(self, offset, self.size if until == UNKNOWN else until)
+    def body(self, offset: int, until: int = UNKNOWN) -> Content:
+        """The bytes from `offset` to `until` (the end). Small ones go the short way, over the loop."""
+        length = (self.size if until == UNKNOWN else until) - offset
+        if length <= TAKEOVER:
+            return _Small(self, offset, length)
+        return FileBody(fd=self._fd, offset=offset, length=length, check=self.check)
 
-    def read_ahead(self, offset: int, length: int) -> None:
-        self._reading = asyncio.ensure_future(asyncio.to_thread(self._read, offset, length))
+    def check(self, last: bool) -> None:
+        """Blocking. Raises TransferFailure -1021 when it is not the file any more that was opened; at the last bytes it
+        must still have its name, too.
+        """
+        try:
+            same = identity_of(os.fstat(self._fd)) == self._identity
+            same = same and (not last or identity_of(os.stat(self.path)) == self._identity)
+        except OSError:
+            same = False
+        if not same:
+            raise TransferFailure(_changed(self.path))
 
-    async def piece(self) -> bytes:
-        """What `read_ahead` asked for. Raises TransferFailure -1021 or -1102."""
-        assert self._reading is not None
-        return await asyncio.shield(self._reading)
-
-    def _read(self, offset: int, length: int) -> bytes:
+    def read(self, offset: int, length: int) -> bytes:
+        """Blocking. Raises TransferFailure -1021 or -1102."""
         try:
             data = os.pread(self._fd, length, offset)
-            status = os.fstat(self._fd)
-            if offset + length == self.size:  # before the last byte goes out: is this still the file of that name?
-                status = os.stat(self.path)
-        except FileNotFoundError:
-            raise TransferFailure(_changed(self.path)) from None
         except OSError as exc:
             raise TransferFailure(_unreadable(exc, self.path)) from exc
-        if len(data) < length or identity_of(status) != self._identity:
-            raise TransferFailure(_changed(self.path))
+        self.check(last=offset + length == self.size)
         return data
 
-    async def close(self) -> None:
-        if self._reading is not None:
-            await until_done(asyncio.wait({self._reading}))
-            self._reading.exception()  # nobody waits for it any more
+    def close(self) -> None:
         os.close(self._fd)
+
+
+class _Small:
+    """A body of one piece."""
+
+    def __init__(self, source: Source, offset: int, length: int) -> None:
+        self._source, self._offset, self._length = source, offset, length
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._length:
+            raise StopAsyncIteration
+        data = await until_done(asyncio.to_thread(self._source.read, self._offset, self._length))
+        self._length = 0
+        return data
 
 
 class _Counted:
@@ -292,27 +305,6 @@ class _Counted:
         piece = await anext(self._pieces)
         self._given = len(piece)
         return piece
-
-
-class _Pieces:
-    def __init__(self, source: Source, offset: int, until: int) -> None:
-        self._source, self._offset, self._until = source, offset, until
-        self._ahead()
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if self._offset == self._until:
-            raise StopAsyncIteration
-        data = await self._source.piece()
-        self._offset += len(data)
-        self._ahead()
-        return data
-
-    def _ahead(self) -> None:
-        if length := min(PIECE, self._until - self._offset):
-            self._source.read_ahead(self._offset, length)
 
 
 def decoded(body: bytes, content_type: str) -> str:
