@@ -12,6 +12,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -47,6 +48,7 @@ class Peer:
     command: Sequence[str]
     prepare: Callable[[], None]
     stdin: str = ""
+    timed: Callable[[str], float] | None = None  # reads the seconds that count from what it printed
 
     @property
     def available(self) -> bool:
@@ -60,9 +62,10 @@ def transfermon(*words: str) -> list[str]:
 def measure(peer: Peer) -> Run:
     """Raises RuntimeError when the program fails: a quick failure must not look like speed."""
     peer.prepare()
+    output = tempfile.TemporaryFile("w+") if peer.timed else None  # noqa: SIM115 - closed below
     begin = time.perf_counter()
     process = subprocess.Popen(
-        peer.command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        peer.command, stdin=subprocess.PIPE, stdout=output or subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     samples: list[int] = []
     over = threading.Event()
@@ -83,6 +86,10 @@ def measure(peer: Peer) -> Run:
         watcher.join()
     if process.returncode:
         raise RuntimeError(f"{peer.name} ended with {process.returncode}: {errors.strip()[-500:]}")
+    if output is not None and peer.timed is not None:
+        output.seek(0)
+        seconds = peer.timed(output.read())
+        output.close()
     return Run(
         seconds=seconds,
         cpu=usage.ru_utime + usage.ru_stime,

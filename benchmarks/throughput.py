@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -153,6 +154,12 @@ def put(bench: Bench, nginx: Nginx) -> None:
         compare(
             f"one file of {bench.size // 2 // MIB} MiB sent to nginx over HTTP",
             [
+                Peer(
+                    name="upload, in app",  # from its acceptance to the server's answer: no start of a program in it
+                    command=transfermon("--state-dir", str(state), "put", "--json", str(source), url),
+                    prepare=bench.fresh,
+                    timed=_sending,
+                ),
                 bench.peer("put, app running", *transfermon("--state-dir", str(state), "put", "-q", str(source), url)),
                 bench.peer(
                     "put on its own", *transfermon("--state-dir", str(bench.state), "put", "-q", str(source), url)
@@ -167,6 +174,13 @@ def put(bench: Bench, nginx: Nginx) -> None:
     print(f"  SHA-256 of what nginx has: {'right' if same else 'WRONG'}")
     source.unlink()
     (bench.root / "in" / "upload.bin").unlink()
+
+
+def _sending(output: str) -> float:
+    """Seconds from the moment in which the engine had the task to its end, by the events."""
+    events = [json.loads(line) for line in output.splitlines()]
+    (begin,) = [event["time"] for event in events if event["type"] == "taskcreated"]
+    return float(events[-1]["time"] - begin)
 
 
 CASES: dict[str, Callable[[Bench, Nginx], None]] = {"one": one, "eight": eight, "small": small, "tls": tls, "put": put}
