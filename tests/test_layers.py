@@ -27,6 +27,7 @@ RULES = {
         "waiting",
         "digests",
         "spreadsheet",
+        "resumable",
     ),
 }
 DOORS = {

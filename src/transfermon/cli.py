@@ -180,6 +180,12 @@ def _add_put(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("url", metavar="URL")
     parser.add_argument("--method", metavar="WORD", default="PUT", help="the request's method (%(default)s)")
+    parser.add_argument(
+        "--protocol",
+        choices=("auto", "plain", "ietf", "tus"),
+        default="auto",
+        help="auto asks the server whether it can resume (%(default)s)",
+    )
     parser.add_argument("--limit-rate", metavar="RATE", default="0", help="bytes per second, such as 500K or 2M")
     _add_sending(parser)
 

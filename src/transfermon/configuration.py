@@ -97,7 +97,8 @@ class SessionConfiguration:
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     maximum_redirects: int = 20
     resume_policy: str = "careful"  # or "strict", "lenient" (R-06, DESIGN 9)
-    upload_protocol: str = "auto"
+    upload_protocol: str = "auto"  # or "plain", "ietf", "tus" (U-14, U-24)
+    upload_digests: bool = False  # announce the SHA-256 of what is uploaded, where the protocol can (U-15)
     allows_insecure_redirects: bool = False  # https to http (T-14)
     is_ephemeral: bool = False
     download_folder: str = ""  # "": the desktop's download folder
@@ -140,6 +141,8 @@ class SessionConfiguration:
             raise ValueError("http_error_policy is “status” or “transport”")
         if self.resume_policy not in ("careful", "strict", "lenient"):
             raise ValueError("resume_policy is “careful”, “strict” or “lenient”")
+        if self.upload_protocol not in ("auto", "plain", "ietf", "tus"):
+            raise ValueError("upload_protocol is “auto”, “plain”, “ietf” or “tus”")
         if self.http_maximum_connections_per_host < 1:
             raise ValueError("http_maximum_connections_per_host is at least 1")
         if self.timeout_interval_for_request <= 0 or self.timeout_interval_for_resource <= 0:

@@ -314,6 +314,7 @@ class Api:
                 speed_limit=order.speed_limit,
                 maximum_attempts=order.maximum_attempts,
                 user_initiated=True,
+                protocol=order.protocol,
             )
         if order.kind is Kind.DATA:
             return session.data_task(
@@ -412,6 +413,7 @@ class Order:
     kind: Kind = Kind.DOWNLOAD
     method: str = ""  # of an upload PUT, of a data task POST, unless given
     file: str = ""  # of an upload, absolute
+    protocol: str = ""  # of an upload
     data: bytes | None = field(default=None, repr=False)
     session: str = CLI_SESSION
     destination: str = ""  # absolute; a folder when it ends in a slash or is one
@@ -437,6 +439,7 @@ def _order(body: dict[str, Any]) -> Order:
         kind=_kind(fields.text("kind")),
         method=fields.text("method"),
         file=fields.text("file"),
+        protocol=fields.text("protocol"),
         data=fields.data(),
         session=fields.text("session") or CLI_SESSION,
         destination=fields.text("destination"),

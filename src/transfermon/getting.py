@@ -80,6 +80,7 @@ def upload_orders(arguments: argparse.Namespace) -> list[Json]:
         "kind": "upload",
         "url": _url(arguments.url),
         "file": path,
+        "protocol": arguments.protocol,
         "method": _method(arguments.method),
         "session": SessionConfiguration.background(arguments.session).identifier,
         "headers": _headers(arguments.header),

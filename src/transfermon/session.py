@@ -21,7 +21,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
-from transfermon import partfile, resume, retry, waiting
+from transfermon import partfile, resumable, resume, retry, waiting
 from transfermon.bus import handling
 from transfermon.configuration import SessionConfiguration, checked_headers
 from transfermon.connectivity import is_local
@@ -54,6 +54,7 @@ from transfermon.metrics import TaskMetrics
 from transfermon.settings import download_folder, ensure_private, write_whole
 from transfermon.store import Change, ResumeRow, SessionRow, part_paths
 from transfermon.task import (
+    PLAIN_UPLOAD,
     UNKNOWN,
     Action,
     Activity,
@@ -276,6 +277,12 @@ class UploadTask(_Resumable):
         """The first MiB of the server's answer, for as long as the engine lives (U-07)."""
         return self._session._texts.get(self._number)  # noqa: SLF001
 
+    @property
+    def upload_resource(self) -> str | None:
+        """Whether the server made a place where the upload can go on: its origin; the rest is a secret (U-25)."""
+        upload = self.record.upload
+        return None if upload is None else f"{urlsplit(upload.url).scheme}://{urlsplit(upload.url).netloc}/…"
+
 
 class DataTask(UploadTask):
     """A small request whose answer is its result (T-20 to T-22)."""
@@ -441,13 +448,18 @@ class Session:
         description: str | None = None,
         maximum_attempts: int = 0,
         earliest_begin_date: datetime | None = None,
+        protocol: str = "",
     ) -> UploadTask:
         """Send a file, by its path, or bytes, which in a background session are first kept in a file of ours (U-01 to
         U-03). The file must stay as it is until the end: one that changes stops the upload with -1021 (U-09).
 
-        Raises as `download_task`, and ValueError for a method that is no token. What is wrong with the file is the
-        task's error, -1100 to -1102 (U-08).
+        `protocol` is "plain", "ietf" or "tus", in place of the session's `upload_protocol`. Raises as `download_task`,
+        and ValueError for a method that is no token. What is wrong with the file is the task's error, -1100 to -1102
+        (U-08).
         """
+        if protocol not in ("", *resumable.PROTOCOLS):
+            raise ValueError("the protocol is “auto”, “plain”, “ietf” or “tus”")
+        protocol = protocol or self._row.configuration.upload_protocol
         task, headers = self._new(Kind.UPLOAD, url, method, request_headers, origin)
         _check_priority(priority)
         body: bytes | None = None
@@ -470,7 +482,8 @@ class Session:
             description=description,
             maximum_attempts=max(0, maximum_attempts),
             earliest_begin=None if earliest_begin_date is None else earliest_begin_date.timestamp(),
-            not_resumable=PLAIN_UPLOAD,
+            protocol="" if protocol == resumable.AUTO else protocol,
+            not_resumable=PLAIN_UPLOAD if protocol == resumable.PLAIN or not task.source else "",
         )
         return self._adopt(task, headers, start=start, body=body)  # type: ignore[return-value]  # of this kind
 
@@ -492,7 +505,10 @@ class Session:
             raise InvalidAction("a background session sends files and bytes only: a stream ends with the process")
         task, headers = self._new(Kind.UPLOAD, url, method, request_headers, origin)
         return self._adopt(  # type: ignore[return-value]  # of this kind
-            changed(task, name="stream", not_resumable=PLAIN_UPLOAD), headers, start=start, body=factory
+            changed(task, name="stream", protocol=resumable.PLAIN, not_resumable=PLAIN_UPLOAD),
+            headers,
+            start=start,
+            body=factory,
         )
 
     def data_task(
@@ -560,12 +576,19 @@ class Session:
 
         Data that is malformed or was used before gives a task that ends with -1002 without a request (R-14, R-15).
         """
+        return self._from_resume_data(data, Kind.DOWNLOAD, start=start)  # type: ignore[return-value]  # of this kind
+
+    def upload_task_with_resume_data(self, data: bytes, *, start: bool = True) -> UploadTask:
+        """A new task that goes on where a resumable upload was cancelled (U-22); as `download_task_with_resume_data`."""
+        return self._from_resume_data(data, Kind.UPLOAD, start=start)  # type: ignore[return-value]  # of this kind
+
+    def _from_resume_data(self, data: bytes, kind: Kind, *, start: bool) -> TransferTask:
         self._check_open()
         row = self._resume_row(data)
-        if row is None:
-            task = Task(session=self.key, number=self._next, kind=Kind.DOWNLOAD, url="")
+        if row is None or row.task.kind is not kind:
+            task = Task(session=self.key, number=self._next, kind=kind, url="")
             self._spent.add(task.number)
-            return self._adopt(task, {}, start=start)  # type: ignore[return-value]  # of this kind
+            return self._adopt(task, {}, start=start)
         spent = changed(row, spent=True)
         self._engine.resume_rows[row.token] = spent
         task = changed(
@@ -584,7 +607,7 @@ class Session:
         )
         headers = self._engine.vault.get(f"resume {row.token}")
         self._engine.vault.drop(f"resume {row.token}")
-        return self._adopt(task, headers, start=start, resume_row=spent)  # type: ignore[return-value]  # of this kind
+        return self._adopt(task, headers, start=start, resume_row=spent)
 
     def _resume_row(self, data: bytes) -> ResumeRow | None:
         try:
@@ -863,9 +886,14 @@ class Session:
         self._failures.pop(number, None)
         own_part, spent = self._take_back(number)
         if not own_part:
-            task = changed(task, part_path="", received=0, validators=None)
+            task = changed(task, part_path="", received=0, validators=None, upload=None)
         if task.kind is Kind.UPLOAD:
-            task = changed(task, sent=0, exposed=False, **({} if task.spooled else _noted(task.source)))
+            noted = {} if task.spooled or not task.source else _noted(task.source)
+            if noted.get("source_identity", task.source_identity) != task.source_identity or new_url != task.url:
+                task = changed(task, upload=None)
+            if task.upload is None and task.protocol != resumable.PLAIN:
+                noted["protocol"] = ""  # another server, or another day: ask again
+            task = changed(task, sent=task.upload.offset if task.upload else 0, exposed=False, renewed=False, **noted)
         self._texts.pop(number, None)
         self._outstanding += 1
         self._by_url[task.url].remove(number)
@@ -1290,6 +1318,9 @@ class Session:
         if task.state is not State.CANCELING:
             return
         data, row = self._produce(number) if number in self._resume_wanted else (None, None)
+        if row is None and task.upload is not None:
+            self._engine.runners.spawn(self._abandon(task), f"abandon {task.key}")
+            task = changed(self._tasks[number], upload=None)
         if row is None and task.part_path:
             await asyncio.to_thread(_drop_part, task.part_path)
             task = changed(self._tasks[number], part_path="", received=0, validators=None)
@@ -1318,11 +1349,20 @@ class Session:
             ),
         )
 
+    async def _abandon(self, task: Task) -> None:
+        """Tell the server once that its half of an upload is of no use any more (U-22)."""
+        from transfermon.upload import abandon
+
+        with contextlib.suppress(TransferFailure):
+            await abandon(self._engine, self._row.configuration, task)
+
     def _produce(self, number: int) -> tuple[bytes | None, ResumeRow | None]:
         """Resume data where R-02 does not forbid it. A failed task keeps its part as well: who comes first has it."""
         task = self._tasks[number]
-        why_not = resume.why_not_resumable(task.validators, task.method, self._row.configuration.resume_policy)
-        if why_not or not task.part_path or task.received == 0:
+        if task.kind is not Kind.DOWNLOAD:
+            if task.upload is None:
+                return None, None
+        elif not task.part_path or task.received == 0 or self._why_not_resumable(task):
             return None, None
         token = secrets.token_urlsafe(24)
         row = ResumeRow(token=token, task=task)
@@ -1331,6 +1371,9 @@ class Session:
         self._engine.vault.put(f"resume {token}", self._engine.secrets_of(task))
         return resume.pack(token), row
 
+    def _why_not_resumable(self, task: Task) -> str:
+        return resume.why_not_resumable(task.validators, task.method, self._row.configuration.resume_policy)
+
     def _resume_data_of(self, number: int) -> bytes | None:
         row = self._engine.resume_rows.get(self._offered.get(number, ""))
         return None if row is None or row.spent else resume.pack(row.token)
@@ -1338,7 +1381,8 @@ class Session:
     def _take_back(self, number: int) -> tuple[bool, ResumeRow | None]:
         """Make the data that a failed task offered useless; False when it was used, so that the part is another's."""
         row = self._engine.resume_rows.get(self._offered.pop(number, ""))
-        if row is None or not self._tasks[number].part_path:
+        task = self._tasks[number]
+        if row is None or not (task.part_path or task.upload):
             return True, None
         if row.spent:
             return False, None
@@ -1555,7 +1599,6 @@ class Session:
 
 
 _LONGEST_TIMER = 1e6  # seconds
-PLAIN_UPLOAD = "A plain upload: after a pause it starts over."
 _OUR_MISTAKE = TransferError(
     code=Code.UNKNOWN,
     message="transfermon made a mistake with this transfer.",

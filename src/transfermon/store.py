@@ -28,7 +28,7 @@ from transfermon import events
 from transfermon.configuration import RetryPolicy, SessionConfiguration
 from transfermon.errors import Retry, StateError, TransferError
 from transfermon.events import Event
-from transfermon.task import Activity, Kind, Origin, Response, State, Task, TaskKey, Validators, changed
+from transfermon.task import Activity, Kind, Origin, Response, State, Task, TaskKey, UploadResource, Validators, changed
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -639,6 +639,8 @@ def task_of(text: str) -> Task:
         response = _known(Response, stored["response"])
         response["headers"] = tuple((name, value) for name, value in response.get("headers", ()))
         stored["response"] = Response(**response)
+    if stored.get("upload") is not None:
+        stored["upload"] = UploadResource(**_known(UploadResource, stored["upload"]))
     stored["header_names"] = tuple(stored.get("header_names", ()))
     stored["source_identity"] = tuple(stored.get("source_identity", ()))
     stored["transactions"] = tuple(tuple(row) for row in stored.get("transactions", ()))

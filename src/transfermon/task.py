@@ -17,6 +17,7 @@ from transfermon.metrics import TaskMetrics, task_metrics
 
 R = TypeVar("R")
 UNKNOWN = -1  # a byte count that is not known (T-11)
+PLAIN_UPLOAD = "A plain upload: after a pause it starts over."
 
 
 def changed(record: R, **changes: object) -> R:
@@ -159,6 +160,18 @@ class Response:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UploadResource:
+    """What a server made for an upload that can go on (U-15). Its address is as good as a password (U-25)."""
+
+    protocol: str  # "ietf" or "tus"
+    url: str = field(repr=False)
+    length: int
+    offset: int = 0  # bytes that the server was last known to have
+    max_append: int = 0  # bytes of one request; 0: any number
+    expires: float = 0.0  # epoch seconds; 0: never, as far as it was told
+
+
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """All that is remembered of a task. Stored whole; secrets are not in here (DESIGN 9, Secrets)."""
 
@@ -190,6 +203,9 @@ class Task:
     source: str = ""  # absolute path of the file that an upload sends; "" for bytes and streams
     source_identity: tuple[int, ...] = ()  # device, inode, size and mtime_ns, as they were when it was accepted (W15)
     spooled: bool = False  # the source is a private copy of ours, which goes with the task (U-03)
+    protocol: str = ""  # of an upload: "plain", "ietf" or "tus" once it is known or was asked for
+    upload: UploadResource | None = None
+    renewed: bool = False  # the server had forgotten the upload, so that it began again: once (U-21)
     exposed: bool = False  # a body that must not be sent twice may have reached the server (U-10)
     validators: Validators | None = None
     part_path: str = ""  # absolute; "" when there is none

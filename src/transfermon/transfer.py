@@ -102,6 +102,7 @@ class Call:
     allows_insecure_redirects: bool = False
     cookies: bool = False  # whether the session's are sent and kept
     sensitive: frozenset[str] = frozenset()  # lower-case names that never follow a redirect to another origin
+    secret_path: bool = False  # the address is as good as a password: no trace shows more than its origin (U-25)
     traces: list[Trace] | None = field(default=None, repr=False, compare=False)  # gets one for each request sent
 
 
@@ -361,7 +362,8 @@ class Transport:
             except ValueError as exc:
                 raise _failure(Code.CANNOT_CONNECT, str(exc), "net.proxy", hop.url) from exc
             start = time.monotonic()
-            trace = Trace(method=hop.method, url=redacted(hop.url), fetch_start=start)
+            shown = f"{origin.scheme}://{origin.authority}/…" if call.secret_path else redacted(hop.url)
+            trace = Trace(method=hop.method, url=shown, fetch_start=start)
             content = hop.content() if callable(hop.content) else hop.content
             client.backend.expect_upload(self._outgoing(call, content))
             try:

@@ -7,25 +7,37 @@ given away, the last one too (FAULTS V2, W15).
 from __future__ import annotations
 
 import asyncio
+import base64
 import errno
+import hashlib
 import logging
 import os
 import stat
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
-from transfermon import retry
+from transfermon import resumable, retry
 from transfermon.configuration import SessionConfiguration, merged_headers
 from transfermon.download import Record, Result, metrics_of, shortened
 from transfermon.engine import Engine
-from transfermon.errors import Code, TransferError, TransferFailure
+from transfermon.errors import Code, Retry, TransferError, TransferFailure, redacted
 from transfermon.events import UploadProgressEvent, activity_event
 from transfermon.metrics import Trace
 from transfermon.network import Limiter
 from transfermon.partfile import identity_of
 from transfermon.pump import until_done
-from transfermon.task import UNKNOWN, Activity, Kind, Progress, Task, changed
+from transfermon.task import (
+    PLAIN_UPLOAD,
+    UNKNOWN,
+    Activity,
+    Kind,
+    Progress,
+    Response,
+    Task,
+    UploadResource,
+    changed,
+)
 from transfermon.transfer import TAKEOVER, Answer, Call, Content, FileBody
 
 log = logging.getLogger(__name__)
@@ -92,7 +104,8 @@ class Upload:
 
     def _as_it_is(self, error: TransferError) -> TransferError:
         task = self._current()
-        if retry.repeatable(task.method, task.header_names):
+        error = changed(error, url=redacted(task.url))  # never that of an upload resource (U-25)
+        if task.upload is not None or retry.repeatable(task.method, task.header_names):
             return error
         return retry.once_only(error, sent=self._progress.received > 0)
 
@@ -100,40 +113,184 @@ class Upload:
         await asyncio.shield(self._accepted)  # others wait for it too: a stop must not cancel it
         await until_done(self._engine.vault.saved())
         task = self._current()
-        self._progress.received = self._progress.told = 0
-        self._tell(Activity.CONNECTING, attempt=task.attempt + 1, started=task.started or self._engine.now(), sent=0)
+        sent = task.upload.offset if task.upload is not None else 0
+        self._progress.received = self._progress.told = sent
+        self._tell(Activity.CONNECTING, attempt=task.attempt + 1, started=task.started or self._engine.now(), sent=sent)
         if task.source:
             self._file = await until_done(asyncio.to_thread(Source.open, task.source, task.source_identity))
-        await self._send_plain()
+        if await self._protocol() == resumable.PLAIN:
+            await self._send_plain()
+        else:
+            await self._send_resumably()
+
+    async def _protocol(self) -> str:
+        """Decided once, and recorded: what a pause costs must be known before it (U-14)."""
+        task = self._current()
+        if task.protocol:
+            return task.protocol
+        wanted = self._configuration.upload_protocol
+        if self._file is None or task.kind is Kind.DATA or self._file.size <= TAKEOVER:
+            wanted = resumable.PLAIN  # nothing to win
+        elif wanted == resumable.AUTO:
+            answer = await self._ask("OPTIONS", task.url, resumable.probe())
+            found = resumable.offered(answer)
+            if found is not None and (error := resumable.too_large(self._file.size, found, task.url)):
+                raise TransferFailure(error)
+            wanted = resumable.PLAIN if found is None else resumable.IETF
+        plain = wanted == resumable.PLAIN
+        self._record(changed(self._current(), protocol=wanted, not_resumable=PLAIN_UPLOAD if plain else ""), None)
+        return wanted
+
+    async def _ask(self, method: str, url: str, headers: Mapping[str, str]) -> Response:
+        """A request without a body; the head of its answer."""
+        answer = await self._open(method, url, headers, None)
+        try:
+            await answer.read(0)
+        finally:
+            await answer.aclose()
+        return answer.response
+
+    # ---- resumable
+
+    async def _send_resumably(self) -> None:
+        """U-15 to U-21. No two requests at the same time: each one here has ended before the next (U-23)."""
+        assert self._file is not None
+        upload, offset = self._current().upload, -1
+        if upload is not None and upload.expires and self._engine.now() >= upload.expires:
+            upload = None  # U-19
+        mismatches = 0
+        while True:
+            if upload is None:
+                upload = await self._create()
+                if upload is None:
+                    return None
+                offset = 0
+            if offset < 0:
+                answer = await self._open("HEAD", upload.url, resumable.query(upload.protocol), None)
+                step = resumable.judge_query(upload, answer.response)
+            else:
+                end, last = resumable.piece(upload, offset)
+                self._began(offset)
+                body = self._file.body(offset, end)
+                answer = await self._open("PATCH", upload.url, resumable.append(upload, offset, last=last), body)
+                step = resumable.judge_append(upload, end, answer.response, last=last)
+            try:
+                if step.next is resumable.Next.RESULT:
+                    self._progress.received = max(self._progress.received, step.offset)
+                    return await self._take(answer)
+                text = await answer.read(TEXT)
+            finally:
+                await answer.aclose()
+            if step.next is resumable.Next.START_OVER:
+                if self._current().renewed:
+                    raise TransferFailure(resumable.gone(answer.response.status, upload.url))
+                self._record(changed(self._current(), upload=None, renewed=True, sent=0), None)
+                upload, offset = None, -1
+                continue
+            told = resumable.expected_offset(text.decode("utf-8", "replace")) if answer.response.status == 409 else None
+            if step.next is resumable.Next.FAIL and told is not None and told <= upload.length:
+                step = resumable.Step(next=resumable.Next.GO_ON, offset=told, mismatch=True)
+            if step.next is resumable.Next.FAIL:
+                self._fail(answer, step.error, text)
+            progressed = step.offset > upload.offset
+            mismatches = 0 if progressed else mismatches + step.mismatch
+            if mismatches >= resumable.MISMATCHES:
+                raise TransferFailure(resumable.conflict(answer.response, stuck=True))
+            offset = step.offset
+            upload = changed(upload, offset=offset)
+            self._record(changed(self._current(), upload=upload, sent=offset), None)
+
+    async def _create(self) -> UploadResource | None:
+        """Durable before any data is sent (U-15); None when the server has taken or refused it all the same."""
+        assert self._file is not None
+        task = self._current()
+        digest = ""
+        if self._configuration.upload_digests:
+            digest = await until_done(asyncio.to_thread(self._file.digest))
+        method, headers = resumable.creation(task.protocol, self._file.size, name=task.name, digest=digest)
+        answer = await self._open(method or task.method, task.url, headers, None)
+        try:
+            found = resumable.created(task.protocol, answer.response, self._file.size, self._engine.now())
+            if isinstance(found, TransferError):
+                raise TransferFailure(found)
+            if found is None:
+                if answer.response.status < 400:
+                    raise TransferFailure(_no_resource(answer))
+                await self._take(answer)
+                return None
+            await answer.read(0)
+        finally:
+            await answer.aclose()
+        if limit := resumable.too_large(
+            self._file.size, resumable.limits(answer.response.header("Upload-Limit")), task.url
+        ):
+            raise TransferFailure(limit)
+        await self._record(changed(self._current(), upload=found, sent=0, not_resumable=""), None)
+        return found
+
+    def _began(self, offset: int) -> None:
+        """Bytes go out from here; a fall of the counters is a new attempt (U-06)."""
+        task = self._current()
+        again = self._begun and offset < self._progress.received
+        self._begun = True
+        self._progress.received = self._progress.told = offset
+        if again or task.activity is not Activity.TRANSFERRING:
+            self._tell(Activity.TRANSFERRING, attempt=task.attempt + again, sent=offset)
+
+    def _fail(self, answer: Answer, error: TransferError | None, text: bytes) -> None:
+        """U-21: a refusal ends it, trouble in the server leads to another attempt, which asks for the offset."""
+        self.text = decoded(text[:TEXT], answer.response.header("Content-Type"))
+        found = error or retry.judge_status(answer.response, "status", now=self._engine.now(), url=answer.response.url)
+        assert found is not None
+        response = changed(shortened(answer.response), url=self._current().url)
+        self._record(changed(self._current(), response=response), None)
+        raise TransferFailure(found)
+
+    async def _open(self, method: str, url: str, headers: Mapping[str, str], body: Content | None) -> Answer:
+        lines = await self._engine.lines()
+        length = body.length if isinstance(body, FileBody | _Small) else None
+        return await lines.open(self._call(method, url, headers, (lambda: body) if body is not None else None, length))
+
+    # ---- plain
 
     async def _send_plain(self) -> None:
         task = self._current()
         if not retry.repeatable(task.method, task.header_names):
             await self._record(changed(task, exposed=True), None)  # durable before the first byte (U-10)
-        answer = await (await self._engine.lines()).open(self._call())
-        try:
-            await self._take(answer)
-        finally:
-            await answer.aclose()
-
-    def _call(self) -> Call:
-        task, own = self._current(), self._configuration
-        traces: list[Trace] = []
-        self._sent.append((task.attempt, traces))
-        headers = merged_headers(self._engine.vault.get(task.session), self._engine.secrets_of(task))
         content: Callable[[], Content] | bytes | None = None
         if self._file is not None or callable(self._stream):
             content = self._content
         elif self._stream is not None:
             content = self._stream
-        if content is not None and not any(name.lower() == "content-type" for name in headers):
-            headers["Content-Type"] = "application/octet-stream"
+        lines, length = await self._engine.lines(), self._file.size if self._file is not None else None
+        kind = {"Content-Type": "application/octet-stream"} if content is not None else {}
+        if any(name.lower() == "content-type" for name in task.header_names):
+            kind = {}
+        answer = await lines.open(self._call(task.method, task.url, kind, content, length))
+        try:
+            await self._take(answer)
+        finally:
+            await answer.aclose()
+
+    def _call(
+        self,
+        method: str,
+        url: str,
+        own_headers: Mapping[str, str],
+        content: Callable[[], Content] | bytes | None,
+        length: int | None,
+    ) -> Call:
+        task, own = self._current(), self._configuration
+        traces: list[Trace] = []
+        self._sent.append((task.attempt, traces))
+        given = merged_headers(self._engine.vault.get(task.session), self._engine.secrets_of(task))
+        headers = {**merged_headers(given, own_headers)}
         return Call(
-            url=task.url,
-            method=task.method,
+            url=url,
+            method=method,
             headers=headers,
             content=content,
-            content_length=self._file.size if self._file is not None else None,
+            content_length=length,
             sending=Progress() if callable(self._stream) else self._progress,
             limiters=self._limiters,
             session=task.session,
@@ -144,7 +301,8 @@ class Upload:
             maximum_redirects=own.maximum_redirects,
             allows_insecure_redirects=own.allows_insecure_redirects,
             cookies=own.http_should_set_cookies,
-            sensitive=frozenset(name.lower() for name in headers if name.lower() != "content-type"),
+            sensitive=frozenset(name.lower() for name in given),
+            secret_path=task.upload is not None and url == task.upload.url,
             traces=traces,
         )
 
@@ -169,10 +327,15 @@ class Upload:
         error = retry.judge_status(
             answer.response, self._configuration.http_error_policy, now=self._engine.now(), url=task.url
         )
+        if error is not None and task.upload is not None:
+            error = changed(error, retry=Retry.FINAL)  # the upload is complete, whatever came of it (U-20)
+        response = shortened(answer.response)
+        if task.upload is not None:
+            response = changed(response, url=task.url)
         task = changed(
             self._current(),
-            response=shortened(answer.response),
-            current_url=answer.response.url,
+            response=response,
+            current_url=response.url,
             received=len(text),
             sent=sent,
             exposed=False,
@@ -206,6 +369,26 @@ class Upload:
         task = changed(self._current(), activity=activity, waiting_until=None, waiting_reason="", **changes)
         self._progress.attempt = task.attempt
         self._record(task, activity_event(task), store=False)
+
+
+async def abandon(engine: Engine, configuration: SessionConfiguration, task: Task) -> None:
+    """Delete a task's upload resource (U-22). Raises TransferFailure."""
+    assert task.upload is not None
+    call = Call(
+        url=task.upload.url,
+        method="DELETE",
+        headers=merged_headers(
+            merged_headers(engine.vault.get(task.session), engine.secrets_of(task)),
+            resumable.query(task.upload.protocol),
+        ),
+        session=task.session,
+        origin=task.origin,
+        allowed=frozenset(engine.allowed_hosts),
+        proxy=engine.proxy_of(task.session, configuration.proxy),
+        idle_timeout=min(10.0, configuration.timeout_interval_for_request),
+    )
+    answer = await (await engine.lines()).open(call)
+    await answer.aclose()
 
 
 class Source:
@@ -259,6 +442,15 @@ class Source:
         if not same:
             raise TransferFailure(_changed(self.path))
 
+    def digest(self) -> str:
+        """Blocking. The value of a Repr-Digest field. Raises TransferFailure -1102."""
+        try:
+            with open(self.path, "rb") as file:
+                found = hashlib.file_digest(file, "sha256").digest()
+        except OSError as exc:
+            raise TransferFailure(_unreadable(exc, self.path)) from exc
+        return f"sha-256=:{base64.b64encode(found).decode()}:"
+
     def read(self, offset: int, length: int) -> bytes:
         """Blocking. Raises TransferFailure -1021 or -1102."""
         try:
@@ -276,16 +468,17 @@ class _Small:
     """A body of one piece."""
 
     def __init__(self, source: Source, offset: int, length: int) -> None:
-        self._source, self._offset, self._length = source, offset, length
+        self._source, self._offset, self.length = source, offset, length
+        self._left = length
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
-        if not self._length:
+        if not self._left:
             raise StopAsyncIteration
-        data = await until_done(asyncio.to_thread(self._source.read, self._offset, self._length))
-        self._length = 0
+        data = await until_done(asyncio.to_thread(self._source.read, self._offset, self._left))
+        self._left = 0
         return data
 
 
@@ -326,6 +519,17 @@ def _changed(path: str) -> TransferError:
         message=f"{os.path.basename(path)} changed since the upload was added.",
         reason="file.changed",
         hint="Retry to send it as it is now.",
+    )
+
+
+def _no_resource(answer: Answer) -> TransferError:
+    return TransferError(
+        code=Code.BAD_SERVER_RESPONSE,
+        message="The server takes no resumable upload here.",
+        reason="srv.protocol",
+        hint="Upload without resuming (protocol plain).",
+        status=answer.response.status,
+        url=redacted(answer.response.url),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from transfermon.store import task_text
 from transfermon.task import Activity, State
 
 pytestmark = pytest.mark.anyio
+plain_session = partial(quick_session, upload_protocol="plain")
 SIZE = 3_000_000
 MEGABYTE = 1 << 20
 
@@ -51,6 +53,11 @@ def receiver() -> Receiver:
 def server(receiver: Receiver) -> Any:
     with ByteServer(receiver, reads_bodies=False) as server:
         yield server
+
+
+@pytest.fixture
+def session(monitor: Monitor) -> Session:
+    return plain_session(monitor, "com.example.test")
 
 
 @pytest.fixture
@@ -116,7 +123,7 @@ async def test_u02_over_tls_too(monitor: Monitor, receiver: Receiver, source: Pa
     transport = await monitor._engine.lines()
     transport._context = ByteServer.client_context()
     with ByteServer(receiver, reads_bodies=False, tls=True) as server:
-        assert (await quick_session(monitor).upload_task(server.url("/a"), source).wait()).succeeded
+        assert (await plain_session(monitor).upload_task(server.url("/a"), source).wait()).succeeded
     assert receiver.bodies == [body]
 
 
@@ -127,7 +134,7 @@ async def test_u03_bytes_of_a_background_session_survive_the_engine(
     open_monitor: OpenMonitor, server: ByteServer, receiver: Receiver, tmp_path: Path, body: bytes
 ):
     async with open_monitor() as monitor:
-        task = quick_session(monitor).upload_task(server.url("/a"), body, method="PUT", start=False)
+        task = plain_session(monitor).upload_task(server.url("/a"), body, method="PUT", start=False)
         await task.accepted
         (kept,) = (Path(monitor.state_dir) / "spool").iterdir()
         assert kept.read_bytes() == body
@@ -193,7 +200,7 @@ async def test_u04_a_stream_is_for_default_sessions_and_made_again_for_each_requ
 async def test_u05_progress_adds_up_and_ends_with_the_whole(
     monitor: Monitor, recorder: Recorder, server: ByteServer, source: Path
 ):
-    task = quick_session(monitor).upload_task(server.url("/a"), source, speed_limit=6_000_000)
+    task = plain_session(monitor).upload_task(server.url("/a"), source, speed_limit=6_000_000)
     assert (await task.wait()).succeeded
     events = recorder.of("uploadprogress", task)
     assert len(events) > 1
@@ -210,7 +217,7 @@ async def test_u06_an_attempt_from_zero_counts_from_zero(
     monitor: Monitor, recorder: Recorder, server: ByteServer, receiver: Receiver, source: Path, body: bytes
 ):
     receiver.cut_after = 1_000_000
-    task = quick_session(monitor).upload_task(server.url("/a"), source, method="PUT", speed_limit=8_000_000)
+    task = plain_session(monitor).upload_task(server.url("/a"), source, method="PUT", speed_limit=8_000_000)
     record = await task.wait()
     assert record.succeeded
     assert record.attempt == 2
@@ -239,7 +246,7 @@ async def test_u07_the_end_tells_status_and_text(
     monitor: Monitor, recorder: Recorder, server: ByteServer, receiver: Receiver, kind: str, sent: bytes, text: str
 ):
     receiver.answers = [reply(200, {"Content-Type": kind}, sent)]
-    task = quick_session(monitor).upload_task(server.url("/a"), b"x")
+    task = plain_session(monitor).upload_task(server.url("/a"), b"x")
     assert (await task.wait()).succeeded
     (event,) = recorder.of("sessioncompleted", task)
     assert (event["statusCode"], event["responseText"]) == (200, text)
@@ -249,7 +256,7 @@ async def test_u07_a_refusal_has_its_text_too(
     monitor: Monitor, recorder: Recorder, server: ByteServer, receiver: Receiver
 ):
     receiver.answers = [reply(422, {"Content-Type": "text/plain"}, b"no such album")]
-    task = quick_session(monitor).upload_task(server.url("/a"), b"x")
+    task = plain_session(monitor).upload_task(server.url("/a"), b"x")
     assert code_of(await task.wait()) == -1011
     (event,) = recorder.of("sessioncompleted", task)
     assert (event.success, event.status_code, event.response_text) == (False, 422, "no such album")
@@ -294,7 +301,7 @@ async def test_u09_a_file_that_changed_before_is_not_sent(
 async def test_u09_a_file_that_changes_meanwhile_never_arrives_mixed(
     monitor: Monitor, server: ByteServer, receiver: Receiver, source: Path, body: bytes, how: str
 ):
-    task = quick_session(monitor).upload_task(server.url("/a"), source, method="PUT", speed_limit=4_000_000)
+    task = plain_session(monitor).upload_task(server.url("/a"), source, method="PUT", speed_limit=4_000_000)
     await eventually(lambda: task.count_of_bytes_sent > 200_000)
     change(source, body, how)
     record = await task.wait()
@@ -347,7 +354,7 @@ async def test_u10_only_what_may_be_repeated_is_repeated_by_itself(
     again: bool,
 ):
     receiver.cut_after = cut
-    task = quick_session(monitor).upload_task(server.url("/a"), source, method=method, request_headers=headers)
+    task = plain_session(monitor).upload_task(server.url("/a"), source, method=method, request_headers=headers)
     record = await task.wait()
     if again:
         assert record.succeeded
@@ -368,7 +375,7 @@ async def test_u10_a_post_is_repeated_where_no_byte_went_out(
 ):
     with ByteServer(receiver, reads_bodies=False) as other:
         port = other.port
-    task = quick_session(monitor).upload_task(f"http://127.0.0.1:{port}/a", source)
+    task = plain_session(monitor).upload_task(f"http://127.0.0.1:{port}/a", source)
     await eventually(lambda: task.record.attempt >= 2, "a refused connection")
     with ByteServer(receiver, reads_bodies=False, port=port):
         assert (await task.wait()).succeeded
@@ -381,7 +388,7 @@ async def test_u10_after_a_kill_only_what_may_be_repeated_is_sent_again(
 ):
     with ByteServer(stalled, reads_bodies=False) as server:
         script = f"""
-task = session.upload_task({server.url("/a")!r}, {str(source)!r}, method={method!r})
+task = session.upload_task({server.url("/a")!r}, {str(source)!r}, method={method!r}, protocol="plain")
 while task.count_of_bytes_sent < 100_000:
     await asyncio.sleep(0.005)
 print("there", flush=True)
@@ -433,7 +440,7 @@ async def test_u11_redirects_keep_or_drop_the_body(
     then: str,
 ):
     receiver.answers = [reply(status, {"Location": "/b"})]
-    record = await quick_session(monitor).upload_task(server.url("/a"), source, method=method).wait()
+    record = await plain_session(monitor).upload_task(server.url("/a"), source, method=method).wait()
     assert record.succeeded
     assert [(request.method, request.target) for request in server.requests] == [(method, "/a"), (then, "/b")]
     assert receiver.bodies == ([body, body] if then != "GET" else [body, b""])
@@ -445,7 +452,7 @@ async def test_u11_a_body_never_goes_to_another_server(
 ):
     with ByteServer(receiver, reads_bodies=False) as other:
         receiver.answers = [reply(307, {"Location": other.url("/b")})]
-        record = await quick_session(monitor).upload_task(server.url("/a"), source, method="PUT").wait()
+        record = await plain_session(monitor).upload_task(server.url("/a"), source, method="PUT").wait()
         assert record.error is not None
         assert record.error.reason == "pol.redirected-upload"
         assert other.requests == []
@@ -458,7 +465,7 @@ async def test_u12_a_plain_upload_says_that_a_pause_starts_over_and_does(
     monitor: Monitor, receiver: Receiver, source: Path, body: bytes
 ):
     with ByteServer(stalled, reads_bodies=False) as server:
-        task = quick_session(monitor).upload_task(server.url("/a"), source)
+        task = plain_session(monitor).upload_task(server.url("/a"), source)
         assert "starts over" in task.record.not_resumable
         await eventually(lambda: task.count_of_bytes_sent > 100_000)
         task.suspend()
@@ -471,7 +478,7 @@ async def test_u12_a_plain_upload_says_that_a_pause_starts_over_and_does(
 
 async def test_u12_a_cancelled_plain_upload_gives_no_data(monitor: Monitor, source: Path):
     with ByteServer(stalled, reads_bodies=False) as server:
-        task = quick_session(monitor).upload_task(server.url("/a"), source)
+        task = plain_session(monitor).upload_task(server.url("/a"), source)
         await eventually(lambda: task.count_of_bytes_sent > 100_000)
         assert await task.cancel_by_producing_resume_data() is None
         assert code_of(await task.wait()) == -999
@@ -499,7 +506,7 @@ async def test_u13_an_early_answer_is_the_result(
     transport._context = ByteServer.client_context()
     (tmp_path / "a").write_bytes(bytes(40_000_000))
     with ByteServer(full if then != "resets" else _reset_later, reads_bodies=False, tls=tls) as server:
-        task = quick_session(monitor).upload_task(server.url("/a"), tmp_path / "a", method="PUT")
+        task = plain_session(monitor).upload_task(server.url("/a"), tmp_path / "a", method="PUT")
         record = await task.wait()
         assert len(server.requests) == 1
     assert record.error is not None
@@ -537,7 +544,7 @@ async def test_t04_t05_nothing_is_sent_while_it_is_suspended_and_it_may_go_on_in
 ):
     with ByteServer(receiver, reads_bodies=False) as server:
         async with open_monitor() as monitor:
-            task = quick_session(monitor).upload_task(server.url("/a"), source, method="PUT", start=False)
+            task = plain_session(monitor).upload_task(server.url("/a"), source, method="PUT", start=False)
             await task.accepted
         assert server.requests == []
         async with open_monitor() as monitor:
@@ -553,11 +560,11 @@ async def test_t15_a_server_that_takes_nothing_for_too_long_is_tried_again(
 ):
     (tmp_path / "a").write_bytes(bytes(40_000_000))
     with ByteServer(stalled_for_good, reads_bodies=False) as server:
-        session = quick_session(monitor, timeout_interval_for_request=0.3)
+        session = plain_session(monitor, timeout_interval_for_request=0.3)
         task = session.upload_task(server.url("/a"), tmp_path / "a", method="PUT", maximum_attempts=2)
         assert code_of(await task.wait()) == -1001
         assert len(server.requests) == 2
-    default = default_session(monitor, timeout_interval_for_request=0.3)
+    default = default_session(monitor, timeout_interval_for_request=0.3, upload_protocol="plain")
     with ByteServer(stalled_for_good, reads_bodies=False) as server:
         record = await default.upload_task(server.url("/a"), tmp_path / "a", method="PUT").wait()
         assert code_of(record) == -1001

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from transfermon.monitor import Monitor
 from transfermon.task import Activity, State
 
 pytestmark = pytest.mark.anyio
+plain_session = partial(quick_session, upload_protocol="plain")
 M = 1_000_000
 
 
@@ -54,7 +56,7 @@ async def test_fault_v1_a_cut_plain_upload_waits_says_that_it_starts_over_and_do
 
     receiver = Receiver(cut)
     with ByteServer(receiver, reads_bodies=False) as server:
-        task = quick_session(monitor).upload_task(server.url("/a"), source, method="PUT")
+        task = plain_session(monitor).upload_task(server.url("/a"), source, method="PUT")
         assert "starts over" in task.record.not_resumable
         await recorder.wait_for_state(task, State.RUNNING, Activity.RETRYING)
         assert (await task.wait()).succeeded
@@ -68,7 +70,7 @@ async def test_fault_v2_a_source_that_changes_while_it_is_sent_is_never_whole_on
 ):
     receiver = Receiver()
     with ByteServer(receiver, reads_bodies=False) as server:
-        task = quick_session(monitor).upload_task(server.url("/a"), source, method="PUT", speed_limit=3 * M)
+        task = plain_session(monitor).upload_task(server.url("/a"), source, method="PUT", speed_limit=3 * M)
         await eventually(lambda: task.count_of_bytes_sent > 100_000)
         if harm == "grown":
             with source.open("ab") as file:
@@ -96,7 +98,7 @@ async def test_fault_v3_only_ordinary_files_are_sent_and_each_other_kind_has_its
     (tmp_path / "loop").symlink_to("loop")
     receiver = Receiver()
     with ByteServer(receiver, reads_bodies=False) as server:
-        session = quick_session(monitor)
+        session = plain_session(monitor)
         found = {}
         for path in ("pipe", "/dev/zero", "folder", "loop", "empty", "name\0with nul"):
             if "\0" in path:
@@ -122,7 +124,7 @@ async def test_fault_v3_a_sparse_file_of_a_terabyte_starts_at_once_and_is_cancel
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(1 << 40)
     with ByteServer(lambda conn, request: conn.stall(), reads_bodies=False) as server:
-        task = quick_session(monitor).upload_task(server.url("/a"), tmp_path / "sparse", method="PUT")
+        task = plain_session(monitor).upload_task(server.url("/a"), tmp_path / "sparse", method="PUT")
         await eventually(lambda: task.count_of_bytes_sent > M)
         assert task.count_of_bytes_expected_to_send == 1 << 40
         task.cancel()
@@ -140,7 +142,7 @@ async def test_fault_v4_an_answer_in_the_middle_stops_the_sending_and_is_shown(
 
     (tmp_path / "a").write_bytes(bytes(30 * M))
     with ByteServer(refuse, reads_bodies=False) as server:
-        record = await quick_session(monitor).upload_task(server.url("/a"), tmp_path / "a").wait()
+        record = await plain_session(monitor).upload_task(server.url("/a"), tmp_path / "a").wait()
     assert record.error is not None
     assert (record.error.code, record.error.status) == (error, code)
     assert str(code) in record.error.message
@@ -157,7 +159,7 @@ async def test_fault_v5_no_answer_after_the_whole_body(monitor: Monitor, source:
 
     receiver = Receiver(whole_then_reset)
     with ByteServer(receiver, reads_bodies=False) as server:
-        task = quick_session(monitor).upload_task(server.url("/a"), source, method=method)
+        task = plain_session(monitor).upload_task(server.url("/a"), source, method=method)
         record = await task.wait()
         if method == "PUT":
             assert record.succeeded
@@ -173,7 +175,7 @@ async def test_fault_v5_a_post_with_a_key_may_be_repeated(monitor: Monitor, sour
     receiver = Receiver(lambda conn, request: (conn.read_body(request), conn.reset()))
     with ByteServer(receiver, reads_bodies=False) as server:
         headers = {"Idempotency-Key": '"8e03978e"'}
-        record = await quick_session(monitor).upload_task(server.url("/a"), source, request_headers=headers).wait()
+        record = await plain_session(monitor).upload_task(server.url("/a"), source, request_headers=headers).wait()
         assert record.succeeded
         assert [request.header("Idempotency-Key") for request in server.requests] == ['"8e03978e"'] * 2
 
@@ -186,13 +188,13 @@ async def test_fault_v7_we_never_wait_for_100_continue_and_take_a_late_one(monit
         conn.send(reply(201))
 
     with ByteServer(late, reads_bodies=False) as server:
-        assert (await quick_session(monitor).upload_task(server.url("/a"), source).wait()).succeeded
+        assert (await plain_session(monitor).upload_task(server.url("/a"), source).wait()).succeeded
 
 
 async def test_fault_v7_a_417_is_a_failure_in_words(monitor: Monitor, source: Path):
     receiver = Receiver(lambda conn, request: (conn.send(reply(417)), conn.stall()))
     with ByteServer(receiver, reads_bodies=False) as server:
-        record = await quick_session(monitor).upload_task(server.url("/a"), source).wait()
+        record = await plain_session(monitor).upload_task(server.url("/a"), source).wait()
     assert record.error is not None
     assert (record.error.code, record.error.status) == (-1011, 417)
 
@@ -207,7 +209,7 @@ async def test_fault_v11_only_what_the_network_took_counts_and_a_cancel_is_quick
         conn.server.stopping.wait(20)
 
     with ByteServer(little, reads_bodies=False) as server:
-        task = quick_session(monitor).upload_task(server.url("/a"), tmp_path / "a", method="PUT")
+        task = plain_session(monitor).upload_task(server.url("/a"), tmp_path / "a", method="PUT")
         seen = -1
 
         def settled() -> bool:  # the queues of both ends are full
@@ -247,7 +249,7 @@ async def test_fault_v14_no_answer_of_a_data_task_hurts(monitor: Monitor, record
             conn.send(body[at : at + M])
 
     with ByteServer(answer) as server:
-        task = quick_session(monitor).data_task(server.url("/a"), {"a": 1})
+        task = plain_session(monitor).data_task(server.url("/a"), {"a": 1})
         assert (await task.wait()).succeeded
         (event,) = recorder.of("sessioncompleted", task)
     assert event.response_text is not None
@@ -263,12 +265,12 @@ async def test_fault_c17_a_redirected_body_is_sent_whole_from_its_start_and_with
         for status_code in (307, 308):
             here = Receiver(early_redirect(status_code, "/b"))
             with ByteServer(here, reads_bodies=False) as server:
-                record = await quick_session(monitor).upload_task(server.url("/a"), source, method="PUT").wait()
+                record = await plain_session(monitor).upload_task(server.url("/a"), source, method="PUT").wait()
                 assert record.succeeded
                 assert here.bodies == [body]
             away = Receiver(early_redirect(status_code, other.url("/b")))
             with ByteServer(away, reads_bodies=False) as server:
-                record = await quick_session(monitor).upload_task(server.url("/a"), source, method="PUT").wait()
+                record = await plain_session(monitor).upload_task(server.url("/a"), source, method="PUT").wait()
             assert record.error is not None
             assert record.error.reason == "pol.redirected-upload"
             assert "another server" in record.error.message
@@ -287,7 +289,7 @@ def early_redirect(status_code: int, location: str) -> Any:
 async def test_fault_g17_the_server_learns_nothing_of_our_folders(monitor: Monitor, source: Path):
     receiver = Receiver()
     with ByteServer(receiver, reads_bodies=False) as server:
-        assert (await quick_session(monitor).upload_task(server.url("/put"), source, method="PUT").wait()).succeeded
+        assert (await plain_session(monitor).upload_task(server.url("/put"), source, method="PUT").wait()).succeeded
         head = server.requests[0].raw
     assert b"private" not in head
     assert b"film.bin" not in head
@@ -301,7 +303,7 @@ async def test_an_engine_that_ends_leaves_an_upload_that_goes_on(open_monitor: O
     receiver = Receiver(stalled)
     with ByteServer(receiver, reads_bodies=False) as server:
         async with open_monitor() as monitor:
-            task = quick_session(monitor).upload_task(server.url("/a"), source, method="PUT")
+            task = plain_session(monitor).upload_task(server.url("/a"), source, method="PUT")
             await eventually(lambda: task.count_of_bytes_sent > 100_000)
         async with open_monitor() as monitor:
             assert (await monitor.handle(task.key).wait()).succeeded
