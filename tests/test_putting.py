@@ -28,6 +28,9 @@ class Receiver:
         self.bodies: list[bytes] = []
 
     def __call__(self, conn: Conn, request: Request) -> None:
+        if request.method == "OPTIONS":  # it knows no resuming
+            conn.send(reply(405))
+            return
         self.bodies.append(request.body)
         conn.send(reply(self.status, {"Content-Type": "text/plain"}, b"got %d" % len(request.body)))
 
@@ -56,7 +59,8 @@ def run(tmp_path: Path, *words: str) -> int:
 def test_put_sends_a_file_and_says_so(tmp_path, server, receiver, source, capsys):
     assert run(tmp_path, "put", str(source), server.url("/a"), "-H", "X-A: 1") == 0
     assert receiver.bodies == [BODY]
-    (request,) = server.requests
+    probe, request = server.requests
+    assert probe.method == "OPTIONS"
     assert (request.method, request.header("X-A")) == ("PUT", "1")
     assert "Sent film one.bin (700 kB): 201" in capsys.readouterr().out
 
@@ -64,7 +68,7 @@ def test_put_sends_a_file_and_says_so(tmp_path, server, receiver, source, capsys
 def test_put_again_is_a_new_upload_once_the_first_is_done(tmp_path, server, receiver, source):
     for _ in range(2):
         assert run(tmp_path, "put", "-q", str(source), server.url("/a"), "--method", "post") == 0
-    assert [request.method for request in server.requests] == ["POST", "POST"]
+    assert [request.method for request in server.requests] == ["OPTIONS", "POST"] * 2
 
 
 def test_put_goes_on_with_the_same_task_after_a_failure(tmp_path, server, receiver, source, capsys):
