@@ -229,7 +229,8 @@ class Api:
         return out
 
     def _one(self, key: TaskKey) -> dict[str, Any]:
-        return {"sequence": self._monitor.sequence, **self._dict(self._record(key), self._monitor.progress(key))}
+        found = self._dict(self._record(key), self._monitor.progress(key))
+        return {"sequence": self._monitor.sequence, **found, "responseText": self._monitor.response_text(key)}
 
     def _record(self, key: TaskKey) -> Task:
         task = self._find(key)

@@ -245,9 +245,9 @@ class AnswerScreen(Screen):
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
-    def event(self, event: Json, task: Json) -> None:
-        if event["type"] == "sessioncompleted" and event.get("responseText"):
-            text = event["responseText"]
+    def ended(self, task: Json) -> None:
+        super().ended(task)
+        if text := task.get("responseText"):
             self._out.write(text if text.endswith("\n") else text + "\n")
             self._out.flush()
 
@@ -409,7 +409,9 @@ class _Engine:
             task = self.monitor.task(TaskKey.parse(name))
         except KeyError:
             return None
-        return {"sequence": self.monitor.sequence, **task_dict(task, self.monitor.progress(task.key))}
+        text = self.monitor.response_text(task.key)
+        found = task_dict(task, self.monitor.progress(task.key))
+        return {"sequence": self.monitor.sequence, **found, "responseText": text}
 
     def go_on_with(self, names: Iterable[str]) -> None:
         self.monitor.run_only(TaskKey.parse(name) for name in names)

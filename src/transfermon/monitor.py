@@ -447,6 +447,11 @@ class Monitor:
         found = self._sessions.get(session)
         return found.records_of(url) if found is not None else []
 
+    def response_text(self, key: TaskKey) -> str | None:
+        """What the server answered to an upload or a data task, for as long as this engine lives (U-07). KeyError."""
+        handle = self.handle(key)
+        return handle.response_text if isinstance(handle, UploadTask) else None
+
     def handle(self, key: TaskKey) -> TransferTask:
         """The live object. Raises KeyError."""
         return self._sessions[key.session].task(key.number)
