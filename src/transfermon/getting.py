@@ -610,7 +610,11 @@ class Getter:
                 task["speed"] = event["speed"]
             case "uploadprogress":
                 task["received"], task["expected"] = event["totalBytesSent"], event["totalBytesExpectedToSend"]
-            case "taskstate" | "taskactivity" | "sessioncompleted" | "taskremoved":
+            case "taskstate" | "taskactivity":
+                found = look(name)
+                if found is None or found["state"] != "completed":  # else its end is still to be told
+                    self._see(name, found)
+            case "sessioncompleted" | "taskremoved":
                 self._see(name, look(name))
         self._screen.moved(self._tasks.values())
 
