@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,9 @@ class Video:
     description: str
     thumbnail: str
     movie: str | None
-    duration: float
+    duration: float | None
     created: int
+    media_type: str = "video/x-msvideo"  # of the movie
 
 
 def iso_time(milliseconds: int) -> str:
@@ -55,9 +57,12 @@ def parse_time(text: str) -> int:
 class Catalogue:
     """The records and the files they name. Its methods block for as long as the disk does, and may run in any thread."""
 
-    def __init__(self, data_dir: Path) -> None:
-        """Opens the farm in `data_dir`, or makes a new one there. Raises FarmError."""
-        self._folder = data_dir
+    def __init__(self, data_dir: Path, *, empty: bool = False) -> None:
+        """Opens the farm in `data_dir`, or makes a new one there, without sample videos if it is to be `empty`.
+
+        Raises FarmError.
+        """
+        self._folder, self._empty = data_dir, empty
         self._lock = threading.Lock()
         try:
             data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -84,6 +89,59 @@ class Catalogue:
             number = max((video.id for video in self._videos.values()), default=0) + 1
             return self._add(_record(number, max(now, newest + 1)))
 
+    def create(self, title: str, description: str, picture: bytes, ending: str, now: int) -> Video:
+        """A new video without a movie. Raises OSError; then nothing is stored."""
+        name = f"{secrets.token_hex(8)}{ending}"
+        path = self._folder / "pictures" / name
+        _store(path, picture)
+        try:
+            with self._lock:
+                newest = max((video.created for video in self._videos.values()), default=0)
+                number = max((video.id for video in self._videos.values()), default=0) + 1
+                return self._add(
+                    Video(
+                        id=number,
+                        title=title,
+                        description=description,
+                        thumbnail=name,
+                        movie=None,
+                        duration=None,
+                        created=max(now, newest + 1),
+                    )
+                )
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+
+    def put_movie(self, video_id: str, whole: Path, media_type: str) -> bool:
+        """Take a whole, synced file as the movie of a video; True when it has replaced another (V-04).
+
+        Raises FileNotFoundError when the video has gone meanwhile, OSError.
+        """
+        with self._lock:
+            video = self._videos.get(video_id)
+            if video is None:
+                raise FileNotFoundError(video_id)
+            name = f"{secrets.token_hex(8)}.movie"
+            folder = self._folder / "movies"
+            folder.mkdir(exist_ok=True)
+            os.replace(whole, folder / name)
+            _sync(folder)
+            old = video.movie
+            self._add(replace(video, movie=name, media_type=media_type))
+        if old is not None and samples.video_of_movie(old) is None:
+            (folder / old).unlink(missing_ok=True)  # who reads it still has it
+        return old is not None
+
+    def remove(self, video: Video) -> None:
+        """Raises OSError."""
+        with self._lock:
+            videos = {key: other for key, other in self._videos.items() if other.id != video.id}
+            self._save(videos)
+            self._videos = videos
+        if video.movie is not None and samples.video_of_movie(video.movie) is None:
+            (self._folder / "movies" / video.movie).unlink(missing_ok=True)
+
     def movie(self, video: Video) -> Content:
         """Raises FileNotFoundError while there is none, OSError when a sample film cannot be written."""
         if video.movie is None:
@@ -95,7 +153,7 @@ class Catalogue:
                 if not path.exists():
                     samples.write_movie(path.parent, sample)
         return content_of_file(
-            path, "video/x-msvideo", filename=f"{_as_filename(video.title)}{path.suffix}", attachment=True
+            path, video.media_type, filename=f"{_as_filename(video.title)}{path.suffix}", attachment=True
         )
 
     def thumbnail(self, video: Video) -> Content:
@@ -128,7 +186,7 @@ class Catalogue:
         try:
             rows: list[dict[str, Any]] = json.loads((self._folder / "videos.json").read_bytes())
         except FileNotFoundError:
-            count = len(samples.FIRST_VIDEOS)
+            count = 0 if self._empty else len(samples.FIRST_VIDEOS)
             first = {str(n): _record(n, _FIRST_CREATED + (n - 1) * _DAY) for n in range(1, count + 1)}
             self._save(first)
             return first
@@ -147,6 +205,29 @@ class Catalogue:
             file.flush()
             os.fsync(file.fileno())
         os.replace(new, path)
+
+
+def _store(path: Path, data: bytes) -> None:
+    """Whole and durable, or not at all."""
+    new = path.with_suffix(".new")
+    try:
+        with open(new, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, path)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _record(number: int, created: int) -> Video:

@@ -12,6 +12,8 @@ import argparse
 import asyncio
 import contextlib
 import ctypes
+import dataclasses
+import hmac
 import html
 import ipaddress
 import logging
@@ -31,6 +33,7 @@ from urllib.parse import parse_qs, quote
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -43,6 +46,21 @@ from transfermon.videofarm import samples
 from transfermon.videofarm.bodies import Content, ContentResponse, content_of_json, problem
 from transfermon.videofarm.catalogue import Catalogue, FarmError, Video, iso_time, parse_time
 from transfermon.videofarm.faults import FaultError, FaultPlan, parse_rule
+from transfermon.videofarm.uploads import (
+    MAX_PICTURE,
+    MAX_SIZE,
+    PARTIAL,
+    Begun,
+    Depot,
+    Refused,
+    begun_answer,
+    checked_picture,
+    count,
+    mismatch,
+    offered,
+    state_answer,
+    truth,
+)
 
 PORT = 8787
 _MOST_BYTES = 1 << 50
@@ -61,15 +79,21 @@ def _now() -> int:
 class Farm:
     """The resources. Each method answers one route; what blocks runs in the bounded pool."""
 
-    def __init__(self, catalogue: Catalogue, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, catalogue: Catalogue, pool: ThreadPoolExecutor, folder: Path) -> None:
         self._catalogue, self._pool = catalogue, pool
+        self._depot = Depot(folder / "uploads", self._off_loop)
 
     def routes(self) -> list[Route]:
         return [
             Route("/", self.index),
             Route("/videos", self.videos),
+            Route("/videos", self.create, methods=["POST"]),
             Route("/videos/{id}", self.video),
+            Route("/videos/{id}", self.remove, methods=["DELETE"]),
             Route("/videos/{id}/movie", self.movie),
+            Route("/videos/{id}/movie", self.put_movie, methods=["PUT", "POST"]),
+            Route("/videos/{id}/movie", self.movie_options, methods=["OPTIONS"]),
+            Route("/uploads/{token}", self.upload, methods=["HEAD", "PATCH", "DELETE"]),
             Route("/videos/{id}/thumbnail", self.thumbnail),
             Route("/photos", self.photos),
             Route("/photos/{id}", self.photo),
@@ -103,6 +127,122 @@ class Farm:
 
     async def video(self, request: Request) -> Response:
         return self._answer(content_of_json(describe(self._video(request), _base(request))))
+
+    async def create(self, request: Request) -> Response:
+        """V-02, V-03: a form with title, thumbnail and perhaps a description."""
+        if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+            return problem(415, "A new video comes as multipart/form-data with title and thumbnail.")
+        async with request.form(max_files=2, max_fields=10, max_part_size=64 * 1024) as form:
+            title, picture = form.get("title"), form.get("thumbnail")
+            description = form.get("description") or ""
+            if not isinstance(title, str) or not title.strip() or len(title) > 200:
+                return problem(400, "A video needs a title of 1 to 200 characters.")
+            if not isinstance(picture, UploadFile):
+                return problem(400, "A video needs a thumbnail, a PNG or JPEG picture.")
+            if not isinstance(description, str) or len(description) > 10_000:
+                return problem(400, "A description is a text of 10000 characters at the most.")
+            data = await picture.read(MAX_PICTURE + 1)
+        ending = checked_picture(data)
+        video = await self._off_loop(self._catalogue.create, title.strip(), description, data, ending, _now())
+        return Response(status_code=303, headers={"location": f"/videos/{video.id}"})
+
+    async def remove(self, request: Request) -> Response:
+        await self._off_loop(self._catalogue.remove, self._video(request))
+        return Response(status_code=204)
+
+    async def movie_options(self, request: Request) -> Response:
+        self._video(request)
+        return offered()
+
+    async def put_movie(self, request: Request) -> Response:
+        """V-04 and the beginning of V-08."""
+        video = self._video(request)
+        media_type = request.headers.get("content-type", "application/octet-stream")[:100]
+        complete, length = truth(request, "Upload-Complete"), count(request, "Upload-Length")
+        announced = count(request, "Content-Length")
+        if max(length or 0, announced or 0) > MAX_SIZE:
+            return problem(413, f"A movie has {MAX_SIZE} bytes at the most.", headers={"connection": "close"})
+        if complete is not None:
+            if complete and length is None:
+                length = announced
+            token = await self._off_loop(self._depot.begin, str(video.id), length, media_type)
+            location = f"{_base(request)}/uploads/{token}"
+            if announced or (announced is None and "transfer-encoding" in request.headers) or complete:
+                answer = await self._append(request, token, complete)
+                answer.headers["location"] = location
+                return answer
+            return begun_answer(location)
+        if request.method != "PUT":
+            return problem(405, "A whole movie comes by PUT.", headers={"allow": "GET, HEAD, OPTIONS, PUT"})
+        token = await self._off_loop(self._depot.begin, str(video.id), announced, media_type)
+        try:
+            received = await self._depot.receive(request, self._depot.part(token), MAX_SIZE)
+            if received < 0 or (announced is not None and received != announced):
+                return problem(400, "The movie ended too early.", headers={"connection": "close"})
+            return await self._complete(token, video)
+        finally:
+            await self._off_loop(self._depot.forget, token)
+
+    async def upload(self, request: Request) -> Response:
+        """V-08, V-09: an unfinished upload, by its unguessable address."""
+        token = request.path_params["token"]
+        begun = await self._off_loop(self._depot.find, token)
+        if begun is None:
+            return problem(404, "There is no such upload; it may have expired.")
+        if request.method == "DELETE":
+            async with self._depot.turn(token):
+                await self._off_loop(self._depot.forget, token)
+            return Response(status_code=204)
+        if request.method == "HEAD":
+            async with self._depot.turn(token):
+                return state_answer(await self._offset(token, begun), begun)
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != PARTIAL:
+            return problem(415, f"A part comes as {PARTIAL}.", headers={"accept-patch": PARTIAL})
+        complete = truth(request, "Upload-Complete")
+        if complete is None:
+            return problem(400, "Upload-Complete is missing.")
+        return await self._append(request, token, complete)
+
+    async def _append(self, request: Request, token: str, complete: bool) -> Response:
+        async with self._depot.turn(token) as stop:
+            begun = await self._off_loop(self._depot.find, token)
+            if begun is None:
+                return problem(404, "There is no such upload; it may have expired.")
+            offset = await self._offset(token, begun)
+            provided = count(request, "Upload-Offset") if request.method == "PATCH" else 0
+            if begun.complete or provided != offset:
+                return mismatch(offset, provided or 0)
+            length = begun.length
+            left = MAX_SIZE - offset if length is None else length - offset
+            received = await self._depot.receive(request, self._depot.part(token), left, stop)
+            if received < 0:
+                return problem(409, "Another request goes on with this upload.", headers={"connection": "close"})
+            offset += received
+            if not complete:
+                return state_answer(offset, begun)
+            if length is not None and offset != length:
+                return problem(400, f"The upload has {offset} of {length} bytes and cannot be complete.")
+            video = self._catalogue.video(begun.video)
+            if video is None:
+                return problem(404, "There is no such video.")
+            answer = await self._complete(token, video)
+            answer.headers["upload-complete"] = "?1"
+            answer.headers["upload-offset"] = str(offset)
+            return answer
+
+    async def _complete(self, token: str, video: Video) -> Response:
+        begun = await self._off_loop(self._depot.find, token)
+        if begun is None:
+            return problem(404, "There is no such upload; it may have expired.")
+        path = await self._off_loop(self._depot.finish, token, begun)
+        replaced = await self._off_loop(self._catalogue.put_movie, str(video.id), path, begun.media_type)
+        location = {} if replaced else {"location": f"/videos/{video.id}/movie"}
+        return Response(status_code=204 if replaced else 201, headers=location)
+
+    async def _offset(self, token: str, begun: Begun) -> int:
+        if begun.complete and begun.length is not None:
+            return begun.length
+        return await self._off_loop(self._depot.offset, token)
 
     async def movie(self, request: Request) -> Response:
         return self._answer(await self._off_loop(self._catalogue.movie, self._video(request)))
@@ -216,6 +356,11 @@ async def _on_not_found(request: Request, error: Exception) -> Response:
     return problem(404, str(error) if isinstance(error, NotFound) else "There is no such file.")
 
 
+async def _on_refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return error.answer
+
+
 async def _on_disk_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, OSError)
     return problem(507, f"The farm cannot use its disk: {error.strerror or error}.")
@@ -225,26 +370,29 @@ async def _on_our_mistake(request: Request, error: Exception) -> Response:
     return problem(500, "The server made a mistake.")
 
 
-def make_app(farm: Farm, *, hosts: Sequence[str], plan: FaultPlan, fault_queries: bool) -> ASGIApp:
+def make_app(farm: Farm, *, hosts: Sequence[str], plan: FaultPlan, fault_queries: bool, token: str = "") -> ASGIApp:
     app = Starlette(
         routes=farm.routes(),
         exception_handlers={
             HTTPException: _on_http_error,
             NotFound: _on_not_found,
+            Refused: _on_refused,
             FileNotFoundError: _on_not_found,
             OSError: _on_disk_error,
             Exception: _on_our_mistake,
         },
     )
     app.router.redirect_slashes = False
-    return Gate(app, hosts=hosts, plan=plan, fault_queries=fault_queries)
+    return Gate(app, hosts=hosts, plan=plan, fault_queries=fault_queries, token=token)
 
 
 class Gate:
     """Turns strangers away, then lets the faults in."""
 
-    def __init__(self, app: ASGIApp, *, hosts: Sequence[str], plan: FaultPlan, fault_queries: bool) -> None:
-        self._app, self._plan, self._fault_queries = app, plan, fault_queries
+    def __init__(
+        self, app: ASGIApp, *, hosts: Sequence[str], plan: FaultPlan, fault_queries: bool, token: str = ""
+    ) -> None:
+        self._app, self._plan, self._fault_queries, self._token = app, plan, fault_queries, token
         self._hosts = frozenset(host.lower().strip("[]") for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -264,7 +412,16 @@ class Gate:
         if any(name == b"origin" and value.lower() != f"http://{host}".lower() for name, value in headers):
             return problem(403, "Pages from elsewhere may not use this server.")
         scope["state"]["host"] = host
+        if scope["method"] not in ("GET", "HEAD", "OPTIONS") and not self._may_write(scope, dict(headers)):
+            return problem(403, "Only this machine may write here, or who knows the token (VIDEOFARM_TOKEN).")
         return None
+
+    def _may_write(self, scope: Scope, headers: dict[bytes, str]) -> bool:
+        client = scope["client"]
+        if client is not None and _is_loopback(client[0]):
+            return True
+        given = headers.get(b"authorization", "").removeprefix("Bearer ").encode()
+        return bool(self._token) and hmac.compare_digest(given, self._token.encode())
 
     def _is_ours(self, host: str, server_host: str) -> bool:
         match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{1,5})?", host, re.ASCII)
@@ -344,6 +501,7 @@ class Options:
     fault_queries: bool
     new_video_every: float
     parent: int | None
+    token: str = dataclasses.field(default="", repr=False)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -360,6 +518,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where the farm lives; without it, in a folder of its own until the end",
     )
+    add("--empty", action="store_true", help="a new farm begins without sample videos")
     add("--fault", action="append", default=[], metavar="SPEC", help="do something wrong, see below; may be repeated")
     add("--fault-queries", action="store_true", help="also take faults from the address: ?fault=rate=1M")
     add(
@@ -388,10 +547,10 @@ def serve(namespace: argparse.Namespace) -> int:
         with contextlib.ExitStack() as stack:
             options = _options(namespace, stack)
             listener = stack.enter_context(_listen(options.host, options.port))
-            catalogue = Catalogue(options.data_dir)
+            catalogue = Catalogue(options.data_dir, empty=namespace.empty)
             pool = ThreadPoolExecutor(8, thread_name_prefix="farm")
             stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-            asyncio.run(_run(options, listener, Farm(catalogue, pool)))
+            asyncio.run(_run(options, listener, Farm(catalogue, pool, options.data_dir)))
     except (FarmError, FaultError) as error:
         print(f"transfermon videofarm: {error}", file=sys.stderr)
         return 2
@@ -420,6 +579,7 @@ def _options(namespace: argparse.Namespace, stack: contextlib.ExitStack) -> Opti
         fault_queries=namespace.fault_queries,
         new_video_every=namespace.new_video_every,
         parent=os.getppid() if parent == 0 else parent,
+        token=os.environ.get("VIDEOFARM_TOKEN", ""),
     )
 
 
@@ -444,7 +604,13 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 async def _run(options: Options, listener: socket.socket, farm: Farm) -> None:
-    app = make_app(farm, hosts=[options.host], plan=options.plan, fault_queries=options.fault_queries)
+    app = make_app(
+        farm,
+        hosts=[options.host],
+        plan=options.plan,
+        fault_queries=options.fault_queries,
+        token=options.token,
+    )
     config = uvicorn.Config(
         app, http=_Connection, loop="asyncio", ws="none", lifespan="off", log_config=None, access_log=False,
         server_header=False, timeout_keep_alive=30, backlog=1024,
