@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import survival, throughput
+from benchmarks import survival, survival_uploads, throughput
 
 if __name__ == "__main__":
     words = sys.argv[1:]
@@ -13,4 +13,5 @@ if __name__ == "__main__":
     ended = throughput.main(words)
     if not words:  # all of them
         ended = max(ended, survival.main(["--kills", "20", "--files", "8", "--standby", "5"]))
+        ended = max(ended, survival_uploads.main(["--kills", "20", "--files", "4"]))
     sys.exit(ended)
