@@ -28,6 +28,7 @@ RULES = {
         "digests",
         "spreadsheet",
         "resumable",
+        "wakes",
     ),
 }
 DOORS = {
@@ -42,6 +43,7 @@ DOORS = {
     "connectivity",
     "cookies",
     "notifier",
+    "clock",
 }
 ENGINE = {
     "runners",

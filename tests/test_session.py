@@ -132,7 +132,7 @@ async def test_a_task_made_while_a_wake_is_handled_is_given(monitor: Monitor, se
         session.download_task("http://192.0.2.1/y", start=False, origin=Origin.TYPED)
 
     monitor.add_event_listener("backgroundfetch", on_fetch)
-    handler = await monitor.fetch()
+    handler = (await monitor.fetch()).handler_id
     await until(lambda: len(session.records()) == 2)
     assert [record.origin for record in session.records()] == [Origin.GIVEN, Origin.TYPED]
     assert [record.handler_id for record in session.records()] == [handler, handler]

@@ -205,7 +205,7 @@ def test_a_number_that_is_no_open_file_is_wrong_usage(tmp_path):
 
 def monitor_like(*, keep: bool, after_quit: str, released: bool, force_quit: bool, busy: bool, wanted: bool) -> Monitor:
     settings = Settings(keep_transferring=keep, keep_after_quit=after_quit)
-    background = SimpleNamespace(open_handlers=("Fetch-1",) if busy else ())
+    background = SimpleNamespace(open_handlers=("Fetch-1",) if busy else (), expects=False)
     return cast(
         Monitor,
         SimpleNamespace(

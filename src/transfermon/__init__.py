@@ -10,7 +10,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from transfermon.background import AppState as AppState
     from transfermon.background import FetchResult as FetchResult
     from transfermon.configuration import RetryPolicy as RetryPolicy
     from transfermon.configuration import SessionConfiguration as SessionConfiguration
@@ -27,11 +26,12 @@ if TYPE_CHECKING:
     from transfermon.session import DownloadTask as DownloadTask
     from transfermon.session import Session as Session
     from transfermon.session import UploadTask as UploadTask
+    from transfermon.wakes import AppState as AppState
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AppState": "background",
+    "AppState": "wakes",
     "DataTask": "session",
     "DownloadTask": "session",
     "EngineBusyError": "errors",

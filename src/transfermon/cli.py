@@ -543,8 +543,18 @@ def _report(name: str, reply: Reply, *, as_json: bool) -> int:
 
 
 def _push(arguments: Arguments) -> int:
-    handler = running(folder_of(arguments), "POST", "/v1/push", _payload(arguments.payload))
-    say_json([handler]) if arguments.json else say(f"Silent push delivered ({handler['handlerId']}).")
+    return _say_wake(arguments, running(folder_of(arguments), "POST", "/v1/push", _payload(arguments.payload)))
+
+
+def _say_wake(arguments: Arguments, body: dict[str, Any]) -> int:
+    from transfermon.wakes import verdict_text, wake_of
+
+    wake = wake_of(body)
+    if arguments.json:
+        say_json([body])
+    else:
+        handler = f" ({wake.handler_id})" if wake.handler_id else ""
+        say(f"{verdict_text(wake)}{handler}")
     return DONE
 
 
@@ -565,9 +575,7 @@ def _payload(text: str) -> str:
 
 
 def _fetch(arguments: Arguments) -> int:
-    handler = running(folder_of(arguments), "POST", "/v1/fetch")
-    say_json([handler]) if arguments.json else say(f"Background fetch started ({handler['handlerId']}).")
-    return DONE
+    return _say_wake(arguments, running(folder_of(arguments), "POST", "/v1/fetch"))
 
 
 def _simulate(arguments: Arguments) -> int:

@@ -24,6 +24,7 @@ from transfermon.errors import Code, InvalidAction, TransfermonError, redacted
 from transfermon.events import Event
 from transfermon.task import Action, Kind, Origin, Progress, State, Task, TaskKey, progress_of
 from transfermon.urls import check_url, without_credentials
+from transfermon.wakes import Verdict, Wake, verdict_text
 
 if TYPE_CHECKING:  # handed in: the command line makes it, and loads it only where it needs one
     from transfermon.monitor import Monitor, TransferTask
@@ -194,10 +195,13 @@ class Api:
                 return await self._events(number_of(query, "since"))
             case ["v1", "push"]:
                 _only(method, "POST")
-                return Answer(body={"handlerId": await self._monitor.push(_text(body))})
+                return _wake_answer(await self._monitor.push(_text(body)))
             case ["v1", "fetch"]:
                 _only(method, "POST")
-                return Answer(body={"handlerId": await self._monitor.fetch()})
+                return _wake_answer(await self._monitor.fetch())
+            case ["v1", "wakes"]:
+                _only(method, "GET")
+                return Answer(body={"wakes": [wake.to_dict() for wake in self._monitor.background.ledger]})
             case ["v1", "simulate", ("suspend" | "wake") as word]:
                 _only(method, "POST")
                 return self._simulate(word)
@@ -544,6 +548,13 @@ class _Fields:
         if not isinstance(value, kind):
             raise ValueError(f"“{name}” must be {words}.")
         return value
+
+
+def _wake_answer(wake: Wake) -> Answer:
+    """200 when it was delivered, 202 when it waits, 409 when the policy refuses it."""
+    if wake.verdict is Verdict.REFUSED:
+        return problem(409, verdict_text(wake))
+    return Answer(status=202 if wake.waiting else 200, body=wake.to_dict())
 
 
 def _only(method: str, *allowed: str) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import importlib
 import random
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from transfermon.bus import Delivered, EventBus
+from transfermon.clock import Clock
 from transfermon.connectivity import Connectivity, Policy
 from transfermon.events import Event
 from transfermon.runners import Runners
@@ -22,6 +22,7 @@ from transfermon.store import Change, ResumeRow, Store
 from transfermon.task import Progress, Task, TaskKey, changed
 from transfermon.urls import without_credentials
 from transfermon.vault import Vault
+from transfermon.wakes import AppState, RateLimiter, Wake
 
 if TYPE_CHECKING:  # httpx takes 60 ms to load: it comes with the first transfer, on another thread
     from transfermon.network import Limiter
@@ -33,10 +34,13 @@ E = TypeVar("E", bound=Event)
 class Engine:
     """The shared parts of one state directory's owner."""
 
-    def __init__(self, state_dir: str, settings: Settings, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, state_dir: str, settings: Settings, *, clock: Clock | None = None) -> None:
         self.state_dir = state_dir
         self.settings = settings
-        self.now = now
+        self.clock = clock or Clock()
+        self.now = self.clock.now
+        self.app_state = AppState.FOREGROUND
+        self.limiter = RateLimiter()  # of tasks made in the background, under "strict" (B-16)
         self.random = random.random
         self.runners = Runners()
         self.bus = EventBus(self.runners)
@@ -54,6 +58,7 @@ class Engine:
         self.connectivity = Connectivity()  # the monitor puts in those that ask the system
         self.policy = Policy()
         self.transport: Transport | None = None
+        self.on_created: Callable[[Task], None] | None = None  # a task was accepted, in the same turn
         self.on_moving: Callable[[], None] | None = None  # a download began: the progress clock must run
         self._limiters: dict[str, Limiter] = {}  # by owner: "" is the whole app
         self._loading = asyncio.Lock()
@@ -68,10 +73,15 @@ class Engine:
         event_id = f"{self.database_id}-{self.sequence}" if event.journalled else ""  # only kept ones are told again
         return changed(event, sequence=self.sequence, event_id=event_id, time=self.now(), **place)
 
-    def record(self, event: Event) -> asyncio.Future[None]:
+    @property
+    def strict(self) -> bool:
+        """Whether the limits of background work hold for everything, wakes by hand too (DESIGN 2)."""
+        return self.settings.wake_policy == "strict"
+
+    def record(self, event: Event, *, wake: Wake | None = None) -> asyncio.Future[None]:
         """Remember, then tell, an event that belongs to no session: a wake-up, a notification."""
         told = self.stamp(event)
-        change = Change(event=told if told.journalled else None)
+        change = Change(event=told if told.journalled else None, wake=wake)
         return self.store.commit(change, then=lambda: self.tell(told, None))
 
     async def lines(self) -> Transport:

@@ -335,6 +335,16 @@ class HandlerExpiredEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class WakeChangedEvent(Event):
+    """[beyond] A line of the wake ledger is new or has changed. The ledger itself is remembered, not this."""
+
+    type = "wakechanged"
+    keys = {"wake": "wake"}
+    journalled = False
+    wake: Any = None  # a wakes.Wake
+
+
+@dataclass(frozen=True, kw_only=True)
 class NotificationEvent(Event):
     """A local notification was shown, or would have been while the app is in front (N-03)."""
 

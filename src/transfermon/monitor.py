@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from transfermon import partfile, retry, store
-from transfermon.background import AppState, Background, FetchResult
+from transfermon.background import FETCH_STATE, Background, FetchResult
 from transfermon.bus import Listener
-from transfermon.configuration import PROGRESS_PER_SECOND, SessionConfiguration
+from transfermon.clock import Clock
+from transfermon.configuration import BACKGROUND_FETCH_INTERVAL_NEVER, PROGRESS_PER_SECOND, SessionConfiguration
 from transfermon.connectivity import Connectivity, Policy, SystemConnectivity, SystemPolicy
 from transfermon.delivery import Delivery
 from transfermon.engine import Engine
@@ -38,10 +39,11 @@ from transfermon.session import (
     TransferTask,
     UploadTask,
 )
-from transfermon.settings import Settings, download_folder, ensure_private, state_folder
+from transfermon.settings import NEVER, Settings, download_folder, ensure_private, state_folder
 from transfermon.store import Change, Remembered, SessionRow, Unheard
 from transfermon.task import Activity, Origin, Progress, State, Task, TaskKey
 from transfermon.urls import check_url
+from transfermon.wakes import BACKGROUND_MODES, MODE_OF, AppState, Wake, clamped
 
 __all__ = [
     "TEMPORARY",
@@ -114,7 +116,6 @@ class Monitor:
         self._delivery = Delivery(engine, self.background, self._sessions)
         self._unheard = Unheard()
         self._delivering = False
-        self.app_state = AppState.FOREGROUND
         self.quitting = asyncio.Event()
         self.released = False  # another engine asked for the state directory
         self.keep_going = False  # the person wants the transfers to go on after this quit, whatever the settings say
@@ -139,6 +140,7 @@ class Monitor:
         attached: bool = True,
         connectivity: Connectivity | None = None,
         policy: Policy | None = None,
+        clock: Clock | None = None,
     ) -> AsyncIterator[Monitor]:
         """Own a state directory for as long as the block lasts.
 
@@ -146,7 +148,8 @@ class Monitor:
         stop where they are: they are remembered as running, and the next engine goes on from the stored bytes.
         `lock` is one that is held already, and is let go like one of its own. Without an app that is `attached`
         terminal events stay unacknowledged, so that the next one is told of them (E-10). `connectivity` and `policy`
-        say whether there is a network and power; without them the system is asked (T-17, T-18).
+        say whether there is a network and power; without them the system is asked (T-17, T-18). `clock` moves the
+        scheduler and the notifications.
         Raises EngineBusyError when another process owns it, StateError when it cannot be used.
         """
         folder = state_folder(state_dir)
@@ -154,7 +157,7 @@ class Monitor:
         lock = lock or EngineLock.acquire(folder, what)
         try:
             preferences = settings or Settings.load(os.path.join(folder, "settings.json"))
-            engine = Engine(folder, preferences)
+            engine = Engine(folder, preferences, clock=clock)
             engine.attached = attached
             engine.connectivity = connectivity or SystemConnectivity()
             engine.policy = policy or SystemPolicy()
@@ -183,6 +186,7 @@ class Monitor:
         engine.sequence, engine.database_id = remembered.sequence, remembered.database_id
         engine.resume_rows = {row.token: row for row in remembered.resume}
         self._values = dict(remembered.values)
+        self.background.restore(remembered.wakes, self.recall(FETCH_STATE))
         if remembered.set_aside:
             self.set_aside = await asyncio.to_thread(self._loss, remembered)
         engine.on_moving = self._start_clock
@@ -242,6 +246,7 @@ class Monitor:
         if self.set_aside:
             self.notify("The list of transfers was damaged", self.set_aside, identifier="set-aside")
         if start_restored:
+            self.background.ready()
             self._deliver_unheard()
             for session in list(self._sessions.values()):
                 session.start_restored()
@@ -333,6 +338,7 @@ class Monitor:
         let nobody go on after this engine. Done when all have ended; `request_quit` is up to the caller.
         """
         self.force_quit = True
+        self.background.force_quit()
         await asyncio.gather(*(session.end_all(USER_FORCE_QUIT) for session in list(self._sessions.values())))
 
     def show(self) -> bool:
@@ -350,10 +356,24 @@ class Monitor:
         self._engine.set_speed_limit(new.speed_limit)
         self._engine.allowed_hosts |= set(new.allowed_hosts)
         self._engine.allowed_hosts -= set(old.allowed_hosts) - set(new.allowed_hosts)
+        self.background.settings_changed()
         new.replaced()
 
+    @property
+    def app_state(self) -> AppState:
+        return self._engine.app_state
+
     def set_app_state(self, state: AppState) -> None:
-        self.app_state = state
+        """Say whether a person has the app in front. Held pushes come with it (P-10), and tasks that the rate
+        limiter held back (B-16).
+        """
+        if state is self._engine.app_state:
+            return
+        self._engine.app_state = state
+        self.background.state_changed(state)
+        if state is AppState.FOREGROUND:
+            for session in list(self._sessions.values()):
+                session.came_to_front()
 
     @property
     def suspended(self) -> bool:
@@ -532,7 +552,14 @@ class Monitor:
         return self._engine.bus.subscribe(observer)
 
     def add_event_listener(self, name: str, listener: Listener) -> None:
-        """E-01: `listener(event)`, a function or a coroutine function, for the named event of every session."""
+        """E-01: `listener(event)`, a function or a coroutine function, for the named event of every session.
+
+        Without the background mode that the event needs an error is logged, and nothing is attached (B-09, P-09).
+        """
+        mode = MODE_OF.get(name)
+        if mode is not None and mode not in self.settings.background_modes:
+            log.error("nobody can listen to %s: the background mode “%s” is off", name, mode)
+            return
         self._engine.bus.add_listener(name, listener)
 
     def remove_event_listener(self, name: str, listener: Listener) -> None:
@@ -544,13 +571,30 @@ class Monitor:
 
     # ---- background
 
-    async def fetch(self, *, by_hand: bool = True) -> str:
-        """A background fetch; returns its handler's identifier."""
+    async def fetch(self, *, by_hand: bool = True) -> Wake:
+        """Ask for a background fetch; the answer says whether it was delivered, and under which handler."""
         return self.background.fetch(by_hand=by_hand)
 
-    async def push(self, payload: Payload | str, *, by_hand: bool = True) -> str:
-        """A silent push. Raises ValueError for an unusable payload."""
-        return self.background.push(payload, by_hand=by_hand)
+    async def push(self, payload: Payload | str, *, by_hand: bool = True, source: str = "") -> Wake:
+        """Take a push, as `fetch`. Raises ValueError for an unusable payload. `source` names the channel."""
+        return self.background.push(payload, by_hand=by_hand, source=source)
+
+    @property
+    def background_modes(self) -> frozenset[str]:
+        """Which of “fetch” and “remote-notification” are on."""
+        return frozenset(self.settings.background_modes)
+
+    def set_background_modes(self, modes: Iterable[str]) -> None:
+        """Raises ValueError for an unknown one, OSError as `update_settings`."""
+        wanted = set(modes)
+        if unknown := wanted - set(BACKGROUND_MODES):
+            raise ValueError(f"there is no background mode “{min(unknown)}”")
+        self.update_settings(background_modes=tuple(mode for mode in BACKGROUND_MODES if mode in wanted))
+
+    def set_minimum_background_fetch_interval(self, seconds: float) -> None:
+        """Seconds between two background fetches at the least, from MIN to NEVER, which is infinite (B-08)."""
+        interval = clamped(seconds)
+        self.update_settings(fetch_interval=NEVER if interval == BACKGROUND_FETCH_INTERVAL_NEVER else interval)
 
     def end_background_handler(self, handler_id: str, result: FetchResult = FetchResult.NO_DATA) -> bool:
         """B-04."""

@@ -67,7 +67,11 @@ def parse(text: str | bytes) -> Payload:
     Raises ValueError with a sentence for people, naming line and column where there is one: not JSON, not an object,
     over 4096 bytes of UTF-8, a name twice, a number that JSON does not have, a field of the wrong type.
     """
-    original = _object(_text(text))
+    return payload_of(_object(_text(text)))
+
+
+def payload_of(original: Mapping[str, Any]) -> Payload:
+    """The same of an object that was read before. Raises ValueError for a field of the wrong type."""
     nested = "aps" in original
     system = original["aps"] if nested else {name: original[name] for name in original if name in _SYSTEM}
     if not isinstance(system, dict):
@@ -80,7 +84,7 @@ def parse(text: str | bytes) -> Payload:
         content_available=_is_one(system.get("content-available")),
         custom=MappingProxyType(custom),
         system=MappingProxyType(dict(system)),
-        original=MappingProxyType(original),
+        original=MappingProxyType(dict(original)),
     )
 
 

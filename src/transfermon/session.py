@@ -69,7 +69,8 @@ from transfermon.task import (
     progress_of,
 )
 from transfermon.urls import check_url, without_credentials
-from transfermon.waiting import Hold
+from transfermon.waiting import RATE_LIMITED, Hold
+from transfermon.wakes import AppState
 
 if TYPE_CHECKING:
     from transfermon.download import Download
@@ -656,8 +657,14 @@ class Session:
             activity=Activity.QUEUED if start else Activity.NONE,
             suspend_count=0 if start else 1,
         )
+        if self._engine.app_state is AppState.BACKGROUND and not task.user_initiated:
+            now = self._engine.now()
+            delay = self._engine.limiter.delay(now)
+            task = changed(task, in_background=True, limited_until=now + delay if delay else None)
         self._outstanding += 1
         self._by_url.setdefault(task.url, []).append(number)
+        if self._engine.on_created is not None:
+            self._engine.on_created(task)
         event = TaskCreatedEvent(kind=task.kind.value, url=redacted(task.url))
         self._accepted[number] = self._record(task, event, resume_row=resume_row)
         if task.spooled and isinstance(body, bytes):
@@ -1035,9 +1042,10 @@ class Session:
             task,
             now=engine.now(),
             background=own.is_background,
-            discretionary=own.is_discretionary,
+            discretionary=own.is_discretionary or (task.in_background and engine.strict),
             online=not self._waits_for_connectivity or (self._online(task) and not unwanted),
             why_not=engine.policy.why_not(),
+            limited=engine.strict and engine.app_state is AppState.BACKGROUND,
         )
 
     @property
@@ -1265,6 +1273,12 @@ class Session:
             if self._waits_for_connectivity and not self._online(task) and not task.not_resumable:
                 download.stop()
         self.reconsider()
+
+    def came_to_front(self) -> None:
+        """A person is there: the rate limiter holds nothing back any more (B-16)."""
+        for number in list(self._timers):
+            if self._tasks[number].waiting_reason == RATE_LIMITED:
+                self._again(number)
 
     def reconsider(self) -> None:
         """The network or the policy changed: who waits in the queue and who waits for them may change places."""

@@ -18,6 +18,7 @@ from typing import Any, Self
 from transfermon.errors import StateError
 
 ENVIRONMENT = "TRANSFERMON_STATE_DIR"
+NEVER = -1.0  # JSON has no infinity
 
 
 def state_folder(given: str | None = None) -> str:
@@ -98,6 +99,9 @@ class Settings:
     notify_background_start: bool = True
     note_origin: bool = False  # whether a finished file's extended attributes say where it came from
     videofarm_url: str = ""  # where a background fetch asks for new videos
+    background_modes: tuple[str, ...] = ("fetch", "remote-notification")
+    fetch_interval: float = NEVER  # seconds between two background fetches as asked for; below 0: never (B-08)
+    wake_policy: str = "teach"  # wakes by hand are always delivered; "strict": the limits hold for them, too
     allowed_hosts: tuple[str, ...] = ()  # "host:port" that addresses given by others may reach although private
 
     @classmethod

@@ -19,13 +19,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from transfermon.background import AppState
 from transfermon.events import Event, NotificationEvent, SessionIdleEvent, TaskCompletedEvent, TaskCreatedEvent
 from transfermon.lock import EngineLock
 from transfermon.notices import Notice, notice_for, start_notice, still_notice, worth_telling
 from transfermon.notifier import Button, Notifier
 from transfermon.runners import Runners
 from transfermon.task import State, Task
+from transfermon.wakes import AppState
 
 if TYPE_CHECKING:  # the waiter's owner has these already, or does not need them
     from transfermon.control import ControlServer
@@ -191,7 +191,7 @@ def _log_to(path: str) -> None:
 
 def busy(monitor: Monitor) -> bool:
     """Whether something runs or will run by itself. Paused transfers wait for a person, who is not here."""
-    if monitor.running_progress() or monitor.background.open_handlers:
+    if monitor.running_progress() or monitor.background.open_handlers or monitor.background.expects:
         return True
     return any(_goes_on(task) for session in monitor.sessions for task in session.records())
 

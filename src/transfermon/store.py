@@ -29,6 +29,7 @@ from transfermon.configuration import RetryPolicy, SessionConfiguration
 from transfermon.errors import Retry, StateError, TransferError
 from transfermon.events import Event
 from transfermon.task import Activity, Kind, Origin, Response, State, Task, TaskKey, UploadResource, Validators, changed
+from transfermon.wakes import Wake, wake_of
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -38,6 +39,7 @@ RETRY_SECONDS = 1.0  # between two tries to commit while the disk is full
 BUSY_SECONDS = 1.0  # that a commit waits while another program has the file locked
 KEPT = 100_000  # journal rows; older ones go, unless nobody has heard of them (FAULTS F26)
 PRUNE_EVERY = 5_000  # new rows
+WAKES_KEPT = 1_000  # lines of the wake ledger
 BACKUP_SECONDS = 86_400.0  # between two copies of the file (FAULTS W16)
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -61,6 +63,7 @@ MIGRATIONS = [
     create table resume_data(token text primary key, record text not null, spent integer not null default 0) strict;
     """,
     f"create index journal_unheard on journal(sequence) where {_UNHEARD};",
+    "create table wake(identifier text primary key, record text not null) strict;",
 ]
 
 
@@ -94,6 +97,7 @@ class Change:
     event: Event | None = None
     resume: ResumeRow | None = None
     value: tuple[str, str] | None = None  # a small setting of the engine's own
+    wake: Wake | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +122,7 @@ class Remembered:
     set_aside: str = ""  # the damaged file's new path, when there was one
     from_backup: float | None = None  # epoch seconds of the copy that is used in its place; None: the list is empty
     unheard: Unheard = Unheard()
+    wakes: tuple[Wake, ...] = ()  # the ledger, oldest first
 
 
 @dataclass(slots=True)
@@ -484,6 +489,7 @@ def _prune(database: sqlite3.Connection, kept: int) -> None:
         f"delete from journal where sequence <= (select max(sequence) from journal) - ? and not ({_UNHEARD})",  # noqa: S608 - no outside text
         (kept,),
     )
+    database.execute("delete from wake where rowid <= (select max(rowid) from wake) - ?", (WAKES_KEPT,))
 
 
 def _set(database: sqlite3.Connection, key: str, value: str) -> None:
@@ -526,6 +532,11 @@ def _apply(database: sqlite3.Connection, change: Change) -> None:
             "insert into resume_data values(?,?,?) on conflict(token) do update set spent=excluded.spent",
             (resume.token, task_text(resume.task), int(resume.spent)),
         )
+    if change.wake is not None:
+        database.execute(
+            "insert into wake values(?,?) on conflict(identifier) do update set record=excluded.record",
+            (change.wake.identifier, json.dumps(change.wake.to_dict())),
+        )
     if change.value is not None:
         _set(database, "value." + change.value[0], change.value[1])
 
@@ -552,6 +563,9 @@ def _load(database: sqlite3.Connection) -> Remembered:
         database_id=meta["database_id"],
         values={key[6:]: value for key, value in meta.items() if key.startswith("value.")},
         unheard=_unheard(database),
+        wakes=tuple(
+            wake_of(json.loads(text)) for (text,) in database.execute("select record from wake order by rowid")
+        ),
     )
 
 

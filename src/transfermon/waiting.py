@@ -11,6 +11,7 @@ from transfermon.errors import Code, Retry, TransferError
 from transfermon.task import Activity, Task, changed
 
 NO_NETWORK = "There is no network."
+RATE_LIMITED = "The app made it in the background, where each wake makes tasks wait longer."
 # Failures that a missing network explains, and those that a network that comes back may cure (X-08).
 _EXPLAINED = frozenset({Code.NOT_CONNECTED, Code.DNS_LOOKUP_FAILED, Code.TIMED_OUT})
 CURABLE = _EXPLAINED | {Code.CANNOT_FIND_HOST, Code.CANNOT_CONNECT, Code.CONNECTION_LOST}
@@ -25,12 +26,16 @@ class Hold:
     until: float | None = None  # epoch seconds
 
 
-def hold(task: Task, *, now: float, background: bool, discretionary: bool, online: bool, why_not: str) -> Hold | None:
+def hold(
+    task: Task, *, now: float, background: bool, discretionary: bool, online: bool, why_not: str, limited: bool = False
+) -> Hold | None:
     """What `task` has to wait for, or None.
 
-    `online` is what counts for its address, `why_not` the policy's reason against discretionary tasks. Tasks that
-    the user asked for directly are never discretionary.
+    `online` is what counts for its address, `why_not` the policy's reason against discretionary tasks; `limited` says
+    that the rate limiter counts now (B-16). Tasks that the user asked for directly are never discretionary.
     """
+    if limited and task.limited_until is not None and now < task.limited_until:
+        return Hold(activity=Activity.WAITING_UNTIL, reason=RATE_LIMITED, until=task.limited_until)
     if background and task.earliest_begin is not None and now < task.earliest_begin:
         return Hold(activity=Activity.WAITING_UNTIL, reason="", until=task.earliest_begin)
     if task.activity is Activity.WAITING_UNTIL and task.waiting_until is not None and now < task.waiting_until:

@@ -17,6 +17,7 @@ import qasync
 
 from tests.byte_server import ByteServer, Resource
 from tests.conformance.recorder import RECORDERS, Recorder, recorder_of
+from transfermon.clock import Clock
 from transfermon.connectivity import Connectivity, Policy
 from transfermon.monitor import Monitor, Session
 from transfermon.settings import Settings
@@ -76,9 +77,11 @@ def open_monitor(tmp_path: Path, settings: Settings, connectivity: Connectivity,
     """
 
     @contextlib.asynccontextmanager
-    async def start(*, ready: bool = True, settings: Settings = settings) -> AsyncIterator[Monitor]:
+    async def start(
+        *, ready: bool = True, settings: Settings = settings, clock: Clock | None = None
+    ) -> AsyncIterator[Monitor]:
         async with Monitor.open(
-            str(tmp_path / "state"), settings=settings, connectivity=connectivity, policy=policy
+            str(tmp_path / "state"), settings=settings, connectivity=connectivity, policy=policy, clock=clock
         ) as monitor:
             recorder = RECORDERS[monitor] = Recorder(monitor)
             if ready:

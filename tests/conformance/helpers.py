@@ -5,6 +5,7 @@ The one rule to keep: nothing here sleeps for a while; a body goes on when the t
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import os
@@ -16,12 +17,41 @@ from pathlib import Path
 from typing import Any
 
 from tests.byte_server import Conn, Request, Resource, reply
+from tests.conformance.recorder import eventually
+from transfermon.clock import Clock
 from transfermon.configuration import RetryPolicy, SessionConfiguration
 from transfermon.events import DownloadProgressEvent
 from transfermon.monitor import Monitor, Session, TransferTask
 from transfermon.task import Task
 
 QUICK = RetryPolicy(minimum=0.01, maximum=0.05)
+DELIVERED = ("backgroundtransfer", "downloadcompleted", "sessioncompleted", "sessioneventscompleted")
+
+
+class FastLoop(asyncio.SelectorEventLoop):
+    """A loop whose time can be moved on."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead
+
+
+def advance(seconds: float) -> None:
+    """Move the running `FastLoop` on; what is due then is called in its next turn."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, FastLoop)
+    loop.ahead += seconds
+    loop.call_soon(lambda: None)
+
+
+class LoopClock(Clock):
+    """A wall clock that goes with the loop."""
+
+    start = 1_800_000_000.0
+
+    def now(self) -> float:
+        return self.start + asyncio.get_running_loop().time()
 
 
 def quick_session(monitor: Monitor, name: str = "com.example.quick", **changes: Any) -> Session:
@@ -139,3 +169,30 @@ def engine_process(tmp_path: Path, body: str) -> Iterator[subprocess.Popen[str]]
         for stream in (process.stdin, process.stdout):
             if stream is not None:
                 stream.close()
+
+
+class App:
+    """What a program that listens hears, in order."""
+
+    def __init__(self, monitor: Monitor, *names: str) -> None:
+        self.monitor = monitor
+        self.heard: list[Any] = []
+        for name in names or DELIVERED:
+            monitor.add_event_listener(name, self.heard.append)
+
+    @property
+    def names(self) -> list[str]:
+        return [event.type for event in self.heard]
+
+    def of(self, name: str, session: str | None = None) -> list[Any]:
+        return [event for event in self.heard if event.type == name and session in (None, event.session)]
+
+    async def hears(self, name: str, count: int = 1) -> list[Any]:
+        await eventually(lambda: len(self.of(name)) >= count, f"{count} {name}, heard: {self.names}")
+        return self.of(name)
+
+    async def settles(self) -> None:
+        """Until everything decided so far has been told, and what that decided, too."""
+        for _ in range(3):
+            await self.monitor.history(limit=1)
+            await asyncio.sleep(0)

@@ -14,71 +14,28 @@ import pytest
 
 from tests.byte_server import ByteServer, Resource
 from tests.conformance.conftest import OpenMonitor, qt_backend
-from tests.conformance.helpers import Halves, engine_process, quick_session
+from tests.conformance.helpers import DELIVERED, App, FastLoop, Halves, advance, engine_process, quick_session
 from tests.conformance.recorder import BOTH_LOOPS, LIMIT, eventually
-from transfermon.background import AppState, FetchResult
+from transfermon.background import FetchResult
 from transfermon.configuration import BACKGROUND_HANDLER_BUDGET, SESSION_HANDLER_LIMIT, SessionConfiguration
 from transfermon.control_api import Api
 from transfermon.events import BackgroundTransferEvent, Event
 from transfermon.monitor import TEMPORARY, DownloadTask, Monitor, Session
 from transfermon.settings import Settings
 from transfermon.task import TaskKey
+from transfermon.wakes import AppState
 
 pytestmark = pytest.mark.anyio
 
-DELIVERED = ("backgroundtransfer", "downloadcompleted", "sessioncompleted", "sessioneventscompleted")
 BRACKET = ("backgroundtransfer", "sessioneventscompleted")
-
-
-class Clock(asyncio.SelectorEventLoop):
-    """A loop whose time can be moved on."""
-
-    ahead = 0.0
-
-    def time(self) -> float:
-        return super().time() + self.ahead
 
 
 @pytest.fixture
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    """A `Clock`; with the mark `BOTH_LOOPS` also Qt's loop, whose time cannot be moved."""
+    """A `FastLoop`; with the mark `BOTH_LOOPS` also Qt's loop, whose time cannot be moved."""
     if getattr(request, "param", "asyncio") == "asyncio":
-        return "asyncio", {"loop_factory": Clock}
+        return "asyncio", {"loop_factory": FastLoop}
     return qt_backend(request.getfixturevalue("qapp"))
-
-
-def advance(seconds: float) -> None:
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, Clock)
-    loop.ahead += seconds
-    loop.call_soon(lambda: None)
-
-
-class App:
-    """What a program that listens hears, in order."""
-
-    def __init__(self, monitor: Monitor, *names: str) -> None:
-        self.monitor = monitor
-        self.heard: list[Any] = []
-        for name in names or DELIVERED:
-            monitor.add_event_listener(name, self.heard.append)
-
-    @property
-    def names(self) -> list[str]:
-        return [event.type for event in self.heard]
-
-    def of(self, name: str, session: str | None = None) -> list[Any]:
-        return [event for event in self.heard if event.type == name and session in (None, event.session)]
-
-    async def hears(self, name: str, count: int = 1) -> list[Any]:
-        await eventually(lambda: len(self.of(name)) >= count, f"{count} {name}, heard: {self.names}")
-        return self.of(name)
-
-    async def settles(self) -> None:
-        """Until everything decided so far has been told, and what that decided, too."""
-        for _ in range(3):
-            await self.monitor.history(limit=1)
-            await asyncio.sleep(0)
 
 
 @contextlib.asynccontextmanager
@@ -604,7 +561,7 @@ async def test_a_push_wakes_a_suspended_app(monitor: Monitor, session: Session, 
     app = App(monitor, *DELIVERED, "silentpush")
     monitor.suspend_app()
     await download(session, server, "/a")
-    handler = await monitor.push('{"content-available": 1, "alert": ""}')
+    handler = (await monitor.push('{"content-available": 1, "alert": ""}')).handler_id
     (push,) = await app.hears("silentpush")
     await app.hears("sessioneventscompleted")
     assert push.handler_id == handler
@@ -624,7 +581,7 @@ async def test_a_default_session_is_told_of_without_an_announcement(monitor: Mon
 
 async def test_what_belongs_to_no_session_is_told_in_a_suspension_too(monitor: Monitor):
     app = App(monitor, "notification", "handlerended")
-    handler = await monitor.fetch()
+    handler = (await monitor.fetch()).handler_id
     monitor.suspend_app()
     monitor.notify("title", "body")
     monitor.end_background_handler(handler)

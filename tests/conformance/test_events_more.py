@@ -12,9 +12,9 @@ import pytest
 
 from tests.byte_server import ByteServer, Resource
 from tests.conformance.conftest import OpenMonitor
-from tests.conformance.helpers import Halves, engine_process
+from tests.conformance.helpers import App, FastLoop, Halves, advance, engine_process
 from tests.conformance.recorder import eventually
-from tests.conformance.test_background_delivery import App, Clock, advance, app, download, headless
+from tests.conformance.test_background_delivery import app, download, headless
 from transfermon import events
 from transfermon.blob import Blob
 from transfermon.configuration import BACKGROUND_HANDLER_BUDGET, SESSION_HANDLER_LIMIT
@@ -29,7 +29,7 @@ PUSH = '{"alert": "", "content-available": 1, "number": %d}'
 
 @pytest.fixture
 def anyio_backend() -> Any:
-    return "asyncio", {"loop_factory": Clock}
+    return "asyncio", {"loop_factory": FastLoop}
 
 
 def stored(event: Event) -> tuple[str, str, int]:
@@ -182,8 +182,8 @@ async def test_e11_progress_of_a_suspension_is_one_event_on_wake(
 
 
 async def test_e12_wake_ups_wait_for_their_first_listener_in_order(monitor: Monitor):
-    handlers = [await monitor.push(PUSH % number) for number in range(3)]
-    fetch = await monitor.fetch()
+    handlers = [(await monitor.push(PUSH % number)).handler_id for number in range(3)]
+    fetch = (await monitor.fetch()).handler_id
     assert set(monitor.background.open_handlers) == {*handlers, fetch}
     here = App(monitor, "silentpush")
     assert here.heard == []  # not before the registering call has returned
@@ -206,7 +206,7 @@ async def test_e12_listeners_registered_together_all_hear_it(monitor: Monitor):
 
 
 async def test_e12_a_stream_is_a_listener_too(monitor: Monitor):
-    handler = await monitor.fetch()
+    handler = (await monitor.fetch()).handler_id
     async for event in monitor.events("backgroundfetch"):
         assert event["handlerId"] == handler
         break
@@ -214,7 +214,7 @@ async def test_e12_a_stream_is_a_listener_too(monitor: Monitor):
 
 async def test_e12_waiting_ends_with_the_budget(monitor: Monitor):
     ends = App(monitor, "backgroundhandlerexpired")
-    handler = await monitor.push(PUSH % 1)
+    handler = (await monitor.push(PUSH % 1)).handler_id
     await ends.settles()
     advance(BACKGROUND_HANDLER_BUDGET + 1)
     (expired,) = await ends.hears("backgroundhandlerexpired")

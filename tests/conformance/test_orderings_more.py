@@ -10,9 +10,15 @@ import pytest
 
 from tests.byte_server import ByteServer, Resource
 from tests.conformance.conftest import OpenMonitor
-from tests.conformance.helpers import Halves, engine_process
+from tests.conformance.helpers import App, FastLoop, Halves, advance, engine_process
 from tests.conformance.recorder import eventually
-from tests.conformance.test_background_delivery import BRACKET, App, Clock, advance, app, download, headless, in_order
+from tests.conformance.test_background_delivery import (
+    BRACKET,
+    app,
+    download,
+    headless,
+    in_order,
+)
 from tests.conformance.test_events_more import PUSH, stored
 from transfermon.configuration import BACKGROUND_HANDLER_BUDGET, LISTENER_LIMIT
 from transfermon.events import Event
@@ -27,7 +33,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def anyio_backend() -> Any:
-    return "asyncio", {"loop_factory": Clock}
+    return "asyncio", {"loop_factory": FastLoop}
 
 
 # ---- O-09
@@ -212,14 +218,19 @@ async def test_o15_wake_ups_come_in_order_of_arrival_with_their_handler_open(mon
 
     monitor.add_event_listener("backgroundfetch", listen)
     monitor.add_event_listener("silentpush", listen)
-    sent = [await monitor.fetch(), await monitor.push(PUSH % 1), await monitor.fetch(), await monitor.push(PUSH % 2)]
+    sent = [
+        (await monitor.fetch()).handler_id,
+        (await monitor.push(PUSH % 1)).handler_id,
+        (await monitor.fetch()).handler_id,
+        (await monitor.push(PUSH % 2)).handler_id,
+    ]
     await eventually(lambda: len(heard) == 4)
     assert heard == [(handler, True) for handler in sent]
 
 
 async def test_o15_a_handler_has_its_thirty_seconds_from_the_event_on(monitor: Monitor):
     here = App(monitor, "silentpush", "backgroundhandlerexpired")
-    handler = await monitor.push(PUSH % 1)
+    handler = (await monitor.push(PUSH % 1)).handler_id
     await here.hears("silentpush")
     advance(BACKGROUND_HANDLER_BUDGET - 5)
     await here.settles()

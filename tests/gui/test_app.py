@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.owners import end_all
-from transfermon.background import AppState
 from transfermon.control_client import Client
 from transfermon.gui.app import display_problem, missing_library, plugin_problem, run
 from transfermon.gui.life import Presence
+from transfermon.wakes import AppState
 
 
 @pytest.mark.parametrize(

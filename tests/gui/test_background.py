@@ -7,6 +7,7 @@ from PySide6.QtCore import Qt
 
 from transfermon.gui.background import PushComposer, findings_text, sendable, templates
 from transfermon.payload import lint, parse
+from transfermon.wakes import Wake, WakeKind
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_send_hands_over_the_text_as_it_stands(composer, qtbot):
     with qtbot.waitSignal(composer.send_wanted) as sent:
         composer.send_button.click()
     assert sent.args == [composer.editor.toPlainText()]
-    composer.delivered("SilentPush-1")
+    composer.answered(Wake(identifier="1", kind=WakeKind.PUSH, source="button", time=0.0, handler_id="SilentPush-1"))
     assert "SilentPush-1" in composer.answer.text()
     assert composer.send_button.isEnabled()
 

@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 
 from transfermon import humanize
 from transfermon.payload import Finding, Severity, lint
+from transfermon.wakes import Wake, verdict_text
 
 PICTURE = "https://example.com/picture.png"
 _MARKS = {Severity.ERROR: "Error", Severity.WARNING: "Note"}
@@ -52,7 +53,7 @@ def sendable(findings: list[Finding]) -> bool:
 
 
 class PushComposer(QDialog):
-    """`send_wanted` carries the payload's text; answer with `delivered` or `refused`. It stays open: people send
+    """`send_wanted` carries the payload's text; answer with `answered` or `refused`. It stays open: people send
     several.
     """
 
@@ -133,9 +134,10 @@ class PushComposer(QDialog):
         self.answer.setText("")
         self.send_wanted.emit(self.editor.toPlainText())
 
-    def delivered(self, handler: str) -> None:
-        """The push was accepted; its handler has this identifier."""
-        self.answer.setText(f"Delivered. Handler {handler}")
+    def answered(self, wake: Wake) -> None:
+        """The push was taken; this is its line in the ledger."""
+        handler = f" Handler {wake.handler_id}" if wake.handler_id else ""
+        self.answer.setText(f"{verdict_text(wake)}{handler}")
         self._check()
 
     def refused(self, sentence: str) -> None:

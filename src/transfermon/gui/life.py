@@ -24,7 +24,6 @@ from PySide6.QtWidgets import QApplication
 
 import qasync  # isort: skip - it takes another Qt when PySide6 is not there first
 
-from transfermon.background import AppState
 from transfermon.crash import CrashLog
 from transfermon.errors import EngineBusyError, TransfermonError
 from transfermon.events import Event, TaskCompletedEvent
@@ -42,6 +41,7 @@ from transfermon.notifier import Notifier
 from transfermon.runners import Runners
 from transfermon.settings import Settings
 from transfermon.task import TaskKey
+from transfermon.wakes import AppState
 
 if TYPE_CHECKING:
     from transfermon.standby import Waiter

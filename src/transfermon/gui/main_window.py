@@ -75,6 +75,7 @@ from transfermon.gui.tray import Tray
 from transfermon.runners import Runners
 from transfermon.task import Action, Progress, State, Task, TaskKey
 from transfermon.urls import check_url
+from transfermon.wakes import Verdict, verdict_text
 
 if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
     from transfermon.gui.bridge import Bridge
@@ -811,9 +812,12 @@ class MainWindow(QMainWindow):
 
     async def _fetch(self) -> None:
         try:
-            await self.monitor.fetch()
+            wake = await self.monitor.fetch()
         except (TransfermonError, InvalidAction) as exc:
             self.toasts.show_message(str(exc))
+        else:
+            if wake.verdict is not Verdict.GRANTED or wake.policy:
+                self.toasts.show_message(verdict_text(wake))
 
     def do_simulate(self) -> None:
         """What a phone does to an app that is not in front; a second call wakes it."""
@@ -837,11 +841,11 @@ class MainWindow(QMainWindow):
 
     async def _push(self, composer: PushComposer, payload: str) -> None:
         try:
-            handler = await self.monitor.push(payload)
+            wake = await self.monitor.push(payload)
         except (ValueError, TransfermonError, InvalidAction) as exc:
             composer.refused(str(exc))
         else:
-            composer.delivered(handler)
+            composer.answered(wake)
 
     def _demo_picture(self) -> str:
         farm = self.monitor.settings.videofarm_url
