@@ -55,6 +55,7 @@ ENGINE = {
     "upload",
     "session",
     "background",
+    "alerts",
     "delivery",
     "monitor",
 }

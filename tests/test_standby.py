@@ -214,6 +214,7 @@ def monitor_like(*, keep: bool, after_quit: str, released: bool, force_quit: boo
             force_quit=force_quit,
             keep_going=wanted,
             background=background,
+            scheduled_notifications=(),
             sessions=(),
             running_progress=dict,
         ),

@@ -37,7 +37,6 @@ from transfermon.wakes import AppState, FetchState, Judgement, Outcome, Verdict,
 
 log = logging.getLogger(__name__)
 BY_HAND, TIMER = "button", "timer"
-_LONGEST_WAIT = 300.0  # seconds; a computer that sleeps does not count them, so the clock is looked at again
 FETCH_STATE = "background.fetch"  # what the scheduler remembers
 
 
@@ -314,8 +313,7 @@ class Background:
             self._timer = None
         next_time = self._next()
         if self._ready and next_time is not None:
-            wait = min(max(0.0, next_time - self._clock.now()), _LONGEST_WAIT)
-            self._timer = self._clock.later(wait, self._due)
+            self._timer = self._clock.at(next_time, self._due)
 
     def _next(self) -> float | None:
         times = [wake.until for wake in self._wakes.values() if self._may_come(wake) and wake.until is not None]

@@ -355,12 +355,14 @@ class NotificationEvent(Event):
         "user_info": "userInfo",
         "identifier": "identifier",
         "shown": "shown",
+        "in_front": "inFront",
     }
     alert_title: str = ""
     alert_body: str = ""
     user_info: Mapping[str, Any] = field(default_factory=dict)
     identifier: str = ""
     shown: bool = False  # on the desktop; False: in the window only
+    in_front: str = "message"  # while the app is in front: a message in its window, a "banner", or "nothing"
 
 
 def moved_event(task: Task, progress: Progress, *, since: int, speed: float = 0.0) -> TaskEvent:

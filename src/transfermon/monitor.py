@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from transfermon import partfile, retry, store
+from transfermon.alerts import PENDING, Alerts, LocalNotification, made
 from transfermon.background import FETCH_STATE, Background, FetchResult
 from transfermon.bus import Listener
 from transfermon.clock import Clock
@@ -113,6 +114,7 @@ class Monitor:
         self._values: dict[str, str] = {}
         self._clock: asyncio.TimerHandle | None = None
         self.background = Background(engine)
+        self._alerts = Alerts(engine)
         self._delivery = Delivery(engine, self.background, self._sessions)
         self._unheard = Unheard()
         self._delivering = False
@@ -187,6 +189,7 @@ class Monitor:
         engine.resume_rows = {row.token: row for row in remembered.resume}
         self._values = dict(remembered.values)
         self.background.restore(remembered.wakes, self.recall(FETCH_STATE))
+        self._alerts.restore(self.recall(PENDING))
         if remembered.set_aside:
             self.set_aside = await asyncio.to_thread(self._loss, remembered)
         engine.on_moving = self._start_clock
@@ -247,6 +250,7 @@ class Monitor:
             self.notify("The list of transfers was damaged", self.set_aside, identifier="set-aside")
         if start_restored:
             self.background.ready()
+            self._alerts.ready()
             self._deliver_unheard()
             for session in list(self._sessions.values()):
                 session.start_restored()
@@ -288,6 +292,7 @@ class Monitor:
         engine.connectivity.close()
         engine.policy.close()
         self.background.close()
+        self._alerts.close()
         self._delivery.close()
         if self._clock is not None:
             self._clock.cancel()
@@ -615,6 +620,32 @@ class Monitor:
                 alert_title=title, alert_body=body, user_info=user_info or {}, identifier=identifier, shown=shown
             )
         )
+
+    def schedule_local_notification(self, alert_body: str, **options: Any) -> LocalNotification:
+        """Show a notification at its time, or at once when that is not in the future (N-01). It survives a restart,
+        and then comes late rather than early (N-02). In the background it is a banner; in front only the
+        `notification` event is told, unless `show_in_foreground` is set (N-03).
+
+        Options are `alert_title`, `date` (milliseconds since the epoch, or an aware datetime), `repeat` ("daily",
+        "weekly", "monthly", "yearly"), `user_info`, `identifier` and `show_in_foreground`. Raises ValueError or
+        TypeError for one that cannot be.
+        """
+        alert = made(alert_body, **options)
+        self._alerts.schedule(alert)
+        return alert
+
+    def cancel_local_notification(self, identifier: str) -> bool:
+        """False when none of that name waits (N-02)."""
+        return self._alerts.cancel(identifier)
+
+    def cancel_all_local_notifications(self) -> None:
+        """N-02."""
+        self._alerts.cancel_all()
+
+    @property
+    def scheduled_notifications(self) -> tuple[LocalNotification, ...]:
+        """Those that wait, next first."""
+        return self._alerts.pending
 
     async def read(self, url: str, *, limit: int = 1 << 20, origin: Origin = Origin.TYPED) -> bytes:
         """A small answer in memory. Raises TransferFailure, also for a status of 400 and above or a larger body."""

@@ -190,8 +190,12 @@ def _log_to(path: str) -> None:
 
 
 def busy(monitor: Monitor) -> bool:
-    """Whether something runs or will run by itself. Paused transfers wait for a person, who is not here."""
-    if monitor.running_progress() or monitor.background.open_handlers or monitor.background.expects:
+    """Whether something runs or will run by itself: a transfer, a wake-up, a notification that waits for its time.
+    Paused transfers wait for a person, who is not here.
+    """
+    if monitor.running_progress() or monitor.background.open_handlers:
+        return True
+    if monitor.background.expects or monitor.scheduled_notifications:
         return True
     return any(_goes_on(task) for session in monitor.sessions for task in session.records())
 

@@ -190,3 +190,9 @@ def test_the_setting_can_keep_the_start_quiet(told, notifications):
 def test_what_a_script_notifies_is_shown_too(told, notifications):
     notifications.apply(NotificationEvent(alert_title="Hello", user_info={"task": 5}))
     assert told.toasts == ["Hello"]
+
+
+@pytest.mark.parametrize(("in_front", "toasts", "banners"), [("message", 1, 0), ("banner", 0, 1), ("nothing", 0, 0)])
+def test_n03_what_was_scheduled_says_what_happens_in_front(told, notifications, in_front, toasts, banners):
+    notifications.apply(NotificationEvent(event_id="e-1", alert_body="Ready", in_front=in_front))
+    assert (len(told.toasts), len(told.banners)) == (toasts, banners)

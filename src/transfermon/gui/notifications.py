@@ -128,9 +128,9 @@ class Notifications(QObject):
             if event.event_id in self._shown:
                 return  # an event may be delivered again; it is shown once (DESIGN 9)
             self._shown[event.event_id] = None
-        if self._in_background():
+        if self._in_background() or event.in_front == "banner":
             self._door.spawn(self._banner(event), "notification")
-        else:
+        elif event.in_front == "message":
             self._toast(event)
 
     async def _banner(self, event: NotificationEvent) -> None:
