@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import qasync
 from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent, QGuiApplication, QKeySequence
-from PySide6.QtWidgets import QInputDialog, QMessageBox, QPushButton, QToolButton
+from PySide6.QtGui import QAction, QDropEvent, QGuiApplication, QKeySequence
+from PySide6.QtWidgets import QInputDialog, QLineEdit, QMessageBox, QPushButton, QToolButton
 
 from transfermon.errors import TransferError
 from transfermon.gui import opening
@@ -20,6 +20,7 @@ from transfermon.gui.bridge import Bridge
 from transfermon.gui.commands import COMMANDS, KEEP, TOOLBAR, TRAY, closing, enabled, quit_words, toggled
 from transfermon.gui.dialogs import AddRequest
 from transfermon.gui.main_window import MainWindow, as_curl, counts_line, session_progress, start_widths
+from transfermon.gui.sessions import SessionProperties
 from transfermon.monitor import Monitor
 from transfermon.runners import Runners
 from transfermon.settings import Settings
@@ -252,6 +253,9 @@ class World:
         box = self.question()
         assert box is not None, "no question was asked"
         next(button for button in box.buttons() if button.text() == text).click()
+
+    def said(self) -> list[str]:
+        return [toast.label.text() for toast in self.window.toasts.shown]
 
     def states(self) -> list[State]:
         return [task.state for task in self.monitor.tasks()]
@@ -580,11 +584,26 @@ async def test_the_layout_comes_back_at_the_next_start(qapp, tmp_path):
 async def test_a_session_can_be_ended_from_its_menu(world, server):
     world.add(f"{server.url}/slow")
     menu = world.window.session_menu("downloads")
-    texts = [action.text() for action in menu.actions() if not action.isSeparator()]
-    assert texts == ["New transfer here…", "Finish and invalidate", "Cancel all and invalidate…", "Copy identifier"]
-    menu.actions()[3].trigger()
+    menu.findChild(QAction, "session_cancel").trigger()
     world.answer("Cancel all")
     await until(lambda: world.monitor.find_session("downloads") is None)
+    menu.deleteLater()
+
+
+@in_a_world
+async def test_a_session_is_flushed_and_reset_and_shows_its_properties(world, server):
+    world.monitor.session("films")
+    menu = world.window.session_menu("films")
+    menu.findChild(QAction, "session_flush").trigger()
+    await until(lambda: any("is stored" in words for words in world.said()))
+    menu.findChild(QAction, "session_reset").trigger()
+    world.answer("Reset")
+    await until(lambda: "The session was reset." in world.said())
+    menu.findChild(QAction, "session_properties").trigger()
+    shown = world.window.findChild(SessionProperties)
+    values = {line.accessibleName(): line.text() for line in shown.findChildren(QLineEdit)}
+    assert values["Identifier"] == "films"
+    assert values["Folder"].endswith("downloads")
     menu.deleteLater()
 
 

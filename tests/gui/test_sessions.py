@@ -4,8 +4,9 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 
 from tests.records import a_failed_task, a_finished_task, a_paused_task, a_queued_task, a_task
+from transfermon.configuration import SessionConfiguration
 from transfermon.gui.scope import Scope
-from transfermon.gui.sessions import ENTRY_ROLE, Sidebar
+from transfermon.gui.sessions import ENTRY_ROLE, Sidebar, properties_of, session_items
 from transfermon.monitor import SessionInfo
 
 TASKS = [
@@ -124,3 +125,28 @@ def test_a_session_has_a_menu_and_a_group_has_none(sidebar):
         sidebar.list.customContextMenuRequested.emit(QPoint(where))
         assert sidebar.model.index(row).data(ENTRY_ROLE) is sidebar.model.entry(row)
     assert told == ["demo", "films"]
+
+
+@pytest.mark.parametrize(
+    ("state", "named", "offered"),
+    [
+        ("active", True, ["new", "finish", "cancel", "flush", "reset", "copy", "properties"]),
+        ("active", False, ["finish", "cancel", "flush", "reset", "properties"]),
+        ("finishing", True, ["cancel", "flush", "reset", "copy", "properties"]),
+        ("invalidated", True, ["copy"]),
+        ("", False, []),  # it has gone while its menu was asked for
+    ],
+)
+def test_the_menu_of_a_session_offers_what_its_state_allows(state, named, offered):
+    assert [item.action for item in session_items(state, named=named) if item and item.enabled] == offered
+
+
+def test_the_properties_of_a_session_name_its_headers_and_never_their_values():
+    settings = SessionConfiguration.background("films")
+    settings.http_header_fields = {"Authorization": "Bearer s3cret", "X-A": "1"}
+    settings.speed_limit = 2_000_000
+    found = dict(properties_of(a_session("films", outstanding=2, failed=1), settings, "/home/me/Films"))
+    assert found["Headers"] == "Authorization, X-A"
+    assert found["Transfers"] == "2 not done, 0 finished, 1 failed"
+    assert (found["Speed limit"], found["Folder"]) == ("2.0 MB/s", "/home/me/Films")
+    assert "s3cret" not in str(found)

@@ -26,6 +26,7 @@ from transfermon.gui.scope import GROUPS, Scope, group_of, look_of
 from transfermon.gui.tasks import (
     AT_ONCE,
     GIVE_WAY,
+    LAST_LIVE,
     NAME_WANTED,
     SHOWN,
     TASK_ROLE,
@@ -38,7 +39,7 @@ from transfermon.gui.tasks import (
     menu_for,
     moment,
 )
-from transfermon.task import Kind, TaskKey
+from transfermon.task import Kind, TaskKey, Validators
 
 EVERY = [
     a_task(number=1),
@@ -138,6 +139,13 @@ def test_model_and_filter_keep_qts_rules_while_everything_happens(qapp):
         (a_task(expected=-1, received=0), Column.SIZE, "–"),
         (a_task(), Column.HOST, "example.org"),
         (a_failed_task(), Column.HTTP, "404"),
+        (a_task(), Column.REMAINING, "75.0 MB"),
+        (a_task(expected=-1), Column.REMAINING, "–"),
+        (a_finished_task(), Column.REMAINING, ""),
+        (a_task(), Column.RESUMABLE, ""),
+        (a_task(validators=Validators(etag='"1"')), Column.RESUMABLE, "Yes"),
+        (a_task(not_resumable="The server cannot."), Column.RESUMABLE, "No"),
+        (a_finished_task(not_resumable="The server cannot."), Column.RESUMABLE, ""),
         (a_finished_task(final_path="/tmp/a.mp4"), Column.PATH, "/tmp/a.mp4"),
     ],
 )
@@ -194,7 +202,7 @@ def test_progress_of_many_rows_is_told_once_and_not_per_row(model):
     first, last, _roles = spy.at(0)
     assert (first.row(), last.row()) == (1, 5)
     assert first.column() == Column.PROGRESS
-    assert last.column() == Column.DONE
+    assert last.column() == LAST_LIVE
 
 
 def test_progress_of_what_is_not_here_tells_nothing(model):
@@ -535,6 +543,39 @@ def test_what_had_to_give_way_is_remembered_as_shown(table):
     table.restore_columns(state)
     assert not table.isColumnHidden(Column.ADDED)
     assert not table.isColumnHidden(Column.SIZE)
+
+
+def test_columns_come_back_with_their_order_widths_and_sorting(qtbot, table, model):
+    header = table.horizontalHeader()
+    table.setColumnHidden(Column.HOST, False)
+    table.setColumnWidth(Column.HOST, 171)
+    header.moveSection(header.visualIndex(Column.SIZE), 1)
+    table.sortByColumn(Column.NUMBER, Qt.SortOrder.AscendingOrder)
+    state = table.save_columns()
+    table.reset_columns()
+    table.sortByColumn(Column.NAME, Qt.SortOrder.DescendingOrder)
+    assert (table.isColumnHidden(Column.HOST), header.visualIndex(Column.SIZE)) == (True, Column.SIZE)
+    before = numbers(model)
+    table.restore_columns(state)
+    assert (table.columnWidth(Column.HOST), header.visualIndex(Column.SIZE)) == (171, 1)
+    assert header.sortIndicatorSection() == Column.NUMBER
+    assert numbers(model) == before[::-1]
+
+
+def test_a_layout_of_other_columns_changes_nothing(table):
+    state = table.horizontalHeader().saveState()
+    table.setColumnHidden(Column.HOST, False)
+    table.restore_columns(state)
+    assert not table.isColumnHidden(Column.HOST)
+
+
+def test_the_last_activity_is_the_last_byte_that_was_seen(model):
+    before = model.index(0, Column.ACTIVITY).data(VALUE_ROLE)
+    model.apply_progress({key(1): a_progress(received=26_000_000)}, 10.0)
+    after = model.index(0, Column.ACTIVITY).data(VALUE_ROLE)
+    assert after > before
+    model.apply_progress({key(1): a_progress(received=26_000_000)}, 11.0)
+    assert model.index(0, Column.ACTIVITY).data(VALUE_ROLE) == after
 
 
 def test_selecting_ten_thousand_rows_is_painted_at_once(qtbot, table, model):

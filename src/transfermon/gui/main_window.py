@@ -68,7 +68,7 @@ from transfermon.gui.dialogs import AddDialog, AddRequest, ask, clipboard_links,
 from transfermon.gui.events import EventsView
 from transfermon.gui.preview import Preview
 from transfermon.gui.scope import Scope
-from transfermon.gui.sessions import Sidebar
+from transfermon.gui.sessions import SessionProperties, Sidebar, properties_of, session_items
 from transfermon.gui.tasks import MenuItem, TaskFilter, TaskModel, TaskTable, menu_for
 from transfermon.gui.toasts import Toast, Toasts
 from transfermon.gui.tray import Tray
@@ -495,18 +495,48 @@ class MainWindow(QMainWindow):
         name = (session.identifier if session is not None else None) or ""
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        new = menu.addAction("New transfer here…", lambda: self.show_add(clipboard_links(), session=name))
-        menu.addSeparator()
-        finish = menu.addAction("Finish and invalidate", lambda: self._end_session(key, cancel=False))
-        cancel = menu.addAction("Cancel all and invalidate…", lambda: self._ask_to_end(key))
-        menu.addSeparator()
-        copy = menu.addAction("Copy identifier", lambda: QGuiApplication.clipboard().setText(name))
-        active = session is not None and session.state.value == "active"
-        for action in (new, finish, cancel):
-            action.setEnabled(active)
-        new.setEnabled(active and bool(name))
-        copy.setEnabled(bool(name))
+        does: dict[str, Callable[[], object]] = {
+            "new": lambda: self.show_add(clipboard_links(), session=name),
+            "finish": lambda: self._end_session(key, cancel=False),
+            "cancel": lambda: self._ask_to_end(key),
+            "flush": lambda: self._flush(key),
+            "reset": lambda: self._ask_to_reset(key),
+            "copy": lambda: QGuiApplication.clipboard().setText(name),
+            "properties": lambda: self._show_session(key),
+        }
+        for item in session_items(session.state.value if session is not None else "", named=bool(name)):
+            if item is None:
+                menu.addSeparator()
+            else:
+                action = menu.addAction(item.text, does[item.action])
+                action.setObjectName(f"session_{item.action}")
+                action.setEnabled(item.enabled)
         return menu
+
+    def _flush(self, key: str) -> None:
+        session = self.monitor.find_session(key)
+        if session is not None:
+            session.flush(lambda _done: self.toasts.show_message("Everything is stored; idle connections are closed."))
+
+    def _ask_to_reset(self, key: str) -> None:
+        def answered(answer: str, _remember: bool) -> None:
+            session = self.monitor.find_session(key)
+            if answer == "Reset" and session is not None:
+                session.reset(lambda _done: self.toasts.show_message("The session was reset."))
+
+        title = f"Reset {humanize.clean(key, 60)}?"
+        text = (
+            "Its cookies, the passwords of ended transfers and parts of files that no transfer knows are forgotten. "
+            "Transfers and finished files stay."
+        )
+        ask(self, title, text, ["Reset", "Cancel"], answered, warning=True)
+
+    def _show_session(self, key: str) -> None:
+        session = self.monitor.find_session(key)
+        infos = [info for info in self.monitor.snapshot().sessions if info.key == key]
+        if session is not None and infos:
+            rows = properties_of(infos[0], session.configuration, session.default_folder)
+            self._show_dialog("session", SessionProperties(self, rows))
 
     def _ask_to_end(self, key: str) -> None:
         def answered(answer: str, _remember: bool) -> None:

@@ -26,6 +26,11 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QFont, QPainter
 from PySide6.QtWidgets import (
     QAbstractItemView,
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QLabel,
+    QLineEdit,
     QListView,
     QStyle,
     QStyledItemDelegate,
@@ -35,6 +40,7 @@ from PySide6.QtWidgets import (
 )
 
 from transfermon import humanize
+from transfermon.configuration import SessionConfiguration
 from transfermon.gui import theme
 from transfermon.gui.scope import GROUPS, Scope, group_of
 from transfermon.task import Task
@@ -166,6 +172,103 @@ class SidebarModel(QAbstractListModel):
         if role == Qt.ItemDataRole.ToolTipRole and entry.state:
             return theme.plain_tip(f"{entry.text} ({_STATES.get(entry.state, entry.state)})")
         return None
+
+
+# The menu of a session, and what its properties say
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionItem:
+    action: str
+    text: str
+    enabled: bool = True
+
+
+def session_items(state: str, *, named: bool) -> list[SessionItem | None]:
+    """What the menu of a session in this state offers; None is a line between groups. One without a name lives no
+    longer than the app, and can neither be found again by its name nor copied.
+    """
+    active, usable = state == "active", state in ("active", "finishing")
+    return [
+        SessionItem(action="new", text="New transfer here…", enabled=active and named),
+        None,
+        SessionItem(action="finish", text="Finish and invalidate", enabled=active),
+        SessionItem(action="cancel", text="Invalidate and cancel…", enabled=usable),
+        None,
+        SessionItem(action="flush", text="Flush", enabled=usable),
+        SessionItem(action="reset", text="Reset…", enabled=usable),
+        None,
+        SessionItem(action="copy", text="Copy identifier", enabled=named),
+        SessionItem(action="properties", text="Properties", enabled=usable),
+    ]
+
+
+def properties_of(info: SessionInfo, settings: SessionConfiguration, folder: str) -> list[tuple[str, str]]:
+    """Names and values of what a person may want to know of a session. Values of headers are left out: they may be
+    secrets.
+    """
+    lives = "until it is invalidated" if info.identifier is not None else "as long as the app runs"
+    limit = humanize.rate(settings.speed_limit) if settings.speed_limit else "none"
+    waits = settings.waits_for_connectivity or settings.is_background
+    return [
+        ("Identifier", humanize.clean(info.identifier or "none", 255)),
+        ("State", _STATES.get(info.state, info.state)),
+        ("Lives", lives),
+        ("Transfers", f"{info.outstanding} not done, {info.completed} finished, {info.failed} failed"),
+        ("Folder", humanize.clean(folder)),
+        ("Connections per host", str(settings.http_maximum_connections_per_host)),
+        ("Speed limit", limit),
+        ("Time without a byte", humanize.duration(settings.timeout_interval_for_request)),
+        ("Time for a transfer", humanize.duration(settings.timeout_interval_for_resource)),
+        ("Without a network", "waits" if waits else "fails"),
+        ("Metered networks", "used" if settings.allows_metered_access else "not used"),
+        ("Discretionary", "yes" if settings.is_discretionary else "no"),
+        ("Resuming", settings.resume_policy),
+        ("HTTP errors", "fail the transfer" if settings.http_error_policy == "status" else "are saved as they are"),
+        ("Proxy", "its own" if settings.proxy else "the system's"),
+        ("Headers", humanize.clean(", ".join(sorted(settings.http_header_fields)) or "none")),
+    ]
+
+
+class SessionProperties(QDialog):
+    """Names and values to read and to copy."""
+
+    def __init__(self, parent: QWidget | None, rows: Sequence[tuple[str, str]]) -> None:
+        super().__init__(parent)
+        self.setObjectName("session_properties")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Properties of a session")
+        form = QFormLayout()
+        form.setHorizontalSpacing(18)
+        for name, value in rows:
+            form.addRow(_muted(name), _value(name, value))
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(20, 18, 20, 16)
+        column.setSpacing(14)
+        column.addLayout(form)
+        column.addWidget(buttons)
+        self.resize(520, self.sizeHint().height())
+
+    def __repr__(self) -> str:
+        return f"<SessionProperties rows={len(self.findChildren(QLineEdit))}>"
+
+
+def _muted(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setProperty("role", "muted")
+    return label
+
+
+def _value(name: str, value: str) -> QLineEdit:
+    line = QLineEdit(value)
+    line.setReadOnly(True)
+    line.setProperty("role", "value")
+    line.setAccessibleName(name)
+    line.setCursorPosition(0)
+    return line
 
 
 def _entry_of(info: SessionInfo) -> Entry:

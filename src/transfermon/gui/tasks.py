@@ -72,13 +72,18 @@ class Column(IntEnum):
     ADDED = 7
     SESSION = 8
     DONE = 9
-    ATTEMPTS = 10
-    HTTP = 11
-    HOST = 12
-    FINISHED = 13
-    NUMBER = 14
-    PATH = 15
+    REMAINING = 10
+    ATTEMPTS = 11
+    HTTP = 12
+    RESUMABLE = 13
+    HOST = 14
+    ACTIVITY = 15
+    FINISHED = 16
+    NUMBER = 17
+    PATH = 18
 
+
+LAYOUT = b"columns 2\n"  # before a saved layout; another set of columns needs another mark
 
 TITLES = {
     Column.NAME: "Name",
@@ -91,9 +96,12 @@ TITLES = {
     Column.ADDED: "Added",
     Column.SESSION: "Session",
     Column.DONE: "Done",
+    Column.REMAINING: "Remaining",
     Column.ATTEMPTS: "Attempts",
     Column.HTTP: "HTTP status",
+    Column.RESUMABLE: "Resumable",
     Column.HOST: "Host",
+    Column.ACTIVITY: "Last activity",
     Column.FINISHED: "Finished",
     Column.NUMBER: "Task id",
     Column.PATH: "Save path",
@@ -113,10 +121,14 @@ WIDTHS = {
     Column.PATH: 260,
 }
 NUMBERS = frozenset(
-    {Column.SPEED, Column.LEFT, Column.SIZE, Column.ADDED, Column.DONE, Column.ATTEMPTS, Column.HTTP, Column.FINISHED}
-    | {Column.NUMBER}
+    {Column.SPEED, Column.LEFT, Column.SIZE, Column.ADDED, Column.DONE, Column.REMAINING, Column.ATTEMPTS, Column.HTTP}
+    | {Column.ACTIVITY, Column.FINISHED, Column.NUMBER}
 )
-LIVE = frozenset({Column.PROGRESS, Column.STATUS, Column.SPEED, Column.LEFT, Column.SIZE, Column.DONE})
+LIVE = frozenset(
+    {Column.PROGRESS, Column.STATUS, Column.SPEED, Column.LEFT, Column.SIZE, Column.DONE, Column.REMAINING}
+    | {Column.ACTIVITY}
+)
+LAST_LIVE = max(LIVE)
 NAME_LEAST = 130
 NAME_WANTED = 220  # with less, the columns that matter least give way, in this order
 GIVE_WAY = (Column.ADDED, Column.KIND, Column.LEFT)
@@ -133,12 +145,13 @@ _ORDER = {look: place for place, look in enumerate(LOOKS)}
 class Row:
     """A record with its live counters. `at` is where it was last seen: never less than where it is."""
 
-    __slots__ = ("_name", "at", "expected", "look", "received", "speed", "step", "task")
+    __slots__ = ("_name", "active", "at", "expected", "look", "received", "speed", "step", "task")
 
     def __init__(self, task: Task) -> None:
         self.at = 0
         self.step = 0  # of the moving bar of an unknown total
         self.speed = 0.0
+        self.active = 0.0  # epoch seconds of the last byte that was seen to move; 0.0 for none
         self.take(task)
 
     def take(self, task: Task) -> None:
@@ -151,6 +164,8 @@ class Row:
             self.speed = 0.0
 
     def counters(self, progress: Progress, now: float) -> None:
+        if progress.received != self.received:
+            self.active = time.time()
         self.received = progress.received
         self.expected = progress.expected
         self.speed = progress.rate.per_second(now)
@@ -181,6 +196,18 @@ class Row:
     def size(self) -> int:
         """The whole size; the bytes so far when it is not known, -1 before the first."""
         return self.expected if self.expected >= 0 else (self.received or -1)
+
+    @property
+    def remaining(self) -> int:
+        """-1 when the whole size is not known."""
+        if self.look == "done":
+            return 0
+        return max(0, self.expected - self.received) if self.expected >= 0 else -1
+
+    @property
+    def last_active(self) -> float:
+        """Epoch seconds of the last thing that is known to have happened."""
+        return max(self.active, self.task.finished or 0.0, self.task.started or 0.0, self.task.added)
 
     @property
     def counts_down(self) -> bool:
@@ -221,9 +248,12 @@ _VALUES: dict[Column, Callable[[Row], Any]] = {
     Column.ADDED: lambda row: row.task.added,
     Column.SESSION: lambda row: row.task.session.casefold(),
     Column.DONE: lambda row: row.received,
+    Column.REMAINING: lambda row: row.remaining,
     Column.ATTEMPTS: lambda row: row.task.attempt,
     Column.HTTP: lambda row: _http(row.task),
+    Column.RESUMABLE: lambda row: resumable(row.task),
     Column.HOST: lambda row: host_of(row.task.url),
+    Column.ACTIVITY: lambda row: row.last_active,
     Column.FINISHED: lambda row: row.task.finished or 0.0,
     Column.NUMBER: lambda row: row.task.number,
     Column.PATH: lambda row: row.task.final_path or row.task.folder,
@@ -234,6 +264,15 @@ def _http(task: Task) -> int:
     if task.response is not None:
         return task.response.status
     return (task.error.status or 0) if task.error is not None else 0
+
+
+def resumable(task: Task) -> str:
+    """ "Yes", "No", or "" before a server has answered and for what is over."""
+    if not task.outstanding and not task.can(Action.RETRY):
+        return ""
+    if task.not_resumable:
+        return "No"
+    return "Yes" if task.validators is not None or task.upload is not None else ""
 
 
 def _progress_words(row: Row) -> str:
@@ -257,9 +296,12 @@ _TEXTS: dict[Column, Callable[[Row, float], str]] = {
     Column.ADDED: lambda row, now: moment(row.task.added, now),
     Column.SESSION: lambda row, now: humanize.clean(row.task.session, 100),
     Column.DONE: lambda row, now: humanize.size(row.received),
+    Column.REMAINING: lambda row, now: "" if row.look == "done" else humanize.size(row.remaining),
     Column.ATTEMPTS: lambda row, now: str(row.task.attempt) if row.task.attempt else "",
     Column.HTTP: lambda row, now: str(_http(row.task) or ""),
+    Column.RESUMABLE: lambda row, now: resumable(row.task),
     Column.HOST: lambda row, now: humanize.clean(host_of(row.task.url), 100),
+    Column.ACTIVITY: lambda row, now: moment(row.last_active, now),
     Column.FINISHED: lambda row, now: moment(row.task.finished, now),
     Column.NUMBER: lambda row, now: str(row.task.number),
     Column.PATH: lambda row, now: humanize.clean(row.task.final_path or row.task.folder),
@@ -424,7 +466,7 @@ class TaskModel(QAbstractTableModel):
             return
         last = min(last, len(self._rows) - 1)
         roles = [Qt.ItemDataRole.DisplayRole, VALUE_ROLE]
-        self.dataChanged.emit(self.index(first, Column.PROGRESS), self.index(last, Column.DONE), roles)
+        self.dataChanged.emit(self.index(first, Column.PROGRESS), self.index(last, LAST_LIVE), roles)
         if self._sorted_by in LIVE:
             self._resort_soon()
 
@@ -542,6 +584,8 @@ class TaskModel(QAbstractTableModel):
     def _tip(self, row: Row, column: Column) -> str:
         if column is Column.STATUS and row.task.error is not None:
             return humanize.error(row.task.error)
+        if column is Column.RESUMABLE:
+            return row.task.not_resumable
         if column is Column.ADDED:
             return time.strftime("%c", time.localtime(row.task.added))
         return (
@@ -755,7 +799,15 @@ class TaskDelegate(QStyledItemDelegate):
         )
 
     def _text(self, painter: QPainter, cell: QRect, column: Column, text: str) -> None:
-        if column in (Column.ADDED, Column.FINISHED, Column.SESSION, Column.HOST, Column.NUMBER, Column.PATH):
+        if column in (
+            Column.ADDED,
+            Column.ACTIVITY,
+            Column.FINISHED,
+            Column.SESSION,
+            Column.HOST,
+            Column.NUMBER,
+            Column.PATH,
+        ):
             painter.setPen(theme.color("muted"))
         mode = Qt.TextElideMode.ElideMiddle if column is Column.PATH else Qt.TextElideMode.ElideRight
         painter.drawText(cell, _alignment(column), painter.fontMetrics().elidedText(text, mode, cell.width()))
@@ -883,10 +935,8 @@ class TaskTable(QTableView):
         super().setModel(model)
         if model is None:
             return
+        self.reset_columns()
         header = self.horizontalHeader()
-        for column in Column:
-            self.setColumnHidden(column, column not in SHOWN)
-            self.setColumnWidth(column, WIDTHS.get(column, 96))
         # Of its own and empty: with the table's it asks each of ten thousand selected rows, column by column, at a paint.
         header.setSelectionModel(QItemSelectionModel(model, header))
         header.setSortIndicator(Column.ADDED, Qt.SortOrder.DescendingOrder)
@@ -978,11 +1028,11 @@ class TaskTable(QTableView):
         for column in self._away:
             header.hideSection(column)
         header.resizeSection(Column.PROGRESS, bar)
-        return state
+        return QByteArray(LAYOUT + state.data())
 
     def restore_columns(self, state: QByteArray) -> None:
         """What `save_columns` gave; anything else changes nothing."""
-        if self.horizontalHeader().restoreState(state):
+        if state.startsWith(LAYOUT) and self.horizontalHeader().restoreState(state.mid(len(LAYOUT))):
             self._away.clear()
             self._bar = WIDTHS[Column.PROGRESS]
             self.fit_name()
@@ -1004,7 +1054,21 @@ class TaskTable(QTableView):
             action.setCheckable(True)
             action.setChecked(not self.isColumnHidden(column))
             action.toggled.connect(lambda on, column=column: self._show_column(column, on))
+        menu.addSeparator()
+        menu.addAction("Usual columns", self.reset_columns).setObjectName("columns_usual")
         return menu
+
+    def reset_columns(self) -> None:
+        """Which columns, how wide and in which order, as in a window that is new. The sorting stays."""
+        header = self.horizontalHeader()
+        self._away.clear()
+        self._held.clear()
+        self._bar = WIDTHS[Column.PROGRESS]
+        for column in Column:
+            header.moveSection(header.visualIndex(column), column)
+            self.setColumnHidden(column, column not in SHOWN)
+            self.setColumnWidth(column, WIDTHS.get(column, 96))
+        self.fit_name()
 
     def _show_column(self, column: Column, on: bool) -> None:
         self._away.pop(column, None)
