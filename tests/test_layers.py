@@ -71,6 +71,8 @@ FRONT_ENDS = {
     "gui",
     "standby",
     "standby_wait",
+    "scripting",
+    "urlsession",
     "crash",
     "__main__",
 }

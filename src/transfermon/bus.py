@@ -42,6 +42,9 @@ class EventBus:
         self._busy: set[tuple[str, int]] = set()
         self._barriers: dict[str, set[tuple[str, int]]] = {}  # session -> chains its next event waits for
         self._closed = False
+        self.on_failed: Callable[[Event, BaseException], bool] | None = (
+            None  # True: told, so that it need not be logged
+        )
         self._streams: list[tuple[tuple[str, ...], Callable[[Event], None]]] = []
         self._parked: _Chain = deque()
 
@@ -73,6 +76,11 @@ class EventBus:
 
     def listens(self, name: str) -> bool:
         return bool(self._listeners.get(name)) or any(name in names for names, _ in self._streams)
+
+    @property
+    def telling(self) -> bool:
+        """Whether listeners still have to be told of something, or are at it."""
+        return bool(self._chains)
 
     async def stream(self, *names: str) -> AsyncIterator[Event]:
         """Events of these names (all when none is given) from now on. Falling behind costs memory, not events."""
@@ -206,11 +214,16 @@ class EventBus:
         token = handling.set(_handler_of(event))
         try:
             return listener(event)
-        except Exception:
-            log.exception("a listener of %s failed", event.type)
+        except (Exception, SystemExit) as exc:  # noqa: BLE001 - the edge to other people's code
+            self._failed(event, exc)
             return None
         finally:
             handling.reset(token)
+
+    def _failed(self, event: Event, exc: BaseException) -> None:
+        """E-07. One that wants to end the program is heard of by the hook, never by the loop."""
+        if self.on_failed is None or not self.on_failed(event, exc):
+            log.error("a listener of %s failed", event.type, exc_info=exc)
 
     async def _finish(
         self,
@@ -230,8 +243,8 @@ class EventBus:
                         await answer
                 except TimeoutError:
                     log.warning("a listener of %s took over %s s and was passed", event.type, LISTENER_LIMIT)
-                except Exception:
-                    log.exception("a listener of %s failed", event.type)
+                except (Exception, SystemExit) as exc:  # noqa: BLE001 - as above
+                    self._failed(event, exc)
         self._done(delivered)
         self._drain(key)
 

@@ -124,6 +124,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     _add_push(add("push", _push, "deliver a silent push to the running app"))
     add("fetch", _fetch, "start a background fetch in the running app")
     _add_simulate(add("simulate", _simulate, "what a phone's system would do to the running app"))
+    _add_run(add("run", _run_script, "run a handler script inside the app, or in an engine without a window"))
     _add_standby(add("standby", _standby, "be the engine without a window until nothing is left to do"))
     add("release", _end, "let the running engine give its transfers to another one, and end")
     _add_quit(add("quit", _quit, "end the running engine; its transfers are kept"))
@@ -236,6 +237,12 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what", choices=("suspend", "wake"), help="suspend: listeners hear nothing; wake: they hear what they missed"
     )
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("script", metavar="SCRIPT.py", help="it registers its listeners with `monitor`")
+    parser.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="for the script")
+    parser.add_argument("--headless", action="store_true", help="without a window, until nothing is left to wait for")
 
 
 def _add_standby(parser: argparse.ArgumentParser) -> None:
@@ -587,6 +594,28 @@ def _simulate(arguments: Arguments) -> int:
     else:
         say("The app is awake; its listeners are told what they have missed.")
     return DONE
+
+
+def _run_script(arguments: Arguments) -> int:
+    from transfermon import scripting
+
+    headless, words = _script_words(arguments.arguments)
+    headless |= arguments.headless
+    script = scripting.Script.read(arguments.script, words)
+    folder = folder_of(arguments)
+    scripting.refuse_beside(folder)
+    if headless:
+        return scripting.run_headless(folder, script)
+    from transfermon.gui import app
+
+    return app.run(folder, script=script)
+
+
+def _script_words(words: list[str]) -> tuple[bool, list[str]]:
+    """`--headless` may stand behind the script, too; what follows `--` is the script's in any case."""
+    cut = words.index("--") if "--" in words else len(words)
+    ours, its = words[:cut], words[cut + 1 :]
+    return "--headless" in ours, [word for word in ours if word != "--headless"] + its
 
 
 def _standby(arguments: Arguments) -> int:

@@ -571,6 +571,19 @@ class Monitor:
         """E-02."""
         self._engine.bus.remove_listener(name, listener)
 
+    def listens(self, name: str) -> bool:
+        """Whether anybody listens to the named event."""
+        return self._engine.bus.listens(name)
+
+    @property
+    def telling(self) -> bool:
+        """Whether listeners still have to be told of something, or are at it."""
+        return self._engine.bus.telling
+
+    def on_listener_failed(self, hook: Callable[[Event, BaseException], bool] | None) -> None:
+        """Hear of exceptions in listeners; `hook` answers whether it has told of this one. Others are logged (E-07)."""
+        self._engine.bus.on_failed = hook
+
     def events(self, *names: str) -> AsyncIterator[Event]:
         return self._engine.bus.stream(*names)
 

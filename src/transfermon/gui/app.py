@@ -12,9 +12,13 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from transfermon.errors import TransfermonError
 from transfermon.settings import ensure_private, state_folder
+
+if TYPE_CHECKING:  # handed through
+    from transfermon.scripting import Script
 
 UNUSABLE = 2  # what is wrong before a task exists (DESIGN 9, exit codes)
 PACKAGES = (
@@ -24,14 +28,19 @@ PACKAGES = (
 _LIBRARY = re.compile(r"(lib[\w.+-]+\.so[.\d]*): cannot open shared object file")
 
 
-def run(state_dir: str | None = None, *, demo: bool = False, minimized: bool = False) -> int:
-    """The whole life of the app; its exit code. With `demo` the state is the demo's own, fresh one."""
+def run(
+    state_dir: str | None = None, *, demo: bool = False, minimized: bool = False, script: Script | None = None
+) -> int:
+    """The whole life of the app; its exit code. With `demo` the state is the demo's own, fresh one.
+
+    Raises EngineBusyError when there is a `script` and an engine runs already.
+    """
     problem = display_problem(os.environ, sys.platform) or plugin_problem(os.environ, sys.platform)
     if problem:
         return _unusable(problem)
     try:
         folder = _folder(state_dir, demo=demo)
-        if _another_shows(folder):
+        if script is None and _another_shows(folder):
             return 0
         from transfermon.gui import life
     except ImportError as exc:
@@ -41,7 +50,7 @@ def run(state_dir: str | None = None, *, demo: bool = False, minimized: bool = F
         return _unusable(problem)
     except TransfermonError as exc:
         return _unusable(f"{exc.title} {exc.hint}".strip())
-    return life.run(folder, demo=demo, minimized=minimized)
+    return life.run(folder, demo=demo, minimized=minimized, script=script)
 
 
 def display_problem(environment: Mapping[str, str], platform: str) -> str:

@@ -44,6 +44,7 @@ from transfermon.task import TaskKey
 from transfermon.wakes import AppState
 
 if TYPE_CHECKING:
+    from transfermon.scripting import Script
     from transfermon.standby import Waiter
 
 log = logging.getLogger(__name__)
@@ -54,8 +55,8 @@ INACTIVE_MS = 2000  # the focus may be on its way from one of our windows to ano
 QUIET = "qt.qpa.theme.*=false\nqt.qpa.services=false\nqt.qpa.wayland.*=false"
 
 
-def run(folder: str, *, demo: bool, minimized: bool) -> int:
-    """Make the application and live. The state folder exists and is ours."""
+def run(folder: str, *, demo: bool, minimized: bool, script: Script | None = None) -> int:
+    """Make the application and live. The state folder exists and is ours. Raises EngineBusyError for a script only."""
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("qasync").setLevel(logging.INFO)  # at DEBUG it has a line for each socket event
@@ -71,7 +72,8 @@ def run(folder: str, *, demo: bool, minimized: bool) -> int:
     collector = Collector(QAbstractEventDispatcher.instance(app.thread()))
     try:
         with asyncio.Runner(loop_factory=lambda: _loop(app)) as runner:
-            return runner.run(Life(app, folder, settings, demo=demo, minimized=minimized).live())
+            life = Life(app, folder, settings, demo=demo, minimized=minimized, script=script)
+            return runner.run(life.live())
     finally:
         collector.close()
 
@@ -131,12 +133,22 @@ class Presence(QObject):
 class Life:
     """One run of the app."""
 
-    def __init__(self, app: QApplication, folder: str, settings: Settings, *, demo: bool, minimized: bool) -> None:
+    def __init__(
+        self,
+        app: QApplication,
+        folder: str,
+        settings: Settings,
+        *,
+        demo: bool,
+        minimized: bool,
+        script: Script | None = None,
+    ) -> None:
         self._app = app
         self._folder = folder
         self._settings = settings
         self._demo = demo
         self._minimized = minimized
+        self._script = script
         self._stop = asyncio.Event()
         self._unseen_failure = False
         self._notifier: Notifier | None = None
@@ -175,9 +187,13 @@ class Life:
     async def _work(self, window: MainWindow, tray: Tray) -> int:
         try:
             async with self._opened() as monitor:
-                if not self._stop.is_set():
+                if self._script is not None:
+                    await self._run_script(self._script, monitor, window, tray)
+                elif not self._stop.is_set():
                     await self._with(monitor, window, tray)
         except EngineBusyError as exc:
+            if self._script is not None:
+                raise
             if self._another_shows():
                 return 0
             sys.stderr.write(f"transfermon: {exc.title} {exc.hint}\n")
@@ -185,7 +201,22 @@ class Life:
         except TransfermonError as exc:
             sys.stderr.write(f"transfermon: {exc.title} {exc.hint}\n")
             return 2
-        return 0
+        return self._script.code if self._script is not None else 0
+
+    async def _run_script(self, script: Script, monitor: Monitor, window: MainWindow, tray: Tray) -> None:
+        """Its listeners are there before anybody is told of anything."""
+        on_stderr = script.tell
+
+        def tell(text: str) -> None:
+            on_stderr(text)
+            window.toast(text)
+
+        script.tell = tell
+        try:
+            if script.begin(monitor) and not self._stop.is_set():
+                await self._with(monitor, window, tray)
+        finally:
+            await script.end()
 
     @contextlib.asynccontextmanager
     async def _opened(self) -> AsyncIterator[Monitor]:
@@ -199,7 +230,11 @@ class Life:
                     )
                     break
                 except EngineBusyError:
-                    if time.monotonic() > deadline or await asyncio.to_thread(self._another_shows):
+                    if (
+                        self._script is not None
+                        or time.monotonic() > deadline
+                        or await asyncio.to_thread(self._another_shows)
+                    ):
                         raise
                     await asyncio.sleep(0.02)
             yield monitor

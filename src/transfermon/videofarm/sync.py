@@ -23,12 +23,14 @@ _SEEN_LIMIT = 2000  # videos remembered, the newest
 
 
 class VideoSync:
-    """The default listener of both wake events."""
+    """The default listener of both wake events, each where nobody else listens already."""
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
-        monitor.add_event_listener("backgroundfetch", self.on_fetch)
-        monitor.add_event_listener("silentpush", self.on_push)
+        if not monitor.listens("backgroundfetch"):
+            monitor.add_event_listener("backgroundfetch", self.on_fetch)
+        if not monitor.listens("silentpush"):
+            monitor.add_event_listener("silentpush", self.on_push)
 
     def close(self) -> None:
         self._monitor.remove_event_listener("backgroundfetch", self.on_fetch)
