@@ -128,6 +128,11 @@ class Background:
         return self._fetch.effective(self._clock.now())
 
     @property
+    def schedule(self) -> str:
+        """When the next fetch comes by itself, in a sentence."""
+        return wakes.schedule_text(self._fetch, now=self._clock.now(), state=self._engine.app_state, modes=self._modes)
+
+    @property
     def overruns(self) -> int:
         return self._fetch.at(self._clock.now()).overruns
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -101,6 +102,29 @@ def lint(
     except ValueError as error:
         return [_error(str(error))]
     return [*_lint_push(payload, push_type, priority), *_lint_names(payload), *_lint_url(payload.custom, allowed_hosts)]
+
+
+COMMAND_TOOLS = ("transfermon", "Simulator", "APNs", "ntfy")
+
+
+def commands(text: str, *, server: str = "https://ntfy.sh", topic: str = "") -> dict[str, str]:
+    """The same push as a line for other tools, by their names; placeholders are in capitals. Raises ValueError."""
+    payload = parse(text)
+    nested = json.dumps({"aps": dict(payload.system), **payload.custom}, ensure_ascii=False)
+    flat = json.dumps(dict(payload.original), ensure_ascii=False)
+    visible = payload.visible or not payload.content_available
+    address = f"{server.rstrip('/')}/{topic or 'TOPIC'}"
+    kind, priority = ("alert", 10) if visible else ("background", 5)
+    return {
+        "transfermon": f"transfermon push {shlex.quote(flat)}",
+        "Simulator": f"printf %s {shlex.quote(nested)} | xcrun simctl push booted BUNDLE_ID -",
+        "APNs": (
+            "curl --http2 -H 'apns-topic: BUNDLE_ID'"
+            f" -H 'apns-push-type: {kind}' -H 'apns-priority: {priority}' -H 'authorization: bearer JWT'"
+            f" -d {shlex.quote(nested)} https://api.push.apple.com/3/device/DEVICE_TOKEN"
+        ),
+        "ntfy": f"curl -d {shlex.quote(flat)} {shlex.quote(address)}",
+    }
 
 
 def url_problem(value: object) -> str:

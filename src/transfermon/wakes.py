@@ -14,6 +14,7 @@ from typing import Any
 from transfermon import humanize
 from transfermon.configuration import (
     BACKGROUND_FETCH_INTERVAL_NEVER,
+    BACKGROUND_HANDLER_BUDGET,
     FETCH_FLOOR,
     OVERRUN_MEMORY,
     OVERRUNS_COUNTED,
@@ -309,3 +310,59 @@ def verdict_text(wake: Wake) -> str:
         case Verdict.HELD:
             return f"{name} held. {wake.reason}"
     return f"{name} refused. {wake.reason}"
+
+
+SOURCES = {"button": "by hand", "timer": "by the timer"}
+
+
+def source_text(wake: Wake) -> str:
+    """Who or what asked for it."""
+    return SOURCES.get(wake.source, wake.source)
+
+
+def reason_text(wake: Wake) -> str:
+    """Why the verdict is what it is."""
+    if wake.reason:
+        return wake.reason
+    return f"iOS would not have done so now: {wake.policy}" if wake.policy else ""
+
+
+def outcome_text(wake: Wake, now: float) -> str:
+    """What came of it; of one that waits or is open, how long still. `now` in epoch seconds."""
+    if wake.waiting:
+        return "waits" if wake.until is None else f"due in {humanize.countdown(wake.until - now)}"
+    if wake.open and wake.delivered is not None:
+        left = wake.delivered + BACKGROUND_HANDLER_BUDGET - now
+        return f"open, {humanize.countdown(left)} left"
+    took = ""
+    if wake.ended is not None and wake.delivered is not None:
+        took = f" after {max(0.0, wake.ended - wake.delivered):.1f} s"
+    match wake.outcome:
+        case Outcome.NEW_DATA:
+            return f"new data{took}"
+        case Outcome.NO_DATA:
+            return f"no new data{took}"
+        case Outcome.FAILED:
+            return f"failed{took}"
+        case Outcome.EXPIRED:
+            return f"ran out of time{took}"
+        case Outcome.INTERRUPTED:
+            return "the app ended before its handler did"
+    return wake.note or "never delivered"
+
+
+def schedule_text(fetch: FetchState, *, now: float, state: AppState, modes: Collection[str]) -> str:
+    """When the next background fetch comes by itself, in a sentence."""
+    if FETCH_MODE not in modes:
+        return "The background mode “fetch” is off."
+    due = fetch.due(now)
+    if due is None:
+        return "No background fetch by itself: the interval is “never”."
+    every = f"every {humanize.duration(fetch.effective(now))} at most"
+    overruns = fetch.at(now).overruns
+    if overruns:
+        every += f", {overruns} overrun{'' if overruns == 1 else 's'} counted"
+    if state is AppState.FOREGROUND:
+        return f"Fetches {every}, while the app is in the background."
+    when = f"Next fetch in {humanize.countdown(due - now)}" if due > now else "A fetch is due now"
+    return f"{when}; {every}."

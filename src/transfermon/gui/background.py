@@ -6,17 +6,19 @@ Rule: what counts as a mistake is decided in `payload`; here it is only shown.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QFontDatabase
+from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
     QDialogButtonBox,
     QHBoxLayout,
     QLabel,
+    QMenu,
     QPlainTextEdit,
     QPushButton,
     QVBoxLayout,
@@ -24,10 +26,11 @@ from PySide6.QtWidgets import (
 )
 
 from transfermon import humanize
-from transfermon.payload import Finding, Severity, lint
+from transfermon.payload import COMMAND_TOOLS, Finding, Severity, commands, lint
 from transfermon.wakes import Wake, verdict_text
 
 PICTURE = "https://example.com/picture.png"
+EARLIER = 20  # payloads that can be taken back
 _MARKS = {Severity.ERROR: "Error", Severity.WARNING: "Note"}
 
 
@@ -40,6 +43,17 @@ def templates(picture: str) -> dict[str, str]:
         "Banner and silent": {"alert": "A new picture", "content-available": 1, "download_url": url},
     }
     return {name: json.dumps(payload, indent=2, ensure_ascii=False) for name, payload in payloads.items()}
+
+
+def payload_json(wake: Wake) -> str:
+    """The payload of a push as people edit it; "" for a wake without one."""
+    return "" if wake.payload is None else json.dumps(wake.payload, indent=2, ensure_ascii=False)
+
+
+def earlier_payloads(ledger: Sequence[Wake]) -> list[str]:
+    """Each different payload once, the newest first."""
+    texts = [payload_json(wake) for wake in reversed(ledger) if wake.payload is not None]
+    return list(dict.fromkeys(texts))[:EARLIER]
 
 
 def findings_text(findings: list[Finding]) -> str:
@@ -66,6 +80,7 @@ class PushComposer(QDialog):
         text: str = "",
         picture: str = "",
         allowed_hosts: Collection[str] = (),
+        earlier: Sequence[str] = (),
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle("Silent push")
@@ -74,6 +89,7 @@ class PushComposer(QDialog):
         self.resize(620, 420)
         self._templates = templates(picture)
         self._allowed_hosts = tuple(allowed_hosts)
+        self._earlier = list(earlier)
         self._build()
         self.editor.setPlainText(text or next(iter(self._templates.values())))
 
@@ -103,10 +119,40 @@ class PushComposer(QDialog):
         self.choice.setAccessibleName("Template")
         self.choice.addItems(list(self._templates))
         self.choice.textActivated.connect(lambda name: self.editor.setPlainText(self._templates[name]))
+        self.history = QComboBox()
+        self.history.setObjectName("push_history")
+        self.history.setAccessibleName("Earlier pushes")
+        self.history.addItem("Earlier pushes")
+        self.history.addItems([_one_line(text) for text in self._earlier])
+        self.history.setEnabled(bool(self._earlier))
+        self.history.setMaximumWidth(170)
+        self.history.activated.connect(self._take_earlier)
         row = QHBoxLayout()
         row.addWidget(label, 1)
         row.addWidget(self.choice)
+        row.addWidget(self.history)
         return row
+
+    def _take_earlier(self, row: int) -> None:
+        if row > 0:
+            self.editor.setPlainText(self._earlier[row - 1])
+
+    def copy_menu(self) -> QMenu:
+        """The same push as a line for other tools."""
+        menu = QMenu(self)
+        for name in COMMAND_TOOLS:
+            action = menu.addAction(f"For {name}")
+            action.triggered.connect(partial(self._copy_for, name))
+        return menu
+
+    def _copy_for(self, tool: str) -> None:
+        try:
+            line = commands(self.editor.toPlainText())[tool]
+        except ValueError as exc:
+            self.refused(str(exc))
+        else:
+            QGuiApplication.clipboard().setText(line)
+            self.answer.setText(f"Copied as a command for {tool}. Words in capitals stand for your own values.")
 
     def _buttons(self) -> QDialogButtonBox:
         box = QDialogButtonBox()
@@ -114,6 +160,11 @@ class PushComposer(QDialog):
         close.setObjectName("push_close")
         close.setAutoDefault(False)
         box.addButton(close, QDialogButtonBox.ButtonRole.RejectRole)
+        copy = QPushButton("Copy as command")
+        copy.setObjectName("push_copy")
+        copy.setAutoDefault(False)
+        copy.setMenu(self.copy_menu())
+        box.addButton(copy, QDialogButtonBox.ButtonRole.ResetRole)
         self.send_button = QPushButton("Send")
         self.send_button.setObjectName("push_send")
         self.send_button.setProperty("primary", True)
@@ -143,6 +194,10 @@ class PushComposer(QDialog):
     def refused(self, sentence: str) -> None:
         self.answer.setText(humanize.clean(sentence))
         self._check()
+
+
+def _one_line(text: str) -> str:
+    return humanize.clean(" ".join(text.split()), 60)
 
 
 def _text(name: str) -> QLabel:

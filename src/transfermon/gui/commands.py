@@ -52,6 +52,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(id="simulate", text="&Simulate a suspension, or wake the app", menu="Background/", tip="Listeners hear nothing while the app is suspended; transfers go on"),
     Command(id="details", text="&Details", menu="View", icon="info", keys="Ctrl+I"),
     Command(id="events", text="&Events", menu="View", icon="list", keys="Ctrl+E"),
+    Command(id="background", text="&Background", menu="View", icon="activity", keys="Ctrl+B", tip="Fetches and pushes, and what was said to them"),
     Command(id="demo", text="Start the &demo", menu="Help", icon="video"),
     Command(id="about", text="&About Transfermon", menu="Help"),
 )  # fmt: skip

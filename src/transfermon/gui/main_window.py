@@ -48,9 +48,9 @@ from PySide6.QtWidgets import (
 
 from transfermon import humanize
 from transfermon.errors import InvalidAction, TransferFailure, TransfermonError
-from transfermon.events import Event, TaskCreatedEvent, TaskEvent, TaskRemovedEvent
+from transfermon.events import Event, TaskCreatedEvent, TaskEvent, TaskRemovedEvent, WakeChangedEvent
 from transfermon.gui import opening, theme
-from transfermon.gui.background import PushComposer
+from transfermon.gui.background import PushComposer, earlier_payloads, payload_json
 from transfermon.gui.commands import (
     COMMANDS,
     KEEP,
@@ -72,6 +72,7 @@ from transfermon.gui.sessions import SessionProperties, Sidebar, properties_of, 
 from transfermon.gui.tasks import MenuItem, TaskFilter, TaskModel, TaskTable, menu_for
 from transfermon.gui.toasts import Toast, Toasts
 from transfermon.gui.tray import Tray
+from transfermon.gui.wakes import WakesView
 from transfermon.runners import Runners
 from transfermon.task import Action, Progress, State, Task, TaskKey
 from transfermon.urls import check_url
@@ -173,6 +174,7 @@ class MainWindow(QMainWindow):
                 self.table.addAction(self.actions_by_id[command.id])
         self.details = Details()
         self.events = EventsView()
+        self.wakes = WakesView()
         self.preview = Preview()
         self.empty = self._make_empty()
         self.pages = QStackedWidget()
@@ -183,6 +185,7 @@ class MainWindow(QMainWindow):
         self.tabs.setDocumentMode(True)
         self.tabs.addTab(self.details, "Details")
         self.tabs.addTab(self.events, "All events")
+        self.tabs.addTab(self.wakes, "Background")
         self.middle = QSplitter(Qt.Orientation.Vertical)
         self.middle.addWidget(self.pages)
         self.middle.addWidget(self.tabs)
@@ -212,6 +215,9 @@ class MainWindow(QMainWindow):
         self.table.menu_wanted.connect(self._show_menu)
         self.preview.open_wanted.connect(self.open_task)
         self.preview.folder_wanted.connect(self.show_task_folder)
+        self.wakes.again_wanted.connect(lambda identifier: self.monitor.background.send_again(identifier))
+        self.wakes.compose_wanted.connect(lambda wake: self.show_composer(payload_json(wake)))
+        self.wakes.interval_wanted.connect(self._set_fetch_interval)
 
     def _make_empty(self) -> QWidget:
         page = QWidget()
@@ -333,6 +339,8 @@ class MainWindow(QMainWindow):
         bridge.set_watched(self.watched)
         for action in self.theme_actions.actions():
             action.setChecked(action.data() == monitor.settings.theme)
+        background = monitor.background
+        self.wakes.reset(background.ledger, background.interval, lambda: background.schedule)
         self._spawn(self._load_events(), "events of the past")
         self._refresh()
 
@@ -352,6 +360,9 @@ class MainWindow(QMainWindow):
         self._runners.spawn(work, name)  # type: ignore[arg-type]
 
     def _apply(self, event: Event) -> None:
+        if isinstance(event, WakeChangedEvent):
+            self.wakes.apply(event.wake)
+            return
         key = event.task_key
         if isinstance(event, TaskRemovedEvent) or key not in self._leaving:
             self.model.apply(event)
@@ -406,7 +417,9 @@ class MainWindow(QMainWindow):
         status = self.monitor.status()
         self.rate_label.setText(f"↓ {humanize.rate(status.down_rate)}" if status.running else "↓ –")
         self.count_label.setText(counts_line(status.running, status.queued, status.waiting, status.failed))
-        self.state_label.setText(status.app_state.capitalize())
+        if status.app_state.capitalize() != self.state_label.text():
+            self.state_label.setText(status.app_state.capitalize())
+            self.wakes.refresh()
         frozen = status.frozen_reason
         self.warning_label.setText(f"Changes cannot be stored now: {humanize.clean(frozen)}" if frozen else "")
         self.warning_label.setVisible(bool(frozen))
@@ -849,6 +862,17 @@ class MainWindow(QMainWindow):
             if wake.verdict is not Verdict.GRANTED or wake.policy:
                 self.toasts.show_message(verdict_text(wake))
 
+    def _set_fetch_interval(self, seconds: float) -> None:
+        try:
+            self.monitor.set_minimum_background_fetch_interval(seconds)
+        except OSError as exc:
+            self.toasts.show_message(f"The setting applies now but could not be saved: {exc.strerror}.")
+        self.wakes.set_interval(self.monitor.background.interval)
+
+    def do_background(self) -> None:
+        self.tabs.setCurrentWidget(self.wakes)
+        self.wakes.table.setFocus()
+
     def do_simulate(self) -> None:
         """What a phone does to an app that is not in front; a second call wakes it."""
         if self.monitor.suspended:
@@ -864,7 +888,11 @@ class MainWindow(QMainWindow):
     def show_composer(self, text: str) -> None:
         """The composer of silent pushes, with this payload or the usual one."""
         composer = PushComposer(
-            self, text=text, picture=self._demo_picture(), allowed_hosts=self.monitor.settings.allowed_hosts
+            self,
+            text=text,
+            picture=self._demo_picture(),
+            allowed_hosts=self.monitor.settings.allowed_hosts,
+            earlier=earlier_payloads(self.monitor.background.ledger),
         )
         composer.send_wanted.connect(lambda payload: self._spawn(self._push(composer, payload), "push by hand"))
         self._show_dialog("push", composer)
