@@ -357,7 +357,7 @@ def schedule_text(fetch: FetchState, *, now: float, state: AppState, modes: Coll
         return "The background mode “fetch” is off."
     due = fetch.due(now)
     if due is None:
-        return "No background fetch by itself: the interval is “never”."
+        return "No fetch comes by itself."
     every = f"every {humanize.duration(fetch.effective(now))} at most"
     overruns = fetch.at(now).overruns
     if overruns:

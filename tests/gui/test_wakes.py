@@ -56,7 +56,7 @@ def test_a_wake_by_hand_says_what_the_policy_would_have_done():
 @pytest.mark.parametrize(
     ("fetch", "state", "modes", "words"),
     [
-        (FetchState(), AppState.BACKGROUND, ("fetch",), "the interval is “never”"),
+        (FetchState(), AppState.BACKGROUND, ("fetch",), "No fetch comes by itself."),
         (FetchState(interval=0), AppState.BACKGROUND, (), "“fetch” is off"),
         (FetchState(interval=0, since=NOW), AppState.BACKGROUND, ("fetch",), "Next fetch in 15:00; every 15 min"),
         (FetchState(interval=0, since=NOW), AppState.FOREGROUND, ("fetch",), "while the app is in the background"),
