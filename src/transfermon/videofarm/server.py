@@ -46,6 +46,7 @@ from transfermon.videofarm import samples
 from transfermon.videofarm.bodies import Content, ContentResponse, content_of_json, problem
 from transfermon.videofarm.catalogue import Catalogue, FarmError, Video, iso_time, parse_time
 from transfermon.videofarm.faults import FaultError, FaultPlan, parse_rule
+from transfermon.videofarm.push import PushProvider
 from transfermon.videofarm.uploads import (
     MAX_PICTURE,
     MAX_SIZE,
@@ -82,6 +83,10 @@ class Farm:
     def __init__(self, catalogue: Catalogue, pool: ThreadPoolExecutor, folder: Path) -> None:
         self._catalogue, self._pool = catalogue, pool
         self._depot = Depot(folder / "uploads", self._off_loop)
+        try:
+            self._push = PushProvider(folder / "push.json", self._off_loop)
+        except (OSError, ValueError, AttributeError) as error:
+            raise FarmError(f"The subscriptions in {folder / 'push.json'} cannot be read: {error}.") from error
 
     def routes(self) -> list[Route]:
         return [
@@ -101,6 +106,7 @@ class Farm:
             Route("/files/{name}", self.file),
             Route("/bytes/{n}", self.bytes),
             Route("/demo/publish", self.publish, methods=["POST"]),
+            *self._push.routes(),
         ]
 
     async def publish_next(self) -> Video:
