@@ -238,6 +238,13 @@ class Task:
         return TaskKey(self.session, self.number)
 
     @property
+    def file(self) -> str:
+        """The file on this computer: what was downloaded, or what is sent; "" when there is none to look at."""
+        if self.kind is Kind.UPLOAD:
+            return "" if self.spooled else self.source
+        return self.final_path if self.succeeded else ""
+
+    @property
     def moved(self) -> int:
         """Bytes of the file so far: received by a download, sent by an upload."""
         return self.sent if self.kind is Kind.UPLOAD else self.received

@@ -14,13 +14,16 @@ from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QPointF, Qt, QUr
 from PySide6.QtGui import QAction, QDropEvent, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QInputDialog, QLineEdit, QMessageBox, QPushButton, QToolButton
 
+from tests import nginx as nginx_server
 from transfermon.errors import TransferError
 from transfermon.gui import opening
 from transfermon.gui.bridge import Bridge
 from transfermon.gui.commands import COMMANDS, KEEP, TOOLBAR, TRAY, closing, enabled, quit_words, toggled
+from transfermon.gui.details import resumable
 from transfermon.gui.dialogs import AddRequest
 from transfermon.gui.main_window import MainWindow, as_curl, counts_line, session_progress, start_widths
 from transfermon.gui.sessions import SessionProperties
+from transfermon.gui.upload import UploadDialog, UploadRequest
 from transfermon.monitor import Monitor
 from transfermon.runners import Runners
 from transfermon.settings import Settings
@@ -314,6 +317,40 @@ async def test_an_added_address_becomes_a_row_and_a_file(world, server):
     assert world.window.model.rowCount() == 1
     await until(lambda: world.window.pages.currentWidget() is world.window.table)
     assert world.monitor.tasks()[0].session == "downloads"
+
+
+@pytest.mark.skipif(nginx_server.PATH is None, reason=nginx_server.WHY_NOT)
+@in_a_world
+async def test_a_plain_upload_to_nginx_says_before_a_pause_that_it_would_start_over(world, server):
+    place = Path(world.monitor.state_dir)
+    root, source = place / "root", place / "a.bin"
+    (root / "in").mkdir(parents=True)
+    source.write_bytes(os.urandom(1 << 20) * 8)
+    told: list[str] = []
+    world.monitor.subscribe(
+        lambda event: told.append(resumable(event.task)) if event.task and event.task.state is State.RUNNING else None
+    )
+    dav = "location /in/ { dav_methods PUT; client_max_body_size 0; }"
+    with nginx_server.running(place / "nginx", root, server=dav) as nginx:
+        url = f"http://127.0.0.1:{nginx.port}/in/"
+        world.window.upload(UploadRequest(files=((str(source), url + "a.bin"),)))
+        await until(lambda: world.monitor.tasks()[0].state is State.COMPLETED)
+        assert world.monitor.tasks()[0].succeeded
+        assert (root / "in" / "a.bin").read_bytes() == source.read_bytes()
+    assert "No: A plain upload: after a pause it starts over." in told
+    world.window.do_upload()
+    (dialog,) = world.window.findChildren(UploadDialog)
+    assert dialog.address.currentText() == url  # where files went last
+    dialog.reject()
+
+
+@in_a_world
+async def test_an_upload_to_an_address_that_cannot_be_is_said_and_leaves_no_row(world, server):
+    world.window.upload(UploadRequest(files=((__file__, "ftp://example.com/a"),)))
+    box = world.question()
+    assert box is not None
+    assert box.text() == "The upload was not added."
+    assert world.monitor.tasks() == ()
 
 
 @in_a_world

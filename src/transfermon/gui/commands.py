@@ -27,6 +27,7 @@ class Command:
 
 COMMANDS: tuple[Command, ...] = (
     Command(id="add", text="&Add transfers…", label="Add", menu="Transfer", icon="plus", keys="Ctrl+N", tip="Add addresses to download"),
+    Command(id="upload", text="&Upload files…", label="Upload", menu="Transfer", icon="upload", keys="Ctrl+U", tip="Send files to an address"),
     Command(id="paste", text="Add links from the &clipboard", menu="Transfer", icon="clipboard-paste", keys="Ctrl+V"),
     Command(id="open", text="&Open", menu="Transfer/", icon="file", keys="Return", where=TABLE),
     Command(id="show_in_folder", text="Show in &folder", menu="Transfer", icon="folder-open", keys="Ctrl+Return", where=TABLE),
@@ -58,8 +59,8 @@ COMMANDS: tuple[Command, ...] = (
 )  # fmt: skip
 BY_ID = {command.id: command for command in COMMANDS}
 
-TOOLBAR: tuple[str, ...] = ("add", "", "resume", "pause", "cancel", "retry", "", "fetch", "push")
-TRAY: tuple[str, ...] = ("add", "", "pause_all", "resume_all", "", "fetch", "push", "", "quit")
+TOOLBAR: tuple[str, ...] = ("add", "upload", "", "resume", "pause", "cancel", "retry", "", "fetch", "push")
+TRAY: tuple[str, ...] = ("add", "upload", "", "pause_all", "resume_all", "", "fetch", "push", "", "quit")
 
 _ACTIONS = {
     "resume": Action.RESUME,

@@ -26,9 +26,9 @@ from transfermon.events import Event
 from transfermon.gui import theme
 from transfermon.gui.journal import Column, EventModel, EventTable, Line, merged
 from transfermon.gui.scope import look_of
-from transfermon.task import Progress, State, Task
+from transfermon.task import Kind, Progress, State, Task
 
-WIDE = ("URL", "Final URL", "Save path", "State")
+WIDE = ("URL", "Final URL", "Save path", "Source", "Method", "State")
 LEFT = ("Size", "Progress", "Attempts", "HTTP status", "Speed")
 RIGHT = ("Session", "Added", "Finished", "Validators", "Resumable")
 OPTIONAL = frozenset({*WIDE, "Speed", "Resumable"})  # left out where they have nothing to say
@@ -45,7 +45,11 @@ def facts(task: Task, progress: Progress | None, now: float, monotonic: float) -
     return {
         "URL": humanize.clean(task.url, LONGEST),
         "Final URL": humanize.clean(final, LONGEST) if final and final != task.url else "",
-        "Save path": humanize.clean(task.final_path or _planned(task), LONGEST),
+        "Save path": humanize.clean(
+            "" if task.kind is not Kind.DOWNLOAD else task.final_path or _planned(task), LONGEST
+        ),
+        "Source": humanize.clean(task.file, LONGEST) if task.kind is Kind.UPLOAD else "",
+        "Method": task.method if task.kind is not Kind.DOWNLOAD else "",
         "State": humanize.status(task, now),
         "Size": humanize.size(expected) if expected >= 0 else "Not told by the server",
         "Progress": humanize.progress(received, expected),
@@ -66,11 +70,20 @@ def resumable(task: Task) -> str:
         return ""
     if task.not_resumable:
         return f"No: {humanize.clean(task.not_resumable)}"
+    if task.kind is Kind.UPLOAD:
+        return _upload_resumable(task)
     if task.validators is None:
         return "Not known before the server answers"
     if not (task.moved or task.outstanding):
         return "Yes, but nothing was kept"
     return f"Yes: the server sends {'an entity tag' if task.validators.etag else 'a date'}"
+
+
+def _upload_resumable(task: Task) -> str:
+    if task.upload is not None:
+        protocol = "tus" if task.upload.protocol == "tus" else "IETF draft"
+        return f"Yes: the server keeps what it has got ({protocol})"
+    return "Not known before the server answers"
 
 
 def _planned(task: Task) -> str:

@@ -153,12 +153,12 @@ class AddDialog(QDialog):
     def _build(self, sessions: Sequence[str], session: str, folder: str) -> None:
         layout = QVBoxLayout(self)
         layout.setSpacing(10)
-        self.urls = _editor("add_urls", "Addresses, one a line", height=120)
+        self.urls = editor("add_urls", "Addresses, one a line", height=120)
         self.urls.setPlaceholderText("https://…   one address a line, or any text with links")
         self.urls.textChanged.connect(self._check)
-        layout.addWidget(_label("Addresses"))
+        layout.addWidget(label("Addresses"))
         layout.addWidget(self.urls)
-        self.problems = _label("", name="add_problems")
+        self.problems = label("", name="add_problems")
         self.problems.setProperty("role", "bad")
         self.problems.setWordWrap(True)
         layout.addWidget(self.problems)
@@ -178,9 +178,9 @@ class AddDialog(QDialog):
         layout.addWidget(self._buttons())
 
     def _places(self, sessions: Sequence[str], session: str, folder: str) -> QFormLayout:
-        form = _form()
+        form = form_layout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self.folder = _line("add_folder", "Folder")
+        self.folder = line("add_folder", "Folder")
         self.folder.setText(folder)
         self.folder.setPlaceholderText("The session's download folder")
         choose = QPushButton("Choose…")
@@ -190,29 +190,29 @@ class AddDialog(QDialog):
         row = QHBoxLayout()
         row.addWidget(self.folder, 1)
         row.addWidget(choose)
-        form.addRow(_row_label("Folder"), row)
+        form.addRow(row_label("Folder"), row)
         self.session = QComboBox()
         self.session.setObjectName("add_session")
         self.session.setAccessibleName("Session")
         self.session.setEditable(True)
         self.session.addItems(list(sessions))
         self.session.setCurrentText(session)
-        form.addRow(_row_label("Session", self.session), self.session)
+        form.addRow(row_label("Session", self.session), self.session)
         return form
 
     def _more(self) -> QWidget:
         box = QWidget()
-        form = _form(box)
+        form = form_layout(box)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self.headers = _editor("add_headers", "Request headers, one a line", height=64)
+        self.headers = editor("add_headers", "Request headers, one a line", height=64)
         self.headers.setPlaceholderText("Name: value, one a line")
         self.headers.textChanged.connect(self._check)
-        form.addRow(_row_label("Headers", self.headers), self.headers)
-        self.digest = _line("add_digest", "SHA-256 checksum")
+        form.addRow(row_label("Headers", self.headers), self.headers)
+        self.digest = line("add_digest", "SHA-256 checksum")
         self.digest.setPlaceholderText("64 hexadecimal digits; for a single address")
         self.digest.textChanged.connect(self._check)
-        form.addRow(_row_label("SHA-256", self.digest), self.digest)
+        form.addRow(row_label("SHA-256", self.digest), self.digest)
         self.limit = QDoubleSpinBox()
         self.limit.setObjectName("add_speed_limit")
         self.limit.setAccessibleName("Speed limit")
@@ -221,7 +221,7 @@ class AddDialog(QDialog):
         self.limit.setSuffix(" MB/s")
         self.limit.setSpecialValueText("No limit")
         self.limit.lineEdit().setTextMargins(5, 0, 5, 0)  # a style sheet's padding does not reach it
-        form.addRow(_row_label("Speed limit", self.limit), self.limit)
+        form.addRow(row_label("Speed limit", self.limit), self.limit)
         return box
 
     def _disclose(self, on: bool) -> None:
@@ -231,9 +231,9 @@ class AddDialog(QDialog):
 
     def _buttons(self) -> QDialogButtonBox:
         box = QDialogButtonBox()
-        box.addButton(_button("Cancel", "add_cancel"), QDialogButtonBox.ButtonRole.RejectRole)
-        self.paused_button = _button("Add paused", "add_paused")
-        self.start_button = _button("Start now", "add_start")
+        box.addButton(button("Cancel", "add_cancel"), QDialogButtonBox.ButtonRole.RejectRole)
+        self.paused_button = button("Add paused", "add_paused")
+        self.start_button = button("Start now", "add_start")
         self.start_button.setDefault(True)
         self.start_button.setProperty("primary", True)
         box.addButton(self.paused_button, QDialogButtonBox.ButtonRole.ActionRole)
@@ -352,46 +352,46 @@ def _pushed(button: QAbstractButton) -> QPushButton:
     return button
 
 
-def _label(text: str, *, name: str = "") -> QLabel:
-    label = QLabel(text)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setObjectName(name)
-    return label
+def label(text: str, *, name: str = "") -> QLabel:
+    made = QLabel(text)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    made.setObjectName(name)
+    return made
 
 
-def _form(parent: QWidget | None = None) -> QFormLayout:
+def form_layout(parent: QWidget | None = None) -> QFormLayout:
     form = QFormLayout(parent) if parent is not None else QFormLayout()
     form.setHorizontalSpacing(10)
     form.setVerticalSpacing(10)
     return form
 
 
-def _row_label(text: str, buddy: QWidget | None = None) -> QLabel:
+def row_label(text: str, buddy: QWidget | None = None) -> QLabel:
     """As wide as the longest, so that the fields under "More" stand below the others."""
-    label = _label(text)
-    label.setMinimumWidth(label.fontMetrics().horizontalAdvance("Speed limit") + 8)
+    made = label(text)
+    made.setMinimumWidth(made.fontMetrics().horizontalAdvance("Speed limit") + 8)
     if buddy is not None:
-        label.setBuddy(buddy)
-    return label
+        made.setBuddy(buddy)
+    return made
 
 
-def _editor(name: str, accessible: str, *, height: int) -> QPlainTextEdit:
-    editor = QPlainTextEdit()
-    editor.setObjectName(name)
-    editor.setAccessibleName(accessible)
-    editor.setTabChangesFocus(True)
-    editor.setFixedHeight(height)
-    return editor
+def editor(name: str, accessible: str, *, height: int) -> QPlainTextEdit:
+    made = QPlainTextEdit()
+    made.setObjectName(name)
+    made.setAccessibleName(accessible)
+    made.setTabChangesFocus(True)
+    made.setFixedHeight(height)
+    return made
 
 
-def _line(name: str, accessible: str) -> QLineEdit:
-    line = QLineEdit()
-    line.setObjectName(name)
-    line.setAccessibleName(accessible)
-    return line
+def line(name: str, accessible: str) -> QLineEdit:
+    made = QLineEdit()
+    made.setObjectName(name)
+    made.setAccessibleName(accessible)
+    return made
 
 
-def _button(text: str, name: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setObjectName(name)
-    return button
+def button(text: str, name: str) -> QPushButton:
+    made = QPushButton(text)
+    made.setObjectName(name)
+    return made

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import shlex
 import sys
@@ -47,7 +48,7 @@ from PySide6.QtWidgets import (
 )
 
 from transfermon import humanize
-from transfermon.errors import InvalidAction, TransferFailure, TransfermonError
+from transfermon.errors import InvalidAction, TransferFailure, TransfermonError, redacted
 from transfermon.events import Event, TaskCreatedEvent, TaskEvent, TaskRemovedEvent, WakeChangedEvent
 from transfermon.gui import opening, theme
 from transfermon.gui.background import PushComposer, earlier_payloads, payload_json
@@ -72,6 +73,7 @@ from transfermon.gui.sessions import SessionProperties, Sidebar, properties_of, 
 from transfermon.gui.tasks import MenuItem, TaskFilter, TaskModel, TaskTable, menu_for
 from transfermon.gui.toasts import Toast, Toasts
 from transfermon.gui.tray import Tray
+from transfermon.gui.upload import UploadDialog, UploadRequest, address_for
 from transfermon.gui.wakes import WakesView
 from transfermon.runners import Runners
 from transfermon.task import Action, Progress, State, Task, TaskKey
@@ -89,6 +91,7 @@ UNDO_MS = 8000
 SLICE = 0.004  # seconds of commands before the window gets its turn
 PASTED_AT_ONCE = 20  # more links than this are shown in the dialog first
 DEFAULT_SESSION = "downloads"
+ADDRESSES, ADDRESSES_KEPT = "upload.addresses", 10
 THEMES = (("system", "&System"), ("light", "&Light"), ("dark", "&Dark"))
 
 
@@ -721,8 +724,8 @@ class MainWindow(QMainWindow):
     def open_task(self, key: TaskKey) -> None:
         """Open a finished file, after a question when that may run a program."""
         for task in self._tasks([key]):
-            if not opening.why_not(task) and opening.may_run(task.final_path):
-                name = humanize.clean(os.path.basename(task.final_path))
+            if not opening.why_not(task) and opening.may_run(task.file):
+                name = humanize.clean(os.path.basename(task.file))
                 ask(
                     self,
                     f"Open {name}?",
@@ -772,6 +775,50 @@ class MainWindow(QMainWindow):
         dialog = AddDialog(self, text=text, sessions=sessions, session=session)
         dialog.requested.connect(self.add)
         self._show_dialog("add", dialog)
+
+    def do_upload(self) -> None:
+        self.show_upload(())
+
+    def show_upload(self, files: Sequence[str]) -> None:
+        """The Upload dialog with these files in its box; one dialog at a time."""
+        if not self.attached:
+            return
+        sessions = [info.identifier for info in self.monitor.snapshot().sessions if info.identifier]
+        session = self._session_in_view()
+        if session not in sessions:
+            sessions.insert(0, session)
+        dialog = UploadDialog(self, files=files, addresses=self._upload_addresses(), sessions=sessions, session=session)
+        dialog.requested.connect(self.upload)
+        self._show_dialog("upload", dialog)
+
+    def _upload_addresses(self) -> list[str]:
+        """Where files were sent before, the last first."""
+        stored = self.monitor.recall(ADDRESSES)
+        return json.loads(stored) if stored else []
+
+    def upload(self, request: UploadRequest) -> None:
+        """Send what was asked for, and remember where to."""
+        try:
+            session = self.monitor.session(request.session or DEFAULT_SESSION)
+            for path, url in request.files:
+                session.upload_task(
+                    url,
+                    path,
+                    method=request.method,
+                    request_headers=dict(request.headers) or None,
+                    protocol=request.protocol,
+                    start=request.start,
+                    user_initiated=True,
+                )
+        except (TransfermonError, TransferFailure, ValueError, InvalidAction) as exc:
+            tell(self, "The upload was not added.", str(exc))
+            return
+        path, url = request.files[0]
+        where = url.removesuffix(address_for("/", path)) + "/" if url.endswith(address_for("/", path)) else url
+        kept = dict.fromkeys([redacted(where), *self._upload_addresses()])
+        self.monitor.remember(ADDRESSES, json.dumps(list(kept)[:ADDRESSES_KEPT]))
+        count = len(request.files)
+        self.toasts.show_message("1 upload was added." if count == 1 else f"{count} uploads were added.")
 
     def _session_in_view(self) -> str:
         if self._scope.kind == "session" and (session := self.monitor.find_session(self._scope.session)) is not None:
@@ -837,13 +884,16 @@ class MainWindow(QMainWindow):
             )
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if self.attached and (links_in(_text_of(event.mimeData())) or _is_payload(_text_of(event.mimeData()))):
+        data = event.mimeData()
+        if self.attached and (files_in(data) or links_in(_text_of(data)) or _is_payload(_text_of(data))):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
         text = _text_of(event.mimeData())
         event.acceptProposedAction()
-        if _is_payload(text):
+        if files := files_in(event.mimeData()):
+            self.show_upload(files)
+        elif _is_payload(text):
             self.show_composer(text)
         else:
             self._take(text)
@@ -1164,6 +1214,11 @@ def _normal(url: str) -> str:
 def _text_of(data: QMimeData) -> str:
     urls = "\n".join(url.toString() for url in data.urls()) if data.hasUrls() else ""
     return "\n".join(part for part in (urls, data.text() if data.hasText() else "") if part)
+
+
+def files_in(data: QMimeData) -> list[str]:
+    """The local paths in a drop."""
+    return [url.toLocalFile() for url in data.urls() if url.isLocalFile()] if data.hasUrls() else []
 
 
 def _is_payload(text: str) -> bool:

@@ -1,7 +1,7 @@
 """Opens finished files and their folders with the desktop's programs.
 
 Rule: the only caller of `QDesktopServices.openUrl`. Only existing regular files of finished tasks are handed over
-(FAULTS R16); an address from outside never comes here.
+(FAULTS R16), or the files of uploads; an address from outside never comes here.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ RUNNABLE = frozenset(_RUNNABLE.split())
 
 def why_not(task: Task) -> str:
     """Why this task's file cannot be opened, in one sentence; "" when it can."""
-    if not task.succeeded or not task.final_path:
-        return "This transfer has not finished."
+    if not task.file:
+        return "This transfer has no file of its own." if task.succeeded else "This transfer has not finished."
     try:
-        found = os.lstat(task.final_path)
+        found = os.lstat(task.file)
     except OSError:
-        return "The file is no longer where it was saved."
-    if not os.path.isabs(task.final_path) or not stat.S_ISREG(found.st_mode):
-        return "What is there now is not the file that was saved."
+        return "The file is no longer where it was."
+    if not os.path.isabs(task.file) or not stat.S_ISREG(found.st_mode):
+        return "What is there now is not the file of this transfer."
     return ""
 
 
@@ -42,12 +42,13 @@ def may_run(path: str) -> bool:
 
 def open_file(task: Task) -> str:
     """Open the finished file; the sentence of why not, or ""."""
-    return why_not(task) or _hand_over(task.final_path, "No program here opens this kind of file.")
+    return why_not(task) or _hand_over(task.file, "No program here opens this kind of file.")
 
 
 def show_in_folder(task: Task) -> str:
     """Open the folder that the file is in, or will be in; the sentence of why not, or ""."""
-    folder = os.path.dirname(task.final_path) if task.final_path else task.folder
+    path = task.file or task.final_path
+    folder = os.path.dirname(path) if path else task.folder
     if not os.path.isabs(folder) or not os.path.isdir(folder):
         return "The folder does not exist."
     return _hand_over(folder, "No file manager was found.")

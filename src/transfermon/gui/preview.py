@@ -661,7 +661,7 @@ class Preview(QWidget):
 
     def _show_one(self, task: Task) -> None:
         name = _name(task)
-        done = task.succeeded and bool(task.final_path)
+        done = bool(task.file)
         self._show_foot(name, theme.file_words(name), buttons=done)
         if done:
             self._show_card(theme.file_icon(name), "muted", "")
@@ -706,8 +706,8 @@ class Preview(QWidget):
         self._turn_to(self._sheet_page)
         side = round((TILE - 8) * self.devicePixelRatioF())
         for number, task in enumerate(first):
-            if task.succeeded and task.final_path:
-                self._put(number, task.final_path, QSize(side, side))
+            if task.file:
+                self._put(number, task.file, QSize(side, side))
 
     def _retint(self) -> None:
         icon, role = self._symbol
@@ -729,7 +729,7 @@ class Preview(QWidget):
 
     def _ask(self, room: QSize) -> None:
         self._asked = room
-        self._put(0, self._tasks[0].final_path, room)
+        self._put(0, self._tasks[0].file, room)
 
     def _put(self, number: int, path: str, room: QSize) -> None:
         self.pictures.ask(
@@ -804,7 +804,7 @@ def _label(name: str, role: str) -> QLabel:
 
 
 def _identity(task: Task) -> tuple[object, ...]:
-    return task.key, look_of(task), task.final_path, task.finished, task.name
+    return task.key, look_of(task), task.file, task.finished, task.name
 
 
 def _name(task: Task) -> str:

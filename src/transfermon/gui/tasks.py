@@ -256,7 +256,7 @@ _VALUES: dict[Column, Callable[[Row], Any]] = {
     Column.ACTIVITY: lambda row: row.last_active,
     Column.FINISHED: lambda row: row.task.finished or 0.0,
     Column.NUMBER: lambda row: row.task.number,
-    Column.PATH: lambda row: row.task.final_path or row.task.folder,
+    Column.PATH: lambda row: row.task.file or row.task.final_path or row.task.folder,
 }
 
 
@@ -304,7 +304,7 @@ _TEXTS: dict[Column, Callable[[Row, float], str]] = {
     Column.ACTIVITY: lambda row, now: moment(row.last_active, now),
     Column.FINISHED: lambda row, now: moment(row.task.finished, now),
     Column.NUMBER: lambda row, now: str(row.task.number),
-    Column.PATH: lambda row, now: humanize.clean(row.task.final_path or row.task.folder),
+    Column.PATH: lambda row, now: humanize.clean(row.task.file or row.task.final_path or row.task.folder),
 }
 
 

@@ -1,0 +1,229 @@
+"""The dialog for uploads: which files, to which address, and how.
+
+Rule: it answers through a signal; whether a file can be sent is found out again by the task itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from transfermon import humanize
+from transfermon.errors import TransferFailure
+from transfermon.gui import theme
+from transfermon.gui.dialogs import button, editor, form_layout, headers_in, label, row_label
+from transfermon.urls import check_url
+
+METHODS = ("PUT", "POST")
+PROTOCOLS = {
+    "auto": "Ask the server (resumable if it can)",
+    "plain": "Plain: a pause starts over",
+    "ietf": "Resumable, IETF draft",
+    "tus": "Resumable, tus 1.0",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadRequest:
+    """What the person asked for: each path with its address."""
+
+    files: tuple[tuple[str, str], ...]
+    method: str = "PUT"
+    session: str = ""
+    protocol: str = "auto"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    start: bool = True
+
+
+def address_for(url: str, path: str) -> str:
+    """An address that ends with a slash is a folder there: the file's name is added."""
+    return url + quote(os.path.basename(path)) if url.endswith("/") else url
+
+
+def mistake_in(paths: Sequence[str], url: str, method: str) -> str:
+    """What keeps these from being sent, in one sentence; "" when nothing does. Looks at the files."""
+    for path in paths:
+        name = humanize.clean(os.path.basename(path.rstrip("/")) or path, 80)
+        if os.path.isdir(path):
+            return f"“{name}” is a folder; pack it into one file first, or choose the files in it."
+        if not os.path.isfile(path):
+            return f"There is no file “{name}”."
+    if not url:
+        return ""
+    try:
+        check_url(url)
+    except TransferFailure as exc:
+        return " ".join(part for part in (exc.title, exc.hint) if part)
+    if len(paths) > 1 and method == "PUT" and not url.endswith("/"):
+        return "Several files need an address that ends with “/”, so that each gets its own name there."
+    return ""
+
+
+class UploadDialog(QDialog):
+    """Asks what to send where. `requested` carries an UploadRequest."""
+
+    requested = Signal(object)
+
+    def __init__(
+        self,
+        parent: QWidget | None = None,
+        *,
+        files: Sequence[str] = (),
+        addresses: Sequence[str] = (),
+        sessions: Sequence[str] = (),
+        session: str = "",
+    ) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Upload files")
+        self.setObjectName("upload_dialog")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setMinimumWidth(620)
+        self._build(addresses, sessions, session)
+        self.files.setPlainText("\n".join(files))
+        self._check()
+
+    def _build(self, addresses: Sequence[str], sessions: Sequence[str], session: str) -> None:
+        layout = QVBoxLayout(self)
+        layout.setSpacing(10)
+        self.files = editor("upload_files", "Files, one path a line", height=84)
+        self.files.setPlaceholderText("One path a line; files can be dropped on the window, too")
+        self.files.textChanged.connect(self._check)
+        choose = button("Choose…", "upload_choose")
+        choose.setAutoDefault(False)
+        choose.clicked.connect(self._choose)
+        head = QHBoxLayout()
+        head.addWidget(label("Files"), 1)
+        head.addWidget(choose)
+        layout.addLayout(head)
+        layout.addWidget(self.files)
+        layout.addLayout(self._places(addresses, sessions, session))
+        self.problem = label("", name="upload_problem")
+        self.problem.setProperty("role", "bad")
+        self.problem.setWordWrap(True)
+        layout.addWidget(self.problem)
+        self.more_button = QToolButton()
+        self.more_button.setObjectName("upload_more")
+        self.more_button.setCheckable(True)
+        self.more_button.setProperty("role", "disclosure")
+        self.more_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.more_button.toggled.connect(self._disclose)
+        layout.addWidget(self.more_button, alignment=Qt.AlignmentFlag.AlignLeft)
+        self.more = self._more()
+        layout.addWidget(self.more)
+        self._disclose(False)
+        layout.addStretch(1)
+        layout.addWidget(self._buttons())
+
+    def _places(self, addresses: Sequence[str], sessions: Sequence[str], session: str) -> QFormLayout:
+        form = form_layout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self.address = _choices("upload_address", "Address", addresses, editable=True)
+        edit = self.address.lineEdit()
+        assert edit is not None
+        edit.setPlaceholderText("https://…   with “/” at the end each file's name is added")
+        self.address.setCurrentText(addresses[0] if addresses else "")
+        self.address.editTextChanged.connect(self._check)
+        form.addRow(row_label("Address", self.address), self.address)
+        self.method = _choices("upload_method", "Method", METHODS)
+        self.method.currentTextChanged.connect(self._check)
+        form.addRow(row_label("Method", self.method), self.method)
+        self.session = _choices("upload_session", "Session", sessions, editable=True)
+        self.session.setCurrentText(session)
+        form.addRow(row_label("Session", self.session), self.session)
+        return form
+
+    def _more(self) -> QWidget:
+        box = QWidget()
+        form = form_layout(box)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self.protocol = _choices("upload_protocol", "Protocol", list(PROTOCOLS.values()))
+        form.addRow(row_label("Protocol", self.protocol), self.protocol)
+        self.headers = editor("upload_headers", "Request headers, one a line", height=64)
+        self.headers.setPlaceholderText("Name: value, one a line")
+        self.headers.textChanged.connect(self._check)
+        form.addRow(row_label("Headers", self.headers), self.headers)
+        return box
+
+    def _disclose(self, on: bool) -> None:
+        self.more_button.setIcon(theme.icon("chevron-down" if on else "chevron-right", "muted"))
+        self.more_button.setText("Less" if on else "More")
+        self.more.setVisible(on)
+
+    def _buttons(self) -> QDialogButtonBox:
+        box = QDialogButtonBox()
+        box.addButton(button("Cancel", "upload_cancel"), QDialogButtonBox.ButtonRole.RejectRole)
+        self.paused_button = button("Add paused", "upload_paused")
+        self.start_button = button("Upload now", "upload_start")
+        self.start_button.setDefault(True)
+        self.start_button.setProperty("primary", True)
+        box.addButton(self.paused_button, QDialogButtonBox.ButtonRole.ActionRole)
+        box.addButton(self.start_button, QDialogButtonBox.ButtonRole.ActionRole)
+        self.start_button.clicked.connect(lambda: self._send(start=True))
+        self.paused_button.clicked.connect(lambda: self._send(start=False))
+        box.rejected.connect(self.reject)
+        return box
+
+    def _choose(self) -> None:
+        chooser = QFileDialog(self, "Files to upload", os.path.expanduser("~"))
+        chooser.setObjectName("upload_chooser")
+        chooser.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        chooser.setFileMode(QFileDialog.FileMode.ExistingFiles)
+        chooser.filesSelected.connect(lambda paths: self.files.setPlainText("\n".join(paths)))
+        chooser.open()
+
+    @property
+    def paths(self) -> list[str]:
+        lines = (line.strip() for line in self.files.toPlainText().splitlines())
+        return list(dict.fromkeys(os.path.abspath(os.path.expanduser(line)) for line in lines if line))
+
+    def _check(self) -> None:
+        paths, url = self.paths, self.address.currentText().strip()
+        problem = mistake_in(paths, url, self.method.currentText())
+        try:
+            headers_in(self.headers.toPlainText())
+        except ValueError as exc:
+            problem = problem or str(exc)
+        self.problem.setText(problem)
+        self.problem.setVisible(bool(problem))
+        usable = bool(paths and url) and not problem
+        self.start_button.setEnabled(usable)
+        self.paused_button.setEnabled(usable)
+        self.start_button.setText(f"Upload {len(paths)} now" if len(paths) > 1 else "Upload now")
+
+    def _send(self, *, start: bool) -> None:
+        url = self.address.currentText().strip()
+        request = UploadRequest(
+            files=tuple((path, address_for(url, path)) for path in self.paths),
+            method=self.method.currentText(),
+            session=self.session.currentText().strip(),
+            protocol=list(PROTOCOLS)[self.protocol.currentIndex()],
+            headers=headers_in(self.headers.toPlainText()),
+            start=start,
+        )
+        self.accept()
+        self.requested.emit(request)
+
+
+def _choices(name: str, accessible: str, items: Sequence[str], *, editable: bool = False) -> QComboBox:
+    box = QComboBox()
+    box.setObjectName(name)
+    box.setAccessibleName(accessible)
+    box.setEditable(editable)
+    box.addItems(list(items))
+    return box

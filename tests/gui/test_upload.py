@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import QMimeData, QUrl
+
+from transfermon.gui.details import facts, resumable
+from transfermon.gui.main_window import files_in
+from transfermon.gui.upload import UploadDialog, address_for, mistake_in
+from transfermon.task import Kind, State, Task, UploadResource, changed
+
+UPLOAD = Task(session="s", number=1, kind=Kind.UPLOAD, url="https://example.com/in", method="PUT", source="/data/a.iso")
+
+
+@pytest.fixture
+def files(tmp_path):
+    for name in ("a.bin", "b c.bin"):
+        (tmp_path / name).write_bytes(b"x")
+    return [str(tmp_path / name) for name in ("a.bin", "b c.bin")]
+
+
+@pytest.fixture
+def dialog(qtbot, files):
+    made = UploadDialog(files=files[:1], addresses=["https://example.com/in/"], sessions=["s"], session="s")
+    qtbot.addWidget(made)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://example.com/in/", "https://example.com/in/b%20c.bin"),
+        ("https://example.com/in", "https://example.com/in"),
+    ],
+)
+def test_an_address_with_a_slash_at_its_end_takes_the_files_name(url, expected):
+    assert address_for(url, "/data/b c.bin") == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "url", "method", "words"),
+    [
+        (1, "https://example.com/in", "PUT", ""),
+        (2, "https://example.com/in/", "PUT", ""),
+        (2, "https://example.com/in", "POST", ""),
+        (2, "https://example.com/in", "PUT", "ends with “/”"),
+        (1, "ftp://example.com/", "PUT", "ftp"),
+    ],
+)
+def test_what_cannot_be_sent_is_said_in_one_sentence(files, count, url, method, words):
+    found = mistake_in(files[:count], url, method)
+    assert (words in found) if words else found == ""
+
+
+def test_a_folder_and_a_missing_file_are_named(tmp_path):
+    assert "is a folder" in mistake_in([str(tmp_path)], "", "PUT")
+    assert "There is no file “gone”" in mistake_in([str(tmp_path / "gone")], "", "PUT")
+
+
+def test_the_dialog_asks_for_what_is_in_it(dialog, files, qtbot):
+    assert dialog.start_button.isEnabled()
+    dialog.more_button.setChecked(True)
+    dialog.protocol.setCurrentIndex(3)
+    dialog.headers.setPlainText("X-Key: 1")
+    with qtbot.waitSignal(dialog.requested) as wanted:
+        dialog.paused_button.click()
+    (request,) = wanted.args
+    assert request.files == ((files[0], "https://example.com/in/a.bin"),)
+    assert (request.method, request.protocol, request.session, request.start) == ("PUT", "tus", "s", False)
+    assert request.headers == {"X-Key": "1"}
+
+
+def test_nothing_can_be_sent_while_something_is_wrong(dialog, tmp_path):
+    dialog.files.setPlainText(str(tmp_path))
+    assert not dialog.start_button.isEnabled()
+    assert "is a folder" in dialog.problem.text()
+    dialog.files.setPlainText("")
+    assert not dialog.start_button.isEnabled()
+    assert dialog.problem.text() == ""
+
+
+def test_dropped_files_are_told_from_dropped_links(files):
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(files[0]), QUrl("https://example.com/a")])
+    assert files_in(data) == files[:1]
+    assert files_in(QMimeData()) == []
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        (UPLOAD, "Not known before the server answers"),
+        (changed(UPLOAD, not_resumable="The server offers none."), "No: The server offers none."),
+        (
+            changed(UPLOAD, upload=UploadResource(protocol="ietf", url="https://example.com/u", length=9)),
+            "Yes: the server keeps what it has got (IETF draft)",
+        ),
+        (changed(UPLOAD, state=State.COMPLETED), ""),
+    ],
+)
+def test_general_says_whether_an_upload_can_resume_before_it_is_paused(task, words):
+    assert resumable(task) == words
+
+
+def test_general_names_the_source_and_the_method_of_an_upload():
+    found = facts(UPLOAD, None, 0.0, 0.0)
+    assert (found["Source"], found["Method"], found["Save path"]) == ("/data/a.iso", "PUT", "")
