@@ -273,7 +273,7 @@ class Life:
         notifications = Notifications(
             monitor,
             notifier,
-            _door(window, runners),
+            door_of(window, runners),
             in_background=lambda: presence.state is AppState.BACKGROUND,
             parent=window,
         )
@@ -433,7 +433,7 @@ class FirstPicture(QObject):
             self._window.select(key)
 
 
-def _door(window: MainWindow, runners: Runners) -> Door:
+def door_of(window: MainWindow, runners: Runners) -> Door:
     return Door(
         show=window.raise_to_front,
         open=window.open_task,

@@ -75,7 +75,7 @@ class Column(IntEnum):
 
 
 TITLES = ("Came", "Wake", "Verdict", "Handler", "Started", "Why")
-WIDTHS = (104, 190, 104, 190, 70)
+WIDTHS = (100, 205, 92, 165, 64)
 
 
 def cell(wake: Wake, column: int, now: float) -> str:
