@@ -56,6 +56,7 @@ ENGINE = {
     "session",
     "background",
     "alerts",
+    "pushchannel",
     "delivery",
     "monitor",
 }
@@ -66,6 +67,7 @@ FRONT_ENDS = {
     "cli",
     "getting",
     "terminal",
+    "cloud",
     "demo",
     "videofarm",
     "gui",

@@ -345,6 +345,16 @@ class WakeChangedEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PushChannelEvent(Event):
+    """[beyond] The push channel is connected, waits, was refused or switched off."""
+
+    type = "pushchannel"
+    keys = {"channel": "channel"}
+    journalled = False
+    channel: Any = None  # a pushchannel.ChannelStatus
+
+
+@dataclass(frozen=True, kw_only=True)
 class NotificationEvent(Event):
     """A local notification was shown, or would have been while the app is in front (N-03)."""
 

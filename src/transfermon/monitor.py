@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import logging
 import os
+import secrets
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -30,6 +31,7 @@ from transfermon.errors import Code, SessionInvalidatingError, StateError, Trans
 from transfermon.events import Event, NotificationEvent, TaskCompletedEvent
 from transfermon.lock import EngineLock
 from transfermon.payload import Payload
+from transfermon.pushchannel import SECRETS, SINCE, PushChannel
 from transfermon.session import (
     TEMPORARY,
     USER_FORCE_QUIT,
@@ -115,6 +117,7 @@ class Monitor:
         self._clock: asyncio.TimerHandle | None = None
         self.background = Background(engine)
         self._alerts = Alerts(engine)
+        self.push_channel = PushChannel(engine, self.background)
         self._delivery = Delivery(engine, self.background, self._sessions)
         self._unheard = Unheard()
         self._delivering = False
@@ -190,6 +193,7 @@ class Monitor:
         self._values = dict(remembered.values)
         self.background.restore(remembered.wakes, self.recall(FETCH_STATE))
         self._alerts.restore(self.recall(PENDING))
+        self.push_channel.restore(self.recall(SINCE))
         if remembered.set_aside:
             self.set_aside = await asyncio.to_thread(self._loss, remembered)
         engine.on_moving = self._start_clock
@@ -251,6 +255,7 @@ class Monitor:
         if start_restored:
             self.background.ready()
             self._alerts.ready()
+            self.push_channel.ready()
             self._deliver_unheard()
             for session in list(self._sessions.values()):
                 session.start_restored()
@@ -293,6 +298,7 @@ class Monitor:
         engine.policy.close()
         self.background.close()
         self._alerts.close()
+        self.push_channel.close()
         self._delivery.close()
         if self._clock is not None:
             self._clock.cancel()
@@ -362,7 +368,20 @@ class Monitor:
         self._engine.allowed_hosts |= set(new.allowed_hosts)
         self._engine.allowed_hosts -= set(old.allowed_hosts) - set(new.allowed_hosts)
         self.background.settings_changed()
+        self.push_channel.settings_changed()
         new.replaced()
+
+    def switch_push_channel(self, on: bool, *, token: str | None = None) -> None:
+        """Listen to the push channel or not, at once. Without a topic a random one of 128 bits is made: whoever knows
+        it can push. `token` is the server's; it is kept with the other secrets, and "" forgets it. Raises OSError as
+        `update_settings`.
+        """
+        if token:
+            self._engine.vault.put(SECRETS, {"Authorization": f"Bearer {token}"})
+        elif token is not None:
+            self._engine.vault.drop(SECRETS)
+        topics = self.settings.push_topics or ((secrets.token_hex(16),) if on else ())
+        self.update_settings(push_enabled=on, push_topics=topics)
 
     @property
     def app_state(self) -> AppState:

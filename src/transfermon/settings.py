@@ -102,6 +102,9 @@ class Settings:
     background_modes: tuple[str, ...] = ("fetch", "remote-notification")
     fetch_interval: float = NEVER  # seconds between two background fetches as asked for; below 0: never (B-08)
     wake_policy: str = "teach"  # wakes by hand are always delivered; "strict": the limits hold for them, too
+    push_enabled: bool = False  # whether the push channel listens
+    push_server: str = "https://ntfy.sh"
+    push_topics: tuple[str, ...] = ()  # whoever knows one can push: a random one is made when it is switched on
     allowed_hosts: tuple[str, ...] = ()  # "host:port" that addresses given by others may reach although private
 
     @classmethod

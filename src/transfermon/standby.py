@@ -195,7 +195,7 @@ def busy(monitor: Monitor) -> bool:
     """
     if monitor.running_progress() or monitor.background.open_handlers:
         return True
-    if monitor.background.expects or monitor.scheduled_notifications:
+    if monitor.background.expects or monitor.scheduled_notifications or monitor.settings.push_enabled:
         return True
     return any(_goes_on(task) for session in monitor.sessions for task in session.records())
 

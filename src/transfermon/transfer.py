@@ -548,6 +548,11 @@ class Answer:
         self._exchange.stream.limiters = limiters
         return await self._written(fd, offset, progress, decoder, hasher, length, limit)
 
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes, for one that never ends. Raises TransferFailure: -1001 after the idle time, -1005."""
+        while data := await self._next():
+            yield data
+
     async def read(self, limit: int) -> bytes:
         """At most `limit` bytes of a small body, decoded where it is coded; what is behind them is dropped."""
         decoder = Decoder(self.content_coding) if self.content_coding else None

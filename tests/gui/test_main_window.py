@@ -756,3 +756,31 @@ async def test_a_suspension_can_be_simulated_and_ended(world, server):
     world.window.do_simulate()
     assert not world.monitor.suspended
     await until(lambda: len(heard) == 1)
+
+
+@in_a_world
+async def test_the_push_channel_is_switched_in_the_background_tab_and_its_state_is_in_the_status_bar(world, server):
+    window = world.window
+    world.monitor.update_settings(push_server="http://127.0.0.1:9")  # nobody is there
+    assert window.channel_label.isHidden()
+    window.wakes.channel_button.click()
+    (address,) = world.monitor.push_channel.addresses
+    assert any(address in text for text in world.said())
+    await until(lambda: "waiting" in window.channel_label.text())
+    assert address in window.wakes.channel_button.accessibleDescription()
+    window.wakes.channel_button.click()
+    assert window.channel_label.isHidden()
+    assert not world.monitor.settings.push_enabled
+
+
+@in_a_world
+async def test_the_fetch_interval_is_set_in_the_background_tab(world, server):
+    view = world.window.wakes
+    view.interval.activated.emit(3)
+    assert world.monitor.settings.fetch_interval == 3600
+    assert "every 1 h 00 min" in view.schedule.text()
+    await world.monitor.fetch()
+    await until(lambda: view.model.rowCount() == 1)
+    view.table.selectRow(0)
+    view.again_button.click()
+    await until(lambda: view.model.rowCount() == 2)

@@ -49,7 +49,7 @@ from PySide6.QtWidgets import (
 
 from transfermon import humanize
 from transfermon.errors import InvalidAction, TransferFailure, TransfermonError, redacted
-from transfermon.events import Event, TaskCreatedEvent, TaskEvent, TaskRemovedEvent, WakeChangedEvent
+from transfermon.events import Event, PushChannelEvent, TaskCreatedEvent, TaskEvent, TaskRemovedEvent, WakeChangedEvent
 from transfermon.gui import opening, theme
 from transfermon.gui.background import PushComposer, earlier_payloads, payload_json
 from transfermon.gui.commands import (
@@ -221,6 +221,7 @@ class MainWindow(QMainWindow):
         self.wakes.again_wanted.connect(lambda identifier: self.monitor.background.send_again(identifier))
         self.wakes.compose_wanted.connect(lambda wake: self.show_composer(payload_json(wake)))
         self.wakes.interval_wanted.connect(self._set_fetch_interval)
+        self.wakes.channel_wanted.connect(self._switch_channel)
 
     def _make_empty(self) -> QWidget:
         page = QWidget()
@@ -312,6 +313,9 @@ class MainWindow(QMainWindow):
         bar.addWidget(self.rate_label)
         bar.addWidget(self.count_label)
         bar.addWidget(self.warning_label, 1)
+        self.channel_label = _status("status_channel", "Push channel")
+        self.channel_label.hide()
+        bar.addPermanentWidget(self.channel_label)
         bar.addPermanentWidget(self.state_label)
 
     def _retint(self) -> None:
@@ -344,6 +348,7 @@ class MainWindow(QMainWindow):
             action.setChecked(action.data() == monitor.settings.theme)
         background = monitor.background
         self.wakes.reset(background.ledger, background.interval, lambda: background.schedule)
+        self._show_channel()
         self._spawn(self._load_events(), "events of the past")
         self._refresh()
 
@@ -363,6 +368,9 @@ class MainWindow(QMainWindow):
         self._runners.spawn(work, name)  # type: ignore[arg-type]
 
     def _apply(self, event: Event) -> None:
+        if isinstance(event, PushChannelEvent):
+            self._show_channel()
+            return
         if isinstance(event, WakeChangedEvent):
             self.wakes.apply(event.wake)
             return
@@ -918,6 +926,29 @@ class MainWindow(QMainWindow):
         except OSError as exc:
             self.toasts.show_message(f"The setting applies now but could not be saved: {exc.strerror}.")
         self.wakes.set_interval(self.monitor.background.interval)
+
+    def _switch_channel(self, on: bool) -> None:
+        try:
+            self.monitor.switch_push_channel(on)
+        except OSError as exc:
+            self.toasts.show_message(f"The setting applies now but could not be saved: {exc.strerror}.")
+        if on:
+            (address, *_) = self.monitor.push_channel.addresses
+            self.toasts.show_message(
+                f"Push channel on. Whoever knows this address can push: {address}",
+                action="Copy",
+                on_action=lambda: QGuiApplication.clipboard().setText(address),
+            )
+        self._show_channel()
+
+    def _show_channel(self) -> None:
+        channel, on = self.monitor.push_channel, self.monitor.settings.push_enabled
+        words = channel.status.words
+        self.channel_label.setText(words if on else "")
+        self.channel_label.setVisible(on)
+        self.wakes.show_channel(
+            on, f"{words}\n{', '.join(channel.addresses)}" if on else f"{words}; click to switch it on"
+        )
 
     def do_background(self) -> None:
         self.tabs.setCurrentWidget(self.wakes)

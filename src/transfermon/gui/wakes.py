@@ -232,6 +232,7 @@ class WakesView(QWidget):
     again_wanted = Signal(str)  # the line's identifier
     compose_wanted = Signal(object)  # the wake whose payload is to be edited
     interval_wanted = Signal(float)  # seconds; infinite: never
+    channel_wanted = Signal(bool)  # the push channel on or off
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -268,6 +269,10 @@ class WakesView(QWidget):
         self.schedule.setProperty("role", "muted")
         self.schedule.setTextFormat(Qt.TextFormat.PlainText)
         self.schedule.setMinimumWidth(1)  # it gives way in a narrow window
+        self.channel_button = self._button("wakes_channel", "Push channel", "Receive pushes from ntfy while this is on")
+        self.channel_button.setCheckable(True)
+        self.channel_button.setEnabled(True)
+        self.channel_button.clicked.connect(lambda on: self.channel_wanted.emit(on))
         self.again_button = self._button("wakes_again", "Send again", "Deliver the selected fetch or push once more")
         self.again_button.clicked.connect(self._again)
         self.edit_button = self._button("wakes_edit", "Edit…", "Open the selected push in the composer")
@@ -278,6 +283,7 @@ class WakesView(QWidget):
         bar.addWidget(label)
         bar.addWidget(self.interval)
         bar.addWidget(self.schedule, 1)
+        bar.addWidget(self.channel_button)
         bar.addWidget(self.again_button)
         bar.addWidget(self.edit_button)
         return bar
@@ -324,7 +330,14 @@ class WakesView(QWidget):
         self.empty.move(QPoint(12, 42))
         return table
 
+    def show_channel(self, on: bool, words: str) -> None:
+        """Whether the push channel is switched on, and its state in words."""
+        self.channel_button.setChecked(on)
+        self.channel_button.setToolTip(theme.plain_tip(words))
+        self.channel_button.setAccessibleDescription(words)
+
     def _retint(self) -> None:
+        self.channel_button.setIcon(theme.icon("bell", "muted"))
         self.again_button.setIcon(theme.icon("rotate-cw", "muted"))
         self.edit_button.setIcon(theme.icon("braces", "muted"))
         self.table.viewport().update()

@@ -1,0 +1,262 @@
+"""The real push channel: ntfy's JSON stream, one connection for all topics (DESIGN 2).
+
+Rule: it only listens. What a message may do is decided in `payload`, `wakes` and where the address is used; whatever
+comes is either delivered once, or entered in the ledger with the reason why not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+from urllib.parse import quote
+
+from transfermon.background import Background
+from transfermon.engine import Engine
+from transfermon.errors import TransferFailure
+from transfermon.events import PushChannelEvent
+from transfermon.payload import Payload, parse, payload_of
+from transfermon.store import Change
+from transfermon.task import Origin
+
+log = logging.getLogger(__name__)
+SECRETS = "push channel"  # the owner of its headers in the vault
+SINCE = "push.since"  # the stored value: the topics, and the last message that was taken
+IDLE = 77.0  # seconds without a byte; the server says something every 45
+LINE_LIMIT = 64 * 1024  # bytes; a longer line is no push
+SEEN = 500  # identifiers that are known again
+BACK_OFF_FIRST, BACK_OFF_MOST = 2.0, 120.0
+_FINAL = {401: "it wants a token", 403: "it does not let you read this topic", 404: "there is no such topic"}
+
+
+class ChannelState(Enum):
+    OFF = "off"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    WAITING = "waiting"  # until the next try
+    REFUSED = "refused"  # by the server; it is not asked again until the settings change
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelStatus:
+    """What is known of the channel. `at` is in epoch seconds: connected since, or waiting until."""
+
+    state: ChannelState = ChannelState.OFF
+    reason: str = ""
+    at: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"state": self.state.value, "reason": self.reason, "at": self.at}
+
+    @property
+    def words(self) -> str:
+        if self.state is ChannelState.REFUSED:
+            return f"Push channel refused: {self.reason}"
+        if self.state is ChannelState.WAITING:
+            return f"Push channel waiting: {self.reason}"
+        return f"Push channel {self.state.value}"
+
+
+class PushChannel:
+    """Runs while the settings say so. Made and used on the loop."""
+
+    def __init__(self, engine: Engine, background: Background) -> None:
+        self._engine = engine
+        self._background = background
+        self._status = ChannelStatus()
+        self._runner: asyncio.Task[None] | None = None
+        self._seen: deque[str] = deque(maxlen=SEEN)
+        self._wanted: tuple[Any, ...] = ()
+        self._since = ""
+        self._ready = False
+
+    def __repr__(self) -> str:
+        return f"<PushChannel {self._status.state.value}>"
+
+    @property
+    def status(self) -> ChannelStatus:
+        return self._status
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where a sender publishes."""
+        settings = self._engine.settings
+        return tuple(f"{settings.push_server.rstrip('/')}/{quote(topic)}" for topic in settings.push_topics)
+
+    def restore(self, text: str) -> None:
+        """Take back how far it was; other topics begin anew."""
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            stored = json.loads(text)
+            if stored["topics"] == self._topics:
+                self._since = str(stored["since"])
+
+    def ready(self) -> None:
+        """Listen from now on, if it is switched on."""
+        self._ready = True
+        self.settings_changed()
+
+    def close(self) -> None:
+        self._ready = False
+        if self._runner is not None:
+            self._runner.cancel()
+
+    def settings_changed(self) -> None:
+        """Start, stop, or begin again at another address."""
+        settings = self._engine.settings
+        on = settings.push_enabled and bool(settings.push_topics)
+        wanted = (settings.push_server, settings.push_topics, self._engine.vault.get(SECRETS)) if on else ()
+        if not self._ready or wanted == self._wanted:
+            return
+        if self._wanted and wanted and wanted[:2] != self._wanted[:2]:
+            self._since = ""
+        self._wanted = wanted
+        if self._runner is not None:
+            self._runner.cancel()
+            self._runner = None
+        if wanted:
+            self._runner = self._engine.runners.spawn(self._run(), "push channel")
+        else:
+            self._say(ChannelStatus())
+
+    @property
+    def _topics(self) -> str:
+        return ",".join(self._engine.settings.push_topics)
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            self._say(ChannelStatus(state=ChannelState.CONNECTING))
+            delay = 0.0
+            try:
+                status, delay = await self._listen()
+                if status in _FINAL:
+                    self._say(ChannelStatus(state=ChannelState.REFUSED, reason=f"{_FINAL[status]} ({status})."))
+                    return
+                reason = f"the server answered {status}." if status != 200 else "the server closed the connection."
+                if status == 200:
+                    failures = 0
+            except TransferFailure as failure:
+                reason = failure.title
+                if self._status.state is ChannelState.CONNECTED:
+                    failures = 0
+            wait = delay or back_off(failures, self._engine.random())
+            failures += 1
+            until = self._engine.now() + wait
+            self._say(ChannelStatus(state=ChannelState.WAITING, reason=reason, at=until))
+            await self._until(until)
+
+    async def _until(self, when: float) -> None:
+        come = asyncio.Event()
+        timer = self._engine.clock.at(when, come.set)
+        try:
+            await come.wait()
+        finally:
+            timer.cancel()
+
+    async def _listen(self) -> tuple[int, float]:
+        """One connection to its end: the status, and how long the server asked to wait."""
+        settings = self._engine.settings
+        transport = await self._engine.lines()
+        from transfermon.transfer import Call  # loaded by `lines`
+
+        url = f"{settings.push_server.rstrip('/')}/{quote(self._topics, safe=',')}/json"
+        if self._since:
+            url += f"?since={quote(self._since)}"
+        headers = {"Accept-Encoding": "identity", **self._engine.vault.get(SECRETS)}
+        call = Call(url=url, headers=headers, origin=Origin.TYPED, session=SECRETS, idle_timeout=IDLE, secret_path=True)
+        answer = await transport.open(call)
+        try:
+            if answer.response.status != 200:
+                return answer.response.status, _asked_wait(answer.response.headers)
+            self._say(ChannelStatus(state=ChannelState.CONNECTED, at=self._engine.now()))
+            async for line in lines(answer.chunks()):
+                self._take(line)
+            return 200, 0.0
+        finally:
+            await answer.aclose()
+
+    def _take(self, line: bytes) -> None:
+        try:
+            said = json.loads(line)
+        except (ValueError, RecursionError):
+            log.warning("the push channel sent a line that is no JSON")
+            return
+        if not isinstance(said, dict) or said.get("event") != "message" or not isinstance(said.get("id"), str):
+            return  # open, keepalive, poll_request, and what later versions may say
+        identifier, topic = said["id"], said.get("topic")
+        if identifier in self._seen or identifier == self._since:
+            return  # a replay after a cut
+        self._seen.append(identifier)
+        self._since = identifier
+        self._engine.store.commit(Change(value=(SINCE, json.dumps({"topics": self._topics, "since": identifier}))))
+        expires = said.get("expires")
+        if topic not in self._engine.settings.push_topics:
+            self._background.refuse(None, source="ntfy", reason="It came for a topic that nobody asked for.")
+        elif isinstance(expires, int | float) and 0 < expires < self._engine.now():
+            self._background.refuse(None, source="ntfy", reason="It has expired.")
+        else:
+            self._deliver(said)
+
+    def _deliver(self, said: Mapping[str, Any]) -> None:
+        try:
+            self._background.push(payload_in(said), by_hand=False, source="ntfy")
+        except ValueError as exc:
+            self._background.refuse(None, source="ntfy", reason=str(exc))
+
+    def _say(self, status: ChannelStatus) -> None:
+        if status != self._status:
+            self._status = status
+            self._engine.record(PushChannelEvent(channel=status))
+
+
+def payload_in(said: Mapping[str, Any]) -> Payload:
+    """The payload of a message: its text when that is a JSON object, else the text as an alert. An attachment's
+    address is the `download_url` of a silent push, unless the payload names one. Raises ValueError.
+    """
+    text = said.get("message")
+    text = text if isinstance(text, str) else ""
+    attachment = said.get("attachment")
+    url = attachment.get("url") if isinstance(attachment, dict) else None
+    if text.lstrip().startswith("{"):
+        payload = parse(text)
+        if isinstance(url, str) and "download_url" not in payload.custom:
+            return payload_of({**payload.original, "download_url": url})
+        return payload
+    if isinstance(url, str):
+        return payload_of({"alert": "", "content-available": 1, "download_url": url})
+    title = said.get("title")
+    return payload_of({"alert": {"title": title if isinstance(title, str) else "", "body": text}})
+
+
+def back_off(failures: int, random: float) -> float:
+    """Seconds before the next try: 2 s, doubled by each failure up to 2 min, with up to half taken off by jitter."""
+    return min(BACK_OFF_MOST, BACK_OFF_FIRST * float(2 ** min(failures, 10))) * (1 - random / 2)
+
+
+async def lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Split at line feeds only: JSON text may hold U+0085 and U+2028. A line over 64 KiB is left out, and so is one
+    that a cut has left without its end.
+    """
+    rest, skipping = b"", False
+    async for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        for line in whole:
+            if not skipping and line.strip() and len(line) <= LINE_LIMIT:
+                yield line
+            skipping = False
+        if len(rest) > LINE_LIMIT:
+            rest, skipping = b"", True
+
+
+def _asked_wait(headers: tuple[tuple[str, str], ...]) -> float:
+    """Seconds of Retry-After, at most an hour; 0 when there is none."""
+    for name, value in headers:
+        if name.lower() == "retry-after" and value.isascii() and value.isdigit():
+            return min(3600.0, float(value))
+    return 0.0
