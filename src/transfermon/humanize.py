@@ -247,6 +247,14 @@ def _notified(told: events.NotificationEvent) -> str:
     return f"Notification{'' if told.shown else ' (in the window)'}: {text}"
 
 
+def _wake(told: events.WakeChangedEvent) -> str:
+    return f"Wake ledger: {told.wake.kind.value} {told.wake.verdict.value}" if told.wake else "The wake ledger changed"
+
+
+def _channel(told: events.PushChannelEvent) -> str:
+    return told.channel.words if told.channel else "The push channel changed"
+
+
 _EVENTS: dict[type[events.Event], Callable[[Any], str]] = {
     events.TaskCreatedEvent: _created,
     events.TaskStateEvent: _state,
@@ -268,4 +276,6 @@ _EVENTS: dict[type[events.Event], Callable[[Any], str]] = {
     events.HandlerEndedEvent: _handler_ended,
     events.HandlerExpiredEvent: _handler_expired,
     events.NotificationEvent: _notified,
+    events.WakeChangedEvent: _wake,
+    events.PushChannelEvent: _channel,
 }

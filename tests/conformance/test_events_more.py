@@ -327,7 +327,14 @@ DOCUMENTED: dict[str, dict[str, Any]] = {
     "silentpush": {"handlerId": str, "byHand": bool, "payload": dict},
     "backgroundhandlerexpired": {"handlerId": str, "kind": str, "elapsed": float},
     "taskwaiting": NUMBER,
-    "notification": {"alertTitle": str, "alertBody": str, "userInfo": dict, "identifier": str, "shown": bool},
+    "notification": {
+        "alertTitle": str,
+        "alertBody": str,
+        "userInfo": dict,
+        "identifier": str,
+        "shown": bool,
+        "inFront": str,
+    },
 }
 
 
