@@ -101,6 +101,7 @@ class SessionConfiguration:
     http_error_policy: str = "status"  # or "transport" (D-10)
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     maximum_redirects: int = 20
+    follows_redirects: bool = True  # False: a redirect is the answer of an upload or data task (V-10)
     resume_policy: str = "careful"  # or "strict", "lenient" (R-06, DESIGN 9)
     upload_protocol: str = "auto"  # or "plain", "ietf", "tus" (U-14, U-24)
     upload_digests: bool = False  # announce the SHA-256 of what is uploaded, where the protocol can (U-15)

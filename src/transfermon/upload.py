@@ -298,6 +298,7 @@ class Upload:
             allowed=frozenset(self._engine.allowed_hosts),
             proxy=self._engine.proxy_of(task.session, own.proxy),
             idle_timeout=own.timeout_interval_for_request,
+            follows_redirects=own.follows_redirects,
             maximum_redirects=own.maximum_redirects,
             allows_insecure_redirects=own.allows_insecure_redirects,
             cookies=own.http_should_set_cookies,

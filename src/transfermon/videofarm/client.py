@@ -1,20 +1,31 @@
-"""The client side of a VideoFarm server: what it offers, as values (SPEC 1.9).
+"""The client side of a VideoFarm server (SPEC 1.9): what it offers, as values, and the transfers of its videos.
 
 Rule: what a server says is a stranger's word: types are checked, addresses are resolved against the server's own, and
-nothing in it chooses a path.
+nothing in it chooses a path. A transfer is written down before it starts, so that a restart finds it again.
 """
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
-from dataclasses import dataclass
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
+from transfermon.configuration import SessionConfiguration
 from transfermon.errors import Code, TransferError, TransferFailure, redacted
-from transfermon.monitor import Monitor
+from transfermon.events import DownloadProgressEvent, Event, TaskCompletedEvent, UploadProgressEvent
+from transfermon.monitor import DownloadTask, Monitor, TransferTask, UploadTask
+from transfermon.task import Task, TaskKey, changed
 
 LIMIT = 1 << 20  # bytes of a list
+SESSION = "videofarm"  # of the background transfers
+_DOWNLOADS, _UPLOADS = "videofarm.downloads", "videofarm.uploads"  # stored values
+_KEPT = 500  # records of each kind, the newest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +42,54 @@ class RemoteVideo:
     created: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class VideoDownload:
+    """Movie and thumbnail of one video, as one thing. Remembered across restarts."""
+
+    video: str  # its identifier
+    title: str
+    movie_url: str
+    thumbnail_url: str
+    movie: str = ""  # the task, as SESSION:NUMBER; "" while paused
+    thumbnail: str = ""
+    movie_resume: str = ""  # base64; "" when a new task starts over
+    thumbnail_resume: str = ""
+
+    @property
+    def tasks(self) -> tuple[TaskKey, ...]:
+        return tuple(TaskKey.parse(text) for text in (self.movie, self.thumbnail) if text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoUpload:
+    """A movie on its way to a prepared video. Remembered across restarts."""
+
+    path: str  # at the server, such as /videos/3
+    file: str
+    task: str = ""  # as SESSION:NUMBER
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """What happened to a transfer of a video (V-15). `kind` is "started", "progress", "completed" or "failed"."""
+
+    kind: str
+    upload: bool
+    session: str
+    task: int
+    done: int = 0  # bytes; of a download, those of movie and thumbnail
+    total: int = -1
+    error: TransferError | None = None
+
+
 class VideoFarmClient:
     """Speaks through a monitor, so that its limits, proxies and address rules hold."""
 
     def __init__(self, monitor: Monitor, endpoint: str) -> None:
         self._monitor = monitor
         self.endpoint = endpoint.rstrip("/") + "/"
+        self._observers: list[Callable[[Notice], None]] = []
+        self._leave: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
         return f"<VideoFarmClient {self.endpoint}>"
@@ -73,3 +126,199 @@ class VideoFarmClient:
             duration=float(duration) if isinstance(duration, int | float) else None,
             created=str(item.get("created", "")),
         )
+
+    # ---- new videos
+
+    async def prepare_video(self, title: str, thumbnail: str, description: str = "") -> str:
+        """Make a video at the server, with a PNG as its thumbnail; the path for its movie (V-10).
+
+        Raises TransferFailure when the server refuses or cannot be reached, OSError when the picture cannot be read.
+        """
+        picture = await asyncio.to_thread(_content, thumbnail)
+        body, kind = multipart({"title": title, "description": description}, "thumbnail", thumbnail, picture)
+        configuration = SessionConfiguration.default()
+        configuration.follows_redirects = False
+        configuration.http_error_policy = "transport"
+        session = self._monitor.create_session(configuration)
+        try:
+            task = session.data_task(urljoin(self.endpoint, "videos"), body, request_headers={"Content-Type": kind})
+            record = await task.wait()
+        finally:
+            session.finish_tasks_and_invalidate()
+        if record.error is not None:
+            raise TransferFailure(record.error)
+        response = record.response
+        location = response.header("location") if response is not None else ""
+        if response is None or response.status != 303 or not location:
+            raise TransferFailure(_refused(task.response_text, response.status if response else 0, record.url))
+        return urlsplit(urljoin(self.endpoint, location)).path
+
+    def upload_video(self, file: str, path: str) -> UploadTask:
+        """Send a movie to a prepared video. Its record is written before the task starts (V-11)."""
+        url = urljoin(self.endpoint, path.rstrip("/") + "/movie")
+        task = self._monitor.session(SESSION).upload_task(url, file, method="PUT", start=False)
+        upload = VideoUpload(path=path, file=os.path.abspath(file), task=str(task.key))
+        self._remember(_UPLOADS, [*self._records(_UPLOADS), asdict(upload)])
+        self._post("started", task.record)
+        return task.resume()
+
+    @property
+    def uploads(self) -> tuple[VideoUpload, ...]:
+        """All that are remembered, oldest first."""
+        return tuple(VideoUpload(**stored) for stored in self._records(_UPLOADS))
+
+    # ---- movie and thumbnail, as one thing
+
+    def download_movie_and_thumbnail(self, video: RemoteVideo) -> VideoDownload:
+        """Start both downloads (V-12). Raises TransferFailure for an address that cannot be."""
+        download = VideoDownload(
+            video=video.id, title=video.title, movie_url=video.movie_url, thumbnail_url=video.thumbnail_url
+        )
+        return self.resume_downloads(download)
+
+    async def pause_downloads(self, download: VideoDownload) -> VideoDownload:
+        """Cancel what is unfinished and keep its resume data (V-13)."""
+        for name in ("movie", "thumbnail"):
+            task = self._task(getattr(download, name))
+            if not isinstance(task, DownloadTask) or not task.record.outstanding:
+                continue
+            data = await task.cancel_by_producing_resume_data()
+            text = base64.b64encode(data).decode() if data else ""
+            download = changed(download, **{name: "", f"{name}_resume": text})
+        self._keep(download)
+        return download
+
+    def resume_downloads(self, download: VideoDownload) -> VideoDownload:
+        """New tasks from the resume data, or fresh ones where there is none (V-13); finished ones stay."""
+        session = self._monitor.session(SESSION)
+        made: list[TransferTask] = []
+        for name, url in (("thumbnail", download.thumbnail_url), ("movie", download.movie_url)):
+            if self._task(getattr(download, name)) is not None:
+                continue
+            if data := base64.b64decode(getattr(download, f"{name}_resume")):
+                new = session.download_task_with_resume_data(data, start=False)
+            else:
+                new = session.download_task(url, description=download.title, start=False)
+            download = changed(download, **{name: str(new.key), f"{name}_resume": ""})
+            made.append(new)
+        self._keep(download)
+        for task in made:
+            self._post("started", task.record)
+            task.resume()
+        return download
+
+    @property
+    def downloads(self) -> tuple[VideoDownload, ...]:
+        """All that are remembered, oldest first (V-14)."""
+        return tuple(VideoDownload(**stored) for stored in self._records(_DOWNLOADS))
+
+    def progress(self, download: VideoDownload) -> tuple[int, int]:
+        """Bytes of both over the totals of both; -1 while a total is unknown (V-12)."""
+        tasks = [task for key in download.tasks if (task := self._task(str(key))) is not None]
+        counts = [task.progress for task in tasks]
+        known = all(count.expected >= 0 for count in counts) and len(counts) == 2
+        return sum(count.received for count in counts), sum(count.expected for count in counts) if known else -1
+
+    def is_downloading_movie(self, video: RemoteVideo) -> bool:
+        """Whether its movie is on its way now."""
+        for download in self.downloads:
+            task = self._task(download.movie) if download.video == video.id else None
+            if task is not None and task.record.outstanding:
+                return True
+        return False
+
+    def cancel_request(self, session: str, task_identifier: int) -> None:
+        """Raises KeyError."""
+        self._monitor.cancel(TaskKey(session, task_identifier))
+
+    # ---- notices
+
+    def observe(self, observer: Callable[[Notice], None]) -> None:
+        """Hear of every transfer of a video from now on: started, progress, and one of completed or failed (V-15)."""
+        self._observers.append(observer)
+        if self._leave is None:
+            self._leave = self._monitor.subscribe(self._hear)
+
+    def close(self) -> None:
+        self._observers.clear()
+        if self._leave is not None:
+            self._leave()
+            self._leave = None
+
+    def _hear(self, event: Event) -> None:
+        key = event.task_key
+        if key is None or key.session != SESSION or event.task is None:
+            return
+        if isinstance(event, DownloadProgressEvent | UploadProgressEvent):
+            self._post("progress", event.task)
+        elif isinstance(event, TaskCompletedEvent):
+            self._post("completed" if event.success else "failed", event.task)
+
+    def _post(self, kind: str, task: Task) -> None:
+        download = next((found for found in self.downloads if task.key in found.tasks), None)
+        upload = any(found.task == str(task.key) for found in self.uploads)
+        if download is None and not upload:
+            return
+        done, total = self.progress(download) if download is not None else (task.moved, task.total)
+        notice = Notice(
+            kind=kind, upload=upload, session=task.session, task=task.number, done=done, total=total, error=task.error
+        )
+        for observer in list(self._observers):
+            observer(notice)
+
+    # ---- records
+
+    def _task(self, key: str) -> TransferTask | None:
+        if not key:
+            return None
+        try:
+            return self._monitor.handle(TaskKey.parse(key))
+        except KeyError:  # taken off the list
+            return None
+
+    def _keep(self, download: VideoDownload) -> None:
+        others = [stored for stored in self._records(_DOWNLOADS) if stored["video"] != download.video]
+        self._remember(_DOWNLOADS, [*others, asdict(download)])
+
+    def _records(self, name: str) -> list[dict[str, Any]]:
+        stored = self._monitor.recall(name)
+        return json.loads(stored) if stored else []
+
+    def _remember(self, name: str, records: list[dict[str, Any]]) -> None:
+        self._monitor.remember(name, json.dumps(records[-_KEPT:]))
+
+
+def multipart(fields: dict[str, str], name: str, path: str, data: bytes) -> tuple[bytes, str]:
+    """A form with one file, and its Content-Type. What stands in a name is escaped as browsers do it: quotes and line
+    breaks as %22, %0D and %0A, the rest as UTF-8 (FAULTS V12).
+    """
+    boundary = secrets.token_hex(24)
+    parts: list[bytes] = []
+    for field, value in fields.items():
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{_escaped(field)}"\r\n\r\n'
+        parts += [head.encode(), value.encode(), b"\r\n"]
+    head = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{_escaped(name)}";'
+        f' filename="{_escaped(os.path.basename(path))}"\r\nContent-Type: image/png\r\n\r\n'
+    )
+    parts += [head.encode("utf-8", "replace"), data, f"\r\n--{boundary}--\r\n".encode()]
+    return b"".join(parts), f"multipart/form-data; boundary={boundary}"
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _escaped(text: str) -> str:
+    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _refused(text: str | None, status: int, url: str) -> TransferError:
+    try:
+        detail = str(json.loads(text or "")["detail"])
+    except (ValueError, TypeError, KeyError):
+        detail = f"The server answered {status}."
+    return TransferError(
+        code=Code.BAD_SERVER_RESPONSE, message=detail, reason="srv.refused", url=redacted(url), status=status
+    )

@@ -16,7 +16,6 @@ from transfermon.monitor import Monitor
 from transfermon.videofarm.client import RemoteVideo, VideoFarmClient
 
 log = logging.getLogger(__name__)
-FETCH_SESSION = "videofarm"
 PUSH_SESSION = "push"
 _SEEN = "videofarm.seen"
 _SEEN_LIMIT = 2000  # videos remembered, the newest
@@ -43,14 +42,18 @@ class VideoSync:
             self._say("Background fetch found nothing to ask", "No VideoFarm server is set.")
             self._end(event.handler_id, FetchResult.FAILED)
             return
+        client = VideoFarmClient(self._monitor, endpoint)
         try:
-            new = self._unseen(await VideoFarmClient(self._monitor, endpoint).fetch_videos())
+            new = self._unseen(await client.fetch_videos())
         except TransferFailure as failure:
             self._say("Background fetch failed", f"{failure.title} {failure.hint}".strip())
             self._end(event.handler_id, FetchResult.FAILED)
             return
         for video in new:
-            self._download(video)
+            try:
+                client.download_movie_and_thumbnail(video)
+            except (TransferFailure, ValueError) as exc:
+                log.warning("the video %s cannot be downloaded: %s", video.id, exc)
         self._remember(new)
         if not new:
             self._say("Background fetch", "The server has no new videos.")
@@ -73,14 +76,6 @@ class VideoSync:
     def _unseen(self, videos: list[RemoteVideo]) -> list[RemoteVideo]:
         seen = set(self._seen()) | {task.url for task in self._monitor.tasks()}
         return [video for video in videos if video.movie_url not in seen]
-
-    def _download(self, video: RemoteVideo) -> None:
-        session = self._monitor.session(FETCH_SESSION)
-        for url in (video.thumbnail_url, video.movie_url):
-            try:
-                session.download_task(url, description=video.title)
-            except (TransferFailure, ValueError) as exc:
-                log.warning("the video %s cannot be downloaded: %s", video.id, exc)
 
     def _seen(self) -> list[str]:
         stored = self._monitor.recall(_SEEN)
