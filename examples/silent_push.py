@@ -5,7 +5,7 @@
     transfermon push '{"alert":"","content-available":1,"download_url":"http://127.0.0.1:8787/photos/1"}'
 
 A push is a stranger's word: what it names is downloaded from public servers only. For the server above, add
-"allowed_hosts": ["127.0.0.1:8787"] to `settings.json` in the state folder; `transfermon doctor` says where that is.
+"allowed_hosts": ["127.0.0.1:8787"] to `settings.json` in the state folder (README, “Where things are”).
 
 What differs from the sample, and why: see download.py; and the session, which the sample declares and never makes, is
 made at the start. The push comes from `transfermon push`, so nothing is registered with a push service.

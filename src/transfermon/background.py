@@ -6,8 +6,10 @@ down, and delivered by `_deliver`, which opens the handler before the event is t
 
 from __future__ import annotations
 
+import json
 import logging
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -18,6 +20,7 @@ from transfermon.clock import Timer
 from transfermon.configuration import (
     BACKGROUND_FETCH_INTERVAL_NEVER,
     BACKGROUND_HANDLER_BUDGET,
+    PUSHES_PER_HOUR,
     SESSION_HANDLER_LIMIT,
 )
 from transfermon.engine import Engine
@@ -38,6 +41,7 @@ from transfermon.wakes import AppState, FetchState, Judgement, Outcome, Verdict,
 log = logging.getLogger(__name__)
 BY_HAND, TIMER = "button", "timer"
 FETCH_STATE = "background.fetch"  # what the scheduler remembers
+PUSH_TIMES = "background.pushes"  # when the last ones were delivered: a flood must not push them out of the ledger
 
 
 class FetchResult(Enum):
@@ -64,6 +68,7 @@ class Background:
         self._open: dict[str, _Handler] = {}
         self._wakes: dict[str, Wake] = {}
         self._fetch = FetchState()
+        self._pushes: deque[float] = deque(maxlen=2 * PUSHES_PER_HOUR)  # deliveries by hand count, too
         self._timer: Timer | None = None
         self._ready = False
         self._force_quit = False
@@ -75,9 +80,10 @@ class Background:
 
     # ---- life
 
-    def restore(self, remembered: Iterable[Wake], state: str) -> None:
+    def restore(self, remembered: Iterable[Wake], state: str, pushes: str) -> None:
         """Take the ledger as it was stored. A handler that was open has nobody to end it any more."""
         self._fetch = wakes.fetch_of(state, self._asked_interval())
+        self._pushes.extend(json.loads(pushes or "[]"))
         for wake in remembered:
             self._wakes[wake.identifier] = wake
             if wake.open:
@@ -238,10 +244,7 @@ class Background:
         return self.push(payload_of(wake.payload), by_hand=True)
 
     def _judge_push(self) -> Judgement:
-        delivered = [
-            wake.delivered for wake in self._wakes.values() if wake.kind is WakeKind.PUSH and wake.delivered is not None
-        ]
-        return wakes.judge_push(delivered, now=self._clock.now(), modes=self._modes, force_quit=self._force_quit)
+        return wakes.judge_push(self._pushes, now=self._clock.now(), modes=self._modes, force_quit=self._force_quit)
 
     def _enter(
         self, kind: WakeKind, source: str, judgement: Judgement, *, by_hand: bool, payload: Payload | None = None
@@ -274,6 +277,8 @@ class Background:
             self._keep(changed(self._fetch, last=now))
         else:
             handler_id = f"SilentPush-{uuid.uuid4()}"
+            self._pushes.append(now)
+            self._engine.store.commit(Change(value=(PUSH_TIMES, json.dumps(list(self._pushes)))))
             payload = payload_of(wake.payload or {})
             event = SilentPushEvent(
                 handler_id=handler_id, by_hand=by_hand, payload=payload.original, custom=payload.event_fields()

@@ -20,7 +20,7 @@ from typing import Any
 
 from transfermon import partfile, retry, store
 from transfermon.alerts import PENDING, Alerts, LocalNotification, made
-from transfermon.background import FETCH_STATE, Background, FetchResult
+from transfermon.background import FETCH_STATE, PUSH_TIMES, Background, FetchResult
 from transfermon.bus import Listener
 from transfermon.clock import Clock
 from transfermon.configuration import BACKGROUND_FETCH_INTERVAL_NEVER, PROGRESS_PER_SECOND, SessionConfiguration
@@ -191,7 +191,7 @@ class Monitor:
         engine.sequence, engine.database_id = remembered.sequence, remembered.database_id
         engine.resume_rows = {row.token: row for row in remembered.resume}
         self._values = dict(remembered.values)
-        self.background.restore(remembered.wakes, self.recall(FETCH_STATE))
+        self.background.restore(remembered.wakes, self.recall(FETCH_STATE), self.recall(PUSH_TIMES))
         self._alerts.restore(self.recall(PENDING))
         self.push_channel.restore(self.recall(SINCE))
         if remembered.set_aside:

@@ -1,0 +1,189 @@
+"""FAULTS group P: what a hostile, broken or flooding push cannot do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from tests.byte_server import ByteServer
+from tests.conformance.conftest import OpenMonitor
+from tests.conformance.helpers import App
+from tests.conformance.recorder import eventually
+from tests.conformance.test_push import HEAD, SILENT, an_ntfy, channel, said
+from transfermon.background import FetchResult
+from transfermon.monitor import Monitor
+from transfermon.pushchannel import ChannelState
+from transfermon.settings import Settings
+from transfermon.task import Origin
+from transfermon.videofarm.sync import VideoSync
+from transfermon.wakes import AppState, Outcome, Verdict
+
+pytestmark = pytest.mark.anyio
+
+
+class Canary:
+    """A server on this machine that counts who comes."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.visits = 0
+
+    async def serve(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.visits += 1
+        writer.close()
+
+
+@contextlib.asynccontextmanager
+async def a_canary() -> AsyncIterator[Canary]:
+    canary = Canary()
+    server = await asyncio.start_server(canary.serve, "0.0.0.0", 0)
+    canary.port = server.sockets[0].getsockname()[1]
+    try:
+        yield canary
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+@pytest.fixture
+def sync(monitor: Monitor) -> Iterator[VideoSync]:
+    made = VideoSync(monitor)
+    yield made
+    made.close()
+
+
+async def pushed(monitor: Monitor, url: Any, **fields: Any) -> None:
+    """A push with this address has come, its handler has ended, and so have the tasks that it made."""
+    await monitor.push(json.dumps({**SILENT, "download_url": url, **fields}), by_hand=False)
+    await eventually(lambda: monitor.background.ledger[-1].outcome is not Outcome.NONE, "the end of its handler")
+    for task in monitor.tasks():
+        await monitor.handle(task.key).wait()
+
+
+async def test_fault_p1_a_valid_push_makes_one_task_and_no_banner(
+    monitor: Monitor, sync: VideoSync, server: ByteServer
+):
+    app = App(monitor, "notification", "handlerended")
+    monitor._engine.allowed_hosts.add(f"127.0.0.1:{server.port}")
+    await pushed(monitor, server.url("/a.bin"))
+    (task,) = monitor.tasks()
+    assert task.succeeded
+    assert (task.origin, task.user_initiated) == (Origin.GIVEN, False)
+    assert [event.result for event in app.of("handlerended")] == ["new_data"]
+    assert app.of("notification") == []
+
+
+@pytest.mark.parametrize("line", [said("a", topic="stranger"), said("a", expires=5), said("a", "{}")])
+async def test_fault_p2_what_is_foreign_expired_or_empty_is_dropped_and_counted(
+    open_monitor: OpenMonitor, settings: Settings, line: bytes
+):
+    async with an_ntfy(HEAD + line) as ntfy, channel(open_monitor, settings, ntfy.url) as (monitor, app):
+        await eventually(lambda: monitor.background.ledger, "a line in the ledger")
+        assert [wake.verdict for wake in monitor.background.ledger] == [Verdict.REFUSED]
+        assert (app.heard, monitor.tasks()) == ([], ())
+
+
+async def test_fault_p2_a_replay_is_dropped(open_monitor: OpenMonitor, settings: Settings):
+    script = HEAD + said("a") + said("a") + said("b")
+    async with an_ntfy(script) as ntfy, channel(open_monitor, settings, ntfy.url) as (_, app):
+        await app.hears("silentpush", 2)
+        await app.settles()
+        assert [event["id"] for event in app.heard] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["file:///etc/passwd", "ftp://example.org/a", "data:,x", "javascript:alert(1)", "smb://h/s", "\\\\h\\s", "a/b", ""],
+)
+async def test_fault_p4_other_schemes_make_no_task(monitor: Monitor, sync: VideoSync, url: str):
+    await pushed(monitor, url)
+    assert monitor.tasks() == ()
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "[::1]", "0.0.0.0", "localhost", "2130706433", "0x7f.1", "0177.0.0.1", "127.1", "①②⑦.⓪.⓪.①"]
+)
+async def test_fault_p5_no_spelling_of_this_machine_is_reached(monitor: Monitor, sync: VideoSync, host: str):
+    async with a_canary() as canary:
+        await pushed(monitor, f"http://{host}:{canary.port}/a")
+        assert canary.visits == 0
+        assert not any(task.succeeded for task in monitor.tasks())
+
+
+@pytest.mark.parametrize(
+    "form", ["http://good@127.0.0.1:{}/", "http://127.0.0.1:{}#@good/", "http://127.0.0.1:{}\\@good/"]
+)
+async def test_fault_p11_an_ambiguous_address_reaches_nobody(monitor: Monitor, sync: VideoSync, form: str):
+    async with a_canary() as canary:
+        await pushed(monitor, form.format(canary.port))
+        assert canary.visits == 0
+
+
+async def test_fault_p12_an_address_that_a_person_types_may_be_private(monitor: Monitor, server: ByteServer):
+    task = monitor.session("downloads").download_task(server.url("/a.bin"), user_initiated=True)
+    assert (await task.wait()).error is None
+
+
+async def test_fault_p14_a_flood_is_held_to_the_budget_and_the_ledger_is_bounded(monitor: Monitor):
+    monitor.set_app_state(AppState.BACKGROUND)
+    app = App(monitor, "silentpush")
+    for number in range(1500):
+        await monitor.push(json.dumps({**SILENT, "n": number}), by_hand=False)
+    await app.settles()
+    assert len(app.heard) == 3
+    assert len(monitor.background.ledger) == 1000
+    assert sum(wake.waiting for wake in monitor.background.ledger) == 1
+
+
+async def test_fault_p15_a_push_names_an_address_and_nothing_else(
+    monitor: Monitor, sync: VideoSync, server: ByteServer
+):
+    monitor._engine.allowed_hosts.add(f"127.0.0.1:{server.port}")
+    asked = {
+        "headers": {"X-Evil": "1"},
+        "method": "DELETE",
+        "username": "me",
+        "path": "/tmp/evil",
+        "destination": "/tmp/evil",
+        "proxy": "http://127.0.0.1:9",
+        "verify": False,
+    }
+    await pushed(monitor, server.url("/a.bin"), **asked)
+    (task,) = monitor.tasks()
+    assert (task.method, task.header_names, task.succeeded) == ("GET", (), True)
+    assert task.folder == monitor.settings.download_folder
+    assert all(not request.header("X-Evil") for request in server.requests)
+
+
+async def test_fault_p18_a_server_that_comes_back_is_found_again_without_a_busy_loop(
+    open_monitor: OpenMonitor, settings: Settings
+):
+    down = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
+    async with an_ntfy(down, HEAD + said("a")) as ntfy, channel(open_monitor, settings, ntfy.url) as (monitor, app):
+        await eventually(lambda: monitor.push_channel.status.state is ChannelState.WAITING, "a wait")
+        assert monitor.push_channel.status.at > monitor._engine.now() + 0.5
+        await app.hears("silentpush")
+        assert len(ntfy.asked) == 2
+
+
+async def test_fault_p20_a_handler_that_raises_is_told_and_the_next_one_runs(
+    monitor: Monitor, caplog: pytest.LogCaptureFixture
+):
+    heard: list[str] = []
+
+    def broken(event: Any) -> None:
+        heard.append(event.handler_id)
+        raise RuntimeError("a mistake in a script")
+
+    monitor.add_event_listener("silentpush", broken)
+    for number in range(2):
+        wake = await monitor.push(json.dumps({**SILENT, "n": number}))
+        await eventually(lambda: len(heard) == number + 1, "a delivery")  # noqa: B023 - asked at once
+        assert monitor.end_background_handler(wake.handler_id, FetchResult.FAILED)
+    assert "a mistake in a script" in caplog.text
+    assert [wake.outcome for wake in monitor.background.ledger] == [Outcome.FAILED] * 2
