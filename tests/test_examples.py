@@ -125,6 +125,7 @@ def test_the_image_downloader_ends_while_its_download_goes_on_and_finds_it_later
     if headless:  # behind the app somebody waits; here it is started by hand
         assert place.run("standby")[0] == 0
     else:
+        until("the standby's work", lambda: "100 %" in place.run("list")[1])  # it takes over in its own time
         until("the standby's end", lambda: not place.owner() and place.waiter() is None)
     assert place.run("list")[1].count("100 %") == 1
     assert not list(place.out.iterdir())
