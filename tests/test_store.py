@@ -20,11 +20,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transfermon import store as store_module
-from transfermon.configuration import RetryPolicy, SessionConfiguration
+from transfermon.configuration import WAKES_KEPT, RetryPolicy, SessionConfiguration
 from transfermon.errors import StateError
 from transfermon.events import Event, TaskCompletedEvent, TaskCreatedEvent
-from transfermon.store import MIGRATIONS, Change, Remembered, ResumeRow, SessionRow, Store, history, task_of, task_text
+from transfermon.store import (
+    MIGRATIONS,
+    PRUNE_EVERY,
+    Change,
+    Remembered,
+    ResumeRow,
+    SessionRow,
+    Store,
+    history,
+    task_of,
+    task_text,
+)
 from transfermon.task import Kind, State, Task, TaskKey, Validators
+from transfermon.wakes import Wake, WakeKind
 
 pytestmark = pytest.mark.anyio
 LIMIT = 10.0
@@ -454,3 +466,15 @@ def test_every_field_of_a_configuration_comes_back(item: Any):
 def test_a_field_of_a_newer_version_is_passed_over():
     stored = {**json.loads(task_text(a_task())), "unheard_of": 1}
     assert task_of(json.dumps(stored)) == a_task()
+
+
+async def test_a_flood_of_wakes_leaves_the_newest_on_the_disk(tmp_path):
+    store = Store(str(tmp_path / "transfermon.db"))
+    await store.open()
+    for number in range(PRUNE_EVERY + 1):
+        wake = Wake(identifier=str(number), kind=WakeKind.PUSH, source="ntfy", time=float(number))
+        store.commit(Change(wake=wake))
+    rows = await store.read(lambda database: [row for (row,) in database.execute("select identifier from wake")])
+    await store.close()
+    assert WAKES_KEPT <= len(rows) < PRUNE_EVERY
+    assert rows[-1] == str(PRUNE_EVERY)

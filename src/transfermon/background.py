@@ -22,6 +22,7 @@ from transfermon.configuration import (
     BACKGROUND_HANDLER_BUDGET,
     PUSHES_PER_HOUR,
     SESSION_HANDLER_LIMIT,
+    WAKES_KEPT,
 )
 from transfermon.engine import Engine
 from transfermon.events import (
@@ -34,7 +35,7 @@ from transfermon.events import (
     WakeChangedEvent,
 )
 from transfermon.payload import Payload, parse, payload_of
-from transfermon.store import WAKES_KEPT, Change
+from transfermon.store import Change
 from transfermon.task import Task, changed
 from transfermon.wakes import AppState, FetchState, Judgement, Outcome, Verdict, Wake, WakeKind
 
@@ -111,13 +112,6 @@ class Background:
     def open_handlers(self) -> tuple[str, ...]:
         return tuple(self._open)
 
-    def seconds_left(self, handler_id: str) -> float:
-        """Of the 30 s of a fetch or push handler; 0 when it is not open."""
-        handler = self._open.get(handler_id)
-        if handler is None:
-            return 0.0
-        return max(0.0, handler.opened + BACKGROUND_HANDLER_BUDGET - self._clock.monotonic())
-
     @property
     def ledger(self) -> tuple[Wake, ...]:
         """Oldest first; the newest 1,000."""
@@ -137,6 +131,11 @@ class Background:
     def schedule(self) -> str:
         """When the next fetch comes by itself, in a sentence."""
         return wakes.schedule_text(self._fetch, now=self._clock.now(), state=self._engine.app_state, modes=self._modes)
+
+    @property
+    def counts_down(self) -> bool:
+        """Whether `schedule` is another sentence with each second."""
+        return self._engine.app_state is AppState.BACKGROUND and self.next_fetch is not None
 
     @property
     def overruns(self) -> int:

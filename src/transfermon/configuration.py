@@ -21,6 +21,7 @@ OVERRUNS_COUNTED = 6  # each doubles the interval; more do not
 OVERRUN_MEMORY = 86_400.0  # seconds without an overrun that clear them
 PUSHES_PER_HOUR = 3
 PUSH_WINDOW = 3_600.0  # seconds that the budget of silent pushes looks back
+WAKES_KEPT = 1_000  # lines of the wake ledger
 RATE_LIMIT_FIRST = 1.0  # seconds that a task waits that was made in the background, after the first wake
 RATE_LIMIT_MOST = 900.0  # it doubles with each further wake, up to this
 PROGRESS_PER_SECOND = 10

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from transfermon.background import Background
 from transfermon.engine import Engine
-from transfermon.errors import TransferFailure
+from transfermon.errors import Code, TransferFailure
 from transfermon.events import PushChannelEvent
 from transfermon.payload import Payload, parse, payload_of
 from transfermon.store import Change
@@ -32,6 +32,7 @@ IDLE = 77.0  # seconds without a byte; the server says something every 45
 LINE_LIMIT = 64 * 1024  # bytes; a longer line is no push
 SEEN = 500  # identifiers that are known again
 BACK_OFF_FIRST, BACK_OFF_MOST = 2.0, 120.0
+_UNUSABLE = frozenset({Code.BAD_URL, Code.UNSUPPORTED_URL})
 _FINAL = {401: "it wants a token", 403: "it does not let you read this topic", 404: "there is no such topic"}
 
 
@@ -40,7 +41,7 @@ class ChannelState(Enum):
     CONNECTING = "connecting"
     CONNECTED = "connected"
     WAITING = "waiting"  # until the next try
-    REFUSED = "refused"  # by the server; it is not asked again until the settings change
+    REFUSED = "refused"  # by the server, or the address is unusable; no other try until the settings change
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +144,9 @@ class PushChannel:
                     failures = 0
             except TransferFailure as failure:
                 reason = failure.title
+                if failure.error.code in _UNUSABLE:
+                    self._say(ChannelStatus(state=ChannelState.REFUSED, reason=reason))
+                    return
                 if self._status.state is ChannelState.CONNECTED:
                     failures = 0
             wait = delay or back_off(failures, self._engine.random())

@@ -25,7 +25,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from transfermon import events
-from transfermon.configuration import RetryPolicy, SessionConfiguration
+from transfermon.configuration import WAKES_KEPT, RetryPolicy, SessionConfiguration
 from transfermon.errors import Retry, StateError, TransferError
 from transfermon.events import Event
 from transfermon.task import Activity, Kind, Origin, Response, State, Task, TaskKey, UploadResource, Validators, changed
@@ -39,7 +39,6 @@ RETRY_SECONDS = 1.0  # between two tries to commit while the disk is full
 BUSY_SECONDS = 1.0  # that a commit waits while another program has the file locked
 KEPT = 100_000  # journal rows; older ones go, unless nobody has heard of them (FAULTS F26)
 PRUNE_EVERY = 5_000  # new rows
-WAKES_KEPT = 1_000  # lines of the wake ledger
 BACKUP_SECONDS = 86_400.0  # between two copies of the file (FAULTS W16)
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -436,7 +435,7 @@ class Store:
             raise _LeaseLost
         for change in changes:
             _apply(database, change)
-        self._since_pruned += sum(change.event is not None for change in changes)
+        self._since_pruned += sum(change.event is not None or change.wake is not None for change in changes)
         if self._since_pruned >= PRUNE_EVERY:
             _prune(database, self._kept)
             self._since_pruned = 0

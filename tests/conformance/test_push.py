@@ -234,6 +234,15 @@ async def test_a_refusal_is_final_until_the_settings_change(open_monitor: OpenMo
         assert monitor.push_channel.status.state is ChannelState.OFF
 
 
+@pytest.mark.parametrize("server", ["ntfy.sh", "http://[bad", "ftp://example.org", "http://127.0.0.1:99999"])
+async def test_an_address_that_cannot_be_is_refused_and_not_tried_again(
+    open_monitor: OpenMonitor, settings: Settings, server: str
+):
+    async with channel(open_monitor, settings, server) as (monitor, _):
+        await eventually(lambda: monitor.push_channel.status.state is ChannelState.REFUSED, "a refusal")
+        assert "address" in monitor.push_channel.status.words.lower()
+
+
 async def test_a_busy_server_is_given_the_time_it_asks_for(open_monitor: OpenMonitor, settings: Settings):
     busy = b"HTTP/1.1 429 Busy\r\nRetry-After: 600\r\nContent-Length: 0\r\n\r\n"
     async with an_ntfy(busy) as ntfy, channel(open_monitor, settings, ntfy.url) as (monitor, _):

@@ -349,7 +349,7 @@ async def test_an_upload_to_an_address_that_cannot_be_is_said_and_leaves_no_row(
     world.window.upload(UploadRequest(files=((__file__, "ftp://example.com/a"),)))
     box = world.question()
     assert box is not None
-    assert box.text() == "The upload was not added."
+    assert box.text() == "Some files were not added."
     assert world.monitor.tasks() == ()
 
 
@@ -784,3 +784,10 @@ async def test_the_fetch_interval_is_set_in_the_background_tab(world, server):
     view.table.selectRow(0)
     view.again_button.click()
     await until(lambda: view.model.rowCount() == 2)
+
+
+@in_a_world
+async def test_an_upload_address_with_a_query_is_not_offered_again(world, server):
+    for url in (f"{server.url}/in?signature=secret", f"{server.url}/in"):
+        world.window.upload(UploadRequest(files=((__file__, url),), start=False))
+    assert world.window._upload_addresses() == [f"{server.url}/in"]

@@ -7,7 +7,7 @@ import time
 import pytest
 from PySide6.QtTest import QAbstractItemModelTester
 
-from transfermon.configuration import BACKGROUND_FETCH_INTERVAL_NEVER
+from transfermon.configuration import BACKGROUND_FETCH_INTERVAL_NEVER, WAKES_KEPT
 from transfermon.gui.background import PushComposer, earlier_payloads
 from transfermon.gui.wakes import INTERVALS, Column, WakeModel, WakesView, cell, interval_index
 from transfermon.payload import COMMAND_TOOLS, commands
@@ -89,6 +89,15 @@ def test_the_model_keeps_the_newest_on_top_and_changes_lines_in_place(qapp):
     model.apply(changed(OPEN, outcome=Outcome.NO_DATA))
     assert [wake.identifier for wake in model.wakes] == ["r", "q", "p"]
     assert model.wakes[2].outcome is Outcome.NO_DATA
+
+
+def test_the_model_is_bounded_like_the_ledger(qapp):
+    model = WakeModel(now=lambda: NOW)
+    QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal)
+    model.reset([changed(PUSH, identifier=str(number)) for number in range(WAKES_KEPT)])
+    model.apply(changed(PUSH, identifier="newest"))
+    assert model.rowCount() == WAKES_KEPT
+    assert (model.wakes[0].identifier, model.wakes[-1].identifier) == ("newest", "1")
 
 
 @pytest.fixture

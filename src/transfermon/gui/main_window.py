@@ -347,7 +347,9 @@ class MainWindow(QMainWindow):
         for action in self.theme_actions.actions():
             action.setChecked(action.data() == monitor.settings.theme)
         background = monitor.background
-        self.wakes.reset(background.ledger, background.interval, lambda: background.schedule)
+        self.wakes.reset(
+            background.ledger, background.interval, lambda: background.schedule, lambda: background.counts_down
+        )
         self._show_channel()
         self._spawn(self._load_events(), "events of the past")
         self._refresh()
@@ -808,7 +810,12 @@ class MainWindow(QMainWindow):
         """Send what was asked for, and remember where to."""
         try:
             session = self.monitor.session(request.session or DEFAULT_SESSION)
-            for path, url in request.files:
+        except (ValueError, TransfermonError, InvalidAction) as exc:
+            tell(self, "The session cannot be used.", str(exc))
+            return
+        failures: list[str] = []
+        for path, url in request.files:
+            try:
                 session.upload_task(
                     url,
                     path,
@@ -818,15 +825,23 @@ class MainWindow(QMainWindow):
                     start=request.start,
                     user_initiated=True,
                 )
-        except (TransfermonError, TransferFailure, ValueError, InvalidAction) as exc:
-            tell(self, "The upload was not added.", str(exc))
+            except (TransferFailure, ValueError, InvalidAction) as exc:
+                failures.append(f"{humanize.clean(os.path.basename(path))[:100]}: {exc}")
+        if failures:
+            tell(self, "Some files were not added.", "\n".join(failures[:10]))
+        if count := len(request.files) - len(failures):
+            self._remember_address(*request.files[0])
+            self.toasts.show_message("1 upload was added." if count == 1 else f"{count} uploads were added.")
+
+    def _remember_address(self, path: str, url: str) -> None:
+        """For the next upload; not one with a query, whose values may be secrets and good for once."""
+        where = redacted(url)
+        if "?" in where:
             return
-        path, url = request.files[0]
-        where = url.removesuffix(address_for("/", path)) + "/" if url.endswith(address_for("/", path)) else url
-        kept = dict.fromkeys([redacted(where), *self._upload_addresses()])
+        if where.endswith(address_for("/", path)):
+            where = where.removesuffix(address_for("/", path)) + "/"
+        kept = dict.fromkeys([where, *self._upload_addresses()])
         self.monitor.remember(ADDRESSES, json.dumps(list(kept)[:ADDRESSES_KEPT]))
-        count = len(request.files)
-        self.toasts.show_message("1 upload was added." if count == 1 else f"{count} uploads were added.")
 
     def _session_in_view(self) -> str:
         if self._scope.kind == "session" and (session := self.monitor.find_session(self._scope.session)) is not None:
@@ -879,6 +894,7 @@ class MainWindow(QMainWindow):
                     expected_digest=request.digest or None,
                     start=request.start,
                     speed_limit=request.speed_limit,
+                    user_initiated=True,
                 )
             except (TransferFailure, ValueError, InvalidAction) as exc:
                 failures.append(f"{humanize.clean(url)[:100]}: {exc}")

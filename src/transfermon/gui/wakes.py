@@ -40,7 +40,7 @@ from PySide6.QtWidgets import (
 )
 
 from transfermon import humanize
-from transfermon.configuration import BACKGROUND_FETCH_INTERVAL_NEVER, BACKGROUND_HANDLER_BUDGET
+from transfermon.configuration import BACKGROUND_FETCH_INTERVAL_NEVER, BACKGROUND_HANDLER_BUDGET, WAKES_KEPT
 from transfermon.gui import theme
 from transfermon.gui.journal import clock
 from transfermon.wakes import Verdict, Wake, WakeKind, outcome_text, reason_text, source_text
@@ -135,6 +135,11 @@ class WakeModel(QAbstractTableModel):
                 self._wakes[row] = wake
                 self.dataChanged.emit(self.index(row, 0), self.index(row, len(Column) - 1))
                 return
+        if len(self._wakes) >= WAKES_KEPT:
+            last = len(self._wakes) - 1
+            self.beginRemoveRows(QModelIndex(), last, last)
+            self._wakes.pop()
+            self.endRemoveRows()
         self.beginInsertRows(QModelIndex(), 0, 0)
         self._wakes.insert(0, wake)
         self.endInsertRows()
@@ -238,6 +243,7 @@ class WakesView(QWidget):
         super().__init__(parent)
         self.setObjectName("wakes")
         self._schedule: Callable[[], str] = str
+        self._counts_down: Callable[[], bool] = bool
         self.model = WakeModel(self)
         self._timer = QTimer(self)
         self._timer.setInterval(TICK_MS)
@@ -344,9 +350,17 @@ class WakesView(QWidget):
 
     # What it shows
 
-    def reset(self, ledger: Sequence[Wake], interval: float, schedule: Callable[[], str]) -> None:
-        """Show this ledger, oldest first; `schedule` gives the sentence about the next fetch whenever it is asked."""
-        self._schedule = schedule
+    def reset(
+        self,
+        ledger: Sequence[Wake],
+        interval: float,
+        schedule: Callable[[], str],
+        counts_down: Callable[[], bool] = bool,
+    ) -> None:
+        """Show this ledger, oldest first; `schedule` gives the sentence about the next fetch whenever it is asked,
+        `counts_down` says whether that changes by itself.
+        """
+        self._schedule, self._counts_down = schedule, counts_down
         self.model.reset(ledger)
         self.interval.setCurrentIndex(interval_index(interval))
         self.refresh()
@@ -397,7 +411,7 @@ class WakesView(QWidget):
         self._run()
 
     def _run(self) -> None:
-        counts = self.model.counts or "Next fetch in" in self.schedule.text()
+        counts = self.model.counts or self._counts_down()
         if self.isVisible() and counts:
             if not self._timer.isActive():
                 self._timer.start()
