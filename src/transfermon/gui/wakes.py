@@ -75,7 +75,7 @@ class Column(IntEnum):
 
 
 TITLES = ("Came", "Wake", "Verdict", "Handler", "Started", "Why")
-WIDTHS = (100, 205, 92, 165, 64)
+WIDTHS = (108, 205, 92, 185, 64)
 
 
 def cell(wake: Wake, column: int, now: float) -> str:
@@ -260,6 +260,7 @@ class WakesView(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addLayout(self._bar())
+        column.addWidget(self.schedule)
         column.addWidget(self._table())
 
     def _bar(self) -> QHBoxLayout:
@@ -274,6 +275,7 @@ class WakesView(QWidget):
         self.schedule.setObjectName("wakes_schedule")
         self.schedule.setProperty("role", "muted")
         self.schedule.setTextFormat(Qt.TextFormat.PlainText)
+        self.schedule.setContentsMargins(8, 0, 8, 6)
         self.schedule.setMinimumWidth(1)  # it gives way in a narrow window
         self.channel_button = self._button("wakes_channel", "Push channel", "Receive pushes from ntfy while this is on")
         self.channel_button.setCheckable(True)
@@ -288,7 +290,7 @@ class WakesView(QWidget):
         bar.setSpacing(8)
         bar.addWidget(label)
         bar.addWidget(self.interval)
-        bar.addWidget(self.schedule, 1)
+        bar.addStretch(1)
         bar.addWidget(self.channel_button)
         bar.addWidget(self.again_button)
         bar.addWidget(self.edit_button)
