@@ -192,6 +192,20 @@ async def test_show_raises_the_window_where_there_is_one(tmp_path):
         assert (await ask(client, "GET", "/v1/status"))[1]["window"] is True
 
 
+async def test_fault_l15_addresses_that_a_launch_brings_are_handed_to_the_window_as_they_are(tmp_path):
+    async with an_engine(tmp_path) as (monitor, client):
+        given: list[list[str]] = []
+        monitor.on_show = lambda: None
+        monitor.on_given = lambda urls: given.append(list(urls))
+        assert await asyncio.to_thread(lambda: client.show(add=True))
+        assert await asyncio.to_thread(lambda: client.show(urls=["--demo", "https://example.com/\udcff"]))
+        assert given == [[], ["--demo", "https://example.com/\udcff"]]
+        for bad in ({"urls": "https://example.com/"}, {"urls": [1]}, {"add": 1}, {"url": ""}):
+            assert (await ask(client, "POST", "/v1/show", bad))[0] == 400
+        assert len(given) == 2
+        assert monitor.tasks() == ()
+
+
 @pytest.mark.parametrize(("word", "released"), [("quit", False), ("release", True)])
 async def test_quit_and_release_are_answered_and_then_obeyed(tmp_path, word, released):
     async with an_engine(tmp_path) as (monitor, client):

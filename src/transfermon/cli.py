@@ -99,7 +99,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=_version())
-    parser.set_defaults(run=_gui, demo=False, minimized=False)
+    parser.set_defaults(run=_gui, demo=False, minimized=False, add=False, fetch=False, urls=[])
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
 
     def add(name: str, run: Callable[[Arguments], int], text: str) -> argparse.ArgumentParser:
@@ -159,6 +159,9 @@ _ACTIONS = {
 def _add_gui(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--demo", action="store_true", help="show it with a server and transfers of its own")
     parser.add_argument("--minimized", action="store_true", help="start in the tray")
+    parser.add_argument("--add", action="store_true", help="ask for addresses to download")
+    parser.add_argument("--fetch", action="store_true", help="start a background fetch, too")
+    parser.add_argument("urls", metavar="URL", nargs="*", help="ask whether to download this; put -- before the first")
 
 
 def _add_get(parser: argparse.ArgumentParser) -> None:
@@ -352,8 +355,10 @@ def running(state_dir: str, method: str, path: str, body: dict[str, Any] | str |
 
 def _gui(arguments: Arguments) -> int:
     from transfermon.gui import app  # brings Qt only when there is a display for it
+    from transfermon.gui.asked import Asked
 
-    return app.run(arguments.state_dir, demo=arguments.demo, minimized=arguments.minimized)
+    asked = Asked(add=arguments.add, fetch=arguments.fetch, urls=tuple(arguments.urls))
+    return app.run(arguments.state_dir, demo=arguments.demo, minimized=arguments.minimized, asked=asked)
 
 
 def _get(arguments: Arguments) -> int:

@@ -207,7 +207,7 @@ class Api:
                 return self._simulate(word)
             case ["v1", "show"]:
                 _only(method, "POST")
-                return self._show()
+                return self._show(_json(body))
             case ["v1", ("release" | "quit") as word]:
                 _only(method, "POST")
                 return await self._end(word, _json(body))
@@ -365,9 +365,14 @@ class Api:
             self._monitor.wake_app()
         return Answer(body={"suspended": self._monitor.suspended})
 
-    def _show(self) -> Answer:
+    def _show(self, body: dict[str, Any]) -> Answer:
+        fields = _Fields(body)
+        add, urls = fields.flag("add"), fields.texts("urls")
+        fields.end()
         if not self._monitor.show():
             raise Refused(409, "This engine has no window.", "`transfermon gui` takes the transfers over.")
+        if (add or urls) and self._monitor.on_given is not None:
+            self._monitor.on_given(urls)
         return Answer(body={"shown": True})
 
     async def _end(self, word: str, body: dict[str, Any]) -> Answer:
@@ -527,6 +532,12 @@ class _Fields:
         if not all(isinstance(value, str) for value in headers.values()):
             raise ValueError(f"“{name}” must be an object of texts.")
         return headers
+
+    def texts(self, name: str) -> list[str]:
+        texts: list[str] = self._take(name, list, [], "a list of texts")
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError(f"“{name}” must be a list of texts.")
+        return texts
 
     def data(self) -> bytes | None:
         """A body: `data` is text, `dataBase64` any bytes."""

@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import struct
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import IO, Any
 from urllib.parse import quote
 
@@ -98,9 +98,12 @@ class Client:
         except NoEngine:
             return False
 
-    def show(self) -> bool:
-        """Raise the window of the running app; False when it has none. NoEngine when nothing runs."""
-        return self.request("POST", "/v1/show")[0] == 200
+    def show(self, *, add: bool = False, urls: Sequence[str] = ()) -> bool:
+        """Raise the window of the running app, and have it ask for addresses or about these; False when it has no
+        window. NoEngine when nothing runs.
+        """
+        asked = {"add": add, "urls": list(urls)} if add or urls else None
+        return self.request("POST", "/v1/show", asked)[0] == 200
 
     @contextlib.contextmanager
     def _exchange(

@@ -14,7 +14,7 @@ import os
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,6 +126,7 @@ class Monitor:
         self.keep_going = False  # the person wants the transfers to go on after this quit, whatever the settings say
         self.force_quit = False  # "Quit and stop all transfers": nothing may go on or be started again (B-07)
         self.on_show: Callable[[], None] | None = None
+        self.on_given: Callable[[Sequence[str]], None] | None = None  # other programs' addresses: ask about them
         self.on_frozen: Callable[[str], None] | None = None
         self._defaults = 0
         self.set_aside = ""  # what was damaged and is kept under another name, in words

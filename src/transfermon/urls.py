@@ -10,6 +10,7 @@ import encodings.idna
 import ipaddress
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
@@ -58,6 +59,20 @@ def check_url(url: str) -> str:
     if "\\" in text:
         raise _bad(text, "The address holds a backslash, which programs read in different ways.", "Write / instead.")
     return _normal(text, _scheme(text))
+
+
+def given_addresses(words: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The usable addresses among words that another program gave, each once and in its normal form, and a sentence for
+    each of the others (FAULTS L15). A word is an address as it stands or none: nothing is looked for inside it.
+    """
+    good: dict[str, None] = {}
+    bad: list[str] = []
+    for word in words:
+        try:
+            good[check_url(word)] = None
+        except (ValueError, TransferFailure) as exc:
+            bad.append(" ".join(part for part in (str(exc), getattr(exc, "hint", "")) if part))
+    return list(good), bad
 
 
 def origin_of(url: str) -> Origin:

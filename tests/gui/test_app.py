@@ -108,6 +108,17 @@ def test_a_second_launch_shows_the_first_window_and_ends(tmp_path):
         assert process.poll() is None
 
 
+def test_a_launch_with_an_action_reaches_the_app_that_runs(tmp_path):
+    folder = str(tmp_path / "state")
+    with an_app(folder):
+        for words in (["--fetch"], ["--add"], ["--", "https://example.com/a", "-x"]):
+            command = [sys.executable, "-m", "transfermon", "--state-dir", folder, "gui", *words]
+            assert subprocess.run(command, timeout=20, check=False).returncode == 0
+        client = Client(folder)
+        assert len(client.request("GET", "/v1/wakes")[1]["wakes"]) == 1
+        assert client.request("GET", "/v1/tasks")[1]["tasks"] == []  # a person is asked first
+
+
 def test_the_app_ends_when_a_command_asks_for_it(tmp_path):
     folder = str(tmp_path / "state")
     with an_app(folder) as process:

@@ -20,14 +20,14 @@ from transfermon.gui import opening
 from transfermon.gui.bridge import Bridge
 from transfermon.gui.commands import COMMANDS, KEEP, TOOLBAR, TRAY, closing, enabled, quit_words, toggled
 from transfermon.gui.details import resumable
-from transfermon.gui.dialogs import AddRequest
+from transfermon.gui.dialogs import AddDialog, AddRequest
 from transfermon.gui.main_window import MainWindow, as_curl, counts_line, session_progress, start_widths
 from transfermon.gui.sessions import SessionProperties
 from transfermon.gui.upload import UploadDialog, UploadRequest
 from transfermon.monitor import Monitor
 from transfermon.runners import Runners
 from transfermon.settings import Settings
-from transfermon.task import Action, Kind, Progress, State, Task, TaskKey
+from transfermon.task import Action, Kind, Origin, Progress, State, Task, TaskKey
 
 pytestmark = pytest.mark.anyio
 BODY = b"picture" * 1000
@@ -317,6 +317,30 @@ async def test_an_added_address_becomes_a_row_and_a_file(world, server):
     assert world.window.model.rowCount() == 1
     await until(lambda: world.window.pages.currentWidget() is world.window.table)
     assert world.monitor.tasks()[0].session == "downloads"
+
+
+@in_a_world
+async def test_fault_l15_addresses_of_other_programs_are_asked_about_and_reach_no_private_network(world, server):
+    hostile = ["--demo", "-https://example.com/a", "file:///etc/passwd", "javascript:alert(1)", "https://a b", "\udcff"]
+    world.window.show_given(hostile)
+    assert world.said() == ["6 addresses were left out."]
+    assert world.window.findChildren(AddDialog) == []
+    world.window.show_given([f"{server.url}/a.bin", "-x", f"{server.url}/a.bin"])
+    (dialog,) = world.window.findChildren(AddDialog)
+    assert dialog.urls.toPlainText() == f"{server.url}/a.bin"
+    assert world.monitor.tasks() == ()
+    dialog.start_button.click()
+    await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].failed)
+    assert world.monitor.tasks()[0].origin is Origin.GIVEN
+    assert world.monitor.tasks()[0].error.reason == "pol.private-address"
+
+
+@in_a_world
+async def test_what_a_person_has_typed_stays_when_another_program_gives_an_address(world, server):
+    world.window.show_add("https://example.com/typed")
+    world.window.show_given(["https://example.com/given"])
+    texts = {dialog.urls.toPlainText() for dialog in world.window.findChildren(AddDialog) if dialog.isVisible()}
+    assert texts == {"https://example.com/typed", "https://example.com/given"}
 
 
 @pytest.mark.skipif(nginx_server.PATH is None, reason=nginx_server.WHY_NOT)

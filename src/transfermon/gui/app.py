@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from transfermon.errors import TransfermonError
+from transfermon.gui.asked import NOTHING, Asked, another_shows
 from transfermon.settings import ensure_private, state_folder
 
 if TYPE_CHECKING:  # handed through
@@ -29,7 +30,12 @@ _LIBRARY = re.compile(r"(lib[\w.+-]+\.so[.\d]*): cannot open shared object file"
 
 
 def run(
-    state_dir: str | None = None, *, demo: bool = False, minimized: bool = False, script: Script | None = None
+    state_dir: str | None = None,
+    *,
+    demo: bool = False,
+    minimized: bool = False,
+    script: Script | None = None,
+    asked: Asked = NOTHING,
 ) -> int:
     """The whole life of the app; its exit code. With `demo` the state is the demo's own, fresh one.
 
@@ -40,7 +46,7 @@ def run(
         return _unusable(problem)
     try:
         folder = _folder(state_dir, demo=demo)
-        if script is None and _another_shows(folder):
+        if script is None and another_shows(folder, asked):
             return 0
         from transfermon.gui import life
     except ImportError as exc:
@@ -50,7 +56,7 @@ def run(
         return _unusable(problem)
     except TransfermonError as exc:
         return _unusable(f"{exc.title} {exc.hint}".strip())
-    return life.run(folder, demo=demo, minimized=minimized, script=script)
+    return life.run(folder, demo=demo, minimized=minimized, script=script, asked=asked)
 
 
 def display_problem(environment: Mapping[str, str], platform: str) -> str:
@@ -100,16 +106,6 @@ def _folder(state_dir: str | None, *, demo: bool) -> str:
     folder = state_folder(state_dir)
     ensure_private(folder)
     return folder
-
-
-def _another_shows(folder: str) -> bool:
-    """Whether the app runs already and its window was raised."""
-    from transfermon.control_client import Client, NoEngine
-
-    try:
-        return Client(folder, timeout=3.0).show()
-    except NoEngine:
-        return False
 
 
 def _unusable(sentence: str) -> int:

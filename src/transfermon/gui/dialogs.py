@@ -123,6 +123,7 @@ class AddRequest:
     digest: str = ""
     speed_limit: int = 0  # bytes per second; 0: none
     start: bool = True
+    given: bool = False  # another program named the addresses: they reach no private network (L15)
 
 
 class AddDialog(QDialog):
@@ -140,8 +141,10 @@ class AddDialog(QDialog):
         sessions: Sequence[str] = (),
         session: str = "",
         folder: str = "",
+        given: bool = False,
     ) -> None:
         super().__init__(parent)
+        self._given = given
         self.setWindowTitle("Add transfers")
         self.setObjectName("add_dialog")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -156,7 +159,7 @@ class AddDialog(QDialog):
         self.urls = editor("add_urls", "Addresses, one a line", height=120)
         self.urls.setPlaceholderText("https://…   one address a line, or any text with links")
         self.urls.textChanged.connect(self._check)
-        layout.addWidget(label("Addresses"))
+        layout.addWidget(label("Addresses from another program" if self._given else "Addresses"))
         layout.addWidget(self.urls)
         self.problems = label("", name="add_problems")
         self.problems.setProperty("role", "bad")
@@ -285,6 +288,7 @@ class AddDialog(QDialog):
             digest=digest_in(self.digest.text()),
             speed_limit=round(self.limit.value() * 1_000_000),
             start=start,
+            given=self._given,
         )
         if found.bad:
             self.urls.setPlainText("\n".join(address for address, _ in found.bad))

@@ -28,6 +28,7 @@ from transfermon.crash import CrashLog
 from transfermon.errors import EngineBusyError, TransfermonError
 from transfermon.events import Event, TaskCompletedEvent
 from transfermon.gui import theme
+from transfermon.gui.asked import NOTHING, Asked, another_shows
 from transfermon.gui.bridge import Bridge
 from transfermon.gui.collector import Collector
 from transfermon.gui.commands import TRAY
@@ -55,7 +56,7 @@ INACTIVE_MS = 2000  # the focus may be on its way from one of our windows to ano
 QUIET = "qt.qpa.theme.*=false\nqt.qpa.services=false\nqt.qpa.wayland.*=false"
 
 
-def run(folder: str, *, demo: bool, minimized: bool, script: Script | None = None) -> int:
+def run(folder: str, *, demo: bool, minimized: bool, script: Script | None = None, asked: Asked = NOTHING) -> int:
     """Make the application and live. The state folder exists and is ours. Raises EngineBusyError for a script only."""
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
@@ -72,7 +73,7 @@ def run(folder: str, *, demo: bool, minimized: bool, script: Script | None = Non
     collector = Collector(QAbstractEventDispatcher.instance(app.thread()))
     try:
         with asyncio.Runner(loop_factory=lambda: _loop(app)) as runner:
-            life = Life(app, folder, settings, demo=demo, minimized=minimized, script=script)
+            life = Life(app, folder, settings, demo=demo, minimized=minimized, script=script, asked=asked)
             return runner.run(life.live())
     finally:
         collector.close()
@@ -142,8 +143,10 @@ class Life:
         demo: bool,
         minimized: bool,
         script: Script | None = None,
+        asked: Asked = NOTHING,
     ) -> None:
         self._app = app
+        self._asked = asked
         self._folder = folder
         self._settings = settings
         self._demo = demo
@@ -194,7 +197,7 @@ class Life:
         except EngineBusyError as exc:
             if self._script is not None:
                 raise
-            if self._another_shows():
+            if another_shows(self._folder, self._asked, timeout=RELEASE_SECONDS):
                 return 0
             sys.stderr.write(f"transfermon: {exc.title} {exc.hint}\n")
             return 2
@@ -233,21 +236,22 @@ class Life:
                     if (
                         self._script is not None
                         or time.monotonic() > deadline
-                        or await asyncio.to_thread(self._another_shows)
+                        or await asyncio.to_thread(self._another_has_one)
                     ):
                         raise
                     await asyncio.sleep(0.02)
             yield monitor
 
-    def _another_shows(self) -> bool:
-        """Whether the owner has a window, which is raised; one without is asked to release (again and again: it may
+    def _another_has_one(self) -> bool:
+        """Whether the owner has a window; one without is asked to release (again and again: it may
         be another by now). One that does not answer is starting or ending.
         """
         from transfermon.control_client import Client, NoEngine
 
         try:
             client = Client(self._folder, timeout=RELEASE_SECONDS)
-            if client.show():
+            status, engine = client.request("GET", "/v1/status")
+            if status == 200 and engine.get("window"):
                 return True
             client.request("POST", "/v1/release")
         except NoEngine:
@@ -293,6 +297,7 @@ class Life:
         tray.toggled.connect(window.toggle_visible)
         tray.lost.connect(window.come_back)
         monitor.on_show = window.raise_to_front
+        monitor.on_given = window.show_given
         monitor.on_frozen = lambda _reason: window.refresh_soon()
         presence.look()
         demo = self._made_demo(monitor)
@@ -306,10 +311,14 @@ class Life:
             runners.spawn(self._follow(monitor), "waiting for a request to quit")
             if demo is not None:
                 runners.spawn(self._run_demo(demo, window), "demo")
+            if self._asked.add or self._asked.urls:
+                window.show_given(self._asked.urls)
+            if self._asked.fetch:
+                runners.spawn(monitor.fetch(), "the fetch that was asked for at the start")
             await self._stop.wait()
             crashed = False
         finally:
-            monitor.on_show = monitor.on_frozen = None
+            monitor.on_show = monitor.on_given = monitor.on_frozen = None
             window.refreshed.disconnect(update_tray)
             presence.close()
             window.detach()

@@ -65,7 +65,7 @@ from transfermon.gui.commands import (
     toggled,
 )
 from transfermon.gui.details import Details
-from transfermon.gui.dialogs import AddDialog, AddRequest, ask, clipboard_links, links_in, tell
+from transfermon.gui.dialogs import MOST_LINKS, AddDialog, AddRequest, ask, clipboard_links, links_in, tell
 from transfermon.gui.events import EventsView
 from transfermon.gui.preview import Preview
 from transfermon.gui.scope import Scope
@@ -76,8 +76,8 @@ from transfermon.gui.tray import Tray
 from transfermon.gui.upload import UploadDialog, UploadRequest, address_for
 from transfermon.gui.wakes import WakesView
 from transfermon.runners import Runners
-from transfermon.task import Action, Progress, State, Task, TaskKey
-from transfermon.urls import check_url
+from transfermon.task import Action, Origin, Progress, State, Task, TaskKey
+from transfermon.urls import check_url, given_addresses
 from transfermon.wakes import Verdict, verdict_text
 
 if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
@@ -774,7 +774,7 @@ class MainWindow(QMainWindow):
         else:
             self._take(links)
 
-    def show_add(self, text: str, *, session: str = "") -> None:
+    def show_add(self, text: str, *, session: str = "", given: bool = False) -> None:
         """The Add dialog with this text in its box; one dialog at a time."""
         if not self.attached:
             return
@@ -782,9 +782,23 @@ class MainWindow(QMainWindow):
         session = session or self._session_in_view()
         if session not in sessions:
             sessions.insert(0, session)
-        dialog = AddDialog(self, text=text, sessions=sessions, session=session)
+        dialog = AddDialog(self, text=text, sessions=sessions, session=session, given=given)
         dialog.requested.connect(self.add)
-        self._show_dialog("add", dialog)
+        self._show_dialog("given" if given else "add", dialog)  # what a person has typed stays
+
+    def show_given(self, words: Sequence[str]) -> None:
+        """Ask about addresses that another program gave; nothing is fetched before a person says so (FAULTS L15)."""
+        if not self.attached:
+            return
+        good, bad = given_addresses(words[:MOST_LINKS])
+        if bad:
+            self.toasts.show_message(
+                f"An address was left out. {bad[0]}" if len(bad) == 1 else f"{len(bad)} addresses were left out."
+            )
+        if good or not words:
+            if not self.watched:
+                self.raise_to_front()
+            self.show_add("\n".join(good), given=bool(good))
 
     def do_upload(self) -> None:
         self.show_upload(())
@@ -895,6 +909,7 @@ class MainWindow(QMainWindow):
                     start=request.start,
                     speed_limit=request.speed_limit,
                     user_initiated=True,
+                    origin=Origin.GIVEN if request.given else Origin.TYPED,
                 )
             except (TransferFailure, ValueError, InvalidAction) as exc:
                 failures.append(f"{humanize.clean(url)[:100]}: {exc}")
