@@ -44,6 +44,7 @@ DOORS = {
     "cookies",
     "notifier",
     "clock",
+    "autostart",
 }
 ENGINE = {
     "runners",
