@@ -1,17 +1,20 @@
-"""All benchmarks: `make bench`. With `--survival` only that one, with its own words after it."""
+"""All benchmarks: `make bench`. With `--survival` or `--gui` only that one, with its own words after it."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import survival, survival_uploads, throughput
+from benchmarks import gui, survival, survival_uploads, throughput
 
 if __name__ == "__main__":
     words = sys.argv[1:]
     if words[:1] == ["--survival"]:
         sys.exit(survival.main(words[1:]))
+    if words[:1] == ["--gui"]:
+        sys.exit(gui.main(words[1:]))
     ended = throughput.main(words)
     if not words:  # all of them
         ended = max(ended, survival.main(["--kills", "20", "--files", "8", "--standby", "5"]))
         ended = max(ended, survival_uploads.main(["--kills", "20", "--files", "4"]))
+        ended = max(ended, gui.main([]))
     sys.exit(ended)

@@ -29,6 +29,7 @@ RULES = {
         "spreadsheet",
         "resumable",
         "wakes",
+        "tally",
     ),
 }
 DOORS = {

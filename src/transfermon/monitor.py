@@ -27,7 +27,7 @@ from transfermon.configuration import BACKGROUND_FETCH_INTERVAL_NEVER, PROGRESS_
 from transfermon.connectivity import Connectivity, Policy, SystemConnectivity, SystemPolicy
 from transfermon.delivery import Delivery
 from transfermon.engine import Engine
-from transfermon.errors import Code, SessionInvalidatingError, StateError, TransferFailure
+from transfermon.errors import SessionInvalidatingError, StateError, TransferFailure
 from transfermon.events import Event, NotificationEvent, TaskCompletedEvent
 from transfermon.lock import EngineLock
 from transfermon.payload import Payload
@@ -44,7 +44,8 @@ from transfermon.session import (
 )
 from transfermon.settings import NEVER, Settings, download_folder, ensure_private, state_folder
 from transfermon.store import Change, Remembered, SessionRow, Unheard
-from transfermon.task import Activity, Origin, Progress, State, Task, TaskKey
+from transfermon.tally import Fate, Tally
+from transfermon.task import Origin, Progress, Task, TaskKey
 from transfermon.urls import check_url
 from transfermon.wakes import BACKGROUND_MODES, MODE_OF, AppState, Wake, clamped
 
@@ -475,8 +476,15 @@ class Monitor:
         return Snapshot(
             sequence=self._engine.sequence,
             tasks=self.tasks(),
-            sessions=tuple(_info(session) for session in self._sessions.values()),
+            sessions=self.session_infos(),
         )
+
+    def session_infos(self) -> tuple[SessionInfo, ...]:
+        return tuple(_info(session) for session in self._sessions.values())
+
+    def tallies(self) -> dict[str, Tally]:
+        """How many tasks each session has of each fate, by its key, without looking at them all. To read only."""
+        return {key: session.tally for key, session in self._sessions.items()}
 
     def tasks(self) -> tuple[Task, ...]:
         """All records, in the order in which they were added."""
@@ -518,18 +526,20 @@ class Monitor:
         return self._engine.store.frozen
 
     def status(self) -> Status:
-        found = Counter(_fate(task) for session in self._sessions.values() for task in session.records())
+        found: Counter[Fate] = Counter()
+        for session in self._sessions.values():
+            found.update(session.tally.fates)
         now = time.monotonic()
         return Status(
             pid=os.getpid(),
             version=_version(),
             state_dir=self.state_dir,
             app_state="suspended" if self.suspended else self.app_state.value,
-            running=found["running"],
-            queued=found["queued"],
-            waiting=found["waiting"],
-            finished=found["finished"],
-            failed=found["failed"],
+            running=found[Fate.RUNNING],
+            queued=found[Fate.QUEUED],
+            waiting=found[Fate.WAITING],
+            finished=found[Fate.FINISHED],
+            failed=found[Fate.FAILED],
             down_rate=sum(progress.rate.per_second(now) for progress in self._engine.progress.values()),
             sequence=self.sequence,
             frozen_reason=self._engine.store.frozen,
@@ -724,31 +734,20 @@ class Monitor:
 
 
 def _info(session: Session) -> SessionInfo:
-    records = session.records()
+    fates = session.tally.fates
     return SessionInfo(
         key=session.key,
         identifier=session.identifier,
         state=session.state.value,
         outstanding=session.outstanding,
-        completed=sum(task.succeeded for task in records),
-        failed=sum(task.failed for task in records),
+        completed=fates[Fate.FINISHED],
+        failed=fates[Fate.FAILED] + fates[Fate.CANCELLED],
     )
 
 
 def _default_number(key: str) -> int:
     digits = key.removeprefix("(default ").removesuffix(")")
     return int(digits) if digits.isdigit() else 0
-
-
-def _fate(task: Task) -> str:
-    """The one count of `Status` that a task belongs to; paused, ending and cancelled ones are in none."""
-    if task.state is State.RUNNING:
-        return "waiting" if task.waiting else "queued" if task.activity is Activity.QUEUED else "running"
-    if task.state is not State.COMPLETED:
-        return ""
-    if task.error is None:
-        return "finished"
-    return "" if task.error.code == Code.CANCELLED else "failed"
 
 
 def _version() -> str:

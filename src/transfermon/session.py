@@ -53,6 +53,7 @@ from transfermon.events import (
 from transfermon.metrics import TaskMetrics
 from transfermon.settings import download_folder, ensure_private, write_whole
 from transfermon.store import Change, ResumeRow, SessionRow, part_paths
+from transfermon.tally import Tally
 from transfermon.task import (
     PLAIN_UPLOAD,
     UNKNOWN,
@@ -317,6 +318,7 @@ class Session:
         self.state = SessionState(row.state)
         self.canceling = False
         self._tasks: dict[int, Task] = {task.number: _as_found(task) for task in tasks}
+        self.tally = Tally(self._tasks.values())  # to read only
         self._next = max([row.next_number, *(number + 1 for number in self._tasks)])
         self._handles: weakref.WeakValueDictionary[int, TransferTask] = weakref.WeakValueDictionary()
         self._accepted: dict[int, asyncio.Future[None]] = {}
@@ -744,6 +746,7 @@ class Session:
         without `store` a change of activity is told in its place and stored with the next one.
         """
         if task is not None:
+            self.tally.change(self._tasks.get(task.number), task)
             self._tasks[task.number] = task
         if event is None:
             return self._engine.store.commit(Change(task=task))
@@ -958,7 +961,8 @@ class Session:
         self._engine.vault.drop(str(task.key))
         removed = TaskRemovedEvent(file_deleted=delete_file and bool(task.final_path))
         self._record(task, removed, resume_row=spent)
-        del self._tasks[number], self._removing[number]
+        self.tally.change(self._tasks.pop(number), None)
+        del self._removing[number]
         self._going.discard(number)
         self._by_url[task.url].remove(number)
         if not self._by_url[task.url]:

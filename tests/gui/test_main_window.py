@@ -27,6 +27,7 @@ from transfermon.gui.upload import UploadDialog, UploadRequest
 from transfermon.monitor import Monitor
 from transfermon.runners import Runners
 from transfermon.settings import Settings
+from transfermon.tally import tallied
 from transfermon.task import Action, Kind, Origin, Progress, State, Task, TaskKey
 
 pytestmark = pytest.mark.anyio
@@ -164,9 +165,9 @@ def test_curl_gets_the_address_quoted_and_no_secret():
 def test_a_sessions_progress_counts_what_is_outstanding():
     tasks = [a_task(1, state=State.RUNNING, expected=100), a_task(2, state=State.RUNNING, received=50, expected=100)]
     live = {TaskKey("s", 1): Progress(received=25, expected=100)}
-    assert session_progress([*tasks, DONE], live) == {"s": 75 / 200}
-    assert session_progress([RUNNING], {}) == {"s": None}
-    assert session_progress([DONE], {}) == {}
+    assert session_progress(tallied([*tasks, DONE]), live) == {"s": 75 / 200}
+    assert session_progress(tallied([RUNNING]), {}) == {"s": None}
+    assert session_progress(tallied([DONE]), {}) == {}
 
 
 def test_only_an_ordinary_finished_file_can_be_opened(tmp_path):
@@ -666,6 +667,26 @@ async def test_a_session_is_flushed_and_reset_and_shows_its_properties(world, se
     assert values["Identifier"] == "films"
     assert values["Folder"].endswith("downloads")
     menu.deleteLater()
+
+
+@in_a_world
+async def test_the_counts_that_are_kept_are_those_of_the_list(world, server):
+    def counted() -> bool:
+        return bool(world.monitor.tallies() == tallied(world.monitor.tasks()))
+
+    world.add(server.url + "/a.bin", server.url + "/missing", server.url + "/slow.bin")
+    assert counted()
+    await until(lambda: world.states()[1:] == [State.COMPLETED, State.RUNNING])
+    done, missing, slow = [task.key for task in world.monitor.tasks()]
+    world.monitor.suspend(slow)
+    assert counted()
+    world.monitor.retry(missing)
+    assert counted()
+    world.monitor.cancel(slow)
+    assert counted()
+    world.monitor.remove(done)
+    await until(lambda: len(world.monitor.tasks()) == 2 and world.states()[-1] is State.COMPLETED)
+    assert counted()
 
 
 @in_a_world

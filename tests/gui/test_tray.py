@@ -4,6 +4,7 @@ import pytest
 from PySide6.QtGui import QAction
 
 from transfermon.gui.tray import ROWS, SIZES, STEPS, Tray, TrayState, painted, tray_state
+from transfermon.tally import Tally
 from transfermon.task import Activity, Kind, Progress, State, Task, TaskKey
 
 
@@ -32,39 +33,39 @@ def moving(received: int, expected: int, rate: float = 0.0) -> Progress:
     [(0, 100, 0), (50, 100, STEPS // 2), (100, 100, STEPS), (7, -1, None), (7, 0, None)],
 )
 def test_the_ring_fills_with_the_bytes(received, expected, step):
-    state = tray_state([a_task()], {TaskKey("s", 1): moving(received, expected)}, now=1.0)
+    state = tray_state([Tally([a_task()])], {TaskKey("s", 1): moving(received, expected)}, now=1.0)
     assert state.step == step
     assert state.running == 1
 
 
 def test_nothing_active_is_an_idle_icon():
     done = a_task(state=State.COMPLETED, activity=Activity.NONE)
-    assert tray_state([done], {}, now=1.0) == TrayState()
-    assert tray_state([done], {}, now=1.0, failed=True).failed
+    assert tray_state([Tally([done])], {}, now=1.0) == TrayState()
+    assert tray_state([Tally([done])], {}, now=1.0, failed=True).failed
 
 
 def test_what_waits_is_not_active():
     queued, waiting = a_task(1, activity=Activity.QUEUED), a_task(2, activity=Activity.RETRYING)
-    assert tray_state([queued, waiting], {}, now=1.0) == TrayState(line="2 waiting")
-    assert tray_state([queued, waiting, a_task(3)], {}, now=1.0).line == "1 active"
+    assert tray_state([Tally([queued, waiting])], {}, now=1.0) == TrayState(line="2 waiting")
+    assert tray_state([Tally([queued, waiting, a_task(3)])], {}, now=1.0).line == "1 active"
 
 
 def test_the_line_says_how_many_how_fast_and_how_long():
     live = {TaskKey("s", 1): moving(2_000_000, 62_000_000, rate=2_000_000)}
-    assert tray_state([a_task()], live, now=1.0).line == "1 active, 2.0 MB/s, 30 s left"
+    assert tray_state([Tally([a_task()])], live, now=1.0).line == "1 active, 2.0 MB/s, 30 s left"
 
 
 def test_the_tooltip_has_a_row_for_each_of_the_first_five():
     tasks = [a_task(number) for number in range(1, 9)]
     live = {task.key: moving(25, 100) for task in tasks}
-    rows = tray_state(tasks, live, now=1.0).tip.splitlines()
+    rows = tray_state([Tally(tasks)], live, now=1.0).tip.splitlines()
     assert len(rows) == 1 + ROWS
     assert rows[1] == "1.mp4  25 %"
 
 
 def test_a_hostile_name_cannot_mix_up_the_tooltip():
     task = a_task(name="a\n\u202efdp" + "x" * 100)
-    tip = tray_state([task], {task.key: moving(1, 2)}, now=1.0).tip
+    tip = tray_state([Tally([task])], {task.key: moving(1, 2)}, now=1.0).tip
     assert len(tip.splitlines()) == 2
     assert "\u202e" not in tip
 

@@ -290,7 +290,7 @@ class Life:
             if not window.isVisible():
                 tray.look()
             live = monitor.running_progress()
-            tray.update(tray_state(monitor.tasks(), live, time.monotonic(), failed=self._unseen_failure))
+            tray.update(tray_state(monitor.tallies().values(), live, time.monotonic(), failed=self._unseen_failure))
 
         window.refreshed.connect(update_tray)
         bridge.pulse.connect(update_tray)

@@ -76,6 +76,7 @@ from transfermon.gui.tray import Tray
 from transfermon.gui.upload import UploadDialog, UploadRequest, address_for
 from transfermon.gui.wakes import WakesView
 from transfermon.runners import Runners
+from transfermon.tally import Tally
 from transfermon.task import Action, Origin, Progress, State, Task, TaskKey
 from transfermon.urls import check_url, given_addresses
 from transfermon.wakes import Verdict, verdict_text
@@ -86,7 +87,6 @@ if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window show
 
 REFRESH_MS = 250
 STOPPING = 5.0  # seconds that the end of all transfers may take
-REFRESH_SHARE = 12  # a refresh may take one part in so many of the time
 UNDO_MS = 8000
 SLICE = 0.004  # seconds of commands before the window gets its turn
 PASTED_AT_ONCE = 20  # more links than this are shown in the dialog first
@@ -120,6 +120,7 @@ class MainWindow(QMainWindow):
         # Taken off the list. True or False: it was running or not, and can come back; None: its removal was asked for.
         self._leaving: dict[TaskKey, bool | None] = {}
         self._quitting = False
+        self._happened = True  # an event came since the commands were looked at
         self._arranged = False  # the panels have their widths
         self._scope = Scope(kind="all")
         self._dialogs: dict[str, QDialog] = {}
@@ -340,7 +341,6 @@ class MainWindow(QMainWindow):
         self._monitor, self._bridge, self._runners = monitor, bridge, runners
         snapshot = bridge.snapshot()
         self.model.reset(snapshot.tasks)
-        self.sidebar.reset(snapshot.tasks, snapshot.sessions)
         bridge.told.connect(self._apply)
         bridge.progress.connect(self._apply_progress)
         bridge.set_watched(self.watched)
@@ -384,6 +384,7 @@ class MainWindow(QMainWindow):
         self.events.apply(event)
         if isinstance(event, TaskEvent) and len(self._selected) == 1 and key == self._selected[0]:
             self._apply_to_selection(event)
+        self._happened = True
         self.refresh_soon()
 
     def _apply_to_selection(self, event: TaskEvent) -> None:
@@ -406,18 +407,16 @@ class MainWindow(QMainWindow):
     def _refresh(self) -> None:
         if self._monitor is None:
             return
-        begin = time.monotonic()
         if self.watched:
-            snapshot = self._monitor.snapshot()
-            self._show_page(self.table if snapshot.tasks else self.empty)
-            self.sidebar.update_counts(snapshot.tasks, snapshot.sessions)
-            self.sidebar.set_session_progress(session_progress(snapshot.tasks, self._monitor.running_progress()))
+            tallies = self._monitor.tallies()
+            self._show_page(self.table if any(tally.all for tally in tallies.values()) else self.empty)
+            self.sidebar.update_counts(tallies, self._monitor.session_infos())
+            self.sidebar.set_session_progress(session_progress(tallies, self._monitor.running_progress()))
             self._show_status()
-            self._enable()
+            if self._happened:  # what only moves changes nothing of what can be done
+                self._happened = False
+                self._enable()
         self.refreshed.emit()
-        # Counting ten thousand transfers takes a while: then it is done less often.
-        took = time.monotonic() - begin
-        self._refresh_timer.setInterval(max(REFRESH_MS, round(took * 1000 * REFRESH_SHARE)))
 
     def _show_page(self, page: QWidget) -> None:
         if page is self.pages.currentWidget():
@@ -559,7 +558,7 @@ class MainWindow(QMainWindow):
 
     def _show_session(self, key: str) -> None:
         session = self.monitor.find_session(key)
-        infos = [info for info in self.monitor.snapshot().sessions if info.key == key]
+        infos = [info for info in self.monitor.session_infos() if info.key == key]
         if session is not None and infos:
             rows = properties_of(infos[0], session.configuration, session.default_folder)
             self._show_dialog("session", SessionProperties(self, rows))
@@ -778,7 +777,7 @@ class MainWindow(QMainWindow):
         """The Add dialog with this text in its box; one dialog at a time."""
         if not self.attached:
             return
-        sessions = [info.identifier for info in self.monitor.snapshot().sessions if info.identifier]
+        sessions = [info.identifier for info in self.monitor.session_infos() if info.identifier]
         session = session or self._session_in_view()
         if session not in sessions:
             sessions.insert(0, session)
@@ -807,7 +806,7 @@ class MainWindow(QMainWindow):
         """The Upload dialog with these files in its box; one dialog at a time."""
         if not self.attached:
             return
-        sessions = [info.identifier for info in self.monitor.snapshot().sessions if info.identifier]
+        sessions = [info.identifier for info in self.monitor.session_infos() if info.identifier]
         session = self._session_in_view()
         if session not in sessions:
             sessions.insert(0, session)
@@ -1316,16 +1315,8 @@ def as_curl(task: Task) -> str:
     return " ".join(shlex.quote(part) for part in parts)
 
 
-def session_progress(tasks: Iterable[Task], live: Mapping[TaskKey, Progress]) -> dict[str, float | None]:
+def session_progress(tallies: Mapping[str, Tally], live: Mapping[TaskKey, Progress]) -> dict[str, float | None]:
     """How far each session's outstanding transfers are, 0.0 to 1.0; None when no total is known. Sessions with
     nothing outstanding are left out.
     """
-    sums: dict[str, tuple[int, int]] = {}
-    for task in tasks:
-        if not task.outstanding:
-            continue
-        progress = live.get(task.key)
-        done, total = (progress.received, progress.expected) if progress else (task.moved, task.total)
-        had, of = sums.get(task.session, (0, 0))
-        sums[task.session] = (had + min(done, total), of + total) if total > 0 else (had, of)
-    return {session: done / total if total else None for session, (done, total) in sums.items()}
+    return {session: tally.progress(live) for session, tally in tallies.items() if tally.outstanding}

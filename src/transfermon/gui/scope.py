@@ -8,10 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from transfermon.errors import Code
+from transfermon.tally import Fate, fate_of
 from transfermon.task import Activity, State, Task
 
 ACTIVE, WAITING, FINISHED, FAILED = "active", "waiting", "finished", "failed"
 GROUPS = (ACTIVE, WAITING, FINISHED, FAILED)
+GROUP_OF = {
+    Fate.RUNNING: ACTIVE,
+    Fate.ENDING: ACTIVE,
+    Fate.QUEUED: WAITING,
+    Fate.WAITING: WAITING,
+    Fate.PAUSED: WAITING,
+    Fate.FINISHED: FINISHED,
+    Fate.CANCELLED: FINISHED,
+    Fate.FAILED: FAILED,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +48,7 @@ def group_of(task: Task) -> str:
     """One of `GROUPS`. Waiting is everything that has not ended and does not move now; a cancelled task has
     ended as its owner wished and is finished, not failed.
     """
-    if task.state is State.COMPLETED:
-        return FINISHED if task.error is None or cancelled(task) else FAILED
-    if (
-        task.state is State.SUSPENDED
-        or task.waiting
-        or (task.state is State.RUNNING and task.activity is Activity.QUEUED)
-    ):
-        return WAITING
-    return ACTIVE
+    return GROUP_OF[fate_of(task)]
 
 
 # The look of a task: the name of its state, with an icon and a colour role for each. Never the colour alone.

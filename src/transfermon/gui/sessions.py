@@ -6,7 +6,7 @@ Rule: it shows what it is given and asks for what was chosen; it commands nothin
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +42,8 @@ from PySide6.QtWidgets import (
 from transfermon import humanize
 from transfermon.configuration import SessionConfiguration
 from transfermon.gui import theme
-from transfermon.gui.scope import GROUPS, Scope, group_of
-from transfermon.task import Task
+from transfermon.gui.scope import GROUP_OF, GROUPS, Scope
+from transfermon.tally import Tally
 
 if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
     from transfermon.monitor import SessionInfo
@@ -57,6 +57,7 @@ _FILTERS = (
     ("finished", "Finished", "circle-check"),
     ("failed", "Failed", "circle-x"),
 )
+_NONE = Tally()
 _DOTS = {"active": "good", "finishing": "warn", "invalidated": "muted"}
 _STATES = {"active": "active", "finishing": "takes no more transfers", "invalidated": "ended"}
 
@@ -92,13 +93,13 @@ class SidebarModel(QAbstractListModel):
     def __repr__(self) -> str:
         return f"<SidebarModel sessions={len(self._entries) - self._first}>"
 
-    def update(self, tasks: Iterable[Task], sessions: Sequence[SessionInfo]) -> None:
-        """Count anew; sessions come and go."""
+    def update(self, tallies: Mapping[str, Tally], sessions: Sequence[SessionInfo]) -> None:
+        """Take the counts; sessions come and go."""
+        before = self._seen()
         groups: Counter[str] = Counter()
-        owned: Counter[str] = Counter()
-        for task in tasks:
-            groups[group_of(task)] += 1
-            owned[task.session] += 1
+        for tally in tallies.values():
+            for fate, count in tally.fates.items():
+                groups[GROUP_OF[fate]] += count
         groups["all"] = sum(groups[group] for group in GROUPS)
         for entry in self._entries[: self._first]:
             if entry.scope is not None:
@@ -106,8 +107,13 @@ class SidebarModel(QAbstractListModel):
         self._set_sessions(sessions)
         for entry in self._entries[self._first :]:
             assert entry.scope is not None
-            entry.count = owned[entry.scope.session]
-        self._changed()
+            tally = tallies.get(entry.scope.session, _NONE)
+            entry.count = tally.all
+        if self._seen() != before:
+            self._changed()
+
+    def _seen(self) -> list[tuple[int, str]]:
+        return [(entry.count, entry.state) for entry in self._entries]
 
     def set_progress(self, progress: Mapping[str, float | None]) -> None:
         if self._progress != progress:
@@ -392,14 +398,11 @@ class Sidebar(QWidget):
     def scope(self) -> Scope:
         return self._scope
 
-    def reset(self, tasks: Iterable[Task], sessions: Sequence[SessionInfo]) -> None:
-        self.update_counts(tasks, sessions)
-
-    def update_counts(self, tasks: Iterable[Task], sessions: Sequence[SessionInfo]) -> None:
-        """Count anew. A chosen session that has gone gives way to all transfers."""
+    def update_counts(self, tallies: Mapping[str, Tally], sessions: Sequence[SessionInfo]) -> None:
+        """Show these counts, by session. A chosen session that has gone gives way to all transfers."""
         if self._scope.kind == "session" and self._scope.session not in {info.key for info in sessions}:
             self.select(Scope())  # before its row goes, or the list moves to a neighbour
-        self.model.update(tasks, sessions)
+        self.model.update(tallies, sessions)
 
     def set_session_progress(self, progress: Mapping[str, float | None]) -> None:
         """How far each session's transfers are, by key: 0.0 to 1.0, None when no total is known. Sessions that are

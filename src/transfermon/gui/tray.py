@@ -14,7 +14,8 @@ from PySide6.QtGui import QAction, QColor, QIcon, QPainter, QPen, QPixmap, QPoly
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
 from transfermon import humanize
-from transfermon.task import Activity, Progress, State, Task, TaskKey
+from transfermon.tally import Fate, Tally
+from transfermon.task import Progress, Task, TaskKey
 
 SIZES = (22, 32, 64)
 STEPS = 16  # positions of the ring
@@ -37,13 +38,14 @@ class TrayState:
 
 
 def tray_state(
-    tasks: Iterable[Task], progress: Mapping[TaskKey, Progress], now: float, *, failed: bool = False
+    tallies: Iterable[Tally], progress: Mapping[TaskKey, Progress], now: float, *, failed: bool = False
 ) -> TrayState:
-    """From the tasks and the live counters; `now` in monotonic seconds, `failed` when a failure was not yet seen."""
-    outstanding = [task for task in tasks if task.state is State.RUNNING]
-    running = [task for task in outstanding if not task.waiting and task.activity is not Activity.QUEUED]
+    """From the counts and the live counters; `now` in monotonic seconds, `failed` when a failure was not yet seen."""
+    tallies = list(tallies)
+    running = [task for tally in tallies for task in tally.running.values()]
     if not running:
-        line = f"{len(outstanding)} waiting" if outstanding else TrayState.line
+        waiting = sum(tally.fates[Fate.QUEUED] + tally.fates[Fate.WAITING] for tally in tallies)
+        line = f"{waiting} waiting" if waiting else TrayState.line
         return TrayState(failed=failed, line=line)
     received = expected = 0
     rate = 0.0
