@@ -78,6 +78,7 @@ FRONT_ENDS = {
     "scripting",
     "urlsession",
     "crash",
+    "doctor",
     "__main__",
 }
 LEVELS = [RULES, DOORS, ENGINE, FRONT_ENDS]

@@ -124,6 +124,9 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     _add_push(add("push", _push, "deliver a silent push to the running app"))
     add("fetch", _fetch, "start a background fetch in the running app")
     _add_simulate(add("simulate", _simulate, "what a phone's system would do to the running app"))
+    _add_doctor(
+        add("doctor", _doctor, "how this installation stands; with an address, whether a download of it resumes")
+    )
     _add_run(add("run", _run_script, "run a handler script inside the app, or in an engine without a window"))
     _add_standby(add("standby", _standby, "be the engine without a window until nothing is left to do"))
     add("release", _end, "let the running engine give its transfers to another one, and end")
@@ -239,6 +242,13 @@ def _add_push(parser: argparse.ArgumentParser) -> None:
 def _add_simulate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what", choices=("suspend", "wake"), help="suspend: listeners hear nothing; wake: they hear what they missed"
+    )
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("url", metavar="URL", nargs="?", help="exit code 0 when it resumes, 1 when a pause starts over")
+    parser.add_argument(
+        "-H", "--header", metavar="'NAME: VALUE'", action="append", default=[], help="send this header, too"
     )
 
 
@@ -599,6 +609,40 @@ def _simulate(arguments: Arguments) -> int:
     else:
         say("The app is awake; its listeners are told what they have missed.")
     return DONE
+
+
+def _doctor(arguments: Arguments) -> int:
+    import asyncio
+
+    from transfermon import doctor
+
+    if not arguments.url:
+        found = asyncio.run(doctor.installation(folder_of(arguments)))
+        if arguments.json:
+            say_json([found])
+        else:
+            say_table(list(found.items()))
+        return DONE
+    return asyncio.run(_prognosis(arguments))
+
+
+async def _prognosis(arguments: Arguments) -> int:
+    from transfermon import doctor, getting
+    from transfermon.errors import TransferFailure
+
+    try:
+        url, headers = getting.address(arguments.url), getting.headers(arguments.header)
+    except ValueError as exc:
+        raise Wrong(str(exc)) from None
+    try:
+        found = await doctor.examine(url, headers)
+    except TransferFailure as exc:
+        return complain(exc.title, exc.hint, code=FAILED)
+    if arguments.json:
+        say_json([found.to_dict()])
+    else:
+        say_table(found.facts())
+    return FAILED if found.verdict == doctor.NO else DONE
 
 
 def _run_script(arguments: Arguments) -> int:

@@ -53,7 +53,7 @@ def orders(arguments: argparse.Namespace) -> list[Json]:
     session = SessionConfiguration.background(arguments.session).identifier
     common = {
         "session": session,
-        "headers": _headers(arguments.header),
+        "headers": headers(arguments.header),
         "sha256": _digest(arguments.sha256),
         "speedLimit": _rate(arguments.limit_rate),
         "overwrite": arguments.overwrite,
@@ -63,7 +63,7 @@ def orders(arguments: argparse.Namespace) -> list[Json]:
     if len(arguments.urls) > 1 and (arguments.output or arguments.sha256):
         raise ValueError("--output and --sha256 are for one address at a time.")
     destination = _file(arguments.output, arguments.overwrite) if arguments.output else _folder(arguments.directory)
-    urls = dict.fromkeys(_url(url) for url in arguments.urls)
+    urls = dict.fromkeys(address(url) for url in arguments.urls)
     return [{"url": url, "destination": destination, **common} for url in urls]
 
 
@@ -78,12 +78,12 @@ def upload_orders(arguments: argparse.Namespace) -> list[Json]:
         raise ValueError(f"The file {arguments.file} cannot be read.")
     order = {
         "kind": "upload",
-        "url": _url(arguments.url),
+        "url": address(arguments.url),
         "file": path,
         "protocol": arguments.protocol,
         "method": _method(arguments.method),
         "session": SessionConfiguration.background(arguments.session).identifier,
-        "headers": _headers(arguments.header),
+        "headers": headers(arguments.header),
         "speedLimit": _rate(arguments.limit_rate),
         "maximumAttempts": arguments.retry,
         "join": True,
@@ -95,10 +95,10 @@ def data_orders(arguments: argparse.Namespace) -> list[Json]:
     """As `orders`, for `transfermon send`."""
     order: Json = {
         "kind": "data",
-        "url": _url(arguments.url),
+        "url": address(arguments.url),
         "method": _method(arguments.method),
         "session": SessionConfiguration.background(arguments.session).identifier,
-        "headers": _headers(arguments.header),
+        "headers": headers(arguments.header),
         "maximumAttempts": arguments.retry,
     }
     if arguments.data is not None:
@@ -125,14 +125,14 @@ def _method(text: str) -> str:
     return text.upper()
 
 
-def _url(text: str) -> str:
+def address(text: str) -> str:
     try:
         return check_url(text)
     except TransferFailure as exc:
         raise ValueError(f"{exc.title} {exc.hint}".strip()) from None
 
 
-def _headers(given: list[str]) -> dict[str, str]:
+def headers(given: list[str]) -> dict[str, str]:
     headers = {}
     for text in given:
         name, colon, value = text.partition(":")

@@ -113,16 +113,24 @@ class Settings:
         `settings.json.damaged`.
         """
         try:
-            with open(path, "rb") as file:
-                stored = json.load(file)
-            if not isinstance(stored, dict):
-                raise ValueError("not an object")
-        except FileNotFoundError:
-            return cls(path=path)
+            return cls.look(path)
         except (ValueError, OSError):
             with contextlib.suppress(OSError):
                 os.replace(path, path + ".damaged")
             return cls(path=path)
+
+    @classmethod
+    def look(cls, path: str) -> Self:
+        """The same, and nothing is touched. Raises ValueError for a damaged file, OSError for one that cannot be
+        read.
+        """
+        try:
+            with open(path, "rb") as file:
+                stored = json.load(file)
+        except FileNotFoundError:
+            return cls(path=path)
+        if not isinstance(stored, dict):
+            raise ValueError("not an object")
         return cls(path=path, **_usable(cls, stored))
 
     def replaced(self, **changes: Any) -> Self:

@@ -40,6 +40,7 @@ BUSY_SECONDS = 1.0  # that a commit waits while another program has the file loc
 KEPT = 100_000  # journal rows; older ones go, unless nobody has heard of them (FAULTS F26)
 PRUNE_EVERY = 5_000  # new rows
 BACKUP_SECONDS = 86_400.0  # between two copies of the file (FAULTS W16)
+SQLITE_VERSION = sqlite3.sqlite_version
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 # Spelled out, not bound: only the same text lets SQLite use the index. The types are those of `events.TERMINAL`.
