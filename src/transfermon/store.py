@@ -379,7 +379,9 @@ class Store:
                 "Start that one, or choose another folder with --state-dir.",
             )
         if 0 < version < len(MIGRATIONS):
-            with sqlite3.connect(f"{self.path}.v{version}") as copy:
+            kept = f"{self.path}.v{version}"
+            os.close(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))  # SQLite would go by the umask
+            with sqlite3.connect(kept) as copy:
                 database.backup(copy)
             copy.close()
         for number, script in enumerate(MIGRATIONS[version:], version + 1):

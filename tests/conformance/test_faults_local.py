@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from transfermon.control import CONNECTIONS, LARGEST_BODY, PATIENCE, ControlServ
 from transfermon.control_client import SOCKET
 from transfermon.monitor import Monitor
 from transfermon.settings import Settings
+from transfermon.store import MIGRATIONS, Store
 
 
 @pytest.fixture
@@ -244,3 +246,21 @@ def test_fault_l4_a_thousand_connections_are_bounded_and_the_transfers_go_on(pla
         until("more bytes", lambda: part.stat().st_size > before)
     until("room for a request", lambda: place.status().get("pid") == app.pid)
     assert app.poll() is None
+
+
+# L8: what others may read
+
+
+@pytest.mark.anyio
+async def test_fault_l8_the_copy_before_a_migration_is_private(tmp_path: Path):
+    path = tmp_path / "transfermon.db"
+    with contextlib.closing(sqlite3.connect(path)) as older:
+        older.executescript(f"{MIGRATIONS[0]}; pragma user_version=1;")
+    before = os.umask(0)
+    try:
+        store = Store(str(path))
+        await store.open()
+        await store.close()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "transfermon.db.v1").stat().st_mode) == 0o600
