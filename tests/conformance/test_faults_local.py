@@ -264,3 +264,37 @@ async def test_fault_l8_the_copy_before_a_migration_is_private(tmp_path: Path):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "transfermon.db.v1").stat().st_mode) == 0o600
+
+
+# L9, L10: secrets
+
+
+def with_secrets(place: Place, server: ByteServer) -> None:
+    """A transfer that is on its way with a password, a token and a cookie."""
+    url = server.url("/a.bin").replace("http://", "http://name:CANARY-1@")
+    place.add(url, headers={"X-Api-Key": "CANARY-2", "Cookie": "a=CANARY-3"})
+    until("the transfer", place.received)
+
+
+def test_fault_l9_secrets_are_at_rest_in_one_owner_only_file(place: Place, slowly: ByteServer):
+    app = place.app()
+    with_secrets(place, slowly)
+    sent = slowly.requests[-1]
+    assert sent.header("X-Api-Key") == "CANARY-2"  # they are in use
+    assert sent.header("Authorization").startswith("Basic ")
+    place.kill(app)  # what stands on the disk now is what a thief of the disk finds
+    holders = {
+        path.name for path in place.state.rglob("*") if path.is_file() and re.search(b"CANARY-[0-9]", path.read_bytes())
+    }
+    assert holders == {"secrets.json"}
+    assert stat.S_IMODE((place.state / "secrets.json").stat().st_mode) == 0o600
+
+
+def test_fault_l10_no_process_shows_a_secret_in_its_arguments_or_environment(place: Place, slowly: ByteServer):
+    app = place.app()
+    with_secrets(place, slowly)
+    processes = family(app.pid) | {place.waiter() or app.pid}
+    assert len(processes) > 1
+    for pid in processes:
+        for name in ("cmdline", "environ"):
+            assert b"CANARY" not in Path(f"/proc/{pid}/{name}").read_bytes(), (pid, name)

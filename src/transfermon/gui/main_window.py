@@ -65,7 +65,16 @@ from transfermon.gui.commands import (
     toggled,
 )
 from transfermon.gui.details import Details
-from transfermon.gui.dialogs import MOST_LINKS, AddDialog, AddRequest, ask, clipboard_links, links_in, tell
+from transfermon.gui.dialogs import (
+    LONGEST_TEXT,
+    MOST_LINKS,
+    AddDialog,
+    AddRequest,
+    ask,
+    clipboard_links,
+    links_in,
+    tell,
+)
 from transfermon.gui.events import EventsView
 from transfermon.gui.preview import Preview
 from transfermon.gui.scope import Scope
@@ -85,6 +94,7 @@ if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window show
     from transfermon.gui.bridge import Bridge
     from transfermon.monitor import Monitor
 
+LONGEST_PAYLOAD = 64 * 1024  # characters of a dropped push
 REFRESH_MS = 250
 STOPPING = 5.0  # seconds that the end of all transfers may take
 UNDO_MS = 8000
@@ -923,15 +933,15 @@ class MainWindow(QMainWindow):
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         data = event.mimeData()
-        if self.attached and (files_in(data) or links_in(_text_of(data)) or _is_payload(_text_of(data))):
+        if self.attached and (files_in(data) or links_in(text_of(data)) or is_payload(text_of(data))):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        text = _text_of(event.mimeData())
+        text = text_of(event.mimeData())
         event.acceptProposedAction()
         if files := files_in(event.mimeData()):
             self.show_upload(files)
-        elif _is_payload(text):
+        elif is_payload(text):
             self.show_composer(text)
         else:
             self._take(text)
@@ -1272,9 +1282,13 @@ def _normal(url: str) -> str:
         return url
 
 
-def _text_of(data: QMimeData) -> str:
+def text_of(data: QMimeData) -> str:
+    """The addresses and the words in a drop or on the clipboard, as far as they are looked at (FAULTS R17). Markup is
+    not looked at: the address in it can be another than the one that is shown.
+    """
     urls = "\n".join(url.toString() for url in data.urls()) if data.hasUrls() else ""
-    return "\n".join(part for part in (urls, data.text() if data.hasText() else "") if part)
+    words = data.text() if data.hasText() else ""
+    return "\n".join(part for part in (urls, words) if part)[:LONGEST_TEXT]
 
 
 def files_in(data: QMimeData) -> list[str]:
@@ -1282,8 +1296,9 @@ def files_in(data: QMimeData) -> list[str]:
     return [url.toLocalFile() for url in data.urls() if url.isLocalFile()] if data.hasUrls() else []
 
 
-def _is_payload(text: str) -> bool:
-    return text.lstrip().startswith("{") and "content-available" in text
+def is_payload(text: str) -> bool:
+    """Whether it looks like a push; one that is somewhat too long is still for the composer, which says so."""
+    return len(text) <= LONGEST_PAYLOAD and text.lstrip().startswith("{") and "content-available" in text
 
 
 def _status(name: str, accessible: str) -> QLabel:
