@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.byte_server import ByteServer
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import App
 from tests.conformance.recorder import eventually
 from tests.conformance.test_push import HEAD, SILENT, an_ntfy, channel, said
+from transfermon import payload
 from transfermon.background import FetchResult
 from transfermon.monitor import Monitor
 from transfermon.pushchannel import ChannelState
@@ -187,3 +191,66 @@ async def test_fault_p20_a_handler_that_raises_is_told_and_the_next_one_runs(
         assert monitor.end_background_handler(wake.handler_id, FetchResult.FAILED)
     assert "a mistake in a script" in caplog.text
     assert [wake.outcome for wake in monitor.background.ledger] == [Outcome.FAILED] * 2
+
+
+NESTED = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=30,
+)
+FIELDS = st.sampled_from(["alert", "content-available", "aps", "download_url", "sound", "badge", "x"])
+PAYLOADS = st.one_of(
+    st.dictionaries(FIELDS, NESTED, max_size=6).map(json.dumps),
+    st.sampled_from(
+        [
+            *(f'{{"content-available": {value}}}' for value in ("0", '"1"', "true", "[1]", "1e400", "-1", "NaN")),
+            *('{"a": ' * depth + "1" + "}" * depth for depth in (50, 5_000, 100_000)),
+            '{"content-available": 1, "content-available": 0}',
+            '{"content-available": 1, "x": "\ud800"}',
+            '{"content-available": 1, "x": "' + "a" * 1_000_000 + '"}',
+            "[1]",
+            "1",
+            '"text"',
+            "",
+        ]
+    ),
+    st.text(max_size=200),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=PAYLOADS)
+def test_fault_p3_any_payload_is_read_or_refused_with_a_sentence(text: str):
+    problem = ""
+    try:
+        payload.parse(text)
+    except ValueError as exc:
+        problem = f"{exc}"
+        assert problem.endswith(".")
+    if len(text.encode("utf-8", "replace")) > payload.LIMIT:
+        assert problem
+
+
+async def test_fault_p3_a_malformed_push_starts_nothing_and_the_next_one_comes(monitor: Monitor):
+    for text in ("", "[1]", '{"content-available": "1"}', '{"a": ' * 100_000, '{"x": "' + "a" * 1_000_000 + '"}'):
+        with contextlib.suppress(ValueError):
+            await monitor.push(text, by_hand=False)
+    assert monitor.tasks() == ()
+    assert (await monitor.push(json.dumps(SILENT))).verdict is Verdict.GRANTED
+
+
+async def test_fault_p23_a_refused_address_looks_the_same_whether_its_port_is_open_or_not(
+    monitor: Monitor, sync: VideoSync
+):
+    async with a_canary() as canary:
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            shut = closed.getsockname()[1]
+        told = []
+        for port in (canary.port, shut):
+            await pushed(monitor, f"http://127.0.0.1:{port}/a")
+            task = monitor.tasks()[-1]
+            assert task.error is not None
+            told.append((task.error.code, task.error.reason, task.error.message, task.error.hint, task.attempt))
+        assert told[0] == told[1]
+        assert told[0][1] == "pol.private-address"
+        assert canary.visits == 0

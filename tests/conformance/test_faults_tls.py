@@ -1,0 +1,109 @@
+"""FAULTS group E: what a certificate that does not hold must not cost, and must not let through."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.byte_server import ByteServer, Resource, authority
+from tests.conformance.helpers import quick_session
+from tests.conformance.recorder import eventually
+from transfermon.monitor import DownloadTask, Monitor
+from transfermon.transfer import Transport
+
+pytestmark = pytest.mark.anyio
+DAY = datetime.timedelta(days=1)
+BODY = bytes(range(256)) * 16_384  # 4 MiB
+HELD = 1_000_000
+
+
+def certificate(*names: str, ca: trustme.CA | None = None, begins: int = -1, ends: int = 1) -> trustme.LeafCert:
+    now = datetime.datetime.now(datetime.UTC)
+    return (ca or authority()).issue_cert(*names, not_before=now + begins * DAY, not_after=now + ends * DAY)
+
+
+def present(server: ByteServer, shown: trustme.LeafCert) -> None:
+    """Every handshake from now on is made with this one."""
+    server._context = server._server_context(shown)
+
+
+async def half(monitor: Monitor, server: ByteServer) -> DownloadTask:
+    """A download that was paused in the middle, over a connection that was trusted."""
+    monitor._engine.transport = Transport(tls_context=server.client_context())
+    task = quick_session(monitor).download_task(server.url("/a.bin"))
+    await eventually(lambda: (monitor.progress(task.key) or task.record).received == HELD, "the first megabyte")
+    task.suspend()
+    await eventually(lambda: task.record.received == HELD and bool(task.record.part_path), "the checkpoint")
+    monitor._engine.transport.drop_idle()
+    return task
+
+
+WRONG = [
+    ("expired", lambda: certificate("127.0.0.1", begins=-9, ends=-2), "tls.expired"),
+    ("not yet valid", lambda: certificate("127.0.0.1", begins=2, ends=9), "tls.not-yet-valid"),
+    ("of another host", lambda: certificate("elsewhere.example"), "tls.hostname"),
+    ("of an unknown authority", lambda: certificate("127.0.0.1", ca=trustme.CA()), "tls.unknown-root"),
+]
+
+
+@pytest.mark.parametrize(("make", "reason"), [one[1:] for one in WRONG], ids=[one[0] for one in WRONG])
+async def test_fault_e1_each_wrong_certificate_is_named_and_nothing_is_asked_for(monitor: Monitor, make, reason):
+    with ByteServer(Resource(BODY, etag='"v1"'), tls=True, certificate=make()) as server:
+        monitor._engine.transport = Transport(tls_context=server.client_context())
+        record = await quick_session(monitor).download_task(server.url("/a.bin")).wait()
+        assert record.error is not None
+        assert record.error.reason == reason
+        assert not record.error.retryable
+        assert server.requests == []
+
+
+@pytest.mark.parametrize(("make", "reason"), [one[1:] for one in WRONG], ids=[one[0] for one in WRONG])
+async def test_fault_e2_a_certificate_that_turned_bad_ends_the_resume_and_the_part_stays(
+    monitor: Monitor, make, reason
+):
+    with ByteServer(Resource(BODY, etag='"v1"', stall_after=HELD), tls=True) as server:
+        task = await half(monitor, server)
+        part, stored, asked = Path(task.record.part_path), task.record.received, len(server.requests)
+        present(server, make())
+        task.resume()
+        record = await task.wait()
+        assert record.error is not None
+        assert record.error.reason == reason
+        assert len(server.requests) == asked
+        assert part.read_bytes()[:stored] == BODY[:stored]
+        assert record.received == stored
+
+
+async def test_fault_e7_the_name_goes_to_the_server_and_the_certificate_is_checked_against_it(monitor: Monitor):
+    seen: list[str | None] = []
+    with ByteServer(Resource(b"x", etag='"v1"'), tls=True, certificate=certificate("localhost")) as server:
+        assert server._context is not None
+        server._context.sni_callback = lambda _socket, name, _context: seen.append(name)
+        monitor._engine.transport = Transport(tls_context=server.client_context())
+        session = quick_session(monitor)
+        url = server.url("/a").replace("127.0.0.1", "localhost")
+        assert (await session.download_task(url).wait()).succeeded
+        assert server.requests[0].header("Host") == f"localhost:{server.port}"
+        record = await session.download_task(server.url("/a")).wait()  # the same address, by another name
+        assert record.error is not None
+        assert record.error.reason == "tls.hostname"
+        assert seen[0] == "localhost"
+        assert len(server.requests) == 1
+
+
+async def test_fault_e9_a_certificate_for_a_name_is_none_for_an_address(monitor: Monitor):
+    with ByteServer(Resource(b"x"), tls=True, certificate=certificate("localhost")) as server:
+        monitor._engine.transport = Transport(tls_context=server.client_context())
+        record = await quick_session(monitor).download_task(server.url("/a")).wait()
+        assert record.error is not None
+        assert record.error.reason == "tls.hostname"
+        assert server.requests == []
+
+
+def test_fault_e10_nothing_promises_an_upgrade_to_https():
+    root = Path(__file__).parents[2]
+    texts = [root / "README.md", *(root / "docs").glob("*.md"), *(root / "src").rglob("*.py")]
+    assert [str(path) for path in texts if "hsts" in path.read_text("utf-8").lower()] == []
