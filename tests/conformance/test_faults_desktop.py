@@ -159,3 +159,22 @@ def test_fault_l18_outside_data_is_never_run_and_never_unpickled():
                 assert not node.value.value, name
             elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 assert (node.value.id, node.attr) not in {("os", "system"), ("os", "popen")}, name
+
+
+def test_fault_m12_no_archive_is_unpacked_and_no_document_opened_by_itself():
+    unpackers = {"zipfile", "tarfile", "gzip", "bz2", "lzma", "zipimport"}
+    for name, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                assert not unpackers & {one.name.partition(".")[0] for one in node.names}, name
+            elif isinstance(node, ast.ImportFrom):
+                assert (node.module or "").partition(".")[0] not in unpackers, name
+            elif isinstance(node, ast.Attribute):
+                assert node.attr not in ("unpack_archive", "extractall"), name
+    callers = {
+        name
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in ("open_file", "show_in_folder")
+    }
+    assert all(name.startswith("gui/") for name in callers)  # a person's click, never the engine
