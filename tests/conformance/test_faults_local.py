@@ -282,7 +282,8 @@ def test_fault_l9_secrets_are_at_rest_in_one_owner_only_file(place: Place, slowl
     sent = slowly.requests[-1]
     assert sent.header("X-Api-Key") == "CANARY-2"  # they are in use
     assert sent.header("Authorization").startswith("Basic ")
-    place.kill(app)  # what stands on the disk now is what a thief of the disk finds
+    assert place.run("quit")[0] == 0
+    until("the end", lambda: app.poll() is not None)  # what stands on the disk now is what a thief of the disk finds
     holders = {
         path.name for path in place.state.rglob("*") if path.is_file() and re.search(b"CANARY-[0-9]", path.read_bytes())
     }
