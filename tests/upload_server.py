@@ -59,9 +59,11 @@ class UploadServer:
     def _answer(self, conn: Conn, request: Request) -> None:
         scripted = self.answers.get(request.method)
         if scripted:
-            conn.send(scripted.pop(0))
+            answer = scripted.pop(0)
             if request.method == "PATCH":
-                conn.close()
+                _last(conn, answer)
+            else:
+                conn.send(answer)
         elif request.method == "OPTIONS":
             conn.send(reply(204, self._announcement()))
         elif request.target.startswith("/uploads/"):
@@ -92,8 +94,7 @@ class UploadServer:
         if self.forget or upload is None:
             self.forget = max(0, self.forget - 1)
             self.uploads.pop(request.target, None)
-            conn.send(reply(404))
-            conn.close()
+            _last(conn, reply(404))
             return
         if request.method == "HEAD":
             fields = {"Upload-Offset": str(len(upload.body)), "Upload-Length": str(upload.length)}
@@ -113,8 +114,7 @@ class UploadServer:
         if int(request.header("Upload-Offset")) != len(upload.body) + shift:
             problem = json.dumps({"type": "x", "expected-offset": len(upload.body)}).encode()
             fields = {"Upload-Offset": str(len(upload.body)), "Content-Type": "application/problem+json"}
-            conn.send(reply(409, fields if not shift else {}, problem))
-            conn.close()
+            _last(conn, reply(409, fields if not shift else {}, problem))
             return
         length = int(request.header("Content-Length"))
         cut = self.cuts.pop(0) if self.cuts else None
@@ -145,3 +145,12 @@ class UploadServer:
 
 def serving(server: UploadServer, port: int = 0) -> ByteServer:
     return ByteServer(server, reads_bodies=False, port=port)
+
+
+def _last(conn: Conn, answer: bytes) -> None:
+    """Answer and end the connection, whose body was not read. The answer says so, or a client that has sent it all
+    would send its next request into our lingering close (RFC 9112 §9.6).
+    """
+    line, _, rest = answer.partition(b"\r\n")
+    conn.send(line + b"\r\nConnection: close\r\n" + rest)
+    conn.close()

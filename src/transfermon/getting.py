@@ -126,6 +126,7 @@ def _method(text: str) -> str:
 
 
 def address(text: str) -> str:
+    """In its normal form. Raises ValueError with a sentence for one that cannot be loaded."""
     try:
         return check_url(text)
     except TransferFailure as exc:
@@ -133,13 +134,14 @@ def address(text: str) -> str:
 
 
 def headers(given: list[str]) -> dict[str, str]:
-    headers = {}
+    """Of lines `Name: value`. Raises ValueError with a sentence for the first that is none."""
+    found = {}
     for text in given:
         name, colon, value = text.partition(":")
         if not colon:
             raise ValueError(f"“{text}” is not a header; write 'NAME: VALUE'.")
-        headers[name.strip()] = value.strip()
-    return checked_headers(headers)
+        found[name.strip()] = value.strip()
+    return checked_headers(found)
 
 
 def _digest(text: str) -> str:
