@@ -15,6 +15,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 gc.disable()  # the collector must not meet Qt's objects on a worker thread: it runs between tests, on this one
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    return 2 * (os.cpu_count() or 1)  # most tests wait for processes and sockets half of their time
+
+
 def pytest_collection_finish() -> None:
     gc.freeze()  # what the imports made stays anyway, and need not be looked at after each test
 

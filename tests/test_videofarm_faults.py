@@ -337,6 +337,18 @@ def test_a_video_without_a_movie_has_none_to_read(tmp_path):
         catalogue.movie(catalogue.videos()[0])
 
 
+def test_a_movie_that_was_replaced_after_the_look_up_is_read_as_it_is_now(tmp_path):
+    catalogue = Catalogue(tmp_path / "farm")
+    video = catalogue.videos()[0]
+    for movie in (b"first", b"second"):
+        (whole := tmp_path / "whole").write_bytes(movie)
+        catalogue.put_movie(str(video.id), whole, "video/mp4")
+        content = catalogue.movie(video)  # looked up before: its file is gone by now
+        assert content.read(0, 100) == movie
+        content.close()
+        video = catalogue.videos()[0]
+
+
 @pytest.mark.parametrize("text", ["{", "[1]", "[{}]", "3"])
 def test_records_that_cannot_be_read_are_said_so_and_kept(tmp_path, text):
     (tmp_path / "videos.json").write_text(text)

@@ -143,12 +143,24 @@ class Catalogue:
             (self._folder / "movies" / video.movie).unlink(missing_ok=True)
 
     def movie(self, video: Video) -> Content:
-        """Raises FileNotFoundError while there is none, OSError when a sample film cannot be written."""
-        if video.movie is None:
-            raise FileNotFoundError(video.title)
-        path = self._folder / "movies" / video.movie
+        """The movie that the video has now, also when it has been replaced since `video` was looked up (V-04).
+
+        Raises FileNotFoundError while there is none, OSError when a sample film cannot be written.
+        """
+        while True:
+            now = self._videos.get(str(video.id), video)
+            if now.movie is None:
+                raise FileNotFoundError(video.title)
+            try:
+                return self._open_movie(now, now.movie)
+            except FileNotFoundError:
+                if self._videos.get(str(video.id)) in (now, None):
+                    raise
+
+    def _open_movie(self, video: Video, name: str) -> Content:
+        path = self._folder / "movies" / name
         # A sample film is made when somebody asks for it: most farms live for a minute and serve one or two.
-        if (sample := samples.video_of_movie(video.movie)) is not None and not path.exists():
+        if (sample := samples.video_of_movie(name)) is not None and not path.exists():
             with self._lock:
                 if not path.exists():
                     samples.write_movie(path.parent, sample)
