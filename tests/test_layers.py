@@ -58,6 +58,7 @@ ENGINE = {
     "session",
     "background",
     "alerts",
+    "approvals",
     "pushchannel",
     "delivery",
     "monitor",

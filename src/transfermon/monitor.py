@@ -20,10 +20,16 @@ from typing import Any
 
 from transfermon import partfile, retry, store
 from transfermon.alerts import PENDING, Alerts, LocalNotification, made
+from transfermon.approvals import WAITING, Approvals
 from transfermon.background import FETCH_STATE, PUSH_TIMES, Background, FetchResult
 from transfermon.bus import Listener
 from transfermon.clock import Clock
-from transfermon.configuration import BACKGROUND_FETCH_INTERVAL_NEVER, PROGRESS_PER_SECOND, SessionConfiguration
+from transfermon.configuration import (
+    BACKGROUND_FETCH_INTERVAL_NEVER,
+    PROGRESS_PER_SECOND,
+    RetryPolicy,
+    SessionConfiguration,
+)
 from transfermon.connectivity import Connectivity, Policy, SystemConnectivity, SystemPolicy
 from transfermon.delivery import Delivery
 from transfermon.engine import Engine
@@ -119,6 +125,7 @@ class Monitor:
         self.background = Background(engine)
         self._alerts = Alerts(engine)
         self.push_channel = PushChannel(engine, self.background)
+        self.approvals = Approvals(engine, self._sessions)
         self._delivery = Delivery(engine, self.background, self._sessions)
         self._unheard = Unheard()
         self._delivering = False
@@ -196,6 +203,7 @@ class Monitor:
         self.background.restore(remembered.wakes, self.recall(FETCH_STATE), self.recall(PUSH_TIMES))
         self._alerts.restore(self.recall(PENDING))
         self.push_channel.restore(self.recall(SINCE))
+        self.approvals.restore(self.recall(WAITING))
         if remembered.set_aside:
             self.set_aside = await asyncio.to_thread(self._loss, remembered)
         engine.on_moving = self._start_clock
@@ -371,7 +379,21 @@ class Monitor:
         self._engine.allowed_hosts -= set(old.allowed_hosts) - set(new.allowed_hosts)
         self.background.settings_changed()
         self.push_channel.settings_changed()
+        for session in list(self._sessions.values()):
+            self._follow(session, old)
         new.replaced()
+
+    def _follow(self, session: Session, old: Settings) -> None:
+        """A session that has the limits of the settings until now gets those of the new ones."""
+        own, new = session.row.configuration, self.settings
+        if not own.is_background or session.state is not SessionState.ACTIVE:
+            return
+        changes: dict[str, Any] = {}
+        if own.http_maximum_connections_per_host == old.connections_per_host:
+            changes["http_maximum_connections_per_host"] = new.connections_per_host
+        if own.retry_policy == RetryPolicy(attempts=old.attempts):
+            changes["retry_policy"] = RetryPolicy(attempts=new.attempts)
+        session.reconfigure(**changes)
 
     def switch_push_channel(self, on: bool, *, token: str | None = None) -> None:
         """Listen to the push channel or not, at once. Without a topic a random one of 128 bits is made: whoever knows
@@ -456,6 +478,7 @@ class Monitor:
             return existing
         configuration = SessionConfiguration.background(identifier)
         configuration.http_maximum_connections_per_host = self.settings.connections_per_host
+        configuration.retry_policy = RetryPolicy(attempts=self.settings.attempts)
         return self.create_session(configuration)
 
     def find_session(self, key: str) -> Session | None:

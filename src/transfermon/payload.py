@@ -274,7 +274,7 @@ def _lint_url(custom: Mapping[str, Any], allowed_hosts: Collection[str]) -> list
     if problem:
         return [_error(problem)]
     parts = urlsplit(custom["download_url"])
-    if _is_private(parts.hostname or "") and _with_port(parts) not in {host.lower() for host in allowed_hosts}:
+    if is_private(parts.hostname or "") and _with_port(parts) not in {host.lower() for host in allowed_hosts}:
         return [
             _warning("“download_url” leads to a private address; a push may not, unless a setting allows the host.")
         ]
@@ -286,13 +286,16 @@ def _with_port(parts: SplitResult) -> str:
     return f"{host}:{parts.port or (443 if parts.scheme.lower() == 'https' else 80)}"
 
 
-def _is_private(host: str) -> bool:
+def is_private(host: str) -> bool:
+    """Whether a host is inside a private network as far as its spelling tells; what a name stands for is found out
+    when it is connected to. A last label that begins with a digit is an address in an old spelling.
+    """
     if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
         return True
     try:
         return not ipaddress.ip_address(host.partition("%")[0]).is_global
     except ValueError:
-        return False
+        return host.rstrip(".").rpartition(".")[2][:1].isdigit()
 
 
 def _error(message: str) -> Finding:

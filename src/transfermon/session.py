@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import inspect
 import json
 import logging
@@ -376,6 +377,16 @@ class Session:
         copy.http_header_fields = self._engine.vault.get(self.key)
         copy.proxy = self._engine.proxy_of(self.key, copy.proxy)
         return copy
+
+    def reconfigure(self, **changes: Any) -> None:
+        """Other limits, folder or policies from now on; what a running transfer has begun with it keeps until its next
+        attempt. Remembered like the session itself. Raises TypeError or ValueError where a setting is impossible.
+        """
+        wanted = dataclasses.replace(self._row.configuration, **changes)
+        wanted.check()
+        if wanted != self._row.configuration:
+            self._row = changed(self._row, configuration=wanted)
+            self._engine.store.commit(Change(session=self._row))
 
     @property
     def outstanding(self) -> int:

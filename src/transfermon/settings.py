@@ -95,7 +95,8 @@ class Settings:
     speed_limit: int = 0  # bytes per second over all; 0: none
     keep_transferring: bool = True  # when the app's process dies, a process without a window goes on
     keep_after_quit: str = "ask"  # or "yes", "no": whether it goes on after a quit, too
-    notify: str = "batch"  # or "task", "off"
+    attempts: int = 0  # of a transfer of the app's own sessions before it counts as failed; 0: until its time is over
+    notify: str = "batch"  # or "task", "session", "off"
     notify_background_start: bool = True
     note_origin: bool = False  # whether a finished file's extended attributes say where it came from
     videofarm_url: str = ""  # where a background fetch asks for new videos
@@ -105,6 +106,9 @@ class Settings:
     push_enabled: bool = False  # whether the push channel listens
     push_server: str = "https://ntfy.sh"
     push_topics: tuple[str, ...] = ()  # whoever knows one can push: a random one is made when it is switched on
+    push_hosts: tuple[str, ...] = ()  # where pushes may start downloads from without a question
+    push_folder: str = ""  # for what pushes bring; "": the download folder
+    push_maximum_bytes: int = 4_000_000_000  # of one download that a push has started; 0: any length
     allowed_hosts: tuple[str, ...] = ()  # "host:port" that addresses given by others may reach although private
 
     @classmethod

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 
+from transfermon.approvals import host_of
 from transfermon.background import FetchResult
 from transfermon.errors import TransferFailure
 from transfermon.events import BackgroundFetchEvent, SilentPushEvent
@@ -66,12 +67,30 @@ class VideoSync:
             self._end(event.handler_id, FetchResult.NO_DATA)
             return
         try:
-            self._monitor.session(PUSH_SESSION).download_task(url)
+            self._begin(url, by_hand=event.by_hand)
         except (TransferFailure, ValueError) as exc:
             self._say("A push was refused", str(exc))
             self._end(event.handler_id, FetchResult.FAILED)
         else:
             self._end(event.handler_id, FetchResult.NEW_DATA)
+
+    def _begin(self, url: str, *, by_hand: bool) -> None:
+        """Start the download that a push asks for, or let it wait for a person (P13). Raises TransferFailure."""
+        settings, approvals = self._monitor.settings, self._monitor.approvals
+        asks = not by_hand and approvals.asks_for(url)
+        if asks and approvals.full:
+            raise ValueError("Too many downloads wait for a permission already.")
+        session = self._monitor.session(PUSH_SESSION)
+        session.reconfigure(download_folder=settings.push_folder, maximum_bytes=settings.push_maximum_bytes)
+        task = session.download_task(url, start=not asks)
+        if asks:
+            host = host_of(url)
+            approvals.hold(task.key, host)
+            self._monitor.notify(
+                f"May pushes download from {host}?",
+                "A push asks for a file from there for the first time. It waits until you allow it.",
+                user_info={"task": str(task.key), "started": True},
+            )
 
     def _unseen(self, videos: list[RemoteVideo]) -> list[RemoteVideo]:
         seen = set(self._seen()) | {task.url for task in self._monitor.tasks()}
