@@ -1202,6 +1202,8 @@ class Session:
         if task.spooled:
             self._engine.runners.spawn(asyncio.to_thread(_unlink, task.source), f"drop the body of {task.key}")
         self._bodies.pop(number, None)
+        if (wanted := self._resume_wanted.pop(number, None)) is not None and not wanted.done():
+            wanted.set_result(None)  # it had finished before the cancel reached it (T-08)
         self._complete(
             changed(task, state=task.after(Action.FINISH), error=None),
             TaskCompletedEvent(

@@ -380,6 +380,23 @@ async def test_t08_a_cancel_that_comes_too_late_gives_the_true_result(
     assert (ended.success, ended.error_code) == (True, 0)
 
 
+async def test_t08_resume_data_that_is_asked_for_too_late_is_none(
+    monitor: Monitor, session: Session, server: ByteServer
+):
+    task = session.download_task(server.url("/a.bin"))
+    asked: list[asyncio.Future[bytes | None]] = []
+
+    async def cancel(event: Any) -> None:
+        asked.append(asyncio.ensure_future(task.cancel_by_producing_resume_data()))
+        await asyncio.sleep(0)
+        assert task.state is State.CANCELING
+
+    monitor.add_event_listener("downloadcompleted", cancel)
+    assert (await task.wait()).succeeded
+    async with asyncio.timeout(10):
+        assert await asked[0] is None
+
+
 async def test_t08_a_cancel_at_any_moment_of_the_end_gives_one_true_result(
     session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path
 ):

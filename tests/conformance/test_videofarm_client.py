@@ -7,6 +7,8 @@ import email
 import email.policy
 import json
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +20,8 @@ from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import App
 from tests.conformance.recorder import eventually
 from tests.farm import Farm
-from transfermon.errors import TransferFailure
+from transfermon import urlsession
+from transfermon.errors import InvalidAction, TransferFailure
 from transfermon.monitor import Monitor
 from transfermon.notices import return_notice
 from transfermon.settings import Settings
@@ -137,8 +140,12 @@ async def test_v13_a_pause_keeps_resume_data_and_a_resume_makes_new_tasks(monito
     assert (paused.movie, bool(paused.movie_resume)) == ("", True)
     assert paused.thumbnail == download.thumbnail  # it had finished
     assert client.downloads == (paused,)
+    done, total = client.progress(paused)
+    assert 100_000 < done < total
+    assert total == sum(client.progress(found)[1] for found in client.downloads)
     resumed = client.resume_downloads(paused)
     assert resumed.movie not in ("", download.movie)
+    assert client.progress(resumed)[0] >= done
     await eventually(lambda: client.progress(resumed)[0] > 150_000, "more bytes")
     client.cancel_request(*TaskKey.parse(resumed.movie))
 
@@ -167,7 +174,76 @@ async def test_v14_a_restart_finds_the_transfers_again(open_monitor: OpenMonitor
         client.cancel_request(*TaskKey.parse(found.movie))
 
 
+async def test_v14_a_restart_forgets_neither_bytes_nor_total_of_a_paused_one(
+    open_monitor: OpenMonitor, slow_farm: Farm, settings: Settings
+):
+    async with open_monitor() as monitor:
+        client = VideoFarmClient(monitor, slow_farm.url)
+        video = next(found for found in await client.fetch_videos() if found.id == "2")
+        download = client.download_movie_and_thumbnail(video)
+        await eventually(lambda: client.progress(download)[0] > 100_000 and client.progress(download)[1] > 0, "bytes")
+        before = client.progress(await client.pause_downloads(download))
+    async with open_monitor() as monitor:
+        client = VideoFarmClient(monitor, slow_farm.url)
+        assert client.progress(client.downloads[0]) == before
+        assert 100_000 < before[0] < before[1]
+
+
+async def test_v13_a_failed_part_starts_again_and_a_finished_one_stays(monitor: Monitor):
+    with Farm.start("--fault", "/videos/2/movie:status=404x1") as farm:
+        client = VideoFarmClient(monitor, farm.url)
+        video = next(found for found in await client.fetch_videos() if found.id == "2")
+        download = client.download_movie_and_thumbnail(video)
+        movie, thumbnail = [await monitor.handle(key).wait() for key in download.tasks]
+        assert (movie.failed, thumbnail.succeeded) == (True, True)
+        again = client.resume_downloads(download)
+        assert (again.movie != download.movie, again.thumbnail) == (True, download.thumbnail)
+        assert (await monitor.handle(TaskKey.parse(again.movie)).wait()).succeeded
+
+
+# ---- the shared client
+
+
+async def test_the_shared_client_follows_the_monitor_and_its_address(monitor: Monitor, farm: Farm):
+    with pytest.raises(InvalidAction, match="monitor"):
+        VideoFarmClient.shared()
+    with urlsession.attached(monitor):
+        with pytest.raises(InvalidAction, match="set_shared_endpoint"):
+            VideoFarmClient.shared()
+        VideoFarmClient.set_shared_endpoint("http://127.0.0.1:9")
+        try:
+            shared = VideoFarmClient.shared()
+            assert (shared.endpoint, shared.monitor) == ("http://127.0.0.1:9/", monitor)
+            VideoFarmClient.set_shared_endpoint(farm.url)
+            assert VideoFarmClient.shared() is shared
+            assert len(await shared.fetch_videos()) == 8
+        finally:
+            VideoFarmClient.set_shared_endpoint("")
+
+
 # ---- V-15, V-16
+
+
+async def test_v15_a_pause_is_told_as_a_pause_by_every_client(monitor: Monitor, slow_farm: Farm):
+    client, other = (VideoFarmClient(monitor, slow_farm.url) for _ in range(2))
+    notices: list[Notice] = []
+    client.observe(notices.append)
+    other.observe(notices.append)
+    video = next(found for found in await client.fetch_videos() if found.id == "2")
+    download = client.download_movie_and_thumbnail(video)
+    number = TaskKey.parse(download.movie).number
+    await eventually(lambda: client.progress(download)[0] > 100_000 and client.progress(download)[1] > 0, "some bytes")
+    paused = await client.pause_downloads(download)
+    ends = lambda: [told for told in notices if told.task == number and told.kind not in ("started", "progress")]  # noqa: E731
+    await eventually(lambda: len(ends()) == 2, "both to hear of it")
+    assert {(told.kind, told.error, told.done, told.total) for told in ends()} == {
+        ("paused", None, *client.progress(paused))
+    }
+    resumed = client.resume_downloads(paused)
+    client.cancel_request(*TaskKey.parse(resumed.movie))
+    await eventually(lambda: sum(told.kind == "failed" for told in notices) == 2, "a cancel is no pause")
+    client.close()
+    other.close()
 
 
 async def test_v15_each_transfer_is_started_moves_and_ends_once(monitor: Monitor, farm: Farm):
@@ -230,6 +306,24 @@ async def test_fault_v12_a_filename_stays_inside_its_quotes(name: str):
     assert file.keys() == ["Content-Disposition", "Content-Type"]
     escaped = name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
     assert f'filename="{escaped}"'.encode() in body
+
+
+@pytest.mark.parametrize(
+    ("begin", "kind"), [(PNG, "image/png"), (b"\xff\xd8\xff\xe0", "image/jpeg"), (b"BM", "application/octet-stream")]
+)
+async def test_a_picture_is_sent_as_what_it_is(begin: bytes, kind: str):
+    body, _ = multipart({}, "thumbnail", "a.png", begin)
+    assert f"Content-Type: {kind}\r\n".encode() in body
+
+
+def test_the_public_names_come_when_they_are_asked_for():
+    script = (
+        "import sys, transfermon.videofarm as farm\n"
+        "before = 'transfermon.monitor' in sys.modules\n"
+        "print(before, farm.VideoFarmClient.__name__, farm.Notice.__name__, hasattr(farm, 'Nothing'))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "False VideoFarmClient Notice False\n"
 
 
 async def test_fault_v12_the_server_reads_what_was_written(monitor: Monitor, farm: Farm, tmp_path: Path):

@@ -13,18 +13,20 @@ import os
 import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urljoin, urlsplit
 
+from transfermon import urlsession
 from transfermon.configuration import SessionConfiguration
-from transfermon.errors import Code, TransferError, TransferFailure, redacted
+from transfermon.errors import Code, InvalidAction, TransferError, TransferFailure, redacted
 from transfermon.events import DownloadProgressEvent, Event, TaskCompletedEvent, UploadProgressEvent
 from transfermon.monitor import DownloadTask, Monitor, TransferTask, UploadTask
-from transfermon.task import Task, TaskKey, changed
+from transfermon.task import UNKNOWN, Task, TaskKey, changed
 
 LIMIT = 1 << 20  # bytes of a list
 SESSION = "videofarm"  # of the background transfers
 _DOWNLOADS, _UPLOADS = "videofarm.downloads", "videofarm.uploads"  # stored values
+PARTS = ("movie", "thumbnail")  # of a download; each has fields that begin with its name
 _KEPT = 500  # records of each kind, the newest
 
 
@@ -54,10 +56,24 @@ class VideoDownload:
     thumbnail: str = ""
     movie_resume: str = ""  # base64; "" when a new task starts over
     thumbnail_resume: str = ""
+    movie_paused: str = ""  # the task that the last pause has ended, or is about to: its end is no failure
+    thumbnail_paused: str = ""
+    movie_bytes: int = 0  # as of the last pause: what a new task has to begin with
+    movie_total: int = UNKNOWN
+    thumbnail_bytes: int = 0
+    thumbnail_total: int = UNKNOWN
 
     @property
     def tasks(self) -> tuple[TaskKey, ...]:
         return tuple(TaskKey.parse(text) for text in (self.movie, self.thumbnail) if text)
+
+    def has(self, task: str) -> bool:
+        """Whether it is one of its tasks now."""
+        return task in (self.movie, self.thumbnail)
+
+    def has_paused(self, task: str) -> bool:
+        """Whether the last pause has ended it."""
+        return task in (self.movie_paused, self.thumbnail_paused)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,33 +87,60 @@ class VideoUpload:
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """What happened to a transfer of a video (V-15). `kind` is "started", "progress", "completed" or "failed"."""
+    """What happened to a transfer of a video (V-15). `kind` is "started", "progress", "paused", "completed" or "failed"."""
 
     kind: str
     upload: bool
     session: str
     task: int
     done: int = 0  # bytes; of a download, those of movie and thumbnail
-    total: int = -1
-    error: TransferError | None = None
+    total: int = UNKNOWN
+    error: TransferError | None = None  # of "failed"
 
 
 class VideoFarmClient:
     """Speaks through a monitor, so that its limits, proxies and address rules hold."""
 
+    _shared: ClassVar[VideoFarmClient | None] = None
+    _shared_endpoint: ClassVar[str] = ""
+
     def __init__(self, monitor: Monitor, endpoint: str) -> None:
-        self._monitor = monitor
-        self.endpoint = endpoint.rstrip("/") + "/"
+        self.monitor = monitor
+        self.endpoint = _as_folder(endpoint)
         self._observers: list[Callable[[Notice], None]] = []
         self._leave: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
         return f"<VideoFarmClient {self.endpoint}>"
 
+    @classmethod
+    def shared(cls) -> VideoFarmClient:
+        """The one of the monitor that `transfermon.urlsession` speaks to; it asks the server of `set_shared_endpoint`,
+        or else that of the settings. Raises InvalidAction while there is no monitor or no address.
+        """
+        monitor = urlsession.monitor
+        if cls._shared is None or cls._shared.monitor is not monitor:
+            endpoint = cls._shared_endpoint or monitor.settings.videofarm_url
+            if not endpoint:
+                raise InvalidAction(
+                    "no VideoFarm server is known: call `VideoFarmClient.set_shared_endpoint(url)` first"
+                )
+            cls._shared = cls(monitor, endpoint)
+        return cls._shared
+
+    @classmethod
+    def set_shared_endpoint(cls, url: str) -> None:
+        """Which server the shared client asks from now on, whoever has it already; "" is that of the settings again."""
+        cls._shared_endpoint = url
+        if not url:
+            cls._shared = None
+        elif cls._shared is not None:
+            cls._shared.endpoint = _as_folder(url)
+
     async def fetch_videos(self) -> list[RemoteVideo]:
         """What the server has now. Raises TransferFailure: unreachable, an error status, or not a list of videos."""
         url = urljoin(self.endpoint, "videos")
-        body = await self._monitor.read(url, limit=LIMIT)
+        body = await self.monitor.read(url, limit=LIMIT)
         try:
             listed = json.loads(body)
             if not isinstance(listed, list):
@@ -130,7 +173,7 @@ class VideoFarmClient:
     # ---- new videos
 
     async def prepare_video(self, title: str, thumbnail: str, description: str = "") -> str:
-        """Make a video at the server, with a PNG as its thumbnail; the path for its movie (V-10).
+        """Make a video at the server, with a PNG or JPEG as its thumbnail; the path for its movie (V-10).
 
         Raises TransferFailure when the server refuses or cannot be reached, OSError when the picture cannot be read.
         """
@@ -139,7 +182,7 @@ class VideoFarmClient:
         configuration = SessionConfiguration.default()
         configuration.follows_redirects = False
         configuration.http_error_policy = "transport"
-        session = self._monitor.create_session(configuration)
+        session = self.monitor.create_session(configuration)
         try:
             task = session.data_task(urljoin(self.endpoint, "videos"), body, request_headers={"Content-Type": kind})
             record = await task.wait()
@@ -156,7 +199,7 @@ class VideoFarmClient:
     def upload_video(self, file: str, path: str) -> UploadTask:
         """Send a movie to a prepared video. Its record is written before the task starts (V-11)."""
         url = urljoin(self.endpoint, path.rstrip("/") + "/movie")
-        task = self._monitor.session(SESSION).upload_task(url, file, method="PUT", start=False)
+        task = self.monitor.session(SESSION).upload_task(url, file, method="PUT", start=False)
         upload = VideoUpload(path=path, file=os.path.abspath(file), task=str(task.key))
         self._remember(_UPLOADS, [*self._records(_UPLOADS), asdict(upload)])
         self._post("started", task.record)
@@ -177,25 +220,46 @@ class VideoFarmClient:
         return self.resume_downloads(download)
 
     async def pause_downloads(self, download: VideoDownload) -> VideoDownload:
-        """Cancel what is unfinished and keep its resume data (V-13)."""
-        for name in ("movie", "thumbnail"):
-            task = self._task(getattr(download, name))
-            if not isinstance(task, DownloadTask) or not task.record.outstanding:
-                continue
+        """Cancel what is unfinished and keep its resume data, its bytes and its total (V-13). What had finished before
+        the cancel reached it stays finished.
+        """
+        running = {name: task for name in PARTS if (task := self._unfinished(getattr(download, name))) is not None}
+        # Kept first: the tasks end while we wait, and whoever hears of it finds here that it is a pause.
+        download = changed(download, **{f"{name}_paused": str(task.key) for name, task in running.items()})
+        self._keep(download)
+        for name, task in running.items():
             data = await task.cancel_by_producing_resume_data()
-            text = base64.b64encode(data).decode() if data else ""
-            download = changed(download, **{name: "", f"{name}_resume": text})
+            if task.record.succeeded:
+                continue
+            download = changed(
+                download,
+                **{
+                    name: "",
+                    f"{name}_resume": base64.b64encode(data).decode() if data else "",
+                    f"{name}_bytes": task.record.received if data else 0,
+                    f"{name}_total": task.record.expected,
+                },
+            )
         self._keep(download)
         return download
 
+    def _unfinished(self, key: str) -> DownloadTask | None:
+        task = self._task(key)
+        return task if isinstance(task, DownloadTask) and task.record.outstanding else None
+
     def resume_downloads(self, download: VideoDownload) -> VideoDownload:
-        """New tasks from the resume data, or fresh ones where there is none (V-13); finished ones stay."""
-        session = self._monitor.session(SESSION)
+        """New tasks from the resume data, or fresh ones where there is none (V-13), also for what has failed; what is on
+        its way or finished stays.
+        """
+        session = self.monitor.session(SESSION)
         made: list[TransferTask] = []
         for name, url in (("thumbnail", download.thumbnail_url), ("movie", download.movie_url)):
-            if self._task(getattr(download, name)) is not None:
-                continue
-            if data := base64.b64decode(getattr(download, f"{name}_resume")):
+            data = base64.b64decode(getattr(download, f"{name}_resume"))
+            if isinstance(task := self._task(getattr(download, name)), DownloadTask):
+                if not task.record.failed:
+                    continue
+                data = task.resume_data or b""
+            if data:
                 new = session.download_task_with_resume_data(data, start=False)
             else:
                 new = session.download_task(url, description=download.title, start=False)
@@ -213,11 +277,15 @@ class VideoFarmClient:
         return tuple(VideoDownload(**stored) for stored in self._records(_DOWNLOADS))
 
     def progress(self, download: VideoDownload) -> tuple[int, int]:
-        """Bytes of both over the totals of both; -1 while a total is unknown (V-12)."""
-        tasks = [task for key in download.tasks if (task := self._task(str(key))) is not None]
-        counts = [task.progress for task in tasks]
-        known = all(count.expected >= 0 for count in counts) and len(counts) == 2
-        return sum(count.received for count in counts), sum(count.expected for count in counts) if known else -1
+        """Bytes of both over the totals of both; -1 while a total is unknown (V-12). A pause forgets neither."""
+        counts = [self._counts(download, name) for name in PARTS]
+        known = all(total >= 0 for _, total in counts)
+        return sum(done for done, _ in counts), sum(total for _, total in counts) if known else UNKNOWN
+
+    def _counts(self, download: VideoDownload, name: str) -> tuple[int, int]:
+        if (task := self._task(getattr(download, name))) is not None:
+            return task.progress.received, task.progress.expected
+        return getattr(download, f"{name}_bytes"), getattr(download, f"{name}_total")
 
     def is_downloading_movie(self, video: RemoteVideo) -> bool:
         """Whether its movie is on its way now."""
@@ -229,15 +297,17 @@ class VideoFarmClient:
 
     def cancel_request(self, session: str, task_identifier: int) -> None:
         """Raises KeyError."""
-        self._monitor.cancel(TaskKey(session, task_identifier))
+        self.monitor.cancel(TaskKey(session, task_identifier))
 
     # ---- notices
 
     def observe(self, observer: Callable[[Notice], None]) -> None:
-        """Hear of every transfer of a video from now on: started, progress, and one of completed or failed (V-15)."""
+        """Hear of every transfer of a video from now on: started, progress, and one of completed,
+        failed or paused (V-15).
+        """
         self._observers.append(observer)
         if self._leave is None:
-            self._leave = self._monitor.subscribe(self._hear)
+            self._leave = self.monitor.subscribe(self._hear)
 
     def close(self) -> None:
         self._observers.clear()
@@ -255,13 +325,22 @@ class VideoFarmClient:
             self._post("completed" if event.success else "failed", event.task)
 
     def _post(self, kind: str, task: Task) -> None:
-        download = next((found for found in self.downloads if task.key in found.tasks), None)
-        upload = any(found.task == str(task.key) for found in self.uploads)
+        key = str(task.key)
+        download = next((found for found in self.downloads if found.has(key) or found.has_paused(key)), None)
+        upload = any(found.task == key for found in self.uploads)
         if download is None and not upload:
             return
+        cancelled = task.error is not None and task.error.code == Code.CANCELLED
+        paused = kind == "failed" and cancelled and download is not None and download.has_paused(key)
         done, total = self.progress(download) if download is not None else (task.moved, task.total)
         notice = Notice(
-            kind=kind, upload=upload, session=task.session, task=task.number, done=done, total=total, error=task.error
+            kind="paused" if paused else kind,
+            upload=upload,
+            session=task.session,
+            task=task.number,
+            done=done,
+            total=total,
+            error=None if paused else task.error,
         )
         for observer in list(self._observers):
             observer(notice)
@@ -272,7 +351,7 @@ class VideoFarmClient:
         if not key:
             return None
         try:
-            return self._monitor.handle(TaskKey.parse(key))
+            return self.monitor.handle(TaskKey.parse(key))
         except KeyError:  # taken off the list
             return None
 
@@ -281,11 +360,11 @@ class VideoFarmClient:
         self._remember(_DOWNLOADS, [*others, asdict(download)])
 
     def _records(self, name: str) -> list[dict[str, Any]]:
-        stored = self._monitor.recall(name)
+        stored = self.monitor.recall(name)
         return json.loads(stored) if stored else []
 
     def _remember(self, name: str, records: list[dict[str, Any]]) -> None:
-        self._monitor.remember(name, json.dumps(records[-_KEPT:]))
+        self.monitor.remember(name, json.dumps(records[-_KEPT:]))
 
 
 def multipart(fields: dict[str, str], name: str, path: str, data: bytes) -> tuple[bytes, str]:
@@ -299,10 +378,22 @@ def multipart(fields: dict[str, str], name: str, path: str, data: bytes) -> tupl
         parts += [head.encode(), value.encode(), b"\r\n"]
     head = (
         f'--{boundary}\r\nContent-Disposition: form-data; name="{_escaped(name)}";'
-        f' filename="{_escaped(os.path.basename(path))}"\r\nContent-Type: image/png\r\n\r\n'
+        f' filename="{_escaped(os.path.basename(path))}"\r\nContent-Type: {_picture_type(data)}\r\n\r\n'
     )
     parts += [head.encode("utf-8", "replace"), data, f"\r\n--{boundary}--\r\n".encode()]
     return b"".join(parts), f"multipart/form-data; boundary={boundary}"
+
+
+def _picture_type(data: bytes) -> str:
+    # By content, as the server looks at it; a name may say anything.
+    for begin, media_type in ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg")):
+        if data.startswith(begin):
+            return media_type
+    return "application/octet-stream"
+
+
+def _as_folder(url: str) -> str:
+    return url.rstrip("/") + "/"
 
 
 def _content(path: str) -> bytes:
