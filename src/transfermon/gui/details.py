@@ -1,4 +1,4 @@
-"""Everything about one transfer: its facts, and its own events.
+"""Everything about one transfer: its facts, its headers, and its own events.
 
 Rule: every value is plain text that can be selected and copied, and a URL's secrets are as the record has them.
 """
@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 from transfermon import humanize
 from transfermon.events import Event
 from transfermon.gui import theme
+from transfermon.gui.headers import Headers
 from transfermon.gui.journal import Column, EventModel, EventTable, Line, merged
 from transfermon.gui.scope import look_of
 from transfermon.task import Kind, Progress, State, Task
@@ -209,7 +210,7 @@ class General(QScrollArea):
 
 
 class Details(QWidget):
-    """Two tabs about the selected transfer: General and Events."""
+    """The tabs about the selected transfer."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -217,6 +218,7 @@ class Details(QWidget):
         self._task: Task | None = None
         self._progress: Progress | None = None
         self.general = General()
+        self.headers = Headers()
         self.model = EventModel(self)
         self.table = EventTable(self.model, "details_events")
         for column in (Column.SEQUENCE, Column.SESSION, Column.TASK):
@@ -226,7 +228,9 @@ class Details(QWidget):
         self.tabs.setAccessibleName("Details")
         self.tabs.setDocumentMode(True)
         self.tabs.addTab(self.general, "General")
+        self.tabs.addTab(self.headers, "Headers")
         self.tabs.addTab(self.table, "Events")
+        self.tabs.currentChanged.connect(self._show_tab)
         self.nothing = QLabel("Select one transfer to see its details.")
         self.nothing.setObjectName("details_nothing")
         self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -279,6 +283,12 @@ class Details(QWidget):
         error = self._task.error
         problem = humanize.error(error) if error is not None and look_of(self._task) == "failed" else ""
         self.general.show_facts(facts(self._task, self._progress, time.time(), time.monotonic()), problem)
+        self._show_tab()
+
+    def _show_tab(self) -> None:
+        """What is behind another tab is made when it is looked at."""
+        if self._task is not None and self.tabs.currentWidget() is self.headers:
+            self.headers.show_task(self._task)
 
     # A clock only while a countdown is seen
 

@@ -302,6 +302,7 @@ def style_sheet(of: Colors) -> str:
         selection-color: {of.on_accent}; }}
     QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {of.accent}; }}
     QLineEdit[role="value"] {{ background: transparent; border: 0; border-radius: 3px; padding: 1px 2px; }}
+    QPlainTextEdit[role="page"] {{ border: 0; border-radius: 0; padding: 0; }}
     QLineEdit[role="value"]:focus {{ background: {of.window}; }}
     QSpinBox::up-button, QSpinBox::down-button, QDoubleSpinBox::up-button, QDoubleSpinBox::down-button {{ border: 0; width: 18px; background: transparent; }}
     QSpinBox::up-arrow, QDoubleSpinBox::up-arrow {{ image: url("{arrows["up"]}"); width: 10px; height: 10px; }}

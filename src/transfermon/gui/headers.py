@@ -1,0 +1,141 @@
+"""The head of what was sent for a transfer and of the last answer, as text that can be copied.
+
+Rule: a value that could be a secret is never in the text, so it can be neither read nor copied: of the request's own
+headers the record has only the names, and of the answer's fields those that carry a secret are masked here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from PySide6.QtGui import QTextCharFormat, QTextCursor, QTextOption
+from PySide6.QtWidgets import QPlainTextEdit, QWidget
+
+from transfermon import humanize
+from transfermon.errors import redacted
+from transfermon.gui import theme
+from transfermon.task import Kind, Response, Task
+
+MASK = "•••••• (hidden)"
+LONGEST = 1000  # characters of a value that are shown
+MOST = 200  # fields of an answer that are shown
+ALWAYS = "Host, Accept, Accept-Encoding and User-Agent, what the session adds, and Range or Cookie where needed."
+
+_SECRET = ("cookie", "authorization", "authenticate", "authentication", "token", "secret", "password", "api-key")
+_LINKS = frozenset({"location", "content-location", "referer"})
+
+Piece = tuple[str, str]  # a role of the theme, "title" or "note", and the text
+
+
+def masked(kind: Kind, name: str, value: str) -> str:
+    """What may be shown of a field of an answer. The address where an upload goes on is as good as a password (U-25)."""
+    low = name.lower()
+    if any(word in low for word in _SECRET):
+        return MASK
+    if low in _LINKS:
+        return _origin(value) if kind is Kind.UPLOAD else redacted(value)
+    if low in ("link", "refresh") and "?" in value:
+        return MASK
+    return value
+
+
+def pieces(task: Task) -> Iterator[Piece]:
+    """The text of the tab, piece by piece, with the role that each is painted in."""
+    yield from _request(task)
+    yield "text", "\n\n"
+    if task.response is None:
+        yield "title", "Response\n"
+        yield "note", "None yet" if task.outstanding else "None came"
+    else:
+        yield from _response(task, task.response)
+
+
+def _request(task: Task) -> Iterator[Piece]:
+    sent = task.metrics.transactions
+    yield "title", "Request\n"
+    yield "accent", humanize.clean(sent[-1].method if sent else task.method, 40)
+    yield "text", f" {humanize.clean(sent[-1].url if sent else redacted(task.current_url or task.url), LONGEST)}\n"
+    for name in task.header_names:
+        yield "muted", f"{humanize.clean(name, 100)}: "
+        yield "text", f"{MASK}\n"
+    yield "note", f"{'Also sent' if task.header_names else 'Sent'}: {ALWAYS}"
+
+
+def _response(task: Task, response: Response) -> Iterator[Piece]:
+    yield "title", "Response\n"
+    yield "muted", f"{humanize.clean(response.http_version, 20)} "
+    yield _role(response.status), _status(response.status)
+    for name, value in response.headers[:MOST]:
+        yield "muted", f"\n{humanize.clean(name, 100)}: "
+        yield "text", humanize.clean(masked(task.kind, name, value), LONGEST)
+    more = len(response.headers) - MOST
+    if more > 0:
+        yield "muted", f"\n… and {more} more"
+
+
+def _status(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+def _role(status: int) -> str:
+    return "good" if status < 300 else "warn" if status < 400 else "bad"
+
+
+def _origin(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host = f"{parts.scheme}://{parts.hostname}" if parts.scheme and parts.hostname else ""
+        return f"{host}:{parts.port}/…" if host and parts.port else f"{host}/…"
+    except ValueError:
+        return MASK
+
+
+class Headers(QPlainTextEdit):
+    """Written anew only where the text is another one: a selection survives news about the same head."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("details_headers")
+        self.setAccessibleName("Headers")
+        self.setReadOnly(True)
+        self.setUndoRedoEnabled(False)
+        self.setFrameShape(QPlainTextEdit.Shape.NoFrame)
+        self.setProperty("role", "page")
+        self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+        self.document().setDocumentMargin(14)
+        self._pieces: list[Piece] = []
+        theme.themed.changed.connect(self._write)
+
+    def show_task(self, task: Task) -> None:
+        new = list(pieces(task))
+        if new != self._pieces:
+            self._pieces = new
+            self._write()
+
+    def _write(self) -> None:
+        place = self.verticalScrollBar().value()
+        self.clear()
+        cursor = QTextCursor(self.document())
+        cursor.beginEditBlock()
+        for role, text in self._pieces:
+            cursor.insertText(text, _format(role))
+        cursor.endEditBlock()
+        self.verticalScrollBar().setValue(place)
+
+
+def _format(role: str) -> QTextCharFormat:
+    out = QTextCharFormat()
+    if role == "title":
+        out.setFontWeight(600)
+        out.setForeground(theme.color("muted"))
+    elif role == "note":
+        out.setForeground(theme.color("muted"))
+    else:
+        out.setFont(theme.fixed_font())
+        out.setForeground(theme.color(role))
+    return out
