@@ -90,6 +90,11 @@ class PushChannel:
         settings = self._engine.settings
         return tuple(f"{settings.push_server.rstrip('/')}/{quote(topic)}" for topic in settings.push_topics)
 
+    @property
+    def has_token(self) -> bool:
+        """Whether a token of the server's is kept."""
+        return bool(self._engine.vault.get(SECRETS))
+
     def restore(self, text: str) -> None:
         """Take back how far it was; other topics begin anew."""
         with contextlib.suppress(ValueError, TypeError, KeyError):

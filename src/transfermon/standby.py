@@ -342,6 +342,8 @@ class Announcer:
         how = self._monitor.settings.notify
         if how == "task":
             self._tell(notice_for([task], identifier))
+        elif how == "session":
+            self._ended.setdefault(task.session, []).append(task)  # told of when the session has nothing left
         elif how != "off":
             self._collect(self._ended, task.session, task, BATCH, self._close_batch)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,9 +13,10 @@ import pytest
 import qasync
 from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QAction, QDropEvent, QGuiApplication, QKeySequence
-from PySide6.QtWidgets import QInputDialog, QLineEdit, QMessageBox, QPushButton, QToolButton
+from PySide6.QtWidgets import QInputDialog, QLineEdit, QMessageBox, QPushButton, QSpinBox, QToolButton
 
 from tests import nginx as nginx_server
+from transfermon import autostart
 from transfermon.errors import TransferError
 from transfermon.gui import opening
 from transfermon.gui.bridge import Bridge
@@ -22,6 +24,7 @@ from transfermon.gui.commands import COMMANDS, KEEP, TOOLBAR, TRAY, closing, ena
 from transfermon.gui.details import resumable
 from transfermon.gui.dialogs import AddDialog, AddRequest
 from transfermon.gui.main_window import MainWindow, as_curl, counts_line, session_progress, start_widths
+from transfermon.gui.preferences import Preferences
 from transfermon.gui.sessions import SessionProperties
 from transfermon.gui.upload import UploadDialog, UploadRequest
 from transfermon.monitor import Monitor
@@ -29,6 +32,7 @@ from transfermon.runners import Runners
 from transfermon.settings import Settings
 from transfermon.tally import tallied
 from transfermon.task import Action, Kind, Origin, Progress, State, Task, TaskKey
+from transfermon.videofarm.sync import VideoSync
 
 pytestmark = pytest.mark.anyio
 BODY = b"picture" * 1000
@@ -836,3 +840,79 @@ async def test_an_upload_address_with_a_query_is_not_offered_again(world, server
     for url in (f"{server.url}/in?signature=secret", f"{server.url}/in"):
         world.window.upload(UploadRequest(files=((__file__, url),), start=False))
     assert world.window._upload_addresses() == [f"{server.url}/in"]
+
+
+async def a_push_from_a_new_host(world: World) -> None:
+    sync = VideoSync(world.monitor)
+    payload = {"content-available": 1, "download_url": "https://files.example.com/a.bin"}
+    await world.monitor.push(json.dumps(payload), by_hand=False)
+    await until(world.question)
+    sync.close()
+
+
+@in_a_world
+async def test_fault_p13_the_first_push_that_names_a_host_asks_and_starts_nothing(world, server):
+    await a_push_from_a_new_host(world)
+    assert "files.example.com" in world.question().text()
+    assert world.states() == [State.SUSPENDED]
+    world.question().reject()  # Escape: later
+    assert world.states() == [State.SUSPENDED]
+    assert world.monitor.settings.push_hosts == ()
+
+
+@in_a_world
+async def test_fault_p13_a_host_is_allowed_for_ever_once_or_not_at_all(world, server):
+    await a_push_from_a_new_host(world)
+    world.answer("This time")
+    assert world.states() == [State.RUNNING]
+    assert world.monitor.settings.push_hosts == ()
+    await a_push_from_a_new_host(world)
+    world.answer("Never mind")
+    await until(lambda: len(world.monitor.tasks()) == 1)
+    await a_push_from_a_new_host(world)
+    world.answer("Always")
+    assert world.monitor.settings.push_hosts == ("files.example.com",)
+    assert world.states() == [State.RUNNING, State.RUNNING]
+
+
+@in_a_world
+async def test_the_settings_apply_at_once(world, server):
+    world.window.actions_by_id["settings"].trigger()
+    (dialog,) = world.window.findChildren(Preferences)
+    dialog.findChild(QSpinBox, "connections_per_host").setValue(5)
+    assert world.monitor.settings.connections_per_host == 5
+    dialog.token.setText("tk_1")
+    dialog.token.editingFinished.emit()
+    assert world.monitor.push_channel.has_token
+    dialog.findChild(QLineEdit, "push_server").setText(server.url)
+    dialog.findChild(QLineEdit, "push_server").editingFinished.emit()
+    dialog.channel_box.click()
+    assert world.monitor.settings.push_enabled
+    assert world.monitor.push_channel.addresses[0].startswith(server.url)
+    assert dialog.findChild(QLineEdit, "push_topics").text() == world.monitor.settings.push_topics[0]
+    dialog.channel_box.click()
+    assert not world.monitor.settings.push_enabled
+
+
+@in_a_world
+async def test_the_theme_of_the_settings_and_of_the_menu_are_one(world, server):
+    world.window.show_settings("General")
+    (dialog,) = world.window.findChildren(Preferences)
+    dialog.changed.emit({"theme": "dark"})
+    assert world.monitor.settings.theme == "dark"
+    assert [action.data() for action in world.window.theme_actions.actions() if action.isChecked()] == ["dark"]
+    world.window.set_theme("system")
+
+
+@in_a_world
+async def test_start_at_login_is_an_entry_of_the_desktop(world, server):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", world.monitor.state_dir)
+        world.window.show_settings("General")
+        (dialog,) = world.window.findChildren(Preferences)
+        assert not dialog.login_box.isChecked()
+        dialog.login_box.click()
+        dialog.hidden_box.click()
+        assert (autostart.enabled(), autostart.minimized()) == (True, True)
+        dialog.login_box.click()
+        assert not autostart.enabled()

@@ -48,6 +48,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(id="pause_all", text="&Pause all", menu="Edit/", icon="pause"),
     Command(id="resume_all", text="&Resume all", menu="Edit", icon="play"),
     Command(id="retry_failed", text="Re&try all failed", menu="Edit", icon="rotate-cw"),
+    Command(id="settings", text="&Settings…", menu="Edit/", icon="sliders-horizontal", keys="Ctrl+,", tip="How the app behaves"),
     Command(id="fetch", text="Background &fetch", menu="Background", icon="download-cloud", keys="Ctrl+Shift+B", tip="Let the app look for new content now, as in the background"),
     Command(id="push", text="&Silent push…", label="Silent push", menu="Background", icon="bell", keys="Ctrl+Shift+S", tip="Write a push payload and deliver it to this app"),
     Command(id="simulate", text="&Simulate a suspension, or wake the app", menu="Background/", tip="Listeners hear nothing while the app is suspended; transfers go on"),
@@ -60,7 +61,7 @@ COMMANDS: tuple[Command, ...] = (
 BY_ID = {command.id: command for command in COMMANDS}
 
 TOOLBAR: tuple[str, ...] = ("add", "upload", "", "resume", "pause", "cancel", "retry", "", "fetch", "push")
-TRAY: tuple[str, ...] = ("add", "upload", "", "pause_all", "resume_all", "", "fetch", "push", "", "quit")
+TRAY: tuple[str, ...] = ("add", "upload", "", "pause_all", "resume_all", "", "fetch", "push", "", "settings", "quit")
 
 _ACTIONS = {
     "resume": Action.RESUME,

@@ -306,7 +306,10 @@ class Life:
         self._tell_of_a_crash(monitor, crashes.begin())
         try:
             await self._start(server, window)
-            self._wait_behind(waiter, monitor)
+            await self._wait_behind(waiter, monitor)
+            window.settings_changed.connect(
+                lambda: runners.spawn(self._wait_behind(waiter, monitor), "a change of the settings")
+            )
             runners.spawn(notifier.probe(), "looking for a notification service")
             runners.spawn(self._follow(monitor), "waiting for a request to quit")
             if demo is not None:
@@ -336,9 +339,10 @@ class Life:
         if report:
             monitor.notify("Transfermon crashed the last time", f"What is known about it is in {report}.")
 
-    def _wait_behind(self, waiter: Waiter, monitor: Monitor) -> None:
-        """Have a small process wait for our end. The demo's state is of no use to anybody after it."""
+    async def _wait_behind(self, waiter: Waiter, monitor: Monitor) -> None:
+        """Have a small process wait for our end, or none. The demo's state is of no use to anybody after it."""
         if self._demo or not monitor.settings.keep_transferring:
+            await waiter.end()
             return
         try:
             waiter.start()

@@ -13,7 +13,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QByteArray, QEvent, QMimeData, QPoint, QProcess, QSettings, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
@@ -47,7 +47,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from transfermon import humanize
+from transfermon import autostart, humanize
+from transfermon.configuration import BACKGROUND_FETCH_INTERVAL_NEVER
 from transfermon.errors import InvalidAction, TransferFailure, TransfermonError, redacted
 from transfermon.events import Event, PushChannelEvent, TaskCreatedEvent, TaskEvent, TaskRemovedEvent, WakeChangedEvent
 from transfermon.gui import opening, theme
@@ -76,6 +77,7 @@ from transfermon.gui.dialogs import (
     tell,
 )
 from transfermon.gui.events import EventsView
+from transfermon.gui.preferences import Channel, Login, Preferences
 from transfermon.gui.preview import Preview
 from transfermon.gui.scope import Scope
 from transfermon.gui.sessions import SessionProperties, Sidebar, properties_of, session_items
@@ -112,6 +114,7 @@ class MainWindow(QMainWindow):
 
     quit_wanted = Signal()
     visibility_changed = Signal(bool)
+    settings_changed = Signal()
     refreshed = Signal()
 
     def __init__(self, *, state_dir: str, tray_available: Callable[[], bool] = Tray.available) -> None:
@@ -134,6 +137,7 @@ class MainWindow(QMainWindow):
         self._arranged = False  # the panels have their widths
         self._scope = Scope(kind="all")
         self._dialogs: dict[str, QDialog] = {}
+        self._asked_hosts: set[str] = set()  # that pushes want to download from, and a person was asked about
         self.actions_by_id: dict[str, QAction] = {}
         self._refresh_timer = QTimer(self)
         self._refresh_timer.setSingleShot(True)
@@ -423,6 +427,7 @@ class MainWindow(QMainWindow):
             self.sidebar.update_counts(tallies, self._monitor.session_infos())
             self.sidebar.set_session_progress(session_progress(tallies, self._monitor.running_progress()))
             self._show_status()
+            self._ask_about_hosts()
             if self._happened:  # what only moves changes nothing of what can be done
                 self._happened = False
                 self._enable()
@@ -964,14 +969,14 @@ class MainWindow(QMainWindow):
         try:
             self.monitor.set_minimum_background_fetch_interval(seconds)
         except OSError as exc:
-            self.toasts.show_message(f"The setting applies now but could not be saved: {exc.strerror}.")
+            self._not_saved(exc)
         self.wakes.set_interval(self.monitor.background.interval)
 
     def _switch_channel(self, on: bool) -> None:
         try:
             self.monitor.switch_push_channel(on)
         except OSError as exc:
-            self.toasts.show_message(f"The setting applies now but could not be saved: {exc.strerror}.")
+            self._not_saved(exc)
         if on:
             (address, *_) = self.monitor.push_channel.addresses
             self.toasts.show_message(
@@ -981,6 +986,95 @@ class MainWindow(QMainWindow):
             )
         self._show_channel()
 
+    def _ask_about_hosts(self) -> None:
+        """A push wants to download from a host for the first time (FAULTS P13); one question for each host."""
+        for host, keys in self.monitor.approvals.waiting.items():
+            if host in self._asked_hosts:
+                continue
+            self._asked_hosts.add(host)
+            count = "a file" if len(keys) == 1 else f"{len(keys)} files"
+            shown = "\n".join(humanize.clean(redacted(task.url))[:100] for task in self._tasks(keys[:5]))
+            ask(
+                self,
+                f"May pushes download from {host}?",
+                f"A push asks for {count} from there:\n{shown}\nNothing was fetched yet.",
+                ["Always", "This time", "Never mind", "Ask later"],
+                lambda answer, _remember, host=host: self._answer_for_host(host, answer),  # type: ignore[misc]
+                warning=True,
+            )
+
+    def _answer_for_host(self, host: str, answer: str) -> None:
+        if not self.attached or answer == "Ask later":
+            return  # the transfers stay paused in the list
+        self._asked_hosts.discard(host)
+        if answer == "Always":
+            self._change_settings({"push_hosts": (*self.monitor.settings.push_hosts, host)})
+        if answer == "Never mind":
+            self.monitor.approvals.drop(host)
+        else:
+            self.monitor.approvals.start(host)
+
+    def do_settings(self) -> None:
+        self.show_settings("General")
+
+    def show_settings(self, page: str) -> None:
+        """The settings, turned to this page."""
+        if not self.attached:
+            return
+        if not self.isVisible():
+            self.raise_to_front()  # asked for in the tray
+        dialog = Preferences(
+            self,
+            settings=self.monitor.settings,
+            login=Login(starts=autostart.enabled(), hidden=autostart.minimized()),
+            channel=self._channel(),
+            state_dir=self._state_dir,
+            tray=self._tray_available(),
+        )
+        dialog.changed.connect(self._change_settings)
+        dialog.login_changed.connect(self._change_login)
+        dialog.channel_switched.connect(self._switch_channel)
+        dialog.token_given.connect(self._give_token)
+        dialog.show_page(page)
+        self._show_dialog("settings", dialog)
+
+    def _change_settings(self, changes: Mapping[str, Any]) -> None:
+        """Apply and save at once."""
+        changes = dict(changes)
+        if (scheme := changes.get("theme")) is not None:
+            self.set_theme(str(scheme))
+            return
+        try:
+            if (interval := changes.pop("fetch_interval", None)) is not None:
+                self._set_fetch_interval(BACKGROUND_FETCH_INTERVAL_NEVER if interval < 0 else interval)
+            if changes:
+                self.monitor.update_settings(**changes)
+        except OSError as exc:
+            self._not_saved(exc)
+        self.wakes.refresh()
+        self._show_channel()
+        self.settings_changed.emit()
+
+    def _not_saved(self, exc: OSError) -> None:
+        self.toasts.show_message(f"The setting applies now but could not be saved: {exc.strerror}.")
+
+    def _change_login(self, login: Login) -> None:
+        try:
+            autostart.set_enabled(login.starts, minimized=login.hidden)
+        except OSError as exc:
+            self.toasts.show_message(f"The app cannot be started at login: {exc.strerror}.")
+
+    def _give_token(self, token: str) -> None:
+        try:
+            self.monitor.switch_push_channel(self.monitor.settings.push_enabled, token=token)
+        except OSError as exc:
+            self._not_saved(exc)
+        self._show_channel()
+
+    def _channel(self) -> Channel:
+        channel = self.monitor.push_channel
+        return Channel(words=channel.status.words, addresses=channel.addresses, has_token=channel.has_token)
+
     def _show_channel(self) -> None:
         channel, on = self.monitor.push_channel, self.monitor.settings.push_enabled
         words = channel.status.words
@@ -989,6 +1083,8 @@ class MainWindow(QMainWindow):
         self.wakes.show_channel(
             on, f"{words}\n{', '.join(channel.addresses)}" if on else f"{words}; click to switch it on"
         )
+        if isinstance(dialog := self._dialogs.get("settings"), Preferences):
+            dialog.show_channel(on, self._channel(), self.monitor.settings.push_topics)
 
     def do_background(self) -> None:
         self.tabs.setCurrentWidget(self.wakes)
@@ -1074,8 +1170,13 @@ class MainWindow(QMainWindow):
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         theme.apply(app, scheme)
+        for action in self.theme_actions.actions():
+            action.setChecked(action.data() == scheme)
         if self._monitor is not None:
-            self._monitor.update_settings(theme=scheme)
+            try:
+                self._monitor.update_settings(theme=scheme)
+            except OSError as exc:
+                self._not_saved(exc)
 
     def raise_to_front(self, key: TaskKey | None = None) -> None:
         """Show the window above others, with this transfer selected."""

@@ -80,7 +80,7 @@ class Notifications(QObject):
             self._tell_after([task], session)
             return
         batch = self._batches.setdefault(task.session, [])
-        if not batch:
+        if not batch and how != "session":
             QTimer.singleShot(BATCH_MS, self, lambda: self._close_batch(task.session))
         batch.append(task)
 

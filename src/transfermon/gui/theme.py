@@ -313,6 +313,16 @@ def style_sheet(of: Colors) -> str:
     QComboBox::down-arrow {{ image: url("{arrows["down"]}"); width: 12px; height: 12px; }}
     QComboBox QAbstractItemView {{ background: {of.base}; border: 1px solid {of.line}; padding: 4px; outline: 0;
         selection-background-color: {soft}; selection-color: {of.text}; }}
+    QCheckBox {{ spacing: 7px; }}
+    QCheckBox::indicator {{ width: 14px; height: 14px; border: 1px solid {thumb_hover}; border-radius: 4px; background: {of.base}; }}
+    QCheckBox::indicator:hover, QCheckBox::indicator:focus {{ border-color: {of.accent}; }}
+    QCheckBox::indicator:checked {{ background: {of.primary}; border-color: {of.primary}; image: url("{_file("check-mark")}"); }}
+    QCheckBox::indicator:disabled {{ border-color: {of.line}; background: {of.window}; }}
+    QCheckBox:disabled {{ color: {faint}; }}
+    QCheckBox:focus {{ color: {of.accent}; outline: 0; }}
+    QListWidget#preferences_pages {{ background: {of.base}; border: 0; border-right: 1px solid {of.line}; padding: 10px 8px; }}
+    QListWidget#preferences_pages::item {{ border-radius: 6px; padding: 0 6px; }}
+    QListWidget#preferences_pages::item:selected {{ background: {soft}; color: {of.text}; }}
     QTableView, QListView, QTreeView {{ background: {of.base}; border: 0; outline: 0; gridline-color: transparent;
         selection-background-color: {mixed(of.accent, of.base, of.tint)}; selection-color: {of.text}; }}
     QHeaderView {{ background: {of.base}; border: 0; }}
