@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
 
 from tests.farm import Farm
+from transfermon.videofarm.push import KEPT, Kept, Message, PushProvider
 
 TOKEN, OTHER = "a1" * 32, "b2" * 32
 SILENT = {"alert": "", "content-available": 1, "download_url": "http://127.0.0.1/x", "n": 1.5}
@@ -168,3 +171,82 @@ def test_fault_l5_a_foreign_page_can_neither_push_nor_follow(web: httpx.Client):
     foreign = {"origin": "http://evil.example"}
     assert web.post("login", json={"login": "mia"}, headers=foreign).status_code == 403
     assert web.get(f"{TOKEN}/json", headers=foreign).status_code == 403
+
+
+# ---- many followers, many messages
+
+
+class Watched(Message):
+    """Counts how often any of them is looked at."""
+
+    looks = 0
+
+    def __getattribute__(self, name: str) -> Any:
+        Watched.looks += 1
+        return super().__getattribute__(name)
+
+
+def a_message(serial: int, topic: str, collapse_id: str = "") -> Watched:
+    return Watched(
+        serial=serial, id=str(serial), topic=topic, time=0, expires=1, payload="", priority=3, collapse_id=collapse_id
+    )
+
+
+def test_a_follower_costs_what_is_new_for_it():
+    kept = Kept()
+    for serial in range(1, KEPT + 1):
+        kept.add(a_message(serial, topic=f"topic{serial % 100}"))
+    Watched.looks = 0
+    new = kept.since(frozenset({"topic7", "topic8", "quiet"}), KEPT - 200)
+    assert Watched.looks <= 8
+    assert [message.serial for message in new] == [807, 808, 907, 908]
+
+
+def test_the_oldest_message_goes_and_a_collapsed_one_takes_the_place_of_the_last():
+    kept = Kept()
+    for serial in range(1, KEPT + 11):
+        kept.add(a_message(serial, topic="a", collapse_id="score" if serial in (5, 100, 200) else ""))
+    serials = [message.serial for message in kept.since(frozenset({"a"}), 0)]
+    assert len(serials) == len(kept) == KEPT
+    assert serials == sorted(serials) == [message.serial for message in kept]
+    assert serials[0] == 10  # ten are too many, of which 5 and 100 were replaced
+    assert (100 in serials, 200 in serials) == (False, True)
+    for serial in range(2000, 2000 + KEPT):
+        kept.add(a_message(serial, topic="b"))
+    kept.add(a_message(4000, topic="a", collapse_id="score"))  # the one before it has gone by itself
+    assert [message.serial for message in kept.since(frozenset({"a"}), 0)] == [4000]
+
+
+async def _directly(*values: Any) -> Any:
+    raise AssertionError("nothing is stored here")
+
+
+@pytest.mark.anyio
+async def test_a_quiet_follower_hears_a_word_at_the_interval_and_is_forgotten_when_it_goes(data_dir: Path):
+    provider = PushProvider(data_dir / "push.json", _directly, keepalive=0.01)
+    lines: list[dict[str, Any]] = []
+    enough = asyncio.Event()
+
+    async def send(message: Any) -> None:
+        if body := message.get("body"):
+            lines.append(json.loads(body))
+        if len(lines) == 4:
+            enough.set()
+
+    async def receive() -> Any:
+        await enough.wait()
+        return {"type": "http.disconnect"}
+
+    class Transport:
+        def is_closing(self) -> bool:
+            return True
+
+    scope = {
+        "type": "http", "method": "GET", "headers": [], "query_string": b"", "client": ("127.0.0.1", 1),
+        "path_params": {"topics": f"{TOKEN},{OTHER}"}, "state": {"transport": Transport()},
+    }  # fmt: skip
+    async with asyncio.timeout(10):
+        await (await provider.follow(Request(scope)))(scope, receive, send)
+    assert [line["event"] for line in lines[:4]] == ["open", "keepalive", "keepalive", "keepalive"]
+    assert {line["topic"] for line in lines} == {f"{TOKEN},{OTHER}"}
+    assert provider._followers == {}

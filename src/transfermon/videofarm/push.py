@@ -14,8 +14,7 @@ import os
 import re
 import secrets
 import time
-from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -150,16 +149,67 @@ def checked_channel(value: object) -> str:
     return value.strip()
 
 
-class PushProvider:
-    """The endpoints under /push. `off_loop` runs what blocks."""
+class Kept:
+    """The newest KEPT messages, oldest first. What came for a topic is found without a look at the others'."""
 
-    def __init__(self, path: Path, off_loop: Callable[..., Coroutine[Any, Any, Any]]) -> None:
+    def __init__(self) -> None:
+        self._all: dict[int, Message] = {}  # by serial, which only grows
+        self._of_topic: dict[str, dict[int, Message]] = {}
+        self._collapsible: dict[tuple[str, str], int] = {}  # topic and collapse id -> serial
+
+    def __repr__(self) -> str:
+        return f"<Kept {len(self._all)} of {len(self._of_topic)} topics>"
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[Message]:
+        return iter(self._all.values())
+
+    def add(self, message: Message) -> None:
+        """Takes the place of the topic's message with the same collapse id."""
+        same = (message.topic, message.collapse_id)
+        if message.collapse_id:
+            if (old := self._collapsible.get(same)) is not None:
+                self._drop(old)
+            self._collapsible[same] = message.serial
+        self._all[message.serial] = message
+        self._of_topic.setdefault(message.topic, {})[message.serial] = message
+        if len(self._all) > KEPT:
+            self._drop(next(iter(self._all)))
+
+    def _drop(self, serial: int) -> None:
+        message = self._all.pop(serial)
+        of_topic = self._of_topic[message.topic]
+        del of_topic[serial]
+        if not of_topic:
+            del self._of_topic[message.topic]
+        if message.collapse_id:
+            del self._collapsible[message.topic, message.collapse_id]
+
+    def since(self, topics: frozenset[str], after: int) -> list[Message]:
+        """Oldest first; costs what is new for these topics, and one look at each of them."""
+        new: list[Message] = []
+        for topic in topics:
+            for serial, message in reversed(self._of_topic.get(topic, {}).items()):
+                if serial <= after:
+                    break
+                new.append(message)
+        return sorted(new, key=lambda message: message.serial)
+
+
+class PushProvider:
+    """The endpoints under /push. `off_loop` runs what blocks; a follower hears a word each `keepalive` seconds."""
+
+    def __init__(
+        self, path: Path, off_loop: Callable[..., Coroutine[Any, Any, Any]], *, keepalive: float = KEEPALIVE
+    ) -> None:
         """Raises OSError or ValueError when `path` holds something else than subscriptions."""
-        self._path, self._off_loop = path, off_loop
+        self._path, self._off_loop, self.keepalive = path, off_loop, keepalive
         self._channels: dict[str, dict[str, str]] = _load(path)  # channel -> device token -> type
         self._users: dict[str, str] = {}  # key of a login -> name
-        self._messages: deque[Message] = deque(maxlen=KEPT)
-        self._followers: dict[asyncio.Event, frozenset[str]] = {}
+        self._messages = Kept()
+        self._followers: dict[str, set[asyncio.Event]] = {}  # by topic
         self._serial = 0
         self._saving = asyncio.Lock()
 
@@ -269,9 +319,8 @@ class PushProvider:
         if not isinstance(given, list) or not given:
             raise Refusal(400, "A message needs a channel, or a list of tokens.")
         tokens = list(dict.fromkeys(checked_token(token) for token in given))
-        known = {token for subscribed in self._channels.values() for token in subscribed}
-        known.update(topic for topics in self._followers.values() for topic in topics)
-        if set(tokens) - known:
+        known = {token for subscribed in self._channels.values() for token in tokens if token in subscribed}
+        if any(token not in known and token not in self._followers for token in tokens):
             raise Refusal(404, "This device token is unknown.")
         return self._send(request, tokens, asked.get("payload"))
 
@@ -283,18 +332,13 @@ class PushProvider:
         expires = now + KEPT_SECONDS if delivery.expiration is None else delivery.expiration
         for token in tokens:
             self._put(token, text, delivery, now, expires)
-        for follower, topics in self._followers.items():
-            if not topics.isdisjoint(tokens):
+            for follower in self._followers.get(token, ()):
                 follower.set()
         return {"sent": len(tokens)}
 
     def _put(self, token: str, text: str, delivery: Delivery, now: int, expires: int) -> None:
-        if delivery.collapse_id:
-            same = (token, delivery.collapse_id)
-            kept = [old for old in self._messages if (old.topic, old.collapse_id) != same]
-            self._messages = deque(kept, maxlen=KEPT)
         self._serial += 1
-        self._messages.append(
+        self._messages.add(
             Message(
                 serial=self._serial,
                 id=secrets.token_urlsafe(9),
@@ -347,21 +391,23 @@ class PushProvider:
         now = time.time()
         return [
             message
-            for message in self._messages
-            if message.serial > after
-            and message.topic in topics
-            and (message.expires > now or (message.time >= now - 2 and message.expires == 0))
+            for message in self._messages.since(topics, after)
+            if message.expires > now or (message.time >= now - 2 and message.expires == 0)
         ]
 
     @contextlib.contextmanager
     def following(self, topics: frozenset[str]) -> Any:
         """An event that is set when something has come for them."""
         news = asyncio.Event()
-        self._followers[news] = topics
+        for topic in topics:
+            self._followers.setdefault(topic, set()).add(news)
         try:
             yield news
         finally:
-            del self._followers[news]
+            for topic in topics:
+                self._followers[topic].discard(news)
+                if not self._followers[topic]:
+                    del self._followers[topic]
 
 
 @dataclass
@@ -397,7 +443,9 @@ class _Stream(Response):
                 return
             waiter = asyncio.create_task(news.wait())
             try:
-                done, _ = await asyncio.wait((waiter, gone), timeout=KEEPALIVE, return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait(
+                    (waiter, gone), timeout=self.provider.keepalive, return_when=asyncio.FIRST_COMPLETED
+                )
             finally:
                 waiter.cancel()
             if not done:
