@@ -6,10 +6,12 @@ import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
 from tests.byte_server import ByteServer, Resource
+from tests.farm import Farm
 from tests.owners import Place, a_place, until
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -136,6 +138,42 @@ def test_the_image_downloader_ends_while_its_download_goes_on_and_finds_it_later
     promised = ["backgroundtransfer", "downloadcompleted", "sessioncompleted", "sessioneventscompleted"]
     assert order == [*promised, "completionhandler"]
     assert (place.out / "photo.jpg").read_bytes() == BODY
+
+
+@HEADLESS
+def test_the_videofarm_sample(place, headless):
+    place.state.mkdir(mode=0o700)
+    (place.state / "settings.json").write_text(json.dumps({"download_folder": str(place.out)}))
+    with Farm.start("--fault", "/videos/2/movie:rate=6M", "--fault", "/videos/6/movie:rate=6M") as farm:
+        run = Run(place, "videofarm.py", *headless, farm.url)
+        assert run.reads("stored") == "stored 9 videos"
+        run.ends(asked=not headless)
+        told = [line.split() for line in run.lines]
+        words = [line[0] for line in told]
+        assert words.count("video") == 8
+        of_task: dict[str, list[str]] = {}
+        for kind, what, task, *_ in (line for line in told if line[1] in ("download", "upload")):
+            of_task.setdefault(f"{what} {task}", []).append(kind)
+        ends = [kinds[-1] for kinds in of_task.values()]
+        paused = ends.count("paused")
+        assert paused in (1, 2)  # the movie, and its picture where that had not come yet
+        assert ends.count("completed") == len(ends) - paused == 5
+        for kinds in of_task.values():
+            assert kinds[0] == "started"
+            assert set(kinds[1:-1]) <= {"progress"}
+        assert [task.split()[0] for task in of_task] == ["download"] * (4 + paused) + ["upload"]
+        places = [words.index(word) for word in ("video", "started", "paused", "resuming", "file", "prepared")]
+        assert places == sorted(places)
+        sent = {path: got(farm, path) for path in ("videos/2/movie", "videos/6/movie", "videos/2/thumbnail")}
+        assert {path.read_bytes() for path in place.out.iterdir()} >= set(sent.values())
+        assert got(farm, "videos/9/movie") == sent["videos/2/movie"]
+        assert got(farm, "videos/9/thumbnail") == sent["videos/2/thumbnail"]
+
+
+def got(farm: Farm, path: str) -> bytes:
+    with urlopen(farm.url + path) as answer:
+        body: bytes = answer.read()
+        return body
 
 
 def test_no_example_uses_what_the_guides_got_wrong():
