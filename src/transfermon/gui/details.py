@@ -1,4 +1,4 @@
-"""Everything about one transfer: its facts, its headers, and its own events.
+"""Everything about one transfer: its facts, headers, timings and events.
 
 Rule: every value is plain text that can be selected and copied, and a URL's secrets are as the record has them.
 """
@@ -27,6 +27,7 @@ from transfermon.gui import theme
 from transfermon.gui.headers import Headers
 from transfermon.gui.journal import Column, EventModel, EventTable, Line, merged
 from transfermon.gui.scope import look_of
+from transfermon.gui.waterfall import Waterfall
 from transfermon.task import Kind, Progress, State, Task
 
 WIDE = ("URL", "Final URL", "Save path", "Source", "Method", "State")
@@ -219,6 +220,7 @@ class Details(QWidget):
         self._progress: Progress | None = None
         self.general = General()
         self.headers = Headers()
+        self.timing = Waterfall()
         self.model = EventModel(self)
         self.table = EventTable(self.model, "details_events")
         for column in (Column.SEQUENCE, Column.SESSION, Column.TASK):
@@ -229,6 +231,7 @@ class Details(QWidget):
         self.tabs.setDocumentMode(True)
         self.tabs.addTab(self.general, "General")
         self.tabs.addTab(self.headers, "Headers")
+        self.tabs.addTab(self.timing, "Timing")
         self.tabs.addTab(self.table, "Events")
         self.tabs.currentChanged.connect(self._show_tab)
         self.nothing = QLabel("Select one transfer to see its details.")
@@ -287,8 +290,12 @@ class Details(QWidget):
 
     def _show_tab(self) -> None:
         """What is behind another tab is made when it is looked at."""
-        if self._task is not None and self.tabs.currentWidget() is self.headers:
+        if self._task is None:
+            return
+        if self.tabs.currentWidget() is self.headers:
             self.headers.show_task(self._task)
+        elif self.tabs.currentWidget() is self.timing:
+            self.timing.show_transactions(self._task.metrics.transactions)
 
     # A clock only while a countdown is seen
 
