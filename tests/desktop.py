@@ -74,14 +74,30 @@ class Desktop:
 
 
 @contextmanager
-def running() -> Iterator[Desktop]:
-    """A bus and a notification server for as long as the block lasts."""
+def a_bus() -> Iterator[str]:
+    """The address of a bus of our own for as long as the block lasts."""
     assert DAEMON is not None, WHY_NOT
     daemon = subprocess.Popen(
         [DAEMON, "--session", "--nofork", "--print-address=1"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     assert daemon.stdout is not None
-    address = daemon.stdout.readline().decode().strip()
+    try:
+        yield daemon.stdout.readline().decode().strip()
+    finally:
+        daemon.terminate()
+        daemon.wait(10)
+        daemon.stdout.close()
+
+
+@contextmanager
+def running() -> Iterator[Desktop]:
+    """A bus and a notification server for as long as the block lasts."""
+    with a_bus() as address, _serving(address) as service:
+        yield Desktop(address, service)
+
+
+@contextmanager
+def _serving(address: str) -> Iterator[_Notifications]:
     loop = asyncio.new_event_loop()
     up, service = threading.Event(), _Notifications()
     over = asyncio.Event()
@@ -99,11 +115,8 @@ def running() -> Iterator[Desktop]:
     thread.start()
     try:
         assert up.wait(10), "the notification server did not come up"
-        yield Desktop(address, service)
+        yield service
     finally:
         loop.call_soon_threadsafe(over.set)
         thread.join(10)
         loop.close()
-        daemon.terminate()
-        daemon.wait(10)
-        daemon.stdout.close()

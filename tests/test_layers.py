@@ -49,6 +49,7 @@ DOORS = {
 }
 ENGINE = {
     "runners",
+    "inhibitor",
     "bus",
     "slots",
     "lock",
@@ -91,6 +92,7 @@ ONLY_IN = {  # a foreign library has one door
     "httpx": {"transfer"},
     "httpcore": {"transfer", "network"},
     "desktop_notifier": {"notifier"},
+    "dbus_fast": {"inhibitor"},
     "starlette": {"videofarm"},
     "uvicorn": {"videofarm"},
     "platformdirs": {"settings"},

@@ -35,6 +35,7 @@ from transfermon.delivery import Delivery
 from transfermon.engine import Engine
 from transfermon.errors import SessionInvalidatingError, StateError, TransferFailure
 from transfermon.events import Event, NotificationEvent, TaskCompletedEvent
+from transfermon.inhibitor import Inhibitor
 from transfermon.lock import EngineLock
 from transfermon.payload import Payload
 from transfermon.pushchannel import SECRETS, SINCE, PushChannel
@@ -137,6 +138,7 @@ class Monitor:
         self.on_given: Callable[[Sequence[str]], None] | None = None  # other programs' addresses: ask about them
         self.on_frozen: Callable[[str], None] | None = None
         self._defaults = 0
+        self.inhibitor: Inhibitor | None = None
         self.set_aside = ""  # what was damaged and is kept under another name, in words
 
     def __repr__(self) -> str:
@@ -155,6 +157,7 @@ class Monitor:
         connectivity: Connectivity | None = None,
         policy: Policy | None = None,
         clock: Clock | None = None,
+        inhibitor: Inhibitor | None = None,
     ) -> AsyncIterator[Monitor]:
         """Own a state directory for as long as the block lasts.
 
@@ -163,7 +166,8 @@ class Monitor:
         `lock` is one that is held already, and is let go like one of its own. Without an app that is `attached`
         terminal events stay unacknowledged, so that the next one is told of them (E-10). `connectivity` and `policy`
         say whether there is a network and power; without them the system is asked (T-17, T-18). `clock` moves the
-        scheduler and the notifications.
+        scheduler and the notifications. `inhibitor` keeps the computer awake while transfers run, if the settings
+        want it; without one it may go to sleep.
         Raises EngineBusyError when another process owns it, StateError when it cannot be used.
         """
         folder = state_folder(state_dir)
@@ -177,6 +181,7 @@ class Monitor:
             engine.policy = policy or SystemPolicy()
             monitor = cls(engine, lock)
             engine.store.on_frozen = monitor._frozen
+            monitor.inhibitor = inhibitor
             try:
                 await monitor._restore(await engine.store.open())
                 yield monitor
@@ -211,6 +216,7 @@ class Monitor:
         engine.policy.changed = self._reconsider
         engine.connectivity.open()
         engine.policy.open()
+        engine.bus.subscribe(lambda _: self._stay_awake())
         await asyncio.to_thread(engine.vault.load)
         if unfinished := [task for task in remembered.tasks if task.outstanding]:
             parts = os.path.join(self.state_dir, "parts")
@@ -313,6 +319,8 @@ class Monitor:
         if self._clock is not None:
             self._clock.cancel()
         await asyncio.gather(*(session.stop() for session in list(self._sessions.values())))
+        if self.inhibitor is not None:
+            await self.inhibitor.close()
         await self._flush()
         engine.bus.close()
         await engine.runners.close()
@@ -346,8 +354,17 @@ class Monitor:
         if reason:
             for session in list(self._sessions.values()):
                 session.hold()
+        self._stay_awake()
         if self.on_frozen is not None:
             self.on_frozen(reason)
+
+    def _stay_awake(self) -> None:
+        """The computer may sleep while tasks merely wait, or nothing can be stored."""
+        if self.inhibitor is None:
+            return
+        engine = self._engine
+        may_run = engine.settings.inhibit_sleep and not engine.store.frozen and not engine.closing
+        self.inhibitor.want(may_run and any(session.tally.running for session in self._sessions.values()))
 
     def request_quit(self, *, released: bool = False) -> None:
         """Ask whoever opened the monitor to end; `released`: another engine waits for the state directory."""
@@ -379,6 +396,7 @@ class Monitor:
         self._engine.allowed_hosts -= set(old.allowed_hosts) - set(new.allowed_hosts)
         self.background.settings_changed()
         self.push_channel.settings_changed()
+        self._stay_awake()
         for session in list(self._sessions.values()):
             self._follow(session, old)
         new.replaced()

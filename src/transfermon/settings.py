@@ -96,6 +96,7 @@ class Settings:
     keep_transferring: bool = True  # when the app's process dies, a process without a window goes on
     keep_after_quit: str = "ask"  # or "yes", "no": whether it goes on after a quit, too
     attempts: int = 0  # of a transfer of the app's own sessions before it counts as failed; 0: until its time is over
+    inhibit_sleep: bool = True  # whether the computer stays awake while transfers run
     notify: str = "batch"  # or "task", "session", "off"
     notify_background_start: bool = True
     note_origin: bool = False  # whether a finished file's extended attributes say where it came from

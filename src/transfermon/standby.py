@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from transfermon.events import Event, NotificationEvent, SessionIdleEvent, TaskCompletedEvent, TaskCreatedEvent
+from transfermon.inhibitor import Inhibitor
 from transfermon.lock import EngineLock
 from transfermon.notices import Notice, notice_for, start_notice, still_notice, worth_telling
 from transfermon.notifier import Button, Notifier
@@ -219,7 +220,7 @@ class Standby:
     async def live(self) -> None:
         from transfermon.monitor import Monitor
 
-        opened = Monitor.open(self._state_dir, what=WHAT, lock=self._lock, attached=False)
+        opened = Monitor.open(self._state_dir, what=WHAT, lock=self._lock, attached=False, inhibitor=Inhibitor())
         async with opened as monitor:
             monitor.set_app_state(AppState.BACKGROUND)
             with self._signals():

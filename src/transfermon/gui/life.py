@@ -36,6 +36,7 @@ from transfermon.gui.main_window import MainWindow
 from transfermon.gui.notifications import Door, Notifications
 from transfermon.gui.relaunch import Relaunch
 from transfermon.gui.tray import Tray, tray_state
+from transfermon.inhibitor import Inhibitor
 from transfermon.monitor import Monitor
 from transfermon.notices import worth_telling
 from transfermon.notifier import Notifier
@@ -229,7 +230,7 @@ class Life:
             while True:
                 try:
                     monitor = await stack.enter_async_context(
-                        Monitor.open(self._folder, settings=self._settings, what="transfermon")
+                        Monitor.open(self._folder, settings=self._settings, what="transfermon", inhibitor=Inhibitor())
                     )
                     break
                 except EngineBusyError:
