@@ -1,4 +1,4 @@
-"""Everything about one transfer: its facts, headers, timings and events.
+"""Everything about one transfer: its facts, headers, timings, events and speed.
 
 Rule: every value is plain text that can be selected and copied, and a URL's secrets are as the record has them.
 """
@@ -6,7 +6,7 @@ Rule: every value is plain text that can be selected and copied, and a URL's sec
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
@@ -27,8 +27,9 @@ from transfermon.gui import theme
 from transfermon.gui.headers import Headers
 from transfermon.gui.journal import Column, EventModel, EventTable, Line, merged
 from transfermon.gui.scope import look_of
+from transfermon.gui.speed import SpeedGraph
 from transfermon.gui.waterfall import Waterfall
-from transfermon.task import Kind, Progress, State, Task
+from transfermon.task import Kind, Progress, State, Task, TaskKey
 
 WIDE = ("URL", "Final URL", "Save path", "Source", "Method", "State")
 LEFT = ("Size", "Progress", "Attempts", "HTTP status", "Speed")
@@ -221,6 +222,7 @@ class Details(QWidget):
         self.general = General()
         self.headers = Headers()
         self.timing = Waterfall()
+        self.speed = SpeedGraph()
         self.model = EventModel(self)
         self.table = EventTable(self.model, "details_events")
         for column in (Column.SEQUENCE, Column.SESSION, Column.TASK):
@@ -233,6 +235,7 @@ class Details(QWidget):
         self.tabs.addTab(self.headers, "Headers")
         self.tabs.addTab(self.timing, "Timing")
         self.tabs.addTab(self.table, "Events")
+        self.tabs.addTab(self.speed, "Speed")
         self.tabs.currentChanged.connect(self._show_tab)
         self.nothing = QLabel("Select one transfer to see its details.")
         self.nothing.setObjectName("details_nothing")
@@ -257,6 +260,7 @@ class Details(QWidget):
             self._progress = None
             self.model.reset([])
         self._task = task
+        self.speed.show_key(None if task is None else task.key)
         self.pages.setCurrentWidget(self.nothing if task is None else self.tabs)
         self._show()
         self._run_clock()
@@ -279,6 +283,12 @@ class Details(QWidget):
     def set_progress(self, progress: Progress) -> None:
         self._progress = progress
         self._show()
+
+    def note_totals(self, moved: Mapping[TaskKey, int]) -> None:
+        """What all running tasks have moved so far, for the graph of any that is selected later."""
+        now = time.monotonic()
+        for key, total in moved.items():
+            self.speed.add(key, total, now)
 
     def _show(self) -> None:
         if self._task is None:

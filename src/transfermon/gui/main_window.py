@@ -357,6 +357,7 @@ class MainWindow(QMainWindow):
         self.model.reset(snapshot.tasks)
         bridge.told.connect(self._apply)
         bridge.progress.connect(self._apply_progress)
+        bridge.pulse.connect(self._note_totals)
         bridge.set_watched(self.watched)
         for action in self.theme_actions.actions():
             action.setChecked(action.data() == monitor.settings.theme)
@@ -376,6 +377,7 @@ class MainWindow(QMainWindow):
         if self._bridge is not None:
             self._bridge.told.disconnect(self._apply)
             self._bridge.progress.disconnect(self._apply_progress)
+            self._bridge.pulse.disconnect(self._note_totals)
         self._refresh_timer.stop()
         self._monitor = self._bridge = self._runners = None
 
@@ -413,6 +415,9 @@ class MainWindow(QMainWindow):
         if len(self._selected) == 1 and (progress := moved.get(self._selected[0])) is not None:
             self.details.set_progress(progress)
         self.refresh_soon()
+
+    def _note_totals(self) -> None:
+        self.details.note_totals({key: moved.received for key, moved in self.monitor.running_progress().items()})
 
     def refresh_soon(self) -> None:
         if not self._refresh_timer.isActive():
