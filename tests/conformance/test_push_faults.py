@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from transfermon.background import FetchResult
 from transfermon.monitor import Monitor
 from transfermon.pushchannel import ChannelState
 from transfermon.settings import Settings
-from transfermon.task import Origin
+from transfermon.task import Origin, State
 from transfermon.videofarm.sync import VideoSync
 from transfermon.wakes import AppState, Outcome, Verdict
 
@@ -131,6 +132,32 @@ async def test_fault_p11_an_ambiguous_address_reaches_nobody(monitor: Monitor, s
 async def test_fault_p12_an_address_that_a_person_types_may_be_private(monitor: Monitor, server: ByteServer):
     task = monitor.session("downloads").download_task(server.url("/a.bin"), user_initiated=True)
     assert (await task.wait()).error is None
+
+
+async def test_fault_p13_outside_the_list_of_hosts_a_push_starts_nothing(
+    monitor: Monitor, sync: VideoSync, server: ByteServer
+):
+    monitor.update_settings(push_hosts=("files.example.com",))
+    await monitor.push(json.dumps({**SILENT, "download_url": "https://other.example.com/a"}), by_hand=False)
+    await eventually(lambda: monitor.background.ledger[-1].outcome is not Outcome.NONE, "the end of its handler")
+    (task,) = monitor.tasks()
+    assert (task.state, task.started) == (State.SUSPENDED, None)
+    assert monitor.approvals.waiting == {"other.example.com": [task.key]}
+
+
+async def test_fault_p13_inside_the_list_folder_and_size_of_pushes_hold(
+    monitor: Monitor, sync: VideoSync, server: ByteServer, tmp_path: Path
+):
+    monitor._engine.allowed_hosts.add(f"127.0.0.1:{server.port}")
+    monitor.update_settings(push_folder=str(tmp_path / "pushed"), push_maximum_bytes=1_000)
+    await pushed(monitor, server.url("/large.bin"))
+    monitor.update_settings(push_maximum_bytes=1_000_000)
+    await pushed(monitor, server.url("/small.bin"))
+    large, small = monitor.tasks()
+    assert large.error is not None
+    assert (large.error.reason, large.received) == ("pol.too-big", 0)
+    assert small.succeeded
+    assert [path.name for path in (tmp_path / "pushed").iterdir()] == ["small.bin"]
 
 
 async def test_fault_p14_a_flood_is_held_to_the_budget_and_the_ledger_is_bounded(monitor: Monitor):

@@ -1,5 +1,34 @@
-"""The fixtures of the conformance tests serve the faults too: monitor, session, recorder, server."""
+"""The fixtures of the conformance tests serve the faults too: monitor, session, recorder, server. Here is a network."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
 from tests.conformance.conftest import *  # noqa: F403 - fixtures are found by their names
+from tests.conformance.recorder import RECORDERS, Recorder
+from tests.faults import namespaces
+from tests.faults.namespaces import Network
+from transfermon.monitor import Monitor
+from transfermon.settings import Settings
+
+
+@pytest.fixture
+def net() -> Iterator[Network]:
+    """A network of our own; the monitor of the test must be opened after it."""
+    if namespaces.why_not():
+        pytest.skip(namespaces.why_not())
+    with namespaces.network() as network:
+        yield network
+
+
+@pytest.fixture
+async def watching(net: Network, tmp_path: Path, settings: Settings) -> AsyncIterator[Monitor]:
+    """A monitor that asks the kernel of our own network for itself."""
+    async with Monitor.open(str(tmp_path / "state"), settings=settings) as monitor:
+        recorder = RECORDERS[monitor] = Recorder(monitor)
+        monitor.ready()
+        yield monitor
+    recorder.check()

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,25 +34,6 @@ from transfermon.task import Activity, State
 from transfermon.transfer import Transport
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def net() -> Iterator[Network]:
-    """A network of our own; the monitor of the test must be opened after it."""
-    if namespaces.why_not():
-        pytest.skip(namespaces.why_not())
-    with namespaces.network() as network:
-        yield network
-
-
-@pytest.fixture
-async def watching(net: Network, tmp_path: Path, settings: Settings) -> AsyncIterator[Monitor]:
-    """A monitor that asks the kernel of our own network for itself."""
-    async with Monitor.open(str(tmp_path / "state"), settings=settings) as monitor:
-        recorder = RECORDERS[monitor] = Recorder(monitor)
-        monitor.ready()
-        yield monitor
-    recorder.check()
 
 
 class Pulse:
