@@ -1,4 +1,4 @@
-"""All events, in order: filter, pause, clear, copy, export.
+"""All events, in order, with brackets around what belongs together: filter, pause, clear, copy, export.
 
 Rule: it listens only. Pausing or filtering hides events; it never stops anything.
 """
@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 
 from PySide6.QtCore import QStandardPaths, Qt, QTimer, Signal
+from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
 from transfermon.events import Event
 from transfermon.gui import theme
 from transfermon.gui.bell import Bell, Rope
+from transfermon.gui.brackets import Brackets
 from transfermon.gui.journal import GROUPS, MOST, EventModel, EventTable, Line, group_of, merged, ndjson
 
 GATHER_MS = 100
@@ -34,7 +37,11 @@ class EventsView(QWidget):
         self._new: list[Line] = []
         self._held: deque[Line] = deque(maxlen=most)  # came while paused
         self.model = EventModel(self, most=most)
-        self.table = EventTable(self.model, "events_table")
+        self.table = EventTable(self.model, "events_table", brackets=True)
+        self._brackets = Brackets()
+        self._clock = QTimer(self)  # while the budget of a handler runs and somebody sees it
+        self._clock.setInterval(500)
+        self._clock.timeout.connect(self._tick)
         self._gather = QTimer(self)
         self._gather.setSingleShot(True)
         self._gather.setInterval(GATHER_MS)
@@ -119,6 +126,7 @@ class EventsView(QWidget):
         live = [line.event for line in (*self._all, *self._new)]
         self._new.clear()
         self._all.clear()
+        self._brackets = Brackets()
         self._take([Line(event) for event in merged(events, live)])
         self._filter()
 
@@ -138,7 +146,11 @@ class EventsView(QWidget):
         self._count()
 
     def _take(self, lines: Sequence[Line]) -> None:
+        for line in lines:
+            line.marks = self._brackets.take(line.event)
         self._all.extend(lines)
+        if any(line.marks for line in lines):
+            self._tick()
         for session in dict.fromkeys(line.session for line in lines):
             if session and self.sessions.findText(session) < 0:
                 self.sessions.addItem(session)
@@ -160,6 +172,25 @@ class EventsView(QWidget):
             kept.clear()
         self.model.reset([])
         self._count()
+
+    @property
+    def ticking(self) -> bool:
+        return self._clock.isActive()
+
+    def _tick(self) -> None:
+        self.table.viewport().update()  # an end also changes how the line of the beginning looks
+        if not (self.isVisible() and self._brackets.counts_down(time.time())):
+            self._clock.stop()
+        elif not self._clock.isActive():
+            self._clock.start()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._tick()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._clock.stop()
 
     # Filter
 

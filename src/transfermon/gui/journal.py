@@ -16,12 +16,13 @@ from PySide6.QtCore import (
     QModelIndex,
     QObject,
     QPersistentModelIndex,
+    QPointF,
     QRect,
     QRectF,
     QSize,
     Qt,
 )
-from PySide6.QtGui import QFont, QGuiApplication, QKeyEvent, QKeySequence, QPainter
+from PySide6.QtGui import QFont, QGuiApplication, QKeyEvent, QKeySequence, QPainter, QPainterPath, QPen
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -33,6 +34,7 @@ from PySide6.QtWidgets import (
 )
 
 from transfermon import humanize
+from transfermon.configuration import BACKGROUND_HANDLER_BUDGET
 from transfermon.events import (
     Event,
     NotificationEvent,
@@ -44,10 +46,14 @@ from transfermon.events import (
     TaskEvent,
 )
 from transfermon.gui import theme
+from transfermon.gui.brackets import LANES, Mark, Part
 
 Index = QModelIndex | QPersistentModelIndex
 MOST = 5000
 ROW_HEIGHT = 26
+LANE = 9  # pixels of a bracket
+GUTTER = LANES * LANE + 8
+BUDGET = 132  # pixels for what a handler has used of its time
 LINE_ROLE = int(Qt.ItemDataRole.UserRole) + 1
 
 TRANSFERS, SESSIONS, BACKGROUND, NOTIFICATIONS = "Transfers", "Sessions", "Background", "Notifications"
@@ -88,10 +94,11 @@ WIDTHS = (104, 52, 110, 52, 190)
 class Line:
     """An event and its words, which are made once."""
 
-    __slots__ = ("_words", "event")
+    __slots__ = ("_words", "event", "marks")
 
     def __init__(self, event: Event) -> None:
         self.event = event
+        self.marks: tuple[Mark, ...] = ()  # brackets beside it, where a view draws them
         self._words: str | None = None
 
     @property
@@ -118,6 +125,19 @@ class Line:
         if isinstance(self.event, TaskCompletedEvent):
             return "good" if self.event.success else "bad"
         return _ROLES.get(self.event.type, "violet" if group_of(self.event) == BACKGROUND else "muted")
+
+    @property
+    def bracket_words(self) -> str:
+        """What its brackets say, without those that only pass by."""
+        return ". ".join(mark.words for mark in self.marks if mark.part is not Part.PAST)
+
+    def budget(self, now: float) -> tuple[float, str] | None:
+        """Seconds that a handler which ends here, or is open since here, has used; and a colour. None elsewhere."""
+        for span, part in self.marks:
+            used = span.used(now)
+            if used is not None and (part is Part.END or (part is Part.BEGIN and span.end is None)):
+                return used, "bar_bad" if span.expired else "bar"
+        return None
 
     @property
     def text(self) -> str:
@@ -200,6 +220,10 @@ class EventModel(QAbstractTableModel):
             return line.cell(index.column())
         if role == Qt.ItemDataRole.ToolTipRole and index.column() == Column.WORDS:
             return theme.plain_tip(line.words)
+        if role == Qt.ItemDataRole.ToolTipRole and index.column() == Column.TIME:
+            return theme.plain_tip(line.bracket_words)
+        if role == Qt.ItemDataRole.AccessibleTextRole and index.column() == Column.TIME:
+            return ". ".join(part for part in (line.clock, line.bracket_words) if part)
         return None
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -237,6 +261,11 @@ class _Delegate(QStyledItemDelegate):
         if column == Column.EVENT:
             self._dot(painter, cell, line.role)
             cell.adjust(16, 0, 0, 0)
+        elif column == Column.TIME and line.marks:
+            self._brackets(painter, option.rect, line.marks)
+        elif column == Column.WORDS and (used := line.budget(time.time())) is not None:
+            self._budget(painter, QRect(cell.right() - BUDGET, cell.y(), BUDGET, cell.height()), *used)
+            cell.adjust(0, 0, -BUDGET - 12, 0)
         text = painter.fontMetrics().elidedText(line.cell(column), Qt.TextElideMode.ElideRight, cell.width())
         painter.drawText(cell, _alignment(column), text)
         painter.restore()
@@ -249,11 +278,54 @@ class _Delegate(QStyledItemDelegate):
         painter.drawEllipse(QRectF(cell.x(), cell.center().y() - 3, 7, 7))
         painter.restore()
 
+    def _brackets(self, painter: QPainter, cell: QRect, marks: Sequence[Mark]) -> None:
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        right, middle = cell.right() - 3.0, cell.center().y() + 0.5
+        for span, part in marks:
+            x = cell.right() - GUTTER + span.lane * LANE + 4.0
+            color = theme.color(span.role)
+            painter.setPen(QPen(color, 1.8, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap))
+            painter.drawPath(_shape(part, x, right, cell.top(), middle, cell.bottom() + 1.0))
+        painter.restore()
+
+    def _budget(self, painter: QPainter, where: QRect, used: float, role: str) -> None:
+        words = f"{used:.1f} of {BACKGROUND_HANDLER_BUDGET:.0f} s"
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(theme.color("muted"))
+        painter.drawText(where, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, words)
+        width = where.width() - painter.fontMetrics().horizontalAdvance("30.0 of 30 s") - 8
+        track = QRectF(where.x(), where.center().y() - 2, max(10, width), 6)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.color("track"))
+        painter.drawRoundedRect(track, 3, 3)
+        share = min(1.0, used / BACKGROUND_HANDLER_BUDGET)
+        painter.setBrush(theme.color(role))
+        painter.drawRoundedRect(QRectF(track.x(), track.y(), max(6.0, track.width() * share), 6), 3, 3)
+        painter.restore()
+
+
+def _shape(part: Part, x: float, right: float, top: float, middle: float, bottom: float) -> QPainterPath:
+    """A piece of a bracket in one row: a corner where it begins or ends, a branch to what belongs to it."""
+    out = QPainterPath(QPointF(right, middle) if part in (Part.BEGIN, Part.END) else QPointF(x, top))
+    if part in (Part.BEGIN, Part.END):
+        out.lineTo(x + 4, middle)
+        far = bottom if part is Part.BEGIN else top
+        out.quadTo(QPointF(x, middle), QPointF(x, middle + 4 if part is Part.BEGIN else middle - 4))
+        out.lineTo(x, far)
+        return out
+    out.lineTo(x, bottom)
+    if part is Part.INSIDE:
+        out.moveTo(x, middle)
+        out.lineTo(x + 5, middle)
+    return out
+
 
 class EventTable(QTableView):
     """Follows the newest line while the end is in view; Ctrl+C copies the selected lines."""
 
-    def __init__(self, model: EventModel, name: str, parent: QWidget | None = None) -> None:
+    def __init__(self, model: EventModel, name: str, parent: QWidget | None = None, *, brackets: bool = False) -> None:
         super().__init__(parent)
         self.setObjectName(name)
         self.setAccessibleName("Events")
@@ -278,6 +350,8 @@ class EventTable(QTableView):
         header.setFixedHeight(30)
         for column, width in enumerate(WIDTHS):  # the last one takes the rest
             self.setColumnWidth(column, width)
+        if brackets:
+            self.setColumnWidth(Column.TIME, WIDTHS[Column.TIME] + GUTTER)
         model.rowsAboutToBeInserted.connect(self._note_end)
         model.rowsInserted.connect(self._follow)
         model.modelReset.connect(self.scrollToBottom)
