@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+from dbus_fast import Message, MessageType
 from dbus_fast.aio import MessageBus
 from dbus_fast.annotations import DBusSignature
-from dbus_fast.service import ServiceInterface, dbus_method
+from dbus_fast.constants import PropertyAccess
+from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
 
 DAEMON = shutil.which("dbus-daemon")
 WHY_NOT = "dbus-daemon is not installed (make test installs it where it may)"
@@ -56,21 +58,72 @@ class _Notifications(ServiceInterface):
         self.shown.append(Shown(summary, body, list(actions)))
         return len(self.shown)
 
+    @dbus_signal()
+    def ActionInvoked(self, number: int, action: str) -> Annotated[tuple[int, str], DBusSignature("us")]:
+        return number, action
+
     @dbus_method()
     def CloseNotification(self, number: Annotated[int, DBusSignature("u")]):
         pass
 
 
+class _Tray(ServiceInterface):
+    """A host of status notifier items: whom a desktop's panel is, as far as an app can see."""
+
+    def __init__(self) -> None:
+        super().__init__("org.kde.StatusNotifierWatcher")
+        self.items: list[str] = []
+
+    @dbus_method()
+    def RegisterStatusNotifierItem(self, service: Annotated[str, DBusSignature("s")]):
+        self.items.append(service)
+
+    @dbus_property(access=PropertyAccess.READ)
+    def IsStatusNotifierHostRegistered(self) -> Annotated[bool, DBusSignature("b")]:
+        return True
+
+
 class Desktop:
     """`address` goes into DBUS_SESSION_BUS_ADDRESS; `shown` grows."""
 
-    def __init__(self, address: str, service: _Notifications) -> None:
+    def __init__(
+        self, address: str, service: _Notifications, tray: _Tray, bus: MessageBus, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self.address = address
-        self._service = service
+        self._service, self._tray, self._bus, self._loop = service, tray, bus, loop
 
     @property
     def shown(self) -> list[Shown]:
         return list(self._service.shown)
+
+    @property
+    def tray_items(self) -> list[str]:
+        """The apps that have an icon in the tray, by their names on the bus."""
+        return list(self._tray.items)
+
+    def click_notification(self, shown: Shown, action: str = "default") -> None:
+        """A person clicks on a banner, or on one of its buttons."""
+        number = self._service.shown.index(shown) + 1
+        self._loop.call_soon_threadsafe(self._service.ActionInvoked, number, action)
+
+    def click_tray(self) -> None:
+        """A person clicks on the newest icon in the tray."""
+        asyncio.run_coroutine_threadsafe(self._activate(self._tray.items[-1]), self._loop).result(10)
+
+    async def _activate(self, item: str) -> None:
+        service, path = (item, "/StatusNotifierItem") if not item.startswith("/") else ("", item)
+        answer = await self._bus.call(
+            Message(
+                destination=service,
+                path=path,
+                interface="org.kde.StatusNotifierItem",
+                member="Activate",
+                signature="ii",
+                body=[0, 0],
+            )
+        )
+        assert answer is not None
+        assert answer.message_type is MessageType.METHOD_RETURN, answer.body
 
 
 @contextmanager
@@ -90,22 +143,26 @@ def a_bus() -> Iterator[str]:
 
 
 @contextmanager
-def running() -> Iterator[Desktop]:
-    """A bus and a notification server for as long as the block lasts."""
-    with a_bus() as address, _serving(address) as service:
-        yield Desktop(address, service)
+def running(*, tray: bool = False) -> Iterator[Desktop]:
+    """A bus and a notification server for as long as the block lasts, and a tray where one is wanted."""
+    with a_bus() as address, _serving(address, tray=tray) as made:
+        yield made
 
 
 @contextmanager
-def _serving(address: str) -> Iterator[_Notifications]:
+def _serving(address: str, *, tray: bool) -> Iterator[Desktop]:
     loop = asyncio.new_event_loop()
-    up, service = threading.Event(), _Notifications()
-    over = asyncio.Event()
+    up, over = threading.Event(), asyncio.Event()
+    made: list[Desktop] = []
 
     async def serve() -> None:
         bus = await MessageBus(bus_address=address).connect()
-        bus.export("/org/freedesktop/Notifications", service)
+        made.append(Desktop(address, _Notifications(), _Tray(), bus, loop))
+        bus.export("/org/freedesktop/Notifications", made[0]._service)
         await bus.request_name("org.freedesktop.Notifications")
+        if tray:
+            bus.export("/StatusNotifierWatcher", made[0]._tray)
+            await bus.request_name("org.kde.StatusNotifierWatcher")
         up.set()
         await over.wait()
         bus.disconnect()
@@ -115,7 +172,7 @@ def _serving(address: str) -> Iterator[_Notifications]:
     thread.start()
     try:
         assert up.wait(10), "the notification server did not come up"
-        yield service
+        yield made[0]
     finally:
         loop.call_soon_threadsafe(over.set)
         thread.join(10)

@@ -2,44 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from PySide6.QtGui import QImage
 
+from tests import desktop, screen
+from tests.farm import Farm
+from tests.owners import end_all
 from transfermon.control_client import Client, NoEngine
-from transfermon.gui.app import plugin_problem
 
-XVFB = shutil.which("Xvfb")
-pytestmark = pytest.mark.skipif(XVFB is None, reason="Xvfb is not installed")
+pytestmark = pytest.mark.skipif(bool(screen.why_not()), reason=screen.why_not())
 LONGEST = 40.0  # seconds, on a machine with other work
 
 
 @pytest.fixture
-def display() -> Iterator[str]:
-    """A screen of its own on a free number."""
-    assert XVFB is not None
-    if problem := plugin_problem({"QT_QPA_PLATFORM": "xcb"}, sys.platform):
-        pytest.skip(problem)
-    here, there = os.pipe()
-    options = ["-displayfd", str(there), "-screen", "0", "1280x800x24", "-nolisten", "tcp", "-noreset"]
-    server = subprocess.Popen([XVFB, *options], pass_fds=[there], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    os.close(there)
-    try:
-        with open(here, encoding="ascii") as file:
-            number = file.readline().strip()
-        if not number:
-            pytest.skip("Xvfb does not start here")
-        yield f":{number}"
-    finally:
-        server.terminate()
-        server.wait()
+def display(tmp_path: Path) -> Iterator[screen.Screen]:
+    (folder := tmp_path / "screen").mkdir()
+    with screen.running(folder) as made:
+        yield made
 
 
 def until(condition: Callable[[], Any], process: subprocess.Popen[str]) -> Any:
@@ -62,7 +52,7 @@ def answered(folder: str, path: str) -> dict[str, Any]:
 def test_the_demo_shows_a_window_transfers_and_ends_cleanly(display, tmp_path):
     folder = str(tmp_path / "state")
     environment = {name: value for name, value in os.environ.items() if name not in ("WAYLAND_DISPLAY", "XAUTHORITY")}
-    environment |= {"DISPLAY": display, "QT_QPA_PLATFORM": "xcb"}
+    environment |= {"DISPLAY": display.name, "QT_QPA_PLATFORM": "xcb"}
     command = [sys.executable, "-m", "transfermon", "gui", "--demo", "--state-dir", folder]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     try:
@@ -77,3 +67,127 @@ def test_the_demo_shows_a_window_transfers_and_ends_cleanly(display, tmp_path):
             process.communicate()
     assert process.returncode == 0
     assert [line for line in said.splitlines() if not line.startswith("qt.")] == []
+
+
+class App:
+    """`transfermon gui` on a screen, with a tray and notifications, in folders of its own."""
+
+    def __init__(self, folder: Path, display: screen.Screen, bus: desktop.Desktop) -> None:
+        self.state = folder / "state"
+        self.state.mkdir(mode=0o700)
+        self.display, self.bus = display, bus
+        keep = {name: value for name, value in os.environ.items() if name not in ("WAYLAND_DISPLAY", "XAUTHORITY")}
+        self._environment = {
+            **keep,
+            "DISPLAY": display.name,
+            "QT_QPA_PLATFORM": "xcb",
+            "DBUS_SESSION_BUS_ADDRESS": bus.address,
+            **{f"XDG_{name}_HOME": str(folder / name.lower()) for name in ("CONFIG", "DATA", "CACHE", "STATE")},
+            "HOME": str(folder),
+        }
+        self.processes: list[subprocess.Popen[str]] = []
+
+    def set(self, **settings: Any) -> None:
+        (self.state / "settings.json").write_text(json.dumps(settings))
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "transfermon", "--state-dir", str(self.state), *words]
+        process = subprocess.Popen(
+            command, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.processes.append(process)
+        return process
+
+    def run(self, *words: str) -> str:
+        """A command in a terminal; what it printed."""
+        process = self.start(*words)
+        out, err = process.communicate(timeout=LONGEST)
+        assert (process.returncode, err) == (0, ""), (words, err)
+        return out
+
+    def get(self, path: str) -> dict[str, Any]:
+        return answered(str(self.state), path)
+
+    def tasks(self, session: str) -> list[dict[str, Any]]:
+        return [task for task in self.get("/v1/tasks").get("tasks", []) if task["session"] == session]
+
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.run("--json", "events").splitlines()]
+
+    def end(self) -> None:
+        end_all(self.state, self.processes)
+
+
+@pytest.fixture
+def app(tmp_path: Path, display: screen.Screen) -> Iterator[App]:
+    if desktop.DAEMON is None:
+        pytest.skip(desktop.WHY_NOT)
+    with desktop.running(tray=True) as bus:
+        made = App(tmp_path, display, bus)
+        try:
+            yield made
+        finally:
+            made.end()
+
+
+def upload_of_another(farm: Farm, title: str, movie: bytes) -> None:
+    """Another client's video: a picture and a movie."""
+    with httpx.Client(base_url=farm.url, trust_env=False) as web:
+        picture = web.get("photos/2").content
+        made = web.post("videos", data={"title": title}, files={"thumbnail": ("t.jpg", picture, "image/jpeg")})
+        assert made.status_code == 303, made.text
+        put = web.put(made.headers["location"].lstrip("/") + "/movie", content=movie)
+        assert put.status_code == 201, put.text
+
+
+def order(events: list[dict[str, Any]], *names: str) -> list[int]:
+    """The place of the first event of each name."""
+    kinds = [event["type"] for event in events]
+    assert set(names) <= set(kinds), kinds
+    return [kinds.index(name) for name in names]
+
+
+def test_pushes_and_fetches_reach_the_app_in_the_tray_and_the_picture_is_there_when_it_comes_back(app):
+    with Farm.start("--empty") as farm:
+        app.set(
+            videofarm_url=farm.url,
+            allowed_hosts=[f"127.0.0.1:{farm.port}"],
+            download_folder=str(app.state.parent / "downloads"),
+            keep_transferring=False,
+        )
+        process = app.start("gui", "--minimized")
+        until(lambda: app.get("/v1/status"), process)
+        until(lambda: app.bus.tray_items, process)
+        assert app.get("/v1/status")["appState"] == "background"
+
+        payload = {"alert": "", "content-available": 1, "download_url": f"{farm.url}photos/4"}
+        app.run("push", json.dumps(payload))
+        (photo,) = until(lambda: [task for task in app.tasks("push") if task["path"]], process)
+        told = until(lambda: [one for one in app.bus.shown if one.title == "Transfer finished"], process)
+        upload_of_another(farm, "Of another", b"movie" * 50_000)
+        app.run("fetch")
+        until(lambda: [task for task in app.tasks("videofarm") if task["path"]][1:], process)
+
+        events = app.events()
+        numbers = [event["sequence"] for event in events]
+        assert numbers == sorted(set(numbers))
+        pushed = [event for event in events if event["type"] == "silentpush" or event.get("session") == "push"]
+        places = order(pushed, "silentpush", "taskcreated", "downloadcompleted", "sessioncompleted")
+        assert places == sorted(places)
+        places = order(events, "silentpush", "backgroundfetch")
+        assert places == sorted(places)
+        results = [event["result"] for event in events if event["type"] == "handlerended"]
+        assert results == ["new_data", "new_data"]
+        app.run("fetch")
+        until(lambda: app.events()[-1]["type"] in ("handlerended", "notification"), process)
+        assert [event["result"] for event in app.events() if event["type"] == "handlerended"][-1] == "no_data"
+
+        picture = QImage(photo["path"])
+        assert not screen.is_seen(picture, app.display.picture())
+        app.bus.click_notification(told[0])
+        until(lambda: app.get("/v1/status")["appState"] == "foreground", process)
+        until(lambda: screen.is_seen(picture, app.display.picture()), process)
+        app.bus.click_tray()
+        until(lambda: app.get("/v1/status")["appState"] == "background", process)
+    app.run("quit")
+    assert process.wait(LONGEST) == 0
