@@ -1,10 +1,10 @@
-"""All benchmarks: `make bench`. With `--survival` or `--gui` only that one, with its own words after it."""
+"""All benchmarks: `make bench`. With `--survival`, `--gui` or `--videofarm` only that one, with its own words after it."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import gui, survival, survival_uploads, throughput
+from benchmarks import gui, survival, survival_uploads, throughput, videofarm_load
 
 if __name__ == "__main__":
     words = sys.argv[1:]
@@ -12,9 +12,12 @@ if __name__ == "__main__":
         sys.exit(survival.main(words[1:]))
     if words[:1] == ["--gui"]:
         sys.exit(gui.main(words[1:]))
+    if words[:1] == ["--videofarm"]:
+        sys.exit(videofarm_load.main(words[1:]))
     ended = throughput.main(words)
     if not words:  # all of them
         ended = max(ended, survival.main(["--kills", "20", "--files", "8", "--standby", "5"]))
         ended = max(ended, survival_uploads.main(["--kills", "20", "--files", "4"]))
         ended = max(ended, gui.main([]))
+        ended = max(ended, videofarm_load.main([]))
     sys.exit(ended)

@@ -66,6 +66,7 @@ from transfermon.videofarm.uploads import (
 PORT = 8787
 _MOST_BYTES = 1 << 50
 _PR_SET_PDEATHSIG = 1
+_M_ARENA_MAX = -8
 T = TypeVar("T")
 
 
@@ -549,6 +550,7 @@ def serve(namespace: argparse.Namespace) -> int:
 
     Main thread only. Without --data-dir everything it wrote is removed at the end.
     """
+    _share_one_heap()
     try:
         with contextlib.ExitStack() as stack:
             options = _options(namespace, stack)
@@ -561,6 +563,13 @@ def serve(namespace: argparse.Namespace) -> int:
         print(f"transfermon videofarm: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _share_one_heap() -> None:
+    # A piece is made in a thread of the pool and let go on the loop. With a heap for each thread glibc keeps the holes
+    # of all of them: with 200 clients 330 MB, and growing, where one heap stays below 200.
+    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
+        mallopt(_M_ARENA_MAX, 1)
 
 
 def _options(namespace: argparse.Namespace, stack: contextlib.ExitStack) -> Options:

@@ -32,7 +32,7 @@ MAX_SIZE = 1 << 40  # bytes of a film
 MAX_AGE = 86_400  # seconds that an unfinished upload is kept
 MAX_PICTURE = 5 << 20  # bytes
 MAX_SIDE = 8192  # pixels
-BATCH = 1 << 20
+BATCH = 256 * 1024
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _LIMITS = f"max-size={MAX_SIZE}, max-age={MAX_AGE}"
 
