@@ -30,6 +30,7 @@ RULES = {
         "resumable",
         "wakes",
         "tally",
+        "challenges",
     ),
 }
 DOORS = {

@@ -104,6 +104,14 @@ class Engine:
         """The address with the credentials that `keep_proxy` kept."""
         return self.vault.get(f"{session} proxy").get("url", proxy)
 
+    def keep_proxy_login(self, session: str, proxy: str, login: str) -> None:
+        """The system's proxy, by its bare address, is asked with the address `login` in that session from now on."""
+        self.vault.put(f"{session} proxy", {**self.proxy_logins(session), proxy: login})
+
+    def proxy_logins(self, session: str) -> dict[str, str]:
+        """What `keep_proxy_login` kept."""
+        return self.vault.get(f"{session} proxy")
+
     def secrets_of(self, task: Task) -> dict[str, str]:
         """The request's own headers with their values."""
         return self.vault.get(str(task.key))

@@ -17,12 +17,14 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from transfermon import partfile, retry, store
 from transfermon.alerts import PENDING, Alerts, LocalNotification, made
 from transfermon.approvals import WAITING, Approvals
 from transfermon.background import FETCH_STATE, PUSH_TIMES, Background, FetchResult
 from transfermon.bus import Listener
+from transfermon.challenges import Challenge, basic, challenge_of
 from transfermon.clock import Clock
 from transfermon.configuration import (
     BACKGROUND_FETCH_INTERVAL_NEVER,
@@ -33,7 +35,7 @@ from transfermon.configuration import (
 from transfermon.connectivity import Connectivity, Policy, SystemConnectivity, SystemPolicy
 from transfermon.delivery import Delivery
 from transfermon.engine import Engine
-from transfermon.errors import SessionInvalidatingError, StateError, TransferFailure
+from transfermon.errors import InvalidAction, SessionInvalidatingError, StateError, TransferFailure
 from transfermon.events import Event, NotificationEvent, TaskCompletedEvent
 from transfermon.inhibitor import Inhibitor
 from transfermon.lock import EngineLock
@@ -52,8 +54,8 @@ from transfermon.session import (
 from transfermon.settings import NEVER, Settings, download_folder, ensure_private, state_folder
 from transfermon.store import Change, Remembered, SessionRow, Unheard
 from transfermon.tally import Fate, Tally
-from transfermon.task import Origin, Progress, Task, TaskKey
-from transfermon.urls import check_url
+from transfermon.task import Action, Origin, Progress, Task, TaskKey
+from transfermon.urls import check_url, origin_of, without_credentials
 from transfermon.wakes import BACKGROUND_MODES, MODE_OF, AppState, Wake, clamped
 
 __all__ = [
@@ -620,6 +622,49 @@ class Monitor:
         self._sessions[key.session].adjust(
             key.number, speed_limit=speed_limit, maximum_attempts=maximum_attempts, request_headers=request_headers
         )
+
+    def challenge(self, key: TaskKey) -> Challenge | None:
+        """Who asked a failed task for a user name and password that `give_credentials` can give. Raises KeyError."""
+        task = self.task(key)
+        if task.error is None:
+            return None
+        return challenge_of(task, proxy=self._proxy_of(task) if task.error.reason == "net.proxy-auth" else "")
+
+    def give_credentials(self, key: TaskKey, user: str, password: str) -> None:
+        """Answer the challenge of a failed task and run it again. Those of a server are the task's own and go when it
+        has finished or is removed; those of a proxy are its session's. They are kept with the other secrets only.
+
+        Raises KeyError, ValueError with a sentence for what cannot be given, InvalidAction for a task that nobody
+        asked, and as `retry`.
+        """
+        task, challenge = self.task(key), self.challenge(key)
+        if challenge is None or not task.can(Action.RETRY):
+            raise InvalidAction(f"nobody asked task {key} for credentials")
+        value = basic(user, password)
+        if challenge.of_proxy:
+            self._log_in_at_proxy(task, user, password)
+        else:
+            kept = self._engine.secrets_of(task).items()
+            others = {name: text for name, text in kept if name.lower() != "authorization"}
+            self.adjust(key, request_headers={**others, "Authorization": value})
+        self.retry(key)
+
+    def _proxy_of(self, task: Task) -> str:
+        """The bare address of the proxy that a task goes through; "" when through none."""
+        own = self._sessions[task.session].row.configuration.proxy
+        if own is not None:
+            return without_credentials(own)[0]
+        from transfermon.transfer import system_proxy  # loaded when a task has failed
+
+        return without_credentials(system_proxy(origin_of(task.url)))[0]
+
+    def _log_in_at_proxy(self, task: Task, user: str, password: str) -> None:
+        parts = urlsplit(proxy := self._proxy_of(task))
+        login = parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{parts.netloc}").geturl()
+        if self._sessions[task.session].row.configuration.proxy is None:
+            self._engine.keep_proxy_login(task.session, proxy, login)
+        else:
+            self._engine.keep_proxy(task.session, login)
 
     # ---- listening
 

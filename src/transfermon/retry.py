@@ -61,7 +61,7 @@ _HINTS = {
     401: "Give a user name and password, or a token, and try again.",
     403: "Check the address, or whether you need to sign in.",
     404: "Check the address.",
-    407: "Give the proxy's user name and password in the settings.",
+    407: "Try again and give the proxy's user name and password.",
     410: "The file was removed; ask for a new address.",
     413: "Send a smaller file.",
     429: "Wait a while; the server limits how often it may be asked.",

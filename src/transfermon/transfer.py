@@ -97,6 +97,7 @@ class Call:
     origin: Origin = Origin.TYPED
     allowed: frozenset[str] = frozenset()  # "host:port" that a given address may reach although it is private
     proxy: str | None = field(default=None, repr=False)  # None: the system's; "": none
+    proxy_logins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)  # the system's
     idle_timeout: float = 60.0  # seconds without a byte
     maximum_redirects: int = 20
     allows_insecure_redirects: bool = False
@@ -1028,6 +1029,14 @@ def _configured_proxy(call: Call, origin: urls.Origin) -> str:
         return ""
     if call.proxy is not None:
         return call.proxy
+    proxy = system_proxy(origin)
+    return call.proxy_logins.get(urls.without_credentials(proxy)[0], proxy)
+
+
+def system_proxy(origin: urls.Origin) -> str:
+    """The address of the proxy that the system names for such addresses; "" when it names none."""
+    if _is_loopback(origin.host):
+        return ""
     proxies = urllib.request.getproxies()
     proxy = proxies.get(origin.scheme) or proxies.get("all") or ""
     if not proxy or urllib.request.proxy_bypass(origin.authority):
@@ -1272,7 +1281,7 @@ def _proxy_error(exc: BaseException, url: str) -> TransferError:
             "The proxy needs a user name and password.",
             "net.proxy-auth",
             Retry.FINAL,
-            "Put them into the proxy's address.",
+            "Try again and give them, or put them into the proxy's address.",
             url=url,
         )
     words = " ".join(str(exc).split())[:80]

@@ -297,6 +297,7 @@ class Upload:
             origin=task.origin,
             allowed=frozenset(self._engine.allowed_hosts),
             proxy=self._engine.proxy_of(task.session, own.proxy),
+            proxy_logins=self._engine.proxy_logins(task.session),
             idle_timeout=own.timeout_interval_for_request,
             follows_redirects=own.follows_redirects,
             maximum_redirects=own.maximum_redirects,
@@ -386,6 +387,7 @@ async def abandon(engine: Engine, configuration: SessionConfiguration, task: Tas
         origin=task.origin,
         allowed=frozenset(engine.allowed_hosts),
         proxy=engine.proxy_of(task.session, configuration.proxy),
+        proxy_logins=engine.proxy_logins(task.session),
         idle_timeout=min(10.0, configuration.timeout_interval_for_request),
     )
     answer = await (await engine.lines()).open(call)
