@@ -27,6 +27,7 @@ def answered(*headers, status=200, **changes):
         ("Set-Cookie", "id=canary", MASK),
         ("WWW-Authenticate", 'Digest nonce="canary"', MASK),
         ("X-Auth-Token", "canary", MASK),
+        ("X-Session-Id", "canary", MASK),
         ("X-Amz-Security-Token", "canary", MASK),
         ("Location", "https://user:canary@cdn.example/x?sig=canary", "https://cdn.example/x?sig=…"),
         ("Link", "</next?token=canary>; rel=next", MASK),

@@ -208,6 +208,13 @@ class Server:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             if "/slow" in head:
                 await self.go.wait()
+            if "/steady" in head:
+                writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+                while not self.go.is_set():
+                    writer.write(BODY)
+                    await writer.drain()
+                    await asyncio.sleep(0.02)
+                return
             status = "404 Not Found" if "/missing" in head else "200 OK"
             length = f"HTTP/1.1 {status}\r\nContent-Length: {len(BODY)}\r\nConnection: close\r\n\r\n"
             writer.write(length.encode() + BODY)
@@ -533,6 +540,38 @@ async def test_a_fetch_by_hand_is_an_event(world, server):
     async with asyncio.timeout(10):
         while not await told():
             await asyncio.sleep(0.01)
+
+
+@in_a_world
+async def test_the_details_of_a_transfer_tell_its_headers_and_timings(world, server):
+    details = world.window.details
+    world.add(f"{server.url}/a.bin?key=canary")
+    await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].succeeded)
+    world.select(world.monitor.tasks()[0].key)
+    details.tabs.setCurrentWidget(details.headers)
+    text = details.headers.toPlainText()
+    assert f"GET {server.url}/a.bin?key=…" in text
+    assert f"HTTP/1.1 200 OK\nContent-Length: {len(BODY)}" in text
+    assert "canary" not in text
+    details.tabs.setCurrentWidget(details.timing)
+    words = details.timing.accessibleDescription()
+    assert words.startswith("Attempt 1, HTTP 200, ")
+    assert [part in words for part in ("Connect ", "Waiting ", "Receiving ")] == [True] * 3
+
+
+@in_a_world
+async def test_the_speed_is_measured_before_a_transfer_is_selected(world, server):
+    details = world.window.details
+    world.add(f"{server.url}/steady")
+    await until(lambda: world.monitor.tasks())
+    key = world.monitor.tasks()[0].key
+    await until(lambda: details.speed.speeds.columns(key, time.monotonic()))
+    details.tabs.setCurrentWidget(details.speed)
+    world.select(key)
+    assert max(details.speed.columns) > 0
+    assert details.speed.accessibleDescription().startswith("Now ")
+    server.go.set()
+    await until(lambda: world.monitor.tasks()[0].succeeded)
 
 
 @in_a_world

@@ -23,7 +23,10 @@ LONGEST = 1000  # characters of a value that are shown
 MOST = 200  # fields of an answer that are shown
 ALWAYS = "Host, Accept, Accept-Encoding and User-Agent, what the session adds, and Range or Cookie where needed."
 
-_SECRET = ("cookie", "authorization", "authenticate", "authentication", "token", "secret", "password", "api-key")
+_SECRET = (
+    *("cookie", "authorization", "authenticate", "authentication", "token", "secret", "password", "credential"),
+    *("api-key", "apikey", "session", "signature", "csrf", "xsrf"),
+)
 _LINKS = frozenset({"location", "content-location", "referer"})
 
 Piece = tuple[str, str]  # a role of the theme, "title" or "note", and the text

@@ -54,6 +54,7 @@ ROW_HEIGHT = 26
 LANE = 9  # pixels of a bracket
 GUTTER = LANES * LANE + 8
 BUDGET = 132  # pixels for what a handler has used of its time
+BUDGET_BAR = 50  # of them for the bar
 LINE_ROLE = int(Qt.ItemDataRole.UserRole) + 1
 
 TRANSFERS, SESSIONS, BACKGROUND, NOTIFICATIONS = "Transfers", "Sessions", "Background", "Notifications"
@@ -264,8 +265,9 @@ class _Delegate(QStyledItemDelegate):
         elif column == Column.TIME and line.marks:
             self._brackets(painter, option.rect, line.marks)
         elif column == Column.WORDS and (used := line.budget(time.time())) is not None:
-            self._budget(painter, QRect(cell.right() - BUDGET, cell.y(), BUDGET, cell.height()), *used)
-            cell.adjust(0, 0, -BUDGET - 12, 0)
+            width = BUDGET if cell.width() > 2 * BUDGET else BUDGET - BUDGET_BAR  # no bar where words need the room
+            self._budget(painter, QRect(cell.right() - width, cell.y(), width, cell.height()), *used)
+            cell.adjust(0, 0, -width - 12, 0)
         text = painter.fontMetrics().elidedText(line.cell(column), Qt.TextElideMode.ElideRight, cell.width())
         painter.drawText(cell, _alignment(column), text)
         painter.restore()
@@ -295,8 +297,10 @@ class _Delegate(QStyledItemDelegate):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(theme.color("muted"))
         painter.drawText(where, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, words)
-        width = where.width() - painter.fontMetrics().horizontalAdvance("30.0 of 30 s") - 8
-        track = QRectF(where.x(), where.center().y() - 2, max(10, width), 6)
+        if where.width() < BUDGET:
+            painter.restore()
+            return
+        track = QRectF(where.x(), where.center().y() - 2, BUDGET_BAR, 6)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(theme.color("track"))
         painter.drawRoundedRect(track, 3, 3)

@@ -218,7 +218,7 @@ class _Page(QWidget):
                 self._paint_bar(painter, where, bar, longest)
 
     def _paint_bar(self, painter: QPainter, where: QRect, bar: Bar, longest: float) -> None:
-        label = min(LABEL, where.width() // 3)
+        label = min(LABEL, where.width() * 2 // 5)
         upper = QRect(where.x(), where.y() + 6, label - 12, 19)
         lower = upper.translated(0, 19)
         width = painter.fontMetrics().horizontalAdvance(bar.title + "  ")
