@@ -31,6 +31,7 @@ RULES = {
         "wakes",
         "tally",
         "challenges",
+        "simulation",
     ),
 }
 DOORS = {

@@ -39,6 +39,16 @@ SMALLEST_PUSH = '{"aps": {"content-available": 1}}'
 LONGEST_PAYLOAD = 1 << 20  # bytes
 _ENDING = 10.0  # seconds that `quit` and `release` wait for the engine's end
 _TAKING_TURNS = 3.0  # seconds in which an engine that is starting or ending may be neither reached nor owned
+_NETWORK = {  # options of `simulate network`: their fields in the control API
+    "profile": "profile",
+    "offline": "offline",
+    "loss": "loss",
+    "answer": "answer",
+    "count": "count",
+    "etag_change": "changeEtag",
+    "drop": "drop",
+    "off": "off",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -241,8 +251,21 @@ def _add_push(parser: argparse.ArgumentParser) -> None:
 
 def _add_simulate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "what", choices=("suspend", "wake"), help="suspend: listeners hear nothing; wake: they hear what they missed"
+        "what",
+        choices=("suspend", "wake", "network"),
+        help="suspend: listeners hear nothing; wake: they hear what they missed; network: a bad one, until the app ends",
     )
+    network = parser.add_argument_group("with network; without any of them it says what is simulated")
+    network.add_argument("--profile", metavar="NAME", help="a slow line: gprs, edge, 3g, slow-4g, wi-fi-far-away, none")
+    network.add_argument("--offline", action=argparse.BooleanOptionalAction, help="no network at all")
+    network.add_argument("--loss", metavar="PERCENT", type=float, help="break so many connections, again each second")
+    network.add_argument(
+        "--answer", metavar="STATUS", type=_count, help="answer requests with it, 503 for example; 0 ends"
+    )
+    network.add_argument("--count", metavar="N", type=_count, help="give this answer N times only")
+    network.add_argument("--etag-change", action="store_true", default=None, help="all files are other ones now")
+    network.add_argument("--drop", action="store_true", default=None, help="break all open connections now")
+    network.add_argument("--off", action="store_true", default=None, help="end all that is not named beside it")
 
 
 def _add_doctor(parser: argparse.ArgumentParser) -> None:
@@ -601,6 +624,11 @@ def _fetch(arguments: Arguments) -> int:
 
 
 def _simulate(arguments: Arguments) -> int:
+    given = {key: getattr(arguments, name) for name, key in _NETWORK.items() if getattr(arguments, name) is not None}
+    if arguments.what == "network":
+        return _simulate_network(arguments, given)
+    if given:
+        raise Wrong("these options are for `transfermon simulate network`")
     answer = running(folder_of(arguments), "POST", f"/v1/simulate/{arguments.what}")
     if arguments.json:
         say_json([answer])
@@ -608,6 +636,20 @@ def _simulate(arguments: Arguments) -> int:
         say("The app is suspended: its listeners hear nothing, transfers go on. End it with: transfermon simulate wake")
     else:
         say("The app is awake; its listeners are told what they have missed.")
+    return DONE
+
+
+def _simulate_network(arguments: Arguments, given: dict[str, Any]) -> int:
+    if "count" in given and "answer" not in given:
+        raise Wrong("--count says how often --answer is given")
+    answer = running(folder_of(arguments), "POST" if given else "GET", "/v1/simulate/network", given or None)
+    if arguments.json:
+        say_json([answer])
+        return DONE
+    say(f"Network simulation: {answer['words'] or 'off'}")
+    if arguments.drop:
+        count = answer["dropped"]
+        say("1 connection was dropped." if count == 1 else f"{count} connections were dropped.")
     return DONE
 
 

@@ -45,7 +45,8 @@ class Connectivity:
     """What is known of the network. This one is told by `update`; `SystemConnectivity` asks the kernel."""
 
     def __init__(self) -> None:
-        self.online = True
+        self._there = True
+        self.cut_off = False  # by a simulation: this machine cannot be reached, either
         self.changed: Callable[[], None] | None = None  # called on the loop after each change
         self._ways: frozenset[str] | None = None
 
@@ -58,14 +59,30 @@ class Connectivity:
     def close(self) -> None:
         self.changed = None
 
+    @property
+    def online(self) -> bool:
+        return self._there and not self.cut_off
+
+    def leads_to(self, url: str) -> bool:
+        """Whether there is a way to this address, as far as anybody can know."""
+        return not self.cut_off and (self._there or is_local(url))
+
+    def cut(self, off: bool) -> None:
+        """Pretend that there is no network at all, or end that."""
+        if off != self.cut_off:
+            self.cut_off = off
+            log.info("a network without any way is %s", "simulated" if off else "simulated no more")
+            if self.changed is not None:
+                self.changed()
+
     def update(self, online: bool, ways: frozenset[str] = frozenset(), *, anew: bool = False) -> None:
         """Take note; `ways` are the routes, so that a move to another network is a change too; so is a network that
         went and came back at once (`anew`).
         """
-        if online == self.online and ways == (self._ways if self._ways is not None else ways) and not anew:
+        if online == self._there and ways == (self._ways if self._ways is not None else ways) and not anew:
             self._ways = ways
             return
-        self.online, self._ways = online, ways
+        self._there, self._ways = online, ways
         log.info("the network is %s", "there" if online else "gone")
         if self.changed is not None:
             self.changed()

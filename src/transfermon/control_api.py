@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl, unquote
 from transfermon import humanize
 from transfermon.errors import Code, InvalidAction, TransfermonError, redacted
 from transfermon.events import Event
+from transfermon.simulation import NONE, profile_named
 from transfermon.task import Action, Kind, Origin, Progress, State, Task, TaskKey, progress_of
 from transfermon.urls import check_url, without_credentials
 from transfermon.wakes import Verdict, Wake, verdict_text
@@ -205,6 +206,9 @@ class Api:
             case ["v1", "simulate", ("suspend" | "wake") as word]:
                 _only(method, "POST")
                 return self._simulate(word)
+            case ["v1", "simulate", "network"]:
+                _only(method, "GET", "POST")
+                return self._network(_json(body) if method == "POST" else {})
             case ["v1", "show"]:
                 _only(method, "POST")
                 return self._show(_json(body))
@@ -364,6 +368,27 @@ class Api:
         else:
             self._monitor.wake_app()
         return Answer(body={"suspended": self._monitor.suspended})
+
+    def _network(self, body: dict[str, Any]) -> Answer:
+        """What is named changes, the rest stays; `off` forgets the rest first. `loss` is in per cent."""
+        fields = _Fields(body)
+        now = NONE if fields.flag("off") else self._monitor.simulation
+        profile = fields.text("profile")
+        wanted = dataclasses.replace(
+            now,
+            offline=fields.flag("offline", default=now.offline),
+            profile=profile_named(profile) if profile else now.profile,
+            loss=fields.number("loss", default=now.loss * 100) / 100,
+        )
+        if "answer" in body:
+            wanted = dataclasses.replace(wanted, status=fields.count("answer"), answers=fields.count("count"))
+        if fields.flag("changeEtag"):
+            wanted = wanted.next_version()
+        drop = fields.flag("drop")
+        fields.end()
+        self._monitor.simulate(wanted)
+        dropped = self._monitor.drop_connections() if drop else 0
+        return Answer(body={**wanted.to_dict(), "dropped": dropped})
 
     def _show(self, body: dict[str, Any]) -> Answer:
         fields = _Fields(body)
@@ -525,6 +550,12 @@ class _Fields:
         number = self._take(name, int, 0, "a whole number")
         if isinstance(number, bool) or number < 0:
             raise ValueError(f"“{name}” must be a whole number, zero or more.")
+        return number
+
+    def number(self, name: str, *, default: float) -> float:
+        number = self._take(name, object, default, "a number")
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise ValueError(f"“{name}” must be a number.")
         return number
 
     def headers(self, name: str) -> dict[str, str]:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from transfermon.bus import Delivered, EventBus
 from transfermon.clock import Clock
 from transfermon.connectivity import Connectivity, Policy
-from transfermon.events import Event
+from transfermon.events import Event, NetworkSimulationEvent
 from transfermon.runners import Runners
 from transfermon.settings import Settings
+from transfermon.simulation import NONE, Simulation, slower
 from transfermon.slots import Slots
 from transfermon.store import Change, ResumeRow, Store
 from transfermon.task import Progress, Task, TaskKey, changed
@@ -57,6 +58,7 @@ class Engine:
         self.attached = True  # False: no app listens, terminal events wait for it unacknowledged (E-10)
         self.connectivity = Connectivity()  # the monitor puts in those that ask the system
         self.policy = Policy()
+        self.simulation = NONE  # of a bad network; it ends with the engine
         self.transport: Transport | None = None
         self.on_created: Callable[[Task], None] | None = None  # a task was accepted, in the same turn
         self.on_moving: Callable[[], None] | None = None  # a download began: the progress clock must run
@@ -90,8 +92,25 @@ class Engine:
             if self.transport is None:
                 module: Any = await asyncio.to_thread(importlib.import_module, "transfermon.transfer")
                 self.transport = module.Transport()
+                self.transport.on_answered = self._follow_simulation
+                if self.simulation.on:
+                    self.transport.simulate(self.simulation)
             assert self.transport is not None
             return self.transport
+
+    def simulate(self, simulation: Simulation) -> None:
+        """Let the network be like that, at once, for what runs and for what comes."""
+        if simulation == self.simulation:
+            return
+        self._follow_simulation(simulation)
+        self.set_speed_limit(self.settings.speed_limit)
+        self.connectivity.cut(simulation.offline)  # first: what can go on later is stopped, not broken
+        if self.transport is not None:
+            self.transport.simulate(simulation)
+
+    def _follow_simulation(self, simulation: Simulation) -> None:
+        self.simulation = simulation
+        self.record(NetworkSimulationEvent(simulation=simulation))
 
     def keep_proxy(self, session: str, proxy: str | None) -> str | None:
         """The proxy's address without its credentials, which are kept with the other secrets."""
@@ -119,17 +138,25 @@ class Engine:
     def limiters_for(self, task: Task, session_limit: int) -> list[Limiter]:
         """The app's, the session's and the task's own; their rates may change while they work."""
         own = [self._limiter(str(task.key), task.speed_limit)] if task.speed_limit else []
-        return [self._limiter("", self.settings.speed_limit), self._limiter(task.session, session_limit), *own]
+        return [
+            self._limiter("", self._whole_rate(self.settings.speed_limit)),
+            self._limiter(task.session, session_limit),
+            *own,
+        ]
 
     def set_speed_limit(self, rate: int) -> None:
         """Bytes per second over all, at once; 0 lifts it."""
         if "" in self._limiters:
-            self._limiters[""].rate = rate
+            self._limiters[""].rate = self._whole_rate(rate)
 
     def limit_task(self, key: TaskKey, rate: int) -> None:
         """Change the rate of a task that has a limit already; another one gets it with its next attempt."""
         if str(key) in self._limiters:
             self._limiters[str(key)].rate = rate
+
+    def _whole_rate(self, limit: int) -> int:
+        # What is simulated is one more limit of the whole app: no transfer has a limiter more for it.
+        return slower(limit, self.simulation.rate)
 
     def _limiter(self, owner: str, rate: int) -> Limiter:
         from transfermon.network import Limiter  # loaded with the transport

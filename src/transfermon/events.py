@@ -355,6 +355,16 @@ class PushChannelEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NetworkSimulationEvent(Event):
+    """[beyond] What is simulated of a bad network has changed. It is not remembered."""
+
+    type = "networksimulation"
+    keys = {"simulation": "simulation"}
+    journalled = False
+    simulation: Any = None  # a simulation.Simulation
+
+
+@dataclass(frozen=True, kw_only=True)
 class NotificationEvent(Event):
     """A local notification was shown, or would have been while the app is in front (N-03)."""
 

@@ -255,6 +255,10 @@ def _channel(told: events.PushChannelEvent) -> str:
     return told.channel.words if told.channel else "The push channel changed"
 
 
+def _simulated(told: events.NetworkSimulationEvent) -> str:
+    return f"Network simulation: {(told.simulation.words if told.simulation else '') or 'off'}"
+
+
 _EVENTS: dict[type[events.Event], Callable[[Any], str]] = {
     events.TaskCreatedEvent: _created,
     events.TaskStateEvent: _state,
@@ -278,4 +282,5 @@ _EVENTS: dict[type[events.Event], Callable[[Any], str]] = {
     events.NotificationEvent: _notified,
     events.WakeChangedEvent: _wake,
     events.PushChannelEvent: _channel,
+    events.NetworkSimulationEvent: _simulated,
 }

@@ -52,6 +52,7 @@ from transfermon.session import (
     UploadTask,
 )
 from transfermon.settings import NEVER, Settings, download_folder, ensure_private, state_folder
+from transfermon.simulation import Simulation
 from transfermon.store import Change, Remembered, SessionRow, Unheard
 from transfermon.tally import Fate, Tally
 from transfermon.task import Action, Origin, Progress, Task, TaskKey
@@ -461,6 +462,19 @@ class Monitor:
         wakes the app, too.
         """
         self._delivery.wake()
+
+    @property
+    def simulation(self) -> Simulation:
+        """What of a bad network is simulated now; it ends with this engine."""
+        return self._engine.simulation
+
+    def simulate(self, simulation: Simulation) -> None:
+        """Simulate a bad network, at once and for all transfers; `simulation.NONE` ends it. Observers are told."""
+        self._engine.simulate(simulation)
+
+    def drop_connections(self) -> int:
+        """Break all open connections as a bad line would, and say how many; transfers go on from what is stored."""
+        return self._engine.transport.cut() if self._engine.transport is not None else 0
 
     # ---- sessions
 

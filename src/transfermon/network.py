@@ -7,9 +7,11 @@ is expected a read returns nothing that lies behind it, so that a body can be ta
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import ipaddress
 import os
+import random
 import re
 import select
 import socket
@@ -22,6 +24,8 @@ from enum import Enum
 from typing import Any, Protocol
 
 import httpcore
+
+from transfermon.simulation import NONE, Simulation
 
 READ_SIZE = 256 * 1024  # the best size through h11; larger ones make it copy fresh pages
 HEAD_READ_SIZE = 64 * 1024
@@ -230,6 +234,18 @@ class Watch:
         self.buffer = memoryview(bytearray(READ_SIZE))  # for records of TLS; used between two awaits only
         self._turn_began = 0.0
         self._turn_open = False
+        self.simulation: Simulation = NONE  # what all connections of one transport pretend to meet
+        self.on_answered: Callable[[Simulation], None] | None = None  # told when an answer of a count was given
+        self.random = random.random
+
+    def take_answer(self) -> int:
+        """The status that is simulated for the next request, or 0; a counted one is used up."""
+        status, left = self.simulation.status, self.simulation.answered()
+        if left != self.simulation:
+            self.simulation = left
+            if self.on_answered is not None:
+                self.on_answered(left)
+        return status
 
     def add(self, waiter: asyncio.Future[None], deadline: float, error: type[Exception]) -> None:
         now = time.monotonic()
@@ -426,6 +442,11 @@ class Stream(httpcore.AsyncNetworkStream):
             self._closed = True
             self._sock.close()
 
+    def cut(self) -> None:
+        """Break the connection as a bad line would: whoever uses the socket, on whatever thread, meets its end."""
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)  # that of SSLSocket forgets its TLS under the reader
+
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
@@ -529,6 +550,8 @@ class Stream(httpcore.AsyncNetworkStream):
         self.exchanges += 1
 
     async def _read_head(self, timeout: float | None) -> bytes:
+        if not self.answered and self._watch.simulation.on:
+            await self._meet_bad_network()
         data, self._left = self._left, b""
         if not data:
             data = await self._receive(HEAD_READ_SIZE, timeout)
@@ -552,6 +575,14 @@ class Stream(httpcore.AsyncNetworkStream):
             self.head_bytes += end
             self._end_of_head()
         return data
+
+    async def _meet_bad_network(self) -> None:
+        simulation = self._watch.simulation
+        if simulation.loss and self._watch.random() < simulation.loss:
+            raise ClosedEarly("the answer was lost in the simulation")
+        await asyncio.sleep(simulation.latency)
+        if self._closed:
+            raise httpcore.ReadError("the connection was closed on our side")
 
     def _check_start(self) -> None:
         if not self._head.startswith(b"HTTP/"[: len(self._head)]):
@@ -691,6 +722,13 @@ class Backend(httpcore.AsyncNetworkBackend):
         began = time.monotonic()
         deadline = began + limit
         self.lookup = self.connecting = None
+        if self._watch.simulation.on:
+            _require_network(self._watch.simulation)
+            if status := self._watch.take_answer():
+                self._stream = _AnsweringStream(status, self._watch, self)
+                self._stream.outgoing = self._outgoing
+                return self._stream
+            await asyncio.sleep(self._watch.simulation.latency)
         found = await _resolve(host, port, limit)
         resolved = time.monotonic()
         if not _is_address(host):
@@ -698,7 +736,13 @@ class Backend(httpcore.AsyncNetworkBackend):
         permitted = [item for item in found if self._reach.permits(host, port, item[1][0])]
         if not permitted:
             raise AddressRefused(f"{host} has no public address")
-        self._stream = _NotingStream(await self._connect(permitted[:ADDRESSES_TRIED], deadline), self._watch, self)
+        sock = await self._connect(permitted[:ADDRESSES_TRIED], deadline)
+        try:
+            _require_network(self._watch.simulation)  # it may be gone meanwhile
+        except httpcore.ConnectError:
+            sock.close()
+            raise
+        self._stream = _NotingStream(sock, self._watch, self)
         self.connecting = (resolved, time.monotonic())
         self.connected_address = self._stream.remote_address
         self._stream.outgoing = self._outgoing
@@ -746,6 +790,44 @@ class _NotingStream(Stream):
         stream = super()._successor(secure)
         self._backend.note(stream)
         return stream
+
+
+class _AnsweringStream(_NotingStream):
+    """In place of a connection: every request is answered with one status, and no server hears of it."""
+
+    def __init__(self, status: int, watch: Watch, backend: Backend) -> None:
+        ours, self._theirs = socket.socketpair()
+        ours.setblocking(False)
+        super().__init__(ours, watch, backend)
+        self._status = status
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if buffer and self._mode is not _Mode.HEAD:
+            tunnel = bytes(buffer[:8]) == b"CONNECT "  # a proxy opens the way first
+            self._theirs.sendall(b"HTTP/1.1 200 Simulated\r\n\r\n" if tunnel else _answer(self._status))
+        await super().write(buffer, timeout)
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        return self
+
+    def close(self) -> None:
+        super().close()
+        self._theirs.close()
+
+
+def _answer(status: int) -> bytes:
+    body = b"The network simulation answered this request.\n"
+    fields = f"Content-Type: text/plain\r\nContent-Length: {len(body)}\r\nConnection: close"
+    return f"HTTP/1.1 {status} Simulated\r\n{fields}\r\n\r\n".encode() + body
+
+
+def _require_network(simulation: Simulation) -> None:
+    if simulation.offline:
+        error = httpcore.ConnectError("the network simulation is offline")
+        error.__context__ = OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
+        raise error
 
 
 _Address = tuple[socket.AddressFamily, tuple[Any, ...]]

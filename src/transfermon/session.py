@@ -1059,6 +1059,7 @@ class Session:
             background=own.is_background,
             discretionary=own.is_discretionary or (task.in_background and engine.strict),
             online=not self._waits_for_connectivity or (self._online(task) and not unwanted),
+            cut_off=engine.connectivity.cut_off,
             why_not=engine.policy.why_not(),
             limited=engine.strict and engine.app_state is AppState.BACKGROUND,
         )
@@ -1069,7 +1070,8 @@ class Session:
 
     def _online(self, task: Task) -> bool:
         """Whether there is a way for this task, as far as anybody can know: this machine, or a proxy, needs no net."""
-        return self._engine.connectivity.online or is_local(task.url) or bool(self._row.configuration.proxy)
+        network = self._engine.connectivity
+        return network.leads_to(task.url) or (bool(self._row.configuration.proxy) and not network.cut_off)
 
     def _wait(self, number: int, hold: Hold) -> None:
         """Hold a task back. Nothing runs meanwhile; a timer does where the end is known."""
@@ -1215,9 +1217,10 @@ class Session:
 
     def _failed(self, number: int, error: TransferError) -> None:
         task = self._tasks[number]
-        online = self._engine.connectivity.online or is_local(task.url)
-        if not online:
-            error = waiting.without_network(error, background=self._row.configuration.is_background)
+        network = self._engine.connectivity
+        if not network.leads_to(task.url):
+            background = self._row.configuration.is_background
+            error = waiting.without_network(error, background=background, cut_off=network.cut_off)
             if error.retry is Retry.WAIT and self._waits_for_connectivity:
                 self._wait(number, Hold(activity=Activity.WAITING_FOR_CONNECTIVITY, reason=error.message))
                 return

@@ -17,9 +17,10 @@ import ssl
 import sys
 import time
 import urllib.request
+import weakref
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Protocol, cast
 from urllib.parse import unquote, urlsplit
@@ -49,6 +50,7 @@ from transfermon.network import (
 )
 from transfermon.pump import Hasher, Outcome, Pumps, until_done
 from transfermon.retry import IDEMPOTENT
+from transfermon.simulation import Simulation
 from transfermon.task import Origin, Progress, Response
 
 USER_AGENT = "transfermon/0.1.0"
@@ -230,6 +232,14 @@ class _Client(httpx.AsyncBaseTransport):
         stream = self.backend.stream
         return stream is not None and not stream.closed and stream.reusable
 
+    def cut(self) -> bool:
+        """Break the connection; False when there is none."""
+        stream = self.backend.stream
+        if stream is None or stream.closed:
+            return False
+        stream.cut()
+        return True
+
     def close(self) -> None:
         """Close the connection, if there is one. The object is of no use afterwards."""
         if self.backend.stream is not None:
@@ -249,6 +259,8 @@ class Transport:
         self._watch = Watch()
         self._pumps = Pumps()
         self._idle: list[_Client] = []
+        self._clients: weakref.WeakSet[_Client] = weakref.WeakSet()  # all there are, idle or in use
+        self._losing: asyncio.Handle | None = None
         self._cookies: dict[str, Cookies] = {}  # by session
         self._sweeper: asyncio.Handle | None = None
         self._closed = False
@@ -300,18 +312,55 @@ class Transport:
             self._idle.remove(client)
             client.close()
 
+    @property
+    def on_answered(self) -> Callable[[Simulation], None] | None:
+        """Told what is left of a simulation when one of its counted answers was given."""
+        return self._watch.on_answered
+
+    @on_answered.setter
+    def on_answered(self, hook: Callable[[Simulation], None] | None) -> None:
+        self._watch.on_answered = hook
+
+    def simulate(self, simulation: Simulation) -> None:
+        """Let all connections meet that network from now on; its rate is up to who makes the limiters."""
+        self._watch.simulation = simulation
+        if simulation.on:
+            self.drop_idle()
+        if simulation.offline:
+            self.cut()
+        if self._losing is not None:
+            self._losing.cancel()
+            self._losing = None
+        if simulation.loss and not self._closed:
+            self._losing = asyncio.get_running_loop().call_later(1.0, self._lose)
+
+    def _lose(self) -> None:
+        simulation = self._watch.simulation
+        for client in list(self._clients):
+            if self._watch.random() < simulation.loss:
+                client.cut()
+        self._losing = asyncio.get_running_loop().call_later(1.0, self._lose)
+
+    def cut(self) -> int:
+        """Break every connection as a bad line would, and say how many were in use."""
+        self.drop_idle()
+        return sum(client.cut() for client in list(self._clients))
+
     async def aclose(self) -> None:
         """Close what is idle and end the pump threads. Answers still open must be closed before."""
         self._closed = True
         self.drop_idle()
         if self._sweeper is not None:
             self._sweeper.cancel()
+        if self._losing is not None:
+            self._losing.cancel()
         self._watch.close()
         await asyncio.to_thread(self._pumps.close)
 
     def take_back(self, client: _Client) -> None:
         """Keep the client's connection for the next request, if it can serve one."""
-        if self._closed or not client.open:
+        simulation = self._watch.simulation
+        if self._closed or not client.open or simulation.offline or simulation.status:
             client.close()
             return
         client.idle_since = time.monotonic()
@@ -344,6 +393,7 @@ class Transport:
         context = await self._trust() if key.secure or key.proxy.startswith("https:") else None
         client = _Client(key, Backend(Reach() if key.proxy else key.reach, self._watch), context)
         client.origin = origin
+        self._clients.add(client)
         return client
 
     async def _trust(self) -> ssl.SSLContext:
@@ -357,6 +407,9 @@ class Transport:
         origin = urls.origin_of(hop.url)
         key = _Key(session=call.session, reach=hop.reach, proxy=hop.proxy, secure=origin.scheme == "https")
         fresh = False
+        simulation = self._watch.simulation
+        if simulation.version:
+            hop = replace(hop, headers=simulation.asks(hop.headers))
         while True:
             try:
                 client = await self._client(key, origin, fresh=fresh)
@@ -388,6 +441,8 @@ class Transport:
                     call.traces.append(trace)
                 raise TransferFailure(translate(exc, hop.url, responded=answered)) from exc
             exchange = _Exchange(client, response, hop, trace)
+            if simulation.version:
+                exchange.head = replace(exchange.head, headers=simulation.answer(exchange.head.headers))
             self._keep_cookies(call, hop, exchange.head)
             if call.traces is not None:
                 call.traces.append(trace)

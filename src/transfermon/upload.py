@@ -67,7 +67,7 @@ class Upload:
         self._record = record
         self._accepted = accepted
         self._progress = progress
-        self._limiters = [limiter for limiter in limiters if limiter.rate]
+        self._limiters = limiters  # those without a rate, too: they may get one meanwhile
         self._stream = stream
         self._file: Source | None = None
         self._sent: list[tuple[int, list[Trace]]] = []  # attempt and exchanges of each call, until they are recorded

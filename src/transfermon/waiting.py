@@ -11,6 +11,7 @@ from transfermon.errors import Code, Retry, TransferError
 from transfermon.task import Activity, Task, changed
 
 NO_NETWORK = "There is no network."
+CUT_OFF = "The network simulation is offline."
 RATE_LIMITED = "The app made it in the background, where each wake makes tasks wait longer."
 # Failures that a missing network explains, and those that a network that comes back may cure (X-08).
 _EXPLAINED = frozenset({Code.NOT_CONNECTED, Code.DNS_LOOKUP_FAILED, Code.TIMED_OUT})
@@ -27,12 +28,20 @@ class Hold:
 
 
 def hold(
-    task: Task, *, now: float, background: bool, discretionary: bool, online: bool, why_not: str, limited: bool = False
+    task: Task,
+    *,
+    now: float,
+    background: bool,
+    discretionary: bool,
+    online: bool,
+    why_not: str,
+    limited: bool = False,
+    cut_off: bool = False,
 ) -> Hold | None:
     """What `task` has to wait for, or None.
 
     `online` is what counts for its address, `why_not` the policy's reason against discretionary tasks; `limited` says
-    that the rate limiter counts now (B-16). Tasks that the user asked for directly are never discretionary.
+    that the rate limiter counts now (B-16), `cut_off` that the network is missing by a simulation. Tasks that the user asked for directly are never discretionary.
     """
     if limited and task.limited_until is not None and now < task.limited_until:
         return Hold(activity=Activity.WAITING_UNTIL, reason=RATE_LIMITED, until=task.limited_until)
@@ -42,13 +51,13 @@ def hold(
         # A server asked for it; a restart of the engine in between does not count (X-09).
         return Hold(activity=Activity.WAITING_UNTIL, reason=task.waiting_reason, until=task.waiting_until)
     if not online:
-        return Hold(activity=Activity.WAITING_FOR_CONNECTIVITY, reason=NO_NETWORK)
+        return Hold(activity=Activity.WAITING_FOR_CONNECTIVITY, reason=CUT_OFF if cut_off else NO_NETWORK)
     if background and discretionary and not task.user_initiated and why_not:
         return Hold(activity=Activity.WAITING_UNTIL, reason=why_not)
     return None
 
 
-def without_network(error: TransferError, *, background: bool) -> TransferError:
+def without_network(error: TransferError, *, background: bool, cut_off: bool = False) -> TransferError:
     """The failure as it is to be seen while there is no network: -1009, which waits and counts no attempt (6.2).
 
     A transfer that breaks has met the network, so in a default session it stays -1005 (X-03).
@@ -58,8 +67,8 @@ def without_network(error: TransferError, *, background: bool) -> TransferError:
     return changed(
         error,
         code=Code.NOT_CONNECTED,
-        message=NO_NETWORK,
+        message=CUT_OFF if cut_off else NO_NETWORK,
         reason="net.offline",
-        hint="Check the network connection.",
+        hint="Switch the simulation off." if cut_off else "Check the network connection.",
         retry=Retry.WAIT,
     )
