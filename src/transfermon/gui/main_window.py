@@ -65,6 +65,7 @@ from transfermon.gui.commands import (
     quit_words,
     toggled,
 )
+from transfermon.gui.credentials import Credentials
 from transfermon.gui.details import Details
 from transfermon.gui.dialogs import (
     LONGEST_TEXT,
@@ -137,6 +138,9 @@ class MainWindow(QMainWindow):
         self._arranged = False  # the panels have their widths
         self._scope = Scope(kind="all")
         self._dialogs: dict[str, QDialog] = {}
+        self._credentials = Credentials(
+            self, show=lambda dialog: self._show_dialog("credentials", dialog), is_watched=lambda: self.watched
+        )
         self._asked_hosts: set[str] = set()  # that pushes want to download from, and a person was asked about
         self.actions_by_id: dict[str, QAction] = {}
         self._refresh_timer = QTimer(self)
@@ -354,6 +358,7 @@ class MainWindow(QMainWindow):
         """Show this monitor from now on. The bridge was made in the same turn of the loop."""
         self._monitor, self._bridge, self._runners = monitor, bridge, runners
         snapshot = bridge.snapshot()
+        self._credentials.attach(monitor)
         self.model.reset(snapshot.tasks)
         bridge.told.connect(self._apply)
         bridge.progress.connect(self._apply_progress)
@@ -374,6 +379,7 @@ class MainWindow(QMainWindow):
         if self._monitor is None:
             return
         self.finish_removals()
+        self._credentials.detach()
         if self._bridge is not None:
             self._bridge.told.disconnect(self._apply)
             self._bridge.progress.disconnect(self._apply_progress)
@@ -398,6 +404,7 @@ class MainWindow(QMainWindow):
         if isinstance(event, TaskRemovedEvent) and key is not None:
             self._leaving.pop(key, None)
         self.events.apply(event)
+        self._credentials.apply(event)
         if isinstance(event, TaskEvent) and len(self._selected) == 1 and key == self._selected[0]:
             self._apply_to_selection(event)
         self._happened = True
@@ -1324,6 +1331,7 @@ class MainWindow(QMainWindow):
             self._bridge.set_watched(self.watched)
         if self.watched:
             self._refresh()
+        self._credentials.look()
         self.visibility_changed.emit(self.watched)
 
     # Layout

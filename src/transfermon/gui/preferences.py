@@ -279,6 +279,7 @@ class Preferences(QDialog):
             values=("teach", "strict"),
         )
         form.addRow(_row(""), _note("Else they always come, and the ledger says what a phone would have done."))
+        self._tick(form, "inhibit_sleep", "Keep the computer awake while transfers run", head="Sleep")
         self._tick(form, "keep_transferring", "Go on without a window when the app dies", head="Without the app")
         return page
 
