@@ -847,6 +847,28 @@ async def test_a_suspension_can_be_simulated_and_ended(world, server):
 
 
 @in_a_world
+async def test_a_simulated_network_is_ordered_in_a_menu_marked_in_the_status_bar_and_ended_there(world, server):
+    window = world.window
+    menu, mark = window.simulation_menu, window.simulation_mark
+    assert mark.isHidden()
+    offline = menu.actions_of_choices[0]
+    assert offline.text() == "&Offline"
+    offline.trigger()
+    await until(mark.isVisible)
+    assert mark.text() == mark.accessibleName() == "Network simulation: offline"
+    assert offline.isChecked()
+    world.add(f"{server.url}/a.bin")
+    await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].waiting_reason)
+    assert world.monitor.tasks()[0].waiting_reason == "The network simulation is offline."
+    mark.click()
+    await until(lambda: world.monitor.tasks()[0].succeeded)
+    await until(mark.isHidden)
+    assert not offline.isChecked()
+    menu.drop_action.trigger()
+    assert world.said()[-1] == "0 connections were dropped."
+
+
+@in_a_world
 async def test_the_push_channel_is_switched_in_the_background_tab_and_its_state_is_in_the_status_bar(world, server):
     window = world.window
     world.monitor.update_settings(push_server="http://127.0.0.1:9")  # nobody is there

@@ -50,7 +50,15 @@ from PySide6.QtWidgets import (
 from transfermon import autostart, humanize
 from transfermon.configuration import BACKGROUND_FETCH_INTERVAL_NEVER
 from transfermon.errors import InvalidAction, TransferFailure, TransfermonError, redacted
-from transfermon.events import Event, PushChannelEvent, TaskCreatedEvent, TaskEvent, TaskRemovedEvent, WakeChangedEvent
+from transfermon.events import (
+    Event,
+    NetworkSimulationEvent,
+    PushChannelEvent,
+    TaskCreatedEvent,
+    TaskEvent,
+    TaskRemovedEvent,
+    WakeChangedEvent,
+)
 from transfermon.gui import opening, theme
 from transfermon.gui.background import PushComposer, earlier_payloads, payload_json
 from transfermon.gui.commands import (
@@ -82,12 +90,14 @@ from transfermon.gui.preferences import Channel, Login, Preferences
 from transfermon.gui.preview import Preview
 from transfermon.gui.scope import Scope
 from transfermon.gui.sessions import SessionProperties, Sidebar, properties_of, session_items
+from transfermon.gui.simulation import SimulationMark, SimulationMenu
 from transfermon.gui.tasks import MenuItem, TaskFilter, TaskModel, TaskTable, menu_for
 from transfermon.gui.toasts import Toast, Toasts
 from transfermon.gui.tray import Tray
 from transfermon.gui.upload import UploadDialog, UploadRequest, address_for
 from transfermon.gui.wakes import WakesView
 from transfermon.runners import Runners
+from transfermon.simulation import NONE
 from transfermon.tally import Tally
 from transfermon.task import Action, Origin, Progress, State, Task, TaskKey
 from transfermon.urls import check_url, given_addresses
@@ -278,6 +288,10 @@ class MainWindow(QMainWindow):
             elif slash:
                 menus[title].addSeparator()
             menus[title].addAction(self.actions_by_id[command.id])
+        self.simulation_menu = SimulationMenu(self)
+        self.simulation_menu.wanted.connect(lambda wanted: self.monitor.simulate(wanted))
+        self.simulation_menu.drop_wanted.connect(self._drop_connections)
+        menus["Background"].addMenu(self.simulation_menu)
         self.theme_menu = menus["View"].addMenu("&Theme")
         self.theme_actions = QActionGroup(self)
         for scheme, text in THEMES:
@@ -334,6 +348,9 @@ class MainWindow(QMainWindow):
         bar.addWidget(self.warning_label, 1)
         self.channel_label = _status("status_channel", "Push channel")
         self.channel_label.hide()
+        self.simulation_mark = SimulationMark()
+        self.simulation_mark.clicked.connect(lambda: self.monitor.simulate(NONE))
+        bar.addPermanentWidget(self.simulation_mark)
         bar.addPermanentWidget(self.channel_label)
         bar.addPermanentWidget(self.state_label)
 
@@ -371,6 +388,7 @@ class MainWindow(QMainWindow):
             background.ledger, background.interval, lambda: background.schedule, lambda: background.counts_down
         )
         self._show_channel()
+        self._show_simulation()
         self._spawn(self._load_events(), "events of the past")
         self._refresh()
 
@@ -394,6 +412,9 @@ class MainWindow(QMainWindow):
     def _apply(self, event: Event) -> None:
         if isinstance(event, PushChannelEvent):
             self._show_channel()
+            return
+        if isinstance(event, NetworkSimulationEvent):
+            self._show_simulation()
             return
         if isinstance(event, WakeChangedEvent):
             self.wakes.apply(event.wake)
@@ -1097,6 +1118,14 @@ class MainWindow(QMainWindow):
         )
         if isinstance(dialog := self._dialogs.get("settings"), Preferences):
             dialog.show_channel(on, self._channel(), self.monitor.settings.push_topics)
+
+    def _show_simulation(self) -> None:
+        self.simulation_menu.show_state(self.monitor.simulation)
+        self.simulation_mark.show_state(self.monitor.simulation)
+
+    def _drop_connections(self) -> None:
+        count = self.monitor.drop_connections()
+        self.toasts.show_message("1 connection was dropped." if count == 1 else f"{count} connections were dropped.")
 
     def do_background(self) -> None:
         self.tabs.setCurrentWidget(self.wakes)

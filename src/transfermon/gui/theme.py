@@ -353,6 +353,8 @@ def style_sheet(of: Colors) -> str:
     QLabel[role="bad"], QStatusBar QLabel[role="bad"] {{ color: {of.bad}; }}
     QLabel[role="good"] {{ color: {of.good}; }}
     QLabel[role="warn"] {{ color: {of.warn}; }}
+    QPushButton[role="warn"] {{ color: {of.warn}; font-weight: 600; background: transparent; border: 0; padding: 0 6px; }}
+    QPushButton[role="warn"]:focus {{ text-decoration: underline; }}
     QLabel[role="heading"] {{ font-weight: 600; font-size: 11pt; }}
     QFrame#toast {{ background: {of.tip}; border: 1px solid {thumb}; border-radius: 8px; }}
     QScrollArea {{ background: transparent; border: 0; }}
