@@ -4,7 +4,8 @@ import dataclasses
 import time
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QModelIndex, QPoint, Qt
+from PySide6.QtCore import QCoreApplication, QEvent, QModelIndex, QObject, QPoint, QRect, Qt
+from PySide6.QtGui import QPaintEvent
 from PySide6.QtTest import QAbstractItemModelTester, QSignalSpy
 
 from tests.records import (
@@ -22,22 +23,26 @@ from tests.records import (
     removed,
 )
 from transfermon.events import SessionIdleEvent
+from transfermon.gui import theme
 from transfermon.gui.scope import GROUPS, Scope, group_of, look_of
 from transfermon.gui.tasks import (
     AT_ONCE,
     GIVE_WAY,
     LAST_LIVE,
+    MOST_RUNS,
     NAME_WANTED,
     SHOWN,
     TASK_ROLE,
     VALUE_ROLE,
     Column,
+    Lettering,
     TaskFilter,
     TaskModel,
     TaskTable,
     matches,
     menu_for,
     moment,
+    runs,
 )
 from transfermon.task import Kind, TaskKey, Validators
 
@@ -195,14 +200,26 @@ def test_a_day_of_this_year_has_no_year():
 # Changes
 
 
-def test_progress_of_many_rows_is_told_once_and_not_per_row(model):
+def test_progress_is_told_of_rows_side_by_side_at_once_and_of_none_between(model):
     spy = QSignalSpy(model.dataChanged)
     model.apply_progress({task.key: a_progress() for task in EVERY if task.number in (2, 3, 6)}, 10.0)
-    assert spy.count() == 1
-    first, last, _roles = spy.at(0)
-    assert (first.row(), last.row()) == (1, 5)
-    assert first.column() == Column.PROGRESS
-    assert last.column() == LAST_LIVE
+    told = [spy.at(place) for place in range(spy.count())]
+    assert [(first.row(), last.row()) for first, last, _roles in told] == [(1, 2), (5, 5)]
+    assert {(first.column(), last.column()) for first, last, _roles in told} == {(Column.PROGRESS, LAST_LIVE)}
+
+
+@pytest.mark.parametrize(
+    ("places", "told"),
+    [
+        ([], []),
+        ([4], [(4, 4)]),
+        ([3, 1, 2, 7], [(1, 3), (7, 7)]),
+        (range(0, 2 * MOST_RUNS, 2), [(at, at) for at in range(0, 2 * MOST_RUNS, 2)]),
+        (range(0, 2 * MOST_RUNS + 2, 2), [(0, 2 * MOST_RUNS)]),
+    ],
+)
+def test_rows_are_told_in_runs(places, told):
+    assert runs(places) == told
 
 
 def test_progress_of_what_is_not_here_tells_nothing(model):
@@ -587,3 +604,83 @@ def test_selecting_ten_thousand_rows_is_painted_at_once(qtbot, table, model):
         QCoreApplication.processEvents()
     assert len(table.selected_keys()) == 10_000
     assert time.thread_time() - begin < 0.15
+
+
+# Painting
+
+
+class Painted(QObject):
+    """Which parts of a table's list were painted."""
+
+    def __init__(self, table: TaskTable) -> None:
+        super().__init__(table)
+        self.rects: list[QRect] = []
+        table.viewport().installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QPaintEvent):
+            self.rects.append(event.region().boundingRect())
+        return False
+
+
+def draw() -> None:
+    for _ in range(3):
+        QCoreApplication.processEvents()
+
+
+@pytest.fixture
+def painted(table, model):
+    model.reset([a_task(number=number) for number in range(1, 1001)])
+    draw()
+    return Painted(table)
+
+
+def test_progress_out_of_sight_paints_nothing(table, model, painted):
+    model.apply_progress({key(number): a_progress() for number in range(500, 600)}, 10.0)
+    draw()
+    assert painted.rects == []
+    table.verticalScrollBar().setValue(table.verticalScrollBar().maximum())
+    draw()
+    painted.rects.clear()
+    model.apply_progress({key(number): a_progress() for number in (1, 2, 500)}, 11.0)
+    draw()
+    assert painted.rects == []
+
+
+def test_progress_paints_its_cells_and_no_others(table, model, painted):
+    model.apply_progress({key(2): a_progress()}, 10.0)
+    draw()
+    (rect,) = painted.rects
+    assert (rect.top(), rect.height()) == (theme.ROW, theme.ROW)
+    assert rect.left() == table.columnViewportPosition(Column.PROGRESS)
+
+
+def test_scrolling_paints_what_comes_into_view_and_copies_the_rest(table, painted):
+    table.verticalScrollBar().setValue(10)
+    draw()
+    assert [(rect.height(), rect.bottom()) for rect in painted.rects] == [(10, table.viewport().rect().bottom())]
+
+
+def test_the_ground_below_the_last_row_is_painted(table):
+    draw()
+    assert table.viewport().grab().toImage().pixelColor(20, len(EVERY) * theme.ROW + 20) == theme.color("base")
+
+
+def test_a_name_is_painted_as_plain_text_and_cut_in_the_middle(qapp):
+    letters = Lettering()
+    letters.use(qapp.font())
+    whole, width, _down = letters.cut("<b>x</b>", Qt.TextElideMode.ElideMiddle, 500)
+    assert (whole.textFormat(), whole.text()) == (Qt.TextFormat.PlainText, "<b>x</b>")
+    cut, narrower, _down = letters.cut("<b>x</b>", Qt.TextElideMode.ElideMiddle, width - 8)
+    assert "…" in cut.text()
+    assert narrower <= width - 8
+
+
+def test_another_font_is_laid_out_anew(qapp):
+    letters = Lettering()
+    font = qapp.font()
+    letters.use(font)
+    _out, width, _down = letters.cut("file", Qt.TextElideMode.ElideRight, 500)
+    font.setPointSizeF(font.pointSizeF() * 2)
+    letters.use(font)
+    assert letters.cut("file", Qt.TextElideMode.ElideRight, 500)[1] > width

@@ -11,7 +11,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from PySide6.QtCore import (
@@ -32,12 +33,23 @@ from PySide6.QtCore import (
     QTimer,
     Signal,
 )
-from PySide6.QtGui import QHideEvent, QMouseEvent, QPainter, QResizeEvent, QShowEvent
+from PySide6.QtGui import (
+    QAccessible,
+    QFont,
+    QFontMetrics,
+    QHideEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QShowEvent,
+    QStaticText,
+    QTextOption,
+)
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
     QMenu,
-    QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QTableView,
@@ -59,6 +71,7 @@ AT_ONCE = 32  # new rows inserted one by one within a window of `GATHER_MS`; mor
 GATHER_MS = 50
 SETTLE_MS = 150
 RESORT_MS = 1000
+MOST_RUNS = 200  # of rows that changed, told one by one; more cost more than to paint what is in view
 
 
 class Column(IntEnum):
@@ -129,6 +142,11 @@ LIVE = frozenset(
     | {Column.ACTIVITY}
 )
 LAST_LIVE = max(LIVE)
+MUTED = frozenset(
+    {Column.ADDED, Column.ACTIVITY, Column.FINISHED, Column.SESSION, Column.HOST, Column.NUMBER, Column.PATH}
+)
+PAD = 8  # pixels left and right of what a cell shows
+LETTERED = 2048  # texts that are kept laid out
 NAME_LEAST = 130
 NAME_WANTED = 220  # with less, the columns that matter least give way, in this order
 GIVE_WAY = (Column.ADDED, Column.KIND, Column.LEFT)
@@ -308,6 +326,17 @@ _TEXTS: dict[Column, Callable[[Row, float], str]] = {
 }
 
 
+def runs(places: Iterable[int]) -> list[tuple[int, int]]:
+    """First and last of each unbroken run; one over all when there are very many."""
+    out: list[tuple[int, int]] = []
+    for place in sorted(places):
+        if out and place <= out[-1][1] + 1:
+            out[-1] = out[-1][0], place
+        else:
+            out.append((place, place))
+    return out if len(out) <= MOST_RUNS else [(out[0][0], out[-1][1])]
+
+
 class TaskModel(QAbstractTableModel):
     """Every task in the order of the chosen column.
 
@@ -452,32 +481,27 @@ class TaskModel(QAbstractTableModel):
         return low
 
     def apply_progress(self, moved: Mapping[TaskKey, Progress], now: float) -> None:
-        """Take live counters; `now` in monotonic seconds. Tells of one range of rows."""
-        if self._shifted:
-            self._number()
-        first, last = len(self._rows), -1
+        """Take live counters; `now` in monotonic seconds."""
+        rows = []
         for key, progress in moved.items():
             row = self._by_key.get(key)
-            if row is None:
-                continue
-            row.counters(progress, now)
-            first, last = min(first, row.at), max(last, row.at)
-        if last < 0 or not self._rows:
-            return
-        last = min(last, len(self._rows) - 1)
-        roles = [Qt.ItemDataRole.DisplayRole, VALUE_ROLE]
-        self.dataChanged.emit(self.index(first, Column.PROGRESS), self.index(last, LAST_LIVE), roles)
-        if self._sorted_by in LIVE:
+            if row is not None:
+                row.counters(progress, now)
+                rows.append(row)
+        self._tell(rows, Column.PROGRESS, LAST_LIVE)
+        if rows and self._sorted_by in LIVE:
             self._resort_soon()
 
     def tick(self, now: float) -> None:
         """Count down in the rows that do; `now` in epoch seconds."""
         self._now = now
-        if not self._counting:
-            return
-        places = [self._position(self._by_key[key]) for key in self._counting]
-        roles = [Qt.ItemDataRole.DisplayRole]
-        self.dataChanged.emit(self.index(min(places), Column.STATUS), self.index(max(places), Column.STATUS), roles)
+        self._tell([self._by_key[key] for key in self._counting], Column.STATUS, Column.STATUS)
+
+    def _tell(self, rows: Iterable[Row], first: int, last: int) -> None:
+        # Of rows side by side at once, and of none between those that are not: what is out of sight is not painted.
+        roles = [Qt.ItemDataRole.DisplayRole, VALUE_ROLE]
+        for top, bottom in runs(at for at in map(self._position, rows) if at >= 0):
+            self.dataChanged.emit(self.index(top, first), self.index(bottom, last), roles)
 
     @property
     def counts_down(self) -> bool:
@@ -568,7 +592,7 @@ class TaskModel(QAbstractTableModel):
         if role == ROW_ROLE:
             return row
         if role == Qt.ItemDataRole.DisplayRole:
-            return _TEXTS[column](row, self._now)
+            return self.words(row, column)
         if role == VALUE_ROLE:
             return _VALUES[column](row)
         if role == TASK_ROLE:
@@ -578,8 +602,12 @@ class TaskModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             return theme.plain_tip(self._tip(row, column))
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return f"{TITLES[column]}: {_TEXTS[column](row, self._now)}"
+            return f"{TITLES[column]}: {self.words(row, column)}"
         return None
+
+    def words(self, row: Row, column: Column) -> str:
+        """What a cell shows."""
+        return _TEXTS[column](row, self._now)
 
     def _tip(self, row: Row, column: Column) -> str:
         if column is Column.STATUS and row.task.error is not None:
@@ -588,9 +616,7 @@ class TaskModel(QAbstractTableModel):
             return row.task.not_resumable
         if column is Column.ADDED:
             return time.strftime("%c", time.localtime(row.task.added))
-        return (
-            _TEXTS[column](row, self._now) if column in (Column.NAME, Column.STATUS, Column.KIND, Column.PATH) else ""
-        )
+        return self.words(row, column) if column in (Column.NAME, Column.STATUS, Column.KIND, Column.PATH) else ""
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if orientation is not Qt.Orientation.Horizontal or not 0 <= section < len(Column):
@@ -748,114 +774,186 @@ def menu_for(tasks: Sequence[Task]) -> list[MenuItem | None]:
 
 
 class TaskDelegate(QStyledItemDelegate):
-    """Paints a cell whole: ground, selection, icon, bar, text."""
-
-    PAD = 8
-
-    def __init__(self, table: TaskTable) -> None:
-        super().__init__(table)
-        self._table = table
+    """How wide a cell wants to be; `TaskPainter` paints it."""
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         text = str(index.data(Qt.ItemDataRole.DisplayRole))
         extra = {Column.NAME: 22, Column.STATUS: 22, Column.PROGRESS: 90}.get(Column(index.column()), 0)
-        return QSize(option.fontMetrics.horizontalAdvance(text) + extra + 2 * self.PAD + 2, theme.ROW)
+        return QSize(option.fontMetrics.horizontalAdvance(text) + extra + 2 * PAD + 2, theme.ROW)
 
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        row: Row = index.data(ROW_ROLE)
-        column = Column(index.column())
-        painter.save()
-        painter.setClipRect(option.rect)
-        self._ground(painter, option, index)
-        cell = option.rect.adjusted(self.PAD, 0, -self.PAD, 0)
-        painter.setFont(option.font)
-        painter.setPen(theme.color("text"))
-        if column is Column.NAME:
-            self._name(painter, cell, row)
-        elif column is Column.KIND:
-            self._kind(painter, cell, row)
-        elif column is Column.PROGRESS:
-            self._bar(painter, cell, row, str(index.data()))
-        elif column is Column.STATUS or self._runs_over(row, column):
-            self._status(painter, option.rect, row, index)
-        else:
-            self._text(painter, cell, column, str(index.data()))
-        painter.restore()
 
-    def _ground(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        painter.fillRect(option.rect, theme.color("alternate" if index.row() % 2 else "base"))
-        if option.state & QStyle.StateFlag.State_Selected:
-            painter.fillRect(option.rect, theme.color("selection"))
-        elif index.row() == self._table.hovered:
-            painter.fillRect(option.rect, theme.color("hover"))
-        if self._marks_current(index):
-            mark = QRect(option.rect.x(), option.rect.y() + 4, 3, option.rect.height() - 8)
-            painter.fillRect(mark, theme.color("accent"))
+class Lettering:
+    """Texts that are cut to a width and laid out, for one font: that costs five times as much as to draw them."""
 
-    def _marks_current(self, index: Index) -> bool:
+    def __init__(self) -> None:
+        self._font = QFont()
+        self._metrics = QFontMetrics(self._font)
+        self.cut = lru_cache(maxsize=LETTERED)(self._cut)
+
+    def use(self, font: QFont) -> None:
+        if font != self._font:
+            self._font, self._metrics = QFont(font), QFontMetrics(font)
+            self.cut.cache_clear()
+
+    def width(self, text: str) -> int:
+        return self._metrics.horizontalAdvance(text)
+
+    def _cut(self, text: str, mode: Qt.TextElideMode, width: int) -> tuple[QStaticText, int, int]:
+        # Laid out, how wide that is, and how far below the top of its row it stands.
+        text = self._metrics.elidedText(text, mode, width)
+        out = QStaticText(text)
+        out.setTextFormat(Qt.TextFormat.PlainText)  # else it would read markup in a name (FAULTS U1)
+        out.setTextOption(QTextOption(Qt.AlignmentFlag.AlignLeft))
+        out.prepare(font=self._font)
+        return out, self.width(text), (theme.ROW - self._metrics.height()) // 2
+
+    def draw(self, painter: QPainter, text: str, where: QRect, *, right: bool = False, middle: bool = False) -> None:
+        """In one row; what does not fit is cut at the end or in the `middle`."""
+        if not text:
+            return
+        mode = Qt.TextElideMode.ElideMiddle if middle else Qt.TextElideMode.ElideRight
+        out, width, down = self.cut(text, mode, where.width())
+        x = where.x() + (where.width() - width if right else 0)
+        painter.drawStaticText(x, where.y() + down, out)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row that is being painted: its place in the list, its top in the viewport, and what it shows."""
+
+    place: int
+    top: int
+    row: Row
+
+
+class TaskPainter:
+    """Paints the rows of a table whole, column by column: ground, selection, icon, bar, text. Qt's own way, a call of
+    a delegate for each cell, takes four times as long.
+    """
+
+    def __init__(self, table: TaskTable) -> None:
+        self._table = table
+        self._letters = Lettering()
+
+    def paint(self, painter: QPainter, rect: QRect) -> None:
+        """Every pixel of a part of the viewport."""
+        self._letters.use(painter.font())
+        painter.setClipRect(rect)
+        lines = self._lines(rect)
+        self._grounds(painter, rect, lines)
+        for column in self._columns(rect) if lines else ():
+            left, width = self._table.columnViewportPosition(column), self._table.columnWidth(column)
+            room = self._table.status_room(wide=True)[1] if column is Column.STATUS else width
+            painter.setClipRect(QRect(left, rect.y(), room, rect.height()) & rect)
+            cells = [(QRect(left + PAD, line.top, width - 2 * PAD, theme.ROW), line.row) for line in lines]
+            self._cells(painter, column, cells)
+
+    def _lines(self, rect: QRect) -> list[Line]:
+        table, model = self._table, self._table.model()
+        place = table.rowAt(rect.top()) if model is not None else -1
+        if place < 0:
+            return []
+        top = table.rowViewportPosition(place)
+        end = min(model.rowCount(), place + 1 + (rect.bottom() - top) // theme.ROW)
+        return [Line(at, top + (at - place) * theme.ROW, model.index(at, 0).data(ROW_ROLE)) for at in range(place, end)]
+
+    def _columns(self, rect: QRect) -> list[Column]:
         table = self._table
-        return (
-            table.hasFocus() and index.row() == table.currentIndex().row() and table.visualColumn(index.column()) == 0
-        )
+        out = []
+        for column in Column:
+            if table.isColumnHidden(column):
+                continue
+            left, width = table.columnViewportPosition(column), table.columnWidth(column)
+            if column is Column.STATUS:
+                width = table.status_room(wide=True)[1]
+            if left <= rect.right() and left + width > rect.left():
+                out.append(column)
+        return out
 
-    def _text(self, painter: QPainter, cell: QRect, column: Column, text: str) -> None:
-        if column in (
-            Column.ADDED,
-            Column.ACTIVITY,
-            Column.FINISHED,
-            Column.SESSION,
-            Column.HOST,
-            Column.NUMBER,
-            Column.PATH,
-        ):
-            painter.setPen(theme.color("muted"))
-        mode = Qt.TextElideMode.ElideMiddle if column is Column.PATH else Qt.TextElideMode.ElideRight
-        painter.drawText(cell, _alignment(column), painter.fontMetrics().elidedText(text, mode, cell.width()))
+    def _grounds(self, painter: QPainter, rect: QRect, lines: Sequence[Line]) -> None:
+        table = self._table
+        colors = theme.color("base"), theme.color("alternate")
+        chosen = table.selectionModel()
+        for line in lines:
+            ground = QRect(rect.x(), line.top, rect.width(), theme.ROW)
+            painter.fillRect(ground, colors[line.place % 2])
+            if chosen.isSelected(table.model().index(line.place, 0)):
+                painter.fillRect(ground, theme.color("selection"))
+            elif line.place == table.hovered:
+                painter.fillRect(ground, theme.color("hover"))
+        if lines and table.hasFocus():
+            current = table.currentIndex().row()
+            for line in lines:
+                if line.place == current:
+                    mark = QRect(-table.horizontalOffset(), line.top + 4, 3, theme.ROW - 8)
+                    painter.fillRect(mark, theme.color("accent"))
+        below = lines[-1].top + theme.ROW if lines else rect.y()
+        if below <= rect.bottom():
+            painter.fillRect(QRect(rect.x(), below, rect.width(), rect.bottom() - below + 1), colors[0])
 
-    def _name(self, painter: QPainter, cell: QRect, row: Row) -> None:
-        theme.draw_icon(painter, theme.file_icon(row.name), "muted", QRect(cell.x(), cell.y(), 16, cell.height()))
-        cell = cell.adjusted(24, 0, 0, 0)
-        text = painter.fontMetrics().elidedText(row.name, Qt.TextElideMode.ElideMiddle, cell.width())
-        painter.drawText(cell, _alignment(Column.NAME), text)
+    def _cells(self, painter: QPainter, column: Column, cells: Sequence[tuple[QRect, Row]]) -> None:
+        painter.setPen(theme.color("muted" if column in MUTED else "text"))
+        if column is Column.NAME:
+            self._names(painter, cells)
+        elif column is Column.KIND:
+            for cell, row in cells:
+                theme.draw_icon(painter, KINDS[row.task.kind][0], "muted", _icon_in(cell))
+        elif column is Column.PROGRESS:
+            self._bars(painter, cells)
+        elif column is Column.STATUS:
+            for cell, row in cells:
+                self._status(painter, cell, row)
+        else:
+            for cell, row in cells:
+                text = self._table.tasks.words(row, column)
+                self._letters.draw(painter, text, cell, right=column in NUMBERS, middle=column is Column.PATH)
 
-    def _kind(self, painter: QPainter, cell: QRect, row: Row) -> None:
-        theme.draw_icon(painter, KINDS[row.task.kind][0], "muted", QRect(cell.x(), cell.y(), 16, cell.height()))
+    def _names(self, painter: QPainter, cells: Sequence[tuple[QRect, Row]]) -> None:
+        for cell, row in cells:
+            theme.draw_icon(painter, theme.file_icon(row.name), "muted", _icon_in(cell))
+            self._letters.draw(painter, row.name, cell.adjusted(24, 0, 0, 0), middle=True)
 
-    def _bar(self, painter: QPainter, cell: QRect, row: Row, words: str) -> None:
-        side = 62 if row.fraction is None else 48  # bytes so far, or percent
-        track = QRectF(cell.x(), cell.center().y() - 2, max(0, cell.width() - side), 6)
-        draw_bar(painter, track, row.fraction, BARS.get(row.look, "bar_idle"), row.step)
-        painter.setPen(theme.color("text" if row.look in ("running", "done") else "muted"))
-        painter.drawText(QRect(cell.right() - side, cell.y(), side, cell.height()), _alignment(Column.SIZE), words)
+    def _bars(self, painter: QPainter, cells: Sequence[tuple[QRect, Row]]) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for cell, row in cells:
+            side = _side(row)
+            track = QRectF(cell.x(), cell.center().y() - 2, max(0, cell.width() - side), 6)
+            draw_bar(painter, track, row.fraction, BARS.get(row.look, "bar_idle"), row.step)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        for cell, row in cells:
+            painter.setPen(theme.color("text" if row.look in ("running", "done") else "muted"))
+            words = self._table.tasks.words(row, Column.PROGRESS)
+            self._letters.draw(painter, words, cell.adjusted(cell.width() - _side(row), 0, 0, 0), right=True)
 
-    def _runs_over(self, row: Row, column: Column) -> bool:
-        # Speed and time left say nothing about a task that does not run: its reason may use their room.
-        return column in (Column.SPEED, Column.LEFT) and row.look != "running" and self._table.status_runs_over()
-
-    def _status(self, painter: QPainter, rect: QRect, row: Row, index: Index) -> None:
-        words = str(index.sibling(index.row(), Column.STATUS).data())
+    def _status(self, painter: QPainter, cell: QRect, row: Row) -> None:
+        words = self._table.tasks.words(row, Column.STATUS)
         icon, role = LOOKS[row.look]
         if row.look == "running" and row.task.kind is not Kind.DOWNLOAD:
             icon = "circle-arrow-up"
-        room = self._table.status_room(wide=row.look != "running")
-        cell = QRect(room[0] + self.PAD, rect.y(), room[1] - 2 * self.PAD, rect.height())
-        theme.draw_icon(painter, icon, role, QRect(cell.x(), cell.y(), 16, cell.height()), 15)
+        theme.draw_icon(painter, icon, role, _icon_in(cell), 15)
         painter.setPen(theme.color("bad" if row.look == "failed" else "text"))
-        cell.adjust(23, 0, 0, 0)
-        metrics = painter.fontMetrics()
-        if row.counts_down and metrics.horizontalAdvance(words) > cell.width():
+        # Speed and time left say nothing about a task that does not run: its reason may use their room.
+        width = self._table.status_room(wide=row.look != "running")[1] - 2 * PAD
+        cell = QRect(cell.x() + 23, cell.y(), width - 23, cell.height())
+        if row.counts_down and self._letters.width(words) > cell.width():
             # The end of the sentence is when it goes on: that must be seen, whatever the reason's length.
             when = words.rpartition(" ")[2]
-            painter.drawText(cell, _alignment(Column.LEFT), when)
-            cell.adjust(0, 0, -metrics.horizontalAdvance(when) - 10, 0)
-        text = metrics.elidedText(words, Qt.TextElideMode.ElideRight, cell.width())
-        painter.drawText(cell, _alignment(Column.STATUS), text)
+            self._letters.draw(painter, when, cell, right=True)
+            cell.adjust(0, 0, -self._letters.width(when) - 10, 0)
+        self._letters.draw(painter, words, cell)
+
+
+def _icon_in(cell: QRect) -> QRect:
+    return QRect(cell.x(), cell.y(), 16, cell.height())
+
+
+def _side(row: Row) -> int:
+    return 62 if row.fraction is None else 48  # bytes so far, or percent
 
 
 def draw_bar(painter: QPainter, track: QRectF, fraction: float | None, role: str, step: int = 0) -> None:
     """A rounded bar; an unknown fraction is a piece that moves with each `step`."""
     radius = track.height() / 2
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(theme.color("track"))
     painter.drawRoundedRect(track, radius, radius)
@@ -893,6 +991,8 @@ class TaskTable(QTableView):
         self._bar = WIDTHS[Column.PROGRESS]
         self._away: dict[Column, int] = {}  # columns that give way now, and their widths
         self._held: set[Column] = set()  # these were asked for by hand, and do not
+        self._painter = TaskPainter(self)
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)  # so that a scrolled row is copied
         self.setItemDelegate(TaskDelegate(self))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -1090,6 +1190,32 @@ class TaskTable(QTableView):
         if wide and self.status_runs_over():
             columns += [Column.SPEED, Column.LEFT]
         return self.columnViewportPosition(Column.STATUS), sum(self.columnWidth(column) for column in columns)
+
+    # Painting
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self.viewport())
+        for rect in cast(Iterable[QRect], event.region()):  # its type hints leave that out
+            self._painter.paint(painter, rect)
+        painter.end()
+
+    def dataChanged(self, first: Index, last: Index, roles: Sequence[int] = ()) -> None:
+        if QAccessible.isActive():  # a screen reader hears of it from Qt, which paints the whole list for any range
+            super().dataChanged(first, last, roles)
+        else:
+            self.viewport().update(self._place_of(first, last))
+
+    def _place_of(self, first: Index, last: Index) -> QRect:
+        # Of these cells, in the viewport; empty when they are out of sight.
+        top = self.rowViewportPosition(first.row())
+        bottom = self.rowViewportPosition(last.row()) + theme.ROW
+        if bottom <= 0 or top >= self.viewport().height():
+            return QRect()
+        shown = [at for at in range(first.column(), last.column() + 1) if not self.isColumnHidden(at)]
+        lefts = [self.columnViewportPosition(at) for at in shown]
+        right = max((left + self.columnWidth(at) for left, at in zip(lefts, shown, strict=True)), default=0)
+        left = min(lefts, default=0)
+        return QRect(left, top, right - left, bottom - top)
 
     # Selection
 
