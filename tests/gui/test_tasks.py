@@ -392,6 +392,17 @@ def test_words_and_terms_choose(text, found):
     assert [task.number for task in EVERY if matches(task, text)] == found
 
 
+def test_a_record_that_is_replaced_is_found_by_its_new_words(table, model):
+    chosen = table.model()
+    chosen.set_words("clip-001")
+    assert numbers(chosen) == [1]
+    chosen.set_words("state:active")
+    assert numbers(chosen) == [1]
+    model.apply(moved(a_finished_task(number=1, name="holiday.mp4")))
+    chosen.set_words("holiday state:finished")
+    assert numbers(chosen) == [1]
+
+
 def test_the_filter_shows_what_matches_words_and_scope(table, model):
     chosen = table.model()
     chosen.set_scope(Scope(kind="waiting"))

@@ -163,7 +163,7 @@ _ORDER = {look: place for place, look in enumerate(LOOKS)}
 class Row:
     """A record with its live counters. `at` is where it was last seen: never less than where it is."""
 
-    __slots__ = ("_name", "active", "at", "expected", "look", "received", "speed", "step", "task")
+    __slots__ = ("_group", "_hay", "_name", "active", "at", "expected", "look", "received", "speed", "step", "task")
 
     def __init__(self, task: Task) -> None:
         self.at = 0
@@ -177,7 +177,7 @@ class Row:
         self.received = task.moved
         self.expected = task.total
         self.look = look_of(task)
-        self._name = ""
+        self._name = self._hay = self._group = ""
         if self.look != "running":
             self.speed = 0.0
 
@@ -194,6 +194,19 @@ class Row:
         if not self._name:
             self._name = name_of(self.task)
         return self._name
+
+    @property
+    def hay(self) -> str:
+        """Where the words of a filter are looked for."""
+        if not self._hay:
+            self._hay = f"{self.task.name} {self.task.url}".lower()
+        return self._hay
+
+    @property
+    def group(self) -> str:
+        if not self._group:
+            self._group = group_of(self.task)
+        return self._group
 
     @property
     def fraction(self) -> float | None:
@@ -635,25 +648,39 @@ def _alignment(column: Column) -> Qt.AlignmentFlag:
 
 # Filtering
 
-_TERMS: dict[str, Callable[[Task, str], bool]] = {
-    "state": lambda task, word: word in (look_of(task), group_of(task), task.state.value, task.activity.value),
-    "session": lambda task, word: word in task.session.lower(),
-    "host": lambda task, word: word in host_of(task.url).lower(),
-    "kind": lambda task, word: word in (task.kind.value, KINDS[task.kind][1].lower()),
+_TERMS: dict[str, Callable[[Row, str], bool]] = {
+    "state": lambda row, word: word in (row.look, row.group, row.task.state.value, row.task.activity.value),
+    "session": lambda row, word: word in row.task.session.lower(),
+    "host": lambda row, word: word in host_of(row.task.url).lower(),
+    "kind": lambda row, word: word in (row.task.kind.value, KINDS[row.task.kind][1].lower()),
 }
+
+
+class Search:
+    """What was typed, taken apart once and not for each of ten thousand rows."""
+
+    def __init__(self, text: str) -> None:
+        self._words: list[str] = []
+        self._terms: list[tuple[Callable[[Row, str], bool], str]] = []
+        for word in text.lower().split():
+            term, colon, value = word.partition(":")
+            if not (colon and term in _TERMS):
+                self._words.append(word)
+            elif value:
+                self._terms.append((_TERMS[term], value))
+
+    def finds(self, row: Row) -> bool:
+        if self._words:
+            hay = row.hay
+            for word in self._words:
+                if word not in hay:
+                    return False
+        return all(term(row, value) for term, value in self._terms)
 
 
 def matches(task: Task, text: str) -> bool:
     """Whether every word is in the name or the address, and every `state:`, `session:`, `host:`, `kind:` is so."""
-    hay = f"{task.name} {task.url}".lower()
-    for word in text.lower().split():
-        term, colon, value = word.partition(":")
-        if colon and term in _TERMS:
-            if value and not _TERMS[term](task, value):
-                return False
-        elif word not in hay:
-            return False
-    return True
+    return Search(text).finds(Row(task))
 
 
 class TaskFilter(QSortFilterProxyModel):
@@ -665,6 +692,8 @@ class TaskFilter(QSortFilterProxyModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._words = ""
+        self._search = Search("")
+        self._source: TaskModel | None = None
         self._scope = Scope()
         self._all = True
         self.setDynamicSortFilter(False)  # progress would filter and sort every row again
@@ -678,14 +707,14 @@ class TaskFilter(QSortFilterProxyModel):
 
     def setSourceModel(self, model: Any) -> None:
         assert isinstance(model, TaskModel)
+        self._source = model
         super().setSourceModel(model)
         model.regrouped.connect(self._regrouped)
 
     @property
     def tasks(self) -> TaskModel:
-        model = self.sourceModel()
-        assert isinstance(model, TaskModel)
-        return model
+        assert self._source is not None
+        return self._source
 
     def set_words(self, text: str) -> None:
         self._again(words=text.strip())
@@ -693,8 +722,8 @@ class TaskFilter(QSortFilterProxyModel):
     def set_scope(self, scope: Scope) -> None:
         self._again(scope=scope)
 
-    def accepts(self, task: Task) -> bool:
-        return self._all or (self._scope.holds(task) and (not self._words or matches(task, self._words)))
+    def _passes(self, row: Row) -> bool:
+        return (self._scope.kind == "all" or self._scope.holds(row.task)) and self._search.finds(row)
 
     def keys(self) -> list[TaskKey]:
         """Those that pass, in the order shown."""
@@ -703,12 +732,13 @@ class TaskFilter(QSortFilterProxyModel):
 
     def records(self) -> list[Task]:
         """Those that pass, in the order shown."""
-        return [row.task for row in self.tasks.rows if self._all or self.accepts(row.task)]
+        return [row.task for row in self.tasks.rows if self._all or self._passes(row)]
 
     def _again(self, *, words: str | None = None, scope: Scope | None = None) -> None:
         self._settle.stop()
         self.beginFilterChange()
-        self._words = self._words if words is None else words
+        if words is not None:
+            self._words, self._search = words, Search(words)
         self._scope = self._scope if scope is None else scope
         self._all = self._scope.kind == "all" and not self._words
         self.endFilterChange(QSortFilterProxyModel.Direction.Rows)
@@ -718,11 +748,11 @@ class TaskFilter(QSortFilterProxyModel):
             self._settle.start()
 
     def filterAcceptsRow(self, row: int, parent: Index) -> bool:
-        return self._all or self.accepts(self.tasks.rows[row].task)
+        return self._all or self._passes(self.tasks.rows[row])
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
-        if self.sourceModel() is not None:
-            self.tasks.sort(column, order)
+        if self._source is not None:
+            self._source.sort(column, order)
 
 
 # The menu
@@ -1225,7 +1255,7 @@ class TaskTable(QTableView):
 
     def selected_keys(self) -> list[TaskKey]:
         """Top to bottom."""
-        if self.selectionModel() is None:
+        if self.selectionModel() is None or not self.selectionModel().hasSelection():
             return []
         chosen = self.selectionModel().selection()
         parts = [chosen.at(place) for place in range(chosen.count())]
