@@ -49,6 +49,25 @@ def test_a_change_is_told_once():
     assert told == [False, True, True, True]
 
 
+def test_a_simulated_end_of_the_network_is_told_and_cuts_off_this_machine_too():
+    told: list[bool] = []
+    network = Connectivity()
+    network.changed = lambda: told.append(network.online)
+    network.update(False)
+    assert network.leads_to("http://localhost/a")
+    network.cut(True)
+    network.cut(True)
+    assert not network.leads_to("http://localhost/a")
+    network.update(True, frozenset({"eth0"}))
+    assert not network.leads_to("http://example.org/a")
+    network.cut(False)
+    assert network.leads_to("http://example.org/a")
+    assert told == [False, False, False, True]
+    network.cut(True)
+    network.close()
+    assert network.online
+
+
 async def test_the_system_is_asked_once_and_let_go():
     network = SystemConnectivity()
     network.open()

@@ -58,6 +58,7 @@ class Connectivity:
 
     def close(self) -> None:
         self.changed = None
+        self.cut_off = False
 
     @property
     def online(self) -> bool:

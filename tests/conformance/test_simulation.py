@@ -97,7 +97,6 @@ async def test_the_simulation_ends_with_its_engine(open_monitor: OpenMonitor, se
     async with open_monitor() as monitor:
         monitor.simulate(OFFLINE)
         key = monitor.session("com.example.test").download_task(server.url("/a")).key
-        monitor._engine.connectivity.cut(False)  # the object is the test's, and outlives the engine
     async with open_monitor() as monitor:
         assert monitor.simulation == NONE
         assert (await monitor.handle(key).wait()).succeeded
@@ -124,9 +123,7 @@ async def test_dropped_connections_break_tasks_which_go_on_from_their_stored_byt
     assert monitor.drop_connections() == 0
 
 
-async def test_a_body_that_h11_reads_and_an_upload_are_dropped_too(
-    monitor: Monitor, server: ByteServer, resource: Resource, tmp_path: Path
-):
+async def test_a_body_that_h11_reads_is_dropped_too(monitor: Monitor, server: ByteServer, resource: Resource):
     resource.stall_after = 50_000
     session = quick_session(monitor)
     small = session.download_task(server.url("/a"))
@@ -135,6 +132,36 @@ async def test_a_body_that_h11_reads_and_an_upload_are_dropped_too(
     assert monitor.drop_connections() == 1
     assert (await small.wait()).succeeded
     assert server.requests[-1].header("Range") == "bytes=50000-"
+
+
+async def test_a_dropped_upload_is_sent_again(monitor: Monitor, server: ByteServer, tmp_path: Path, recorder: Recorder):
+    source = tmp_path / "out.bin"
+    source.write_bytes(bytes(6_000_000))  # more than the socket buffers hold
+    monitor.simulate(Simulation(profile=Profile(name="Slow", rate=300_000, latency=0.0)))
+    task = quick_session(monitor).upload_task(server.url("/in"), str(source), method="PUT", protocol="plain")
+    await moving(monitor, task, 10_000)
+    monitor.simulate(NONE)
+    assert monitor.drop_connections() == 1
+    assert (await recorder.wait_for("taskstate", task)).activity == "retrying"
+    assert (await task.wait()).succeeded
+    assert [len(request.body) for request in server.requests] == [6_000_000]
+
+
+async def test_a_body_under_tls_is_dropped_on_the_pumps_thread(
+    open_monitor: OpenMonitor, resource: Resource, downloads: Path
+):
+    resource.body *= 10
+    resource.stall_after = 2_000_000
+    with ByteServer(resource, tls=True) as server:
+        async with open_monitor() as monitor:
+            (await monitor._engine.lines())._context = server.client_context()
+            task = quick_session(monitor).download_task(server.url("/a.bin"))
+            await moving(monitor, task, 2_000_000)
+            resource.stall_after = None
+            assert monitor.drop_connections() == 1
+            assert (await task.wait()).succeeded
+            assert server.requests[1].header("Range") == "bytes=2000000-"
+            assert (downloads / "a.bin").read_bytes() == resource.body
 
 
 # ---- slow and lossy
@@ -167,7 +194,11 @@ async def test_a_rate_holds_for_a_whole_body_and_for_an_upload(
     source = tmp_path / "out.bin"
     source.write_bytes(bytes(300_000))
     began = time.monotonic()
-    assert (await monitor.session("com.example.test").upload_task(server.url("/in"), str(source)).wait()).succeeded
+    assert (
+        await monitor.session("com.example.test")
+        .upload_task(server.url("/in"), str(source), method="PUT", protocol="plain")
+        .wait()
+    ).succeeded
     assert time.monotonic() - began >= (300_000 - 60_000) / 600_000 * 0.9
 
 
@@ -237,14 +268,24 @@ async def test_an_answer_without_a_count_stays_and_no_idle_connection_slips_by(
     assert len(server.requests) == 1
 
 
+async def test_an_answer_comes_through_a_proxys_tunnel_without_the_proxy(monitor: Monitor):
+    monitor.simulate(Simulation(status=404))
+    session = quick_session(monitor, proxy="http://127.0.0.1:9")  # nobody is there
+    task = session.download_task("https://example.org/a")
+    await task.wait()
+    assert task.error is not None
+    assert task.error.status == 404
+
+
 async def test_an_upload_is_answered_before_the_server_has_a_byte(
     monitor: Monitor, server: ByteServer, tmp_path: Path, recorder: Recorder
 ):
     source = tmp_path / "out.bin"
     source.write_bytes(bytes(3_000_000))
     monitor.simulate(Simulation(status=503, answers=1))
-    task = quick_session(monitor).upload_task(server.url("/in"), str(source))
+    task = quick_session(monitor).upload_task(server.url("/in"), str(source), method="PUT", protocol="plain")
     assert (await task.wait()).succeeded
+    assert [row.response for row in task.metrics.transactions] == [503, 200]
     assert [len(request.body) for request in server.requests] == [3_000_000]
 
 

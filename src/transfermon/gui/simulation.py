@@ -39,7 +39,7 @@ def choices(now: Simulation) -> list[Choice]:
         on = now.loss == loss
         then = replace(now, loss=0.0 if on else loss)
         found.append(Choice(text=f"{loss * 100:.3g} % lost", then=then, checked=on, opens_group=loss == LOSSES[0]))
-    for count, text in ((1, "Answer 503 &once"), (0, "Answer 503 to &all requests")):
+    for count, text in ((1, "Answer 503 o&nce"), (0, "Answer 503 to &all requests")):
         on = (now.status, now.answers) == (503, count)
         then = replace(now, status=0 if on else 503, answers=0 if on else count)
         found.append(Choice(text=text, then=then, checked=on, opens_group=count == 1))
