@@ -659,6 +659,17 @@ async def test_quitting_can_stop_everything(world, server):
     assert [task.cancel_reason for task in world.monitor.tasks()] == [0]
 
 
+def test_a_minimised_window_is_not_painted(qapp, tmp_path):
+    window = MainWindow(state_dir=str(tmp_path))
+    window.show()
+    assert window.updatesEnabled()
+    window.showMinimized()
+    assert not window.table.updatesEnabled()
+    window.showNormal()
+    assert window.table.updatesEnabled()
+    window.let_go()
+
+
 @in_a_world
 async def test_a_hidden_window_is_not_watched(world, server):
     assert world.window.watched

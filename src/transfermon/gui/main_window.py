@@ -1356,6 +1356,7 @@ class MainWindow(QMainWindow):
             self._visibility()
 
     def _visibility(self) -> None:
+        self.setUpdatesEnabled(not self.isMinimized())  # Qt paints a minimised window as if it were seen
         if self._bridge is not None:
             self._bridge.set_watched(self.watched)
         if self.watched:

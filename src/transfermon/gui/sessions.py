@@ -58,6 +58,7 @@ _FILTERS = (
     ("failed", "Failed", "circle-x"),
 )
 _NONE = Tally()
+STEPS = 200  # of a thin line of progress
 _DOTS = {"active": "good", "finishing": "warn", "invalidated": "muted"}
 _STATES = {"active": "active", "finishing": "takes no more transfers", "invalidated": "ended"}
 
@@ -95,7 +96,7 @@ class SidebarModel(QAbstractListModel):
 
     def update(self, tallies: Mapping[str, Tally], sessions: Sequence[SessionInfo]) -> None:
         """Take the counts; sessions come and go."""
-        before = self._seen()
+        before = self._looks()
         groups: Counter[str] = Counter()
         for tally in tallies.values():
             for fate, count in tally.fates.items():
@@ -109,17 +110,21 @@ class SidebarModel(QAbstractListModel):
             assert entry.scope is not None
             tally = tallies.get(entry.scope.session, _NONE)
             entry.count = tally.all
-        if self._seen() != before:
-            self._changed()
+        self._tell(before)
 
-    def _seen(self) -> list[tuple[int, str]]:
-        return [(entry.count, entry.state) for entry in self._entries]
+    def _looks(self) -> list[tuple[object, ...]]:
+        # What of each line can change; its thin line has fewer pixels than steps.
+        return [
+            (entry.scope, entry.count, entry.state, entry.busy, round((entry.fraction or 0) * STEPS))
+            for entry in self._entries
+        ]
 
     def set_progress(self, progress: Mapping[str, float | None]) -> None:
         if self._progress != progress:
+            before = self._looks()
             self._progress = dict(progress)
             self._spread()
-            self._changed()
+            self._tell(before)
 
     def _spread(self) -> None:
         for entry in self._entries[self._first :]:
@@ -147,8 +152,11 @@ class SidebarModel(QAbstractListModel):
             entry.state = states[entry.scope.session]
         self._spread()
 
-    def _changed(self) -> None:
-        self.dataChanged.emit(self.index(0), self.index(len(self._entries) - 1))
+    def _tell(self, before: Sequence[object]) -> None:
+        # Line by line: Qt paints the whole list for a range. What was inserted or moved up is painted anyhow.
+        for row, look in enumerate(self._looks()):
+            if row >= len(before) or look != before[row]:
+                self.dataChanged.emit(self.index(row), self.index(row))
 
     def row_of(self, scope: Scope) -> int:
         """-1 when it is not there."""
