@@ -55,6 +55,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(id="details", text="&Details", menu="View", icon="info", keys="Ctrl+I"),
     Command(id="events", text="&Events", menu="View", icon="list", keys="Ctrl+E"),
     Command(id="background", text="&Background", menu="View", icon="activity", keys="Ctrl+B", tip="Fetches and pushes, and what was said to them"),
+    Command(id="videofarm", text="&VideoFarm", menu="View", icon="video", keys="Ctrl+Shift+V", tip="Browse the videos of a VideoFarm server"),
     Command(id="demo", text="Start the &demo", menu="Help", icon="video"),
     Command(id="about", text="&About Transfermon", menu="Help"),
 )  # fmt: skip

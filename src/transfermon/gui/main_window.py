@@ -95,13 +95,14 @@ from transfermon.gui.tasks import MenuItem, TaskFilter, TaskModel, TaskTable, me
 from transfermon.gui.toasts import Toast, Toasts
 from transfermon.gui.tray import Tray
 from transfermon.gui.upload import UploadDialog, UploadRequest, address_for
+from transfermon.gui.videofarm import VideoFarmPage
 from transfermon.gui.wakes import WakesView
 from transfermon.runners import Runners
 from transfermon.simulation import NONE
 from transfermon.tally import Tally
 from transfermon.task import Action, Origin, Progress, State, Task, TaskKey
 from transfermon.urls import check_url, given_addresses
-from transfermon.wakes import Verdict, verdict_text
+from transfermon.wakes import Outcome, Verdict, WakeKind, verdict_text
 
 if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
     from transfermon.gui.bridge import Bridge
@@ -147,6 +148,7 @@ class MainWindow(QMainWindow):
         self._happened = True  # an event came since the commands were looked at
         self._arranged = False  # the panels have their widths
         self._scope = Scope(kind="all")
+        self._anything = False  # there are transfers
         self._dialogs: dict[str, QDialog] = {}
         self._credentials = Credentials(
             self, show=lambda dialog: self._show_dialog("credentials", dialog), is_watched=lambda: self.watched
@@ -208,10 +210,12 @@ class MainWindow(QMainWindow):
         self.events = EventsView()
         self.wakes = WakesView()
         self.preview = Preview()
+        self.videofarm = VideoFarmPage(state_dir=self._state_dir)
         self.empty = self._make_empty()
         self.pages = QStackedWidget()
         self.pages.addWidget(self.empty)
         self.pages.addWidget(self.table)
+        self.pages.addWidget(self.videofarm)
         self.tabs = QTabWidget()
         self.tabs.setObjectName("bottom_tabs")
         self.tabs.setDocumentMode(True)
@@ -247,6 +251,13 @@ class MainWindow(QMainWindow):
         self.table.menu_wanted.connect(self._show_menu)
         self.preview.open_wanted.connect(self.open_task)
         self.preview.folder_wanted.connect(self.show_task_folder)
+        self.videofarm.said.connect(self.toasts.show_message)
+        self.videofarm.server_wanted.connect(lambda url: self._change_settings({"videofarm_url": url}))
+        self.videofarm.play_wanted.connect(self.open_task)
+        self.videofarm.folder_wanted.connect(self.show_task_folder)
+        self.videofarm.stream_wanted.connect(
+            lambda url: self._complain(opening.stream(url, self.monitor.settings.videofarm_url))
+        )
         self.wakes.again_wanted.connect(lambda identifier: self.monitor.background.send_again(identifier))
         self.wakes.compose_wanted.connect(lambda wake: self.show_composer(payload_json(wake)))
         self.wakes.interval_wanted.connect(self._set_fetch_interval)
@@ -381,6 +392,9 @@ class MainWindow(QMainWindow):
         bridge.progress.connect(self._apply_progress)
         bridge.pulse.connect(self._note_totals)
         bridge.set_watched(self.watched)
+        from transfermon.videofarm.client import VideoFarmClient  # brings what loads after the window shows
+
+        self.videofarm.attach(VideoFarmClient(monitor, monitor.settings.videofarm_url), runners.spawn)
         for action in self.theme_actions.actions():
             action.setChecked(action.data() == monitor.settings.theme)
         background = monitor.background
@@ -398,6 +412,7 @@ class MainWindow(QMainWindow):
             return
         self.finish_removals()
         self._credentials.detach()
+        self.videofarm.detach()
         if self._bridge is not None:
             self._bridge.told.disconnect(self._apply)
             self._bridge.progress.disconnect(self._apply_progress)
@@ -418,6 +433,12 @@ class MainWindow(QMainWindow):
             return
         if isinstance(event, WakeChangedEvent):
             self.wakes.apply(event.wake)
+            if (
+                event.wake.kind is WakeKind.FETCH
+                and event.wake.outcome is Outcome.NEW_DATA
+                and self.videofarm.isVisible()
+            ):
+                self.videofarm.refresh()
             return
         key = event.task_key
         if isinstance(event, TaskRemovedEvent) or key not in self._leaving:
@@ -456,15 +477,22 @@ class MainWindow(QMainWindow):
             return
         if self.watched:
             tallies = self._monitor.tallies()
-            self._show_page(self.table if any(tally.all for tally in tallies.values()) else self.empty)
+            self._anything = any(tally.all for tally in tallies.values())
+            self._show_page(self._page_in_view())
             self.sidebar.update_counts(tallies, self._monitor.session_infos())
             self.sidebar.set_session_progress(session_progress(tallies, self._monitor.running_progress()))
             self._show_status()
+            self.videofarm.set_server(self._monitor.settings.videofarm_url)  # it may have been set elsewhere
             self._ask_about_hosts()
             if self._happened:  # what only moves changes nothing of what can be done
                 self._happened = False
                 self._enable()
         self.refreshed.emit()
+
+    def _page_in_view(self) -> QWidget:
+        if self._scope.kind == "videofarm":
+            return self.videofarm
+        return self.table if self._anything else self.empty
 
     def _show_page(self, page: QWidget) -> None:
         if page is self.pages.currentWidget():
@@ -487,7 +515,8 @@ class MainWindow(QMainWindow):
     def _enable(self) -> None:
         attached = self.attached
         selected = self._tasks(self._selected)
-        can = enabled(selected, () if selected else self.table.visible_tasks()) if attached else {}
+        hidden = bool(selected) or self._scope.kind == "videofarm"
+        can = enabled(selected, () if hidden else self.table.visible_tasks()) if attached else {}
         for command in COMMANDS:
             always = attached or command.id in ("quit", "close", "about", "find")
             self.actions_by_id[command.id].setEnabled(can.get(command.id, always) if attached else always)
@@ -511,7 +540,13 @@ class MainWindow(QMainWindow):
 
     def _set_scope(self, scope: Scope) -> None:
         self._scope = scope
-        self.filter.set_scope(scope)
+        if scope.kind == "videofarm":
+            self.table.clearSelection()  # no command reaches what is not seen
+            if self._monitor is not None:
+                self.videofarm.set_server(self._monitor.settings.videofarm_url)
+        else:
+            self.filter.set_scope(scope)
+        self._show_page(self._page_in_view())
         self._enable()
 
     def _set_words(self, text: str) -> None:
@@ -630,7 +665,9 @@ class MainWindow(QMainWindow):
     # Commands about transfers
 
     def _targets(self) -> list[TaskKey]:
-        return list(self._selected) or list(self.table.visible_keys())
+        if self._selected or self._scope.kind == "videofarm":
+            return list(self._selected)
+        return list(self.table.visible_keys())
 
     def _each(self, keys: Sequence[TaskKey], action: Action, command: Callable[[TaskKey], object]) -> None:
         """Give a command to every task that can take it, in slices, so that ten thousand do not stall the window."""
@@ -1086,6 +1123,7 @@ class MainWindow(QMainWindow):
             self._not_saved(exc)
         self.wakes.refresh()
         self._show_channel()
+        self.refresh_soon()
         self.settings_changed.emit()
 
     def _not_saved(self, exc: OSError) -> None:
@@ -1126,6 +1164,9 @@ class MainWindow(QMainWindow):
     def _drop_connections(self) -> None:
         count = self.monitor.drop_connections()
         self.toasts.show_message("1 connection was dropped." if count == 1 else f"{count} connections were dropped.")
+
+    def do_videofarm(self) -> None:
+        self.sidebar.select(Scope(kind="videofarm"))
 
     def do_background(self) -> None:
         self.tabs.setCurrentWidget(self.wakes)

@@ -1,7 +1,7 @@
 """Opens finished files and their folders with the desktop's programs.
 
 Rule: the only caller of `QDesktopServices.openUrl`. Only existing regular files of finished tasks are handed over
-(FAULTS R16), or the files of uploads; an address from outside never comes here.
+(FAULTS R16), or the files of uploads; of addresses only that of a movie at the server that the person has chosen.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import stat
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices
 
+from transfermon.errors import TransferFailure
 from transfermon.task import Task
+from transfermon.urls import check_url, origin_of
 
 # Opening one of these may run it. The name is kept as the server gave it; the person is asked first.
 _RUNNABLE = (
@@ -52,6 +54,18 @@ def show_in_folder(task: Task) -> str:
     if not os.path.isabs(folder) or not os.path.isdir(folder):
         return "The folder does not exist."
     return _hand_over(folder, "No file manager was found.")
+
+
+def stream(url: str, server: str) -> str:
+    """Let the desktop play a movie at the VideoFarm server `server`; the sentence of why not, or ""."""
+    try:
+        url = check_url(url)
+        own = origin_of(url) == origin_of(check_url(server))
+    except (ValueError, TransferFailure):
+        own = False
+    if not own:
+        return "The movie is not at this server; download it to play it."
+    return "" if QDesktopServices.openUrl(QUrl(url)) else "No program here plays it; download it first."
 
 
 def _hand_over(path: str, failure: str) -> str:

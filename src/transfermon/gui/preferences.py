@@ -258,6 +258,7 @@ class Preferences(QDialog):
         self._count(form, "attempts", "Attempts", 0, 1000, none="Until it works")
         form.addRow(_row(""), _note("Sessions with limits of their own keep them. A failed attempt keeps its bytes."))
         self._amount(form, "speed_limit", "Speed limit", MB, " MB/s", "No limit")
+        self._tick(form, "inhibit_sleep", "Keep the computer awake while transfers run", head="Sleep")
         self._tick(form, "note_origin", "Note in a finished file where it came from", head="Files")
         return page
 

@@ -27,7 +27,7 @@ GROUP_OF = {
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """`kind` is "all", one of `GROUPS`, or "session" with the session's key."""
+    """`kind` is "all", one of `GROUPS`, "session" with the session's key, or "videofarm": a page of its own."""
 
     kind: str = "all"
     session: str = ""

@@ -57,6 +57,7 @@ _FILTERS = (
     ("finished", "Finished", "circle-check"),
     ("failed", "Failed", "circle-x"),
 )
+_PAGES = (("videofarm", "VideoFarm", "video"),)
 _NONE = Tally()
 STEPS = 200  # of a thin line of progress
 _DOTS = {"active": "good", "finishing": "warn", "invalidated": "muted"}
@@ -79,7 +80,12 @@ class Entry:
     def words(self) -> str:
         """For a screen reader."""
         state = f", {_STATES.get(self.state, self.state)}" if self.state else ""
-        return self.text if self.scope is None else f"{self.text}, {self.count}{state}"
+        return f"{self.text}, {self.count}{state}" if self.counted else self.text
+
+    @property
+    def counted(self) -> bool:
+        """Whether it stands for transfers; a heading does not, and neither does a page."""
+        return self.scope is not None and self.scope.kind != "videofarm"
 
 
 class SidebarModel(QAbstractListModel):
@@ -87,6 +93,8 @@ class SidebarModel(QAbstractListModel):
         super().__init__(parent)
         self._entries = [Entry(text="Transfers")]
         self._entries += [Entry(text=text, scope=Scope(kind=kind), icon=icon) for kind, text, icon in _FILTERS]
+        self._entries.append(Entry(text="Browse"))
+        self._entries += [Entry(text=text, scope=Scope(kind=kind), icon=icon) for kind, text, icon in _PAGES]
         self._entries.append(Entry(text="Sessions"))
         self._first = len(self._entries)
         self._progress: dict[str, float | None] = {}

@@ -21,7 +21,8 @@ from transfermon.configuration import SessionConfiguration
 from transfermon.errors import Code, InvalidAction, TransferError, TransferFailure, redacted
 from transfermon.events import DownloadProgressEvent, Event, TaskCompletedEvent, UploadProgressEvent
 from transfermon.monitor import DownloadTask, Monitor, TransferTask, UploadTask
-from transfermon.task import UNKNOWN, Task, TaskKey, changed
+from transfermon.task import UNKNOWN, Origin, Task, TaskKey, changed
+from transfermon.urls import check_url, origin_of
 
 LIMIT = 1 << 20  # bytes of a list
 SESSION = "videofarm"  # of the background transfers
@@ -170,6 +171,14 @@ class VideoFarmClient:
             created=str(item.get("created", "")),
         )
 
+    def origin_of(self, url: str) -> Origin:
+        """Whose address it is: one at the server that a person chose is theirs, any other is what a stranger said."""
+        try:
+            own = origin_of(check_url(url)) == origin_of(check_url(self.endpoint))
+        except TransferFailure:  # refused where it is used
+            own = False
+        return Origin.TYPED if own else Origin.GIVEN
+
     # ---- new videos
 
     async def prepare_video(self, title: str, thumbnail: str, description: str = "") -> str:
@@ -262,7 +271,7 @@ class VideoFarmClient:
             if data:
                 new = session.download_task_with_resume_data(data, start=False)
             else:
-                new = session.download_task(url, description=download.title, start=False)
+                new = session.download_task(url, description=download.title, start=False, origin=self.origin_of(url))
             download = changed(download, **{name: str(new.key), f"{name}_resume": ""})
             made.append(new)
         self._keep(download)
@@ -290,7 +299,7 @@ class VideoFarmClient:
     def is_downloading_movie(self, video: RemoteVideo) -> bool:
         """Whether its movie is on its way now."""
         for download in self.downloads:
-            task = self._task(download.movie) if download.video == video.id else None
+            task = self._task(download.movie) if download.movie_url == video.movie_url else None
             if task is not None and task.record.outstanding:
                 return True
         return False
@@ -356,7 +365,7 @@ class VideoFarmClient:
             return None
 
     def _keep(self, download: VideoDownload) -> None:
-        others = [stored for stored in self._records(_DOWNLOADS) if stored["video"] != download.video]
+        others = [stored for stored in self._records(_DOWNLOADS) if stored["movie_url"] != download.movie_url]
         self._remember(_DOWNLOADS, [*others, asdict(download)])
 
     def _records(self, name: str) -> list[dict[str, Any]]:
