@@ -153,3 +153,13 @@ def test_the_properties_of_a_session_name_its_headers_and_never_their_values():
     assert found["Transfers"] == "2 not done, 0 finished, 1 failed"
     assert (found["Speed limit"], found["Folder"]) == ("2.0 MB/s", "/home/me/Films")
     assert "s3cret" not in str(found)
+
+
+def test_only_the_lines_that_look_different_are_told(sidebar):
+    told = []
+    sidebar.model.dataChanged.connect(lambda first, last: told.append((first.row(), last.row())))
+    films = sidebar.model.row_of(Scope(kind="session", session="films"))
+    sidebar.set_session_progress({"films": 0.5})
+    assert told == [(films, films)]
+    sidebar.set_session_progress({"films": 0.5001})
+    assert len(told) == 1

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from transfermon.events import DownloadProgressEvent, Event, UploadProgressEvent
 from transfermon.task import Progress, TaskKey
@@ -17,7 +17,7 @@ from transfermon.task import Progress, TaskKey
 if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
     from transfermon.monitor import Monitor, Snapshot
 
-TICK_MS = 250
+TICK_MS = 275  # with a late paint now and then, there are still no more than four in a second
 PULSE = 1.0  # seconds between two pulses at the least
 
 _Mark = tuple[int, int, int]
@@ -41,6 +41,7 @@ class Bridge(QObject):
         self._last_pulse = 0.0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)  # others may come too early
         self._timer.setInterval(TICK_MS)
         self._timer.timeout.connect(self._tick)
         self._unsubscribe: Callable[[], None] | None = monitor.subscribe(self._hear)

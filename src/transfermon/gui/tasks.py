@@ -71,6 +71,8 @@ AT_ONCE = 32  # new rows inserted one by one within a window of `GATHER_MS`; mor
 GATHER_MS = 50
 SETTLE_MS = 150
 RESORT_MS = 1000
+PACE = 0.26  # seconds between two changes of one row that are told: four paints a second, with some slack
+CATCH_UP_MS = 130
 MOST_RUNS = 200  # of rows that changed, told one by one; more cost more than to paint what is in view
 
 
@@ -163,12 +165,26 @@ _ORDER = {look: place for place, look in enumerate(LOOKS)}
 class Row:
     """A record with its live counters. `at` is where it was last seen: never less than where it is."""
 
-    __slots__ = ("_group", "_hay", "_name", "active", "at", "expected", "look", "received", "speed", "step", "task")
+    __slots__ = (
+        "_group",
+        "_hay",
+        "_name",
+        "active",
+        "at",
+        "expected",
+        "look",
+        "received",
+        "speed",
+        "step",
+        "task",
+        "told",
+    )
 
     def __init__(self, task: Task) -> None:
         self.at = 0
         self.step = 0  # of the moving bar of an unknown total
         self.speed = 0.0
+        self.told = float("-inf")  # monotonic seconds of the last time that views heard of a change
         self.active = 0.0  # epoch seconds of the last byte that was seen to move; 0.0 for none
         self.take(task)
 
@@ -360,8 +376,10 @@ class TaskModel(QAbstractTableModel):
     regrouped = Signal()
     ticking = Signal(bool)
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(parent)
+        self._clock = clock
+        self._late: dict[int, Row] = {}  # changed too soon after they were told of
         self._rows: list[Row] = []
         self._by_key: dict[TaskKey, Row] = {}
         self._shifted = False  # rows were removed since they were numbered
@@ -372,6 +390,7 @@ class TaskModel(QAbstractTableModel):
         self._inserted = 0
         self._gather = self._timer(GATHER_MS, self.flush)
         self._resort = self._timer(RESORT_MS, self._sort_again)
+        self._catch_up = self._timer(CATCH_UP_MS, self._tell_late)
 
     def __repr__(self) -> str:
         return f"<TaskModel rows={len(self._rows)} new={len(self._new)} sorted_by={self._sorted_by.name}>"
@@ -389,6 +408,7 @@ class TaskModel(QAbstractTableModel):
         """Show these and no others."""
         self.beginResetModel()
         self._new.clear()
+        self._late.clear()
         self._rows = [Row(task) for task in tasks]
         self._by_key = {row.task.key: row for row in self._rows}
         self._rows.sort(key=_VALUES[self._sorted_by], reverse=self._order is Qt.SortOrder.DescendingOrder)
@@ -447,7 +467,7 @@ class TaskModel(QAbstractTableModel):
         if at < 0:
             return
         self._count(row)
-        self.dataChanged.emit(self.index(at, 0), self.index(at, len(Column) - 1))
+        self._tell([row], 0, len(Column) - 1)
         if before != (row.look, group_of(task), task.name):
             self.regrouped.emit()
         if self._sorted_by is not Column.ADDED:
@@ -512,9 +532,24 @@ class TaskModel(QAbstractTableModel):
 
     def _tell(self, rows: Iterable[Row], first: int, last: int) -> None:
         # Of rows side by side at once, and of none between those that are not: what is out of sight is not painted.
-        roles = [Qt.ItemDataRole.DisplayRole, VALUE_ROLE]
-        for top, bottom in runs(at for at in map(self._position, rows) if at >= 0):
-            self.dataChanged.emit(self.index(top, first), self.index(bottom, last), roles)
+        # A row that was told of a moment ago has its turn a little later, with all its cells.
+        now = self._clock()
+        places = []
+        for row in rows:
+            if now - row.told < PACE:
+                self._late[id(row)] = row
+            elif (at := self._position(row)) >= 0:
+                row.told = now
+                places.append(at)
+        for top, bottom in runs(places):
+            self.dataChanged.emit(self.index(top, first), self.index(bottom, last))
+        if self._late and not self._catch_up.isActive():
+            self._catch_up.start()
+
+    def _tell_late(self) -> None:
+        late = list(self._late.values())
+        self._late.clear()
+        self._tell(late, 0, len(Column) - 1)
 
     @property
     def counts_down(self) -> bool:
