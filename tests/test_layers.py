@@ -100,7 +100,7 @@ ONLY_IN = {  # a foreign library has one door
     "platformdirs": {"settings"},
 }
 GUI_MUST_NOT = {"store", "transfer", "network", "pump", "partfile", "session", "download", "engine", "cli"}
-PANELS = {"sessions", "tasks", "details", "preview", "events", "background"}
+PANELS = {"sessions", "tasks", "details", "preview", "events", "background", "videofarm"}
 
 
 def unit_of(module: str) -> str:

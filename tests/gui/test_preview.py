@@ -11,9 +11,10 @@ from PySide6.QtCore import QSize
 from PySide6.QtGui import QColor, QImage
 
 from tests.records import a_failed_task, a_finished_task, a_paused_task, a_task
-from transfermon.gui import preview as module
+from transfermon.gui import pictures as module
 from transfermon.gui.picture_helper import magic_of
-from transfermon.gui.preview import SHEET, Helper, HelperError, Pictures, Preview, Question
+from transfermon.gui.pictures import Helper, HelperError, Pictures, Question
+from transfermon.gui.preview import SHEET, Preview
 
 LIMIT = 10_000  # ms: a machine under load still starts the helper in this
 

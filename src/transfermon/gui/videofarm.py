@@ -55,7 +55,7 @@ from transfermon import humanize
 from transfermon.errors import TransferFailure, TransfermonError
 from transfermon.gui import theme
 from transfermon.gui.dialogs import button, editor, form_layout, label, line, row_label
-from transfermon.gui.preview import Answer, Pictures, Question
+from transfermon.gui.pictures import Answer, Pictures, Question
 from transfermon.settings import write_whole
 from transfermon.task import State, TaskKey
 from transfermon.urls import check_url
