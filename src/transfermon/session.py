@@ -339,6 +339,7 @@ class Session:
         }
         self._resume_wanted: dict[int, asyncio.Future[bytes | None]] = {}
         self._overdue: set[int] = set()
+        self._spans: dict[int, tuple[float, float]] = {}  # loop's time of the start, seconds suspended until then
         self._held: set[int] = set()  # wait without a timer: for the network, or for the policy
         self._curable: set[int] = set()  # wait for their next attempt, which a network that returns may hasten
         self._told_waiting: set[int] = set()
@@ -1441,6 +1442,7 @@ class Session:
             of_task.pop(number, None)
         self._restarted.discard(number)
         self._overdue.discard(number)
+        self._spans.pop(number, None)
         self._disarm(number)
         self._untold.add(number)
         self._record(task, event, delivered=lambda: self._was_told(number), resume_row=resume_row)
@@ -1497,11 +1499,23 @@ class Session:
     def _arm(self, number: int) -> None:
         self._disarm(number)
         task = self._tasks[number]
-        limit = self._row.configuration.timeout_interval_for_resource
-        if task.started is not None:
-            limit -= self._engine.now() - task.started - task.suspended_seconds
+        limit = self._row.configuration.timeout_interval_for_resource - self._elapsed(task)
         handle = asyncio.get_running_loop().call_later(max(0.0, min(limit, 2e6)), self._time_out, number)
         self._deadlines[number] = handle
+
+    def _elapsed(self, task: Task) -> float:
+        """Seconds of the resource timer that are gone. The wall clock is asked once in the life of an engine: it may
+        be set meanwhile, by years (FAULTS T1).
+        """
+        now = asyncio.get_running_loop().time()
+        if task.started is None:
+            self._spans[task.number] = (now, 0.0)
+            return 0.0
+        if task.number not in self._spans:
+            gone = max(0.0, self._engine.now() - task.started - task.suspended_seconds)
+            self._spans[task.number] = (now - gone, task.suspended_seconds)
+        began, suspended = self._spans[task.number]
+        return now - began - (task.suspended_seconds - suspended)
 
     def _disarm(self, number: int) -> None:
         handle = self._deadlines.pop(number, None)

@@ -1376,6 +1376,8 @@ def tls_error(exc: ssl.SSLError, host: str, url: str) -> TransferError:
     if isinstance(exc, ssl.SSLCertVerificationError):
         other = (Code.TLS_UNTRUSTED, "tls.untrusted", "The certificate of {host} cannot be trusted.")
         code, reason, words = _VERIFY.get(exc.verify_code, other)
+        if code in (Code.TLS_NOT_YET_VALID, Code.TLS_BAD_DATE):  # more often the computer's clock than the server
+            say = functools.partial(say, hint=f"Check the date and time of this computer. {hint}")
         return say(code, words.format(host=host), reason)
     name = exc.reason or ""
     if "CERTIFICATE_REQUIRED" in name:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime
+import socket
+import ssl
+import threading
+import warnings
 from pathlib import Path
 
 import pytest
 import trustme
 
 from tests.byte_server import ByteServer, Resource, authority
-from tests.conformance.helpers import quick_session
-from tests.conformance.recorder import eventually
+from tests.conformance.helpers import default_session, quick_session
+from tests.conformance.recorder import LIMIT, eventually
+from transfermon.configuration import RetryPolicy
 from transfermon.monitor import DownloadTask, Monitor
 from transfermon.transfer import Transport
 
@@ -60,6 +67,14 @@ async def test_fault_e1_each_wrong_certificate_is_named_and_nothing_is_asked_for
         assert server.requests == []
 
 
+async def test_fault_t2_a_certificate_that_is_not_valid_yet_leads_to_the_clock(monitor: Monitor):
+    with ByteServer(Resource(BODY), tls=True, certificate=certificate("127.0.0.1", begins=2, ends=9)) as server:
+        monitor._engine.transport = Transport(tls_context=server.client_context())
+        record = await quick_session(monitor).download_task(server.url("/a.bin")).wait()
+    assert record.error is not None
+    assert record.error.hint.startswith("Check the date and time of this computer.")
+
+
 @pytest.mark.parametrize(("make", "reason"), [one[1:] for one in WRONG], ids=[one[0] for one in WRONG])
 async def test_fault_e2_a_certificate_that_turned_bad_ends_the_resume_and_the_part_stays(
     monitor: Monitor, make, reason
@@ -75,6 +90,56 @@ async def test_fault_e2_a_certificate_that_turned_bad_ends_the_resume_and_the_pa
         assert len(server.requests) == asked
         assert part.read_bytes()[:stored] == BODY[:stored]
         assert record.received == stored
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+async def test_fault_e4_a_server_with_outdated_encryption_is_refused_with_words(
+    monitor: Monitor, version: ssl.TLSVersion
+):
+    with ByteServer(Resource(b"x"), tls=True) as server:
+        assert server._context is not None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # that it is outdated is the point
+            server._context.minimum_version = server._context.maximum_version = version
+        server._context.set_ciphers("ALL:@SECLEVEL=0")
+        monitor._engine.transport = Transport(tls_context=server.client_context())
+        record = await quick_session(monitor).download_task(server.url("/a")).wait()
+        assert record.error is not None
+        assert (record.error.reason, record.error.retryable) == ("tls.outdated", False)
+        assert record.error.message == "127.0.0.1 offers only outdated encryption."
+        assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"), [("silence", "net.timeout"), ("end", "net.closed"), ("http", "tls.not-tls")]
+)
+async def test_fault_e5_a_handshake_that_does_not_come_to_an_end_is_bounded_and_named(
+    monitor: Monitor, kind: str, reason: str
+):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=shake_badly, args=(listener, kind), daemon=True).start()
+        session = default_session(monitor, timeout_interval_for_request=0.5, retry_policy=RetryPolicy(attempts=1))
+        task = session.download_task(f"https://127.0.0.1:{listener.getsockname()[1]}/a")
+        async with asyncio.timeout(LIMIT):
+            record = await task.wait()
+    assert record.error is not None
+    assert record.error.reason == reason
+    assert record.received == 0
+
+
+def shake_badly(listener: socket.socket, kind: str) -> None:
+    """Takes each greeting and answers with nothing, with the end, or with something else."""
+    held = []
+    with contextlib.suppress(OSError):
+        while True:
+            sock, _ = listener.accept()
+            sock.recv(65536)
+            if kind == "silence":
+                held.append(sock)
+                continue
+            if kind == "http":
+                sock.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            sock.close()
 
 
 async def test_fault_e7_the_name_goes_to_the_server_and_the_certificate_is_checked_against_it(monitor: Monitor):
