@@ -10,10 +10,11 @@ import qasync
 from PySide6.QtWidgets import QLabel
 
 from tests.byte_server import ByteServer, Conn, Request, reply
-from tests.gui.test_main_window import World, in_a_world, until
+from tests.gui.test_main_window import World, a_world, in_a_world, until
 from transfermon.challenges import Challenge
 from transfermon.configuration import SessionConfiguration
 from transfermon.gui.credentials import CredentialsDialog, Login, question
+from transfermon.monitor import Monitor
 
 pytestmark = pytest.mark.anyio
 HOUSE = Challenge(authority="example.com:80", realm="The house")
@@ -183,6 +184,17 @@ async def test_nobody_is_asked_by_a_hidden_window_until_it_is_back(world, server
         world.window.show()
         answer(await asked(world), "me", "right")
         await until(lambda: finished(world) == 1)
+
+
+async def test_what_failed_while_there_was_no_window_is_asked_about_when_it_is_back(tmp_path):
+    with ByteServer(guarded) as house:
+        async with Monitor.open(str(tmp_path), attached=False) as standby:
+            standby.ready()
+            task = standby.session("downloads").download_task(house.url("/a"), destination=str(tmp_path / "a"))
+            await task.wait()
+        async with a_world(str(tmp_path)) as world:
+            answer(await asked(world), "me", "right")
+            await until(lambda: finished(world) == 1)
 
 
 @in_a_world

@@ -123,7 +123,10 @@ class Credentials(QObject):
         return f"<Credentials asking={self._asking} waiting={len(self._waiting)}>"
 
     def attach(self, monitor: Monitor) -> None:
+        """Ask for what fails from now on, and for what failed while there was no window."""
         self._monitor = monitor
+        for key in monitor.ended_away:
+            self._ended(key, monitor, failed=True)
 
     def detach(self) -> None:
         """Ask for nothing more; an open question does nothing any more."""
