@@ -13,8 +13,9 @@ from tests.byte_server import ByteServer, Conn, Request, reply
 from tests.gui.test_main_window import World, a_world, in_a_world, until
 from transfermon.challenges import Challenge
 from transfermon.configuration import SessionConfiguration
-from transfermon.gui.credentials import CredentialsDialog, Login, question
+from transfermon.gui.credentials import CredentialsDialog, Login, _Cancelled, question
 from transfermon.monitor import Monitor
+from transfermon.task import TaskKey
 
 pytestmark = pytest.mark.anyio
 HOUSE = Challenge(authority="example.com:80", realm="The house")
@@ -217,3 +218,12 @@ async def test_a_question_that_is_open_at_the_end_does_nothing(world, server):
         world.window.detach()
         answer(dialog, "me", "right")
         assert world.monitor.tasks()[0].failed
+
+
+def test_a_cancel_covers_what_was_decided_or_on_its_way_and_no_later_retry():
+    decided, running, later = (TaskKey("s", number) for number in (1, 2, 3))
+    cancelled = _Cancelled(sequence=10, keys={running})
+    assert cancelled.covers(decided, 10)  # its end was stored and is told only now
+    assert cancelled.covers(running, 12)
+    assert not cancelled.covers(running, 14)  # it was tried again by hand
+    assert not cancelled.covers(later, 13)

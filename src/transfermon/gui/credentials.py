@@ -35,6 +35,19 @@ class Login:
         return f"<Login {self.user}>"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Cancelled:
+    """What was on its way when a question was cancelled, and does not ask it again."""
+
+    sequence: int  # what was decided until then, told or not
+    keys: set[TaskKey]  # what had not ended; each leaves when it does
+
+    def covers(self, key: TaskKey, sequence: int) -> bool:
+        on_its_way = key in self.keys
+        self.keys.discard(key)
+        return on_its_way or sequence <= self.sequence
+
+
 def question(challenge: Challenge, *, refused: bool) -> str:
     """What the dialog says."""
     who = f"The proxy {challenge.authority}" if challenge.of_proxy else challenge.authority
@@ -117,7 +130,7 @@ class Credentials(QObject):
         self._asking: Challenge | None = None
         self._known: dict[Challenge, Login] = {}  # for other transfers
         self._given: dict[TaskKey, Login] = {}  # what a transfer has been tried with
-        self._quiet: dict[Challenge, set[TaskKey]] = {}  # the question was cancelled while these were on their way
+        self._cancelled: dict[Challenge, _Cancelled] = {}
 
     def __repr__(self) -> str:
         return f"<Credentials asking={self._asking} waiting={len(self._waiting)}>"
@@ -126,7 +139,7 @@ class Credentials(QObject):
         """Ask for what fails from now on, and for what failed while there was no window."""
         self._monitor = monitor
         for key in monitor.ended_away:
-            self._ended(key, monitor, failed=True)
+            self._ended(key, monitor, failed=True, sequence=monitor.sequence)
 
     def detach(self) -> None:
         """Ask for nothing more; an open question does nothing any more."""
@@ -141,22 +154,19 @@ class Credentials(QObject):
         if isinstance(event, TaskRemovedEvent):
             self._given.pop(key, None)
         elif isinstance(event, TaskCompletedEvent):
-            self._ended(key, self._monitor, failed=not event.success)
+            self._ended(key, self._monitor, failed=not event.success, sequence=event.sequence)
 
-    def _ended(self, key: TaskKey, monitor: Monitor, *, failed: bool) -> None:
+    def _ended(self, key: TaskKey, monitor: Monitor, *, failed: bool, sequence: int) -> None:
         try:
             challenge = monitor.challenge(key) if failed else None
         except KeyError:  # it has left the list
             challenge = None
         if challenge is None:
             self._given.pop(key, None)
-        else:
+        elif (cancelled := self._cancelled.get(challenge)) is None or not cancelled.covers(key, sequence):
             self._take(key, challenge)
 
     def _take(self, key: TaskKey, challenge: Challenge) -> None:
-        if key in self._quiet.get(challenge, ()):
-            self._quiet[challenge].discard(key)
-            return
         known = self._known.get(challenge)
         if known is not None and self._given.get(key) != known:
             self._give([key], known)
@@ -182,7 +192,8 @@ class Credentials(QObject):
         if self._monitor is None:
             return
         if login is None:
-            self._quiet[challenge] = {task.key for task in self._monitor.tasks() if task.outstanding}
+            on_their_way = {task.key for task in self._monitor.tasks() if task.outstanding}
+            self._cancelled[challenge] = _Cancelled(sequence=self._monitor.sequence, keys=on_their_way)
         else:
             if others:
                 self._known[challenge] = login
