@@ -131,6 +131,26 @@ async def test_changing_one_s_mind_at_any_moment_leaves_nothing_held(keepers):
     await comes("the release", lambda: keepers.held == 0)
 
 
+async def test_a_yes_that_was_not_read_yet_when_nobody_wanted_it_any_more_holds_nothing(keepers):
+    line = inhibitor._Line(inhibitor._SERVICES[0])
+    asking = asyncio.ensure_future(line.ask())
+    while line._bus is None:  # then the question was sent, and nothing is read before the next turn of the loop
+        await asyncio.sleep(0)
+    until("the answer", lambda: b"\x01h\x00" in waits_in(line._bus._sock))  # a descriptor, by its signature
+    assert keepers.held == 1
+    line.close()
+    await line.closed()
+    await asyncio.gather(asking, return_exceptions=True)
+    await comes("the release", lambda: keepers.held == 0)
+
+
+def waits_in(sock: socket.socket) -> bytes:
+    try:
+        return sock.recv(4096, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return b""
+
+
 async def test_without_a_bus_one_line_is_logged_and_nobody_is_asked_again_soon(tmp_path, monkeypatch, caplog):
     for name in ("DBUS_SYSTEM_BUS_ADDRESS", "DBUS_SESSION_BUS_ADDRESS"):
         monkeypatch.setenv(name, f"unix:path={tmp_path}/none")

@@ -147,6 +147,7 @@ class _Line:
         self.service = service
         self._bus: Any = None  # dbus_fast.aio.MessageBus
         self._descriptors: list[int] = []
+        self._closed = False
 
     def __repr__(self) -> str:
         return f"<_Line {self.service.name} {len(self._descriptors)} descriptors>"
@@ -177,13 +178,19 @@ class _Line:
     def _keep(self, message: Any) -> None:
         # As they come in, not from the answer: one whose waiter was just cancelled would stay open for ever.
         self._descriptors.extend(message.unix_fds)
+        if self._closed:  # the library still reads what had come before the end
+            self._drop()
 
     def close(self) -> None:
         """The service has been told on return: by the system, which closes our ends."""
-        while self._descriptors:
-            os.close(self._descriptors.pop())
+        self._closed = True
+        self._drop()
         if self._bus is not None and self._bus.connected:
             self._bus.disconnect()
+
+    def _drop(self) -> None:
+        while self._descriptors:
+            os.close(self._descriptors.pop())
 
     async def closed(self) -> None:
         """Done when the library has let go of the connection, too."""
