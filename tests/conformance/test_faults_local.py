@@ -44,7 +44,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 @pytest.fixture
 def slowly() -> Iterator[ByteServer]:
     """A server of a body that outlasts the test."""
-    resource = Resource(bytes(12_000_000), etag='"v1"')
+    resource = Resource(bytes(12_000_000), etag='"v1"', headers={"Set-Cookie": "session=CANARY-4"})
     slow(resource)
     with ByteServer(resource) as server:
         yield server

@@ -962,8 +962,15 @@ async def test_the_settings_apply_at_once(world, server):
     assert world.monitor.settings.push_enabled
     assert world.monitor.push_channel.addresses[0].startswith(server.url)
     assert dialog.findChild(QLineEdit, "push_topics").text() == world.monitor.settings.push_topics[0]
+    action = world.window.actions_by_id["channel"]
+    await until(lambda: action.text() != "Push channel off…")
     dialog.channel_box.click()
     assert not world.monitor.settings.push_enabled
+    await until(lambda: action.text() == "Push channel off…")
+    dialog.close()
+    action.trigger()
+    (again,) = [one for one in world.window.findChildren(Preferences) if one.isVisible()]
+    assert again.channel_box.isVisible()
 
 
 @in_a_world

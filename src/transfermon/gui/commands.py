@@ -51,6 +51,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(id="settings", text="&Settings…", menu="Edit/", icon="sliders-horizontal", keys="Ctrl+,", tip="How the app behaves"),
     Command(id="fetch", text="Background &fetch", menu="Background", icon="download-cloud", keys="Ctrl+Shift+B", tip="Let the app look for new content now, as in the background"),
     Command(id="push", text="&Silent push…", label="Silent push", menu="Background", icon="bell", keys="Ctrl+Shift+S", tip="Write a push payload and deliver it to this app"),
+    Command(id="channel", text="Push &channel…", menu="Background", icon="bell", tip="Its state, and the settings of the push channel"),
     Command(id="simulate", text="&Simulate a suspension, or wake the app", menu="Background/", tip="Listeners hear nothing while the app is suspended; transfers go on"),
     Command(id="details", text="&Details", menu="View", icon="info", keys="Ctrl+I"),
     Command(id="events", text="&Events", menu="View", icon="list", keys="Ctrl+E"),
@@ -62,7 +63,20 @@ COMMANDS: tuple[Command, ...] = (
 BY_ID = {command.id: command for command in COMMANDS}
 
 TOOLBAR: tuple[str, ...] = ("add", "upload", "", "resume", "pause", "cancel", "retry", "", "fetch", "push")
-TRAY: tuple[str, ...] = ("add", "upload", "", "pause_all", "resume_all", "", "fetch", "push", "", "settings", "quit")
+TRAY: tuple[str, ...] = (
+    "add",
+    "upload",
+    "",
+    "pause_all",
+    "resume_all",
+    "",
+    "fetch",
+    "push",
+    "channel",
+    "",
+    "settings",
+    "quit",
+)
 
 _ACTIONS = {
     "resume": Action.RESUME,

@@ -1084,6 +1084,9 @@ class MainWindow(QMainWindow):
         else:
             self.monitor.approvals.start(host)
 
+    def do_channel(self) -> None:
+        self.show_settings("Push")
+
     def do_settings(self) -> None:
         self.show_settings("General")
 
@@ -1150,6 +1153,7 @@ class MainWindow(QMainWindow):
         channel, on = self.monitor.push_channel, self.monitor.settings.push_enabled
         words = channel.status.words
         self.channel_label.setText(words if on else "")
+        self.actions_by_id["channel"].setText(f"{words.replace('&', '&&')}…")
         self.channel_label.setVisible(on)
         self.wakes.show_channel(
             on, f"{words}\n{', '.join(channel.addresses)}" if on else f"{words}; click to switch it on"

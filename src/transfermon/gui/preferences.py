@@ -355,6 +355,8 @@ class Preferences(QDialog):
         folder.setCursorPosition(0)
         form.addRow(_row("State folder", folder), folder)
         form.addRow(_row(""), _note("The list of transfers, the journal and the secrets, readable for you alone."))
+        simulation = "A bad network can be had to order: menu Background, Network simulation. It ends with the app."
+        form.addRow(_row("Network"), _note(simulation))
         return page
 
     # One kind of field each
