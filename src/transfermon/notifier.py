@@ -74,19 +74,24 @@ class Notifier:
             return False
         from desktop_notifier import Button as LibraryButton
 
+        taken = asyncio.Event()  # the library asks for the service's abilities once, and only logs when a send fails
         try:
             async with asyncio.timeout(ANSWER):
                 await self._loaded().send(
                     title=plain_title(title),
                     message=escaped_body(body),
                     on_clicked=on_clicked,
+                    on_dispatched=taken.set,
                     buttons=[LibraryButton(title=button.title, on_pressed=button.pressed) for button in buttons],
                 )
         except Exception as exc:  # noqa: BLE001 - as above
             log.warning("a notification could not be shown: %s: %s", type(exc).__name__, exc)
             self._available = False
             return False
-        return True
+        if not taken.is_set():
+            self._available = False
+            self._library = None  # its connection is dead; the next one finds a service that came back
+        return self._available
 
     def _loaded(self) -> Any:
         if self._library is None:

@@ -163,6 +163,23 @@ async def test_fault_u8_what_reaches_the_desktop_is_escaped_cut_and_on_one_line(
         assert len(shown.body) <= BODY + 100  # the escapes
 
 
+async def test_fault_u10_a_service_that_dies_is_found_out_and_one_that_comes_is_found_again(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    if desktop.DAEMON is None:
+        pytest.skip(desktop.WHY_NOT)
+    notifier = Notifier()
+    with desktop.running() as screen:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", screen.address)
+        assert await notifier.send("title", "body")
+    assert not await notifier.send("title", "body")
+    assert not notifier.available
+    with desktop.running() as screen:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", screen.address)
+        assert await notifier.send("title", "again")
+        assert [shown.body for shown in screen.shown] == ["again"]
+
+
 @pytest.mark.parametrize("name", ["", " ", "a\0b", "a\nb", "x" * 1_000_000, "\x1b[31m"])
 async def test_fault_u16_a_session_name_that_cannot_be_is_refused(monitor: Monitor, name: str):
     with pytest.raises(ValueError, match="identifier"):
