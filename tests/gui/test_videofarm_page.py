@@ -24,6 +24,7 @@ from transfermon.gui.videofarm import (
     VideoModel,
     VideoUploadDialog,
     can,
+    prune,
     thumbnail_of,
 )
 from transfermon.videofarm.client import RemoteVideo
@@ -114,6 +115,15 @@ def test_the_desktops_thumbnail_of_a_file_is_found(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     (folder / name).write_bytes(b"png")
     assert thumbnail_of(str(film)) == str(folder / name)
+
+
+def test_the_oldest_thumbnails_go(tmp_path):
+    prune(str(tmp_path / "none"))
+    for number in range(5):
+        (tmp_path / str(number)).write_bytes(b"x")
+        os.utime(tmp_path / str(number), (number, number))
+    prune(str(tmp_path), 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["3", "4"]
 
 
 @pytest.mark.parametrize("url", ["http://other/movie", "file:///etc/passwd", "http://farm:81/x", ""])

@@ -7,6 +7,7 @@ decodes a picture.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import time
@@ -70,6 +71,7 @@ PICTURE = QSize(208, 117)  # 16:9
 CARD = QSize(PICTURE.width() + 16, PICTURE.height() + 60)
 LARGEST_THUMBNAIL = 4 << 20  # bytes that are fetched of one
 AT_ONCE = 4  # thumbnails on their way
+KEPT = 500  # thumbnails on the disk, the last ones that were fetched
 TICK_MS = 250
 UPLOAD_PICTURE = QSize(640, 360)  # as large as the picture of a new video becomes
 REMOTE, DOWNLOADING, PAUSED, FAILED, HERE = "remote", "downloading", "paused", "failed", "here"
@@ -142,6 +144,15 @@ def thumbnail_of(path: str) -> str:
         if os.path.isfile(found):
             return found
     return ""
+
+
+def prune(folder: str, keep: int = KEPT) -> None:
+    """Take away the oldest files until `keep` are left. Blocks."""
+    with contextlib.suppress(OSError):  # nothing was fetched yet, or another run is at it
+        with os.scandir(folder) as entries:
+            files = sorted((entry.stat().st_mtime, entry.path) for entry in entries if entry.is_file())
+        for _, path in files[:-keep]:
+            os.unlink(path)
 
 
 class VideoModel(QAbstractListModel):
@@ -503,6 +514,7 @@ class VideoFarmPage(QWidget):
                 await self._fetch_thumbnail(client, url)
 
         await asyncio.gather(*(one(url) for url in wanted))
+        await asyncio.to_thread(prune, self._folder)
 
     async def _fetch_thumbnail(self, client: VideoFarmClient, url: str) -> None:
         path = os.path.join(self._folder, hashlib.sha256(url.encode()).hexdigest()[:32])
