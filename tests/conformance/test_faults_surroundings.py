@@ -20,6 +20,7 @@ from tests.conformance.recorder import LIMIT, eventually
 from tests.records import a_task
 from transfermon import humanize
 from transfermon.configuration import RetryPolicy
+from transfermon.connectivity import Policy
 from transfermon.gui.tasks import VALUE_ROLE, Column, TaskModel
 from transfermon.monitor import Monitor
 from transfermon.store import MIGRATIONS, task_of, task_text
@@ -81,6 +82,21 @@ async def test_fault_t2_in_1970_a_transfer_runs_and_nothing_has_expired(
     async with open_monitor(clock=clock) as monitor:
         assert (await monitor.handle(key).wait()).succeeded
         assert (await quick_session(monitor).download_task(server.url("/b.bin")).wait()).succeeded
+
+
+async def test_fault_t5_on_battery_what_may_wait_waits_and_says_why(
+    monitor: Monitor, server: ByteServer, policy: Policy
+):
+    policy.update(on_battery=True)
+    session = quick_session(monitor, is_discretionary=True)
+    waiting = session.download_task(server.url("/may-wait"))
+    asked_for = session.download_task(server.url("/asked-for"), user_initiated=True)
+    assert (await asked_for.wait()).succeeded
+    assert humanize.status(waiting.record, 0) == "Waiting: the computer runs on battery"
+    assert [request.target for request in server.requests] == ["/asked-for"]
+    policy.update(on_battery=False)
+    async with asyncio.timeout(LIMIT):
+        assert (await waiting.wait()).succeeded
 
 
 def command(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
