@@ -123,12 +123,12 @@ TITLES = {
 }
 SHOWN = frozenset(range(Column.SESSION))  # the others can be shown from the header's menu
 WIDTHS = {
-    Column.NAME: 230,
+    Column.NAME: 222,
     Column.KIND: 32,
     Column.PROGRESS: 104,
     Column.STATUS: 124,
     Column.SPEED: 78,
-    Column.LEFT: 72,
+    Column.LEFT: 80,
     Column.SIZE: 74,
     Column.ADDED: 62,
     Column.SESSION: 120,
