@@ -315,9 +315,10 @@ async def test_progress_is_told_to_those_who_ask_for_it(tmp_path, asked, kinds):
     async with an_engine(tmp_path) as (monitor, client):
         await add(client, tmp_path)
         stream = client.stream(f"/v1/events?since={monitor.sequence}&follow=1{asked}")
-        first = asyncio.create_task(asyncio.to_thread(next, stream))
         bus = monitor._engine.bus
-        await until(lambda: bool(bus._observers))
+        before = len(bus._observers)
+        first = asyncio.create_task(asyncio.to_thread(next, stream))
+        await until(lambda: len(bus._observers) > before)
         progress = DownloadProgressEvent(session="cli", task_identifier=1, task=monitor.tasks()[0])
         await until(lambda: not monitor._sessions["cli"]._unpublished)
         bus.publish(progress)
