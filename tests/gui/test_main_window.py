@@ -13,7 +13,7 @@ import pytest
 import qasync
 from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QAction, QDropEvent, QGuiApplication, QKeySequence
-from PySide6.QtWidgets import QInputDialog, QLineEdit, QMessageBox, QPushButton, QSpinBox, QToolButton
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QMessageBox, QPushButton, QSpinBox, QToolButton
 
 from tests import nginx as nginx_server
 from transfermon import autostart
@@ -26,6 +26,7 @@ from transfermon.gui.dialogs import AddDialog, AddRequest
 from transfermon.gui.main_window import MainWindow, as_curl, counts_line, session_progress, start_widths
 from transfermon.gui.preferences import Preferences
 from transfermon.gui.sessions import SessionProperties
+from transfermon.gui.textfile import read_text
 from transfermon.gui.upload import UploadDialog, UploadRequest
 from transfermon.monitor import Monitor
 from transfermon.runners import Runners
@@ -127,6 +128,7 @@ def test_quitting_says_what_happens(outstanding, after_quit, words):
     [
         ("add", "Ctrl+N"),
         ("paste", "Ctrl+V"),
+        ("open_list", "Ctrl+O"),
         ("find", "Ctrl+F"),
         ("copy_url", "Ctrl+C"),
         ("select_all", "Ctrl+A"),
@@ -345,6 +347,63 @@ async def test_fault_l15_addresses_of_other_programs_are_asked_about_and_reach_n
     await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].failed)
     assert world.monitor.tasks()[0].origin is Origin.GIVEN
     assert world.monitor.tasks()[0].error.reason == "pol.private-address"
+
+
+@in_a_world
+async def test_fault_l16_a_list_of_a_stranger_is_asked_about_and_reaches_no_private_network(world, server):
+    path = os.path.join(world.monitor.state_dir, "list.txt")
+    Path(path).write_text(f"\ufeff# mine\n\n{server.url}/a.bin\nfile:///etc/passwd\n../x\n", encoding="utf-8")
+    world.window.do_open_list()
+    world.window.findChild(QFileDialog, "open_list").fileSelected.emit(path)
+    await until(lambda: world.window.findChildren(AddDialog))
+    (dialog,) = world.window.findChildren(AddDialog)
+    assert dialog.urls.toPlainText() == f"{server.url}/a.bin"
+    assert world.said() == ["2 addresses were left out."]
+    assert world.monitor.tasks() == ()
+    dialog.start_button.click()
+    await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].failed)
+    assert world.monitor.tasks()[0].origin is Origin.GIVEN
+    assert world.monitor.tasks()[0].error.reason == "pol.private-address"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "no address"),
+        (b'{"tasks": [{"url": "https://example.com/a", "path": "/etc/x"}]}', "neither"),
+        (b"https://example.com/a\0", "not text"),
+        (b"\xff\xfe", "not text"),
+        (b"https://example.com/a\n" * 1001, "split it"),
+        (b"a" * 1_000_001, "too large"),
+        (None, "cannot be read"),
+    ],
+)
+async def test_fault_l16_what_is_no_list_is_one_sentence(tmp_path, content, sentence):
+    path = tmp_path / "list.txt"
+    if content is not None:
+        path.write_bytes(content)
+    async with a_world(str(tmp_path)) as world:
+        world.window.open_list(str(path))
+        await until(world.said)
+        assert len(world.said()) == 1
+        assert sentence in world.said()[0]
+        assert world.window.findChildren(AddDialog) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_fault_l16_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="ordinary"):
+        read_text(str(tmp_path / "pipe"), 10)
+
+
+@in_a_world
+async def test_a_payload_file_opens_the_composer(world, server):
+    path = Path(world.monitor.state_dir, "push.json")
+    path.write_text('{"aps": {"content-available": 1}}', encoding="utf-8")
+    world.window.open_list(str(path))
+    await until(lambda: "push" in world.window._dialogs)
+    assert world.monitor.tasks() == ()
 
 
 @in_a_world

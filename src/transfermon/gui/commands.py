@@ -29,6 +29,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(id="add", text="&Add transfers…", label="Add", menu="Transfer", icon="plus", keys="Ctrl+N", tip="Add addresses to download"),
     Command(id="upload", text="&Upload files…", label="Upload", menu="Transfer", icon="upload", keys="Ctrl+U", tip="Send files to an address"),
     Command(id="paste", text="Add links from the &clipboard", menu="Transfer", icon="clipboard-paste", keys="Ctrl+V"),
+    Command(id="open_list", text="Open a l&ist or push…", menu="Transfer", icon="file-text", keys="Ctrl+O", tip="A text file with one address a line, or a JSON file with a push"),
     Command(id="open", text="&Open", menu="Transfer/", icon="file", keys="Return", where=TABLE),
     Command(id="show_in_folder", text="Show in &folder", menu="Transfer", icon="folder-open", keys="Ctrl+Return", where=TABLE),
     Command(id="resume", text="&Resume", menu="Transfer/", icon="play", tip="Resume the selected transfers, or all that are shown"),

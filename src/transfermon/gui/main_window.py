@@ -30,6 +30,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import (
     QApplication,
     QDialog,
+    QFileDialog,
     QHBoxLayout,
     QInputDialog,
     QLabel,
@@ -92,6 +93,7 @@ from transfermon.gui.scope import Scope
 from transfermon.gui.sessions import SessionProperties, Sidebar, properties_of, session_items
 from transfermon.gui.simulation import SimulationMark, SimulationMenu
 from transfermon.gui.tasks import MenuItem, TaskFilter, TaskModel, TaskTable, menu_for
+from transfermon.gui.textfile import read_text
 from transfermon.gui.toasts import Toast, Toasts
 from transfermon.gui.tray import Tray
 from transfermon.gui.upload import UploadDialog, UploadRequest, address_for
@@ -884,6 +886,33 @@ class MainWindow(QMainWindow):
                 self.raise_to_front()
             self.show_add("\n".join(good), given=bool(good))
 
+    def do_open_list(self) -> None:
+        """A link list for the Add dialog, or a payload for the composer."""
+        dialog = QFileDialog(self, "Open a list of addresses or a push")
+        dialog.setObjectName("open_list")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.setNameFilters(["Lists and pushes (*.txt *.lst *.json)", "All files (*)"])
+        dialog.fileSelected.connect(self.open_list)
+        self._show_dialog("open_list", dialog)
+
+    def open_list(self, path: str) -> None:
+        """Read a file that a person chose; nothing is fetched before the dialog is answered (FAULTS L16)."""
+        self._spawn(self._open_list(path), "opening a list")
+
+    async def _open_list(self, path: str) -> None:
+        try:
+            text = await asyncio.to_thread(read_text, path, LONGEST_TEXT)
+            addresses = None if is_payload(text) else listed(text)
+        except ValueError as exc:
+            self.toasts.show_message(str(exc))
+            return
+        if not self.attached:
+            return
+        if addresses is None:
+            self.show_composer(text)
+        else:
+            self.show_given(addresses)
+
     def do_upload(self) -> None:
         self.show_upload(())
 
@@ -1488,6 +1517,20 @@ def files_in(data: QMimeData) -> list[str]:
 def is_payload(text: str) -> bool:
     """Whether it looks like a push; one that is somewhat too long is still for the composer, which says so."""
     return len(text) <= LONGEST_PAYLOAD and text.lstrip().startswith("{") and "content-available" in text
+
+
+def listed(text: str) -> list[str]:
+    """The lines of a link list, without empty ones and comments (#). Raises ValueError with a sentence for what is no
+    list; whether each line is an address is for `given_addresses` to say.
+    """
+    lines = [line for line in map(str.strip, text.splitlines()) if line and not line.startswith("#")]
+    if not lines:
+        raise ValueError("There is no address in this file.")
+    if lines[0][0] in "{[":
+        raise ValueError("This file is neither a list of addresses, one a line, nor a push with content-available.")
+    if len(lines) > MOST_LINKS:
+        raise ValueError(f"The list has more than {MOST_LINKS} lines; split it.")
+    return lines
 
 
 def _status(name: str, accessible: str) -> QLabel:
