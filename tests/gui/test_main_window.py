@@ -20,7 +20,7 @@ from transfermon import autostart
 from transfermon.errors import TransferError
 from transfermon.gui import opening
 from transfermon.gui.bridge import Bridge
-from transfermon.gui.commands import COMMANDS, KEEP, TOOLBAR, TRAY, closing, enabled, quit_words, toggled
+from transfermon.gui.commands import COMMANDS, KEEP, PRIORITIES, TOOLBAR, TRAY, closing, enabled, quit_words, toggled
 from transfermon.gui.details import resumable
 from transfermon.gui.dialogs import AddDialog, AddRequest
 from transfermon.gui.main_window import MainWindow, as_curl, counts_line, session_progress, start_widths
@@ -75,6 +75,9 @@ BROKEN = a_task(4, state=State.COMPLETED, error=FAILED)
 )
 def test_a_command_can_be_given_where_a_task_can_take_it(selected, shown, can):
     offered = {name for name, yes in enabled(selected, shown).items() if yes}
+    assert ("priority_low" in offered) is ("speed_limit" in offered) is ("cancel" in can)
+    assert ("copy_events" in offered) is (len(selected) == 1)
+    offered -= {*PRIORITIES, "speed_limit", "copy_events"}
     assert offered - {"open", "show_in_folder", "copy_url", "copy_curl", "remove_and_delete", "select_all"} == can - {
         "select_all"
     }
@@ -900,6 +903,36 @@ async def test_a_failed_transfer_is_retried_from_another_address(world, server):
     dialog.accept()
     await until(lambda: world.monitor.task(key).succeeded)
     assert world.monitor.task(key).url == f"{server.url}/a.bin"
+
+
+@in_a_world
+async def test_priority_and_speed_limit_are_given_to_what_is_not_done(world, server):
+    world.add(f"{server.url}/a.bin", f"{server.url}/slow")
+    done, slow = (task.key for task in world.monitor.tasks())
+    await until(lambda: world.monitor.task(done).succeeded and world.window.model.rowCount() == 2)
+    world.window.table.selectAll()
+    world.window.do_priority_high()
+    await until(lambda: world.monitor.task(slow).priority == PRIORITIES["priority_high"])
+    world.window.do_priority_low()
+    await until(lambda: world.monitor.task(slow).priority == PRIORITIES["priority_low"])
+    world.window.do_speed_limit()
+    dialog = world.window.findChild(QInputDialog, "speed_limit")
+    dialog.setDoubleValue(1.5)
+    dialog.accept()
+    await until(lambda: world.monitor.task(slow).speed_limit == 1_500_000)
+    assert (world.monitor.task(done).priority, world.monitor.task(done).speed_limit) == (0.5, 0)
+
+
+@in_a_world
+async def test_the_events_of_a_transfer_are_copied_as_ndjson(world, server):
+    world.add(f"{server.url}/a.bin")
+    await until(lambda: world.window.model.rowCount() == 1 and world.window.model.task_at(0).succeeded)
+    world.select(world.monitor.tasks()[0].key)
+    world.window.do_copy_events()
+    await until(lambda: any("copied" in text for text in world.said()))
+    kinds = [json.loads(line)["type"] for line in QGuiApplication.clipboard().text().splitlines()]
+    assert kinds[0] == "taskcreated"
+    assert kinds[-1] == "sessioncompleted"
 
 
 @in_a_world

@@ -40,6 +40,11 @@ COMMANDS: tuple[Command, ...] = (
     Command(id="retry_url", text="Retry with a &new URL…", menu="Transfer", icon="rotate-cw", tip="For an address that has expired: what is stored is kept where the new one has the same file"),
     Command(id="copy_url", text="Copy &URLs", menu="Transfer/", icon="copy", keys="Ctrl+C", where=TABLE),
     Command(id="copy_curl", text="Copy as cur&l", menu="Transfer", icon="terminal"),
+    Command(id="copy_events", text="Copy &events", menu="Transfer", icon="copy", tip="The journal of the selected transfer, one JSON object a line"),
+    Command(id="priority_high", text="&High priority", menu="Transfer/", icon="circle-arrow-up", tip="Before the others that wait for the same host"),
+    Command(id="priority_normal", text="N&ormal priority", menu="Transfer", icon="clock"),
+    Command(id="priority_low", text="Lo&w priority", menu="Transfer", icon="circle-arrow-down", tip="After the others that wait for the same host"),
+    Command(id="speed_limit", text="&Speed limit…", menu="Transfer", icon="sliders-horizontal"),
     Command(id="remove", text="Re&move from the list", menu="Transfer/", icon="list-x", keys="Del", where=TABLE),
     Command(id="remove_and_delete", text="Remove and &delete the file…", menu="Transfer", icon="trash-2", keys="Shift+Del", where=TABLE),
     Command(id="close", text="Close the &window", menu="Transfer/", keys="Ctrl+W"),
@@ -87,6 +92,7 @@ _ACTIONS = {
     "remove": Action.REMOVE,
     "remove_and_delete": Action.REMOVE,
 }
+PRIORITIES = {"priority_high": 0.75, "priority_normal": 0.5, "priority_low": 0.25}
 _ON_SHOWN = frozenset({"resume", "pause", "retry"})  # with nothing selected they mean all that are shown
 
 
@@ -100,6 +106,9 @@ def enabled(selected: Sequence[Task], shown: Sequence[Task]) -> dict[str, bool]:
     for name, action in _ACTIONS.items():
         out[name] = any(task.can(action) for task in (over if name in _ON_SHOWN else mine))
     out["toggle"] = bool(selected) and (out["pause"] or out["resume"])
+    for name in (*PRIORITIES, "speed_limit"):  # for what is still to come
+        out[name] = out["cancel"]
+    out["copy_events"] = len(selected) == 1
     out["open"] = len(selected) == 1
     out["retry_url"] = len(selected) == 1 and out["retry"]
     out["show_in_folder"] = len(selected) == 1

@@ -65,6 +65,7 @@ from transfermon.gui.background import PushComposer, earlier_payloads, payload_j
 from transfermon.gui.commands import (
     COMMANDS,
     KEEP,
+    PRIORITIES,
     STOP,
     TABLE,
     TOOLBAR,
@@ -87,6 +88,7 @@ from transfermon.gui.dialogs import (
     tell,
 )
 from transfermon.gui.events import EventsView
+from transfermon.gui.journal import ndjson
 from transfermon.gui.preferences import Channel, Login, Preferences
 from transfermon.gui.preview import Preview
 from transfermon.gui.scope import Scope
@@ -733,6 +735,53 @@ class MainWindow(QMainWindow):
 
     def do_copy_curl(self) -> None:
         QGuiApplication.clipboard().setText("\n".join(as_curl(task) for task in self._tasks(self._selected)))
+
+    def do_copy_events(self) -> None:
+        if len(self._selected) == 1:
+            self._spawn(self._copy_events(self._selected[0]), "copying the events of one transfer")
+
+    async def _copy_events(self, key: TaskKey) -> None:
+        history = await self.monitor.history(task=key)
+        QGuiApplication.clipboard().setText(ndjson(history))
+        self.toasts.show_message("1 event was copied." if len(history) == 1 else f"{len(history)} events were copied.")
+
+    def do_priority_high(self) -> None:
+        self._prioritise(PRIORITIES["priority_high"])
+
+    def do_priority_normal(self) -> None:
+        self._prioritise(PRIORITIES["priority_normal"])
+
+    def do_priority_low(self) -> None:
+        self._prioritise(PRIORITIES["priority_low"])
+
+    def _prioritise(self, priority: float) -> None:
+        def give(key: TaskKey) -> None:
+            self.monitor.handle(key).priority = priority
+
+        self._spawn(_in_slices(self._to_come(), give), f"priority {priority}")
+
+    def do_speed_limit(self) -> None:
+        """One limit for each of the selected transfers that are not done."""
+        keys = self._to_come()
+        if not keys:
+            return
+        dialog = QInputDialog(self)
+        dialog.setObjectName("speed_limit")
+        dialog.setWindowTitle("Speed limit")
+        dialog.setInputMode(QInputDialog.InputMode.DoubleInput)
+        dialog.setLabelText("Megabytes per second for each transfer; 0 is no limit:")
+        dialog.setDoubleRange(0, 10_000)
+        dialog.setDoubleDecimals(2)
+        dialog.setDoubleValue(self.monitor.task(keys[0]).speed_limit / 1_000_000)
+        dialog.doubleValueSelected.connect(lambda value: self._limit(keys, round(value * 1_000_000)))
+        self._show_dialog("speed_limit", dialog)
+
+    def _limit(self, keys: Sequence[TaskKey], limit: int) -> None:
+        command = _in_slices(keys, lambda key: self.monitor.adjust(key, speed_limit=limit))
+        self._spawn(command, f"speed limit {limit}")
+
+    def _to_come(self) -> list[TaskKey]:
+        return [task.key for task in self._tasks(self._selected) if task.can(Action.CANCEL)]
 
     def do_select_all(self) -> None:
         self.table.selectAll()
