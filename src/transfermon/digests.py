@@ -37,6 +37,12 @@ def parse(value: str) -> tuple[str, ...]:
     return tuple(f"{algorithm}:{value}" for algorithm, value in sorted(found.items()))
 
 
+def sha256_of(path: str) -> str:
+    """ "sha-256:HEX" of a whole file, read now. Takes a while for a large one; raises OSError."""
+    with open(path, "rb") as file:
+        return "sha-256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def algorithms(wanted: Iterable[str]) -> frozenset[str]:
     """The algorithms that values like "sha-256:HEX" need."""
     return frozenset(text.partition(":")[0] for text in wanted)

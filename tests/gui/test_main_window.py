@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import time
@@ -77,6 +78,7 @@ def test_a_command_can_be_given_where_a_task_can_take_it(selected, shown, can):
     offered = {name for name, yes in enabled(selected, shown).items() if yes}
     assert ("priority_low" in offered) is ("speed_limit" in offered) is ("cancel" in can)
     assert ("copy_events" in offered) is (len(selected) == 1)
+    offered -= {"verify"}
     offered -= {*PRIORITIES, "speed_limit", "copy_events"}
     assert offered - {"open", "show_in_folder", "copy_url", "copy_curl", "remove_and_delete", "select_all"} == can - {
         "select_all"
@@ -921,6 +923,33 @@ async def test_priority_and_speed_limit_are_given_to_what_is_not_done(world, ser
     dialog.accept()
     await until(lambda: world.monitor.task(slow).speed_limit == 1_500_000)
     assert (world.monitor.task(done).priority, world.monitor.task(done).speed_limit) == (0.5, 0)
+
+
+@in_a_world
+async def test_a_finished_file_is_compared_with_a_checksum_or_shows_its_own(world, server):
+    world.add(f"{server.url}/a.bin")
+    await until(lambda: world.window.model.rowCount() == 1 and world.window.model.task_at(0).succeeded)
+    world.select(world.monitor.tasks()[0].key)
+    right = hashlib.sha256(BODY).hexdigest()
+
+    async def told(text: str) -> str:
+        count = len(world.said())
+        world.window.do_verify()
+        dialog = world.window._dialogs["verify"]
+        dialog.setTextValue(text)
+        dialog.accept()
+        await until(lambda: len(world.said()) > count)
+        said = str(world.said()[-1])
+        world.window.toasts.end_all()
+        await until(lambda: not world.said())
+        return said
+
+    assert await told(right.upper()) == "The checksum is right."
+    assert await told("") == f"SHA-256: {right}"
+    assert (await told("0" * 64)).startswith("The checksum is another")
+    assert "64 hexadecimal digits" in await told("abc")
+    os.truncate(world.monitor.tasks()[0].file, 10)
+    assert (await told(right)).startswith("The checksum is another")
 
 
 @in_a_world

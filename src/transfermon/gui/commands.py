@@ -45,6 +45,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(id="priority_normal", text="N&ormal priority", menu="Transfer", icon="clock"),
     Command(id="priority_low", text="Lo&w priority", menu="Transfer", icon="circle-arrow-down", tip="After the others that wait for the same host"),
     Command(id="speed_limit", text="&Speed limit…", menu="Transfer", icon="sliders-horizontal"),
+    Command(id="verify", text="&Verify checksum…", menu="Transfer", icon="circle-check", tip="Compare the finished file with a SHA-256, or show its own"),
     Command(id="remove", text="Re&move from the list", menu="Transfer/", icon="list-x", keys="Del", where=TABLE),
     Command(id="remove_and_delete", text="Remove and &delete the file…", menu="Transfer", icon="trash-2", keys="Shift+Del", where=TABLE),
     Command(id="close", text="Close the &window", menu="Transfer/", keys="Ctrl+W"),
@@ -108,6 +109,7 @@ def enabled(selected: Sequence[Task], shown: Sequence[Task]) -> dict[str, bool]:
     out["toggle"] = bool(selected) and (out["pause"] or out["resume"])
     for name in (*PRIORITIES, "speed_limit"):  # for what is still to come
         out[name] = out["cancel"]
+    out["verify"] = len(selected) == 1 and selected[0].succeeded
     out["copy_events"] = len(selected) == 1
     out["open"] = len(selected) == 1
     out["retry_url"] = len(selected) == 1 and out["retry"]

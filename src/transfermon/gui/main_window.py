@@ -50,6 +50,7 @@ from PySide6.QtWidgets import (
 
 from transfermon import autostart, humanize
 from transfermon.configuration import BACKGROUND_FETCH_INTERVAL_NEVER
+from transfermon.digests import sha256_of
 from transfermon.errors import InvalidAction, TransferFailure, TransfermonError, redacted
 from transfermon.events import (
     Event,
@@ -84,6 +85,7 @@ from transfermon.gui.dialogs import (
     AddRequest,
     ask,
     clipboard_links,
+    digest_in,
     links_in,
     tell,
 )
@@ -782,6 +784,42 @@ class MainWindow(QMainWindow):
 
     def _to_come(self) -> list[TaskKey]:
         return [task.key for task in self._tasks(self._selected) if task.can(Action.CANCEL)]
+
+    def do_verify(self) -> None:
+        """Compare a finished file, as it is now, with a SHA-256 that the person has; without one, show its own."""
+        for task in self._tasks(self._selected[:1]):
+            if sentence := opening.why_not(task):
+                self.toasts.show_message(sentence)
+                return
+            dialog = QInputDialog(self)
+            dialog.setObjectName("verify")
+            dialog.setWindowTitle("Verify checksum")
+            dialog.setLabelText("The SHA-256 that the file should have; leave it empty to see the one it has:")
+            dialog.setTextValue(task.expected_digest)
+            dialog.setOkButtonText("Verify")
+            dialog.resize(560, dialog.sizeHint().height())
+            dialog.textValueSelected.connect(
+                lambda text, path=task.file: self._spawn(self._verify(path, text), "verifying a checksum")
+            )
+            self._show_dialog("verify", dialog)
+
+    async def _verify(self, path: str, text: str) -> None:
+        try:
+            wanted = digest_in(text)
+            found = await asyncio.to_thread(sha256_of, path)
+        except ValueError as exc:
+            self.toasts.show_message(str(exc))
+            return
+        except OSError as exc:
+            self.toasts.show_message(f"The file cannot be read: {exc.strerror}.")
+            return
+        digest = found.removeprefix("sha-256:")
+        same = "The checksum is right." if wanted == found else "The checksum is another: this is not the same file."
+        self.toasts.show_message(
+            f"{same if wanted else 'SHA-256:'} {'' if wanted == found else digest}".strip(),
+            action="Copy",
+            on_action=lambda: QGuiApplication.clipboard().setText(digest),
+        )
 
     def do_select_all(self) -> None:
         self.table.selectAll()

@@ -832,6 +832,7 @@ def menu_for(tasks: Sequence[Task]) -> list[MenuItem | None]:
         item("priority_high", "High priority", "circle-arrow-up", enabled=can(Action.CANCEL)),
         item("priority_normal", "Normal priority", "clock", enabled=can(Action.CANCEL)),
         item("priority_low", "Low priority", "circle-arrow-down", enabled=can(Action.CANCEL)),
+        item("verify", "Verify checksum…", "circle-check", enabled=one is not None and one.succeeded),
         item("speed_limit", "Speed limit…", "sliders-horizontal", enabled=can(Action.CANCEL)),
         None,
         item("remove", "Remove from list", "list-x", "Del", enabled=can(Action.REMOVE)),
