@@ -191,3 +191,13 @@ def test_pushes_and_fetches_reach_the_app_in_the_tray_and_the_picture_is_there_w
         until(lambda: app.get("/v1/status")["appState"] == "background", process)
     app.run("quit")
     assert process.wait(LONGEST) == 0
+
+
+def test_a_second_launch_brings_the_first_window_back_and_ends(app):
+    process = app.start("gui", "--minimized")
+    until(lambda: app.bus.tray_items, process)
+    until(lambda: app.get("/v1/status").get("appState") == "background", process)
+    app.run("gui")
+    until(lambda: app.get("/v1/status")["appState"] == "foreground", process)
+    app.run("quit")
+    assert process.wait(LONGEST) == 0
