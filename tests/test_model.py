@@ -18,7 +18,15 @@ from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.byte_server import ByteServer, Conn, Request, Resource, reply
 from tests.faults.harness import Held
@@ -357,7 +365,7 @@ class Machine(RuleBasedStateMachine):
                     assert (self.out / name).read_bytes() == BODY, f"I1: {name}"
 
 
-Machine.TestCase.settings = settings(
+SETTINGS = settings(
     max_examples=25,
     stateful_step_count=15,
     deadline=None,
@@ -366,4 +374,7 @@ Machine.TestCase.settings = settings(
     derandomize=True,
     database=None,
 )
-TestModel = Machine.TestCase
+
+
+def test_fault_s8_the_model_and_the_program_agree_after_every_step():
+    run_state_machine_as_test(Machine, settings=SETTINGS)
