@@ -299,6 +299,7 @@ class Preferences(QDialog):
         form.addRow(_row("Channel"), self.channel_box)
         self.channel_words = _note("")
         self.channel_words.setObjectName("channel_words")
+        self.channel_words.setAccessibleName("State of the push channel")
         form.addRow(_row(""), self.channel_words)
         self._text(form, "push_server", "Server", server_in, "https://ntfy.sh")
         topics = self._text(form, "push_topics", "Topics", topics_in, "A random one is made when it is switched on")
