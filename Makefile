@@ -31,6 +31,8 @@ bench: test-setup
 
 screenshots: test-setup
 	$(BIN)/python tools/screenshots.py
+	$(BIN)/python tools/screenshots.py --all --folder build/gallery
+	QT_SCALE_FACTOR=2 $(BIN)/python tools/screenshots.py --all --folder build/gallery/2x
 
 setup:
 	@PYTHON="$(PYTHON)" tools/setup run

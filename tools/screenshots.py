@@ -1,8 +1,9 @@
-"""The pictures of the README: the real window with the real demo, in light and dark.
+"""Pictures of the real window with the real demo, in light and dark.
 
-    .venv/bin/python tools/screenshots.py [--size 1200x720] [--folder assets]
+    .venv/bin/python tools/screenshots.py [--size 1200x720] [--folder assets] [--all]
 
-Takes about a minute, and needs no screen; QT_SCALE_FACTOR=2 makes them twice as sharp.
+Without --all those of the README, else each view and dialog. Takes about a minute, and needs no screen;
+QT_SCALE_FACTOR=2 makes them twice as sharp.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from PySide6.QtCore import QCoreApplication, QEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
 import qasync  # isort: skip - it takes another Qt when PySide6 is not there first
 
@@ -27,12 +28,14 @@ from transfermon.demo import Demo, fresh_folder
 from transfermon.gui import theme
 from transfermon.gui.bridge import Bridge
 from transfermon.gui.main_window import MainWindow
-from transfermon.gui.scope import look_of
+from transfermon.gui.scope import Scope, look_of
 from transfermon.monitor import Monitor
 from transfermon.runners import Runners
 from transfermon.settings import Settings
+from transfermon.videofarm.sync import VideoSync
 
 PATIENCE = 120.0  # seconds
+View = Callable[[MainWindow], Awaitable[None]]
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -57,33 +60,117 @@ async def show(window: MainWindow, monitor: Monitor) -> None:
     await until(lambda: window.preview.canvas.image is not None)
 
 
-async def take(window: MainWindow, scheme: str, path: str) -> None:
+async def the_list(window: MainWindow) -> None:
+    window.sidebar.select(Scope(kind="all"))
+    photo = next(task for task in window.monitor.tasks() if task.succeeded and task.name.startswith("Sheep"))
+    window.select(photo.key)
+    window.tabs.setCurrentWidget(window.details)
+    window.details.tabs.setCurrentIndex(0)
+    window.table.scrollToTop()
+
+
+def detail(number: int) -> View:
+    async def view(window: MainWindow) -> None:
+        await the_list(window)
+        running = [key for key, live in window.monitor.running_progress().items() if live.received]
+        if number != 1 and running:
+            window.select(running[0])
+        window.details.tabs.setCurrentIndex(number)
+
+    return view
+
+
+async def events(window: MainWindow) -> None:
+    window.do_events()
+
+
+async def background(window: MainWindow) -> None:
+    window.do_background()
+
+
+async def videofarm(window: MainWindow) -> None:
+    window.do_videofarm()
+    page = window.videofarm
+    await until(lambda: bool(page.model.cards) and all(card.image is not None for card in page.model.cards))
+    chosen = page.grid.selectionModel()
+    for row in (1, 2):
+        chosen.select(page.found.index(row, 0), chosen.SelectionFlag.Select)
+    page.download()
+    await until(lambda: any(card.done > card.total * 0.1 > 0 for card in page.model.cards))
+    chosen.clear()
+
+
+def dialog(name: str) -> View:
+    async def view(window: MainWindow) -> None:
+        await the_list(window)
+        window.actions_by_id[name].trigger()
+
+    return view
+
+
+def settings(page: str) -> View:
+    async def view(window: MainWindow) -> None:
+        window.show_settings(page)
+
+    return view
+
+
+README: dict[str, View] = {"window": the_list, "videofarm": videofarm}
+ALL: dict[str, View] = {
+    "window": the_list,
+    "headers": detail(1),
+    "timing": detail(2),
+    "events-of-one": detail(3),
+    "speed": detail(4),
+    "events": events,
+    "background": background,
+    "add": dialog("add"),
+    "upload": dialog("upload"),
+    "push": dialog("push"),
+    "settings-general": settings("General"),
+    "settings-transfers": settings("Transfers"),
+    "settings-push": settings("Push"),
+    "videofarm": videofarm,
+}
+
+
+async def take(window: MainWindow, name: str, view: View, folder: str) -> None:
+    await view(window)
     app = QApplication.instance()
     assert isinstance(app, QApplication)
-    theme.apply(app, scheme)
-    window.toasts.end_all()
-    window.table.scrollToTop()
-    await asyncio.sleep(1)  # one tick of progress, and what the new colours want painted anew
-    if not window.grab().save(path, "PNG"):
-        raise OSError(f"{path} cannot be written")
-    print(f"{path}: {os.path.getsize(path) // 1000} kB")
+    for scheme in ("light", "dark"):
+        theme.apply(app, scheme)
+        window.toasts.end_all()
+        await asyncio.sleep(1)  # one tick of progress, and what the new colours want painted anew
+        shown: list[QWidget] = [one for one in window.findChildren(QDialog) if one.isVisible()] or [window]
+        path = os.path.join(folder, f"{name}-{scheme}.png")
+        if not shown[-1].grab().save(path, "PNG"):
+            raise OSError(f"{path} cannot be written")
+        print(f"{path}: {os.path.getsize(path) // 1000} kB")
+    for one in window.findChildren(QDialog):
+        one.close()
 
 
-async def main(state: str, folder: str, width: int, height: int) -> None:
-    settings = Settings(download_folder=os.path.join(state, "downloads"), keep_transferring=False)
-    async with Monitor.open(state, settings=settings) as monitor:
+async def main(state: str, folder: str, width: int, height: int, views: dict[str, View]) -> None:
+    preferences = Settings(download_folder=os.path.join(state, "downloads"), keep_transferring=False)
+    async with Monitor.open(state, settings=preferences) as monitor:
         window, runners, demo = MainWindow(state_dir=state), Runners(), Demo(monitor)
         bridge = Bridge(monitor, window)
         window.resize(width, height)
         window.show()
         window.attach(monitor, bridge, runners)
+        sync = VideoSync(monitor)
         monitor.ready()
         try:
             await demo.start()
             await show(window, monitor)
-            for scheme in ("light", "dark"):
-                await take(window, scheme, os.path.join(folder, f"window-{scheme}.png"))
+            if "background" in views:  # something for the ledger
+                await monitor.fetch()
+                await monitor.push('{"alert": "", "content-available": 1, "n": 1}')
+            for name, view in views.items():
+                await take(window, name, view, folder)
         finally:
+            sync.close()
             window.detach()
             bridge.close()
             await runners.close()
@@ -95,10 +182,12 @@ async def main(state: str, folder: str, width: int, height: int) -> None:
 
 
 def run() -> int:
-    parser = argparse.ArgumentParser(description="Take the pictures of the README.")
+    parser = argparse.ArgumentParser(description="Take pictures of the window.")
     parser.add_argument("--size", default="1200x720", help="of the window, WIDTHxHEIGHT")
     parser.add_argument("--folder", default="assets")
+    parser.add_argument("--all", action="store_true", help="each view and dialog, not only those of the README")
     given = parser.parse_args()
+    os.makedirs(given.folder, exist_ok=True)
     width, height = (int(part) for part in given.size.split("x"))
     app = QApplication(sys.argv[:1])
     app.setQuitOnLastWindowClosed(False)
@@ -107,7 +196,7 @@ def run() -> int:
     begin = time.monotonic()
     try:
         with asyncio.Runner(loop_factory=lambda: qasync.QEventLoop(app)) as runner:
-            runner.run(main(fresh_folder(state), given.folder, width, height))
+            runner.run(main(fresh_folder(state), given.folder, width, height, ALL if given.all else README))
     finally:
         shutil.rmtree(state, ignore_errors=True)
     print(f"took {time.monotonic() - begin:.0f} s")
