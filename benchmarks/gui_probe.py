@@ -198,7 +198,7 @@ class App:
         return sum(live[task.key].received if task.key in live else task.moved for task in self.monitor.tasks())
 
     async def _rest(self, name: str, seconds: float) -> None:
-        self.table.verticalScrollBar().setValue(0)
+        self._show_moving()
         rows, beat = RowPaints(self.table), Beat()
         cpu, begin = time.process_time(), time.monotonic()
         await asyncio.sleep(seconds)
@@ -206,6 +206,12 @@ class App:
         self.answer["cpu"] = (time.process_time() - cpu) / (time.monotonic() - begin)
         self.answer["row_paints"] = rows.most()
         rows.close()
+
+    def _show_moving(self) -> None:
+        """Scroll to rows that will move for a while: those that began last."""
+        live = self.monitor.running_progress()
+        places = sorted(self.window.model.row_of(key) for key in live)
+        self.table.scrollTo(self.table.model().index(places[0], 0), QTableView.ScrollHint.PositionAtTop)
 
     async def _scroll(self) -> None:
         """A frame each 16 ms: small steps, then whole pages."""
@@ -311,13 +317,12 @@ def rows(folder: str, begin: float) -> Answer:
     """The list alone: how long rows take to load, what they weigh, and what a progress of many of them costs."""
     from tests.records import NOW, a_progress, a_task
     from transfermon.gui import theme
-    from transfermon.gui.tasks import TaskFilter, TaskModel, TaskTable
+    from transfermon.gui.tasks import TaskModel, TaskTable
 
     app = QApplication(sys.argv[:1])
     theme.apply(app, "light")
-    model, proxy, table = TaskModel(), TaskFilter(), TaskTable()
-    proxy.setSourceModel(model)
-    table.setModel(proxy)
+    model, table = TaskModel(), TaskTable()
+    table.setModel(model)
     table.resize(1000, 600)
     table.show()
     answer: Answer = {}

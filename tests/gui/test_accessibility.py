@@ -113,8 +113,8 @@ async def test_fault_u20_every_control_of_the_window_has_a_name_and_every_state_
         await asyncio.sleep(0)
         assert nameless(window) == []
         spoken = []
-        for row in range(window.filter.rowCount()):
-            cells = (window.filter.index(row, column) for column in range(window.filter.columnCount()))
+        for row in range(window.model.rowCount()):
+            cells = (window.model.index(row, column) for column in range(window.model.columnCount()))
             spoken.append(" ".join(str(cell.data(Qt.ItemDataRole.AccessibleTextRole) or cell.data()) for cell in cells))
         assert any("Done" in words for words in spoken)
         assert any("Failed" in words for words in spoken)

@@ -36,7 +36,6 @@ from transfermon.gui.tasks import (
     VALUE_ROLE,
     Column,
     Lettering,
-    TaskFilter,
     TaskModel,
     TaskTable,
     matches,
@@ -70,9 +69,7 @@ def model(qapp):
 def table(qtbot, model):
     table = TaskTable()
     qtbot.addWidget(table)
-    words = TaskFilter(table)
-    words.setSourceModel(model)
-    table.setModel(words)
+    table.setModel(model)
     table.sortByColumn(Column.NUMBER, Qt.SortOrder.AscendingOrder)
     table.resize(900, 400)
     table.show()
@@ -95,27 +92,29 @@ def test_the_model_keeps_qts_rules(model, qtmodeltester):
     qtmodeltester.check(model)
 
 
-def test_model_and_filter_keep_qts_rules_while_everything_happens(qapp):
+def test_the_model_keeps_qts_rules_while_everything_happens(qapp):
     model = TaskModel()
-    chosen = TaskFilter()
-    chosen.setSourceModel(model)
-    mode = QAbstractItemModelTester.FailureReportingMode.Fatal
-    testers = [QAbstractItemModelTester(model, mode), QAbstractItemModelTester(chosen, mode)]
+    tester = QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal)
     model.reset(EVERY)
     for number in range(10, 10 + 3 * AT_ONCE):
         model.apply(created(a_task(number=number, name=f"{number * 7919 % 100}.bin")))
     model.flush()
-    chosen.set_words("bin")
+    model.set_words("bin")
     for column in list(Column)[::3]:  # each costs a look at every cell
-        chosen.sort(column, Qt.SortOrder.AscendingOrder)
-        chosen.sort(column, Qt.SortOrder.DescendingOrder)
+        model.sort(column, Qt.SortOrder.AscendingOrder)
+        model.sort(column, Qt.SortOrder.DescendingOrder)
     model.apply_progress({task.key: a_progress() for task in EVERY}, 10.0)
-    chosen.set_scope(Scope(kind="active"))
+    model.set_scope(Scope(kind="active"))
     model.apply(moved(a_finished_task(number=12)))
+    model.set_words("bin 1")
+    model.apply(created(a_task(number=2000, name="1.bin")))
+    model.apply(created(a_task(number=2001, name="unseen")))
+    model.set_scope(Scope())
+    model.set_words("")
     model.remove([key(number) for number in range(20, 40)])
     model.remove([key(number) for number in range(1, 100)])
-    assert model.rowCount() == 10 + 3 * AT_ONCE - 100
-    assert len(testers) == 2
+    assert model.rowCount() == 2 + 10 + 3 * AT_ONCE - 100
+    assert tester.model() is model
 
 
 # Words
@@ -447,6 +446,58 @@ def test_progress_does_not_ask_the_filter_again(table, model):
     layout, gone = QSignalSpy(chosen.layoutChanged), QSignalSpy(chosen.rowsRemoved)
     model.apply_progress({task.key: a_progress() for task in EVERY}, 10.0)
     assert (layout.count(), gone.count()) == (0, 0)
+
+
+def test_the_filter_leaves_no_trace_in_the_order(qapp):
+    filtered, plain = TaskModel(), TaskModel()
+    for model in (filtered, plain):
+        model.sort(Column.STATUS, Qt.SortOrder.AscendingOrder)
+        model.reset(EVERY)
+    filtered.set_words("film")
+    for model in (filtered, plain):
+        for number in range(100, 100 + 3 * AT_ONCE):
+            model.apply(created(a_task(number=number, name=f"{'clip' if number % 3 else 'film'}-{number}.bin")))
+        model.flush()
+        model.apply(moved(a_finished_task(number=110)))
+        model.remove([key(number) for number in (104, 105, 106)])
+        model.sort(Column.KIND, Qt.SortOrder.DescendingOrder)
+        model.sort(Column.STATUS, Qt.SortOrder.DescendingOrder)
+    assert filtered.rowCount() < plain.rowCount()
+    filtered.set_words("")
+    assert numbers(filtered) == numbers(plain)
+
+
+def test_few_rows_come_and_go_one_by_one_so_that_the_current_row_stays(table, model):
+    table.select(key(3))
+    layout = QSignalSpy(model.layoutChanged)
+    model.set_scope(Scope(kind="waiting"))
+    model.set_scope(Scope())
+    assert (table.currentIndex().row(), table.selected_keys()) == (2, [key(3)])
+    assert layout.count() == 0
+
+
+def test_many_rows_are_one_change_and_the_selection_stays_as_far_as_it_is_shown(table, model):
+    model.reset([a_task(number=number) for number in range(1, 1000)])
+    table.select(key(500))
+    told, gone = QSignalSpy(table.selection_changed), QSignalSpy(model.rowsRemoved)
+    model.set_words("clip-50")
+    assert (table.selected_keys(), table.currentIndex().row()) == ([key(500)], 0)
+    model.set_words("clip-51")
+    assert (table.selected_keys(), told.at(told.count() - 1)[0]) == ([], [])
+    model.set_words("")
+    assert (table.selected_keys(), model.rowCount()) == ([], 999)
+    assert gone.count() == 0
+
+
+def test_what_the_filter_hides_is_not_selected_and_what_it_hid_still_changes(table, model):
+    model.set_words("holiday")
+    table.select(key(1))
+    assert (table.selected_keys(), model.row_of(key(1))) == ([], -1)
+    model.apply_progress({key(1): a_progress(42)}, 10.0)
+    model.apply(moved(a_failed_task(number=2)))
+    model.set_words("")
+    assert model.rows[0].received == 42
+    assert words_in(model, 1, Column.STATUS).startswith("Failed")
 
 
 # The menu

@@ -96,7 +96,7 @@ from transfermon.gui.preview import Preview
 from transfermon.gui.scope import Scope
 from transfermon.gui.sessions import SessionProperties, Sidebar, properties_of, session_items
 from transfermon.gui.simulation import SimulationMark, SimulationMenu
-from transfermon.gui.tasks import MenuItem, TaskFilter, TaskModel, TaskTable, menu_for
+from transfermon.gui.tasks import MenuItem, TaskModel, TaskTable, menu_for
 from transfermon.gui.textfile import read_text
 from transfermon.gui.toasts import Toast, Toasts
 from transfermon.gui.tray import Tray
@@ -205,10 +205,8 @@ class MainWindow(QMainWindow):
     def _make_panels(self) -> None:
         self.sidebar = Sidebar()
         self.model = TaskModel(self)
-        self.filter = TaskFilter(self)
-        self.filter.setSourceModel(self.model)
         self.table = TaskTable()
-        self.table.setModel(self.filter)
+        self.table.setModel(self.model)
         for command in COMMANDS:
             if command.where == TABLE:
                 self.table.addAction(self.actions_by_id[command.id])
@@ -551,12 +549,12 @@ class MainWindow(QMainWindow):
             if self._monitor is not None:
                 self.videofarm.set_server(self._monitor.settings.videofarm_url)
         else:
-            self.filter.set_scope(scope)
+            self.model.set_scope(scope)
         self._show_page(self._page_in_view())
         self._enable()
 
     def _set_words(self, text: str) -> None:
-        self.filter.set_words(text)
+        self.model.set_words(text)
         self._enable()
 
     def _selection_changed(self, keys: list[TaskKey]) -> None:

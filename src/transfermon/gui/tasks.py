@@ -1,11 +1,14 @@
-"""The list of tasks: its model, its filter, how a row is painted, and what its menu offers.
+"""The list of tasks: its model with its filter, how a row is painted, and what its menu offers.
 
-Rule: the model is an adapter that replaces records and says which rows changed. It sorts itself by raw values; the
-filter only filters, so that progress neither sorts nor filters anything again.
+Rule: the model is an adapter that replaces records and says which rows changed. It sorts and filters by itself, by raw
+values and in one go: a proxy of Qt would ask for each of ten thousand rows, and the pump's thread could take the
+interpreter each time.
 """
 
 from __future__ import annotations
 
+import contextlib
+import operator
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,7 +31,6 @@ from PySide6.QtCore import (
     QRect,
     QRectF,
     QSize,
-    QSortFilterProxyModel,
     Qt,
     QTimer,
     Signal,
@@ -67,7 +69,8 @@ Index = QModelIndex | QPersistentModelIndex
 VALUE_ROLE = int(Qt.ItemDataRole.UserRole) + 1
 TASK_ROLE = VALUE_ROLE + 1
 ROW_ROLE = VALUE_ROLE + 2
-AT_ONCE = 32  # new rows inserted one by one within a window of `GATHER_MS`; more wait for its end
+AT_ONCE = 32  # rows told of one by one; more at a time are one change of the whole
+HIDDEN = -1  # the place of a row that is not shown
 GATHER_MS = 50
 SETTLE_MS = 150
 RESORT_MS = 1000
@@ -163,7 +166,7 @@ _ORDER = {look: place for place, look in enumerate(LOOKS)}
 
 
 class Row:
-    """A record with its live counters. `at` is where it was last seen: never less than where it is."""
+    """A record with its live counters. `at` is where it was last shown: never less than where it is, or HIDDEN."""
 
     __slots__ = (
         "_group",
@@ -181,7 +184,7 @@ class Row:
     )
 
     def __init__(self, task: Task) -> None:
-        self.at = 0
+        self.at = HIDDEN
         self.step = 0  # of the moving bar of an unknown total
         self.speed = 0.0
         self.told = float("-inf")  # monotonic seconds of the last time that views heard of a change
@@ -366,21 +369,58 @@ def runs(places: Iterable[int]) -> list[tuple[int, int]]:
     return out if len(out) <= MOST_RUNS else [(out[0][0], out[-1][1])]
 
 
-class TaskModel(QAbstractTableModel):
-    """Every task in the order of the chosen column.
+# Filtering
 
-    `regrouped` is emitted after records changed in a way that a filter may care about, `ticking` with whether a row
-    counts seconds down, so that nobody needs a clock when none does.
+_TERMS: dict[str, Callable[[Row, str], bool]] = {
+    "state": lambda row, word: word in (row.look, row.group, row.task.state.value, row.task.activity.value),
+    "session": lambda row, word: word in row.task.session.lower(),
+    "host": lambda row, word: word in host_of(row.task.url).lower(),
+    "kind": lambda row, word: word in (row.task.kind.value, KINDS[row.task.kind][1].lower()),
+}
+
+
+class Search:
+    """What was typed, taken apart once and not for each of ten thousand rows."""
+
+    def __init__(self, text: str) -> None:
+        self._words: list[str] = []
+        self._terms: list[tuple[Callable[[Row, str], bool], str]] = []
+        for word in text.lower().split():
+            term, colon, value = word.partition(":")
+            if not (colon and term in _TERMS):
+                self._words.append(word)
+            elif value:
+                self._terms.append((_TERMS[term], value))
+
+    def finds(self, row: Row) -> bool:
+        if self._words:
+            hay = row.hay
+            for word in self._words:
+                if word not in hay:
+                    return False
+        return all(term(row, value) for term, value in self._terms)
+
+
+def matches(task: Task, text: str) -> bool:
+    """Whether every word is in the name or the address, and every `state:`, `session:`, `host:`, `kind:` is so."""
+    return Search(text).finds(Row(task))
+
+
+class TaskModel(QAbstractTableModel):
+    """The tasks of a scope that match the words, in the order of the chosen column.
+
+    `ticking` is emitted with whether a task counts seconds down, so that nobody needs a clock when none does.
     """
 
-    regrouped = Signal()
     ticking = Signal(bool)
 
     def __init__(self, parent: QObject | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(parent)
         self._clock = clock
         self._late: dict[int, Row] = {}  # changed too soon after they were told of
-        self._rows: list[Row] = []
+        self._all: list[Row] = []
+        self._rows: list[Row] = []  # those of them that are shown, in the same order
+        self._words, self._search, self._scope = "", Search(""), Scope()
         self._by_key: dict[TaskKey, Row] = {}
         self._shifted = False  # rows were removed since they were numbered
         self._counting: set[TaskKey] = set()
@@ -391,9 +431,13 @@ class TaskModel(QAbstractTableModel):
         self._gather = self._timer(GATHER_MS, self.flush)
         self._resort = self._timer(RESORT_MS, self._sort_again)
         self._catch_up = self._timer(CATCH_UP_MS, self._tell_late)
+        self._settle = self._timer(SETTLE_MS, self._choose)
 
     def __repr__(self) -> str:
-        return f"<TaskModel rows={len(self._rows)} new={len(self._new)} sorted_by={self._sorted_by.name}>"
+        return (
+            f"<TaskModel {self._scope.kind} {self._words!r} rows={len(self._rows)} of {len(self._all)} "
+            f"new={len(self._new)} sorted_by={self._sorted_by.name}>"
+        )
 
     def _timer(self, interval: int, then: Callable[[], object]) -> QTimer:
         timer = QTimer(self)
@@ -405,16 +449,17 @@ class TaskModel(QAbstractTableModel):
     # Filling
 
     def reset(self, tasks: Sequence[Task]) -> None:
-        """Show these and no others."""
+        """Have these and no others."""
         self.beginResetModel()
         self._new.clear()
         self._late.clear()
-        self._rows = [Row(task) for task in tasks]
-        self._by_key = {row.task.key: row for row in self._rows}
-        self._rows.sort(key=_VALUES[self._sorted_by], reverse=self._order is Qt.SortOrder.DescendingOrder)
+        self._all = [Row(task) for task in tasks]
+        self._by_key = {row.task.key: row for row in self._all}
+        self._all = self._sorted(self._all)
+        self._rows = self._chosen(self._all)
         self._number()
         self.endResetModel()
-        self._set_counting({row.task.key for row in self._rows if row.counts_down})
+        self._set_counting({row.task.key for row in self._all if row.counts_down})
 
     def apply(self, event: Event) -> None:
         """Take the record that the event carries; ones of no task change nothing."""
@@ -441,17 +486,23 @@ class TaskModel(QAbstractTableModel):
         self._set_counting(self._counting - {row.task.key for row in gone})
 
     def _remove_one(self, row: Row) -> None:
-        at = self._position(row)
-        if at < 0:
-            return  # it had not been inserted yet
-        self.beginRemoveRows(QModelIndex(), at, at)
-        del self._rows[at]
+        with contextlib.suppress(ValueError):  # it had not been inserted yet
+            self._all.remove(row)
+        if (at := self._position(row)) >= 0:
+            self._take_out(at, at)
+
+    def _take_out(self, first: int, last: int) -> None:
+        self.beginRemoveRows(QModelIndex(), first, last)
+        for row in self._rows[first : last + 1]:
+            row.at = HIDDEN
+        del self._rows[first : last + 1]
         self._shifted = True
         self.endRemoveRows()
 
     def _remove_many(self, gone: Sequence[Row]) -> None:
         out = {id(row) for row in gone}
         self.beginResetModel()
+        self._all = [row for row in self._all if id(row) not in out]
         self._rows = [row for row in self._rows if id(row) not in out]
         self._number()
         self.endResetModel()
@@ -463,13 +514,10 @@ class TaskModel(QAbstractTableModel):
             return
         before = row.look, group_of(row.task), row.task.name
         row.take(task)
-        at = self._position(row)
-        if at < 0:
-            return
         self._count(row)
         self._tell([row], 0, len(Column) - 1)
-        if before != (row.look, group_of(task), task.name):
-            self.regrouped.emit()
+        if before != (row.look, group_of(task), task.name) and not self._shows_all and not self._settle.isActive():
+            self._settle.start()
         if self._sorted_by is not Column.ADDED:
             self._resort_soon()
 
@@ -479,7 +527,10 @@ class TaskModel(QAbstractTableModel):
         if self._inserted > AT_ONCE:
             self._new.append(row)
         else:
-            self._insert([row], self._place(row))
+            self._all.insert(self._place(row, self._all), row)
+            if self._passes(row):
+                self._insert([row], self._place(row, self._rows))
+            self._count(row)
         if not self._gather.isActive():
             self._gather.start()
 
@@ -489,25 +540,27 @@ class TaskModel(QAbstractTableModel):
         new = [row for row in self._new if not but or id(row) not in but]
         self._new.clear()
         if new:
-            self._insert(new, len(self._rows))
+            self._all += new
+            if shown := self._chosen(new):
+                self._insert(shown, len(self._rows))
             self._sort_again()
+        for row in new:
+            self._count(row)
 
     def _insert(self, new: Sequence[Row], at: int) -> None:
         self.beginInsertRows(QModelIndex(), at, at + len(new) - 1)
         self._rows[at:at] = new
         self._number(at)
         self.endInsertRows()
-        for row in new:
-            self._count(row)
 
-    def _place(self, row: Row) -> int:
+    def _place(self, row: Row, rows: Sequence[Row]) -> int:
         value = _VALUES[self._sorted_by]
         if self._order is Qt.SortOrder.AscendingOrder:
-            return bisect_left(self._rows, value(row), key=value)
-        low, high, mine = 0, len(self._rows), value(row)
+            return bisect_left(rows, value(row), key=value)
+        low, high, mine = 0, len(rows), value(row)
         while low < high:
             middle = (low + high) // 2
-            if value(self._rows[middle]) > mine:
+            if value(rows[middle]) > mine:
                 low = middle + 1
             else:
                 high = middle
@@ -567,6 +620,59 @@ class TaskModel(QAbstractTableModel):
             self._now = time.time()
             self.ticking.emit(not before)
 
+    # Choosing
+
+    def set_words(self, text: str) -> None:
+        """Show only what these find, as `Search` reads them."""
+        self._words = text.strip()
+        self._search = Search(self._words)
+        self._choose()
+
+    def set_scope(self, scope: Scope) -> None:
+        """Show only what it holds."""
+        self._scope = scope
+        self._choose()
+
+    @property
+    def _shows_all(self) -> bool:
+        return self._scope.kind == "all" and not self._words
+
+    def _passes(self, row: Row) -> bool:
+        return (self._scope.kind == "all" or self._scope.holds(row.task)) and self._search.finds(row)
+
+    def _chosen(self, rows: Sequence[Row]) -> list[Row]:
+        return list(rows) if self._shows_all else [row for row in rows if self._passes(row)]
+
+    def _choose(self) -> None:
+        # Few rows come and go one by one, so that the current row stays one; many are one change of the layout.
+        self._settle.stop()
+        wanted = self._chosen(self._all)
+        new = [at for at, row in enumerate(wanted) if row.at < 0]
+        passing = {id(row) for row in wanted}
+        gone = [at for at, row in enumerate(self._rows) if id(row) not in passing]
+        if len(new) + len(gone) > AT_ONCE:
+            self._lay_out(wanted)
+            return
+        for first, last in reversed(runs(gone)):
+            self._take_out(first, last)
+        for at in new:
+            self._insert([wanted[at]], at)
+
+    def _lay_out(self, wanted: list[Row]) -> None:
+        self.layoutAboutToBeChanged.emit()
+        before = self.persistentIndexList()
+        held = [self._rows[index.row()] for index in before]
+        for row in self._rows:
+            row.at = HIDDEN
+        self._rows = wanted
+        self._number()
+        after = [
+            self.index(row.at, index.column()) if row.at >= 0 else QModelIndex()
+            for row, index in zip(held, before, strict=True)
+        ]
+        self.changePersistentIndexList(before, after)
+        self.layoutChanged.emit()
+
     # Places
 
     def _number(self, begin: int = 0) -> None:
@@ -578,6 +684,8 @@ class TaskModel(QAbstractTableModel):
 
     def _position(self, row: Row) -> int:
         # Rows only move up by removals, and everything else numbers anew: so it is at `at` or before.
+        if row.at < 0:
+            return HIDDEN
         if row.at < len(self._rows) and self._rows[row.at] is row:
             return row.at
         for begin, end in ((0, 64), (64, row.at + 1)):  # removed from the top, mostly
@@ -586,10 +694,10 @@ class TaskModel(QAbstractTableModel):
             except ValueError:
                 continue
             return row.at
-        return -1
+        return HIDDEN
 
     def row_of(self, key: TaskKey) -> int:
-        """Raises KeyError when it is not in the list."""
+        """-1 while the filter hides it. Raises KeyError when there is no such task."""
         self.flush()
         return self._position(self._by_key[key])
 
@@ -600,6 +708,15 @@ class TaskModel(QAbstractTableModel):
     def rows(self) -> Sequence[Row]:
         """In the order shown. To read only."""
         return self._rows
+
+    def keys(self) -> list[TaskKey]:
+        """Of what is shown, in that order."""
+        self.flush()
+        return [row.task.key for row in self._rows]
+
+    def records(self) -> list[Task]:
+        """Of what is shown, in that order."""
+        return [row.task for row in self._rows]
 
     def _sort_again(self) -> None:
         self.sort(self._sorted_by, self._order)
@@ -612,18 +729,15 @@ class TaskModel(QAbstractTableModel):
         if not 0 <= column < len(Column):
             return
         self._sorted_by, self._order = Column(column), order
-        wanted = sorted(self._rows, key=_VALUES[self._sorted_by], reverse=order is Qt.SortOrder.DescendingOrder)
-        if all(a is b for a, b in zip(wanted, self._rows, strict=True)):
-            return
-        self.layoutAboutToBeChanged.emit()
-        before = self.persistentIndexList()
-        held = [self._rows[index.row()] for index in before]
-        self._rows = wanted
-        self._shifted = False
-        self._number()
-        after = [self.index(row.at, index.column()) for row, index in zip(held, before, strict=True)]
-        self.changePersistentIndexList(before, after)
-        self.layoutChanged.emit()
+        self._all = self._sorted(self._all)
+        wanted = list(self._all) if len(self._rows) == len(self._all) else self._sorted(self._rows)
+        if not all(map(operator.is_, wanted, self._rows)):
+            self._lay_out(wanted)
+
+    def _sorted(self, rows: Iterable[Row]) -> list[Row]:
+        # Those that are alike keep their order, so the shown ones are always in the order of all.
+        descending = self._order is Qt.SortOrder.DescendingOrder
+        return sorted(rows, key=_VALUES[self._sorted_by], reverse=descending)
 
     # Qt's questions
 
@@ -679,115 +793,6 @@ class TaskModel(QAbstractTableModel):
 def _alignment(column: Column) -> Qt.AlignmentFlag:
     side = Qt.AlignmentFlag.AlignRight if column in NUMBERS else Qt.AlignmentFlag.AlignLeft
     return side | Qt.AlignmentFlag.AlignVCenter
-
-
-# Filtering
-
-_TERMS: dict[str, Callable[[Row, str], bool]] = {
-    "state": lambda row, word: word in (row.look, row.group, row.task.state.value, row.task.activity.value),
-    "session": lambda row, word: word in row.task.session.lower(),
-    "host": lambda row, word: word in host_of(row.task.url).lower(),
-    "kind": lambda row, word: word in (row.task.kind.value, KINDS[row.task.kind][1].lower()),
-}
-
-
-class Search:
-    """What was typed, taken apart once and not for each of ten thousand rows."""
-
-    def __init__(self, text: str) -> None:
-        self._words: list[str] = []
-        self._terms: list[tuple[Callable[[Row, str], bool], str]] = []
-        for word in text.lower().split():
-            term, colon, value = word.partition(":")
-            if not (colon and term in _TERMS):
-                self._words.append(word)
-            elif value:
-                self._terms.append((_TERMS[term], value))
-
-    def finds(self, row: Row) -> bool:
-        if self._words:
-            hay = row.hay
-            for word in self._words:
-                if word not in hay:
-                    return False
-        return all(term(row, value) for term, value in self._terms)
-
-
-def matches(task: Task, text: str) -> bool:
-    """Whether every word is in the name or the address, and every `state:`, `session:`, `host:`, `kind:` is so."""
-    return Search(text).finds(Row(task))
-
-
-class TaskFilter(QSortFilterProxyModel):
-    """The tasks of a scope that match the words. Sorting is passed on to the model.
-
-    Its parent must not be its own model: PySide 6.11 crashes when it collects that circle.
-    """
-
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._words = ""
-        self._search = Search("")
-        self._source: TaskModel | None = None
-        self._scope = Scope()
-        self._all = True
-        self.setDynamicSortFilter(False)  # progress would filter and sort every row again
-        self._settle = QTimer(self)
-        self._settle.setSingleShot(True)
-        self._settle.setInterval(SETTLE_MS)
-        self._settle.timeout.connect(self._again)
-
-    def __repr__(self) -> str:
-        return f"<TaskFilter {self._scope.kind} {self._words!r} rows={self.rowCount()}>"
-
-    def setSourceModel(self, model: Any) -> None:
-        assert isinstance(model, TaskModel)
-        self._source = model
-        super().setSourceModel(model)
-        model.regrouped.connect(self._regrouped)
-
-    @property
-    def tasks(self) -> TaskModel:
-        assert self._source is not None
-        return self._source
-
-    def set_words(self, text: str) -> None:
-        self._again(words=text.strip())
-
-    def set_scope(self, scope: Scope) -> None:
-        self._again(scope=scope)
-
-    def _passes(self, row: Row) -> bool:
-        return (self._scope.kind == "all" or self._scope.holds(row.task)) and self._search.finds(row)
-
-    def keys(self) -> list[TaskKey]:
-        """Those that pass, in the order shown."""
-        self.tasks.flush()
-        return [task.key for task in self.records()]
-
-    def records(self) -> list[Task]:
-        """Those that pass, in the order shown."""
-        return [row.task for row in self.tasks.rows if self._all or self._passes(row)]
-
-    def _again(self, *, words: str | None = None, scope: Scope | None = None) -> None:
-        self._settle.stop()
-        self.beginFilterChange()
-        if words is not None:
-            self._words, self._search = words, Search(words)
-        self._scope = self._scope if scope is None else scope
-        self._all = self._scope.kind == "all" and not self._words
-        self.endFilterChange(QSortFilterProxyModel.Direction.Rows)
-
-    def _regrouped(self) -> None:
-        if not self._all and not self._settle.isActive():
-            self._settle.start()
-
-    def filterAcceptsRow(self, row: int, parent: Index) -> bool:
-        return self._all or self._passes(self.tasks.rows[row])
-
-    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
-        if self._source is not None:
-            self._source.sort(column, order)
 
 
 # The menu
@@ -1114,14 +1119,13 @@ class TaskTable(QTableView):
         header.setSortIndicator(Column.ADDED, Qt.SortOrder.DescendingOrder)
         self.setSortingEnabled(True)
         self.tasks.ticking.connect(self._run_clock)
-        for signal in (model.rowsRemoved, model.modelReset):
+        for signal in (model.rowsRemoved, model.modelReset, model.layoutChanged):
             signal.connect(self._tell)
         self._run_clock()
 
     @property
     def tasks(self) -> TaskModel:
-        model = self.model()
-        return model.tasks if isinstance(model, TaskFilter) else model  # type: ignore[return-value]
+        return cast(TaskModel, self.model())
 
     # The clock runs only while a visible row counts down
 
@@ -1315,15 +1319,11 @@ class TaskTable(QTableView):
 
     def visible_keys(self) -> list[TaskKey]:
         """The keys of every row that passes the filter, in the order shown."""
-        model = self.model()
-        if isinstance(model, TaskFilter):
-            return model.keys()
-        return [row.task.key for row in self.tasks.rows] if model is not None else []
+        return self.tasks.keys()
 
     def visible_tasks(self) -> list[Task]:
         """As the list knows them: those that it was told of."""
-        model = self.model()
-        return model.records() if isinstance(model, TaskFilter) else []
+        return self.tasks.records()
 
     def select(self, key: TaskKey) -> None:
         """Select this row alone and scroll to it; one that is not shown changes nothing."""
@@ -1331,12 +1331,9 @@ class TaskTable(QTableView):
             at = self.tasks.row_of(key)
         except KeyError:
             return
-        index = self.tasks.index(at, 0)
-        model = self.model()
-        if isinstance(model, TaskFilter):
-            index = model.mapFromSource(index)
-        if not index.isValid():
+        if at < 0:
             return
+        index = self.tasks.index(at, 0)
         flags = QItemSelectionModel.SelectionFlag
         self.selectionModel().setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
         self.scrollTo(index)
