@@ -199,6 +199,7 @@ class App:
 
     async def _rest(self, name: str, seconds: float) -> None:
         self._show_moving()
+        self._draw()  # that is no repaint of a row that moves
         rows, beat = RowPaints(self.table), Beat()
         cpu, begin = time.process_time(), time.monotonic()
         await asyncio.sleep(seconds)
