@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from transfermon import events
@@ -642,33 +643,43 @@ def task_text(task: Task) -> str:
 _ENUMS: dict[str, type[Enum]] = {"kind": Kind, "state": State, "activity": Activity, "origin": Origin, "retry": Retry}
 
 
-def _known(cls: type[T], stored: dict[str, Any]) -> dict[str, Any]:
-    names = {item.name for item in dataclasses.fields(cls)}  # type: ignore[arg-type]  # each caller gives a dataclass
-    return {
-        name: _ENUMS[name](value) if name in _ENUMS and not isinstance(value, Enum) else value
-        for name, value in stored.items()
-        if name in names
-    }
+@lru_cache(maxsize=16)
+def _names(cls: type) -> tuple[frozenset[str], tuple[tuple[str, type[Enum]], ...]]:
+    # Asked for each of thousands of records at the start.
+    names = frozenset(item.name for item in dataclasses.fields(cls))
+    return names, tuple((name, kind) for name, kind in _ENUMS.items() if name in names)
+
+
+def _made(cls: type[T], stored: dict[str, Any]) -> T:
+    """Of what was stored; names that this version does not know are passed over."""
+    names, enums = _names(cls)  # type: ignore[arg-type]  # every class can be a key
+    for name, kind in enums:
+        if name in stored:
+            stored[name] = kind(stored[name])
+    try:
+        return cls(**stored)
+    except TypeError:
+        return cls(**{name: value for name, value in stored.items() if name in names})
 
 
 def task_of(text: str) -> Task:
     """The record that `task_text` wrote. Raises ValueError or TypeError when it is not one."""
     stored = json.loads(text)
     if stored.get("validators") is not None:  # {} stands for one without any
-        stored["validators"] = Validators(**_known(Validators, stored["validators"]))
-        stored["validators"] = changed(stored["validators"], digests=tuple(stored["validators"].digests))
+        stored["validators"]["digests"] = tuple(stored["validators"].get("digests", ()))
+        stored["validators"] = _made(Validators, stored["validators"])
     if stored.get("error") is not None:
-        stored["error"] = TransferError(**_known(TransferError, stored["error"]))
+        stored["error"] = _made(TransferError, stored["error"])
     if stored.get("response") is not None:
-        response = _known(Response, stored["response"])
-        response["headers"] = tuple((name, value) for name, value in response.get("headers", ()))
-        stored["response"] = Response(**response)
+        headers = stored["response"].get("headers", ())
+        stored["response"]["headers"] = tuple([(name, value) for name, value in headers])
+        stored["response"] = _made(Response, stored["response"])
     if stored.get("upload") is not None:
-        stored["upload"] = UploadResource(**_known(UploadResource, stored["upload"]))
+        stored["upload"] = _made(UploadResource, stored["upload"])
     stored["header_names"] = tuple(stored.get("header_names", ()))
     stored["source_identity"] = tuple(stored.get("source_identity", ()))
-    stored["transactions"] = tuple(tuple(row) for row in stored.get("transactions", ()))
-    return Task(**_known(Task, stored))
+    stored["transactions"] = tuple(map(tuple, stored.get("transactions", ())))
+    return _made(Task, stored)
 
 
 def _configuration_text(configuration: SessionConfiguration) -> str:
@@ -682,5 +693,5 @@ def _configuration_text(configuration: SessionConfiguration) -> str:
 
 def _configuration(text: str) -> SessionConfiguration:
     stored = json.loads(text)
-    stored["retry_policy"] = RetryPolicy(**_known(RetryPolicy, stored.get("retry_policy", {})))
-    return SessionConfiguration(**_known(SessionConfiguration, stored))
+    stored["retry_policy"] = _made(RetryPolicy, stored.get("retry_policy", {}))
+    return _made(SessionConfiguration, stored)
