@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QSize
-from PySide6.QtGui import QColor, QFont, QFontInfo, QPalette
+from PySide6.QtGui import QColor, QFont, QFontInfo, QIcon, QPalette
 
 from transfermon.gui import theme
 from transfermon.gui.commands import COMMANDS
@@ -137,6 +137,21 @@ def test_every_icon_that_is_there_is_drawn_in_the_colour_of_its_role():
 
 def test_the_icons_have_their_licence():
     assert "Lucide" in (GUI / "icons" / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_a_copy_of_an_icon_that_is_changed_is_one_of_its_own(qapp):
+    for number in range(200):
+        copy = QIcon(theme.icon("pause"))
+        copy.setIsMask(bool(number % 2))  # Qt takes a copy of the engine
+        assert copy.pixmap(16, 16).toImage() == theme.icon("pause").pixmap(16, 16).toImage()
+
+
+def test_an_icon_that_cannot_be_pressed_is_faint(qapp):
+    usual, faint = (
+        theme.icon("pause").pixmap(QSize(16, 16), 2.0, mode) for mode in (QIcon.Mode.Normal, QIcon.Mode.Disabled)
+    )
+    assert (usual.size(), faint.size()) == (QSize(32, 32), QSize(32, 32))
+    assert usual.toImage() != faint.toImage()
 
 
 def test_an_icon_that_is_not_there_is_our_own_mistake():

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from PySide6.QtCore import QByteArray, QLoggingCategory, QObject, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontDatabase, QIcon, QPainter, QPalette, QPixmap
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QIcon, QIconEngine, QPainter, QPalette, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication
+from shiboken6 import isValid
 
 ICONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "icons")
-SIZES = (14, 16, 18, 20, 24, 28, 32, 36, 40, 48, 64, 96)
 APP_SIZES = (16, 22, 24, 32, 48, 64, 128, 256)
 ROW = 32  # pixels of a row in a table
 SCHEMES = ("system", "light", "dark")
@@ -404,28 +404,52 @@ def _colored(name: str, value: str) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _pixmap(name: str, role: str, pixels: int) -> QPixmap:
-    return _rendered(_colored(name, color(role).name()), pixels)
+def _pixmap(name: str, value: str, pixels: int) -> QPixmap:
+    return _rendered(_colored(name, value), pixels)
+
+
+class _Engine(QIconEngine):
+    """Draws an icon when it is shown, in the size that is asked for: most of them are shown in one size or in none."""
+
+    def __init__(self, name: str, value: str, faint: str) -> None:
+        super().__init__()
+        self._name, self._value, self._faint = name, value, faint
+
+    def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
+        value = self._faint if mode is QIcon.Mode.Disabled else self._value
+        return _pixmap(self._name, value, max(1, min(size.width(), size.height())))
+
+    def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
+        ratio = painter.device().devicePixelRatioF()
+        side = min(rect.width(), rect.height())
+        out = QPixmap(self.pixmap(QSize(round(side * ratio), round(side * ratio)), mode, state))
+        out.setDevicePixelRatio(ratio)
+        painter.drawPixmap(rect.x() + (rect.width() - side) // 2, rect.y() + (rect.height() - side) // 2, out)
+
+    def clone(self) -> QIconEngine:
+        # Qt owns it from here on, but PySide 6.11 would free it at once if nobody here held it.
+        _clones[:] = [held for held in _clones if isValid(held)]
+        _clones.append(_Engine(self._name, self._value, self._faint))
+        return _clones[-1]
+
+
+_clones: list[_Engine] = []
 
 
 @lru_cache(maxsize=256)
 def icon(name: str, role: str = "text") -> QIcon:
-    """An icon of the set, tinted: `role` is a field of `Colors`. Sharp at 1x and 2x; make it anew on `themed.changed`.
+    """An icon of the set, tinted: `role` is a field of `Colors`. Sharp in every size; make it anew on `themed.changed`.
 
     Raises FileNotFoundError for a name that is not in the set.
     """
-    out = QIcon()
+    _source(name)
     faint = mixed(themed.colors.text, themed.colors.window, 0.42)
-    for pixels in SIZES:
-        out.addPixmap(_pixmap(name, role, pixels))
-        if pixels <= 48:
-            out.addPixmap(_rendered(_colored(name, faint), pixels), QIcon.Mode.Disabled)
-    return out
+    return QIcon(_Engine(name, color(role).name(), faint))
 
 
 def pixmap(name: str, role: str, size: int, ratio: float) -> QPixmap:
     """For painting: `size` in logical pixels, `ratio` of the device."""
-    out = QPixmap(_pixmap(name, role, round(size * ratio)))
+    out = QPixmap(_pixmap(name, _color(role).name(), round(size * ratio)))
     out.setDevicePixelRatio(ratio)
     return out
 
