@@ -34,10 +34,8 @@ from transfermon.gui.collector import Collector
 from transfermon.gui.commands import TRAY
 from transfermon.gui.main_window import MainWindow
 from transfermon.gui.notifications import Door, Notifications
-from transfermon.gui.relaunch import Relaunch
 from transfermon.gui.tray import Tray, tray_state
 from transfermon.inhibitor import Inhibitor
-from transfermon.monitor import Monitor
 from transfermon.notices import worth_telling
 from transfermon.notifier import Notifier
 from transfermon.runners import Runners
@@ -45,7 +43,8 @@ from transfermon.settings import Settings
 from transfermon.task import TaskKey
 from transfermon.wakes import AppState
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the engine loads after the window shows
+    from transfermon.monitor import Monitor
     from transfermon.scripting import Script
     from transfermon.standby import Waiter
 
@@ -162,7 +161,8 @@ class Life:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.set)
-        window = MainWindow(state_dir=self._folder)
+        with theme.building(self._app):
+            window = MainWindow(state_dir=self._folder)
         tray = Tray(
             window.show_action,
             [window.actions_by_id[name] if name else None for name in TRAY],
@@ -225,6 +225,8 @@ class Life:
     @contextlib.asynccontextmanager
     async def _opened(self) -> AsyncIterator[Monitor]:
         """The engine is ours, after one without a window has handed over."""
+        from transfermon.monitor import Monitor
+
         deadline = time.monotonic() + RELEASE_SECONDS
         async with contextlib.AsyncExitStack() as stack:
             while True:
@@ -262,6 +264,7 @@ class Life:
     async def _with(self, monitor: Monitor, window: MainWindow, tray: Tray) -> None:
         """All that hears the monitor is connected in this one turn; then the restored transfers go on."""
         from transfermon.control import ControlServer
+        from transfermon.gui.relaunch import Relaunch
         from transfermon.standby import Waiter
         from transfermon.videofarm.sync import VideoSync
 

@@ -101,7 +101,6 @@ from transfermon.gui.textfile import read_text
 from transfermon.gui.toasts import Toast, Toasts
 from transfermon.gui.tray import Tray
 from transfermon.gui.upload import UploadDialog, UploadRequest, address_for
-from transfermon.gui.videofarm import VideoFarmPage
 from transfermon.gui.wakes import WakesView
 from transfermon.runners import Runners
 from transfermon.simulation import NONE
@@ -112,6 +111,7 @@ from transfermon.wakes import Outcome, Verdict, WakeKind, verdict_text
 
 if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
     from transfermon.gui.bridge import Bridge
+    from transfermon.gui.videofarm import VideoFarmPage
     from transfermon.monitor import Monitor
 
 LONGEST_PAYLOAD = 64 * 1024  # characters of a dropped push
@@ -156,6 +156,7 @@ class MainWindow(QMainWindow):
         self._scope = Scope(kind="all")
         self._anything = False  # there are transfers
         self._dialogs: dict[str, QDialog] = {}
+        self._videofarm: VideoFarmPage | None = None
         self._credentials = Credentials(
             self, show=lambda dialog: self._show_dialog("credentials", dialog), is_watched=lambda: self.watched
         )
@@ -214,12 +215,10 @@ class MainWindow(QMainWindow):
         self.events = EventsView()
         self.wakes = WakesView()
         self.preview = Preview()
-        self.videofarm = VideoFarmPage(state_dir=self._state_dir)
         self.empty = self._make_empty()
         self.pages = QStackedWidget()
         self.pages.addWidget(self.empty)
         self.pages.addWidget(self.table)
-        self.pages.addWidget(self.videofarm)
         self.tabs = QTabWidget()
         self.tabs.setObjectName("bottom_tabs")
         self.tabs.setDocumentMode(True)
@@ -255,17 +254,36 @@ class MainWindow(QMainWindow):
         self.table.menu_wanted.connect(self._show_menu)
         self.preview.open_wanted.connect(self.open_task)
         self.preview.folder_wanted.connect(self.show_task_folder)
-        self.videofarm.said.connect(self.toasts.show_message)
-        self.videofarm.server_wanted.connect(lambda url: self._change_settings({"videofarm_url": url}))
-        self.videofarm.play_wanted.connect(self.open_task)
-        self.videofarm.folder_wanted.connect(self.show_task_folder)
-        self.videofarm.stream_wanted.connect(
-            lambda url: self._complain(opening.stream(url, self.monitor.settings.videofarm_url))
-        )
         self.wakes.again_wanted.connect(lambda identifier: self.monitor.background.send_again(identifier))
         self.wakes.compose_wanted.connect(lambda wake: self.show_composer(payload_json(wake)))
         self.wakes.interval_wanted.connect(self._set_fetch_interval)
         self.wakes.channel_wanted.connect(self._switch_channel)
+
+    @property
+    def videofarm(self) -> VideoFarmPage:
+        """Made when it is first asked for."""
+        if self._videofarm is None:
+            self._videofarm = self._make_videofarm()
+        return self._videofarm
+
+    def _make_videofarm(self) -> VideoFarmPage:
+        from transfermon.gui.videofarm import VideoFarmPage
+
+        page = VideoFarmPage(state_dir=self._state_dir)
+        page.said.connect(self.toasts.show_message)
+        page.server_wanted.connect(lambda url: self._change_settings({"videofarm_url": url}))
+        page.play_wanted.connect(self.open_task)
+        page.folder_wanted.connect(self.show_task_folder)
+        page.stream_wanted.connect(lambda url: self._complain(opening.stream(url, self.monitor.settings.videofarm_url)))
+        self.pages.addWidget(page)
+        if self._monitor is not None:
+            self._attach_videofarm(page)
+        return page
+
+    def _attach_videofarm(self, page: VideoFarmPage) -> None:
+        from transfermon.videofarm.client import VideoFarmClient
+
+        page.attach(VideoFarmClient(self.monitor, self.monitor.settings.videofarm_url), self._spawn)
 
     def _make_empty(self) -> QWidget:
         page = QWidget()
@@ -396,9 +414,8 @@ class MainWindow(QMainWindow):
         bridge.progress.connect(self._apply_progress)
         bridge.pulse.connect(self._note_totals)
         bridge.set_watched(self.watched)
-        from transfermon.videofarm.client import VideoFarmClient  # brings what loads after the window shows
-
-        self.videofarm.attach(VideoFarmClient(monitor, monitor.settings.videofarm_url), runners.spawn)
+        if self._videofarm is not None:
+            self._attach_videofarm(self._videofarm)
         for action in self.theme_actions.actions():
             action.setChecked(action.data() == monitor.settings.theme)
         background = monitor.background
@@ -416,7 +433,8 @@ class MainWindow(QMainWindow):
             return
         self.finish_removals()
         self._credentials.detach()
-        self.videofarm.detach()
+        if self._videofarm is not None:
+            self._videofarm.detach()
         if self._bridge is not None:
             self._bridge.told.disconnect(self._apply)
             self._bridge.progress.disconnect(self._apply_progress)
@@ -440,9 +458,10 @@ class MainWindow(QMainWindow):
             if (
                 event.wake.kind is WakeKind.FETCH
                 and event.wake.outcome is Outcome.NEW_DATA
-                and self.videofarm.isVisible()
+                and self._videofarm is not None
+                and self._videofarm.isVisible()
             ):
-                self.videofarm.refresh()
+                self._videofarm.refresh()
             return
         key = event.task_key
         if isinstance(event, TaskRemovedEvent) or key not in self._leaving:
@@ -486,7 +505,8 @@ class MainWindow(QMainWindow):
             self.sidebar.update_counts(tallies, self._monitor.session_infos())
             self.sidebar.set_session_progress(session_progress(tallies, self._monitor.running_progress()))
             self._show_status()
-            self.videofarm.set_server(self._monitor.settings.videofarm_url)  # it may have been set elsewhere
+            if self._videofarm is not None:  # it may have been set elsewhere
+                self._videofarm.set_server(self._monitor.settings.videofarm_url)
             self._ask_about_hosts()
             if self._happened:  # what only moves changes nothing of what can be done
                 self._happened = False

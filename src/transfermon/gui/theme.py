@@ -6,8 +6,10 @@ again when the theme changes.
 
 from __future__ import annotations
 
+import contextlib
 import html
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -143,6 +145,17 @@ def apply(app: QApplication, scheme: str) -> None:
     finally:
         themed.applying = False
     themed.changed.emit()
+
+
+@contextlib.contextmanager
+def building(app: QApplication) -> Iterator[None]:
+    """Widgets that are made meanwhile get the style once, at the end; else they get it with each parent they get."""
+    app.setStyleSheet("")
+    try:
+        yield
+    finally:
+        app.setStyleSheet(style_sheet(themed.colors))
+        app.setFont(font(app))
 
 
 def _begin(app: QApplication) -> None:
