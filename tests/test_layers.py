@@ -32,6 +32,7 @@ RULES = {
         "tally",
         "challenges",
         "simulation",
+        "words",
     ),
 }
 DOORS = {

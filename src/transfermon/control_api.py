@@ -26,6 +26,7 @@ from transfermon.simulation import NONE, profile_named
 from transfermon.task import Action, Kind, Origin, Progress, State, Task, TaskKey, progress_of
 from transfermon.urls import check_url, without_credentials
 from transfermon.wakes import Verdict, Wake, verdict_text
+from transfermon.words import in_english
 
 if TYPE_CHECKING:  # handed in: the command line makes it, and loads it only where it needs one
     from transfermon.monitor import Monitor, TransferTask
@@ -46,6 +47,11 @@ def event_dict(event: Event) -> dict[str, Any]:
     return {**event.to_dict(), "session": event.session}
 
 
+def _status(task: Task) -> str:
+    with in_english():
+        return humanize.status(task, time.time())
+
+
 def task_dict(task: Task, progress: Progress | None = None) -> dict[str, Any]:
     """A task as programs see it. Bytes and bytes per second; -1 is an unknown size; times are epoch seconds.
 
@@ -62,7 +68,7 @@ def task_dict(task: Task, progress: Progress | None = None) -> dict[str, Any]:
         "url": redacted(task.url),
         "state": task.state.value,
         "activity": task.activity.value,
-        "status": humanize.status(task, time.time()),
+        "status": _status(task),
         "received": live.received,
         "expected": live.expected,
         "fraction": live.fraction,
@@ -250,7 +256,7 @@ class Api:
         task = self._record(key)
         url, delete_file = _act_options(action, body)
         if not task.can(ACTIONS[action]):
-            raise Refused(409, f"Task {key} cannot be {_PAST[action]}: it is {humanize.status(task, time.time())}.")
+            raise Refused(409, f"Task {key} cannot be {_PAST[action]}: it is {_status(task)}.")
         match action:
             case "pause":
                 self._monitor.suspend(key)
@@ -595,7 +601,8 @@ class _Fields:
 def _wake_answer(wake: Wake) -> Answer:
     """200 when it was delivered, 202 when it waits, 409 when the policy refuses it."""
     if wake.verdict is Verdict.REFUSED:
-        return problem(409, verdict_text(wake))
+        with in_english():
+            return problem(409, verdict_text(wake))
     return Answer(status=202 if wake.waiting else 200, body=wake.to_dict())
 
 

@@ -12,19 +12,25 @@ from typing import Any
 from transfermon import events
 from transfermon.errors import Code, TransferError
 from transfermon.task import Activity, Kind, State, Task
+from transfermon.words import marked, tr
 
-_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
+_UNITS = ("bytes", marked("kB"), marked("MB"), marked("GB"), marked("TB"), marked("PB"), marked("EB"))
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_MOVING = {Kind.DOWNLOAD: "Downloading", Kind.UPLOAD: "Uploading", Kind.DATA: "Sending"}
+_MOVING = {Kind.DOWNLOAD: marked("Downloading"), Kind.UPLOAD: marked("Uploading"), Kind.DATA: marked("Sending")}
 _ACTIVITIES = {
-    Activity.QUEUED: "Queued",
-    Activity.WAITING_FOR_CONNECTIVITY: "Waiting for a network",
-    Activity.CONNECTING: "Connecting",
-    Activity.VERIFYING: "Checking",
-    Activity.FINALIZING: "Saving",
+    Activity.QUEUED: marked("Queued"),
+    Activity.WAITING_FOR_CONNECTIVITY: marked("Waiting for a network"),
+    Activity.CONNECTING: marked("Connecting"),
+    Activity.VERIFYING: marked("Checking"),
+    Activity.FINALIZING: marked("Saving"),
 }
-_KINDS = {"download": "Download", "upload": "Upload", "data": "Request"}
-_STATES = {"suspended": "Paused", "running": "Running", "canceling": "Cancelling", "completed": "Ended"}
+_KINDS = {"download": marked("Download"), "upload": marked("Upload"), "data": marked("Request")}
+_STATES = {
+    "suspended": marked("Paused"),
+    "running": marked("Running"),
+    "canceling": marked("Cancelling"),
+    "completed": marked("Ended"),
+}
 
 
 def size(count: float) -> str:
@@ -32,31 +38,32 @@ def size(count: float) -> str:
     if count < 0:
         return "–"
     if round(count) < 1000:
-        return "1 byte" if round(count) == 1 else f"{round(count)} bytes"
+        return tr("%n bytes", "1 byte", round(count))
     value, unit = float(count), 0
     while round(value, 1) >= 1000 and unit < len(_UNITS) - 1:
         value /= 1000
         unit += 1
-    return f"{value:.0f} {_UNITS[unit]}" if round(value, 1) >= 100 else f"{value:.1f} {_UNITS[unit]}"
+    number = f"{value:.0f}" if round(value, 1) >= 100 else f"{value:.1f}"
+    return f"{number} {tr(_UNITS[unit])}"
 
 
 def rate(per_second: float) -> str:
     """ "12.4 MB/s"; a dash when nothing moves."""
-    return "–" if per_second < 1 else f"{size(per_second)}/s"
+    return "–" if per_second < 1 else tr("{size}/s").format(size=size(per_second))
 
 
 def duration(seconds: float) -> str:
     """ "45 s", "8 min", "1 h 04 min", "2 d 3 h"."""
     whole = max(0, round(seconds))
     if whole < 60:
-        return f"{whole} s"
+        return tr("{seconds} s").format(seconds=whole)
     minutes = round(whole / 60)
     if minutes < 60:
-        return f"{minutes} min"
+        return tr("{minutes} min").format(minutes=minutes)
     if minutes < 24 * 60:
-        return f"{minutes // 60} h {minutes % 60:02} min"
+        return tr("{hours} h {minutes:02} min").format(hours=minutes // 60, minutes=minutes % 60)
     hours = round(whole / 3600)
-    return f"{hours // 24} d {hours % 24} h"
+    return tr("{days} d {hours} h").format(days=hours // 24, hours=hours % 24)
 
 
 def countdown(seconds: float) -> str:
@@ -83,7 +90,11 @@ def percent(done: int, total: int) -> str:
 
 def progress(done: int, total: int) -> str:
     """ "4.7 of 12 MB" in full: "4.7 MB of 12 MB (39 %)"; the bytes so far when the total is unknown."""
-    return size(done) if total < 0 else f"{size(done)} of {size(total)} ({percent(done, total)})"
+    return size(done) if total < 0 else _part(done, total)
+
+
+def _part(done: int, total: int) -> str:
+    return tr("{done} of {total} ({percent})").format(done=size(done), total=size(total), percent=percent(done, total))
 
 
 def clean(text: str, limit: int = 500) -> str:
@@ -97,25 +108,33 @@ def status(task: Task, now: float) -> str:
     if task.state is State.COMPLETED:
         return _outcome(task)
     if task.state is State.CANCELING:
-        return "Cancelling"
+        return tr("Cancelling")
     if task.state is State.SUSPENDED:
-        return "Paused"
+        return tr("Paused")
     if task.activity is Activity.RETRYING:
         reason = _clause(task.waiting_reason)
-        until = "" if task.waiting_until is None else f"retrying in {countdown(task.waiting_until - now)}"
+        until = (
+            ""
+            if task.waiting_until is None
+            else tr("retrying in {time}").format(time=countdown(task.waiting_until - now))
+        )
         said = ", ".join(part for part in (reason, until) if part)
-        return f"Waiting: {said}" if said else "Waiting"
+        return tr("Waiting: {said}").format(said=said) if said else tr("Waiting")
     if task.activity is Activity.WAITING_UNTIL:
         start = task.waiting_until if task.waiting_until is not None else task.earliest_begin
         left = "" if start is None else countdown(start - now)
         if task.waiting_reason:
-            return ", ".join(part for part in (f"Waiting: {_clause(task.waiting_reason)}", left) if part)
-        return f"Starts in {left}" if left else "Waiting"
+            return ", ".join(
+                part
+                for part in (tr("Waiting: {waiting_reason}").format(waiting_reason=_clause(task.waiting_reason)), left)
+                if part
+            )
+        return tr("Starts in {left}").format(left=left) if left else tr("Waiting")
     if task.activity is Activity.WAITING_FOR_CONNECTIVITY and task.waiting_reason:
-        return f"Waiting: {_clause(task.waiting_reason)}"
+        return tr("Waiting: {waiting_reason}").format(waiting_reason=_clause(task.waiting_reason))
     if task.activity is Activity.TRANSFERRING:
-        return _MOVING[task.kind]
-    return _ACTIVITIES.get(task.activity, "Queued")
+        return tr(_MOVING[task.kind])
+    return tr(_ACTIVITIES.get(task.activity, "Queued"))
 
 
 def error(failure: TransferError) -> str:
@@ -137,10 +156,10 @@ def _shown(char: str) -> str:
 
 def _outcome(task: Task) -> str:
     if task.error is None:
-        return "Done"
+        return tr("Done")
     if task.error.code == Code.CANCELLED:
-        return "Cancelled"
-    return f"Failed: {_clause(task.error.message)}"
+        return tr("Cancelled")
+    return tr("Failed: {message}").format(message=_clause(task.error.message))
 
 
 def _clause(sentence: str) -> str:
@@ -151,7 +170,7 @@ def _clause(sentence: str) -> str:
 
 
 def _number(told: Any) -> str:
-    return f"Task {told.task_identifier}"
+    return tr("Task {task_identifier}").format(task_identifier=told.task_identifier)
 
 
 def _name(told: Any) -> str:
@@ -160,7 +179,9 @@ def _name(told: Any) -> str:
 
 
 def _created(told: events.TaskCreatedEvent) -> str:
-    return f"{_KINDS.get(told.kind, 'Task')} {told.task_identifier} added: {told.url}"
+    return tr("{kind} {number} added: {url}").format(
+        kind=tr(_KINDS.get(told.kind, marked("Task"))), number=told.task_identifier, url=told.url
+    )
 
 
 def _state(told: events.TaskStateEvent) -> str:
@@ -168,14 +189,20 @@ def _state(told: events.TaskStateEvent) -> str:
     words = _STATES.get(told.state, told.state)
     if told.state == State.RUNNING.value:
         kind = told.task.kind if told.task is not None else Kind.DOWNLOAD
-        words = {**_ACTIVITIES, Activity.TRANSFERRING: _MOVING[kind], Activity.RETRYING: "Waiting to retry"}.get(
-            activity, "Waiting for its time" if activity is Activity.WAITING_UNTIL else words
-        )
-    return f"{_name(told)}: {words}" + (f", {_clause(told.reason)}" if told.reason else "")
+        words = {
+            **_ACTIVITIES,
+            Activity.TRANSFERRING: _MOVING[kind],
+            Activity.RETRYING: marked("Waiting to retry"),
+        }.get(activity, marked("Waiting for its time") if activity is Activity.WAITING_UNTIL else words)
+    return f"{_name(told)}: {tr(words)}" + (f", {_clause(told.reason)}" if told.reason else "")
 
 
 def _removed(told: events.TaskRemovedEvent) -> str:
-    return f"{_name(told)} removed from the list" + (" and its file deleted" if told.file_deleted else "")
+    return (
+        tr("{name} removed from the list and its file deleted")
+        if told.file_deleted
+        else tr("{name} removed from the list")
+    ).format(name=_name(told))
 
 
 def _progressed(told: events.DownloadProgressEvent) -> str:
@@ -186,95 +213,129 @@ def _progressed(told: events.DownloadProgressEvent) -> str:
 def _resumed(told: events.DownloadResumedEvent) -> str:
     why = f": {_clause(told.reason)}" if told.reason else ""
     if told.file_offset == 0:
-        return f"{_name(told)} starts from zero{why}"
-    return f"{_name(told)} goes on at {progress(told.file_offset, told.expected_total_bytes)}{why}"
+        return tr("{name} starts from zero").format(name=_name(told)) + why
+    return (
+        tr("{name} goes on at {progress}").format(
+            name=_name(told), progress=progress(told.file_offset, told.expected_total_bytes)
+        )
+        + why
+    )
 
 
 def _downloaded(told: events.DownloadCompletedEvent) -> str:
-    return f"{_name(told)} downloaded to {told.location}" if told.location else f"{_name(told)} downloaded"
+    words = tr("{name} downloaded to {location}") if told.location else tr("{name} downloaded")
+    return words.format(name=_name(told), location=told.location)
 
 
 def _uploaded(told: events.UploadProgressEvent) -> str:
-    return f"{_name(told)}: {progress(told.total_bytes_sent, told.total_bytes_expected_to_send)} sent"
+    return tr("{name}: {progress} sent").format(
+        name=_name(told), progress=progress(told.total_bytes_sent, told.total_bytes_expected_to_send)
+    )
 
 
 def _completed(told: events.TaskCompletedEvent) -> str:
     if told.success:
-        return f"{_name(told)} done" + (f" (HTTP {told.status_code})" if told.status_code else "")
-    kept = "; what is there can be used to go on" if told.resumable else ""
+        words = tr("{name} done (HTTP {status})") if told.status_code else tr("{name} done")
+        return words.format(name=_name(told), status=told.status_code)
+    kept = f"; {tr('what is there can be used to go on')}" if told.resumable else ""
     if told.error_code == Code.CANCELLED:
-        return f"{_name(told)} cancelled{kept}"
-    return f"{_name(told)} failed: {_clause(told.message) or f'error {told.error_code}'}{kept}"
+        return tr("{name} cancelled").format(name=_name(told)) + kept
+    return tr("{name} failed: {reason}").format(name=_name(told), reason=_why(told)) + kept
+
+
+def _why(told: events.TaskCompletedEvent) -> str:
+    return _clause(told.message) or tr("error {code}").format(code=told.error_code)
 
 
 def _session(told: events.Event) -> str:
-    return f"Session “{told.session_identifier or told.session or 'default'}”"
+    return tr("Session “{name}”").format(name=told.session_identifier or told.session or "default")
 
 
 def _invalidated(told: events.SessionInvalidatedEvent) -> str:
-    return f"{_session(told)} ended" + (f": {_clause(told.error)}" if told.error else "")
+    return tr("{session} ended").format(session=_session(told)) + (f": {_clause(told.error)}" if told.error else "")
 
 
 def _idle(told: events.SessionIdleEvent) -> str:
-    return f"{_session(told)} has nothing left to do: {told.completed} done, {told.failed} failed"
+    return tr("{session} has nothing left to do: {completed} done, {failed} failed").format(
+        session=_session(told), completed=told.completed, failed=told.failed
+    )
 
 
 def _finishing(told: events.SessionFinishingEvent) -> str:
-    return f"{_session(told)} " + ("cancels its tasks and ends" if told.canceling else "ends with its last task")
+    return (
+        tr("{session} cancels its tasks and ends") if told.canceling else tr("{session} ends with its last task")
+    ).format(session=_session(told))
 
 
 def _fetch(told: events.BackgroundFetchEvent) -> str:
-    return "Background fetch" + (", by hand" if told.by_hand else "")
+    return tr("Background fetch, by hand") if told.by_hand else tr("Background fetch")
 
 
 def _push(told: events.SilentPushEvent) -> str:
     url = told.custom.get("download_url")
-    return "Silent push" + (", by hand" if told.by_hand else "") + (f": {url}" if isinstance(url, str) else "")
+    words = tr("Silent push, by hand") if told.by_hand else tr("Silent push")
+    return f"{words}: {url}" if isinstance(url, str) else words
 
 
 def _handler_ended(told: events.HandlerEndedEvent) -> str:
-    results = {"new_data": "new data", "no_data": "no data", "failed": "failed"}
-    tasks = {0: "", 1: ", 1 task started"}.get(told.started_tasks, f", {told.started_tasks} tasks started")
-    return f"Handler {told.handler_id} ended after {told.elapsed:.1f} s: {results.get(told.result, told.result)}{tasks}"
+    results = {"new_data": marked("new data"), "no_data": marked("no data"), "failed": marked("failed")}
+    ended = tr("Handler {handler} ended after {seconds:.1f} s: {result}").format(
+        handler=told.handler_id, seconds=told.elapsed, result=tr(results.get(told.result, told.result))
+    )
+    if not told.started_tasks:
+        return ended
+    return ended + ", " + tr("%n tasks started", "1 task started", told.started_tasks)
 
 
 def _handler_expired(told: events.HandlerExpiredEvent) -> str:
-    return f"Handler {told.handler_id} ran out of time after {told.elapsed:.1f} s"
+    return tr("Handler {handler} ran out of time after {seconds:.1f} s").format(
+        handler=told.handler_id, seconds=told.elapsed
+    )
 
 
 def _notified(told: events.NotificationEvent) -> str:
     text = ": ".join(part for part in (told.alert_title, told.alert_body) if part)
-    return f"Notification{'' if told.shown else ' (in the window)'}: {text}"
+    return (tr("Notification: {text}") if told.shown else tr("Notification (in the window): {text}")).format(text=text)
+
+
+def _ledger(wake: Any) -> str:
+    return tr("Wake ledger: {kind} {verdict}").format(kind=wake.kind.value, verdict=wake.verdict.value)
 
 
 def _wake(told: events.WakeChangedEvent) -> str:
-    return f"Wake ledger: {told.wake.kind.value} {told.wake.verdict.value}" if told.wake else "The wake ledger changed"
+    return _ledger(told.wake) if told.wake else tr("The wake ledger changed")
 
 
 def _channel(told: events.PushChannelEvent) -> str:
-    return told.channel.words if told.channel else "The push channel changed"
+    return told.channel.words if told.channel else tr("The push channel changed")
 
 
 def _simulated(told: events.NetworkSimulationEvent) -> str:
-    return f"Network simulation: {(told.simulation.words if told.simulation else '') or 'off'}"
+    return tr("Network simulation: {words}").format(
+        words=(told.simulation.words if told.simulation else "") or tr("off")
+    )
 
 
 _EVENTS: dict[type[events.Event], Callable[[Any], str]] = {
     events.TaskCreatedEvent: _created,
     events.TaskStateEvent: _state,
     events.TaskRemovedEvent: _removed,
-    events.TaskWaitingEvent: lambda told: f"{_name(told)} waits for a network",
+    events.TaskWaitingEvent: lambda told: tr("{name} waits for a network").format(name=_name(told)),
     events.DownloadProgressEvent: _progressed,
     events.DownloadResumedEvent: _resumed,
     events.DownloadCompletedEvent: _downloaded,
     events.UploadProgressEvent: _uploaded,
     events.TaskCompletedEvent: _completed,
-    events.SessionCreatedEvent: lambda told: f"{_session(told)} opened",
+    events.SessionCreatedEvent: lambda told: tr("{session} opened").format(session=_session(told)),
     events.SessionFinishingEvent: _finishing,
     events.SessionIdleEvent: _idle,
     events.SessionInvalidatedEvent: _invalidated,
-    events.BackgroundTransferEvent: lambda told: f"{_session(told)}: stored events are delivered",
-    events.SessionEventsCompletedEvent: lambda told: f"{_session(told)}: all stored events were delivered",
+    events.BackgroundTransferEvent: lambda told: tr("{session}: stored events are delivered").format(
+        session=_session(told)
+    ),
+    events.SessionEventsCompletedEvent: lambda told: tr("{session}: all stored events were delivered").format(
+        session=_session(told)
+    ),
     events.BackgroundFetchEvent: _fetch,
     events.SilentPushEvent: _push,
     events.HandlerEndedEvent: _handler_ended,

@@ -12,6 +12,7 @@ from typing import Any
 from transfermon import humanize
 from transfermon.errors import Code
 from transfermon.task import Task
+from transfermon.words import tr
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,31 +42,36 @@ def notice_for(tasks: Sequence[Task], session: str) -> Notice:
     if len(tasks) == 1:
         if shown.error is None:
             size = f", {humanize.size(shown.moved)}" if shown.moved > 0 else ""
-            return Notice(title="Transfer finished", body=f"{name_of(shown)}{size}", user_info=info)
-        return Notice(title="Transfer failed", body=f"{name_of(shown)}: {shown.error.message}", user_info=info)
-    where = f" in {humanize.clean(session)}" if session else ""
-    total = sum(task.moved for task in good)
+            return Notice(title=tr("Transfer finished"), body=f"{name_of(shown)}{size}", user_info=info)
+        return Notice(title=tr("Transfer failed"), body=f"{name_of(shown)}: {shown.error.message}", user_info=info)
+    size = humanize.size(sum(task.moved for task in good))
     if not failed:
-        body = f"{len(good)} files, {humanize.size(total)}{where}"
-        return Notice(title="Transfers finished", body=body, user_info=info)
+        body = tr("%n files, {size}", "1 file, {size}", len(good)).format(size=size)
+        return Notice(title=tr("Transfers finished"), body=_in_session(body, session), user_info=info)
     if not good:
-        return Notice(title="Transfers failed", body=f"{len(failed)} transfers failed{where}", user_info=info)
-    body = f"The other {len(good)} finished{where}"
-    return Notice(title=f"{len(failed)} of {len(tasks)} transfers failed", body=body, user_info=info)
+        body = tr("%n transfers failed", "1 transfer failed", len(failed))
+        return Notice(title=tr("Transfers failed"), body=_in_session(body, session), user_info=info)
+    title = tr("{failed} of {all} transfers failed").format(failed=len(failed), all=len(tasks))
+    body = tr("The other %n finished", "The other 1 finished", len(good))
+    return Notice(title=title, body=_in_session(body, session), user_info=info)
+
+
+def _in_session(body: str, session: str) -> str:
+    return tr("{what} in {session}").format(what=body, session=humanize.clean(session)) if session else body
 
 
 def start_notice(tasks: Sequence[Task]) -> Notice:
     """The words for downloads that a push or fetch has started. `tasks` is not empty."""
     info = {"task": str(tasks[0].key), "count": len(tasks), "started": True}
     if len(tasks) == 1:
-        return Notice(title="Background download started", body=name_of(tasks[0]), user_info=info)
-    return Notice(title="Background downloads started", body=f"{len(tasks)} files", user_info=info)
+        return Notice(title=tr("Background download started"), body=name_of(tasks[0]), user_info=info)
+    return Notice(title=tr("Background downloads started"), body=tr("%n files", "1 file", len(tasks)), user_info=info)
 
 
 def still_notice(tasks: int) -> Notice:
     """The words of an engine that has taken over without a window."""
-    body = "1 transfer goes on without a window" if tasks == 1 else f"{tasks} transfers go on without a window"
-    return Notice(title="Still transferring", body=body, user_info={"standby": True, "count": tasks})
+    body = tr("%n transfers go on without a window", "1 transfer goes on without a window", tasks)
+    return Notice(title=tr("Still transferring"), body=body, user_info={"standby": True, "count": tasks})
 
 
 def return_notice(tasks: Sequence[Task]) -> Notice:
@@ -73,9 +79,14 @@ def return_notice(tasks: Sequence[Task]) -> Notice:
     failed = [task for task in tasks if task.error is not None]
     shown, count = (failed or tasks)[0], len(tasks)
     info = {"task": str(shown.key), "count": count, "failed": len(failed)}
-    transfers = "1 transfer" if count == 1 else f"{count} transfers"
-    if failed:
-        what = f"{transfers} failed" if len(failed) == count else f"{len(failed)} of {transfers} failed"
-        return Notice(title="Welcome back", body=f"{what} while you were away", user_info=info)
-    lost = humanize.size(sum(task.wasted for task in tasks))
-    return Notice(title="Welcome back", body=f"{transfers} finished while you were away, {lost} lost", user_info=info)
+    if failed and len(failed) == count:
+        body = tr("%n transfers failed while you were away", "1 transfer failed while you were away", count)
+    elif failed:
+        body = tr("{failed} of %n transfers failed while you were away", "", count).format(failed=len(failed))
+    else:
+        body = tr(
+            "%n transfers finished while you were away, {size} lost",
+            "1 transfer finished while you were away, {size} lost",
+            count,
+        ).format(size=humanize.size(sum(task.wasted for task in tasks)))
+    return Notice(title=tr("Welcome back"), body=body, user_info=info)

@@ -24,6 +24,7 @@ from transfermon.events import PushChannelEvent
 from transfermon.payload import Payload, parse, payload_of
 from transfermon.store import Change
 from transfermon.task import Origin
+from transfermon.words import marked, tr
 
 log = logging.getLogger(__name__)
 SECRETS = "push channel"  # the owner of its headers in the vault
@@ -44,6 +45,13 @@ class ChannelState(Enum):
     REFUSED = "refused"  # by the server, or the address is unusable; no other try until the settings change
 
 
+_WORDS = {
+    ChannelState.OFF: marked("Push channel off"),
+    ChannelState.CONNECTING: marked("Push channel connecting"),
+    ChannelState.CONNECTED: marked("Push channel connected"),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class ChannelStatus:
     """What is known of the channel. `at` is in epoch seconds: connected since, or waiting until."""
@@ -58,10 +66,10 @@ class ChannelStatus:
     @property
     def words(self) -> str:
         if self.state is ChannelState.REFUSED:
-            return f"Push channel refused: {self.reason}"
+            return tr("Push channel refused: {reason}").format(reason=self.reason)
         if self.state is ChannelState.WAITING:
-            return f"Push channel waiting: {self.reason}"
-        return f"Push channel {self.state.value}"
+            return tr("Push channel waiting: {reason}").format(reason=self.reason)
+        return tr(_WORDS[self.state])
 
 
 class PushChannel:

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from transfermon.words import in_english, tr
+
 MARK = "~"  # between a server's entity tag and the number of the version that is pretended
 
 
@@ -78,18 +80,20 @@ class Simulation:
     def words(self) -> str:
         """ "3G, 5 % lost"; "" when nothing is simulated."""
         parts = [
-            "offline" if self.offline else "",
+            tr("offline") if self.offline else "",
             self.profile.name if self.profile else "",
-            f"{self.loss * 100:.3g} % lost" if self.loss else "",
-            f"answers {self.status}{_times(self.answers)}" if self.status else "",
-            "ETags changed" if self.version else "",
+            tr("{share:.3g} % lost").format(share=self.loss * 100) if self.loss else "",
+            _answers(self.status, self.answers) if self.status else "",
+            tr("ETags changed") if self.version else "",
         ]
         return ", ".join(part for part in parts if part)
 
     def to_dict(self) -> dict[str, Any]:
+        with in_english():
+            words = self.words
         return {
             "on": self.on,
-            "words": self.words,
+            "words": words,
             "offline": self.offline,
             "profile": self.profile.name if self.profile else None,
             "loss": round(self.loss * 100, 6),
@@ -138,8 +142,10 @@ def slower(one: int, other: int) -> int:
     return min(one, other) if one and other else one or other
 
 
-def _times(count: int) -> str:
-    return "" if not count else " once" if count == 1 else f" {count} times"
+def _answers(status: int, count: int) -> str:
+    if not count:
+        return tr("answers {status}").format(status=status)
+    return tr("answers {status} %n times", "answers {status} once", count).format(status=status)
 
 
 def _bare(name: str) -> str:

@@ -24,6 +24,7 @@ from transfermon.configuration import (
     RATE_LIMIT_MOST,
 )
 from transfermon.task import changed
+from transfermon.words import marked, tr
 
 FETCH_MODE, PUSH_MODE = "fetch", "remote-notification"
 BACKGROUND_MODES = (FETCH_MODE, PUSH_MODE)
@@ -297,72 +298,76 @@ class RateLimiter:
 
 def verdict_text(wake: Wake) -> str:
     """What was said to a wake, for a person."""
-    name = "Background fetch" if wake.kind is WakeKind.FETCH else "Silent push"
+    name = tr("Background fetch") if wake.kind is WakeKind.FETCH else tr("Silent push")
     match wake.verdict:
         case Verdict.GRANTED if wake.policy:
-            return f"{name} delivered by hand. iOS would not have done so now: {wake.policy}"
+            return tr("{name} delivered by hand. iOS would not have done so now: {policy}").format(
+                name=name, policy=wake.policy
+            )
         case Verdict.GRANTED if wake.handler_id:
-            return f"{name} delivered."
+            return tr("{name} delivered.").format(name=name)
         case Verdict.GRANTED:
-            return "The push shows its text and wakes nobody."
+            return tr("The push shows its text and wakes nobody.")
         case Verdict.DELAYED:
-            return f"{name} delayed. {wake.reason}"
+            return tr("{name} delayed. {reason}").format(name=name, reason=wake.reason)
         case Verdict.HELD:
-            return f"{name} held. {wake.reason}"
-    return f"{name} refused. {wake.reason}"
+            return tr("{name} held. {reason}").format(name=name, reason=wake.reason)
+    return tr("{name} refused. {reason}").format(name=name, reason=wake.reason)
 
 
-SOURCES = {"button": "by hand", "timer": "by the timer"}
+_OUTCOMES = {
+    Outcome.NEW_DATA: marked("new data"),
+    Outcome.NO_DATA: marked("no new data"),
+    Outcome.FAILED: marked("failed"),
+    Outcome.EXPIRED: marked("ran out of time"),
+}
+SOURCES = {"button": marked("by hand"), "timer": marked("by the timer")}
 
 
 def source_text(wake: Wake) -> str:
     """Who or what asked for it."""
-    return SOURCES.get(wake.source, wake.source)
+    return tr(SOURCES.get(wake.source, "")) or wake.source
 
 
 def reason_text(wake: Wake) -> str:
     """Why the verdict is what it is."""
     if wake.reason:
         return wake.reason
-    return f"iOS would not have done so now: {wake.policy}" if wake.policy else ""
+    return tr("iOS would not have done so now: {policy}").format(policy=wake.policy) if wake.policy else ""
 
 
 def outcome_text(wake: Wake, now: float) -> str:
     """What came of it; of one that waits or is open, how long still. `now` in epoch seconds."""
     if wake.waiting:
-        return "waits" if wake.until is None else f"due in {humanize.countdown(wake.until - now)}"
+        return (
+            tr("waits") if wake.until is None else tr("due in {time}").format(time=humanize.countdown(wake.until - now))
+        )
     if wake.open and wake.delivered is not None:
         left = wake.delivered + BACKGROUND_HANDLER_BUDGET - now
-        return f"open, {humanize.countdown(left)} left"
-    took = ""
-    if wake.ended is not None and wake.delivered is not None:
-        took = f" after {max(0.0, wake.ended - wake.delivered):.1f} s"
-    match wake.outcome:
-        case Outcome.NEW_DATA:
-            return f"new data{took}"
-        case Outcome.NO_DATA:
-            return f"no new data{took}"
-        case Outcome.FAILED:
-            return f"failed{took}"
-        case Outcome.EXPIRED:
-            return f"ran out of time{took}"
-        case Outcome.INTERRUPTED:
-            return "the app ended before its handler did"
-    return wake.note or "never delivered"
+        return tr("open, {time} left").format(time=humanize.countdown(left))
+    if wake.outcome is Outcome.INTERRUPTED:
+        return tr("the app ended before its handler did")
+    if (words := _OUTCOMES.get(wake.outcome)) is None:
+        return wake.note or tr("never delivered")
+    if wake.ended is None or wake.delivered is None:
+        return tr(words)
+    return tr("{what} after {seconds:.1f} s").format(what=tr(words), seconds=max(0.0, wake.ended - wake.delivered))
 
 
 def schedule_text(fetch: FetchState, *, now: float, state: AppState, modes: Collection[str]) -> str:
     """When the next background fetch comes by itself, in a sentence."""
     if FETCH_MODE not in modes:
-        return "The background mode “fetch” is off."
+        return tr("The background mode “fetch” is off.")
     due = fetch.due(now)
     if due is None:
-        return "No fetch comes by itself."
-    every = f"every {humanize.duration(fetch.effective(now))} at most"
+        return tr("No fetch comes by itself.")
+    every = tr("every {time} at most").format(time=humanize.duration(fetch.effective(now)))
     overruns = fetch.at(now).overruns
     if overruns:
-        every += f", {overruns} overrun{'' if overruns == 1 else 's'} counted"
+        every = tr("{every}, %n overruns counted", "{every}, 1 overrun counted", overruns).format(every=every)
     if state is AppState.FOREGROUND:
-        return f"Fetches {every}, while the app is in the background."
-    when = f"Next fetch in {humanize.countdown(due - now)}" if due > now else "A fetch is due now"
-    return f"{when}; {every}."
+        return tr("Fetches {every}, while the app is in the background.").format(every=every)
+    when = (
+        tr("Next fetch in {time}").format(time=humanize.countdown(due - now)) if due > now else tr("A fetch is due now")
+    )
+    return tr("{when}; {every}.").format(when=when, every=every)

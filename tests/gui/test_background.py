@@ -51,7 +51,7 @@ def test_a_note_does_not_hold_back_the_push(composer):
 
 def test_a_template_replaces_the_text(composer, qtbot):
     composer.choice.setCurrentIndex(1)
-    composer.choice.textActivated.emit(composer.choice.currentText())
+    composer.choice.activated.emit(1)
     assert "aps" in json.loads(composer.editor.toPlainText())
 
 

@@ -28,19 +28,20 @@ from PySide6.QtWidgets import (
 from transfermon import humanize
 from transfermon.payload import COMMAND_TOOLS, Finding, Severity, commands, lint
 from transfermon.wakes import Wake, verdict_text
+from transfermon.words import marked, tr
 
 PICTURE = "https://example.com/picture.png"
 EARLIER = 20  # payloads that can be taken back
-_MARKS = {Severity.ERROR: "Error", Severity.WARNING: "Note"}
+_MARKS = {Severity.ERROR: marked("Error"), Severity.WARNING: marked("Note")}
 
 
 def templates(picture: str) -> dict[str, str]:
     """The usual payloads by name; the first is what the ancestors' samples send."""
     url = picture or PICTURE
     payloads: dict[str, dict[str, Any]] = {
-        "Silent, flat": {"alert": "", "content-available": 1, "download_url": url},
-        "Silent, with aps": {"aps": {"content-available": 1}, "download_url": url},
-        "Banner and silent": {"alert": "A new picture", "content-available": 1, "download_url": url},
+        marked("Silent, flat"): {"alert": "", "content-available": 1, "download_url": url},
+        marked("Silent, with aps"): {"aps": {"content-available": 1}, "download_url": url},
+        marked("Banner and silent"): {"alert": "A new picture", "content-available": 1, "download_url": url},
     }
     return {name: json.dumps(payload, indent=2, ensure_ascii=False) for name, payload in payloads.items()}
 
@@ -59,7 +60,7 @@ def earlier_payloads(ledger: Sequence[Wake]) -> list[str]:
 def findings_text(findings: list[Finding]) -> str:
     """One line for each, errors first."""
     ordered = sorted(findings, key=lambda finding: finding.severity is not Severity.ERROR)
-    return "\n".join(f"{_MARKS[finding.severity]}: {humanize.clean(finding.message)}" for finding in ordered)
+    return "\n".join(f"{tr(_MARKS[finding.severity])}: {humanize.clean(finding.message)}" for finding in ordered)
 
 
 def sendable(findings: list[Finding]) -> bool:
@@ -83,7 +84,7 @@ class PushComposer(QDialog):
         earlier: Sequence[str] = (),
     ) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Silent push")
+        self.setWindowTitle(tr("Silent push"))
         self.setObjectName("push_composer")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(620, 420)
@@ -99,32 +100,33 @@ class PushComposer(QDialog):
         layout.addLayout(self._head())
         self.editor = QPlainTextEdit()
         self.editor.setObjectName("push_payload")
-        self.editor.setAccessibleName("Payload, JSON")
+        self.editor.setAccessibleName(tr("Payload, JSON"))
         self.editor.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.editor.setTabChangesFocus(True)
         self.editor.textChanged.connect(self._check)
         layout.addWidget(self.editor, 1)
         self.findings = _text("push_findings")
-        self.findings.setAccessibleName("What is wrong with it")
+        self.findings.setAccessibleName(tr("What is wrong with it"))
         self.answer = _text("push_answer")
-        self.answer.setAccessibleName("What became of it")
+        self.answer.setAccessibleName(tr("What became of it"))
         layout.addWidget(self.findings)
         layout.addWidget(self.answer)
         layout.addWidget(self._buttons())
 
     def _head(self) -> QHBoxLayout:
         label = _text("push_explanation")
-        label.setText("The payload is delivered to this app as a silent push. Nothing leaves this computer.")
+        label.setText(tr("The payload is delivered to this app as a silent push. Nothing leaves this computer."))
         label.setProperty("role", "muted")
         self.choice = QComboBox()
         self.choice.setObjectName("push_template")
-        self.choice.setAccessibleName("Template")
-        self.choice.addItems(list(self._templates))
-        self.choice.textActivated.connect(lambda name: self.editor.setPlainText(self._templates[name]))
+        self.choice.setAccessibleName(tr("Template"))
+        for name, text in self._templates.items():
+            self.choice.addItem(tr(name), text)
+        self.choice.activated.connect(lambda row: self.editor.setPlainText(self.choice.itemData(row)))
         self.history = QComboBox()
         self.history.setObjectName("push_history")
-        self.history.setAccessibleName("Earlier pushes")
-        self.history.addItem("Earlier pushes")
+        self.history.setAccessibleName(tr("Earlier pushes"))
+        self.history.addItem(tr("Earlier pushes"))
         self.history.addItems([_one_line(text) for text in self._earlier])
         self.history.setEnabled(bool(self._earlier))
         self.history.setMaximumWidth(170)
@@ -143,7 +145,7 @@ class PushComposer(QDialog):
         """The same push as a line for other tools."""
         menu = QMenu(self)
         for name in COMMAND_TOOLS:
-            action = menu.addAction(f"For {name}")
+            action = menu.addAction(tr("For {name}").format(name=name))
             action.triggered.connect(partial(self._copy_for, name))
         return menu
 
@@ -154,20 +156,22 @@ class PushComposer(QDialog):
             self.refused(str(exc))
         else:
             QGuiApplication.clipboard().setText(line)
-            self.answer.setText(f"Copied as a command for {tool}. Words in capitals stand for your own values.")
+            self.answer.setText(
+                tr("Copied as a command for {tool}. Words in capitals stand for your own values.").format(tool=tool)
+            )
 
     def _buttons(self) -> QDialogButtonBox:
         box = QDialogButtonBox()
-        close = QPushButton("Close")
+        close = QPushButton(tr("Close"))
         close.setObjectName("push_close")
         close.setAutoDefault(False)
         box.addButton(close, QDialogButtonBox.ButtonRole.RejectRole)
-        copy = QPushButton("Copy as command")
+        copy = QPushButton(tr("Copy as command"))
         copy.setObjectName("push_copy")
         copy.setAutoDefault(False)
         copy.setMenu(self.copy_menu())
         box.addButton(copy, QDialogButtonBox.ButtonRole.ResetRole)
-        self.send_button = QPushButton("Send")
+        self.send_button = QPushButton(tr("Send"))
         self.send_button.setObjectName("push_send")
         self.send_button.setProperty("primary", True)
         self.send_button.setDefault(True)
@@ -189,8 +193,8 @@ class PushComposer(QDialog):
 
     def answered(self, wake: Wake) -> None:
         """The push was taken; this is its line in the ledger."""
-        handler = f" Handler {wake.handler_id}" if wake.handler_id else ""
-        self.answer.setText(f"{verdict_text(wake)}{handler}")
+        handler = tr("Handler {handler_id}").format(handler_id=wake.handler_id) if wake.handler_id else ""
+        self.answer.setText(f"{verdict_text(wake)} {handler}".rstrip())
         self._check()
 
     def refused(self, sentence: str) -> None:

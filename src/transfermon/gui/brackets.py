@@ -21,6 +21,7 @@ from transfermon.events import (
     SessionEventsCompletedEvent,
     SilentPushEvent,
 )
+from transfermon.words import marked, tr
 
 LANES = 3  # brackets side by side; what is open beside them is not drawn
 SLACK = 5.0  # seconds that an end may come too late
@@ -31,6 +32,14 @@ class Part(Enum):
     INSIDE = "inside"  # belongs to it
     PAST = "past"  # happened meanwhile
     END = "ends"
+
+
+_WORDS = {
+    Part.BEGIN: marked("{title} begins"),
+    Part.INSIDE: marked("Inside: {title}"),
+    Part.PAST: marked("Past: {title}"),
+    Part.END: marked("{title} ends"),
+}
 
 
 @dataclass(slots=True, eq=False)
@@ -78,10 +87,10 @@ class Mark(NamedTuple):
 
     @property
     def words(self) -> str:
-        title = f"{self.span.title} {self.part.value}" if self.part is not Part.INSIDE else f"Inside: {self.span.title}"
+        words = tr(_WORDS[self.part]).format(title=self.span.title)
         if self.part is not Part.END or not self.span.delivery:
-            return title
-        return f"{title}, {self.span.count} event{'' if self.span.count == 1 else 's'}"
+            return words
+        return tr("{words}, %n events", "{words}, 1 event", self.span.count).format(words=words)
 
 
 class Brackets:
@@ -132,14 +141,14 @@ class Brackets:
             # One that is begun again was never completed: the app went away in between.
             self._open = [span for span in self._open if not (span.delivery and span.key == event.session)]
             name = humanize.clean(event.session_identifier or event.session, 100)
-            return self._span(event, taken, event.session, f"Delivery to “{name}”", delivery=True)
+            return self._span(event, taken, event.session, tr("Delivery to “{name}”").format(name=name), delivery=True)
         if isinstance(event, SessionEventsCompletedEvent):  # from here on the handler has its 30 s (B-12)
             handler = self._handlers.pop(event.session, "")
-            return self._span(event, taken, handler, "Session handler") if handler else None
+            return self._span(event, taken, handler, tr("Session handler")) if handler else None
         if isinstance(event, BackgroundFetchEvent) and event.handler_id:
-            return self._span(event, taken, event.handler_id, "Fetch handler")
+            return self._span(event, taken, event.handler_id, tr("Fetch handler"))
         if isinstance(event, SilentPushEvent) and event.handler_id:
-            return self._span(event, taken, event.handler_id, "Push handler")
+            return self._span(event, taken, event.handler_id, tr("Push handler"))
         return None
 
     def _span(self, event: Event, taken: set[int], key: str, title: str, *, delivery: bool = False) -> Span | None:

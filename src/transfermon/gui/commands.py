@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transfermon.task import Action, Task
+from transfermon.words import marked, tr
 
 TABLE = "table"  # keys that act only while the list has the focus: a text box needs them for itself
 
@@ -16,7 +17,7 @@ TABLE = "table"  # keys that act only while the list has the focus: a text box n
 @dataclass(frozen=True, kw_only=True)
 class Command:
     id: str
-    text: str
+    text: str  # in English, like `tip` and `label`: whoever shows it translates it
     menu: str
     icon: str = ""
     keys: str = ""
@@ -26,47 +27,54 @@ class Command:
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command(id="add", text="&Add transfers…", label="Add", menu="Transfer", icon="plus", keys="Ctrl+N", tip="Add addresses to download"),
-    Command(id="upload", text="&Upload files…", label="Upload", menu="Transfer", icon="upload", keys="Ctrl+U", tip="Send files to an address"),
-    Command(id="paste", text="Add links from the &clipboard", menu="Transfer", icon="clipboard-paste", keys="Ctrl+V"),
-    Command(id="open_list", text="Open a l&ist or push…", menu="Transfer", icon="file-text", keys="Ctrl+O", tip="A text file with one address a line, or a JSON file with a push"),
-    Command(id="open", text="&Open", menu="Transfer/", icon="file", keys="Return", where=TABLE),
-    Command(id="show_in_folder", text="Show in &folder", menu="Transfer", icon="folder-open", keys="Ctrl+Return", where=TABLE),
-    Command(id="resume", text="&Resume", menu="Transfer/", icon="play", tip="Resume the selected transfers, or all that are shown"),
-    Command(id="pause", text="&Pause", menu="Transfer", icon="pause", tip="Pause the selected transfers, or all that are shown"),
-    Command(id="toggle", text="Pause or resume", menu="Transfer", keys="Space", where=TABLE),
-    Command(id="cancel", text="&Cancel", menu="Transfer", icon="x", tip="Cancel the selected transfers"),
-    Command(id="retry", text="Re&try", menu="Transfer", icon="rotate-cw", tip="Try the failed ones of the selection again, or all that are shown"),
-    Command(id="retry_url", text="Retry with a &new URL…", menu="Transfer", icon="rotate-cw", tip="For an address that has expired: what is stored is kept where the new one has the same file"),
-    Command(id="copy_url", text="Copy &URLs", menu="Transfer/", icon="copy", keys="Ctrl+C", where=TABLE),
-    Command(id="copy_curl", text="Copy as cur&l", menu="Transfer", icon="terminal"),
-    Command(id="copy_events", text="Copy &events", menu="Transfer", icon="copy", tip="The journal of the selected transfer, one JSON object a line"),
-    Command(id="priority_high", text="&High priority", menu="Transfer/", icon="circle-arrow-up", tip="Before the others that wait for the same host"),
-    Command(id="priority_normal", text="N&ormal priority", menu="Transfer", icon="clock"),
-    Command(id="priority_low", text="Lo&w priority", menu="Transfer", icon="circle-arrow-down", tip="After the others that wait for the same host"),
-    Command(id="speed_limit", text="&Speed limit…", menu="Transfer", icon="sliders-horizontal"),
-    Command(id="verify", text="&Verify checksum…", menu="Transfer", icon="circle-check", tip="Compare the finished file with a SHA-256, or show its own"),
-    Command(id="remove", text="Re&move from the list", menu="Transfer/", icon="list-x", keys="Del", where=TABLE),
-    Command(id="remove_and_delete", text="Remove and &delete the file…", menu="Transfer", icon="trash-2", keys="Shift+Del", where=TABLE),
-    Command(id="close", text="Close the &window", menu="Transfer/", keys="Ctrl+W"),
-    Command(id="quit", text="&Quit", menu="Transfer", icon="log-out", keys="Ctrl+Q"),
-    Command(id="select_all", text="Select &all shown", menu="Edit", keys="Ctrl+A", where=TABLE),
-    Command(id="find", text="&Filter", menu="Edit", icon="search", keys="Ctrl+F"),
-    Command(id="pause_all", text="&Pause all", menu="Edit/", icon="pause"),
-    Command(id="resume_all", text="&Resume all", menu="Edit", icon="play"),
-    Command(id="retry_failed", text="Re&try all failed", menu="Edit", icon="rotate-cw"),
-    Command(id="settings", text="&Settings…", menu="Edit/", icon="sliders-horizontal", keys="Ctrl+,", tip="How the app behaves"),
-    Command(id="fetch", text="Background &fetch", menu="Background", icon="download-cloud", keys="Ctrl+Shift+B", tip="Let the app look for new content now, as in the background"),
-    Command(id="push", text="&Silent push…", label="Silent push", menu="Background", icon="bell", keys="Ctrl+Shift+S", tip="Write a push payload and deliver it to this app"),
-    Command(id="channel", text="Push &channel…", menu="Background", icon="bell", tip="Its state, and the settings of the push channel"),
-    Command(id="simulate", text="&Simulate a suspension, or wake the app", menu="Background/", tip="Listeners hear nothing while the app is suspended; transfers go on"),
-    Command(id="details", text="&Details", menu="View", icon="info", keys="Ctrl+I"),
-    Command(id="events", text="&Events", menu="View", icon="list", keys="Ctrl+E"),
-    Command(id="background", text="&Background", menu="View", icon="activity", keys="Ctrl+B", tip="Fetches and pushes, and what was said to them"),
-    Command(id="videofarm", text="&VideoFarm", menu="View", icon="video", keys="Ctrl+Shift+V", tip="Browse the videos of a VideoFarm server"),
-    Command(id="demo", text="Start the &demo", menu="Help", icon="video"),
-    Command(id="about", text="&About Transfermon", menu="Help"),
+    Command(id="add", text=marked("&Add transfers…"), label=marked("Add"), menu="Transfer", icon="plus", keys="Ctrl+N", tip=marked("Add addresses to download")),
+    Command(id="upload", text=marked("&Upload files…"), label=marked("Upload"), menu="Transfer", icon="upload", keys="Ctrl+U", tip=marked("Send files to an address")),
+    Command(id="paste", text=marked("Add links from the &clipboard"), menu="Transfer", icon="clipboard-paste", keys="Ctrl+V"),
+    Command(id="open_list", text=marked("Open a l&ist or push…"), menu="Transfer", icon="file-text", keys="Ctrl+O", tip=marked("A text file with one address a line, or a JSON file with a push")),
+    Command(id="open", text=marked("&Open"), menu="Transfer/", icon="file", keys="Return", where=TABLE),
+    Command(id="show_in_folder", text=marked("Show in &folder"), menu="Transfer", icon="folder-open", keys="Ctrl+Return", where=TABLE),
+    Command(id="resume", text=marked("&Resume"), menu="Transfer/", icon="play", tip=marked("Resume the selected transfers, or all that are shown")),
+    Command(id="pause", text=marked("&Pause"), menu="Transfer", icon="pause", tip=marked("Pause the selected transfers, or all that are shown")),
+    Command(id="toggle", text=marked("Pause or resume"), menu="Transfer", keys="Space", where=TABLE),
+    Command(id="cancel", text=marked("&Cancel"), menu="Transfer", icon="x", tip=marked("Cancel the selected transfers")),
+    Command(id="retry", text=marked("Re&try"), menu="Transfer", icon="rotate-cw", tip=marked("Try the failed ones of the selection again, or all that are shown")),
+    Command(id="retry_url", text=marked("Retry with a &new URL…"), menu="Transfer", icon="rotate-cw", tip=marked("For an address that has expired: what is stored is kept where the new one has the same file")),
+    Command(id="copy_url", text=marked("Copy &URLs"), menu="Transfer/", icon="copy", keys="Ctrl+C", where=TABLE),
+    Command(id="copy_curl", text=marked("Copy as cur&l"), menu="Transfer", icon="terminal"),
+    Command(id="copy_events", text=marked("Copy &events"), menu="Transfer", icon="copy", tip=marked("The journal of the selected transfer, one JSON object a line")),
+    Command(id="priority_high", text=marked("&High priority"), menu="Transfer/", icon="circle-arrow-up", tip=marked("Before the others that wait for the same host")),
+    Command(id="priority_normal", text=marked("N&ormal priority"), menu="Transfer", icon="clock"),
+    Command(id="priority_low", text=marked("Lo&w priority"), menu="Transfer", icon="circle-arrow-down", tip=marked("After the others that wait for the same host")),
+    Command(id="speed_limit", text=marked("&Speed limit…"), menu="Transfer", icon="sliders-horizontal"),
+    Command(id="verify", text=marked("&Verify checksum…"), menu="Transfer", icon="circle-check", tip=marked("Compare the finished file with a SHA-256, or show its own")),
+    Command(id="remove", text=marked("Re&move from the list"), menu="Transfer/", icon="list-x", keys="Del", where=TABLE),
+    Command(id="remove_and_delete", text=marked("Remove and &delete the file…"), menu="Transfer", icon="trash-2", keys="Shift+Del", where=TABLE),
+    Command(id="close", text=marked("Close the &window"), menu="Transfer/", keys="Ctrl+W"),
+    Command(id="quit", text=marked("&Quit"), menu="Transfer", icon="log-out", keys="Ctrl+Q"),
+    Command(id="select_all", text=marked("Select &all shown"), menu="Edit", keys="Ctrl+A", where=TABLE),
+    Command(id="find", text=marked("&Filter"), menu="Edit", icon="search", keys="Ctrl+F"),
+    Command(id="pause_all", text=marked("&Pause all"), menu="Edit/", icon="pause"),
+    Command(id="resume_all", text=marked("&Resume all"), menu="Edit", icon="play"),
+    Command(id="retry_failed", text=marked("Re&try all failed"), menu="Edit", icon="rotate-cw"),
+    Command(id="settings", text=marked("&Settings…"), menu="Edit/", icon="sliders-horizontal", keys="Ctrl+,", tip=marked("How the app behaves")),
+    Command(id="fetch", text=marked("Background &fetch"), menu="Background", icon="download-cloud", keys="Ctrl+Shift+B", tip=marked("Let the app look for new content now, as in the background")),
+    Command(id="push", text=marked("&Silent push…"), label=marked("Silent push"), menu="Background", icon="bell", keys="Ctrl+Shift+S", tip=marked("Write a push payload and deliver it to this app")),
+    Command(id="channel", text=marked("Push &channel…"), menu="Background", icon="bell", tip=marked("Its state, and the settings of the push channel")),
+    Command(id="simulate", text=marked("&Simulate a suspension, or wake the app"), menu="Background/", tip=marked("Listeners hear nothing while the app is suspended; transfers go on")),
+    Command(id="details", text=marked("&Details"), menu="View", icon="info", keys="Ctrl+I"),
+    Command(id="events", text=marked("&Events"), menu="View", icon="list", keys="Ctrl+E"),
+    Command(id="background", text=marked("&Background"), menu="View", icon="activity", keys="Ctrl+B", tip=marked("Fetches and pushes, and what was said to them")),
+    Command(id="videofarm", text=marked("&VideoFarm"), menu="View", icon="video", keys="Ctrl+Shift+V", tip=marked("Browse the videos of a VideoFarm server")),
+    Command(id="demo", text=marked("Start the &demo"), menu="Help", icon="video"),
+    Command(id="about", text=marked("&About Transfermon"), menu="Help"),
 )  # fmt: skip
+MENUS = {  # a menu's title, by what `Command.menu` calls it
+    "Transfer": marked("&Transfer"),
+    "Edit": marked("&Edit"),
+    "Background": marked("&Background"),
+    "View": marked("&View"),
+    "Help": marked("&Help"),
+}
 BY_ID = {command.id: command for command in COMMANDS}
 
 TOOLBAR: tuple[str, ...] = ("add", "upload", "", "resume", "pause", "cancel", "retry", "", "fetch", "push")
@@ -145,21 +153,32 @@ def closing(close_to: str, tray: bool) -> Closing:
     return Closing(act="hide" if close_to == "tray" else "ask")
 
 
-KEEP, STOP = "Keep transferring", "Stop all transfers and quit"  # answers
+KEEP, STOP = marked("Keep transferring"), marked("Stop all transfers and quit")  # answers
 
 
 def quit_words(outstanding: int, after_quit: str = "ask") -> str:
     """What quitting does to the transfers that are not done, by the setting; "" when there are none."""
     if outstanding == 0:
         return ""
-    count, s = ("1 transfer", "s") if outstanding == 1 else (f"{outstanding} transfers", "")
     if after_quit == "yes":
-        return f"{count} go{'es' if s else ''} on in the background, without a window."
-    return f"{count} {'is' if s else 'are'} saved and resume{s} at the next start." + (
-        f" “{KEEP}” lets {'it' if s else 'them'} go on now, without a window." if after_quit == "ask" else ""
+        return tr(
+            "%n transfers go on in the background, without a window.",
+            "1 transfer goes on in the background, without a window.",
+            outstanding,
+        )
+    saved = tr(
+        "%n transfers are saved and resume at the next start.",
+        "1 transfer is saved and resumes at the next start.",
+        outstanding,
     )
+    if after_quit != "ask":
+        return saved
+    going = tr(
+        "“{keep}” lets them go on now, without a window.", "“{keep}” lets it go on now, without a window.", outstanding
+    )
+    return f"{saved} {going.format(keep=tr(KEEP))}"
 
 
 def quit_answers(after_quit: str) -> list[str]:
-    """The first is the default, the last is what Escape means."""
-    return ["Quit", *([KEEP] if after_quit == "ask" else []), STOP, "Cancel"]
+    """In English; the first is the default, the last is what Escape means."""
+    return [marked("Quit"), *([KEEP] if after_quit == "ask" else []), STOP, marked("Cancel")]

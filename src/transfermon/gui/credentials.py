@@ -19,6 +19,7 @@ from transfermon.errors import InvalidAction, TransfermonError
 from transfermon.events import Event, TaskCompletedEvent, TaskRemovedEvent
 from transfermon.gui.dialogs import button, form_layout, label
 from transfermon.task import TaskKey
+from transfermon.words import tr
 
 if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
     from transfermon.monitor import Monitor
@@ -50,12 +51,17 @@ class _Cancelled:
 
 def question(challenge: Challenge, *, refused: bool) -> str:
     """What the dialog says."""
-    who = f"The proxy {challenge.authority}" if challenge.of_proxy else challenge.authority
-    parts = ["The last ones were not accepted." if refused else "", f"{who} asks for a user name and password."]
+    who = (
+        tr("The proxy {authority}").format(authority=challenge.authority) if challenge.of_proxy else challenge.authority
+    )
+    parts = [
+        tr("The last ones were not accepted.") if refused else "",
+        tr("{who} asks for a user name and password.").format(who=who),
+    ]
     if realm := humanize.clean(challenge.realm, 80).strip():
-        parts.append(f"It calls itself “{realm}”.")
+        parts.append(tr("It calls itself “{realm}”.").format(realm=realm))
     if not challenge.protected:
-        parts.append("The connection is not encrypted: others on the way can read the password.")
+        parts.append(tr("The connection is not encrypted: others on the way can read the password."))
     return " ".join(part for part in parts if part)
 
 
@@ -65,18 +71,18 @@ class CredentialsDialog(QDialog):
     def __init__(self, parent: QWidget | None, challenge: Challenge, *, user: str = "", refused: bool = False) -> None:
         super().__init__(parent)
         self.login: Login | None = None
-        self.setWindowTitle("Sign in")
+        self.setWindowTitle(tr("Sign in"))
         self.setObjectName("credentials")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setMinimumWidth(440)
         self.text = label(question(challenge, refused=refused), name="credentials_question")
         self.text.setWordWrap(True)
         self.user = QLineEdit(user)
-        self.user.setAccessibleName("User name")
+        self.user.setAccessibleName(tr("User name"))
         self.password = QLineEdit()
-        self.password.setAccessibleName("Password")
+        self.password.setAccessibleName(tr("Password"))
         self.password.setEchoMode(QLineEdit.EchoMode.Password)
-        self.others = QCheckBox("Use it for other transfers from there, until the app ends")
+        self.others = QCheckBox(tr("Use it for other transfers from there, until the app ends"))
         self.others.setChecked(True)
         self.problem = label("", name="credentials_problem")
         self.problem.setProperty("role", "bad")
@@ -87,13 +93,13 @@ class CredentialsDialog(QDialog):
     def _lay_out(self) -> None:
         form = form_layout(self)
         form.addRow(self.text)
-        form.addRow("User name", self.user)
-        form.addRow("Password", self.password)
+        form.addRow(tr("User name"), self.user)
+        form.addRow(tr("Password"), self.password)
         form.addRow("", self.others)
         form.addRow(self.problem)
         buttons = QDialogButtonBox()
-        self.cancel = button("Cancel", "credentials_cancel")
-        self.sign_in = button("Sign in", "credentials_sign_in")
+        self.cancel = button(tr("Cancel"), "credentials_cancel")
+        self.sign_in = button(tr("Sign in"), "credentials_sign_in")
         self.sign_in.setProperty("primary", True)
         self.sign_in.setDefault(True)
         buttons.addButton(self.cancel, QDialogButtonBox.ButtonRole.RejectRole)

@@ -30,11 +30,12 @@ from transfermon.gui.scope import look_of
 from transfermon.gui.speed import SpeedGraph
 from transfermon.gui.waterfall import Waterfall
 from transfermon.task import Kind, Progress, State, Task, TaskKey
+from transfermon.words import marked, tr
 
-WIDE = ("URL", "Final URL", "Save path", "Source", "Method", "State")
-LEFT = ("Size", "Progress", "Attempts", "HTTP status", "Speed")
-RIGHT = ("Session", "Added", "Finished", "Validators", "Resumable")
-OPTIONAL = frozenset({*WIDE, "Speed", "Resumable"})  # left out where they have nothing to say
+WIDE = (marked("URL"), marked("Final URL"), marked("Save path"), marked("Source"), marked("Method"), marked("State"))
+LEFT = (marked("Size"), marked("Progress"), marked("Attempts"), marked("HTTP status"), marked("Speed"))
+RIGHT = (marked("Session"), marked("Added"), marked("Finished"), marked("Validators"), marked("Resumable"))
+OPTIONAL = frozenset({*WIDE, marked("Speed"), marked("Resumable")})  # left out where they have nothing to say
 LONGEST = 4000  # characters of an address that are shown
 
 
@@ -54,7 +55,7 @@ def facts(task: Task, progress: Progress | None, now: float, monotonic: float) -
         "Source": humanize.clean(task.file, LONGEST) if task.kind is Kind.UPLOAD else "",
         "Method": task.method if task.kind is not Kind.DOWNLOAD else "",
         "State": humanize.status(task, now),
-        "Size": humanize.size(expected) if expected >= 0 else "Not told by the server",
+        "Size": humanize.size(expected) if expected >= 0 else tr("Not told by the server"),
         "Progress": humanize.progress(received, expected),
         "Speed": _speed(received, expected, speed) if look_of(task) == "running" else "",
         "Attempts": _attempts(task),
@@ -72,21 +73,21 @@ def resumable(task: Task) -> str:
     if task.succeeded:
         return ""
     if task.not_resumable:
-        return f"No: {humanize.clean(task.not_resumable)}"
+        return tr("No: {not_resumable}").format(not_resumable=humanize.clean(task.not_resumable))
     if task.kind is Kind.UPLOAD:
         return _upload_resumable(task)
     if task.validators is None:
-        return "Not known before the server answers"
+        return tr("Not known before the server answers")
     if not (task.moved or task.outstanding):
-        return "Yes, but nothing was kept"
-    return f"Yes: the server sends {'an entity tag' if task.validators.etag else 'a date'}"
+        return tr("Yes, but nothing was kept")
+    return tr("Yes: the server sends an entity tag") if task.validators.etag else tr("Yes: the server sends a date")
 
 
 def _upload_resumable(task: Task) -> str:
     if task.upload is not None:
-        protocol = "tus" if task.upload.protocol == "tus" else "IETF draft"
-        return f"Yes: the server keeps what it has got ({protocol})"
-    return "Not known before the server answers"
+        protocol = "tus" if task.upload.protocol == "tus" else tr("IETF draft")
+        return tr("Yes: the server keeps what it has got ({protocol})").format(protocol=protocol)
+    return tr("Not known before the server answers")
 
 
 def _planned(task: Task) -> str:
@@ -95,14 +96,17 @@ def _planned(task: Task) -> str:
 
 def _speed(received: int, expected: int, speed: float) -> str:
     left = humanize.time_left(received, expected, speed)
-    return humanize.rate(speed) + ("" if left == "–" else f", {left} left")
+    return (
+        humanize.rate(speed) if left == "–" else tr("{rate}, {left} left").format(rate=humanize.rate(speed), left=left)
+    )
 
 
 def _attempts(task: Task) -> str:
     if not task.attempt:
-        return "None yet"
-    restarts = f", {task.restarts} from the start again" if task.restarts else ""
-    return f"{task.attempt}{restarts}"
+        return tr("None yet")
+    if not task.restarts:
+        return str(task.attempt)
+    return tr("{attempt}, {restarts} from the start again").format(attempt=task.attempt, restarts=task.restarts)
 
 
 def _status(task: Task) -> str:
@@ -120,7 +124,7 @@ def _validators(task: Task) -> str:
     if task.validators is None:
         return ""
     found = (task.validators.etag, task.validators.last_modified)
-    return humanize.clean(", ".join(part for part in found if part)) or "None"
+    return humanize.clean(", ".join(part for part in found if part)) or tr("None")
 
 
 class Value(QLineEdit):
@@ -129,7 +133,7 @@ class Value(QLineEdit):
     def __init__(self, title: str) -> None:
         super().__init__()
         self.setObjectName("fact_" + title.lower().replace(" ", "_"))
-        self.setAccessibleName(title)
+        self.setAccessibleName(tr(title))
         self.setReadOnly(True)
         self.setFrame(False)
         self.setProperty("role", "value")
@@ -150,7 +154,7 @@ class General(QScrollArea):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("details_general")
-        self.setAccessibleName("General")
+        self.setAccessibleName(tr("General"))
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         page = QWidget()
@@ -177,7 +181,7 @@ class General(QScrollArea):
     def _make_problem(self) -> QLabel:
         self.problem = QLabel()
         self.problem.setObjectName("fact_error")
-        self.problem.setAccessibleName("Error")
+        self.problem.setAccessibleName(tr("Error"))
         self.problem.setTextFormat(Qt.TextFormat.PlainText)
         self.problem.setProperty("role", "bad")
         self.problem.setWordWrap(True)
@@ -188,7 +192,7 @@ class General(QScrollArea):
         return self.problem
 
     def _add(self, title: str, row: int, column: int, span: int = 1) -> None:
-        label, value = QLabel(title), Value(title)
+        label, value = QLabel(tr(title)), Value(title)
         label.setProperty("role", "muted")
         label.setBuddy(value)
         self._grid.addWidget(label, row, column)
@@ -229,15 +233,15 @@ class Details(QWidget):
             self.table.setColumnHidden(column, True)
         self.tabs = QTabWidget()
         self.tabs.setObjectName("details_tabs")
-        self.tabs.setAccessibleName("Details")
+        self.tabs.setAccessibleName(tr("Details"))
         self.tabs.setDocumentMode(True)
-        self.tabs.addTab(self.general, "General")
-        self.tabs.addTab(self.headers, "Headers")
-        self.tabs.addTab(self.timing, "Timing")
-        self.tabs.addTab(self.table, "Events")
-        self.tabs.addTab(self.speed, "Speed")
+        self.tabs.addTab(self.general, tr("General"))
+        self.tabs.addTab(self.headers, tr("Headers"))
+        self.tabs.addTab(self.timing, tr("Timing"))
+        self.tabs.addTab(self.table, tr("Events"))
+        self.tabs.addTab(self.speed, tr("Speed"))
         self.tabs.currentChanged.connect(self._show_tab)
-        self.nothing = QLabel("Select one transfer to see its details.")
+        self.nothing = QLabel(tr("Select one transfer to see its details."))
         self.nothing.setObjectName("details_nothing")
         self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.nothing.setProperty("role", "muted")

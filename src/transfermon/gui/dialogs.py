@@ -37,6 +37,7 @@ from transfermon.configuration import checked_headers
 from transfermon.errors import TransferFailure
 from transfermon.gui import theme
 from transfermon.urls import check_url
+from transfermon.words import marked, tr
 
 MOST_LINKS = 1000  # from one paste or drop (FAULTS R17)
 LONGEST_TEXT = 1_000_000  # characters that are looked through for links
@@ -96,7 +97,7 @@ def headers_in(text: str) -> dict[str, str]:
             continue
         name, colon, value = line.partition(":")
         if not colon:
-            raise ValueError(f"“{line.strip()}” is not a header; write Name: value.")
+            raise ValueError(tr("“{line}” is not a header; write Name: value.").format(line=line.strip()))
         out[name.strip()] = value.strip()
     return checked_headers(out, where="headers")
 
@@ -108,7 +109,7 @@ def digest_in(text: str) -> str:
         return ""
     match = _DIGEST.fullmatch(text)
     if match is None:
-        raise ValueError("A SHA-256 checksum has 64 hexadecimal digits.")
+        raise ValueError(tr("A SHA-256 checksum has 64 hexadecimal digits."))
     return "sha-256:" + match.group(1).lower()
 
 
@@ -145,7 +146,7 @@ class AddDialog(QDialog):
     ) -> None:
         super().__init__(parent)
         self._given = given
-        self.setWindowTitle("Add transfers")
+        self.setWindowTitle(tr("Add transfers"))
         self.setObjectName("add_dialog")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setMinimumWidth(620)
@@ -156,10 +157,10 @@ class AddDialog(QDialog):
     def _build(self, sessions: Sequence[str], session: str, folder: str) -> None:
         layout = QVBoxLayout(self)
         layout.setSpacing(10)
-        self.urls = editor("add_urls", "Addresses, one a line", height=120)
-        self.urls.setPlaceholderText("https://…   one address a line, or any text with links")
+        self.urls = editor("add_urls", tr("Addresses, one a line"), height=120)
+        self.urls.setPlaceholderText(tr("https://…   one address a line, or any text with links"))
         self.urls.textChanged.connect(self._check)
-        layout.addWidget(label("Addresses from another program" if self._given else "Addresses"))
+        layout.addWidget(label(tr("Addresses from another program") if self._given else tr("Addresses")))
         layout.addWidget(self.urls)
         self.problems = label("", name="add_problems")
         self.problems.setProperty("role", "bad")
@@ -168,7 +169,7 @@ class AddDialog(QDialog):
         layout.addLayout(self._places(sessions, session, folder))
         self.more_button = QToolButton()
         self.more_button.setObjectName("add_more")
-        self.more_button.setText("More")
+        self.more_button.setText(tr("More"))
         self.more_button.setCheckable(True)
         self.more_button.setProperty("role", "disclosure")
         self.more_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
@@ -183,24 +184,24 @@ class AddDialog(QDialog):
     def _places(self, sessions: Sequence[str], session: str, folder: str) -> QFormLayout:
         form = form_layout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self.folder = line("add_folder", "Folder")
+        self.folder = line("add_folder", tr("Folder"))
         self.folder.setText(folder)
-        self.folder.setPlaceholderText("The session's download folder")
-        choose = QPushButton("Choose…")
+        self.folder.setPlaceholderText(tr("The session's download folder"))
+        choose = QPushButton(tr("Choose…"))
         choose.setObjectName("add_choose_folder")
         choose.setAutoDefault(False)
         choose.clicked.connect(self._choose_folder)
         row = QHBoxLayout()
         row.addWidget(self.folder, 1)
         row.addWidget(choose)
-        form.addRow(row_label("Folder"), row)
+        form.addRow(row_label(tr("Folder")), row)
         self.session = QComboBox()
         self.session.setObjectName("add_session")
-        self.session.setAccessibleName("Session")
+        self.session.setAccessibleName(tr("Session"))
         self.session.setEditable(True)
         self.session.addItems(list(sessions))
         self.session.setCurrentText(session)
-        form.addRow(row_label("Session", self.session), self.session)
+        form.addRow(row_label(tr("Session"), self.session), self.session)
         return form
 
     def _more(self) -> QWidget:
@@ -208,35 +209,35 @@ class AddDialog(QDialog):
         form = form_layout(box)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self.headers = editor("add_headers", "Request headers, one a line", height=64)
-        self.headers.setPlaceholderText("Name: value, one a line")
+        self.headers = editor("add_headers", tr("Request headers, one a line"), height=64)
+        self.headers.setPlaceholderText(tr("Name: value, one a line"))
         self.headers.textChanged.connect(self._check)
-        form.addRow(row_label("Headers", self.headers), self.headers)
-        self.digest = line("add_digest", "SHA-256 checksum")
-        self.digest.setPlaceholderText("64 hexadecimal digits; for a single address")
+        form.addRow(row_label(tr("Headers"), self.headers), self.headers)
+        self.digest = line("add_digest", tr("SHA-256 checksum"))
+        self.digest.setPlaceholderText(tr("64 hexadecimal digits; for a single address"))
         self.digest.textChanged.connect(self._check)
-        form.addRow(row_label("SHA-256", self.digest), self.digest)
+        form.addRow(row_label(tr("SHA-256"), self.digest), self.digest)
         self.limit = QDoubleSpinBox()
         self.limit.setObjectName("add_speed_limit")
-        self.limit.setAccessibleName("Speed limit")
+        self.limit.setAccessibleName(tr("Speed limit"))
         self.limit.setRange(0, 100_000)
         self.limit.setDecimals(1)
-        self.limit.setSuffix(" MB/s")
-        self.limit.setSpecialValueText("No limit")
+        self.limit.setSuffix(tr(" MB/s"))
+        self.limit.setSpecialValueText(tr("No limit"))
         self.limit.lineEdit().setTextMargins(5, 0, 5, 0)  # a style sheet's padding does not reach it
-        form.addRow(row_label("Speed limit", self.limit), self.limit)
+        form.addRow(row_label(tr("Speed limit"), self.limit), self.limit)
         return box
 
     def _disclose(self, on: bool) -> None:
         self.more_button.setIcon(theme.icon("chevron-down" if on else "chevron-right", "muted"))
-        self.more_button.setText("Less" if on else "More")
+        self.more_button.setText(tr("Less") if on else tr("More"))
         self.more.setVisible(on)
 
     def _buttons(self) -> QDialogButtonBox:
         box = QDialogButtonBox()
-        box.addButton(button("Cancel", "add_cancel"), QDialogButtonBox.ButtonRole.RejectRole)
-        self.paused_button = button("Add paused", "add_paused")
-        self.start_button = button("Start now", "add_start")
+        box.addButton(button(tr("Cancel"), "add_cancel"), QDialogButtonBox.ButtonRole.RejectRole)
+        self.paused_button = button(tr("Add paused"), "add_paused")
+        self.start_button = button(tr("Start now"), "add_start")
         self.start_button.setDefault(True)
         self.start_button.setProperty("primary", True)
         box.addButton(self.paused_button, QDialogButtonBox.ButtonRole.ActionRole)
@@ -247,7 +248,7 @@ class AddDialog(QDialog):
         return box
 
     def _choose_folder(self) -> None:
-        chooser = QFileDialog(self, "Folder for the downloads", self.folder.text() or os.path.expanduser("~"))
+        chooser = QFileDialog(self, tr("Folder for the downloads"), self.folder.text() or os.path.expanduser("~"))
         chooser.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         chooser.setFileMode(QFileDialog.FileMode.Directory)
         chooser.setOption(QFileDialog.Option.ShowDirsOnly)
@@ -258,7 +259,7 @@ class AddDialog(QDialog):
         found = sorted_out(self.urls.toPlainText())
         lines = [f"{humanize.clean(address)[:80]}: {sentence}" for address, sentence in found.bad[:5]]
         if len(found.bad) > 5:
-            lines.append(f"… and {len(found.bad) - 5} more.")
+            lines.append(tr("… and {count} more.").format(count=len(found.bad) - 5))
         if mistake := self._mistake(len(found.good)):
             lines.append(mistake)
         self.problems.setText("\n".join(lines))
@@ -267,7 +268,7 @@ class AddDialog(QDialog):
         self.start_button.setEnabled(usable)
         self.paused_button.setEnabled(usable)
         count = len(found.good)
-        self.start_button.setText(f"Start {count} now" if count > 1 else "Start now")
+        self.start_button.setText(tr("Start %n now", "Start now", max(1, count)))
 
     def _mistake(self, addresses: int) -> str:
         try:
@@ -275,7 +276,7 @@ class AddDialog(QDialog):
             digest = digest_in(self.digest.text())
         except ValueError as exc:
             return str(exc)
-        return "A checksum fits one address only." if digest and addresses > 1 else ""
+        return tr("A checksum fits one address only.") if digest and addresses > 1 else ""
 
     def _send(self, *, start: bool) -> None:
         found = sorted_out(self.urls.toPlainText())
@@ -312,7 +313,7 @@ def ask(
     remember: str = "",
     warning: bool = False,
 ) -> QMessageBox:
-    """Ask with a button for each answer. The last is what Escape means; the first is the default, but for a warning
+    """Ask with a button for each answer; they are `marked` texts, and what is compared is English. The last is what Escape means; the first is the default, but for a warning
     the last is that too. `on_answer` gets the answer and whether the box with the text `remember` was ticked.
     """
     box = QMessageBox(parent)
@@ -331,7 +332,7 @@ def ask(
         box.setCheckBox(tick)
     buttons: dict[QAbstractButton, str] = {}
     for answer in answers:
-        button = box.addButton(answer, QMessageBox.ButtonRole.ActionRole)
+        button = box.addButton(tr(answer), QMessageBox.ButtonRole.ActionRole)
         button.setObjectName("answer_" + answer.lower().replace(" ", "_"))
         buttons[button] = answer
     ordered = list(buttons)
@@ -348,7 +349,7 @@ def ask(
 
 def tell(parent: QWidget | None, title: str, text: str) -> QMessageBox:
     """Say something that must be read."""
-    return ask(parent, title, text, ["Close"], lambda _answer, _remember: None)
+    return ask(parent, title, text, [marked("Close")], lambda _answer, _remember: None)
 
 
 def _pushed(button: QAbstractButton) -> QPushButton:
@@ -373,7 +374,7 @@ def form_layout(parent: QWidget | None = None) -> QFormLayout:
 def row_label(text: str, buddy: QWidget | None = None) -> QLabel:
     """As wide as the longest, so that the fields under "More" stand below the others."""
     made = label(text)
-    made.setMinimumWidth(made.fontMetrics().horizontalAdvance("Speed limit") + 8)
+    made.setMinimumWidth(made.fontMetrics().horizontalAdvance(tr("Speed limit")) + 8)
     if buddy is not None:
         made.setBuddy(buddy)
     return made

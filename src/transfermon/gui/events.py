@@ -20,9 +20,10 @@ from transfermon.gui import theme
 from transfermon.gui.bell import Bell, Rope
 from transfermon.gui.brackets import Brackets
 from transfermon.gui.journal import GROUPS, MOST, EventModel, EventTable, Line, group_of, merged, ndjson
+from transfermon.words import marked, tr
 
 GATHER_MS = 100
-ALL_KINDS, ALL_SESSIONS = "All kinds", "All sessions"
+ALL_KINDS, ALL_SESSIONS = marked("All kinds"), marked("All sessions")
 
 
 class EventsView(QWidget):
@@ -57,27 +58,31 @@ class EventsView(QWidget):
     def _build(self) -> None:
         self.words = QLineEdit()
         self.words.setObjectName("events_filter")
-        self.words.setAccessibleName("Filter the events")
-        self.words.setPlaceholderText("Filter")
+        self.words.setAccessibleName(tr("Filter the events"))
+        self.words.setPlaceholderText(tr("Filter"))
         self.words.setClearButtonEnabled(True)
         self.words.setMaximumWidth(200)
         self.words.textChanged.connect(self._filter)
-        self.kinds = self._menu("events_kind", "Kind of event", (ALL_KINDS, *GROUPS))
-        self.sessions = self._menu("events_session", "Session", (ALL_SESSIONS,))
+        self.kinds = self._menu("events_kind", tr("Kind of event"), (ALL_KINDS, *GROUPS))
+        self.sessions = self._menu("events_session", tr("Session"), (ALL_SESSIONS,))
         self.note = QLabel()
         self.note.setObjectName("events_note")
         self.note.setProperty("role", "muted")
         self.note.setTextFormat(Qt.TextFormat.PlainText)
         self.note.setMinimumWidth(1)  # it gives way in a narrow window
-        self.pause_button = self._button("events_pause", "Pause", "Hold new events back")
+        self.pause_button = self._button("events_pause", tr("Pause"), tr("Hold new events back"))
         self.pause_button.setCheckable(True)
         self.pause_button.toggled.connect(self._paused)
         self.pause_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.clear_button = self._button("events_clear", "Clear", "Clear this view; the journal keeps the events")
+        self.clear_button = self._button(
+            "events_clear", tr("Clear"), tr("Clear this view; the journal keeps the events")
+        )
         self.clear_button.clicked.connect(self.clear)
-        self.copy_button = self._button("events_copy", "Copy", "Copy the selected events, or all that are shown")
+        self.copy_button = self._button(
+            "events_copy", tr("Copy"), tr("Copy the selected events, or all that are shown")
+        )
         self.copy_button.clicked.connect(self.table.copy)
-        self.export_button = self._button("events_export", "Export…", "Save what is shown as NDJSON")
+        self.export_button = self._button("events_export", tr("Export…"), tr("Save what is shown as NDJSON"))
         self.export_button.clicked.connect(self.ask_export)
         bar = QHBoxLayout()
         bar.setContentsMargins(8, 5, 8, 5)
@@ -100,7 +105,8 @@ class EventsView(QWidget):
         menu.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         menu.setMaximumWidth(180)
         menu.setMinimumWidth(70)
-        menu.addItems(list(items))
+        for item in items:
+            menu.addItem(tr(item), item)
         menu.currentTextChanged.connect(self._filter)
         return menu
 
@@ -139,7 +145,9 @@ class EventsView(QWidget):
     def flush(self) -> None:
         """Show now what was gathered. Happens by itself."""
         if self.paused:
-            self.pause_button.setText(f"Go on ({len(self._held)} new)" if self._held else "Go on")
+            self.pause_button.setText(
+                tr("Go on (%n new)", "Go on (1 new)", len(self._held)) if self._held else tr("Go on")
+            )
         new, self._new = self._new, []
         self._take(new)
         self.model.append([line for line in new if self._passes(line)])
@@ -153,7 +161,7 @@ class EventsView(QWidget):
             self._tick()
         for session in dict.fromkeys(line.session for line in lines):
             if session and self.sessions.findText(session) < 0:
-                self.sessions.addItem(session)
+                self.sessions.addItem(session, session)
 
     @property
     def paused(self) -> bool:
@@ -163,7 +171,7 @@ class EventsView(QWidget):
         if not on:
             self._new += self._held
             self._held.clear()
-        self.pause_button.setText("Go on" if on else "Pause")
+        self.pause_button.setText(tr("Go on") if on else tr("Pause"))
         self._retint()
         self.flush()
 
@@ -195,7 +203,7 @@ class EventsView(QWidget):
     # Filter
 
     def _passes(self, line: Line) -> bool:
-        kind, session = self.kinds.currentText(), self.sessions.currentText()
+        kind, session = self.kinds.currentData(), self.sessions.currentData()
         if kind != ALL_KINDS and group_of(line.event) != kind:
             return False
         if session != ALL_SESSIONS and line.session != session:
@@ -212,15 +220,15 @@ class EventsView(QWidget):
 
     def _count(self) -> None:
         shown, there = len(self.model.lines), len(self._all)
-        events = "1 event" if there == 1 else f"{there} events"
-        self.note.setText(events if shown == there else f"{shown} of {there}")
+        events = tr("%n events", "1 event", there)
+        self.note.setText(events if shown == there else tr("{shown} of {there}").format(shown=shown, there=there))
 
     # Export
 
     def ask_export(self) -> None:
         """Ask for a file and write what is shown to it."""
         folder = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
-        dialog = QFileDialog(self, "Export events", os.path.join(folder, "events.ndjson"))
+        dialog = QFileDialog(self, tr("Export events"), os.path.join(folder, "events.ndjson"))
         dialog.setObjectName("events_export_dialog")
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
@@ -242,7 +250,7 @@ class EventsView(QWidget):
         threading.Thread(target=_write, args=(path, text, bell.rope), name="export of events", daemon=True).start()
 
     def _say_exported(self, path: str, failure: str) -> None:
-        self.note.setText(failure or f"Saved as {os.path.basename(path)}")
+        self.note.setText(failure or tr("Saved as {path}").format(path=os.path.basename(path)))
 
 
 def _write(path: str, text: str, rope: Rope) -> None:
@@ -250,6 +258,6 @@ def _write(path: str, text: str, rope: Rope) -> None:
         with open(path, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)
     except OSError as exc:
-        rope.pull(f"The file could not be written: {exc.strerror}.")
+        rope.pull(tr("The file could not be written: {strerror}.").format(strerror=exc.strerror))
     else:
         rope.pull("")

@@ -17,11 +17,14 @@ from transfermon import humanize
 from transfermon.errors import redacted
 from transfermon.gui import theme
 from transfermon.task import Kind, Response, Task
+from transfermon.words import marked, tr
 
-MASK = "•••••• (hidden)"
+MASK = marked("•••••• (hidden)")
 LONGEST = 1000  # characters of a value that are shown
 MOST = 200  # fields of an answer that are shown
-ALWAYS = "Host, Accept, Accept-Encoding and User-Agent, what the session adds, and Range or Cookie where needed."
+ALWAYS = marked(
+    "Host, Accept, Accept-Encoding and User-Agent, what the session adds, and Range or Cookie where needed."
+)
 
 _SECRET = (
     *("cookie", "authorization", "authenticate", "authentication", "token", "secret", "password", "credential"),
@@ -36,11 +39,11 @@ def masked(kind: Kind, name: str, value: str) -> str:
     """What may be shown of a field of an answer. The address where an upload goes on is as good as a password (U-25)."""
     low = name.lower()
     if any(word in low for word in _SECRET):
-        return MASK
+        return tr(MASK)
     if low in _LINKS:
         return _origin(value) if kind is Kind.UPLOAD else redacted(value)
     if low in ("link", "refresh") and "?" in value:
-        return MASK
+        return tr(MASK)
     return value
 
 
@@ -49,25 +52,25 @@ def pieces(task: Task) -> Iterator[Piece]:
     yield from _request(task)
     yield "text", "\n\n"
     if task.response is None:
-        yield "title", "Response\n"
-        yield "note", "None yet" if task.outstanding else "None came"
+        yield "title", tr("Response") + "\n"
+        yield "note", tr("None yet") if task.outstanding else tr("None came")
     else:
         yield from _response(task, task.response)
 
 
 def _request(task: Task) -> Iterator[Piece]:
     sent = task.metrics.transactions
-    yield "title", "Request\n"
+    yield "title", tr("Request") + "\n"
     yield "accent", humanize.clean(sent[-1].method if sent else task.method, 40)
     yield "text", f" {humanize.clean(sent[-1].url if sent else redacted(task.current_url or task.url), LONGEST)}\n"
     for name in task.header_names:
         yield "muted", f"{humanize.clean(name, 100)}: "
-        yield "text", f"{MASK}\n"
-    yield "note", f"{'Also sent' if task.header_names else 'Sent'}: {ALWAYS}"
+        yield "text", f"{tr(MASK)}\n"
+    yield "note", f"{tr('Also sent') if task.header_names else tr('Sent')}: {tr(ALWAYS)}"
 
 
 def _response(task: Task, response: Response) -> Iterator[Piece]:
-    yield "title", "Response\n"
+    yield "title", tr("Response") + "\n"
     yield "muted", f"{humanize.clean(response.http_version, 20)} "
     yield _role(response.status), _status(response.status)
     for name, value in response.headers[:MOST]:
@@ -75,7 +78,7 @@ def _response(task: Task, response: Response) -> Iterator[Piece]:
         yield "text", humanize.clean(masked(task.kind, name, value), LONGEST)
     more = len(response.headers) - MOST
     if more > 0:
-        yield "muted", f"\n… and {more} more"
+        yield "muted", "\n" + tr("… and {more} more").format(more=more)
 
 
 def _status(status: int) -> str:
@@ -95,7 +98,7 @@ def _origin(url: str) -> str:
         host = f"{parts.scheme}://{parts.hostname}" if parts.scheme and parts.hostname else ""
         return f"{host}:{parts.port}/…" if host and parts.port else f"{host}/…"
     except ValueError:
-        return MASK
+        return tr(MASK)
 
 
 class Headers(QPlainTextEdit):
@@ -104,7 +107,7 @@ class Headers(QPlainTextEdit):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("details_headers")
-        self.setAccessibleName("Headers")
+        self.setAccessibleName(tr("Headers"))
         self.setReadOnly(True)
         self.setUndoRedoEnabled(False)
         self.setFrameShape(QPlainTextEdit.Shape.NoFrame)

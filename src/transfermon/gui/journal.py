@@ -47,6 +47,7 @@ from transfermon.events import (
 )
 from transfermon.gui import theme
 from transfermon.gui.brackets import LANES, Mark, Part
+from transfermon.words import marked, tr
 
 Index = QModelIndex | QPersistentModelIndex
 MOST = 5000
@@ -57,7 +58,12 @@ BUDGET = 132  # pixels for what a handler has used of its time
 BUDGET_BAR = 50  # of them for the bar
 LINE_ROLE = int(Qt.ItemDataRole.UserRole) + 1
 
-TRANSFERS, SESSIONS, BACKGROUND, NOTIFICATIONS = "Transfers", "Sessions", "Background", "Notifications"
+TRANSFERS, SESSIONS, BACKGROUND, NOTIFICATIONS = (
+    marked("Transfers"),
+    marked("Sessions"),
+    marked("Background"),
+    marked("Notifications"),
+)
 GROUPS = (TRANSFERS, SESSIONS, BACKGROUND, NOTIFICATIONS)
 _OF_SESSIONS = (SessionCreatedEvent, SessionFinishingEvent, SessionIdleEvent, SessionInvalidatedEvent)
 _ROLES = {
@@ -88,7 +94,7 @@ class Column(IntEnum):
     WORDS = 5
 
 
-TITLES = ("Time", "No.", "Session", "Task", "Event", "What happened")
+TITLES = (marked("Time"), marked("No."), marked("Session"), marked("Task"), marked("Event"), marked("What happened"))
 WIDTHS = (104, 52, 110, 52, 190)
 
 
@@ -231,7 +237,7 @@ class EventModel(QAbstractTableModel):
         if orientation is not Qt.Orientation.Horizontal or not 0 <= section < len(Column):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return TITLES[section]
+            return tr(TITLES[section])
         return _alignment(section) if role == Qt.ItemDataRole.TextAlignmentRole else None
 
 
@@ -292,7 +298,7 @@ class _Delegate(QStyledItemDelegate):
         painter.restore()
 
     def _budget(self, painter: QPainter, where: QRect, used: float, role: str) -> None:
-        words = f"{used:.1f} of {BACKGROUND_HANDLER_BUDGET:.0f} s"
+        words = tr("{used:.1f} of {budget:.0f} s").format(used=used, budget=BACKGROUND_HANDLER_BUDGET)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(theme.color("muted"))
@@ -332,7 +338,7 @@ class EventTable(QTableView):
     def __init__(self, model: EventModel, name: str, parent: QWidget | None = None, *, brackets: bool = False) -> None:
         super().__init__(parent)
         self.setObjectName(name)
-        self.setAccessibleName("Events")
+        self.setAccessibleName(tr("Events"))
         self._model = model
         self._at_end = True
         self.setModel(model)

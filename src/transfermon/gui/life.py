@@ -42,6 +42,7 @@ from transfermon.runners import Runners
 from transfermon.settings import Settings
 from transfermon.task import TaskKey
 from transfermon.wakes import AppState
+from transfermon.words import tr
 
 if TYPE_CHECKING:  # the engine loads after the window shows
     from transfermon.monitor import Monitor
@@ -341,7 +342,10 @@ class Life:
 
     def _tell_of_a_crash(self, monitor: Monitor, report: str) -> None:
         if report:
-            monitor.notify("Transfermon crashed the last time", f"What is known about it is in {report}.")
+            monitor.notify(
+                tr("Transfermon crashed the last time"),
+                tr("What is known about it is in {report}.").format(report=report),
+            )
 
     async def _wait_behind(self, waiter: Waiter, monitor: Monitor) -> None:
         """Have a small process wait for our end, or none. The demo's state is of no use to anybody after it."""
@@ -369,7 +373,7 @@ class Life:
             await server.start()
         except OSError as exc:
             log.warning("no control socket: %s", exc)
-            window.toast("Commands from a terminal cannot reach this window: its socket cannot be made.")
+            window.toast(tr("Commands from a terminal cannot reach this window: its socket cannot be made."))
 
     async def _follow(self, monitor: Monitor) -> None:
         await monitor.quitting.wait()
@@ -418,7 +422,7 @@ class Life:
         """What nobody caught is logged, and the person hears that something went wrong."""
 
         def say() -> None:
-            window.toast("Something went wrong inside the app; the details are in its log.")
+            window.toast(tr("Something went wrong inside the app; the details are in its log."))
 
         def hook(kind: type[BaseException], exc: BaseException, trace: TracebackType | None) -> None:
             log.error("not caught", exc_info=(kind, exc, trace))

@@ -66,6 +66,7 @@ from transfermon.gui.background import PushComposer, earlier_payloads, payload_j
 from transfermon.gui.commands import (
     COMMANDS,
     KEEP,
+    MENUS,
     PRIORITIES,
     STOP,
     TABLE,
@@ -108,6 +109,7 @@ from transfermon.tally import Tally
 from transfermon.task import Action, Origin, Progress, State, Task, TaskKey
 from transfermon.urls import check_url, given_addresses
 from transfermon.wakes import Outcome, Verdict, WakeKind, verdict_text
+from transfermon.words import marked, tr
 
 if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
     from transfermon.gui.bridge import Bridge
@@ -122,7 +124,8 @@ SLICE = 0.004  # seconds of commands before the window gets its turn
 PASTED_AT_ONCE = 20  # more links than this are shown in the dialog first
 DEFAULT_SESSION = "downloads"
 ADDRESSES, ADDRESSES_KEPT = "upload.addresses", 10
-THEMES = (("system", "&System"), ("light", "&Light"), ("dark", "&Dark"))
+APP_STATES = {"foreground": marked("Foreground"), "background": marked("Background"), "suspended": marked("Suspended")}
+THEMES = (("system", marked("&System")), ("light", marked("&Light")), ("dark", marked("&Dark")))
 
 
 class MainWindow(QMainWindow):
@@ -183,23 +186,23 @@ class MainWindow(QMainWindow):
 
     def _make_actions(self) -> None:
         for command in COMMANDS:
-            action = QAction(command.text, self)
+            action = QAction(tr(command.text), self)
             action.setObjectName(f"action_{command.id}")
-            action.setIconText(command.label or command.text.replace("&", ""))
+            action.setIconText(tr(command.label or command.text).replace("&", ""))
             action.triggered.connect(getattr(self, f"do_{command.id}"))
             if command.keys:
                 action.setShortcut(QKeySequence(command.keys))
             if command.where == TABLE:
                 action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             keys = f" ({command.keys})" if command.keys else ""
-            action.setToolTip((command.tip or command.text.replace("&", "")) + keys)
+            action.setToolTip(tr(command.tip or command.text).replace("&", "") + keys)
             self.actions_by_id[command.id] = action
         add = self.actions_by_id["add"]
         self.primary_add = QAction(self)  # the same command on the accent colour: an icon has one tint only
         self.primary_add.setIconText(add.iconText())
         self.primary_add.setToolTip(add.toolTip())
         self.primary_add.triggered.connect(add.trigger)
-        self.show_action = QAction("&Show window", self)
+        self.show_action = QAction(tr("&Show window"), self)
         self.show_action.setObjectName("action_show")
         self.show_action.triggered.connect(lambda: self.raise_to_front())
 
@@ -222,9 +225,9 @@ class MainWindow(QMainWindow):
         self.tabs = QTabWidget()
         self.tabs.setObjectName("bottom_tabs")
         self.tabs.setDocumentMode(True)
-        self.tabs.addTab(self.details, "Details")
-        self.tabs.addTab(self.events, "All events")
-        self.tabs.addTab(self.wakes, "Background")
+        self.tabs.addTab(self.details, tr("Details"))
+        self.tabs.addTab(self.events, tr("All events"))
+        self.tabs.addTab(self.wakes, tr("Background"))
         self.middle = QSplitter(Qt.Orientation.Vertical)
         self.middle.addWidget(self.pages)
         self.middle.addWidget(self.tabs)
@@ -288,15 +291,15 @@ class MainWindow(QMainWindow):
     def _make_empty(self) -> QWidget:
         page = QWidget()
         page.setObjectName("empty_state")
-        sentence = QLabel("Nothing is being transferred. Add an address, or drop a link here.")
+        sentence = QLabel(tr("Nothing is being transferred. Add an address, or drop a link here."))
         sentence.setObjectName("empty_text")
         sentence.setProperty("role", "muted")
         sentence.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        add = QPushButton("Add a URL")
+        add = QPushButton(tr("Add a URL"))
         add.setObjectName("empty_add")
         add.setProperty("primary", True)
         add.clicked.connect(self.do_add)
-        self.demo_button = QPushButton("Start the demo")
+        self.demo_button = QPushButton(tr("Start the demo"))
         self.demo_button.setObjectName("empty_demo")
         self.demo_button.clicked.connect(self.do_demo)
         row = QHBoxLayout()
@@ -317,7 +320,7 @@ class MainWindow(QMainWindow):
         for command in COMMANDS:
             title, slash, _ = command.menu.partition("/")
             if title not in menus:
-                menus[title] = self.menuBar().addMenu(f"&{title}")
+                menus[title] = self.menuBar().addMenu(tr(MENUS[title]))
             elif slash:
                 menus[title].addSeparator()
             menus[title].addAction(self.actions_by_id[command.id])
@@ -325,17 +328,17 @@ class MainWindow(QMainWindow):
         self.simulation_menu.wanted.connect(lambda wanted: self.monitor.simulate(wanted))
         self.simulation_menu.drop_wanted.connect(self._drop_connections)
         menus["Background"].addMenu(self.simulation_menu)
-        self.theme_menu = menus["View"].addMenu("&Theme")
+        self.theme_menu = menus["View"].addMenu(tr("&Theme"))
         self.theme_actions = QActionGroup(self)
         for scheme, text in THEMES:
-            action = self.theme_menu.addAction(text)
+            action = self.theme_menu.addAction(tr(text))
             action.setCheckable(True)
             action.setData(scheme)
             self.theme_actions.addAction(action)
         self.theme_actions.triggered.connect(lambda action: self.set_theme(str(action.data())))
 
     def _make_toolbar(self) -> None:
-        bar = QToolBar("Toolbar")
+        bar = QToolBar(tr("Toolbar"))
         bar.setObjectName("toolbar")
         bar.setMovable(False)
         bar.setIconSize(QSize(18, 18))
@@ -357,8 +360,8 @@ class MainWindow(QMainWindow):
         bar.addWidget(space)
         self.words = QLineEdit()
         self.words.setObjectName("filter")
-        self.words.setAccessibleName("Filter")
-        self.words.setPlaceholderText("Filter")
+        self.words.setAccessibleName(tr("Filter"))
+        self.words.setPlaceholderText(tr("Filter"))
         self.words.setClearButtonEnabled(True)
         self.words.setMinimumWidth(120)
         self.words.setMaximumWidth(220)
@@ -370,16 +373,16 @@ class MainWindow(QMainWindow):
     def _make_status_bar(self) -> None:
         bar = self.statusBar()
         bar.setSizeGripEnabled(False)
-        self.rate_label = _status("status_rate", "Download rate")
-        self.count_label = _status("status_counts", "Transfers")
-        self.warning_label = _status("status_warning", "Warning")
+        self.rate_label = _status("status_rate", tr("Download rate"))
+        self.count_label = _status("status_counts", tr("Transfers"))
+        self.warning_label = _status("status_warning", tr("Warning"))
         self.warning_label.setProperty("role", "bad")
         self.warning_label.hide()
-        self.state_label = _status("status_app_state", "App state")
+        self.state_label = _status("status_app_state", tr("App state"))
         bar.addWidget(self.rate_label)
         bar.addWidget(self.count_label)
         bar.addWidget(self.warning_label, 1)
-        self.channel_label = _status("status_channel", "Push channel")
+        self.channel_label = _status("status_channel", tr("Push channel"))
         self.channel_label.hide()
         self.simulation_mark = SimulationMark()
         self.simulation_mark.clicked.connect(lambda: self.monitor.simulate(NONE))
@@ -529,11 +532,14 @@ class MainWindow(QMainWindow):
         status = self.monitor.status()
         self.rate_label.setText(f"↓ {humanize.rate(status.down_rate)}" if status.running else "↓ –")
         self.count_label.setText(counts_line(status.running, status.queued, status.waiting, status.failed))
-        if status.app_state.capitalize() != self.state_label.text():
-            self.state_label.setText(status.app_state.capitalize())
+        state = tr(APP_STATES.get(status.app_state, status.app_state))
+        if state != self.state_label.text():
+            self.state_label.setText(state)
             self.wakes.refresh()
         frozen = status.frozen_reason
-        self.warning_label.setText(f"Changes cannot be stored now: {humanize.clean(frozen)}" if frozen else "")
+        self.warning_label.setText(
+            tr("Changes cannot be stored now: {frozen}").format(frozen=humanize.clean(frozen)) if frozen else ""
+        )
         self.warning_label.setVisible(bool(frozen))
 
     def _enable(self) -> None:
@@ -648,20 +654,22 @@ class MainWindow(QMainWindow):
     def _flush(self, key: str) -> None:
         session = self.monitor.find_session(key)
         if session is not None:
-            session.flush(lambda _done: self.toasts.show_message("Everything is stored; idle connections are closed."))
+            session.flush(
+                lambda _done: self.toasts.show_message(tr("Everything is stored; idle connections are closed."))
+            )
 
     def _ask_to_reset(self, key: str) -> None:
         def answered(answer: str, _remember: bool) -> None:
             session = self.monitor.find_session(key)
             if answer == "Reset" and session is not None:
-                session.reset(lambda _done: self.toasts.show_message("The session was reset."))
+                session.reset(lambda _done: self.toasts.show_message(tr("The session was reset.")))
 
-        title = f"Reset {humanize.clean(key, 60)}?"
-        text = (
+        title = tr("Reset {key}?").format(key=humanize.clean(key, 60))
+        text = tr(
             "Its cookies, the passwords of ended transfers and parts of files that no transfer knows are forgotten. "
             "Transfers and finished files stay."
         )
-        ask(self, title, text, ["Reset", "Cancel"], answered, warning=True)
+        ask(self, title, text, [marked("Reset"), marked("Cancel")], answered, warning=True)
 
     def _show_session(self, key: str) -> None:
         session = self.monitor.find_session(key)
@@ -675,9 +683,9 @@ class MainWindow(QMainWindow):
             if answer == "Cancel all":
                 self._end_session(key, cancel=True)
 
-        title = f"Cancel all transfers of {humanize.clean(key, 60)}?"
-        text = "The session ends. Finished files stay; what is under way is lost."
-        ask(self, title, text, ["Cancel all", "Keep them"], answered, warning=True)
+        title = tr("Cancel all transfers of {key}?").format(key=humanize.clean(key, 60))
+        text = tr("The session ends. Finished files stay; what is under way is lost.")
+        ask(self, title, text, [marked("Cancel all"), marked("Keep them")], answered, warning=True)
 
     def _end_session(self, key: str, *, cancel: bool) -> None:
         session = self.monitor.find_session(key)
@@ -712,10 +720,10 @@ class MainWindow(QMainWindow):
         for task in self._tasks(self._selected)[:1]:
             dialog = QInputDialog(self)
             dialog.setObjectName("retry_url")
-            dialog.setWindowTitle("Retry with a new URL")
-            dialog.setLabelText("The new address of the same file:")
+            dialog.setWindowTitle(tr("Retry with a new URL"))
+            dialog.setLabelText(tr("The new address of the same file:"))
             dialog.setTextValue(task.url)
-            dialog.setOkButtonText("Retry")
+            dialog.setOkButtonText(tr("Retry"))
             dialog.resize(560, dialog.sizeHint().height())
             dialog.textValueSelected.connect(lambda url, key=task.key: self._retry_from(key, url))
             self._show_dialog("retry_url", dialog)
@@ -763,7 +771,7 @@ class MainWindow(QMainWindow):
     async def _copy_events(self, key: TaskKey) -> None:
         history = await self.monitor.history(task=key)
         QGuiApplication.clipboard().setText(ndjson(history))
-        self.toasts.show_message("1 event was copied." if len(history) == 1 else f"{len(history)} events were copied.")
+        self.toasts.show_message(tr("%n events were copied.", "1 event was copied.", len(history)))
 
     def do_priority_high(self) -> None:
         self._prioritise(PRIORITIES["priority_high"])
@@ -787,9 +795,9 @@ class MainWindow(QMainWindow):
             return
         dialog = QInputDialog(self)
         dialog.setObjectName("speed_limit")
-        dialog.setWindowTitle("Speed limit")
+        dialog.setWindowTitle(tr("Speed limit"))
         dialog.setInputMode(QInputDialog.InputMode.DoubleInput)
-        dialog.setLabelText("Megabytes per second for each transfer; 0 is no limit:")
+        dialog.setLabelText(tr("Megabytes per second for each transfer; 0 is no limit:"))
         dialog.setDoubleRange(0, 10_000)
         dialog.setDoubleDecimals(2)
         dialog.setDoubleValue(self.monitor.task(keys[0]).speed_limit / 1_000_000)
@@ -811,10 +819,10 @@ class MainWindow(QMainWindow):
                 return
             dialog = QInputDialog(self)
             dialog.setObjectName("verify")
-            dialog.setWindowTitle("Verify checksum")
-            dialog.setLabelText("The SHA-256 that the file should have; leave it empty to see the one it has:")
+            dialog.setWindowTitle(tr("Verify checksum"))
+            dialog.setLabelText(tr("The SHA-256 that the file should have; leave it empty to see the one it has:"))
             dialog.setTextValue(task.expected_digest)
-            dialog.setOkButtonText("Verify")
+            dialog.setOkButtonText(tr("Verify"))
             dialog.resize(560, dialog.sizeHint().height())
             dialog.textValueSelected.connect(
                 lambda text, path=task.file: self._spawn(self._verify(path, text), "verifying a checksum")
@@ -829,13 +837,17 @@ class MainWindow(QMainWindow):
             self.toasts.show_message(str(exc))
             return
         except OSError as exc:
-            self.toasts.show_message(f"The file cannot be read: {exc.strerror}.")
+            self.toasts.show_message(tr("The file cannot be read: {strerror}.").format(strerror=exc.strerror))
             return
         digest = found.removeprefix("sha-256:")
-        same = "The checksum is right." if wanted == found else "The checksum is another: this is not the same file."
+        same = (
+            tr("The checksum is right.")
+            if wanted == found
+            else tr("The checksum is another: this is not the same file.")
+        )
         self.toasts.show_message(
-            f"{same if wanted else 'SHA-256:'} {'' if wanted == found else digest}".strip(),
-            action="Copy",
+            (same if wanted == found else f"{same} {digest}") if wanted else f"SHA-256: {digest}",
+            action=tr("Copy"),
             on_action=lambda: QGuiApplication.clipboard().setText(digest),
         )
 
@@ -852,10 +864,14 @@ class MainWindow(QMainWindow):
         self._leaving.update((task.key, task.can(Action.SUSPEND)) for task in tasks)
         self.model.remove(keys)
         self._spawn(_in_slices(keys, self._pause_leaving), f"pausing {len(keys)} transfers that leave the list")
-        words = "1 transfer was removed from the list" if len(keys) == 1 else f"{len(keys)} transfers were removed"
+        words = tr(
+            "%n transfers were removed; files are kept.",
+            "1 transfer was removed from the list; files are kept.",
+            len(keys),
+        )
         self.toasts.show_message(
-            f"{words}; files are kept.",
-            action="Undo",
+            words,
+            action=tr("Undo"),
             on_action=lambda: self._bring_back(keys),
             on_end=lambda: self._remove_now(keys),
             ms=UNDO_MS,
@@ -896,7 +912,6 @@ class MainWindow(QMainWindow):
         keys = list(self._selected)
         if not keys:
             return
-        count = "this transfer and its file" if len(keys) == 1 else f"{len(keys)} transfers and their files"
 
         def answered(answer: str, _remember: bool) -> None:
             if answer == "Delete":
@@ -904,9 +919,9 @@ class MainWindow(QMainWindow):
 
         ask(
             self,
-            f"Delete {count}?",
-            "Files that were deleted cannot be brought back.",
-            ["Delete", "Cancel"],
+            tr("Delete %n transfers and their files?", "Delete this transfer and its file?", len(keys)),
+            tr("Files that were deleted cannot be brought back."),
+            [marked("Delete"), marked("Cancel")],
             answered,
             warning=True,
         )
@@ -929,9 +944,9 @@ class MainWindow(QMainWindow):
                 name = humanize.clean(os.path.basename(task.file))
                 ask(
                     self,
-                    f"Open {name}?",
-                    "Opening a file of this kind can run a program. Open it only if you trust where it came from.",
-                    ["Open", "Cancel"],
+                    tr("Open {name}?").format(name=name),
+                    tr("Opening a file of this kind can run a program. Open it only if you trust where it came from."),
+                    [marked("Open"), marked("Cancel")],
                     lambda answer, _remember, task=task: (
                         self._complain(opening.open_file(task)) if answer == "Open" else None
                     ),  # type: ignore[misc]
@@ -961,7 +976,7 @@ class MainWindow(QMainWindow):
         """The links on the clipboard, at once; many are shown first."""
         links = clipboard_links()
         if not links:
-            self.toasts.show_message("There is no link on the clipboard.")
+            self.toasts.show_message(tr("There is no link on the clipboard."))
         else:
             self._take(links)
 
@@ -984,7 +999,7 @@ class MainWindow(QMainWindow):
         good, bad = given_addresses(words[:MOST_LINKS])
         if bad:
             self.toasts.show_message(
-                f"An address was left out. {bad[0]}" if len(bad) == 1 else f"{len(bad)} addresses were left out."
+                tr("%n addresses were left out.", "An address was left out. {why}", len(bad)).format(why=bad[0])
             )
         if good or not words:
             if not self.watched:
@@ -993,10 +1008,10 @@ class MainWindow(QMainWindow):
 
     def do_open_list(self) -> None:
         """A link list for the Add dialog, or a payload for the composer."""
-        dialog = QFileDialog(self, "Open a list of addresses or a push")
+        dialog = QFileDialog(self, tr("Open a list of addresses or a push"))
         dialog.setObjectName("open_list")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilters(["Lists and pushes (*.txt *.lst *.json)", "All files (*)"])
+        dialog.setNameFilters([tr("Lists and pushes (*.txt *.lst *.json)"), tr("All files (*)")])
         dialog.fileSelected.connect(self.open_list)
         self._show_dialog("open_list", dialog)
 
@@ -1043,7 +1058,7 @@ class MainWindow(QMainWindow):
         try:
             session = self.monitor.session(request.session or DEFAULT_SESSION)
         except (ValueError, TransfermonError, InvalidAction) as exc:
-            tell(self, "The session cannot be used.", str(exc))
+            tell(self, tr("The session cannot be used."), str(exc))
             return
         failures: list[str] = []
         for path, url in request.files:
@@ -1060,10 +1075,10 @@ class MainWindow(QMainWindow):
             except (TransferFailure, ValueError, InvalidAction) as exc:
                 failures.append(f"{humanize.clean(os.path.basename(path))[:100]}: {exc}")
         if failures:
-            tell(self, "Some files were not added.", "\n".join(failures[:10]))
+            tell(self, tr("Some files were not added."), "\n".join(failures[:10]))
         if count := len(request.files) - len(failures):
             self._remember_address(*request.files[0])
-            self.toasts.show_message("1 upload was added." if count == 1 else f"{count} uploads were added.")
+            self.toasts.show_message(tr("%n uploads were added.", "1 upload was added.", count))
 
     def _remember_address(self, path: str, url: str) -> None:
         """For the next upload; not one with a query, whose values may be secrets and good for once."""
@@ -1103,9 +1118,15 @@ class MainWindow(QMainWindow):
                 self.select(known[_normal(repeated[0])])
 
         one = len(repeated) == 1
-        title = "This address is in the list already." if one else f"{len(repeated)} addresses are in the list already."
+        title = tr("%n addresses are in the list already.", "This address is in the list already.", len(repeated))
         shown = "\n".join(humanize.clean(url)[:100] for url in repeated[:5]) + ("\n…" if len(repeated) > 5 else "")
-        ask(self, title, shown, ["Show it", "Add again", "Leave it out" if one else "Leave them out"], answered)
+        ask(
+            self,
+            title,
+            shown,
+            [marked("Show it"), marked("Add again"), marked("Leave it out") if one else marked("Leave them out")],
+            answered,
+        )
 
     def _add(self, request: AddRequest, urls: Sequence[str]) -> None:
         if not urls:
@@ -1115,7 +1136,7 @@ class MainWindow(QMainWindow):
         try:
             session = self.monitor.session(request.session or DEFAULT_SESSION)
         except (ValueError, TransfermonError, InvalidAction) as exc:
-            tell(self, "The session cannot be used.", str(exc))
+            tell(self, tr("The session cannot be used."), str(exc))
             return
         for url in urls:
             try:
@@ -1134,11 +1155,9 @@ class MainWindow(QMainWindow):
             else:
                 added.append(task.key)
         if failures:
-            tell(self, "Some addresses were not added.", "\n".join(failures[:10]))
+            tell(self, tr("Some addresses were not added."), "\n".join(failures[:10]))
         if added:
-            self.toasts.show_message(
-                "1 transfer was added." if len(added) == 1 else f"{len(added)} transfers were added."
-            )
+            self.toasts.show_message(tr("%n transfers were added.", "1 transfer was added.", len(added)))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         data = event.mimeData()
@@ -1184,8 +1203,8 @@ class MainWindow(QMainWindow):
         if on:
             (address, *_) = self.monitor.push_channel.addresses
             self.toasts.show_message(
-                f"Push channel on. Whoever knows this address can push: {address}",
-                action="Copy",
+                tr("Push channel on. Whoever knows this address can push: {address}").format(address=address),
+                action=tr("Copy"),
                 on_action=lambda: QGuiApplication.clipboard().setText(address),
             )
         self._show_channel()
@@ -1196,13 +1215,16 @@ class MainWindow(QMainWindow):
             if host in self._asked_hosts:
                 continue
             self._asked_hosts.add(host)
-            count = "a file" if len(keys) == 1 else f"{len(keys)} files"
             shown = "\n".join(humanize.clean(redacted(task.url))[:100] for task in self._tasks(keys[:5]))
             ask(
                 self,
-                f"May pushes download from {host}?",
-                f"A push asks for {count} from there:\n{shown}\nNothing was fetched yet.",
-                ["Always", "This time", "Never mind", "Ask later"],
+                tr("May pushes download from {host}?").format(host=host),
+                tr(
+                    "A push asks for %n files from there:\n{shown}\nNothing was fetched yet.",
+                    "A push asks for a file from there:\n{shown}\nNothing was fetched yet.",
+                    len(keys),
+                ).format(shown=shown),
+                [marked("Always"), marked("This time"), marked("Never mind"), marked("Ask later")],
                 lambda answer, _remember, host=host: self._answer_for_host(host, answer),  # type: ignore[misc]
                 warning=True,
             )
@@ -1264,13 +1286,17 @@ class MainWindow(QMainWindow):
         self.settings_changed.emit()
 
     def _not_saved(self, exc: OSError) -> None:
-        self.toasts.show_message(f"The setting applies now but could not be saved: {exc.strerror}.")
+        self.toasts.show_message(
+            tr("The setting applies now but could not be saved: {strerror}.").format(strerror=exc.strerror)
+        )
 
     def _change_login(self, login: Login) -> None:
         try:
             autostart.set_enabled(login.starts, minimized=login.hidden)
         except OSError as exc:
-            self.toasts.show_message(f"The app cannot be started at login: {exc.strerror}.")
+            self.toasts.show_message(
+                tr("The app cannot be started at login: {strerror}.").format(strerror=exc.strerror)
+            )
 
     def _give_token(self, token: str) -> None:
         try:
@@ -1290,7 +1316,10 @@ class MainWindow(QMainWindow):
         self.actions_by_id["channel"].setText(f"{words.replace('&', '&&')}…")
         self.channel_label.setVisible(on)
         self.wakes.show_channel(
-            on, f"{words}\n{', '.join(channel.addresses)}" if on else f"{words}; click to switch it on"
+            on,
+            f"{words}\n{', '.join(channel.addresses)}"
+            if on
+            else tr("{words}; click to switch it on").format(words=words),
         )
         if isinstance(dialog := self._dialogs.get("settings"), Preferences):
             dialog.show_channel(on, self._channel(), self.monitor.settings.push_topics)
@@ -1301,7 +1330,7 @@ class MainWindow(QMainWindow):
 
     def _drop_connections(self) -> None:
         count = self.monitor.drop_connections()
-        self.toasts.show_message("1 connection was dropped." if count == 1 else f"{count} connections were dropped.")
+        self.toasts.show_message(tr("%n connections were dropped.", "1 connection was dropped.", count))
 
     def do_videofarm(self) -> None:
         self.sidebar.select(Scope(kind="videofarm"))
@@ -1314,10 +1343,12 @@ class MainWindow(QMainWindow):
         """What a phone does to an app that is not in front; a second call wakes it."""
         if self.monitor.suspended:
             self.monitor.wake_app()
-            self.toasts.show_message("The app is awake again; what ended meanwhile is told now.")
+            self.toasts.show_message(tr("The app is awake again; what ended meanwhile is told now."))
         else:
             self.monitor.suspend_app()
-            self.toasts.show_message("The app is suspended: transfers go on, listeners hear nothing until it wakes.")
+            self.toasts.show_message(
+                tr("The app is suspended: transfers go on, listeners hear nothing until it wakes.")
+            )
 
     def do_push(self) -> None:
         self.show_composer("")
@@ -1349,7 +1380,7 @@ class MainWindow(QMainWindow):
     def do_demo(self) -> None:
         """In a process of its own, with a state folder of its own: a person's transfers are not touched."""
         if not QProcess.startDetached(sys.executable, ["-m", "transfermon", "gui", "--demo"])[0]:
-            self.toasts.show_message("The demo could not be started.")
+            self.toasts.show_message(tr("The demo could not be started."))
 
     # The window itself
 
@@ -1382,8 +1413,12 @@ class MainWindow(QMainWindow):
         try:
             number = version("transfermon")
         except PackageNotFoundError:
-            number = "(not installed)"
-        tell(self, f"Transfermon {number}", "Background transfers that survive a closed window, a crash and a reboot.")
+            number = tr("(not installed)")
+        tell(
+            self,
+            tr("Transfermon {number}").format(number=number),
+            tr("Background transfers that survive a closed window, a crash and a reboot."),
+        )
 
     def set_theme(self, scheme: str) -> None:
         """Change the colours at once and keep the choice."""
@@ -1456,11 +1491,11 @@ class MainWindow(QMainWindow):
 
         ask(
             self,
-            "Quit Transfermon?",
+            tr("Quit Transfermon?"),
             quit_words(outstanding, after_quit),
             quit_answers(after_quit),
             answered,
-            remember="Remember my choice" if after_quit == "ask" else "",
+            remember=tr("Remember my choice") if after_quit == "ask" else "",
         )
 
     async def _stop_and_quit(self) -> None:
@@ -1511,11 +1546,11 @@ class MainWindow(QMainWindow):
 
         ask(
             self,
-            "Keep transferring in the tray?",
-            "The window closes and the transfers go on. A click on the icon in the tray brings it back.",
-            ["Keep in the tray", "Quit", "Cancel"],
+            tr("Keep transferring in the tray?"),
+            tr("The window closes and the transfers go on. A click on the icon in the tray brings it back."),
+            [marked("Keep in the tray"), marked("Quit"), marked("Cancel")],
             answered,
-            remember="Remember my choice",
+            remember=tr("Remember my choice"),
         )
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -1630,11 +1665,11 @@ def listed(text: str) -> list[str]:
     """
     lines = [line for line in map(str.strip, text.splitlines()) if line and not line.startswith("#")]
     if not lines:
-        raise ValueError("There is no address in this file.")
+        raise ValueError(tr("There is no address in this file."))
     if lines[0][0] in "{[":
-        raise ValueError("This file is neither a list of addresses, one a line, nor a push with content-available.")
+        raise ValueError(tr("This file is neither a list of addresses, one a line, nor a push with content-available."))
     if len(lines) > MOST_LINKS:
-        raise ValueError(f"The list has more than {MOST_LINKS} lines; split it.")
+        raise ValueError(tr("The list has more than {most_links} lines; split it.").format(most_links=MOST_LINKS))
     return lines
 
 
@@ -1648,11 +1683,11 @@ def _status(name: str, accessible: str) -> QLabel:
 
 def counts_line(running: int, queued: int, waiting: int, failed: int) -> str:
     """`3 active · 5 queued`, and what else is not zero."""
-    parts = [f"{running} active", f"{queued} queued"]
+    parts = [tr("%n active", "1 active", running), tr("%n queued", "1 queued", queued)]
     if waiting:
-        parts.append(f"{waiting} waiting")
+        parts.append(tr("%n waiting", "1 waiting", waiting))
     if failed:
-        parts.append(f"{failed} failed")
+        parts.append(tr("%n failed", "1 failed", failed))
     return "  ·  ".join(parts)
 
 

@@ -16,6 +16,7 @@ from transfermon.events import Event, NotificationEvent, SessionIdleEvent, TaskC
 from transfermon.notices import Notice, notice_for, start_notice, worth_telling
 from transfermon.notifier import Button, Notifier
 from transfermon.task import Task, TaskKey
+from transfermon.words import tr
 
 if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
     from transfermon.monitor import Monitor
@@ -102,7 +103,7 @@ class Notifications(QObject):
         """The summary of an absence; in the window only when the desktop has told of it before (N-04)."""
         if told or self._monitor.settings.notify == "off":
             key = TaskKey.parse(notice.user_info["task"])
-            self._door.toast(notice.body, "Show", lambda: self._door.show(key))
+            self._door.toast(notice.body, tr("Show"), lambda: self._door.show(key))
         elif self._in_background():
             self._tell(notice)
         else:
@@ -149,16 +150,16 @@ class Notifications(QObject):
         if key is None or info.get("started"):
             return []
         if info.get("failed"):
-            return [Button(title="Retry", pressed=lambda: self._door.retry(key))]
-        buttons = [Button(title="Show in folder", pressed=lambda: self._door.show_in_folder(key))]
+            return [Button(title=tr("Retry"), pressed=lambda: self._door.retry(key))]
+        buttons = [Button(title=tr("Show in folder"), pressed=lambda: self._door.show_in_folder(key))]
         if info.get("count") == 1:
-            buttons.insert(0, Button(title="Open", pressed=lambda: self._door.open(key)))
+            buttons.insert(0, Button(title=tr("Open"), pressed=lambda: self._door.open(key)))
         return buttons
 
     def _toast(self, event: NotificationEvent) -> None:
         key = _key(event)
         text = ": ".join(part for part in (event.alert_title, event.alert_body) if part)
-        self._door.toast(text, "Show" if key else "", (lambda: self._door.show(key)) if key else None)
+        self._door.toast(text, tr("Show") if key else "", (lambda: self._door.show(key)) if key else None)
 
 
 def _key(event: NotificationEvent) -> TaskKey | None:

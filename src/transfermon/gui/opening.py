@@ -15,6 +15,7 @@ from PySide6.QtGui import QDesktopServices
 from transfermon.errors import TransferFailure
 from transfermon.task import Task
 from transfermon.urls import check_url, origin_of
+from transfermon.words import tr
 
 # Opening one of these may run it. The name is kept as the server gave it; the person is asked first.
 _RUNNABLE = (
@@ -27,13 +28,13 @@ RUNNABLE = frozenset(_RUNNABLE.split())
 def why_not(task: Task) -> str:
     """Why this task's file cannot be opened, in one sentence; "" when it can."""
     if not task.file:
-        return "This transfer has no file of its own." if task.succeeded else "This transfer has not finished."
+        return tr("This transfer has no file of its own.") if task.succeeded else tr("This transfer has not finished.")
     try:
         found = os.lstat(task.file)
     except OSError:
-        return "The file is no longer where it was."
+        return tr("The file is no longer where it was.")
     if not os.path.isabs(task.file) or not stat.S_ISREG(found.st_mode):
-        return "What is there now is not the file of this transfer."
+        return tr("What is there now is not the file of this transfer.")
     return ""
 
 
@@ -44,7 +45,7 @@ def may_run(path: str) -> bool:
 
 def open_file(task: Task) -> str:
     """Open the finished file; the sentence of why not, or ""."""
-    return why_not(task) or _hand_over(task.file, "No program here opens this kind of file.")
+    return why_not(task) or _hand_over(task.file, tr("No program here opens this kind of file."))
 
 
 def show_in_folder(task: Task) -> str:
@@ -52,8 +53,8 @@ def show_in_folder(task: Task) -> str:
     path = task.file or task.final_path
     folder = os.path.dirname(path) if path else task.folder
     if not os.path.isabs(folder) or not os.path.isdir(folder):
-        return "The folder does not exist."
-    return _hand_over(folder, "No file manager was found.")
+        return tr("The folder does not exist.")
+    return _hand_over(folder, tr("No file manager was found."))
 
 
 def stream(url: str, server: str) -> str:
@@ -64,8 +65,8 @@ def stream(url: str, server: str) -> str:
     except (ValueError, TransferFailure):
         own = False
     if not own:
-        return "The movie is not at this server; download it to play it."
-    return "" if QDesktopServices.openUrl(QUrl(url)) else "No program here plays it; download it first."
+        return tr("The movie is not at this server; download it to play it.")
+    return "" if QDesktopServices.openUrl(QUrl(url)) else tr("No program here plays it; download it first.")
 
 
 def _hand_over(path: str, failure: str) -> str:

@@ -23,17 +23,18 @@ from PySide6.QtGui import QImage
 
 from transfermon.gui.bell import Bell, Rope
 from transfermon.gui.picture_helper import magic_of
+from transfermon.words import marked
 
 HELPER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "picture_helper.py")
 ANSWER_LIMIT = 2.0  # seconds for one picture
 START_LIMIT = 10.0
 IDLE = 30.0  # seconds without work after which the helper ends
 SENTENCES = {
-    "damaged": "This picture is damaged and cannot be shown.",
-    "large": "This picture is too large to show here.",
-    "slow": "This picture takes too long to show.",
-    "missing": "The file is no longer where it was saved.",
-    "helper": "Pictures cannot be shown now.",
+    "damaged": marked("This picture is damaged and cannot be shown."),
+    "large": marked("This picture is too large to show here."),
+    "slow": marked("This picture takes too long to show."),
+    "missing": marked("The file is no longer where it was saved."),
+    "helper": marked("Pictures cannot be shown now."),
 }
 
 

@@ -46,17 +46,22 @@ from transfermon.gui.wakes import INTERVALS, interval_index
 from transfermon.settings import NEVER, Settings
 from transfermon.urls import check_url
 from transfermon.wakes import FETCH_MODE, PUSH_MODE
+from transfermon.words import marked, tr
 
 MB, GB = 1_000_000, 1_000_000_000
 LABELS = 168  # pixels of the column of labels, the same on every page
-THEMES = (("system", "As the system"), ("light", "Light"), ("dark", "Dark"))
-CLOSING = (("ask", "Ask"), ("tray", "Keep transferring in the tray"), ("quit", "Quit"))
-QUITTING = (("ask", "Ask"), ("yes", "Go on without a window"), ("no", "Stop, and go on at the next start"))
+THEMES = (("system", marked("As the system")), ("light", marked("Light")), ("dark", marked("Dark")))
+CLOSING = (("ask", marked("Ask")), ("tray", marked("Keep transferring in the tray")), ("quit", marked("Quit")))
+QUITTING = (
+    ("ask", marked("Ask")),
+    ("yes", marked("Go on without a window")),
+    ("no", marked("Stop, and go on at the next start")),
+)
 TELLING = (
-    ("batch", "What ended within a few seconds, together"),
-    ("session", "A session, when its last transfer has ended"),
-    ("task", "Every transfer"),
-    ("off", "Nothing"),
+    ("batch", marked("What ended within a few seconds, together")),
+    ("session", marked("A session, when its last transfer has ended")),
+    ("task", marked("Every transfer")),
+    ("off", marked("Nothing")),
 )
 _TOPIC = re.compile(r"[-_A-Za-z0-9]{1,64}")
 _HOST = re.compile(r"(?:[A-Za-z0-9_](?:[-A-Za-z0-9_.]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
@@ -88,9 +93,9 @@ def folder_in(text: str) -> str:
     while not os.path.exists(existing):
         existing = os.path.dirname(existing)
     if not os.path.isdir(existing):
-        raise ValueError(f"{humanize.clean(existing, 80)} is a file, not a folder.")
+        raise ValueError(tr("{existing} is a file, not a folder.").format(existing=humanize.clean(existing, 80)))
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise ValueError(f"Nothing can be stored in {humanize.clean(existing, 80)}.")
+        raise ValueError(tr("Nothing can be stored in {existing}.").format(existing=humanize.clean(existing, 80)))
     return path
 
 
@@ -107,7 +112,7 @@ def address_in(text: str) -> str:
 def server_in(text: str) -> str:
     """The address of a push server. Raises ValueError with a sentence."""
     if not text.strip():
-        raise ValueError("The push channel needs a server.")
+        raise ValueError(tr("The push channel needs a server."))
     return address_in(text).rstrip("/")
 
 
@@ -116,7 +121,11 @@ def topics_in(text: str) -> tuple[str, ...]:
     topics = tuple(dict.fromkeys(re.split(r"[\s,]+", text.strip()))) if text.strip() else ()
     for topic in topics:
         if not _TOPIC.fullmatch(topic):
-            raise ValueError(f"“{humanize.clean(topic, 40)}” is no topic: letters, digits, - and _, at most 64.")
+            raise ValueError(
+                tr("“{topic}” is no topic: letters, digits, - and _, at most 64.").format(
+                    topic=humanize.clean(topic, 40)
+                )
+            )
     return topics
 
 
@@ -126,7 +135,9 @@ def hosts_in(text: str) -> tuple[str, ...]:
     for host in hosts:
         match = _HOST.fullmatch(host)
         if match is None or int(match.group(1) or 1) not in range(1, 65_536):
-            raise ValueError(f"“{humanize.clean(host, 60)}” is no host; write a name, or name:port.")
+            raise ValueError(
+                tr("“{host}” is no host; write a name, or name:port.").format(host=humanize.clean(host, 60))
+            )
     return hosts
 
 
@@ -135,7 +146,7 @@ def ported_in(text: str) -> tuple[str, ...]:
     hosts = hosts_in(text)
     for host in hosts:
         if not re.search(r":[0-9]+$", host) or host.endswith("]"):
-            raise ValueError(f"“{humanize.clean(host, 60)}” needs its port, as in {humanize.clean(host, 60)}:443.")
+            raise ValueError(tr("“{host}” needs its port, as in {host}:443.").format(host=humanize.clean(host, 60)))
     return hosts
 
 
@@ -158,7 +169,7 @@ class Preferences(QDialog):
         tray: bool = True,
     ) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Settings")
+        self.setWindowTitle(tr("Settings"))
         self.setObjectName("preferences")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(760, 520)
@@ -175,12 +186,12 @@ class Preferences(QDialog):
 
     def _titles(self) -> Sequence[tuple[str, str, Callable[[], QWidget]]]:
         return (
-            ("General", "sliders-horizontal", self._general),
-            ("Transfers", "download", self._transfers),
-            ("Background", "download-cloud", self._background),
-            ("Push", "bell", self._push),
-            ("Notifications", "inbox", self._notifications),
-            ("Advanced", "terminal", self._advanced),
+            (marked("General"), "sliders-horizontal", self._general),
+            (marked("Transfers"), "download", self._transfers),
+            (marked("Background"), "download-cloud", self._background),
+            (marked("Push"), "bell", self._push),
+            (marked("Notifications"), "inbox", self._notifications),
+            (marked("Advanced"), "terminal", self._advanced),
         )
 
     # Building
@@ -188,7 +199,7 @@ class Preferences(QDialog):
     def _make_list(self) -> QListWidget:
         made = QListWidget()
         made.setObjectName("preferences_pages")
-        made.setAccessibleName("Pages")
+        made.setAccessibleName(tr("Pages"))
         made.setFixedWidth(172)
         made.setIconSize(QSize(16, 16))
         made.setSpacing(1)
@@ -196,7 +207,7 @@ class Preferences(QDialog):
         return made
 
     def _add_page(self, title: str, icon: str, page: QWidget) -> None:
-        item = QListWidgetItem(theme.icon(icon, "muted"), title)
+        item = QListWidgetItem(theme.icon(icon, "muted"), tr(title))
         item.setSizeHint(QSize(0, 32))
         self._list.addItem(item)
         area = QScrollArea()
@@ -214,13 +225,13 @@ class Preferences(QDialog):
         across.addWidget(self._list)
         across.addWidget(self._pages, 1)
         box = QDialogButtonBox()
-        close = button("Close", "preferences_close")
+        close = button(tr("Close"), "preferences_close")
         close.setDefault(True)
         box.addButton(close, QDialogButtonBox.ButtonRole.RejectRole)
         box.rejected.connect(self.reject)
         foot = QHBoxLayout()
         foot.setContentsMargins(16, 8, 16, 12)
-        note = label("Changes apply at once.", name="preferences_note")
+        note = label(tr("Changes apply at once."), name="preferences_note")
         note.setProperty("role", "muted")
         foot.addWidget(note, 1)
         foot.addWidget(box)
@@ -231,98 +242,109 @@ class Preferences(QDialog):
         column.addLayout(foot)
 
     def show_page(self, title: str) -> None:
-        """Turn to the page of this title."""
-        for item in self._list.findItems(title, Qt.MatchFlag.MatchExactly):
-            self._list.setCurrentItem(item)
+        """Turn to the page of this title, in English."""
+        titles = [name for name, _, _ in self._titles()]
+        if title in titles:
+            self._list.setCurrentRow(titles.index(title))
 
     def _general(self) -> QWidget:
         page, form = _page("General")
-        self._choice(form, "theme", "Theme", THEMES)
-        self._choice(form, "close_to", "Closing the window", CLOSING)
-        self._choice(form, "keep_after_quit", "Quitting with transfers", QUITTING)
-        self.login_box = _check("login", "Start at login")
-        self.hidden_box = _check("login_hidden", "Start hidden in the tray")
+        self._choice(form, "theme", tr("Theme"), THEMES)
+        self._choice(form, "close_to", tr("Closing the window"), CLOSING)
+        self._choice(form, "keep_after_quit", tr("Quitting with transfers"), QUITTING)
+        self.login_box = _check("login", tr("Start at login"))
+        self.hidden_box = _check("login_hidden", tr("Start hidden in the tray"))
         for box in (self.login_box, self.hidden_box):
             box.clicked.connect(self._login_clicked)
-        form.addRow(_row("At login"), self.login_box)
+        form.addRow(_row(tr("At login")), self.login_box)
         form.addRow(_row(""), self.hidden_box)
         if not self._tray:
-            form.addRow(_row(""), _note("This desktop has no tray now: the app starts as a minimised window."))
+            form.addRow(_row(""), _note(tr("This desktop has no tray now: the app starts as a minimised window.")))
         return page
 
     def _transfers(self) -> QWidget:
         page, form = _page("Transfers")
-        self._folder(form, "download_folder", "Download folder", "The desktop's folder for downloads")
-        self._count(form, "running_tasks", "Transfers at a time", 1, 64)
-        self._count(form, "connections_per_host", "Connections to one host", 1, 32)
-        self._count(form, "attempts", "Attempts", 0, 1000, none="Until it works")
-        form.addRow(_row(""), _note("Sessions with limits of their own keep them. A failed attempt keeps its bytes."))
-        self._amount(form, "speed_limit", "Speed limit", MB, " MB/s", "No limit")
-        self._tick(form, "inhibit_sleep", "Keep the computer awake while transfers run", head="Sleep")
-        self._tick(form, "note_origin", "Note in a finished file where it came from", head="Files")
+        self._folder(form, "download_folder", tr("Download folder"), tr("The desktop's folder for downloads"))
+        self._count(form, "running_tasks", tr("Transfers at a time"), 1, 64)
+        self._count(form, "connections_per_host", tr("Connections to one host"), 1, 32)
+        self._count(form, "attempts", tr("Attempts"), 0, 1000, none=tr("Until it works"))
+        form.addRow(
+            _row(""), _note(tr("Sessions with limits of their own keep them. A failed attempt keeps its bytes."))
+        )
+        self._amount(form, "speed_limit", tr("Speed limit"), MB, tr(" MB/s"), tr("No limit"))
+        self._tick(form, "inhibit_sleep", tr("Keep the computer awake while transfers run"), head=tr("Sleep"))
+        self._tick(form, "note_origin", tr("Note in a finished file where it came from"), head=tr("Files"))
         return page
 
     def _background(self) -> QWidget:
         page, form = _page("Background")
         self._modes(form)
-        self.interval = _combo("fetch_interval", "Minimum interval of background fetches")
-        self.interval.addItems([text for text, _ in INTERVALS])
+        self.interval = _combo("fetch_interval", tr("Minimum interval of background fetches"))
+        self.interval.addItems([tr(text) for text, _ in INTERVALS])
         interval = self._settings.fetch_interval
         self.interval.setCurrentIndex(interval_index(BACKGROUND_FETCH_INTERVAL_NEVER if interval < 0 else interval))
         self.interval.activated.connect(self._interval_chosen)
-        form.addRow(_row("Fetch", self.interval), self.interval)
-        self._text(form, "videofarm_url", "VideoFarm server", address_in, "https://…   asked for new videos by a fetch")
+        form.addRow(_row(tr("Fetch"), self.interval), self.interval)
+        self._text(
+            form, "videofarm_url", tr("VideoFarm server"), address_in, tr("https://…   asked for new videos by a fetch")
+        )
         self._tick(
             form,
             "wake_policy",
-            "Hold fetches and pushes by hand to the limits, too",
-            head="Policy",
+            tr("Hold fetches and pushes by hand to the limits, too"),
+            head=tr("Policy"),
             values=("teach", "strict"),
         )
-        form.addRow(_row(""), _note("Else they always come, and the ledger says what a phone would have done."))
-        self._tick(form, "inhibit_sleep", "Keep the computer awake while transfers run", head="Sleep")
-        self._tick(form, "keep_transferring", "Go on without a window when the app dies", head="Without the app")
+        form.addRow(_row(""), _note(tr("Else they always come, and the ledger says what a phone would have done.")))
+        self._tick(form, "inhibit_sleep", tr("Keep the computer awake while transfers run"), head=tr("Sleep"))
+        self._tick(
+            form, "keep_transferring", tr("Go on without a window when the app dies"), head=tr("Without the app")
+        )
         return page
 
     def _modes(self, form: QFormLayout) -> None:
-        names = ((FETCH_MODE, "Background fetch"), (PUSH_MODE, "Remote notifications (silent push)"))
+        names = ((FETCH_MODE, tr("Background fetch")), (PUSH_MODE, tr("Remote notifications (silent push)")))
         self.mode_boxes = {mode: _check(f"mode_{mode}", text) for mode, text in names}
         for row, (mode, box) in enumerate(self.mode_boxes.items()):
             box.setChecked(mode in self._settings.background_modes)
             box.clicked.connect(self._modes_clicked)
-            form.addRow(_row("" if row else "Background modes"), box)
+            form.addRow(_row("" if row else tr("Background modes")), box)
 
     def _push(self) -> QWidget:
         page, form = _page("Push")
-        self.channel_box = _check("push_enabled", "Receive pushes from an ntfy server")
+        self.channel_box = _check("push_enabled", tr("Receive pushes from an ntfy server"))
         self.channel_box.clicked.connect(lambda on: self.channel_switched.emit(on))
-        form.addRow(_row("Channel"), self.channel_box)
+        form.addRow(_row(tr("Channel")), self.channel_box)
         self.channel_words = _note("")
         self.channel_words.setObjectName("channel_words")
-        self.channel_words.setAccessibleName("State of the push channel")
+        self.channel_words.setAccessibleName(tr("State of the push channel"))
         form.addRow(_row(""), self.channel_words)
-        self._text(form, "push_server", "Server", server_in, "https://ntfy.sh")
-        topics = self._text(form, "push_topics", "Topics", topics_in, "A random one is made when it is switched on")
+        self._text(form, "push_server", tr("Server"), server_in, "https://ntfy.sh")
+        topics = self._text(
+            form, "push_topics", tr("Topics"), topics_in, tr("A random one is made when it is switched on")
+        )
         form.addRow(_row(""), self._topic_buttons(topics))
-        self.token = line("push_token", "Access token")
+        self.token = line("push_token", tr("Access token"))
         self.token.setEchoMode(QLineEdit.EchoMode.Password)
         self.token.editingFinished.connect(self._token_typed)
-        form.addRow(_row("Token", self.token), self.token)
-        self._lines(form, "push_hosts", "May download from", hosts_in, "Others are asked about at their first push")
-        self._folder(form, "push_folder", "Into the folder", "The download folder")
-        self._amount(form, "push_maximum_bytes", "Longest file", GB, " GB", "Any length")
+        form.addRow(_row(tr("Token"), self.token), self.token)
+        self._lines(
+            form, "push_hosts", tr("May download from"), hosts_in, tr("Others are asked about at their first push")
+        )
+        self._folder(form, "push_folder", tr("Into the folder"), tr("The download folder"))
+        self._amount(form, "push_maximum_bytes", tr("Longest file"), GB, tr(" GB"), tr("Any length"))
         self._lines(
             form,
             "allowed_hosts",
-            "Private hosts",
+            tr("Private hosts"),
             ported_in,
-            "host:port, one a line, that pushes may reach although private",
+            tr("host:port, one a line, that pushes may reach although private"),
         )
         return page
 
     def _topic_buttons(self, topics: QLineEdit) -> QWidget:
-        fresh = button("New random topic", "push_new_topic")
-        copy = button("Copy address", "push_copy_address")
+        fresh = button(tr("New random topic"), "push_new_topic")
+        copy = button(tr("Copy address"), "push_copy_address")
         self.copy_address = copy
         fresh.setAutoDefault(False)
         copy.setAutoDefault(False)
@@ -343,21 +365,23 @@ class Preferences(QDialog):
 
     def _notifications(self) -> QWidget:
         page, form = _page("Notifications")
-        self._choice(form, "notify", "Tell of", TELLING)
-        self._tick(form, "notify_background_start", "Downloads that a push or fetch begins", head="")
-        form.addRow(_row(""), _note("Quiet while the window has the focus. All that was ever told is in All events."))
+        self._choice(form, "notify", tr("Tell of"), TELLING)
+        self._tick(form, "notify_background_start", tr("Downloads that a push or fetch begins"), head="")
+        form.addRow(
+            _row(""), _note(tr("Quiet while the window has the focus. All that was ever told is in All events."))
+        )
         return page
 
     def _advanced(self) -> QWidget:
         page, form = _page("Advanced")
-        folder = line("state_dir", "State folder")
+        folder = line("state_dir", tr("State folder"))
         folder.setText(self._state_dir)
         folder.setReadOnly(True)
         folder.setCursorPosition(0)
-        form.addRow(_row("State folder", folder), folder)
-        form.addRow(_row(""), _note("The list of transfers, the journal and the secrets, readable for you alone."))
-        simulation = "A bad network can be had to order: menu Background, Network simulation. It ends with the app."
-        form.addRow(_row("Network"), _note(simulation))
+        form.addRow(_row(tr("State folder"), folder), folder)
+        form.addRow(_row(""), _note(tr("The list of transfers, the journal and the secrets, readable for you alone.")))
+        simulation = tr("A bad network can be had to order: menu Background, Network simulation. It ends with the app.")
+        form.addRow(_row(tr("Network")), _note(simulation))
         return page
 
     # One kind of field each
@@ -365,7 +389,7 @@ class Preferences(QDialog):
     def _choice(self, form: QFormLayout, name: str, title: str, choices: Sequence[tuple[str, str]]) -> None:
         box = _combo(name, title)
         for value, text in choices:
-            box.addItem(text, value)
+            box.addItem(tr(text), value)
         box.setCurrentIndex(max(0, box.findData(getattr(self._settings, name))))
         box.activated.connect(lambda _row: self._tell(name, box.currentData()))
         form.addRow(_row(title, box), box)
@@ -420,7 +444,7 @@ class Preferences(QDialog):
         field.setText(getattr(self._settings, name))
         field.setPlaceholderText(placeholder)
         field.editingFinished.connect(lambda: self._take(name, field.text(), folder_in))
-        choose = button("Choose…", f"{name}_choose")
+        choose = button(tr("Choose…"), f"{name}_choose")
         choose.setAutoDefault(False)
         choose.clicked.connect(lambda: self._choose_folder(field, title))
         holder = QWidget()
@@ -510,7 +534,9 @@ class Preferences(QDialog):
         self._channel = channel
         self.channel_box.setChecked(on)
         self.channel_words.setText("\n".join([channel.words, *(channel.addresses if on else ())]).strip())
-        self.token.setPlaceholderText("One is kept; type another to replace it" if channel.has_token else "None")
+        self.token.setPlaceholderText(
+            tr("One is kept; type another to replace it") if channel.has_token else tr("None")
+        )
         self.copy_address.setEnabled(bool(channel.addresses))
         field = self.findChild(QLineEdit, "push_topics")
         if topics is not None and field is not None and not field.hasFocus():
@@ -539,7 +565,7 @@ class _Lines(QWidget):
 
 def _page(title: str) -> tuple[QWidget, QFormLayout]:
     page = QWidget()
-    page.setAccessibleName(title)
+    page.setAccessibleName(tr(title))
     form = QFormLayout(page)
     form.setContentsMargins(20, 18, 20, 18)
     form.setHorizontalSpacing(12)

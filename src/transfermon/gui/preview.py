@@ -37,6 +37,7 @@ from transfermon.gui import theme
 from transfermon.gui.pictures import SENTENCES, Answer, Pictures, Question
 from transfermon.gui.scope import LOOKS, look_of
 from transfermon.task import Task
+from transfermon.words import tr
 
 MARGIN = 12  # left and right of a picture
 CARD = 190  # pixels of height for the icon of a file's type
@@ -54,7 +55,7 @@ class Canvas(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("preview_picture")
-        self.setAccessibleName("Picture")
+        self.setAccessibleName(tr("Picture"))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self._image: QImage | None = None
@@ -165,7 +166,7 @@ class Sheet(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("preview_sheet")
-        self.setAccessibleName("Contact sheet")
+        self.setAccessibleName(tr("Contact sheet"))
         self._names: list[str] = []
         self._images: dict[int, QImage] = {}
         self._more = 0
@@ -270,14 +271,14 @@ class Preview(QWidget):
         return f"<Preview {[str(task.key) for task in self._tasks[:3]]}>"
 
     def _build(self) -> None:
-        self.title = QLabel("Preview")
+        self.title = QLabel(tr("Preview"))
         self.title.setObjectName("preview_title")
         self.title.setProperty("role", "title")
         self.zoom = QToolButton()
         self.zoom.setObjectName("preview_zoom")
         self.zoom.setText("100 %")
-        self.zoom.setAccessibleName("Show the picture at 100 %")
-        self.zoom.setToolTip("Show the picture at 100 %, or fitted")
+        self.zoom.setAccessibleName(tr("Show the picture at 100 %"))
+        self.zoom.setToolTip(tr("Show the picture at 100 %, or fitted"))
         self.zoom.setCheckable(True)
         self.zoom.setProperty("flat", True)
         self.zoom.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
@@ -328,10 +329,10 @@ class Preview(QWidget):
     def _make_foot(self) -> QWidget:
         self.name = _label("preview_name", "")
         self.facts = _label("preview_facts", "muted")
-        self.open_button = QPushButton("Open")
+        self.open_button = QPushButton(tr("Open"))
         self.open_button.setObjectName("preview_open")
         self.open_button.clicked.connect(self._open)
-        self.folder_button = QPushButton("Show in folder")
+        self.folder_button = QPushButton(tr("Show in folder"))
         self.folder_button.setObjectName("preview_folder")
         self.folder_button.clicked.connect(self._show_folder)
         self.buttons = QWidget()
@@ -374,7 +375,7 @@ class Preview(QWidget):
             self._show_one(tasks[0])
         else:
             self._show_foot("", "", buttons=False)
-            self._show_card("image", "muted", "Select a transfer to see its file.")
+            self._show_card("image", "muted", tr("Select a transfer to see its file."))
 
     def _show_one(self, task: Task) -> None:
         name = _name(task)
@@ -419,7 +420,11 @@ class Preview(QWidget):
         first = self._tasks[:SHEET]
         self.sheet.show_names([_name(task) for task in first], len(self._tasks) - len(first))
         sizes = [task.moved for task in self._tasks]
-        self._show_foot("", f"{len(self._tasks)} transfers, {humanize.size(sum(sizes))}", buttons=False)
+        self._show_foot(
+            "",
+            tr("%n transfers, {size}", "1 transfer, {size}", len(self._tasks)).format(size=humanize.size(sum(sizes))),
+            buttons=False,
+        )
         self._turn_to(self._sheet_page)
         side = round((TILE - 8) * self.devicePixelRatioF())
         for number, task in enumerate(first):
@@ -469,19 +474,19 @@ class Preview(QWidget):
         if answer.image is None:
             words = ", ".join(part for part in (theme.file_words(name), length) if part)
             self._show_foot(name, words, buttons=answer.reason != "missing")
-            sentence = SENTENCES.get(answer.reason, "")
+            sentence = tr(SENTENCES.get(answer.reason, ""))
             self._show_card("image-off" if sentence else theme.file_icon(name), "muted", sentence)
             return
         self._answer = answer
         width, height = answer.full
         self._show_foot(name, f"{width} × {height}  ·  {answer.kind}  ·  {length}", buttons=True)
-        self.canvas.setAccessibleName(f"Picture, {width} by {height} pixels")
+        self.canvas.setAccessibleName(tr("Picture, {width} by {height} pixels").format(width=width, height=height))
         self.zoom.setVisible(True)
         self.canvas.show_image(answer.image, answer.full, actual=self.zoom.isChecked())
         self._turn_to(self.canvas)
 
     def _zoomed(self, on: bool) -> None:
-        self.zoom.setText("Fit" if on else "100 %")
+        self.zoom.setText(tr("Fit") if on else "100 %")
         if self._answer is None:
             return
         self.canvas.show_image(self.canvas.image, self._answer.full, actual=on)

@@ -44,6 +44,7 @@ from transfermon.configuration import SessionConfiguration
 from transfermon.gui import theme
 from transfermon.gui.scope import GROUP_OF, GROUPS, Scope
 from transfermon.tally import Tally
+from transfermon.words import marked, tr
 
 if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
     from transfermon.monitor import SessionInfo
@@ -51,17 +52,17 @@ if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window show
 Index = QModelIndex | QPersistentModelIndex
 ENTRY_ROLE = int(Qt.ItemDataRole.UserRole) + 1
 _FILTERS = (
-    ("all", "All transfers", "inbox"),
-    ("active", "Active", "activity"),
-    ("waiting", "Waiting", "hourglass"),
-    ("finished", "Finished", "circle-check"),
-    ("failed", "Failed", "circle-x"),
+    ("all", marked("All transfers"), "inbox"),
+    ("active", marked("Active"), "activity"),
+    ("waiting", marked("Waiting"), "hourglass"),
+    ("finished", marked("Finished"), "circle-check"),
+    ("failed", marked("Failed"), "circle-x"),
 )
-_PAGES = (("videofarm", "VideoFarm", "video"),)
+_PAGES = (("videofarm", marked("VideoFarm"), "video"),)
 _NONE = Tally()
 STEPS = 200  # of a thin line of progress
 _DOTS = {"active": "good", "finishing": "warn", "invalidated": "muted"}
-_STATES = {"active": "active", "finishing": "takes no more transfers", "invalidated": "ended"}
+_STATES = {"active": marked("active"), "finishing": marked("takes no more transfers"), "invalidated": marked("ended")}
 
 
 @dataclass(kw_only=True)
@@ -79,7 +80,7 @@ class Entry:
     @property
     def words(self) -> str:
         """For a screen reader."""
-        state = f", {_STATES.get(self.state, self.state)}" if self.state else ""
+        state = f", {tr(_STATES.get(self.state, self.state))}" if self.state else ""
         return f"{self.text}, {self.count}{state}" if self.counted else self.text
 
     @property
@@ -91,11 +92,11 @@ class Entry:
 class SidebarModel(QAbstractListModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._entries = [Entry(text="Transfers")]
-        self._entries += [Entry(text=text, scope=Scope(kind=kind), icon=icon) for kind, text, icon in _FILTERS]
-        self._entries.append(Entry(text="Browse"))
-        self._entries += [Entry(text=text, scope=Scope(kind=kind), icon=icon) for kind, text, icon in _PAGES]
-        self._entries.append(Entry(text="Sessions"))
+        self._entries = [Entry(text=tr("Transfers"))]
+        self._entries += [Entry(text=tr(text), scope=Scope(kind=kind), icon=icon) for kind, text, icon in _FILTERS]
+        self._entries.append(Entry(text=tr("Browse")))
+        self._entries += [Entry(text=tr(text), scope=Scope(kind=kind), icon=icon) for kind, text, icon in _PAGES]
+        self._entries.append(Entry(text=tr("Sessions")))
         self._first = len(self._entries)
         self._progress: dict[str, float | None] = {}
 
@@ -192,7 +193,7 @@ class SidebarModel(QAbstractListModel):
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return entry.words
         if role == Qt.ItemDataRole.ToolTipRole and entry.state:
-            return theme.plain_tip(f"{entry.text} ({_STATES.get(entry.state, entry.state)})")
+            return theme.plain_tip(f"{entry.text} ({tr(_STATES.get(entry.state, entry.state))})")
         return None
 
 
@@ -212,16 +213,16 @@ def session_items(state: str, *, named: bool) -> list[SessionItem | None]:
     """
     active, usable = state == "active", state in ("active", "finishing")
     return [
-        SessionItem(action="new", text="New transfer here…", enabled=active and named),
+        SessionItem(action="new", text=tr("New transfer here…"), enabled=active and named),
         None,
-        SessionItem(action="finish", text="Finish and invalidate", enabled=active),
-        SessionItem(action="cancel", text="Invalidate and cancel…", enabled=usable),
+        SessionItem(action="finish", text=tr("Finish and invalidate"), enabled=active),
+        SessionItem(action="cancel", text=tr("Invalidate and cancel…"), enabled=usable),
         None,
-        SessionItem(action="flush", text="Flush", enabled=usable),
-        SessionItem(action="reset", text="Reset…", enabled=usable),
+        SessionItem(action="flush", text=tr("Flush"), enabled=usable),
+        SessionItem(action="reset", text=tr("Reset…"), enabled=usable),
         None,
-        SessionItem(action="copy", text="Copy identifier", enabled=named),
-        SessionItem(action="properties", text="Properties", enabled=usable),
+        SessionItem(action="copy", text=tr("Copy identifier"), enabled=named),
+        SessionItem(action="properties", text=tr("Properties"), enabled=usable),
     ]
 
 
@@ -229,26 +230,34 @@ def properties_of(info: SessionInfo, settings: SessionConfiguration, folder: str
     """Names and values of what a person may want to know of a session. Values of headers are left out: they may be
     secrets.
     """
-    lives = "until it is invalidated" if info.identifier is not None else "as long as the app runs"
-    limit = humanize.rate(settings.speed_limit) if settings.speed_limit else "none"
+    lives = tr("until it is invalidated") if info.identifier is not None else tr("as long as the app runs")
+    limit = humanize.rate(settings.speed_limit) if settings.speed_limit else tr("none")
     waits = settings.waits_for_connectivity or settings.is_background
     return [
-        ("Identifier", humanize.clean(info.identifier or "none", 255)),
-        ("State", _STATES.get(info.state, info.state)),
-        ("Lives", lives),
-        ("Transfers", f"{info.outstanding} not done, {info.completed} finished, {info.failed} failed"),
-        ("Folder", humanize.clean(folder)),
-        ("Connections per host", str(settings.http_maximum_connections_per_host)),
-        ("Speed limit", limit),
-        ("Time without a byte", humanize.duration(settings.timeout_interval_for_request)),
-        ("Time for a transfer", humanize.duration(settings.timeout_interval_for_resource)),
-        ("Without a network", "waits" if waits else "fails"),
-        ("Metered networks", "used" if settings.allows_metered_access else "not used"),
-        ("Discretionary", "yes" if settings.is_discretionary else "no"),
-        ("Resuming", settings.resume_policy),
-        ("HTTP errors", "fail the transfer" if settings.http_error_policy == "status" else "are saved as they are"),
-        ("Proxy", "its own" if settings.proxy else "the system's"),
-        ("Headers", humanize.clean(", ".join(sorted(settings.http_header_fields)) or "none")),
+        (tr("Identifier"), humanize.clean(info.identifier or tr("none"), 255)),
+        (tr("State"), tr(_STATES.get(info.state, info.state))),
+        (tr("Lives"), lives),
+        (
+            tr("Transfers"),
+            tr("{outstanding} not done, {completed} finished, {failed} failed").format(
+                outstanding=info.outstanding, completed=info.completed, failed=info.failed
+            ),
+        ),
+        (tr("Folder"), humanize.clean(folder)),
+        (tr("Connections per host"), str(settings.http_maximum_connections_per_host)),
+        (tr("Speed limit"), limit),
+        (tr("Time without a byte"), humanize.duration(settings.timeout_interval_for_request)),
+        (tr("Time for a transfer"), humanize.duration(settings.timeout_interval_for_resource)),
+        (tr("Without a network"), tr("waits") if waits else tr("fails")),
+        (tr("Metered networks"), tr("used") if settings.allows_metered_access else tr("not used")),
+        (tr("Discretionary"), tr("yes") if settings.is_discretionary else tr("no")),
+        (tr("Resuming"), settings.resume_policy),
+        (
+            tr("HTTP errors"),
+            tr("fail the transfer") if settings.http_error_policy == "status" else tr("are saved as they are"),
+        ),
+        (tr("Proxy"), tr("its own") if settings.proxy else tr("the system's")),
+        (tr("Headers"), humanize.clean(", ".join(sorted(settings.http_header_fields)) or tr("none"))),
     ]
 
 
@@ -259,12 +268,13 @@ class SessionProperties(QDialog):
         super().__init__(parent)
         self.setObjectName("session_properties")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Properties of a session")
+        self.setWindowTitle(tr("Properties of a session"))
         form = QFormLayout()
         form.setHorizontalSpacing(18)
         for name, value in rows:
             form.addRow(_muted(name), _value(name, value))
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons = QDialogButtonBox()
+        buttons.addButton(tr("Close"), QDialogButtonBox.ButtonRole.RejectRole)
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
         column.setContentsMargins(20, 18, 20, 16)
@@ -294,7 +304,7 @@ def _value(name: str, value: str) -> QLineEdit:
 
 
 def _entry_of(info: SessionInfo) -> Entry:
-    name = info.identifier if info.identifier is not None else "This run only"
+    name = info.identifier if info.identifier is not None else tr("This run only")
     return Entry(text=humanize.clean(name, 100), scope=Scope(kind="session", session=info.key), icon="layers")
 
 
@@ -388,7 +398,7 @@ class Sidebar(QWidget):
         self.model = SidebarModel(self)
         self.list = QListView()
         self.list.setObjectName("sidebar_list")
-        self.list.setAccessibleName("Groups and sessions")
+        self.list.setAccessibleName(tr("Groups and sessions"))
         self.list.setModel(self.model)
         self.list.setItemDelegate(SidebarDelegate(self.list))
         self.list.setStyleSheet("QListView { background: transparent; }")

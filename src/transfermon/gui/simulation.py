@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
 from transfermon import humanize
 from transfermon.simulation import NONE, PROFILES, Simulation
+from transfermon.words import tr
 
 LOSSES = (0.01, 0.05, 0.2)
 
@@ -29,21 +30,30 @@ class Choice:
 
 def choices(now: Simulation) -> list[Choice]:
     """What can be ordered. A line that is checked ends what it says; the order is always the same."""
-    found = [Choice(text="&Offline", then=replace(now, offline=not now.offline), checked=now.offline)]
+    found = [Choice(text=tr("&Offline"), then=replace(now, offline=not now.offline), checked=now.offline)]
     for profile in PROFILES:
         on = now.profile == profile
-        text = f"{profile.name}: {humanize.rate(profile.rate)}, {profile.latency * 1000:.0f} ms"
+        text = tr("{name}: {rate}, {latency:.0f} ms").format(
+            name=profile.name, rate=humanize.rate(profile.rate), latency=profile.latency * 1000
+        )
         then = replace(now, profile=None if on else profile)
         found.append(Choice(text=text, then=then, checked=on, opens_group=profile is PROFILES[0]))
     for loss in LOSSES:
         on = now.loss == loss
         then = replace(now, loss=0.0 if on else loss)
-        found.append(Choice(text=f"{loss * 100:.3g} % lost", then=then, checked=on, opens_group=loss == LOSSES[0]))
-    for count, text in ((1, "Answer 503 o&nce"), (0, "Answer 503 to &all requests")):
+        found.append(
+            Choice(
+                text=tr("{share:.3g} % lost").format(share=loss * 100),
+                then=then,
+                checked=on,
+                opens_group=loss == LOSSES[0],
+            )
+        )
+    for count, text in ((1, tr("Answer 503 o&nce")), (0, tr("Answer 503 to &all requests"))):
         on = (now.status, now.answers) == (503, count)
         then = replace(now, status=0 if on else 503, answers=0 if on else count)
         found.append(Choice(text=text, then=then, checked=on, opens_group=count == 1))
-    return [*found, Choice(text="&Change every ETag", then=now.next_version())]
+    return [*found, Choice(text=tr("&Change every ETag"), then=now.next_version())]
 
 
 class SimulationMenu(QMenu):
@@ -53,7 +63,7 @@ class SimulationMenu(QMenu):
     drop_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("&Network simulation", parent)
+        super().__init__(tr("&Network simulation"), parent)
         self._now = NONE
         self.actions_of_choices: list[QAction] = []
         for index, choice in enumerate(choices(NONE)):
@@ -63,10 +73,10 @@ class SimulationMenu(QMenu):
             action.setCheckable(choice.checked is not None)
             action.triggered.connect(lambda _=False, index=index: self._choose(index))
             self.actions_of_choices.append(action)
-        self.drop_action = self.addAction("&Drop all connections now")
+        self.drop_action = self.addAction(tr("&Drop all connections now"))
         self.drop_action.triggered.connect(lambda: self.drop_wanted.emit())
         self.addSeparator()
-        self.off_action = self.addAction("&Switch off")
+        self.off_action = self.addAction(tr("&Switch off"))
         self.off_action.triggered.connect(lambda: self.wanted.emit(NONE))
         self.show_state(NONE)
 
@@ -90,11 +100,11 @@ class SimulationMark(QPushButton):
         self.setObjectName("status_simulation")
         self.setProperty("role", "warn")
         self.setFlat(True)
-        self.setToolTip("The network is not as it seems. Click to end the simulation.")
+        self.setToolTip(tr("The network is not as it seems. Click to end the simulation."))
         self.hide()
 
     def show_state(self, now: Simulation) -> None:
-        words = f"Network simulation: {now.words}"
+        words = tr("Network simulation: {words}").format(words=now.words)
         self.setText(words)
         self.setAccessibleName(words)
         self.setVisible(now.on)

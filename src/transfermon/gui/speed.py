@@ -28,12 +28,13 @@ from PySide6.QtWidgets import QToolTip, QWidget
 from transfermon import humanize
 from transfermon.gui import theme
 from transfermon.task import TaskKey
+from transfermon.words import marked, tr
 
 SPAN = 300  # seconds that are shown, and as many columns
 MOST_TASKS = 100  # of more the ones that moved longest ago are forgotten
 TOGETHER = 2.5  # seconds between two samples; after a longer pause nothing had moved until one second ago
 LEFT, RIGHT, TOP, BOTTOM = 84, 16, 30, 24
-EMPTY = "Nothing was measured in the last five minutes."
+EMPTY = marked("Nothing was measured in the last five minutes.")
 
 
 class Sample(NamedTuple):
@@ -109,9 +110,8 @@ class Summary:
 
     @property
     def words(self) -> str:
-        return (
-            f"Now {humanize.rate(self.now)}, average {humanize.rate(self.average)}, "
-            f"highest {humanize.rate(self.highest)}"
+        return tr("Now {now}, average {average}, highest {highest}").format(
+            now=humanize.rate(self.now), average=humanize.rate(self.average), highest=humanize.rate(self.highest)
         )
 
 
@@ -140,8 +140,8 @@ class SpeedGraph(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("details_speed")
-        self.setAccessibleName("Speed of the last five minutes")
-        self.setAccessibleDescription(EMPTY)
+        self.setAccessibleName(tr("Speed of the last five minutes"))
+        self.setAccessibleDescription(tr(EMPTY))
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setMinimumSize(160, 90)
         self.speeds = Speeds()
@@ -176,7 +176,7 @@ class SpeedGraph(QWidget):
             self._timer.stop()
             return
         self.columns = self.speeds.columns(self._key, time.monotonic()) if self._key is not None else []
-        self.setAccessibleDescription(summary(self.columns).words if self.columns else EMPTY)
+        self.setAccessibleDescription(summary(self.columns).words if self.columns else tr(EMPTY))
         if self.columns and not self.ticking:
             self._timer.start()
         elif not self.columns:
@@ -202,7 +202,7 @@ class SpeedGraph(QWidget):
         painter.fillRect(self.rect(), theme.color("base"))
         painter.setPen(theme.color("muted"))
         if not self.columns:
-            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, EMPTY)
+            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, tr(EMPTY))
             return
         found, plot = summary(self.columns), self._plot()
         top = scale(found.highest)
@@ -222,8 +222,8 @@ class SpeedGraph(QWidget):
             label = humanize.rate(top * share) if share else "0"
             painter.drawText(QRect(0, y - 10, LEFT - 10, 20), Qt.AlignmentFlag.AlignRight | middle, label)
         below = QRect(int(plot.left()), int(plot.bottom()) + 3, int(plot.width()), BOTTOM - 4)
-        painter.drawText(below, Qt.AlignmentFlag.AlignLeft | middle, "5 min ago")
-        painter.drawText(below, Qt.AlignmentFlag.AlignRight | middle, "now")
+        painter.drawText(below, Qt.AlignmentFlag.AlignLeft | middle, tr("5 min ago"))
+        painter.drawText(below, Qt.AlignmentFlag.AlignRight | middle, tr("now"))
 
     def _paint_curve(self, painter: QPainter, plot: QRectF, top: float) -> None:
         step = plot.width() / (SPAN - 1)
@@ -261,4 +261,7 @@ class SpeedGraph(QWidget):
             return ""
         column = round((x - plot.left()) / plot.width() * (SPAN - 1))
         ago = SPAN - 1 - column
-        return f"{humanize.rate(self.columns[column])}, " + (f"{humanize.duration(ago)} ago" if ago else "now")
+        rate = humanize.rate(self.columns[column])
+        if not ago:
+            return tr("{rate}, now").format(rate=rate)
+        return tr("{rate}, {time} ago").format(rate=rate, time=humanize.duration(ago))

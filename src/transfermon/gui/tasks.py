@@ -64,6 +64,7 @@ from transfermon.filenames import from_url
 from transfermon.gui import theme
 from transfermon.gui.scope import LOOKS, Scope, group_of, look_of
 from transfermon.task import Action, Kind, Progress, Task, TaskKey
+from transfermon.words import marked, tr
 
 Index = QModelIndex | QPersistentModelIndex
 VALUE_ROLE = int(Qt.ItemDataRole.UserRole) + 1
@@ -104,25 +105,25 @@ class Column(IntEnum):
 LAYOUT = b"columns 2\n"  # before a saved layout; another set of columns needs another mark
 
 TITLES = {
-    Column.NAME: "Name",
-    Column.KIND: "Kind",
-    Column.PROGRESS: "Progress",
-    Column.STATUS: "Status",
-    Column.SPEED: "Speed",
-    Column.LEFT: "Time left",
-    Column.SIZE: "Size",
-    Column.ADDED: "Added",
-    Column.SESSION: "Session",
-    Column.DONE: "Done",
-    Column.REMAINING: "Remaining",
-    Column.ATTEMPTS: "Attempts",
-    Column.HTTP: "HTTP status",
-    Column.RESUMABLE: "Resumable",
-    Column.HOST: "Host",
-    Column.ACTIVITY: "Last activity",
-    Column.FINISHED: "Finished",
-    Column.NUMBER: "Task id",
-    Column.PATH: "Save path",
+    Column.NAME: marked("Name"),
+    Column.KIND: marked("Kind"),
+    Column.PROGRESS: marked("Progress"),
+    Column.STATUS: marked("Status"),
+    Column.SPEED: marked("Speed"),
+    Column.LEFT: marked("Time left"),
+    Column.SIZE: marked("Size"),
+    Column.ADDED: marked("Added"),
+    Column.SESSION: marked("Session"),
+    Column.DONE: marked("Done"),
+    Column.REMAINING: marked("Remaining"),
+    Column.ATTEMPTS: marked("Attempts"),
+    Column.HTTP: marked("HTTP status"),
+    Column.RESUMABLE: marked("Resumable"),
+    Column.HOST: marked("Host"),
+    Column.ACTIVITY: marked("Last activity"),
+    Column.FINISHED: marked("Finished"),
+    Column.NUMBER: marked("Task id"),
+    Column.PATH: marked("Save path"),
 }
 SHOWN = frozenset(range(Column.SESSION))  # the others can be shown from the header's menu
 WIDTHS = {
@@ -157,9 +158,9 @@ NAME_WANTED = 220  # with less, the columns that matter least give way, in this 
 GIVE_WAY = (Column.ADDED, Column.KIND, Column.LEFT)
 NAME_AMPLE, BAR_MOST = 260, 200  # beyond an ample name the bar grows too
 KINDS = {
-    Kind.DOWNLOAD: ("download", "Download"),
-    Kind.UPLOAD: ("upload", "Upload"),
-    Kind.DATA: ("braces", "Request"),
+    Kind.DOWNLOAD: ("download", marked("Download")),
+    Kind.UPLOAD: ("upload", marked("Upload")),
+    Kind.DATA: ("braces", marked("Request")),
 }
 BARS = {"running": "bar", "done": "bar_good", "failed": "bar_bad", "waiting": "bar_warn", "paused": "bar_warn"}
 _ORDER = {look: place for place, look in enumerate(LOOKS)}
@@ -317,12 +318,12 @@ def _http(task: Task) -> int:
 
 
 def resumable(task: Task) -> str:
-    """ "Yes", "No", or "" before a server has answered and for what is over."""
+    """ "Yes", "No" (in English), or "" before a server has answered and for what is over."""
     if not task.outstanding and not task.can(Action.RETRY):
         return ""
     if task.not_resumable:
-        return "No"
-    return "Yes" if task.validators is not None or task.upload is not None else ""
+        return marked("No")
+    return marked("Yes") if task.validators is not None or task.upload is not None else ""
 
 
 def _progress_words(row: Row) -> str:
@@ -335,7 +336,7 @@ def _progress_words(row: Row) -> str:
 
 _TEXTS: dict[Column, Callable[[Row, float], str]] = {
     Column.NAME: lambda row, now: row.name,
-    Column.KIND: lambda row, now: KINDS[row.task.kind][1],
+    Column.KIND: lambda row, now: tr(KINDS[row.task.kind][1]),
     Column.PROGRESS: lambda row, now: _progress_words(row),
     Column.STATUS: lambda row, now: humanize.status(row.task, now),
     Column.SPEED: lambda row, now: humanize.rate(row.speed) if row.look == "running" else "",
@@ -349,7 +350,7 @@ _TEXTS: dict[Column, Callable[[Row, float], str]] = {
     Column.REMAINING: lambda row, now: "" if row.look == "done" else humanize.size(row.remaining),
     Column.ATTEMPTS: lambda row, now: str(row.task.attempt) if row.task.attempt else "",
     Column.HTTP: lambda row, now: str(_http(row.task) or ""),
-    Column.RESUMABLE: lambda row, now: resumable(row.task),
+    Column.RESUMABLE: lambda row, now: tr(resumable(row.task)),
     Column.HOST: lambda row, now: humanize.clean(host_of(row.task.url), 100),
     Column.ACTIVITY: lambda row, now: moment(row.last_active, now),
     Column.FINISHED: lambda row, now: moment(row.task.finished, now),
@@ -764,7 +765,7 @@ class TaskModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             return theme.plain_tip(self._tip(row, column))
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return f"{TITLES[column]}: {self.words(row, column)}"
+            return f"{tr(TITLES[column])}: {self.words(row, column)}"
         return None
 
     def words(self, row: Row, column: Column) -> str:
@@ -784,9 +785,9 @@ class TaskModel(QAbstractTableModel):
         if orientation is not Qt.Orientation.Horizontal or not 0 <= section < len(Column):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return "" if section == Column.KIND else TITLES[Column(section)]  # as wide as its icons
+            return "" if section == Column.KIND else tr(TITLES[Column(section)])  # as wide as its icons
         if section == Column.KIND and role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
-            return TITLES[Column.KIND]
+            return tr(TITLES[Column.KIND])
         return _alignment(Column(section)) if role == Qt.ItemDataRole.TextAlignmentRole else None
 
 
@@ -819,31 +820,30 @@ def menu_for(tasks: Sequence[Task]) -> list[MenuItem | None]:
         return any(task.can(action) for task in tasks)
 
     one = tasks[0] if len(tasks) == 1 else None
-    many = f" {len(tasks)}" if one is None else ""
     return [
-        item("open", "Open", "external-link", "Return", enabled=one is not None and one.succeeded),
-        item("show_in_folder", "Show in folder", "folder-open", "Ctrl+Return", enabled=one is not None),
+        item("open", tr("Open"), "external-link", "Return", enabled=one is not None and one.succeeded),
+        item("show_in_folder", tr("Show in folder"), "folder-open", "Ctrl+Return", enabled=one is not None),
         None,
-        item("resume", "Resume", "play", enabled=can(Action.RESUME)),
-        item("pause", "Pause", "pause", enabled=can(Action.SUSPEND)),
-        item("cancel", "Cancel", "x", enabled=can(Action.CANCEL)),
-        item("retry", "Retry", "rotate-cw", enabled=can(Action.RETRY)),
-        item("retry_url", "Retry with a new URL…", "rotate-cw", enabled=one is not None and can(Action.RETRY)),
+        item("resume", tr("Resume"), "play", enabled=can(Action.RESUME)),
+        item("pause", tr("Pause"), "pause", enabled=can(Action.SUSPEND)),
+        item("cancel", tr("Cancel"), "x", enabled=can(Action.CANCEL)),
+        item("retry", tr("Retry"), "rotate-cw", enabled=can(Action.RETRY)),
+        item("retry_url", tr("Retry with a new URL…"), "rotate-cw", enabled=one is not None and can(Action.RETRY)),
         None,
-        item("copy_url", "Copy URL" if one else f"Copy{many} URLs", "copy", "Ctrl+C"),
-        item("copy_curl", "Copy as curl", "terminal"),
-        item("copy_events", "Copy events", "copy", enabled=one is not None),
+        item("copy_url", tr("Copy %n URLs", "Copy URL", len(tasks)), "copy", "Ctrl+C"),
+        item("copy_curl", tr("Copy as curl"), "terminal"),
+        item("copy_events", tr("Copy events"), "copy", enabled=one is not None),
         None,
-        item("priority_high", "High priority", "circle-arrow-up", enabled=can(Action.CANCEL)),
-        item("priority_normal", "Normal priority", "clock", enabled=can(Action.CANCEL)),
-        item("priority_low", "Low priority", "circle-arrow-down", enabled=can(Action.CANCEL)),
-        item("verify", "Verify checksum…", "circle-check", enabled=one is not None and one.succeeded),
-        item("speed_limit", "Speed limit…", "sliders-horizontal", enabled=can(Action.CANCEL)),
+        item("priority_high", tr("High priority"), "circle-arrow-up", enabled=can(Action.CANCEL)),
+        item("priority_normal", tr("Normal priority"), "clock", enabled=can(Action.CANCEL)),
+        item("priority_low", tr("Low priority"), "circle-arrow-down", enabled=can(Action.CANCEL)),
+        item("verify", tr("Verify checksum…"), "circle-check", enabled=one is not None and one.succeeded),
+        item("speed_limit", tr("Speed limit…"), "sliders-horizontal", enabled=can(Action.CANCEL)),
         None,
-        item("remove", "Remove from list", "list-x", "Del", enabled=can(Action.REMOVE)),
-        item("remove_and_delete", "Remove and delete file…", "trash-2", "Shift+Del", enabled=can(Action.REMOVE)),
+        item("remove", tr("Remove from list"), "list-x", "Del", enabled=can(Action.REMOVE)),
+        item("remove_and_delete", tr("Remove and delete file…"), "trash-2", "Shift+Del", enabled=can(Action.REMOVE)),
         None,
-        item("details", "Details", "info", "Ctrl+I", enabled=one is not None),
+        item("details", tr("Details"), "info", "Ctrl+I", enabled=one is not None),
     ]
 
 
@@ -1062,7 +1062,7 @@ class TaskTable(QTableView):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("task_table")
-        self.setAccessibleName("Transfers")
+        self.setAccessibleName(tr("Transfers"))
         self.hovered = -1
         self._told: list[TaskKey] = []
         self._bar = WIDTHS[Column.PROGRESS]
@@ -1226,12 +1226,12 @@ class TaskTable(QTableView):
         menu.setObjectName("columns_menu")
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         for column in list(Column)[1:]:
-            action = menu.addAction(TITLES[column])
+            action = menu.addAction(tr(TITLES[column]))
             action.setCheckable(True)
             action.setChecked(not self.isColumnHidden(column))
             action.toggled.connect(lambda on, column=column: self._show_column(column, on))
         menu.addSeparator()
-        menu.addAction("Usual columns", self.reset_columns).setObjectName("columns_usual")
+        menu.addAction(tr("Usual columns"), self.reset_columns).setObjectName("columns_usual")
         return menu
 
     def reset_columns(self) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import stat
 
+from transfermon.words import tr
+
 
 def read_text(path: str, longest: int) -> str:
     """Its text, UTF-8 with or without a mark. Raises ValueError with a sentence; never waits for a pipe or a device,
@@ -16,18 +18,18 @@ def read_text(path: str, longest: int) -> str:
     try:
         with open(path, "rb", opener=_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ValueError("This is not an ordinary file.")
+                raise ValueError(tr("This is not an ordinary file."))
             raw = file.read(longest + 1)
     except OSError as exc:
-        raise ValueError(f"The file cannot be read: {exc.strerror}.") from exc
+        raise ValueError(tr("The file cannot be read: {strerror}.").format(strerror=exc.strerror)) from exc
     if len(raw) > longest:
-        raise ValueError("The file is too large for a list of addresses or a push.")
+        raise ValueError(tr("The file is too large for a list of addresses or a push."))
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
-        raise ValueError("The file is not text.") from exc
+        raise ValueError(tr("The file is not text.")) from exc
     if "\0" in text:
-        raise ValueError("The file is not text.")
+        raise ValueError(tr("The file is not text."))
     return text
 
 

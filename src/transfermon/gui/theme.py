@@ -19,6 +19,8 @@ from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication
 from shiboken6 import isValid
 
+from transfermon.words import marked, tr
+
 ICONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "icons")
 APP_SIZES = (16, 22, 24, 32, 48, 64, 128, 256)
 ROW = 32  # pixels of a row in a table
@@ -492,12 +494,12 @@ def app_pixmap(size: int, ratio: float = 1.0) -> QPixmap:
 # What a file is, by its name: an icon, and words for it.
 
 _TYPES: dict[str, tuple[str, str, str]] = {
-    "image": ("image", "Picture", "png jpg jpeg gif webp bmp svg tif tiff avif heic ico"),
-    "film": ("film", "Movie", "mp4 m4v avi mkv mov webm mpg mpeg ogv wmv ts"),
-    "music": ("music", "Sound", "mp3 flac ogg opus wav m4a aac"),
-    "archive": ("archive", "Archive", "zip tar gz tgz bz2 xz zst 7z rar iso deb rpm"),
-    "text": ("file-text", "Document", "txt md pdf doc docx odt rtf epub html htm csv log"),
-    "data": ("file-code", "Data", "json ndjson xml yaml yml toml sql sqlite db py js c h rs go"),
+    "image": ("image", marked("Picture"), "png jpg jpeg gif webp bmp svg tif tiff avif heic ico"),
+    "film": ("film", marked("Movie"), "mp4 m4v avi mkv mov webm mpg mpeg ogv wmv ts"),
+    "music": ("music", marked("Sound"), "mp3 flac ogg opus wav m4a aac"),
+    "archive": ("archive", marked("Archive"), "zip tar gz tgz bz2 xz zst 7z rar iso deb rpm"),
+    "text": ("file-text", marked("Document"), "txt md pdf doc docx odt rtf epub html htm csv log"),
+    "data": ("file-code", marked("Data"), "json ndjson xml yaml yml toml sql sqlite db py js c h rs go"),
 }
 _BY_EXTENSION = {ext: (name, words) for name, words, exts in _TYPES.values() for ext in exts.split()}
 
@@ -510,7 +512,7 @@ def file_icon(name: str) -> str:
 def file_words(name: str) -> str:
     """ "Movie (MP4)", "File (XYZ)", or "File"."""
     extension = _extension(name)
-    words = _BY_EXTENSION.get(extension, ("", "File"))[1]
+    words = tr(_BY_EXTENSION.get(extension, ("", marked("File")))[1])
     return f"{words} ({extension.upper()})" if extension.isalnum() and len(extension) <= 6 else words
 
 

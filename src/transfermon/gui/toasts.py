@@ -11,6 +11,7 @@ from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from transfermon import humanize
+from transfermon.words import tr
 
 SHOWN_MS = 6000
 MOST = 3
@@ -52,7 +53,7 @@ class Toast(QFrame):
         close = QToolButton()
         close.setObjectName("toast_close")
         close.setText("×")
-        close.setAccessibleName("Close the message")
+        close.setAccessibleName(tr("Close the message"))
         close.setAutoRaise(True)
         close.clicked.connect(self.end)
         row.addWidget(close)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from PySide6.QtCore import QObject, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QColor, QIcon, QPainter, QPen, QPixmap, QPolygonF
@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 from transfermon import humanize
 from transfermon.tally import Fate, Tally
 from transfermon.task import Progress, Task, TaskKey
+from transfermon.words import tr
 
 SIZES = (22, 32, 64)
 STEPS = 16  # positions of the ring
@@ -33,7 +34,7 @@ class TrayState:
     running: int = 0
     step: int | None = None  # 0 to STEPS; None when nothing runs or no total is known
     failed: bool = False
-    line: str = "No active transfers"
+    line: str = field(default_factory=lambda: tr("No active transfers"))
     tip: str = "Transfermon"
 
 
@@ -45,8 +46,9 @@ def tray_state(
     running = [task for tally in tallies for task in tally.running.values()]
     if not running:
         waiting = sum(tally.fates[Fate.QUEUED] + tally.fates[Fate.WAITING] for tally in tallies)
-        line = f"{waiting} waiting" if waiting else TrayState.line
-        return TrayState(failed=failed, line=line)
+        if not waiting:
+            return TrayState(failed=failed)
+        return TrayState(failed=failed, line=tr("%n waiting", "1 waiting", waiting))
     received = expected = 0
     rate = 0.0
     rows: list[str] = []
@@ -66,11 +68,11 @@ def tray_state(
 
 
 def _line(running: int, rate: float, left: int) -> str:
-    parts = [f"{running} active"]
+    parts = [tr("%n active", "1 active", running)]
     if rate >= 1:
         parts.append(humanize.rate(rate))
         if left > 0:
-            parts.append(f"{humanize.duration(left / rate)} left")
+            parts.append(tr("{time} left").format(time=humanize.duration(left / rate)))
     return ", ".join(parts)
 
 

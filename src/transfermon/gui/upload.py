@@ -28,13 +28,14 @@ from transfermon.errors import TransferFailure
 from transfermon.gui import theme
 from transfermon.gui.dialogs import button, editor, form_layout, headers_in, label, row_label
 from transfermon.urls import check_url
+from transfermon.words import marked, tr
 
 METHODS = ("PUT", "POST")
 PROTOCOLS = {
-    "auto": "Ask the server (resumable if it can)",
-    "plain": "Plain: a pause starts over",
-    "ietf": "Resumable, IETF draft",
-    "tus": "Resumable, tus 1.0",
+    "auto": marked("Ask the server (resumable if it can)"),
+    "plain": marked("Plain: a pause starts over"),
+    "ietf": marked("Resumable, IETF draft"),
+    "tus": marked("Resumable, tus 1.0"),
 }
 
 
@@ -60,9 +61,9 @@ def mistake_in(paths: Sequence[str], url: str, method: str) -> str:
     for path in paths:
         name = humanize.clean(os.path.basename(path.rstrip("/")) or path, 80)
         if os.path.isdir(path):
-            return f"“{name}” is a folder; pack it into one file first, or choose the files in it."
+            return tr("“{name}” is a folder; pack it into one file first, or choose the files in it.").format(name=name)
         if not os.path.isfile(path):
-            return f"There is no file “{name}”."
+            return tr("There is no file “{name}”.").format(name=name)
     if not url:
         return ""
     try:
@@ -70,7 +71,7 @@ def mistake_in(paths: Sequence[str], url: str, method: str) -> str:
     except TransferFailure as exc:
         return " ".join(part for part in (exc.title, exc.hint) if part)
     if len(paths) > 1 and method == "PUT" and not url.endswith("/"):
-        return "Several files need an address that ends with “/”, so that each gets its own name there."
+        return tr("Several files need an address that ends with “/”, so that each gets its own name there.")
     return ""
 
 
@@ -89,7 +90,7 @@ class UploadDialog(QDialog):
         session: str = "",
     ) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Upload files")
+        self.setWindowTitle(tr("Upload files"))
         self.setObjectName("upload_dialog")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setMinimumWidth(620)
@@ -100,14 +101,14 @@ class UploadDialog(QDialog):
     def _build(self, addresses: Sequence[str], sessions: Sequence[str], session: str) -> None:
         layout = QVBoxLayout(self)
         layout.setSpacing(10)
-        self.files = editor("upload_files", "Files, one path a line", height=84)
-        self.files.setPlaceholderText("One path a line; files can be dropped on the window, too")
+        self.files = editor("upload_files", tr("Files, one path a line"), height=84)
+        self.files.setPlaceholderText(tr("One path a line; files can be dropped on the window, too"))
         self.files.textChanged.connect(self._check)
-        choose = button("Choose…", "upload_choose")
+        choose = button(tr("Choose…"), "upload_choose")
         choose.setAutoDefault(False)
         choose.clicked.connect(self._choose)
         head = QHBoxLayout()
-        head.addWidget(label("Files"), 1)
+        head.addWidget(label(tr("Files")), 1)
         head.addWidget(choose)
         layout.addLayout(head)
         layout.addWidget(self.files)
@@ -132,19 +133,19 @@ class UploadDialog(QDialog):
     def _places(self, addresses: Sequence[str], sessions: Sequence[str], session: str) -> QFormLayout:
         form = form_layout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self.address = _choices("upload_address", "Address", addresses, editable=True)
+        self.address = _choices("upload_address", tr("Address"), addresses, editable=True)
         edit = self.address.lineEdit()
         assert edit is not None
-        edit.setPlaceholderText("https://…   with “/” at the end each file's name is added")
+        edit.setPlaceholderText(tr("https://…   with “/” at the end each file's name is added"))
         self.address.setCurrentText(addresses[0] if addresses else "")
         self.address.editTextChanged.connect(self._check)
-        form.addRow(row_label("Address", self.address), self.address)
-        self.method = _choices("upload_method", "Method", METHODS)
+        form.addRow(row_label(tr("Address"), self.address), self.address)
+        self.method = _choices("upload_method", tr("Method"), METHODS)
         self.method.currentTextChanged.connect(self._check)
-        form.addRow(row_label("Method", self.method), self.method)
-        self.session = _choices("upload_session", "Session", sessions, editable=True)
+        form.addRow(row_label(tr("Method"), self.method), self.method)
+        self.session = _choices("upload_session", tr("Session"), sessions, editable=True)
         self.session.setCurrentText(session)
-        form.addRow(row_label("Session", self.session), self.session)
+        form.addRow(row_label(tr("Session"), self.session), self.session)
         return form
 
     def _more(self) -> QWidget:
@@ -152,24 +153,24 @@ class UploadDialog(QDialog):
         form = form_layout(box)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self.protocol = _choices("upload_protocol", "Protocol", list(PROTOCOLS.values()))
-        form.addRow(row_label("Protocol", self.protocol), self.protocol)
-        self.headers = editor("upload_headers", "Request headers, one a line", height=64)
-        self.headers.setPlaceholderText("Name: value, one a line")
+        self.protocol = _choices("upload_protocol", tr("Protocol"), [tr(text) for text in PROTOCOLS.values()])
+        form.addRow(row_label(tr("Protocol"), self.protocol), self.protocol)
+        self.headers = editor("upload_headers", tr("Request headers, one a line"), height=64)
+        self.headers.setPlaceholderText(tr("Name: value, one a line"))
         self.headers.textChanged.connect(self._check)
-        form.addRow(row_label("Headers", self.headers), self.headers)
+        form.addRow(row_label(tr("Headers"), self.headers), self.headers)
         return box
 
     def _disclose(self, on: bool) -> None:
         self.more_button.setIcon(theme.icon("chevron-down" if on else "chevron-right", "muted"))
-        self.more_button.setText("Less" if on else "More")
+        self.more_button.setText(tr("Less") if on else tr("More"))
         self.more.setVisible(on)
 
     def _buttons(self) -> QDialogButtonBox:
         box = QDialogButtonBox()
-        box.addButton(button("Cancel", "upload_cancel"), QDialogButtonBox.ButtonRole.RejectRole)
-        self.paused_button = button("Add paused", "upload_paused")
-        self.start_button = button("Upload now", "upload_start")
+        box.addButton(button(tr("Cancel"), "upload_cancel"), QDialogButtonBox.ButtonRole.RejectRole)
+        self.paused_button = button(tr("Add paused"), "upload_paused")
+        self.start_button = button(tr("Upload now"), "upload_start")
         self.start_button.setDefault(True)
         self.start_button.setProperty("primary", True)
         box.addButton(self.paused_button, QDialogButtonBox.ButtonRole.ActionRole)
@@ -180,7 +181,7 @@ class UploadDialog(QDialog):
         return box
 
     def _choose(self) -> None:
-        chooser = QFileDialog(self, "Files to upload", os.path.expanduser("~"))
+        chooser = QFileDialog(self, tr("Files to upload"), os.path.expanduser("~"))
         chooser.setObjectName("upload_chooser")
         chooser.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         chooser.setFileMode(QFileDialog.FileMode.ExistingFiles)
@@ -204,7 +205,7 @@ class UploadDialog(QDialog):
         usable = bool(paths and url) and not problem
         self.start_button.setEnabled(usable)
         self.paused_button.setEnabled(usable)
-        self.start_button.setText(f"Upload {len(paths)} now" if len(paths) > 1 else "Upload now")
+        self.start_button.setText(tr("Upload %n now", "Upload now", max(1, len(paths))))
 
     def _send(self, *, start: bool) -> None:
         url = self.address.currentText().strip()

@@ -60,6 +60,7 @@ from transfermon.gui.pictures import Answer, Pictures, Question
 from transfermon.settings import write_whole
 from transfermon.task import State, TaskKey
 from transfermon.urls import check_url
+from transfermon.words import marked, tr
 
 if TYPE_CHECKING:  # the client brings the monitor, which loads after the window shows
     from transfermon.videofarm.client import Notice, RemoteVideo, VideoDownload, VideoFarmClient
@@ -75,7 +76,13 @@ KEPT = 500  # thumbnails on the disk, the last ones that were fetched
 TICK_MS = 250
 UPLOAD_PICTURE = QSize(640, 360)  # as large as the picture of a new video becomes
 REMOTE, DOWNLOADING, PAUSED, FAILED, HERE = "remote", "downloading", "paused", "failed", "here"
-WORDS = {REMOTE: "At the server", DOWNLOADING: "Downloading", PAUSED: "Paused", FAILED: "Failed", HERE: "Here"}
+WORDS = {
+    REMOTE: marked("At the server"),
+    DOWNLOADING: marked("Downloading"),
+    PAUSED: marked("Paused"),
+    FAILED: marked("Failed"),
+    HERE: marked("Here"),
+}
 _LOOKS = {
     REMOTE: ("download-cloud", "muted"),
     DOWNLOADING: ("circle-arrow-down", "accent"),
@@ -99,8 +106,8 @@ class Card:
     def words(self) -> str:
         """The state, and how far it is."""
         if self.state in (DOWNLOADING, PAUSED) and self.total > 0:
-            return f"{WORDS[self.state]}, {humanize.percent(self.done, self.total)}"
-        return WORDS[self.state]
+            return f"{tr(WORDS[self.state])}, {humanize.percent(self.done, self.total)}"
+        return tr(WORDS[self.state])
 
     @property
     def line(self) -> str:
@@ -350,22 +357,22 @@ class VideoFarmPage(QWidget):
     # Building
 
     def _build(self) -> None:
-        self.address = line("videofarm_address", "Address of the VideoFarm server")
-        self.address.setPlaceholderText("https://…   a VideoFarm server")
+        self.address = line("videofarm_address", tr("Address of the VideoFarm server"))
+        self.address.setPlaceholderText(tr("https://…   a VideoFarm server"))
         self.address.editingFinished.connect(self._address_typed)
-        self.search = line("videofarm_search", "Search videos")
-        self.search.setPlaceholderText("Search")
+        self.search = line("videofarm_search", tr("Search videos"))
+        self.search.setPlaceholderText(tr("Search"))
         self.search.setClearButtonEnabled(True)
         self.search.setMaximumWidth(180)
         self.search.textChanged.connect(self._search)
         self.buttons = {
-            "refresh": self._button("refresh", "Refresh", lambda: self.refresh()),
-            "upload": self._button("upload", "Upload…", lambda: self.show_upload()),
-            "download": self._button("download", "Download", self.download),
-            "pause": self._button("pause", "Pause", self.pause),
-            "resume": self._button("resume", "Resume", self.resume),
-            "play": self._button("play", "Play", self.play),
-            "folder": self._button("folder", "Folder", self.show_folder),
+            "refresh": self._button("refresh", tr("Refresh"), lambda: self.refresh()),
+            "upload": self._button("upload", tr("Upload…"), lambda: self.show_upload()),
+            "download": self._button("download", tr("Download"), self.download),
+            "pause": self._button("pause", tr("Pause"), self.pause),
+            "resume": self._button("resume", tr("Resume"), self.resume),
+            "play": self._button("play", tr("Play"), self.play),
+            "folder": self._button("folder", tr("Folder"), self.show_folder),
         }
         head = QHBoxLayout()
         head.setContentsMargins(12, 10, 12, 6)
@@ -393,7 +400,7 @@ class VideoFarmPage(QWidget):
     def _make_grid(self) -> QListView:
         grid = self.grid = QListView()
         grid.setObjectName("videofarm_grid")
-        grid.setAccessibleName("Videos")
+        grid.setAccessibleName(tr("Videos"))
         grid.setModel(self.found)
         grid.setItemDelegate(_Delegate(grid))
         grid.setViewMode(QListView.ViewMode.IconMode)
@@ -477,7 +484,7 @@ class VideoFarmPage(QWidget):
         if self._client is None or self._refreshing:
             return
         if self._client.endpoint == "/":
-            self._say("Type the address of a VideoFarm server above, or start the demo (menu Help).")
+            self._say(tr("Type the address of a VideoFarm server above, or start the demo (menu Help)."))
             return
         self._refreshing = True
         self._run(self._fetch(self._client), "the list of videos")
@@ -497,7 +504,7 @@ class VideoFarmPage(QWidget):
             return
         if [card.video for card in reversed(self.model.cards)] != videos:
             self.model.reset(videos)
-        self._say("" if videos else "The server has no videos yet.")
+        self._say("" if videos else tr("The server has no videos yet."))
         self.look()
         self._summarise()
         await self._fetch_thumbnails(client)
@@ -590,9 +597,11 @@ class VideoFarmPage(QWidget):
 
     def _summarise(self) -> None:
         count, shown = self.model.rowCount(), self.found.rowCount()
-        videos = "1 video" if count == 1 else f"{count} videos"
-        words = videos if shown == count else f"{shown} of {videos}"
-        self.summary.setText(f"{words}, looked at {time.strftime('%H:%M')}" if count else "")
+        words = tr("%n videos", "1 video", count)
+        if shown != count:
+            words = tr("{shown} of {videos}").format(shown=shown, videos=words)
+        when = time.strftime("%H:%M")
+        self.summary.setText(tr("{videos}, looked at {time}").format(videos=words, time=when) if count else "")
 
     def _search(self, text: str) -> None:
         self.found.set_words(text)
@@ -713,12 +722,12 @@ class VideoFarmPage(QWidget):
 
     def _picture_made(self, request: NewVideo, answer: Answer) -> None:
         if answer.image is None:
-            self._refuse("The picture cannot be read; choose another.")
+            self._refuse(tr("The picture cannot be read; choose another."))
             return
         path = os.path.join(self._folder, "new.png")
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
         if not answer.image.save(path):
-            self._refuse("The picture cannot be stored.")
+            self._refuse(tr("The picture cannot be stored."))
             return
         self._run(self._send(request, path), "a new video")
 
@@ -766,7 +775,7 @@ class VideoUploadDialog(QDialog):
 
     def __init__(self, parent: QWidget | None = None, *, movie: str = "") -> None:
         super().__init__(parent)
-        self.setWindowTitle("Upload a video")
+        self.setWindowTitle(tr("Upload a video"))
         self.setObjectName("video_upload")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setMinimumWidth(560)
@@ -776,32 +785,32 @@ class VideoUploadDialog(QDialog):
         self._check()
 
     def _build(self) -> None:
-        self.title = line("video_title", "Title")
-        self.description: QPlainTextEdit = editor("video_description", "Description", height=64)
-        self.picture = line("video_picture", "Picture")
-        self.picture.setPlaceholderText("A picture; of a film the desktop knows it is found by itself")
-        self.movie = line("video_movie", "Movie")
+        self.title = line("video_title", tr("Title"))
+        self.description: QPlainTextEdit = editor("video_description", tr("Description"), height=64)
+        self.picture = line("video_picture", tr("Picture"))
+        self.picture.setPlaceholderText(tr("A picture; of a film the desktop knows it is found by itself"))
+        self.movie = line("video_movie", tr("Movie"))
         for field in (self.title, self.picture, self.movie):
             field.textChanged.connect(self._check)
         self.movie.textChanged.connect(self._movie_changed)
         form = form_layout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow(row_label("Movie", self.movie), self._with_choice(self.movie, "Movie to upload"))
-        form.addRow(row_label("Title", self.title), self.title)
-        form.addRow(row_label("Description", self.description), self.description)
-        form.addRow(row_label("Picture", self.picture), self._with_choice(self.picture, "Picture of the video"))
+        form.addRow(row_label(tr("Movie"), self.movie), self._with_choice(self.movie, tr("Movie to upload")))
+        form.addRow(row_label(tr("Title"), self.title), self.title)
+        form.addRow(row_label(tr("Description"), self.description), self.description)
+        form.addRow(row_label(tr("Picture"), self.picture), self._with_choice(self.picture, tr("Picture of the video")))
         self.problem = label("", name="video_problem")
         self.problem.setProperty("role", "bad")
         self.problem.setWordWrap(True)
         self.bar = QProgressBar()
         self.bar.setObjectName("video_progress")
-        self.bar.setAccessibleName("Upload progress")
+        self.bar.setAccessibleName(tr("Upload progress"))
         self.bar.hide()
         self.words = label("", name="video_words")
         self.words.setProperty("role", "muted")
         box = QDialogButtonBox()
-        self.close_button = button("Cancel", "video_close")
-        self.start_button = button("Upload", "video_start")
+        self.close_button = button(tr("Cancel"), "video_close")
+        self.start_button = button(tr("Upload"), "video_start")
         self.start_button.setProperty("primary", True)
         self.start_button.setDefault(True)
         box.addButton(self.close_button, QDialogButtonBox.ButtonRole.RejectRole)
@@ -818,7 +827,7 @@ class VideoUploadDialog(QDialog):
         column.addWidget(box)
 
     def _with_choice(self, field: QLineEdit, title: str) -> QWidget:
-        choose = button("Choose…", f"{field.objectName()}_choose")
+        choose = button(tr("Choose…"), f"{field.objectName()}_choose")
         choose.setAutoDefault(False)
         choose.clicked.connect(lambda: self._choose(field, title))
         holder = QWidget()
@@ -847,7 +856,9 @@ class VideoUploadDialog(QDialog):
     def _check(self) -> None:
         fields = (self.movie.text(), self.picture.text())
         missing = [path for path in fields if path.strip() and not os.path.isfile(os.path.expanduser(path.strip()))]
-        self.refuse(f"There is no file “{humanize.clean(missing[0], 80)}”." if missing else "")
+        self.refuse(tr("There is no file “{name}”.").format(name=humanize.clean(missing[0], 80)) if missing else "")
+        if missing:
+            self.start_button.setEnabled(False)
 
     def _complete(self) -> bool:
         return all(field.text().strip() for field in (self.title, self.picture, self.movie))
@@ -856,7 +867,7 @@ class VideoUploadDialog(QDialog):
         self._hold(True)
         self.bar.setRange(0, 0)
         self.bar.show()
-        self.words.setText("The video is announced to the server.")
+        self.words.setText(tr("The video is announced to the server."))
         paths = [os.path.abspath(os.path.expanduser(field.text().strip())) for field in (self.picture, self.movie)]
         self.requested.emit(
             NewVideo(
@@ -879,13 +890,12 @@ class VideoUploadDialog(QDialog):
         self.bar.hide()
         self.words.setText("")
         self._hold(False)
-        self.start_button.setEnabled(self._complete() and not sentence.startswith("There is no file"))
 
     def under_way(self, key: TaskKey) -> None:
         """The server has the video; this task brings the movie."""
         self._key = key
-        self.close_button.setText("Close")
-        self.words.setText("Uploading; it goes on when this is closed.")
+        self.close_button.setText(tr("Close"))
+        self.words.setText(tr("Uploading; it goes on when this is closed."))
 
     def hear(self, notice: Notice) -> None:
         """How far an upload is."""
@@ -897,7 +907,7 @@ class VideoUploadDialog(QDialog):
         if notice.kind == "completed":
             self.bar.setRange(0, 1)
             self.bar.setValue(1)
-            self.words.setText("The video is at the server.")
+            self.words.setText(tr("The video is at the server."))
         elif notice.kind == "failed" and notice.error is not None:
             self._key = None
             self.refuse(notice.error.message)

@@ -44,24 +44,25 @@ from transfermon.configuration import BACKGROUND_FETCH_INTERVAL_NEVER, BACKGROUN
 from transfermon.gui import theme
 from transfermon.gui.journal import clock
 from transfermon.wakes import Verdict, Wake, WakeKind, outcome_text, reason_text, source_text
+from transfermon.words import marked, tr
 
 Index = QModelIndex | QPersistentModelIndex
 ROW_HEIGHT = 28
 TICK_MS = 500
 WAKE_ROLE = int(Qt.ItemDataRole.UserRole) + 1
 INTERVALS: tuple[tuple[str, float], ...] = (
-    ("Never", BACKGROUND_FETCH_INTERVAL_NEVER),
-    ("As often as allowed", 0.0),
-    ("Every 30 minutes", 1800.0),
-    ("Every hour", 3600.0),
-    ("Every 6 hours", 21_600.0),
-    ("Every day", 86_400.0),
+    (marked("Never"), BACKGROUND_FETCH_INTERVAL_NEVER),
+    (marked("As often as allowed"), 0.0),
+    (marked("Every 30 minutes"), 1800.0),
+    (marked("Every hour"), 3600.0),
+    (marked("Every 6 hours"), 21_600.0),
+    (marked("Every day"), 86_400.0),
 )
 _VERDICTS = {
-    Verdict.GRANTED: ("Granted", "good"),
-    Verdict.DELAYED: ("Delayed", "warn"),
-    Verdict.HELD: ("Held", "warn"),
-    Verdict.REFUSED: ("Refused", "bad"),
+    Verdict.GRANTED: (marked("Granted"), "good"),
+    Verdict.DELAYED: (marked("Delayed"), "warn"),
+    Verdict.HELD: (marked("Held"), "warn"),
+    Verdict.REFUSED: (marked("Refused"), "bad"),
 }
 
 
@@ -74,7 +75,7 @@ class Column(IntEnum):
     REASON = 5
 
 
-TITLES = ("Came", "Wake", "Verdict", "Handler", "Started", "Why")
+TITLES = (marked("Came"), marked("Wake"), marked("Verdict"), marked("Handler"), marked("Started"), marked("Why"))
 WIDTHS = (108, 205, 92, 185, 64)
 
 
@@ -83,10 +84,10 @@ def cell(wake: Wake, column: int, now: float) -> str:
     if column == Column.TIME:
         return clock(wake.time)
     if column == Column.KIND:
-        name = "Background fetch" if wake.kind is WakeKind.FETCH else "Silent push"
+        name = tr("Background fetch") if wake.kind is WakeKind.FETCH else tr("Silent push")
         return humanize.clean(f"{name}, {source_text(wake)}", 100)
     if column == Column.VERDICT:
-        return _VERDICTS[wake.verdict][0]
+        return tr(_VERDICTS[wake.verdict][0])
     if column == Column.OUTCOME:
         return outcome_text(wake, now)
     if column == Column.STARTED:
@@ -173,7 +174,7 @@ class WakeModel(QAbstractTableModel):
         if orientation is not Qt.Orientation.Horizontal or not 0 <= section < len(Column):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return TITLES[section]
+            return tr(TITLES[section])
         return _alignment(section) if role == Qt.ItemDataRole.TextAlignmentRole else None
 
 
@@ -266,10 +267,10 @@ class WakesView(QWidget):
     def _bar(self) -> QHBoxLayout:
         self.interval = QComboBox()
         self.interval.setObjectName("wakes_interval")
-        self.interval.setAccessibleName("Minimum interval of background fetches")
-        self.interval.addItems([text for text, _ in INTERVALS])
+        self.interval.setAccessibleName(tr("Minimum interval of background fetches"))
+        self.interval.addItems([tr(text) for text, _ in INTERVALS])
         self.interval.activated.connect(lambda row: self.interval_wanted.emit(INTERVALS[row][1]))
-        label = QLabel("Fetch in the background")
+        label = QLabel(tr("Fetch in the background"))
         label.setBuddy(self.interval)
         self.schedule = QLabel()
         self.schedule.setObjectName("wakes_schedule")
@@ -277,13 +278,17 @@ class WakesView(QWidget):
         self.schedule.setTextFormat(Qt.TextFormat.PlainText)
         self.schedule.setContentsMargins(8, 0, 8, 6)
         self.schedule.setMinimumWidth(1)  # it gives way in a narrow window
-        self.channel_button = self._button("wakes_channel", "Push channel", "Receive pushes from ntfy while this is on")
+        self.channel_button = self._button(
+            "wakes_channel", tr("Push channel"), tr("Receive pushes from ntfy while this is on")
+        )
         self.channel_button.setCheckable(True)
         self.channel_button.setEnabled(True)
         self.channel_button.clicked.connect(lambda on: self.channel_wanted.emit(on))
-        self.again_button = self._button("wakes_again", "Send again", "Deliver the selected fetch or push once more")
+        self.again_button = self._button(
+            "wakes_again", tr("Send again"), tr("Deliver the selected fetch or push once more")
+        )
         self.again_button.clicked.connect(self._again)
-        self.edit_button = self._button("wakes_edit", "Edit…", "Open the selected push in the composer")
+        self.edit_button = self._button("wakes_edit", tr("Edit…"), tr("Open the selected push in the composer"))
         self.edit_button.clicked.connect(self._edit)
         bar = QHBoxLayout()
         bar.setContentsMargins(8, 5, 8, 5)
@@ -311,7 +316,7 @@ class WakesView(QWidget):
     def _table(self) -> QTableView:
         table = self.table = QTableView()
         table.setObjectName("wakes_table")
-        table.setAccessibleName("Wake ledger")
+        table.setAccessibleName(tr("Wake ledger"))
         table.setModel(self.model)
         table.setItemDelegate(_Delegate(table))
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -333,7 +338,9 @@ class WakesView(QWidget):
             table.setColumnWidth(column, width)
         table.selectionModel().selectionChanged.connect(self._enable)
         table.doubleClicked.connect(self._edit)
-        self.empty = QLabel("No fetch and no push yet. “Background fetch” and “Silent push” above try one out.", table)
+        self.empty = QLabel(
+            tr("No fetch and no push yet. “Background fetch” and “Silent push” above try one out."), table
+        )
         self.empty.setProperty("role", "muted")
         self.empty.move(QPoint(12, 42))
         return table

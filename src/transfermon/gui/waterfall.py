@@ -17,6 +17,7 @@ from PySide6.QtWidgets import QScrollArea, QToolTip, QWidget
 from transfermon import humanize
 from transfermon.gui import theme
 from transfermon.metrics import REDIRECTS, TransactionMetrics
+from transfermon.words import marked, tr
 
 ROW = 50  # pixels
 LABEL = 170
@@ -25,15 +26,15 @@ MARGIN = 16
 BAR = 8
 LEAST = 3.0  # pixels of a phase, so that a short one is seen beside a long one
 DESCRIBED = 12  # requests that the accessible description names: the newest
-EMPTY = "No timings yet. They come with the end of an attempt."
+EMPTY = marked("No timings yet. They come with the end of an attempt.")
 
 COLORS = {
-    "DNS": "bar_idle",
-    "Connect": "bar_warn",
-    "TLS": "violet",
-    "Sending": "muted",
-    "Waiting": "bar_good",
-    "Receiving": "bar",
+    marked("DNS"): "bar_idle",
+    marked("Connect"): "bar_warn",
+    marked("TLS"): "violet",
+    marked("Sending"): "muted",
+    marked("Waiting"): "bar_good",
+    marked("Receiving"): "bar",
 }
 
 
@@ -47,7 +48,7 @@ class Phase:
 
     @property
     def words(self) -> str:
-        return f"{self.name} {lasted(self.end - self.begin)}"
+        return f"{tr(self.name)} {lasted(self.end - self.begin)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +75,10 @@ class Bar:
 def lasted(seconds: float) -> str:
     """ "35 ms", "1,240 ms", "41.3 s", "8 min"."""
     if seconds < 0.0005:
-        return "under 1 ms"
+        return tr("under 1 ms")
     if seconds < 10:
-        return f"{seconds * 1000:,.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 100 else humanize.duration(seconds)
+        return tr("{number:,.0f} ms").format(number=seconds * 1000)
+    return tr("{number:.1f} s").format(number=seconds) if seconds < 100 else humanize.duration(seconds)
 
 
 def bars(transactions: Sequence[TransactionMetrics]) -> list[Bar]:
@@ -90,8 +91,12 @@ def bars(transactions: Sequence[TransactionMetrics]) -> list[Bar]:
         first = sent.attempt != attempt
         if first:
             attempt, began = sent.attempt, sent.fetch_start
-        then = "Redirected" if before in REDIRECTS else f"Then {humanize.clean(sent.method, 20)}"
-        out.append(_bar(sent, f"Attempt {sent.attempt}" if first else then, first, began))
+        then = (
+            tr("Redirected")
+            if before in REDIRECTS
+            else tr("Then {method}").format(method=humanize.clean(sent.method, 20))
+        )
+        out.append(_bar(sent, tr("Attempt {attempt}").format(attempt=sent.attempt) if first else then, first, began))
         before = sent.status or 0
     return out
 
@@ -107,13 +112,13 @@ def _bar(sent: TransactionMetrics, title: str, first: bool, began: float) -> Bar
         title=title,
         place=_place(sent),
         url=humanize.clean(f"{sent.method} {sent.url}", 1000),
-        outcome="No answer" if sent.status is None else f"HTTP {sent.status}",
+        outcome=tr("No answer") if sent.status is None else tr("HTTP {status}").format(status=sent.status),
         role="bad" if sent.status is None or sent.status >= 400 else "warn" if sent.status >= 300 else "good",
         first=first,
         begin=begin,
         end=max([begin, *(phase.end for phase in phases)]),
         phases=phases,
-        note="on an open connection" if sent.is_reused_connection else "",
+        note=tr("on an open connection") if sent.is_reused_connection else "",
     )
 
 
@@ -144,7 +149,7 @@ class Waterfall(QScrollArea):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("details_timing")
-        self.setAccessibleName("Timing")
+        self.setAccessibleName(tr("Timing"))
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -161,7 +166,7 @@ class Waterfall(QScrollArea):
         self._shown = transactions
         self.page.show_bars(bars(transactions))
         words = [bar.words for bar in self.page.bars]
-        self.setAccessibleDescription(". ".join(words[-DESCRIBED:]) or EMPTY)
+        self.setAccessibleDescription(". ".join(words[-DESCRIBED:]) or tr(EMPTY))
 
     @property
     def text(self) -> str:
@@ -207,7 +212,7 @@ class _Page(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if not self.bars:
             painter.setPen(theme.color("muted"))
-            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, EMPTY)
+            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, tr(EMPTY))
             return
         longest = max(max(bar.end for bar in self.bars), 1e-3)
         for row, bar in enumerate(self.bars):
