@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-all check format bench screenshots setup test-setup clean
+.PHONY: run test test-all check format bench screenshots translations setup test-setup clean
 
 run: setup
 	@$(BIN)/transfermon gui --demo
@@ -33,6 +33,9 @@ screenshots: test-setup
 	$(BIN)/python tools/screenshots.py
 	$(BIN)/python tools/screenshots.py --all --folder build/gallery
 	QT_SCALE_FACTOR=2 $(BIN)/python tools/screenshots.py --all --folder build/gallery/2x
+
+translations: test-setup
+	$(BIN)/python tools/translations.py
 
 setup:
 	@PYTHON="$(PYTHON)" tools/setup run

@@ -27,7 +27,7 @@ import qasync  # isort: skip - it takes another Qt when PySide6 is not there fir
 from transfermon.crash import CrashLog
 from transfermon.errors import EngineBusyError, TransfermonError
 from transfermon.events import Event, TaskCompletedEvent
-from transfermon.gui import theme
+from transfermon.gui import theme, translation
 from transfermon.gui.asked import NOTHING, Asked, another_shows
 from transfermon.gui.bridge import Bridge
 from transfermon.gui.collector import Collector
@@ -68,6 +68,7 @@ def run(folder: str, *, demo: bool, minimized: bool, script: Script | None = Non
     app.setApplicationDisplayName("Transfermon")
     app.setDesktopFileName("transfermon")
     app.setQuitOnLastWindowClosed(False)
+    translation.install(app)
     settings = _settings(folder, demo=demo)
     theme.apply(app, settings.theme)
     app.setWindowIcon(theme.app_icon())

@@ -55,8 +55,8 @@ INTERVALS: tuple[tuple[str, float], ...] = (
     (marked("As often as allowed"), 0.0),
     (marked("Every 30 minutes"), 1800.0),
     (marked("Every hour"), 3600.0),
-    (marked("Every 6 hours"), 21_600.0),
-    (marked("Every day"), 86_400.0),
+    (marked("Every 6 hours"), 6 * 3600.0),
+    (marked("Every day"), 24 * 3600.0),
 )
 _VERDICTS = {
     Verdict.GRANTED: (marked("Granted"), "good"),

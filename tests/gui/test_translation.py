@@ -1,0 +1,294 @@
+"""Another language: every text goes through `tr`, the template has them all, and a window of brackets shows none without."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, QLocale, Qt, QTranslator
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QPlainTextEdit,
+    QTableView,
+    QTabWidget,
+    QWidget,
+)
+
+import transfermon
+from tests.gui.test_main_window import a_server, a_world, anyio_backend, until  # noqa: F401
+from tools import translations
+from transfermon import humanize, words
+from transfermon.gui import translation
+from transfermon.gui.background import PushComposer
+from transfermon.gui.commands import quit_words
+from transfermon.gui.dialogs import AddDialog, ask
+from transfermon.gui.preferences import Channel, Login, Preferences
+from transfermon.gui.upload import UploadDialog
+from transfermon.gui.videofarm import VideoUploadDialog
+from transfermon.settings import Settings
+from transfermon.words import in_english, tr
+
+GUI = Path(transfermon.__file__).parent / "gui"
+
+SHOWS = frozenset(  # what puts a text before a person
+    [
+        "setText",
+        "setToolTip",
+        "setWindowTitle",
+        "setAccessibleName",
+        "setAccessibleDescription",
+        "setPlaceholderText",
+        "setLabelText",
+        "setOkButtonText",
+        "setInformativeText",
+        "setSuffix",
+        "setPrefix",
+        "setSpecialValueText",
+        "setNameFilter",
+        "setNameFilters",
+        "setIconText",
+        "addAction",
+        "addMenu",
+        "addTab",
+        "addItem",
+        "addItems",
+        "addRow",
+        "QAction",
+        "QLabel",
+        "QPushButton",
+        "QCheckBox",
+        "QToolBar",
+        "QFileDialog",
+        "QMenu",
+        "drawText",
+        "showText",
+        "show_message",
+        "toast",
+        "ask",
+        "tell",
+        "notify",
+        "Button",
+        "label",
+        "row_label",
+        "button",
+        "line",
+        "editor",
+        "said",
+        "refuse",
+        "_row",
+        "_note",
+        "_check",
+        "_combo",
+        "_page",
+        "_say",
+        "_status",
+        "_muted",
+        "_tick",
+        "_count",
+        "_amount",
+        "_text",
+        "_folder",
+        "_lines",
+        "_choice",
+    ]
+)
+UNTRANSLATED = frozenset(  # the product, a pattern of file names, and an address to follow
+    {"Transfermon", "SHA-256: ", "NDJSON (*.ndjson)", "https://ntfy.sh"}
+)
+QTS_OWN = frozenset({"ScrollLeftButton", "ScrollRightButton"})  # of a bar of tabs: Qt translates them itself
+TITLES = frozenset({"_page"})  # it gets a page's English title and translates that
+
+
+def literals(node: ast.expr) -> Iterator[str]:
+    """The texts in an argument that are not translated on the way."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.Call):
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "format":
+            yield from literals(node.func.value)
+    elif isinstance(node, ast.IfExp):
+        yield from (*literals(node.body), *literals(node.orelse))
+    elif isinstance(node, ast.JoinedStr | ast.BoolOp | ast.List | ast.Tuple):
+        for part in node.values if isinstance(node, ast.JoinedStr | ast.BoolOp) else node.elts:
+            yield from literals(part)
+    elif isinstance(node, ast.BinOp):
+        yield from (*literals(node.left), *literals(node.right))
+    elif isinstance(node, ast.FormattedValue):
+        yield from literals(node.value)
+
+
+def is_text(value: str) -> bool:
+    """A name of an object, icon or setting is one word in small letters."""
+    return bool(re.search("[A-Za-z]{2}", value)) and not re.fullmatch(r"[a-z0-9_ -]*_?[a-z0-9_-]+", value.strip())
+
+
+@pytest.mark.parametrize("path", sorted(GUI.glob("*.py")), ids=lambda path: path.stem)
+def test_no_text_reaches_a_widget_without_tr(path):
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if name in SHOWS and name not in TITLES:
+            texts = [text for part in (*node.args, *(word.value for word in node.keywords)) for text in literals(part)]
+            found += [f"line {node.lineno}: {text}" for text in texts if is_text(text) and text not in UNTRANSLATED]
+    assert found == []
+
+
+def texts_in(path: Path) -> set[tuple[str, str]]:
+    root = ET.parse(path).getroot()
+    return {(m.findtext("source") or "", m.findtext("comment") or "") for m in root.iter("message")}
+
+
+def test_the_template_has_every_text(tmp_path):
+    translations.collect(tmp_path / "now.ts")
+    assert texts_in(tmp_path / "now.ts") == texts_in(translations.TEMPLATE), "run `make translations`"
+
+
+def a_translation(folder: Path, language: str) -> None:
+    """Every text in brackets, as a language of its own."""
+    source, tree = folder / f"transfermon_{language}.ts", ET.parse(translations.TEMPLATE)
+    tree.getroot().set("language", language)
+    for message in tree.getroot().iter("message"):
+        text, target = message.findtext("source") or "", message.find("translation")
+        assert target is not None
+        target.attrib.pop("type", None)
+        target.text = f"[{text}]"
+        if message.get("numerus"):
+            target.clear()
+            for _ in range(2):  # as German has
+                ET.SubElement(target, "numerusform").text = f"[{text}]"
+    tree.write(source, encoding="utf-8", xml_declaration=True)
+    translations.compile_to(source.with_suffix(".qm"), source)
+
+
+@contextmanager
+def in_brackets(app: QCoreApplication, folder: Path) -> Iterator[None]:
+    a_translation(folder, "de")
+    assert translation.install(app, QLocale("de_DE"), str(folder))
+    try:
+        yield
+    finally:
+        words.use(None)
+        for translator in app.findChildren(QTranslator):
+            app.removeTranslator(translator)
+            translator.deleteLater()
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def outside(text: str) -> str:
+    """What is not in brackets: without mark-up, keys in parentheses or behind a tab, and figures with their units."""
+    text = re.sub(r"<[^>]*>", "", text).partition("\t")[0]
+    text = re.sub(r" \((?:Ctrl|Shift|Alt|Return|Space|Del)[^)]*\)$", "", text)
+    while re.search(r"\[[^\[\]]*\]", text):
+        text = re.sub(r"\[[^\[\]]*\]", "", text)
+    return text
+
+
+DATA = re.compile(  # what is no text of ours: addresses, names of sessions, protocols, profiles and of the product
+    r"https?://\S*|127\.0\.0\.1\S*|Transfermon|transfermon|SHA-256|/\S*|\S+\.bin|downloads|session|s$|PUT|POST|GET|HTTP/?\S*|"
+    r"example\.\S+|ntfy|APNs|Simulator|GPRS|EDGE|DSL|LTE|Wi-Fi|missing|slow"
+)
+
+
+def untranslated(root: QWidget) -> list[str]:
+    """The texts of a window that a translation has not reached."""
+    found: list[tuple[object, str]] = []
+    for widget in (root, *root.findChildren(QWidget)):
+        if widget.objectName() in QTS_OWN:
+            continue
+        found += [(widget, text) for text in (widget.toolTip(), widget.accessibleName(), widget.windowTitle())]
+        if isinstance(widget, QLabel | QAbstractButton):
+            found.append((widget, widget.text()))
+        if isinstance(widget, QLineEdit | QPlainTextEdit):
+            found.append((widget, widget.placeholderText()))
+        if isinstance(widget, QTabWidget):
+            found += [(widget, widget.tabText(tab)) for tab in range(widget.count())]
+        if isinstance(widget, QComboBox):
+            found += [(widget, widget.itemText(row)) for row in range(widget.count())]
+        if isinstance(widget, QMenu):
+            found.append((widget, widget.title()))
+        if isinstance(widget, QTableView) and (model := widget.model()) is not None:
+            across = Qt.Orientation.Horizontal
+            found += [(widget, str(model.headerData(at, across) or "")) for at in range(model.columnCount())]
+    for action in root.findChildren(QAction):
+        found += [(action, action.text()), (action, action.toolTip()), (action, action.iconText())]
+    return sorted(
+        {
+            f"{type(item).__name__} {item.objectName()}: {text}"  # type: ignore[attr-defined]
+            for item, text in found
+            if re.search("[A-Za-z]{2}", DATA.sub("", outside(text)))
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: AddDialog(text="https://example.com/a", sessions=["downloads"], session="downloads"),
+        lambda: UploadDialog(
+            files=["/a"], addresses=["https://example.com/"], sessions=["downloads"], session="downloads"
+        ),
+        lambda: PushComposer(),
+        lambda: VideoUploadDialog(),
+        lambda: Preferences(settings=Settings(), login=Login(), channel=Channel(), state_dir="/state", tray=False),
+        lambda: ask(None, tr("Quit Transfermon?"), quit_words(3), ["Quit", "Cancel"], lambda *_: None),
+    ],
+)
+def test_every_text_of_a_dialog_is_translated(qtbot, qapp, tmp_path, make):
+    with in_brackets(qapp, tmp_path):
+        dialog = make()
+        qtbot.addWidget(dialog)
+        assert untranslated(dialog) == []
+
+
+@pytest.mark.anyio
+async def test_every_text_of_the_window_is_translated(tmp_path, qapp):
+    with in_brackets(qapp, tmp_path):
+        async with a_server() as server, a_world(str(tmp_path)) as world:
+            window = world.window
+            assert untranslated(window) == []
+            world.add(f"{server.url}/a.bin", f"{server.url}/missing", f"{server.url}/slow")
+            await until(lambda: window.pages.currentWidget() is window.table and window.model.rowCount() == 3)
+            await until(lambda: sum(task.succeeded for task in world.monitor.tasks()) == 1)
+            world.select(world.monitor.tasks()[0].key)
+            for tab in range(window.tabs.count()):
+                window.tabs.setCurrentIndex(tab)
+                await asyncio.sleep(0)
+            window.do_videofarm()
+            menu = window.session_menu("downloads")
+            columns = window.table.columns_menu()
+            window.toasts.show_message(tr("The session was reset."))
+            await asyncio.sleep(0)
+            assert untranslated(window) == []
+            assert untranslated(menu) == []
+            assert untranslated(columns) == []
+            status = [window.model.index(row, 3).data() for row in range(3)]
+            assert all(text.startswith("[") for text in status), status
+
+
+def test_a_count_has_the_forms_of_the_language_and_english_needs_no_file(qapp, tmp_path):
+    assert (humanize.size(1), humanize.size(5)) == ("1 byte", "5 bytes")
+    with in_brackets(qapp, tmp_path):
+        assert (humanize.size(1), humanize.size(5)) == ("[1 bytes]", "[5 bytes]")
+        with in_english():
+            assert (humanize.size(1), humanize.duration(5)) == ("1 byte", "5 s")
+        assert tr("no translator has seen this") == "no translator has seen this"
+        assert tr("%n unknown things", "1 unknown thing", 1) == "1 unknown thing"
+
+
+def test_a_language_without_a_file_stays_english(qapp, tmp_path):
+    assert not translation.install(qapp, QLocale("fr_FR"), str(tmp_path))
+    assert humanize.duration(5) == "5 s"
+    assert not qapp.findChildren(QTranslator)
