@@ -27,16 +27,38 @@ from PySide6.QtWidgets import (
 
 import transfermon
 from tests.gui.test_main_window import a_server, a_world, anyio_backend, until  # noqa: F401
+from tests.records import (
+    a_cancelled_task,
+    a_finished_task,
+    a_paused_task,
+    a_queued_task,
+    a_task,
+    a_waiting_task,
+    created,
+)
 from tools import translations
 from transfermon import humanize, words
-from transfermon.gui import translation
+from transfermon.events import BackgroundTransferEvent
+from transfermon.gui import theme, translation
 from transfermon.gui.background import PushComposer
+from transfermon.gui.brackets import Brackets
 from transfermon.gui.commands import quit_words
+from transfermon.gui.details import facts
 from transfermon.gui.dialogs import AddDialog, ask
+from transfermon.gui.main_window import counts_line
 from transfermon.gui.preferences import Channel, Login, Preferences
+from transfermon.gui.sessions import SidebarModel, session_items
+from transfermon.gui.simulation import choices
+from transfermon.gui.tasks import menu_for
+from transfermon.gui.tray import TrayState
 from transfermon.gui.upload import UploadDialog
 from transfermon.gui.videofarm import VideoUploadDialog
+from transfermon.gui.wakes import Column as WakeColumn
+from transfermon.gui.wakes import cell
+from transfermon.notices import start_notice, still_notice
 from transfermon.settings import Settings
+from transfermon.simulation import Simulation
+from transfermon.wakes import Verdict, Wake, WakeKind, outcome_text
 from transfermon.words import in_english, tr
 
 GUI = Path(transfermon.__file__).parent / "gui"
@@ -292,3 +314,26 @@ def test_a_language_without_a_file_stays_english(qapp, tmp_path):
     assert not translation.install(qapp, QLocale("fr_FR"), str(tmp_path))
     assert humanize.duration(5) == "5 s"
     assert not qapp.findChildren(QTranslator)
+
+
+def test_words_that_are_made_without_a_widget_are_translated(qapp, tmp_path):
+    """What is painted, or comes from a module that knows nothing of Qt."""
+    with in_brackets(qapp, tmp_path):
+        task = a_task(session="downloads", name="a.bin", url="https://example.com/a.bin")
+        tasks = [task, a_queued_task(), a_paused_task(), a_waiting_task(waiting_reason=""), a_finished_task()]
+        said = [item.text for item in menu_for([task, task]) if item is not None]
+        said += [item.text for item in session_items("active", named=True) if item is not None]
+        model = SidebarModel()
+        said += [model.entry(row).text for row in range(model.rowCount())]
+        said += [TrayState().line, counts_line(1, 2, 3, 4), humanize.duration(4000)]
+        said += [humanize.status(one, 0.0) for one in (*tasks, a_cancelled_task())]
+        said += [choice.text for choice in choices(Simulation())]
+        said += [facts(task, None, 0.0, 0.0)[name] for name in ("State", "Attempts", "Size", "Resumable")]
+        said += [start_notice([task, task]).title, still_notice(2).body, cell(a_wake(), WakeColumn.KIND, 0.0)]
+        said += [outcome_text(a_wake(), 0.0), theme.file_words("readme"), humanize.event(created(task))]
+        said += [mark.words for mark in Brackets().take(BackgroundTransferEvent(session="downloads", handler_id="1"))]
+        assert [text for text in said if re.search("[A-Za-z]{2}", DATA.sub("", outside(text)))] == []
+
+
+def a_wake() -> Wake:
+    return Wake(identifier="1", kind=WakeKind.PUSH, source="button", time=0.0, verdict=Verdict.GRANTED)
