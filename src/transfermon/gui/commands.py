@@ -78,6 +78,8 @@ MENUS = {  # a menu's title, by what `Command.menu` calls it
 BY_ID = {command.id: command for command in COMMANDS}
 
 TOOLBAR: tuple[str, ...] = ("add", "upload", "", "resume", "pause", "cancel", "retry", "", "fetch", "push")
+# Where there is little room these groups lose their words, the last first.
+GIVING = (("fetch", "push"), ("upload",), ("resume", "pause", "cancel", "retry"))
 TRAY: tuple[str, ...] = (
     "add",
     "upload",

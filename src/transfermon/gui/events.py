@@ -13,10 +13,11 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QStandardPaths, Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QLineEdit, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QFileDialog, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
 from transfermon.events import Event
 from transfermon.gui import theme
+from transfermon.gui.bars import Bar, Note
 from transfermon.gui.bell import Bell, Rope
 from transfermon.gui.brackets import Brackets
 from transfermon.gui.journal import GROUPS, MOST, EventModel, EventTable, Line, group_of, merged, ndjson
@@ -65,15 +66,10 @@ class EventsView(QWidget):
         self.words.textChanged.connect(self._filter)
         self.kinds = self._menu("events_kind", tr("Kind of event"), (ALL_KINDS, *GROUPS))
         self.sessions = self._menu("events_session", tr("Session"), (ALL_SESSIONS,))
-        self.note = QLabel()
-        self.note.setObjectName("events_note")
-        self.note.setProperty("role", "muted")
-        self.note.setTextFormat(Qt.TextFormat.PlainText)
-        self.note.setMinimumWidth(1)  # it gives way in a narrow window
+        self.note = Note("events_note")
         self.pause_button = self._button("events_pause", tr("Pause"), tr("Hold new events back"))
         self.pause_button.setCheckable(True)
         self.pause_button.toggled.connect(self._paused)
-        self.pause_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.clear_button = self._button(
             "events_clear", tr("Clear"), tr("Clear this view; the journal keeps the events")
         )
@@ -84,18 +80,12 @@ class EventsView(QWidget):
         self.copy_button.clicked.connect(self.table.copy)
         self.export_button = self._button("events_export", tr("Export…"), tr("Save what is shown as NDJSON"))
         self.export_button.clicked.connect(self.ask_export)
-        bar = QHBoxLayout()
-        bar.setContentsMargins(8, 5, 8, 5)
-        bar.setSpacing(6)
-        for widget in (self.words, self.kinds, self.sessions):
-            bar.addWidget(widget)
-        bar.addWidget(self.note, 1)
-        for button in (self.pause_button, self.clear_button, self.copy_button, self.export_button):
-            bar.addWidget(button)
+        buttons = (self.pause_button, self.clear_button, self.copy_button, self.export_button)
+        bar = Bar([self.words, self.kinds, self.sessions, self.note, *buttons], giving=[[self.pause_button]])
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addLayout(bar)
+        column.addWidget(bar)
         column.addWidget(self.table)
 
     def _menu(self, name: str, accessible: str, items: Sequence[str]) -> QComboBox:

@@ -42,7 +42,6 @@ from PySide6.QtWidgets import (
     QSplitter,
     QStackedWidget,
     QTabWidget,
-    QToolBar,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -63,8 +62,10 @@ from transfermon.events import (
 )
 from transfermon.gui import opening, theme
 from transfermon.gui.background import PushComposer, earlier_payloads, payload_json
+from transfermon.gui.bars import Toolbar
 from transfermon.gui.commands import (
     COMMANDS,
+    GIVING,
     KEEP,
     MENUS,
     PRIORITIES,
@@ -338,12 +339,8 @@ class MainWindow(QMainWindow):
         self.theme_actions.triggered.connect(lambda action: self.set_theme(str(action.data())))
 
     def _make_toolbar(self) -> None:
-        bar = QToolBar(tr("Toolbar"))
-        bar.setObjectName("toolbar")
-        bar.setMovable(False)
-        bar.setIconSize(QSize(18, 18))
-        bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
-        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        bar = Toolbar(tr("Toolbar"))
+        buttons: dict[str, QToolButton] = {}
         for name in TOOLBAR:
             if not name:
                 bar.addSeparator()
@@ -352,8 +349,8 @@ class MainWindow(QMainWindow):
             bar.addAction(action)
             button = bar.widgetForAction(action)
             assert isinstance(button, QToolButton)
-            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
             button.setObjectName("primary" if name == "add" else f"tool_{name}")
+            buttons[name] = button
             button.setAccessibleName(action.iconText())
         space = QWidget()
         space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
@@ -367,6 +364,7 @@ class MainWindow(QMainWindow):
         self.words.setMaximumWidth(220)
         self.words.textChanged.connect(self._set_words)
         bar.addWidget(self.words)
+        bar.set_giving([[buttons[name] for name in group] for group in GIVING])
         self.toolbar = bar
         self.addToolBar(bar)
 

@@ -20,6 +20,7 @@ from PySide6.QtGui import (
     QWheelEvent,
 )
 from PySide6.QtWidgets import (
+    QBoxLayout,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -336,7 +337,7 @@ class Preview(QWidget):
         self.folder_button.setObjectName("preview_folder")
         self.folder_button.clicked.connect(self._show_folder)
         self.buttons = QWidget()
-        row = QHBoxLayout(self.buttons)
+        row = self._row = QBoxLayout(QBoxLayout.Direction.LeftToRight, self.buttons)
         row.setContentsMargins(0, 6, 0, 0)
         row.setSpacing(6)
         row.addStretch(1)
@@ -344,12 +345,18 @@ class Preview(QWidget):
         row.addWidget(self.folder_button)
         row.addStretch(1)
         foot = self._foot = QWidget()
-        column = QVBoxLayout(foot)
+        column = self._foot_column = QVBoxLayout(foot)
         column.setContentsMargins(12, 8, 12, 0)
         column.setSpacing(2)
         for widget in (self.name, self.facts, self.buttons):
             column.addWidget(widget)
         return foot
+
+    def _fit_buttons(self) -> None:
+        edges = self._foot_column.contentsMargins()
+        both = self.open_button.sizeHint().width() + self._row.spacing() + self.folder_button.sizeHint().width()
+        fits = both <= self.width() - edges.left() - edges.right()
+        self._row.setDirection(QBoxLayout.Direction.LeftToRight if fits else QBoxLayout.Direction.TopToBottom)
 
     def _open(self) -> None:
         self.open_wanted.emit(self._tasks[0].key)
@@ -505,6 +512,7 @@ class Preview(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self._fit_buttons()
         self._fit_page()
         if self._answer is not None:
             self._again.start()

@@ -295,6 +295,8 @@ def style_sheet(of: Colors) -> str:
     QToolBar::separator {{ background: {of.line}; width: 1px; margin: 5px 5px; }}
     QPushButton, QToolButton {{ background: {of.button}; color: {of.text}; border: 1px solid {of.line};
         border-radius: 6px; padding: 5px 11px; }}
+    QToolButton[toolButtonStyle="2"] {{ padding: 5px 3px 5px 9px; }}
+    QToolButton[toolButtonStyle="0"] {{ padding: 5px 7px; }}
     QPushButton:hover, QToolButton:hover {{ background: {hover}; border-color: {thumb_hover}; }}
     QPushButton:pressed, QToolButton:pressed, QToolButton:checked, QPushButton:checked {{ background: {soft}; border-color: {of.accent}; }}
     QPushButton:focus, QToolButton:focus {{ border: 1px solid {of.accent}; outline: 0; }}
@@ -305,6 +307,7 @@ def style_sheet(of: Colors) -> str:
     QPushButton[primary="true"]:focus, QToolButton#primary:focus {{ border: 2px solid {of.text}; padding: 4px 10px; }}
     QPushButton[primary="true"]:disabled, QToolButton#primary:disabled {{ background: {of.line}; border-color: {of.line}; color: {of.muted}; }}
     QToolButton[flat="true"], QPushButton[flat="true"], QToolButton#toast_close {{ background: transparent; border-color: transparent; padding: 4px 8px; }}
+    QToolButton[flat="true"][toolButtonStyle="2"] {{ padding: 4px 2px 4px 7px; }}
     QToolButton[flat="true"]:hover, QPushButton[flat="true"]:hover {{ background: {hover}; border-color: transparent; }}
     QToolButton[flat="true"]:checked {{ background: {soft}; color: {of.accent}; }}
     QToolButton[flat="true"]:focus, QPushButton[flat="true"]:focus {{ border-color: {of.accent}; }}

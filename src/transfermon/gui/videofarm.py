@@ -55,6 +55,7 @@ from PySide6.QtWidgets import (
 from transfermon import humanize
 from transfermon.errors import TransferFailure, TransfermonError
 from transfermon.gui import theme
+from transfermon.gui.bars import Bar, Note
 from transfermon.gui.dialogs import button, editor, form_layout, label, line, row_label
 from transfermon.gui.pictures import Answer, Pictures, Question
 from transfermon.settings import write_whole
@@ -374,27 +375,19 @@ class VideoFarmPage(QWidget):
             "play": self._button("play", tr("Play"), self.play),
             "folder": self._button("folder", tr("Folder"), self.show_folder),
         }
-        head = QHBoxLayout()
-        head.setContentsMargins(12, 10, 12, 6)
-        head.setSpacing(8)
-        head.addWidget(self.address, 1)
-        head.addWidget(self.buttons["refresh"])
-        head.addWidget(self.search)
-        head.addWidget(self.buttons["upload"])
-        self.summary = label("", name="videofarm_summary")
-        self.summary.setProperty("role", "muted")
-        self.summary.setMinimumWidth(1)
-        acts = QHBoxLayout()
-        acts.setContentsMargins(12, 0, 12, 6)
-        acts.setSpacing(6)
-        acts.addWidget(self.summary, 1)
-        for name in ("download", "pause", "resume", "play", "folder"):
-            acts.addWidget(self.buttons[name])
+        refresh, upload = self.buttons["refresh"], self.buttons["upload"]
+        head = Bar([self.address, refresh, self.search, upload], giving=[[refresh, upload]])
+        head.row.setContentsMargins(12, 10, 12, 6)
+        head.row.setStretchFactor(self.address, 1)
+        self.summary = Note("videofarm_summary")
+        buttons = [self.buttons[name] for name in ("download", "pause", "resume", "play", "folder")]
+        acts = Bar([self.summary, *buttons], giving=[buttons])
+        acts.row.setContentsMargins(12, 0, 12, 6)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addLayout(head)
-        column.addLayout(acts)
+        column.addWidget(head)
+        column.addWidget(acts)
         column.addWidget(self._make_grid(), 1)
 
     def _make_grid(self) -> QListView:
@@ -429,7 +422,6 @@ class VideoFarmPage(QWidget):
         made.setObjectName(f"videofarm_{name}")
         made.setText(text)
         made.setAccessibleName(text)
-        made.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         made.clicked.connect(act)
         return made

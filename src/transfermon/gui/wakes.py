@@ -27,7 +27,6 @@ from PySide6.QtGui import QHideEvent, QPainter, QPen, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
-    QHBoxLayout,
     QHeaderView,
     QLabel,
     QStyle,
@@ -42,6 +41,7 @@ from PySide6.QtWidgets import (
 from transfermon import humanize
 from transfermon.configuration import BACKGROUND_FETCH_INTERVAL_NEVER, BACKGROUND_HANDLER_BUDGET, WAKES_KEPT
 from transfermon.gui import theme
+from transfermon.gui.bars import Bar
 from transfermon.gui.journal import clock
 from transfermon.wakes import Verdict, Wake, WakeKind, outcome_text, reason_text, source_text
 from transfermon.words import marked, tr
@@ -260,11 +260,11 @@ class WakesView(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addLayout(self._bar())
+        column.addWidget(self._bar())
         column.addWidget(self.schedule)
         column.addWidget(self._table())
 
-    def _bar(self) -> QHBoxLayout:
+    def _bar(self) -> Bar:
         self.interval = QComboBox()
         self.interval.setObjectName("wakes_interval")
         self.interval.setAccessibleName(tr("Minimum interval of background fetches"))
@@ -290,16 +290,8 @@ class WakesView(QWidget):
         self.again_button.clicked.connect(self._again)
         self.edit_button = self._button("wakes_edit", tr("Edit…"), tr("Open the selected push in the composer"))
         self.edit_button.clicked.connect(self._edit)
-        bar = QHBoxLayout()
-        bar.setContentsMargins(8, 5, 8, 5)
-        bar.setSpacing(8)
-        bar.addWidget(label)
-        bar.addWidget(self.interval)
-        bar.addStretch(1)
-        bar.addWidget(self.channel_button)
-        bar.addWidget(self.again_button)
-        bar.addWidget(self.edit_button)
-        return bar
+        buttons = [self.channel_button, self.again_button, self.edit_button]
+        return Bar([label, self.interval, None, *buttons], giving=[buttons])
 
     def _button(self, name: str, text: str, tip: str) -> QToolButton:
         button = QToolButton()
@@ -308,7 +300,6 @@ class WakesView(QWidget):
         button.setText(text)
         button.setToolTip(tip)
         button.setProperty("flat", True)
-        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.setEnabled(False)
         return button
