@@ -15,6 +15,8 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
+from transfermon.words import tr
+
 LIMIT = 4096  # bytes, as at Apple (P-11)
 RESERVED = frozenset(  # fields of the event itself; a payload cannot replace them (P-07)
     ["handlerId", "type", "source", "payload", "byHand", "sequence", "eventId", "time", "sessionIdentifier"]
@@ -238,29 +240,36 @@ def _lint_push(payload: Payload, push_type: str, priority: int | None) -> list[F
     background = push_type == "background"
     if not payload.content_available:
         given = payload.system.get("content-available")
-        seen = "" if given is None else f", not {json.dumps(given)}"
-        found.append(_warning(f"Without “content-available”: 1{seen} nothing is woken and no silentpush arrives."))
+        if given is None:
+            words = tr("Without “content-available”: 1 nothing is woken and no silentpush arrives.")
+        else:
+            words = tr("Without “content-available”: 1, not {given} nothing is woken and no silentpush arrives.")
+        found.append(_warning(words.format(given=json.dumps(given))))
     if payload.content_available and payload.visible:
         complain = _error if background else _warning
-        found.append(complain("A background push has no alert text; with it, a banner is shown too."))
+        found.append(complain(tr("A background push has no alert text; with it, a banner is shown too.")))
     present = [name for name in ("sound", "badge") if payload.system.get(name) not in (None, "")]
     if background or payload.silent:
-        found += [(_error if background else _warning)(f"A background push has no “{name}”.") for name in present]
+        complain = _error if background else _warning
+        found += [complain(tr("A background push has no “{name}”.").format(name=name)) for name in present]
     if priority == 10 and (background or (not push_type and payload.silent)):
-        found.append(_error("A background push has priority 5; the push service refuses 10."))
+        found.append(_error(tr("A background push has priority 5; the push service refuses 10.")))
     return found
 
 
 def _lint_names(payload: Payload) -> list[Finding]:
     found = [
-        _warning(f"“{name}” is a field of the event itself; yours stays readable in “payload” only.")
+        _warning(
+            tr("“{name}” is a field of the event itself; yours stays readable in “payload” only.").format(name=name)
+        )
         for name in payload.custom
         if name in RESERVED
     ]
-    found += [_warning(f"“{name}” is written “content-available”.") for name in payload.original if name in _MISSPELT]
+    misspelt = [name for name in payload.original if name in _MISSPELT]
+    found += [_warning(tr("“{name}” is written “content-available”.").format(name=name)) for name in misspelt]
     if "aps" in payload.original:
         found += [
-            _warning(f"With “aps”, “{name}” beside it is an ordinary custom field.")
+            _warning(tr("With “aps”, “{name}” beside it is an ordinary custom field.").format(name=name))
             for name in payload.custom
             if name in _SYSTEM
         ]
@@ -276,7 +285,7 @@ def _lint_url(custom: Mapping[str, Any], allowed_hosts: Collection[str]) -> list
     parts = urlsplit(custom["download_url"])
     if is_private(parts.hostname or "") and _with_port(parts) not in {host.lower() for host in allowed_hosts}:
         return [
-            _warning("“download_url” leads to a private address; a push may not, unless a setting allows the host.")
+            _warning(tr("“download_url” leads to a private address; a push may not, unless a setting allows the host."))
         ]
     return []
 

@@ -56,6 +56,7 @@ from transfermon.gui.videofarm import VideoUploadDialog
 from transfermon.gui.wakes import Column as WakeColumn
 from transfermon.gui.wakes import cell
 from transfermon.notices import start_notice, still_notice
+from transfermon.payload import lint
 from transfermon.settings import Settings
 from transfermon.simulation import Simulation
 from transfermon.wakes import Verdict, Wake, WakeKind, outcome_text
@@ -331,6 +332,7 @@ def test_words_that_are_made_without_a_widget_are_translated(qapp, tmp_path):
         said += [facts(task, None, 0.0, 0.0)[name] for name in ("State", "Attempts", "Size", "Resumable")]
         said += [start_notice([task, task]).title, still_notice(2).body, cell(a_wake(), WakeColumn.KIND, 0.0)]
         said += [outcome_text(a_wake(), 0.0), theme.file_words("readme"), humanize.event(created(task))]
+        said += [finding.message for finding in lint('{"aps": {"alert": "a", "sound": "b"}, "alert": 1}')]
         said += [mark.words for mark in Brackets().take(BackgroundTransferEvent(session="downloads", handler_id="1"))]
         assert [text for text in said if re.search("[A-Za-z]{2}", DATA.sub("", outside(text)))] == []
 

@@ -336,6 +336,18 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>A background push has no alert text; with it, a banner is shown too.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A background push has no “{name}”.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A background push has priority 5; the push service refuses 10.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>A bad network can be had to order: menu Background, Network simulation. It ends with the app.</source>
         <translation type="unfinished"></translation>
     </message>
@@ -2433,11 +2445,23 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>With “aps”, “{name}” beside it is an ordinary custom field.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Without a network</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
         <source>Without the app</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Without “content-available”: 1 nothing is woken and no silentpush arrives.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Without “content-available”: 1, not {given} nothing is woken and no silentpush arrives.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -2880,6 +2904,10 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>“download_url” leads to a private address; a push may not, unless a setting allows the host.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>“{host}” is no host; write a name, or name:port.</source>
         <translation type="unfinished"></translation>
     </message>
@@ -2899,7 +2927,15 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>“{name}” is a field of the event itself; yours stays readable in “payload” only.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>“{name}” is a folder; pack it into one file first, or choose the files in it.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>“{name}” is written “content-available”.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
