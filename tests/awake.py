@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +31,8 @@ class Keepers:
     asked: list[tuple[str, str, list[Any]]] = field(default_factory=list)  # service, interface, arguments
     taken: int = 0
     released: int = 0
+    delaying: int = 0  # who is waited for before the computer sleeps
+    sleeps: Callable[[bool], object] = bool  # say that the computer is going to sleep, or has woken
 
     @property
     def environment(self) -> dict[str, str]:
@@ -54,6 +56,9 @@ class _Service:
         if message.message_type is not MessageType.METHOD_CALL or message.member != "Inhibit":
             return False
         service = str(message.destination)
+        if service == LOGIN and message.body[3] == "delay":
+            self._lend(message, delay=True)
+            return True
         self._keepers.asked.append((service, str(message.interface), list(message.body)))
         answer = self._keepers.answers.get(service, "")
         if answer == "no":
@@ -66,7 +71,12 @@ class _Service:
             self._bus.send(Message.new_method_return(message, *_ANSWERS[service]))
         return True
 
-    def _lend(self, message: Message) -> None:
+    def say_sleep(self, going: bool) -> None:
+        interface = "org.freedesktop.login1.Manager"
+        signal = Message.new_signal("/org/freedesktop/login1", interface, "PrepareForSleep", "b", [going])
+        self._bus.send(signal)
+
+    def _lend(self, message: Message, *, delay: bool = False) -> None:
         """A descriptor; the hold ends when nobody has it open any more."""
         ours, theirs = os.pipe()
         loop = asyncio.get_running_loop()
@@ -74,10 +84,16 @@ class _Service:
         def ended() -> None:
             loop.remove_reader(ours)
             os.close(ours)
-            self._keepers.released += 1
+            if delay:
+                self._keepers.delaying -= 1
+            else:
+                self._keepers.released += 1
 
         loop.add_reader(ours, ended)
-        self._keepers.taken += 1
+        if delay:
+            self._keepers.delaying += 1
+        else:
+            self._keepers.taken += 1
         sent = self._bus.send(Message.new_method_return(message, "h", [0], [theirs]))
         sent.add_done_callback(lambda _: os.close(theirs))
 
@@ -91,7 +107,9 @@ def keeping(names: Sequence[str]) -> Iterator[Keepers]:
 
         async def serve() -> None:
             bus = await MessageBus(bus_address=address, negotiate_unix_fd=True).connect()
-            bus.add_message_handler(_Service(keepers, bus).hear)
+            service = _Service(keepers, bus)
+            bus.add_message_handler(service.hear)
+            keepers.sleeps = lambda going: loop.call_soon_threadsafe(service.say_sleep, going)
             rule = "type='signal',interface='org.freedesktop.DBus',member='NameOwnerChanged'"
             await bus.call(
                 Message(

@@ -132,7 +132,7 @@ async def test_changing_one_s_mind_at_any_moment_leaves_nothing_held(keepers):
 
 
 async def test_a_yes_that_was_not_read_yet_when_nobody_wanted_it_any_more_holds_nothing(keepers):
-    line = inhibitor._Line(inhibitor._SERVICES[0])
+    line = inhibitor.Line(inhibitor.SERVICES[0])
     asking = asyncio.ensure_future(line.ask())
     while line._bus is None:  # then the question was sent, and nothing is read before the next turn of the loop
         await asyncio.sleep(0)

@@ -53,6 +53,7 @@ DOORS = {
 ENGINE = {
     "runners",
     "inhibitor",
+    "sleep",
     "bus",
     "slots",
     "lock",

@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ _SUSPEND = 4  # the flag of the portal and of GNOME; the screen may go dark
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Service:
+class Service:
     """One that can be asked; its method's answer needs no look: the connection is what counts."""
 
     bus: str  # "SYSTEM" or "SESSION", as the library names them
@@ -40,8 +41,8 @@ class _Service:
 
 
 # The first that says yes. “sleep” alone: to block “idle” as well would keep the screen lit on some desktops.
-_SERVICES = (
-    _Service(
+SERVICES = (
+    Service(
         bus="SYSTEM",
         name="org.freedesktop.login1",
         path="/org/freedesktop/login1",
@@ -49,7 +50,7 @@ _SERVICES = (
         signature="ssss",
         body=("sleep", WHO, WHY, "block"),
     ),
-    _Service(
+    Service(
         bus="SESSION",
         name="org.gnome.SessionManager",
         path="/org/gnome/SessionManager",
@@ -57,7 +58,7 @@ _SERVICES = (
         signature="susu",
         body=("transfermon", 0, WHY, _SUSPEND),
     ),
-    _Service(
+    Service(
         bus="SESSION",
         name="org.freedesktop.PowerManagement",
         path="/org/freedesktop/PowerManagement/Inhibit",
@@ -65,7 +66,7 @@ _SERVICES = (
         signature="ss",
         body=(WHO, WHY),
     ),
-    _Service(
+    Service(
         bus="SESSION",
         name="org.freedesktop.portal.Desktop",
         path="/org/freedesktop/portal/desktop",
@@ -84,7 +85,7 @@ class Inhibitor:
         self._runners = Runners()
         self._wanted = False
         self._asking: asyncio.Task[None] | None = None
-        self._line: _Line | None = None  # what keeps the computer awake
+        self._line: Line | None = None  # what keeps the computer awake
         self._not_before = 0.0
         self._said = False
 
@@ -121,8 +122,8 @@ class Inhibitor:
             self._runners.spawn(line.closed(), "closing a connection to D-Bus")
 
     async def _ask(self) -> None:
-        for service in _SERVICES:
-            line = _Line(service)
+        for service in SERVICES:
+            line = Line(service)
             try:
                 async with asyncio.timeout(ANSWER):
                     await line.ask()
@@ -140,20 +141,20 @@ class Inhibitor:
         self._said = True
 
 
-class _Line:
+class Line:
     """A connection to one service, and the descriptors that came over it."""
 
-    def __init__(self, service: _Service) -> None:
+    def __init__(self, service: Service) -> None:
         self.service = service
         self._bus: Any = None  # dbus_fast.aio.MessageBus
         self._descriptors: list[int] = []
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"<_Line {self.service.name} {len(self._descriptors)} descriptors>"
+        return f"<Line {self.service.name} {len(self._descriptors)} descriptors>"
 
-    async def ask(self) -> None:
-        """Done when the service has said yes; raises when it has not."""
+    async def ask(self, hear: Callable[[Any], None] | None = None, rule: str = "") -> None:
+        """Done when the service has said yes; raises when it has not. `hear` gets the messages that match `rule`."""
         dbus = await asyncio.to_thread(importlib.import_module, "dbus_fast")  # 40 ms that the window does not pay
         aio = await asyncio.to_thread(importlib.import_module, "dbus_fast.aio")
         service = self.service
@@ -161,7 +162,24 @@ class _Line:
         await bus.connect()
         self._bus = bus
         bus.add_message_handler(self._keep)
-        answer = await bus.call(
+        if hear is not None:
+            bus.add_message_handler(hear)
+            await self._call(
+                dbus.Message(
+                    destination="org.freedesktop.DBus",
+                    path="/org/freedesktop/DBus",
+                    interface="org.freedesktop.DBus",
+                    member="AddMatch",
+                    signature="s",
+                    body=[rule],
+                )
+            )
+        await self.hold()
+
+    async def hold(self) -> None:
+        """Ask for it, once more where it was let go; raises when the service says no."""
+        dbus, service = sys.modules["dbus_fast"], self.service
+        await self._call(
             dbus.Message(
                 destination=service.name,
                 path=service.path,
@@ -172,23 +190,27 @@ class _Line:
                 flags=dbus.MessageFlag.NO_AUTOSTART,  # one that had to be started would know of no desktop
             )
         )
-        if answer.message_type is not dbus.MessageType.METHOD_RETURN:
-            raise ConnectionRefusedError(f"{answer.error_name}: {answer.body[:1]}")
+
+    async def _call(self, message: Any) -> None:
+        answer = await self._bus.call(message)
+        if answer is None or answer.message_type is not type(message.message_type).METHOD_RETURN:
+            raise ConnectionRefusedError(f"{answer.error_name}: {answer.body[:1]}" if answer else "no answer")
 
     def _keep(self, message: Any) -> None:
         # As they come in, not from the answer: one whose waiter was just cancelled would stay open for ever.
         self._descriptors.extend(message.unix_fds)
         if self._closed:  # the library still reads what had come before the end
-            self._drop()
+            self.drop()
 
     def close(self) -> None:
         """The service has been told on return: by the system, which closes our ends."""
         self._closed = True
-        self._drop()
+        self.drop()
         if self._bus is not None and self._bus.connected:
             self._bus.disconnect()
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
+        """Let go of what the service has lent; the connection stays."""
         while self._descriptors:
             os.close(self._descriptors.pop())
 

@@ -53,6 +53,7 @@ from transfermon.session import (
 )
 from transfermon.settings import NEVER, Settings, download_folder, ensure_private, state_folder
 from transfermon.simulation import Simulation
+from transfermon.sleep import Sleep
 from transfermon.store import Change, Remembered, SessionRow, Unheard
 from transfermon.tally import Fate, Tally
 from transfermon.task import Action, Origin, Progress, Task, TaskKey
@@ -75,6 +76,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 _TICK = 1.2 / PROGRESS_PER_SECOND  # slower than the limit: the last one comes on top, and Qt's timers are early (D-05)
 _FLUSH_SECONDS = 5.0
+_SHORT = 0.02  # seconds between two looks at something that ends soon
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +144,8 @@ class Monitor:
         self.on_frozen: Callable[[str], None] | None = None
         self._defaults = 0
         self.inhibitor: Inhibitor | None = None
+        self._sleep: Sleep | None = None
+        self._asleep = False
         self.set_aside = ""  # what was damaged and is kept under another name, in words
 
     def __repr__(self) -> str:
@@ -161,6 +165,7 @@ class Monitor:
         policy: Policy | None = None,
         clock: Clock | None = None,
         inhibitor: Inhibitor | None = None,
+        sleep: Sleep | None = None,
     ) -> AsyncIterator[Monitor]:
         """Own a state directory for as long as the block lasts.
 
@@ -170,7 +175,8 @@ class Monitor:
         terminal events stay unacknowledged, so that the next one is told of them (E-10). `connectivity` and `policy`
         say whether there is a network and power; without them the system is asked (T-17, T-18). `clock` moves the
         scheduler and the notifications. `inhibitor` keeps the computer awake while transfers run, if the settings
-        want it; without one it may go to sleep.
+        want it; without one it may go to sleep. `sleep` says when it does: what arrived is stored before, and after it
+        every transfer goes on over a new connection, with no attempt counted (FAULTS T3).
         Raises EngineBusyError when another process owns it, StateError when it cannot be used.
         """
         folder = state_folder(state_dir)
@@ -184,9 +190,11 @@ class Monitor:
             engine.policy = policy or SystemPolicy()
             monitor = cls(engine, lock)
             engine.store.on_frozen = monitor._frozen
-            monitor.inhibitor = inhibitor
+            monitor.inhibitor, monitor._sleep = inhibitor, sleep
             try:
                 await monitor._restore(await engine.store.open())
+                if sleep is not None:
+                    sleep.watch(monitor._before_sleep, monitor._after_sleep)
                 yield monitor
             finally:
                 await monitor._close()
@@ -322,8 +330,9 @@ class Monitor:
         if self._clock is not None:
             self._clock.cancel()
         await asyncio.gather(*(session.stop() for session in list(self._sessions.values())))
-        if self.inhibitor is not None:
-            await self.inhibitor.close()
+        for watched in (self.inhibitor, self._sleep):
+            if watched is not None:
+                await watched.close()
         await self._flush()
         engine.bus.close()
         await engine.runners.close()
@@ -353,13 +362,32 @@ class Monitor:
 
     def _frozen(self, reason: str) -> None:
         """Nothing goes on that cannot be remembered; all goes on by itself when it can (F3, K19)."""
-        self._engine.slots.close(closed=bool(reason))
-        if reason:
+        self._may_run()
+        if self.on_frozen is not None:
+            self.on_frozen(reason)
+
+    def _may_run(self) -> None:
+        hold = bool(self._engine.store.frozen) or self._asleep
+        self._engine.slots.close(closed=hold)
+        if hold:
             for session in list(self._sessions.values()):
                 session.hold()
         self._stay_awake()
-        if self.on_frozen is not None:
-            self.on_frozen(reason)
+
+    async def _before_sleep(self) -> None:
+        """Done when all transfers have let go and what arrived survives a battery that runs empty."""
+        self._asleep = True
+        self._may_run()
+        while self._engine.progress:
+            await asyncio.sleep(_SHORT)
+        if self._engine.transport is not None:
+            for key in self._sessions:
+                self._engine.transport.drop_idle(key)  # they would be dead when it wakes
+        await self._flush()
+
+    def _after_sleep(self) -> None:
+        self._asleep = False
+        self._may_run()
 
     def _stay_awake(self) -> None:
         """The computer may sleep while tasks merely wait, or nothing can be stored."""

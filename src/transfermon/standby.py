@@ -25,6 +25,7 @@ from transfermon.lock import EngineLock
 from transfermon.notices import Notice, notice_for, start_notice, still_notice, worth_telling
 from transfermon.notifier import Button, Notifier
 from transfermon.runners import Runners
+from transfermon.sleep import Sleep
 from transfermon.task import State, Task
 from transfermon.wakes import AppState
 
@@ -220,7 +221,9 @@ class Standby:
     async def live(self) -> None:
         from transfermon.monitor import Monitor
 
-        opened = Monitor.open(self._state_dir, what=WHAT, lock=self._lock, attached=False, inhibitor=Inhibitor())
+        opened = Monitor.open(
+            self._state_dir, what=WHAT, lock=self._lock, attached=False, inhibitor=Inhibitor(), sleep=Sleep()
+        )
         async with opened as monitor:
             monitor.set_app_state(AppState.BACKGROUND)
             with self._signals():

@@ -40,6 +40,7 @@ from transfermon.notices import worth_telling
 from transfermon.notifier import Notifier
 from transfermon.runners import Runners
 from transfermon.settings import Settings
+from transfermon.sleep import Sleep
 from transfermon.task import TaskKey
 from transfermon.wakes import AppState
 from transfermon.words import tr
@@ -234,7 +235,13 @@ class Life:
             while True:
                 try:
                     monitor = await stack.enter_async_context(
-                        Monitor.open(self._folder, settings=self._settings, what="transfermon", inhibitor=Inhibitor())
+                        Monitor.open(
+                            self._folder,
+                            settings=self._settings,
+                            what="transfermon",
+                            inhibitor=Inhibitor(),
+                            sleep=Sleep(),
+                        )
                     )
                     break
                 except EngineBusyError:

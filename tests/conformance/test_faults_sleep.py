@@ -1,0 +1,110 @@
+"""FAULTS T3: the computer sleeps in the middle of transfers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import desktop
+from tests.awake import LOGIN, Keepers, keeping
+from tests.byte_server import ByteServer, Resource
+from tests.owners import Place, a_place, quick, slow, until
+from transfermon.monitor import Monitor
+from transfermon.settings import Settings
+from transfermon.sleep import Sleep
+from transfermon.task import State
+
+pytestmark = [pytest.mark.anyio, pytest.mark.skipif(desktop.DAEMON is None, reason=desktop.WHY_NOT)]
+BODY = bytes(range(256)) * 40_000
+
+
+@pytest.fixture
+def keepers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Keepers]:
+    with keeping((LOGIN,)) as keepers:
+        for name, value in keepers.environment.items():
+            monkeypatch.setenv(name, value)
+        yield keepers
+
+
+@pytest.fixture
+def resource() -> Resource:
+    return Resource(BODY, etag='"v1"')
+
+
+@pytest.fixture
+def server(resource: Resource) -> Iterator[ByteServer]:
+    slow(resource)
+    with ByteServer(resource) as server:
+        yield server
+
+
+@pytest.fixture
+def place(tmp_path: Path, keepers: Keepers) -> Iterator[Place]:
+    with a_place(tmp_path) as place:
+        place.environment.update(keepers.environment)
+        yield place
+
+
+async def test_fault_t3_what_arrived_is_stored_before_the_sleep_and_goes_on_after_it(
+    keepers: Keepers, resource: Resource, server: ByteServer, tmp_path: Path
+):
+    opened = Monitor.open(str(tmp_path / "state"), settings=Settings(), sleep=Sleep())
+    async with opened as monitor:
+        monitor.ready()
+        session = monitor.session("s")
+        tasks = [session.download_task(server.url(f"/{n}"), destination=str(tmp_path / f"{n}")) for n in range(3)]
+        await asyncio.to_thread(until, "the delay", lambda: keepers.delaying == 1)
+        await asyncio.to_thread(until, "bytes", lambda: all(task.count_of_bytes_received > 0 for task in tasks))
+        keepers.sleeps(True)
+        await asyncio.to_thread(until, "the sleep", lambda: keepers.delaying == 0)
+        for task in tasks:  # nothing moves, and what arrived is in the file and in the database
+            record = task.record
+            assert (record.state, record.waiting) == (State.RUNNING, False)
+            assert Path(record.part_path).stat().st_size >= record.received > 0
+        assert monitor.running_progress() == {}
+        await asyncio.to_thread(until, "the ends of the connections", lambda: server.open_now == 0)
+        asked = len(server.requests)
+        quick(resource)
+        keepers.sleeps(False)
+        ends = [await task.wait() for task in tasks]
+        assert all(end.succeeded and Path(end.file).read_bytes() == BODY for end in ends)
+        assert len(server.requests) == asked + 3
+        assert all(request.header("Range") for request in server.requests[asked:])
+        await asyncio.to_thread(until, "the next delay", lambda: keepers.delaying == 1)
+    await asyncio.to_thread(until, "the end", lambda: keepers.delaying == 0)
+
+
+async def test_fault_t3_a_sleep_is_no_failed_attempt(
+    keepers: Keepers, resource: Resource, server: ByteServer, tmp_path: Path
+):
+    opened = Monitor.open(str(tmp_path / "state"), settings=Settings(), sleep=Sleep())
+    async with opened as monitor:
+        monitor.ready()
+        task = monitor.session("s").download_task(server.url(), destination=str(tmp_path / "a"))
+        for _ in range(4):
+            await asyncio.to_thread(until, "the delay", lambda: keepers.delaying == 1)
+            await asyncio.to_thread(until, "bytes", lambda: monitor.running_progress())
+            keepers.sleeps(True)
+            await asyncio.to_thread(until, "the sleep", lambda: keepers.delaying == 0)
+            keepers.sleeps(False)
+        quick(resource)
+        end = await task.wait()
+        assert end.succeeded
+        assert end.error is None
+
+
+def test_fault_t3_the_app_sleeps_and_wakes(keepers: Keepers, resource: Resource, server: ByteServer, place: Place):
+    place.app()
+    place.add(server.url())
+    until("the delay", lambda: keepers.delaying == 1)
+    until("bytes", lambda: place.received() > 0)
+    keepers.sleeps(True)
+    until("the sleep", lambda: keepers.delaying == 0)
+    until("the end of the connection", lambda: server.open_now == 0)
+    quick(resource)
+    keepers.sleeps(False)
+    until("the end", lambda: [task["state"] for task in place.tasks()] == ["completed"])
+    assert next(place.out.iterdir()).read_bytes() == BODY
