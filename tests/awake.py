@@ -32,6 +32,7 @@ class Keepers:
     taken: int = 0
     released: int = 0
     delaying: int = 0  # who is waited for before the computer sleeps
+    locks: Callable[[], object] = bool  # say that the screen is locked
     sleeps: Callable[[bool], object] = bool  # say that the computer is going to sleep, or has woken
 
     @property
@@ -73,8 +74,11 @@ class _Service:
 
     def say_sleep(self, going: bool) -> None:
         interface = "org.freedesktop.login1.Manager"
-        signal = Message.new_signal("/org/freedesktop/login1", interface, "PrepareForSleep", "b", [going])
-        self._bus.send(signal)
+        self._bus.send(Message.new_signal("/org/freedesktop/login1", interface, "PrepareForSleep", "b", [going]))
+
+    def say_lock(self) -> None:
+        interface = "org.freedesktop.login1.Session"
+        self._bus.send(Message.new_signal("/org/freedesktop/login1/session/_31", interface, "Lock"))
 
     def _lend(self, message: Message, *, delay: bool = False) -> None:
         """A descriptor; the hold ends when nobody has it open any more."""
@@ -109,6 +113,7 @@ def keeping(names: Sequence[str]) -> Iterator[Keepers]:
             bus = await MessageBus(bus_address=address, negotiate_unix_fd=True).connect()
             service = _Service(keepers, bus)
             bus.add_message_handler(service.hear)
+            keepers.locks = lambda: loop.call_soon_threadsafe(service.say_lock)
             keepers.sleeps = lambda going: loop.call_soon_threadsafe(service.say_sleep, going)
             rule = "type='signal',interface='org.freedesktop.DBus',member='NameOwnerChanged'"
             await bus.call(

@@ -99,6 +99,7 @@ class Settings:
     inhibit_sleep: bool = True  # whether the computer stays awake while transfers run
     notify: str = "batch"  # or "task", "session", "off"
     notify_background_start: bool = True
+    notify_names: bool = True  # whether banners name files and sessions; a locked screen shows them to everybody
     note_origin: bool = False  # whether a finished file's extended attributes say where it came from
     videofarm_url: str = ""  # where a background fetch asks for new videos
     background_modes: tuple[str, ...] = ("fetch", "remote-notification")

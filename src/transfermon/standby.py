@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from transfermon.events import Event, NotificationEvent, SessionIdleEvent, TaskCompletedEvent, TaskCreatedEvent
 from transfermon.inhibitor import Inhibitor
 from transfermon.lock import EngineLock
-from transfermon.notices import Notice, notice_for, start_notice, still_notice, worth_telling
+from transfermon.notices import Notice, discreet, notice_for, start_notice, still_notice, worth_telling
 from transfermon.notifier import Button, Notifier
 from transfermon.runners import Runners
 from transfermon.sleep import Sleep
@@ -385,6 +385,7 @@ class Announcer:
 
     async def _show(self, event: NotificationEvent) -> None:
         stop = Button(title="Stop", pressed=self._monitor.request_quit)
-        await self._notifier.send(
-            event.alert_title, event.alert_body, buttons=[stop] if event.user_info.get("standby") else []
-        )
+        title, body = event.alert_title, event.alert_body
+        if not self._monitor.settings.notify_names:
+            title, body = discreet(title, body, event.user_info)
+        await self._notifier.send(title, body, buttons=[stop] if event.user_info.get("standby") else [])

@@ -1,8 +1,9 @@
-"""FAULTS T3: the computer sleeps in the middle of transfers."""
+"""FAULTS T3 and T7: the computer sleeps in the middle of transfers, or its screen is locked."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,3 +109,26 @@ def test_fault_t3_the_app_sleeps_and_wakes(keepers: Keepers, resource: Resource,
     keepers.sleeps(False)
     until("the end", lambda: [task["state"] for task in place.tasks()] == ["completed"])
     assert next(place.out.iterdir()).read_bytes() == BODY
+
+
+@pytest.mark.parametrize("names", [True, False])
+def test_fault_t7_behind_a_locked_screen_it_goes_on_and_banners_name_nothing_if_a_person_says_so(
+    keepers: Keepers, resource: Resource, server: ByteServer, tmp_path: Path, names: bool
+):
+    (tmp_path / "state").mkdir(mode=0o700)
+    settings = {"notify_names": names, "notify": "task"}
+    (tmp_path / "state" / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    with desktop.running() as session, a_place(tmp_path, session.address) as place:
+        place.environment["DBUS_SYSTEM_BUS_ADDRESS"] = keepers.address
+        place.app()
+        place.add(server.url("/divorce.pdf"))
+        until("bytes", lambda: place.received() > 0)
+        keepers.locks()
+        quick(resource)
+        until("the banner", lambda: session.shown)
+        place.client.request("POST", "/v1/push", '{"aps": {"alert": "divorce", "content-available": 1}}')
+        until("the other banner", lambda: len(session.shown) >= 2)
+        said = " ".join(f"{shown.title} {shown.body}" for shown in session.shown)
+        assert ("divorce" in said) is names
+        assert session.shown[0].title == "Transfer finished"
+        assert "divorce" in json.dumps(place.events())  # the journal is nobody else's to read

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, QTimer
 
 from transfermon.events import Event, NotificationEvent, SessionIdleEvent, TaskCompletedEvent, TaskCreatedEvent
-from transfermon.notices import Notice, notice_for, start_notice, worth_telling
+from transfermon.notices import Notice, discreet, notice_for, start_notice, worth_telling
 from transfermon.notifier import Button, Notifier
 from transfermon.task import Task, TaskKey
 from transfermon.words import tr
@@ -136,9 +136,12 @@ class Notifications(QObject):
 
     async def _banner(self, event: NotificationEvent) -> None:
         key = _key(event)
+        title, body = event.alert_title, event.alert_body
+        if not self._monitor.settings.notify_names:
+            title, body = discreet(title, body, event.user_info)
         shown = await self._notifier.send(
-            event.alert_title,
-            event.alert_body,
+            title,
+            body,
             on_clicked=lambda: self._door.show(key),
             buttons=self._buttons(event, key),
         )

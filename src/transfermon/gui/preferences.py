@@ -367,6 +367,7 @@ class Preferences(QDialog):
         page, form = _page("Notifications")
         self._choice(form, "notify", tr("Tell of"), TELLING)
         self._tick(form, "notify_background_start", tr("Downloads that a push or fetch begins"), head="")
+        self._tick(form, "notify_names", tr("Names of files, which a locked screen shows as well"), head="")
         form.addRow(
             _row(""), _note(tr("Quiet while the window has the focus. All that was ever told is in All events."))
         )

@@ -1236,6 +1236,10 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Names of files, which a locked screen shows as well</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Network</source>
         <translation type="unfinished"></translation>
     </message>
@@ -2147,6 +2151,10 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>Then {method}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>There is news.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
