@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import qasync
-from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QAction, QDropEvent, QGuiApplication, QKeySequence
+from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QMessageBox, QPushButton, QSpinBox, QToolButton
 
 from tests import nginx as nginx_server
@@ -555,28 +555,63 @@ async def test_ctrl_v_adds_the_links_on_the_clipboard(world, server):
     assert "no link" in world.window.toasts.shown[-1].label.text()
 
 
+def dropped(
+    window: MainWindow, data: QMimeData, offered: Qt.DropAction = Qt.DropAction.CopyAction
+) -> QDropEvent | None:
+    """What the window makes of a drop; None when it does not take it."""
+    keys, buttons = Qt.KeyboardModifier.NoModifier, Qt.MouseButton.LeftButton
+    enter = QDragEnterEvent(QPoint(5, 5), offered, data, buttons, keys)
+    enter.ignore()
+    QCoreApplication.sendEvent(window, enter)
+    if not enter.isAccepted():
+        return None
+    drop = QDropEvent(QPointF(5, 5), offered, data, buttons, keys)
+    QCoreApplication.sendEvent(window, drop)
+    return drop
+
+
+def holding(text: str = "", *urls: QUrl) -> QMimeData:
+    data = QMimeData()
+    if text:
+        data.setText(text)
+    if urls:
+        data.setUrls(list(urls))
+    return data
+
+
 @in_a_world
 async def test_a_dropped_link_is_added_and_a_dropped_payload_opens_the_composer(world, server):
-    def drop(data: QMimeData) -> None:
-        world.window.dropEvent(
-            QDropEvent(
-                QPointF(5, 5),
-                Qt.DropAction.CopyAction,
-                data,
-                Qt.MouseButton.LeftButton,
-                Qt.KeyboardModifier.NoModifier,
-            )
-        )
-
-    link = QMimeData()
-    link.setUrls([QUrl(f"{server.url}/slow")])
-    drop(link)
+    assert dropped(world.window, holding("", QUrl(f"{server.url}/slow")))
     assert len(world.monitor.tasks()) == 1
-    payload = QMimeData()
-    payload.setText('{"content-available": 1, "download_url": "https://example.com/a"}')
-    drop(payload)
+    assert dropped(world.window, holding('{"content-available": 1, "download_url": "https://example.com/a"}'))
     assert "push" in world.window._dialogs
     assert len(world.monitor.tasks()) == 1
+    assert dropped(world.window, holding(f"Look at ({server.url}/b), and {server.url}/c."))
+    assert [task.url for task in world.monitor.tasks()][1:] == [f"{server.url}/b", f"{server.url}/c"]
+    assert dropped(world.window, holding("nothing of the kind")) is None
+
+
+@in_a_world
+async def test_a_dropped_file_is_offered_as_an_upload(world, server):
+    path = os.path.join(os.path.dirname(world.monitor.settings.download_folder), "a.bin")
+    Path(path).write_bytes(b"x")
+    assert dropped(world.window, holding("", QUrl.fromLocalFile(path)))
+    dialog = world.window._dialogs["upload"]
+    assert isinstance(dialog, UploadDialog)
+    assert dialog.files.toPlainText() == path
+
+
+@in_a_world
+async def test_a_drop_is_never_taken_as_a_move(world, server):
+    actions = Qt.DropAction
+    link = holding("", QUrl(f"{server.url}/slow"))
+    taken = dropped(world.window, link, actions.MoveAction | actions.CopyAction | actions.LinkAction)
+    assert taken is not None
+    assert taken.dropAction() is actions.CopyAction
+    assert dropped(world.window, link, actions.MoveAction) is None
+    taken = dropped(world.window, holding("", QUrl(f"{server.url}/b")), actions.LinkAction)
+    assert taken is not None
+    assert taken.dropAction() is actions.LinkAction
 
 
 @in_a_world

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ import pytest
 from PySide6.QtGui import QImage
 
 from tests import desktop, screen
+from tests.byte_server import ByteServer, Resource
 from tests.farm import Farm
 from tests.owners import end_all
 from transfermon.control_client import Client, NoEngine
@@ -107,6 +110,11 @@ class App:
 
     def get(self, path: str) -> dict[str, Any]:
         return answered(str(self.state), path)
+
+    def add(self, url: str, folder: str) -> None:
+        order = {"url": url, "destination": f"{folder}/", "session": "org.example.test"}
+        status, answer = Client(str(self.state)).request("POST", "/v1/tasks", order)
+        assert status == 201, answer
 
     def tasks(self, session: str) -> list[dict[str, Any]]:
         return [task for task in self.get("/v1/tasks").get("tasks", []) if task["session"] == session]
@@ -199,5 +207,80 @@ def test_a_second_launch_brings_the_first_window_back_and_ends(app):
     until(lambda: app.get("/v1/status").get("appState") == "background", process)
     app.run("gui")
     until(lambda: app.get("/v1/status")["appState"] == "foreground", process)
+    app.run("quit")
+    assert process.wait(LONGEST) == 0
+
+
+def windows(app: App, name: str) -> list[str]:
+    """The X windows with that name, as xdotool numbers them."""
+    words = ["xdotool", "search", "--onlyvisible", "--name", name]
+    environment = {**os.environ, "DISPLAY": app.display.name}
+    found = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False)
+    return found.stdout.split()
+
+
+def pointer(app: App, *words: str) -> None:
+    """What a hand does with the mouse."""
+    environment = {**os.environ, "DISPLAY": app.display.name}
+    subprocess.run(["xdotool", *words], env=environment, timeout=LONGEST, check=True)
+
+
+TARGET = """
+import sys
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QLabel
+
+class Target(QLabel):
+    def dragEnterEvent(self, event):
+        event.acceptProposedAction()
+    def dropEvent(self, event):
+        event.acceptProposedAction()
+        print(event.proposedAction().name, *(url.toLocalFile() for url in event.mimeData().urls()), flush=True)
+
+app = QApplication(sys.argv)
+target = Target("Drop here")
+target.setWindowTitle("Target")
+target.setAcceptDrops(True)
+target.setWindowFlag(Qt.WindowType.FramelessWindowHint)
+target.setGeometry(int(sys.argv[1]), 0, 200, 780)
+target.show()
+app.exec()
+"""
+
+
+@pytest.mark.skipif(shutil.which("xdotool") is None, reason="xdotool is not installed (make test installs it)")
+def test_a_finished_file_is_dragged_out_of_the_list_into_another_program(app, tmp_path):
+    (tmp_path / "downloads").mkdir()
+    app.set(keep_transferring=False)
+    with ByteServer(Resource(b"picture" * 1000)) as server:
+        process = app.start("gui")
+        until(lambda: app.get("/v1/status"), process)
+        app.add(server.url("/a%20picture.png"), str(tmp_path / "downloads"))
+        (path,) = until(lambda: [task["path"] for task in app.get("/v1/tasks")["tasks"] if task["path"]], process)
+        window = until(lambda: windows(app, "^Transfermon$"), process)[-1]
+        command = [sys.executable, "-c", TARGET, "1070"]
+        environment = {**os.environ, "DISPLAY": app.display.name, "QT_QPA_PLATFORM": "xcb"}
+        target = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        app.processes.append(target)
+        until(lambda: windows(app, "^Target$"), target)
+        pointer(app, "windowmove", window, "0", "0")
+        dropped: list[str] = []
+        printed = target.stdout
+        assert printed is not None
+        reader = threading.Thread(target=lambda: dropped.append(printed.readline()))
+        reader.start()
+
+        def carried() -> list[str]:
+            """Once more until it lands: the first row may not have been painted yet."""
+            pointer(app, "mousemove", "230", "128", "mousedown", "1")
+            for x in range(240, 1170, 60):
+                pointer(app, "mousemove", str(x), "200")
+            pointer(app, "mousemove", "1170", "300", "mouseup", "1")
+            reader.join(2)
+            return dropped
+
+        until(carried, process)
+    assert dropped == [f"CopyAction {path}\n"]
+    assert Path(path).read_bytes() == b"picture" * 1000
     app.run("quit")
     assert process.wait(LONGEST) == 0

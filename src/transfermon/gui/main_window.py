@@ -1159,12 +1159,14 @@ class MainWindow(QMainWindow):
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         data = event.mimeData()
-        if self.attached and (files_in(data) or links_in(text_of(data)) or is_payload(text_of(data))):
-            event.acceptProposedAction()
+        if event.source() is not None or not self.attached:  # what is dragged out of the window is here already
+            return
+        if files_in(data) or links_in(text_of(data)) or is_payload(text_of(data)):
+            _take_copy(event)
 
     def dropEvent(self, event: QDropEvent) -> None:
         text = text_of(event.mimeData())
-        event.acceptProposedAction()
+        _take_copy(event)
         if files := files_in(event.mimeData()):
             self.show_upload(files)
         elif is_payload(text):
@@ -1636,6 +1638,16 @@ def _normal(url: str) -> str:
         return check_url(url)
     except (ValueError, TransferFailure):
         return url
+
+
+def _take_copy(event: QDropEvent) -> None:
+    """Accept a drop, but never as a move, after which its source deletes its own."""
+    offered = event.possibleActions()
+    for action in (Qt.DropAction.CopyAction, Qt.DropAction.LinkAction):
+        if offered & action:
+            event.setDropAction(action)
+            event.accept()
+            return
 
 
 def text_of(data: QMimeData) -> str:

@@ -50,6 +50,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QAbstractItemView,
+    QApplication,
     QHeaderView,
     QMenu,
     QStyledItemDelegate,
@@ -61,7 +62,7 @@ from PySide6.QtWidgets import (
 from transfermon import humanize
 from transfermon.events import Event, TaskEvent, TaskRemovedEvent
 from transfermon.filenames import from_url
-from transfermon.gui import theme
+from transfermon.gui import dragging, theme
 from transfermon.gui.scope import LOOKS, Scope, group_of, look_of
 from transfermon.task import Action, Kind, Progress, Task, TaskKey
 from transfermon.words import marked, tr
@@ -152,6 +153,7 @@ MUTED = frozenset(
     {Column.ADDED, Column.ACTIVITY, Column.FINISHED, Column.SESSION, Column.HOST, Column.NUMBER, Column.PATH}
 )
 PAD = 8  # pixels left and right of what a cell shows
+ICON = 24  # and of an icon before the words
 LETTERED = 2048  # texts that are kept laid out
 NAME_LEAST = 130
 NAME_WANTED = 220  # with less, the columns that matter least give way, in this order
@@ -988,7 +990,7 @@ class TaskPainter:
     def _names(self, painter: QPainter, cells: Sequence[tuple[QRect, Row]]) -> None:
         for cell, row in cells:
             theme.draw_icon(painter, theme.file_icon(row.name), "muted", _icon_in(cell))
-            self._letters.draw(painter, row.name, cell.adjusted(24, 0, 0, 0), middle=True)
+            self._letters.draw(painter, row.name, cell.adjusted(ICON, 0, 0, 0), middle=True)
 
     def _bars(self, painter: QPainter, cells: Sequence[tuple[QRect, Row]]) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -1064,6 +1066,8 @@ class TaskTable(QTableView):
         self.setObjectName("task_table")
         self.setAccessibleName(tr("Transfers"))
         self.hovered = -1
+        self._grip: QPoint | None = None  # where the button went down on what can be dragged
+        self._carried = False  # a drag began, and the button is still down
         self._told: list[TaskKey] = []
         self._bar = WIDTHS[Column.PROGRESS]
         self._away: dict[Column, int] = {}  # columns that give way now, and their widths
@@ -1340,9 +1344,43 @@ class TaskTable(QTableView):
 
     # Pointer
 
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        point = event.position().toPoint()
+        plain = event.button() is Qt.MouseButton.LeftButton and event.modifiers() == Qt.KeyboardModifier.NoModifier
+        self._grip, self._carried = point if plain and self.grips(point) else None, False
+        super().mousePressEvent(event)
+
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        super().mouseMoveEvent(event)
-        self._hover(self.rowAt(round(event.position().y())))
+        point = event.position().toPoint()
+        pulled = event.buttons() & Qt.MouseButton.LeftButton
+        if not pulled or (self._grip is None and not self._carried):
+            super().mouseMoveEvent(event)
+            self._hover(self.rowAt(point.y()))
+        elif self._grip is not None and (point - self._grip).manhattanLength() >= QApplication.startDragDistance():
+            self._grip, self._carried = None, True
+            self.startDrag(Qt.DropAction.CopyAction)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        self._grip = None
+        super().mouseReleaseEvent(event)
+
+    def grips(self, point: QPoint) -> bool:
+        """Whether a pull from here drags the rows, as that of a selected row and of a name does; elsewhere it selects."""
+        index = self.indexAt(point)
+        if not index.isValid() or self.selectionModel().isSelected(index):
+            return index.isValid()
+        words = name_of(self.tasks.task_at(index.row()))
+        right = (
+            self.columnViewportPosition(Column.NAME) + PAD + ICON + QFontMetrics(self.font()).horizontalAdvance(words)
+        )
+        return index.column() == Column.NAME and point.x() < right
+
+    def startDrag(self, _supported: Qt.DropAction) -> None:
+        """Of the selected rows. No flags of the model say that they can be dragged: those are asked for at each paint."""
+        keys = self.selected_keys()
+        tasks = [self.tasks.task_at(self.tasks.row_of(key)) for key in keys]
+        if tasks:
+            dragging.drag(self, tasks, [name_of(task) for task in tasks])
 
     def leaveEvent(self, event: QEvent) -> None:
         super().leaveEvent(event)

@@ -96,6 +96,13 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n transfers</source>
+        <comment>1 transfer</comment>
+        <translation type="unfinished">
+            <numerusform></numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n transfers are saved and resume at the next start.</source>
         <comment>1 transfer is saved and resumes at the next start.</comment>
         <translation type="unfinished">
