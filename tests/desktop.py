@@ -18,6 +18,7 @@ from dbus_fast.constants import PropertyAccess
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
 
 DAEMON = shutil.which("dbus-daemon")
+TRAY = "org.kde.StatusNotifierWatcher"
 WHY_NOT = "dbus-daemon is not installed (make test installs it where it may)"
 
 
@@ -106,6 +107,15 @@ class Desktop:
         number = self._service.shown.index(shown) + 1
         self._loop.call_soon_threadsafe(self._service.ActionInvoked, number, action)
 
+    def end_tray(self) -> None:
+        """The panel with the tray ends, and forgets its icons."""
+        asyncio.run_coroutine_threadsafe(self._bus.release_name(TRAY), self._loop).result(10)
+        self._tray.items.clear()
+
+    def begin_tray(self) -> None:
+        """The panel is there again."""
+        asyncio.run_coroutine_threadsafe(self._bus.request_name(TRAY), self._loop).result(10)
+
     def click_tray(self) -> None:
         """A person clicks on the newest icon in the tray."""
         asyncio.run_coroutine_threadsafe(self._activate(self._tray.items[-1]), self._loop).result(10)
@@ -162,7 +172,7 @@ def _serving(address: str, *, tray: bool) -> Iterator[Desktop]:
         await bus.request_name("org.freedesktop.Notifications")
         if tray:
             bus.export("/StatusNotifierWatcher", made[0]._tray)
-            await bus.request_name("org.kde.StatusNotifierWatcher")
+            await bus.request_name(TRAY)
         up.set()
         await over.wait()
         bus.disconnect()

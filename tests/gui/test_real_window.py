@@ -19,7 +19,7 @@ import pytest
 from PySide6.QtGui import QImage
 
 from tests import desktop, screen
-from tests.byte_server import ByteServer, Resource
+from tests.byte_server import ByteServer, Conn, Request, Resource, reply
 from tests.farm import Farm
 from tests.owners import end_all
 from transfermon.control_client import Client, NoEngine
@@ -80,7 +80,7 @@ class App:
         self.state.mkdir(mode=0o700)
         self.display, self.bus = display, bus
         keep = {name: value for name, value in os.environ.items() if name not in ("WAYLAND_DISPLAY", "XAUTHORITY")}
-        self._environment = {
+        self.environment = {
             **keep,
             "DISPLAY": display.name,
             "QT_QPA_PLATFORM": "xcb",
@@ -96,7 +96,7 @@ class App:
     def start(self, *words: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "transfermon", "--state-dir", str(self.state), *words]
         process = subprocess.Popen(
-            command, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         self.processes.append(process)
         return process
@@ -211,9 +211,9 @@ def test_a_second_launch_brings_the_first_window_back_and_ends(app):
     assert process.wait(LONGEST) == 0
 
 
-def windows(app: App, name: str) -> list[str]:
+def windows(app: App, name: str, *, visible: bool = True) -> list[str]:
     """The X windows with that name, as xdotool numbers them."""
-    words = ["xdotool", "search", "--onlyvisible", "--name", name]
+    words = ["xdotool", "search", *(["--onlyvisible"] if visible else []), "--name", name]
     environment = {**os.environ, "DISPLAY": app.display.name}
     found = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False)
     return found.stdout.split()
@@ -282,5 +282,85 @@ def test_a_finished_file_is_dragged_out_of_the_list_into_another_program(app, tm
         until(carried, process)
     assert dropped == [f"CopyAction {path}\n"]
     assert Path(path).read_bytes() == b"picture" * 1000
+    app.run("quit")
+    assert process.wait(LONGEST) == 0
+
+
+def test_the_buttons_of_a_banner_do_what_they_say(app, tmp_path):
+    (tmp_path / "downloads").mkdir()
+    (tools := tmp_path / "tools").mkdir()
+    asked = tmp_path / "asked"
+    (tools / "xdg-open").write_text(f'#!/bin/sh\nprintf "%s\\n" "$1" >> {asked}\n')
+    (tools / "xdg-open").chmod(0o755)
+    app.environment["PATH"] = f"{tools}:{os.environ['PATH']}"
+    app.set(keep_transferring=False, notify="task", attempts=1)
+    files = Resource(b"film" * 1000, before=not_found)
+    with ByteServer(files) as server:
+        process = app.start("gui", "--minimized")
+        until(lambda: app.bus.tray_items, process)
+        until(lambda: app.get("/v1/status").get("appState") == "background", process)
+        app.add(server.url("/film.mp4"), str(tmp_path / "downloads"))
+        (failed,) = until(lambda: [one for one in app.bus.shown if one.title == "Transfer failed"], process)
+        files.before = None
+        app.bus.click_notification(failed, action_of(failed, "Retry"))
+        (good,) = until(lambda: [one for one in app.bus.shown if one.title == "Transfer finished"], process)
+        assert (tmp_path / "downloads" / "film.mp4").read_bytes() == files.body
+        app.bus.click_notification(good, action_of(good, "Show in folder"))
+        folder = str(tmp_path / "downloads")
+        until(lambda: asked.exists() and folder in asked.read_text(), process)
+    app.run("quit")
+    assert process.wait(LONGEST) == 0
+
+
+def not_found(conn: Conn, _request: Request) -> bool:
+    conn.send(reply(404))
+    return True
+
+
+def action_of(shown: desktop.Shown, label: str) -> str:
+    """What the desktop says when that button is pressed."""
+    return shown.actions[shown.actions.index(label) - 1]
+
+
+def test_where_no_service_shows_notifications_the_window_does_and_the_journal_says_so(app, tmp_path):
+    (tmp_path / "downloads").mkdir()
+    app.environment["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=/nonexistent"
+    app.set(keep_transferring=False, notify="task")
+    with ByteServer(Resource(b"film" * 1000)) as server:
+        process = app.start("gui", "--minimized")
+        until(lambda: app.get("/v1/status"), process)
+        app.add(server.url("/film.mp4"), str(tmp_path / "downloads"))
+        told = until(lambda: [one for one in app.events() if one["type"] == "notification"], process)
+    assert [(one["alertTitle"], one["shown"]) for one in told] == [("Transfer finished", False)]
+    assert app.bus.shown == []
+    app.run("quit")
+    assert process.wait(LONGEST) == 0
+
+
+def test_without_any_font_the_app_starts_and_says_what_it_lacks(app, tmp_path):
+    (tmp_path / "fonts.conf").write_text(
+        "<?xml version='1.0'?><fontconfig><cachedir>/nonexistent</cachedir></fontconfig>"
+    )
+    app.environment["FONTCONFIG_FILE"] = str(tmp_path / "fonts.conf")
+    app.set(keep_transferring=False)
+    process = app.start("gui")
+    until(lambda: app.get("/v1/status"), process)
+    until(lambda: windows(app, "^Transfermon$"), process)
+    app.run("quit")
+    _, said = process.communicate(timeout=LONGEST)
+    assert process.returncode == 0
+    assert "no font" in said
+
+
+def test_a_second_launch_with_an_address_asks_in_the_first_window(app):
+    with ByteServer(Resource(b"film" * 1000)) as server:
+        process = app.start("gui", "--minimized")
+        until(lambda: app.bus.tray_items, process)
+        until(lambda: app.get("/v1/status").get("appState") == "background", process)
+        app.run("gui", server.url("/film.mp4"))
+        until(lambda: app.get("/v1/status")["appState"] == "foreground", process)
+        until(lambda: windows(app, "^Add"), process)
+        assert app.get("/v1/tasks")["tasks"] == []  # nothing is fetched before a person says so
+        assert server.requests == []
     app.run("quit")
     assert process.wait(LONGEST) == 0

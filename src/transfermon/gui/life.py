@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QAbstractEventDispatcher, QCoreApplication, QEvent, QLoggingCategory, QObject, Qt, QTimer
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QFontInfo, QGuiApplication
 from PySide6.QtWidgets import QApplication
 
 import qasync  # isort: skip - it takes another Qt when PySide6 is not there first
@@ -72,6 +72,10 @@ def run(folder: str, *, demo: bool, minimized: bool, script: Script | None = Non
     translation.install(app)
     settings = _settings(folder, demo=demo)
     theme.apply(app, settings.theme)
+    if not QFontInfo(app.font()).family():  # Qt lists three families even where there is none
+        sys.stderr.write(
+            "transfermon: no font is installed, so no text can be seen. Install one (fonts-dejavu-core).\n"
+        )
     app.setWindowIcon(theme.app_icon())
     collector = Collector(QAbstractEventDispatcher.instance(app.thread()))
     try:
