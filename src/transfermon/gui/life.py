@@ -18,7 +18,16 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QAbstractEventDispatcher, QCoreApplication, QEvent, QLoggingCategory, QObject, Qt, QTimer
+from PySide6.QtCore import (
+    QAbstractEventDispatcher,
+    QCoreApplication,
+    QEvent,
+    QLoggingCategory,
+    QObject,
+    Qt,
+    QTimer,
+    Signal,
+)
 from PySide6.QtGui import QFontInfo, QGuiApplication
 from PySide6.QtWidgets import QApplication
 
@@ -64,7 +73,7 @@ def run(folder: str, *, demo: bool, minimized: bool, script: Script | None = Non
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("qasync").setLevel(logging.INFO)  # at DEBUG it has a line for each socket event
     QLoggingCategory.setFilterRules(QUIET)
-    app = QApplication(sys.argv[:1])
+    app = Application(sys.argv[:1])
     app.setApplicationName("transfermon")
     app.setApplicationDisplayName("Transfermon")
     app.setDesktopFileName("transfermon")
@@ -98,6 +107,20 @@ def _loop(app: QApplication) -> asyncio.AbstractEventLoop:
     loop: asyncio.AbstractEventLoop = qasync.QEventLoop(app)
     loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="transfermon"))
     return loop
+
+
+class Application(QApplication):
+    """`end_wanted` is emitted when the desktop ends its session. Qt would close the windows first, and one that asks
+    would keep the desktop waiting (FAULTS T8).
+    """
+
+    end_wanted = Signal()
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() is not QEvent.Type.Quit:
+            return super().event(event)
+        self.end_wanted.emit()
+        return True
 
 
 class Presence(QObject):
@@ -143,7 +166,7 @@ class Life:
 
     def __init__(
         self,
-        app: QApplication,
+        app: Application,
         folder: str,
         settings: Settings,
         *,
@@ -176,6 +199,7 @@ class Life:
         )
         self._report_to(window, loop)
         window.quit_wanted.connect(self._stop.set)
+        self._app.end_wanted.connect(self._stop.set)
         try:
             self._show(window, tray)
             await asyncio.sleep(0)

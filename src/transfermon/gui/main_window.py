@@ -155,6 +155,7 @@ class MainWindow(QMainWindow):
         # Taken off the list. True or False: it was running or not, and can come back; None: its removal was asked for.
         self._leaving: dict[TaskKey, bool | None] = {}
         self._quitting = False
+        self._asked_to_quit = False  # the question is open
         self._happened = True  # an event came since the commands were looked at
         self._arranged = False  # the panels have their widths
         self._scope = Scope(kind="all")
@@ -1471,6 +1472,8 @@ class MainWindow(QMainWindow):
 
     def do_quit(self) -> None:
         """Quit, after a question when transfers are not done."""
+        if self._asked_to_quit:
+            return
         outstanding = sum(task.outstanding for task in self.monitor.tasks()) if self.attached else 0
         if not outstanding:
             self._quit()
@@ -1478,6 +1481,7 @@ class MainWindow(QMainWindow):
         after_quit = self.monitor.settings.keep_after_quit
 
         def answered(answer: str, remember: bool) -> None:
+            self._asked_to_quit = False
             if answer == "Cancel":
                 return
             if remember and answer != STOP:
@@ -1489,6 +1493,7 @@ class MainWindow(QMainWindow):
             else:
                 self._quit()
 
+        self._asked_to_quit = True
         ask(
             self,
             tr("Quit Transfermon?"),
