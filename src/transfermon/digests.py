@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+_PIECE = 1 << 20  # bytes that are read at once
 _LENGTHS = {"sha-256": 32, "sha-512": 64}
 # One member of a dictionary of structured fields (RFC 8941 §3.2): a key, a byte sequence, parameters.
 _MEMBER = re.compile(r"([a-z*][a-z0-9_\-.*]*)=(?::([A-Za-z0-9+/=]*):|[^,;:]*)((?:;[^,]*)?)")
@@ -37,10 +38,28 @@ def parse(value: str) -> tuple[str, ...]:
     return tuple(f"{algorithm}:{value}" for algorithm, value in sorted(found.items()))
 
 
-def sha256_of(path: str) -> str:
-    """ "sha-256:HEX" of a whole file, read now. Takes a while for a large one; raises OSError."""
-    with open(path, "rb") as file:
-        return "sha-256:" + hashlib.file_digest(file, "sha256").hexdigest()
+class Reading:
+    """One pass over a file, on another thread: how far it is, and the wish that it ends."""
+
+    def __init__(self) -> None:
+        self.done = 0  # bytes
+        self.stopped = False
+
+    def __repr__(self) -> str:
+        return f"<Reading {self.done}>"
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+def sha256_of(path: str, reading: Reading | None = None) -> str:
+    """ "sha-256:HEX" of a whole file, read now; "" when `reading` was stopped. Takes a while; raises OSError."""
+    reading, sha256 = reading or Reading(), hashlib.sha256()
+    with open(path, "rb", buffering=0) as file:
+        while not reading.stopped and (data := file.read(_PIECE)):
+            sha256.update(data)
+            reading.done += len(data)
+    return "" if reading.stopped else f"sha-256:{sha256.hexdigest()}"
 
 
 def algorithms(wanted: Iterable[str]) -> frozenset[str]:

@@ -113,3 +113,12 @@ def test_the_tab_is_filled_when_it_is_looked_at(qtbot):
     assert "Server: farm" in details.headers.toPlainText()
     details.show_task(answered(("Server", "other"), number=2))
     assert "Server: other" in details.headers.toPlainText()
+
+
+def test_headers_that_the_session_adds_are_named_and_hidden_once():
+    task = a_task(header_names=("X-Own",))
+    said = "".join(text for _, text in pieces(task, ["authorization", "x-own", "X-Team"]))
+    assert said.count("X-Own") == 1
+    assert "x-own" not in said
+    assert f"authorization: {MASK}  of the session" in said
+    assert f"X-Team: {MASK}  of the session" in said

@@ -14,7 +14,17 @@ import pytest
 import qasync
 from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence
-from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QMessageBox, QPushButton, QSpinBox, QToolButton
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QInputDialog,
+    QLineEdit,
+    QMenu,
+    QMessageBox,
+    QProgressDialog,
+    QPushButton,
+    QSpinBox,
+    QToolButton,
+)
 
 from tests import nginx as nginx_server
 from transfermon import autostart
@@ -985,6 +995,46 @@ async def test_a_finished_file_is_compared_with_a_checksum_or_shows_its_own(worl
     assert "64 hexadecimal digits" in await told("abc")
     os.truncate(world.monitor.tasks()[0].file, 10)
     assert (await told(right)).startswith("The checksum is another")
+
+
+@in_a_world
+async def test_reading_a_long_file_for_its_checksum_shows_how_far_it_is_and_can_be_stopped(world, server):
+    path = world.monitor.settings.download_folder
+    Path(path).mkdir(exist_ok=True)
+    Path(path, "long").touch()
+    os.truncate(Path(path, "long"), 20 << 30)
+    reading = asyncio.ensure_future(world.window._digest_of(str(Path(path, "long"))))
+
+    def dialog() -> QProgressDialog | None:
+        found = world.window.findChildren(QProgressDialog)
+        return found[0] if found and found[0].isVisible() else None
+
+    await until(lambda: (shown := dialog()) is not None and 0 < shown.value() < shown.maximum())
+    shown = dialog()
+    assert shown is not None
+    shown.findChildren(QPushButton)[0].click()
+    assert await reading == ""
+    await until(lambda: dialog() is None)
+
+
+@in_a_world
+async def test_the_menu_of_a_task_has_its_priorities_in_a_menu_of_their_own(world, server):
+    world.add(f"{server.url}/slow")
+    await until(lambda: world.window.model.rowCount() == 1)
+    key = world.monitor.tasks()[0].key
+    world.select(key)
+    world.window.do_priority_high()
+    await until(lambda: world.monitor.task(key).priority == PRIORITIES["priority_high"])
+    menu = world.window.task_menu([key])
+    (inner,) = [found for found in menu.findChildren(QMenu) if found.title() == "Priority"]
+    assert [(action.text(), action.isChecked()) for action in inner.actions()] == [
+        ("High", True),
+        ("Normal", False),
+        ("Low", False),
+    ]
+    inner.actions()[2].trigger()
+    await until(lambda: world.monitor.task(key).priority == PRIORITIES["priority_low"])
+    menu.deleteLater()
 
 
 @in_a_world

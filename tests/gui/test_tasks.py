@@ -508,6 +508,17 @@ def offered(tasks):
 
 
 @pytest.mark.parametrize(
+    ("priorities", "marked"),
+    [((0.5,), ["normal"]), ((0.75,), ["high"]), ((0.9, 0.75), ["high"]), ((0.25, 0.5), []), ((0.0,), ["low"])],
+)
+def test_the_present_priority_has_a_mark_where_all_have_the_same(priorities, marked):
+    tasks = [a_task(number=number, priority=value) for number, value in enumerate(priorities, 1)]
+    items = [item for item in menu_for(tasks) if item is not None and item.group == "Priority"]
+    assert [item.text for item in items] == ["High", "Normal", "Low"]
+    assert [item.action.removeprefix("priority_") for item in items if item.checked] == marked
+
+
+@pytest.mark.parametrize(
     ("task", "can"),
     [
         (EVERY[0], {"pause", "cancel"}),

@@ -6,7 +6,7 @@ Rule: every value is plain text that can be selected and copied, and a URL's sec
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
@@ -254,6 +254,7 @@ class Details(QWidget):
         self._clock = QTimer(self)
         self._clock.setInterval(1000)
         self._clock.timeout.connect(self._show)
+        self.session_headers: Callable[[str], Iterable[str]] = lambda _key: ()  # the names of a session's own headers
 
     def __repr__(self) -> str:
         return f"<Details {self._task.key if self._task else None} lines={len(self.model.lines)}>"
@@ -307,7 +308,7 @@ class Details(QWidget):
         if self._task is None:
             return
         if self.tabs.currentWidget() is self.headers:
-            self.headers.show_task(self._task)
+            self.headers.show_task(self._task, self.session_headers(self._task.session))
         elif self.tabs.currentWidget() is self.timing:
             self.timing.show_transactions(self._task.metrics.transactions)
 

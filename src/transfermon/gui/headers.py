@@ -6,7 +6,7 @@ headers the record has only the names, and of the answer's fields those that car
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -22,9 +22,7 @@ from transfermon.words import marked, tr
 MASK = marked("•••••• (hidden)")
 LONGEST = 1000  # characters of a value that are shown
 MOST = 200  # fields of an answer that are shown
-ALWAYS = marked(
-    "Host, Accept, Accept-Encoding and User-Agent, what the session adds, and Range or Cookie where needed."
-)
+ALWAYS = marked("Host, Accept, Accept-Encoding and User-Agent, and Range or Cookie where needed.")
 
 _SECRET = (
     *("cookie", "authorization", "authenticate", "authentication", "token", "secret", "password", "credential"),
@@ -47,9 +45,11 @@ def masked(kind: Kind, name: str, value: str) -> str:
     return value
 
 
-def pieces(task: Task) -> Iterator[Piece]:
-    """The text of the tab, piece by piece, with the role that each is painted in."""
-    yield from _request(task)
+def pieces(task: Task, of_session: Iterable[str] = ()) -> Iterator[Piece]:
+    """The text of the tab, piece by piece, with the role that each is painted in. `of_session` are the names of the
+    headers that its session adds to each request.
+    """
+    yield from _request(task, of_session)
     yield "text", "\n\n"
     if task.response is None:
         yield "title", tr("Response") + "\n"
@@ -58,7 +58,7 @@ def pieces(task: Task) -> Iterator[Piece]:
         yield from _response(task, task.response)
 
 
-def _request(task: Task) -> Iterator[Piece]:
+def _request(task: Task, of_session: Iterable[str]) -> Iterator[Piece]:
     sent = task.metrics.transactions
     yield "title", tr("Request") + "\n"
     yield "accent", humanize.clean(sent[-1].method if sent else task.method, 40)
@@ -66,7 +66,13 @@ def _request(task: Task) -> Iterator[Piece]:
     for name in task.header_names:
         yield "muted", f"{humanize.clean(name, 100)}: "
         yield "text", f"{tr(MASK)}\n"
-    yield "note", f"{tr('Also sent') if task.header_names else tr('Sent')}: {tr(ALWAYS)}"
+    own = {name.lower() for name in task.header_names}
+    added = sorted(name for name in of_session if name.lower() not in own)
+    for name in added:
+        yield "muted", f"{humanize.clean(name, 100)}: "
+        yield "text", f"{tr(MASK)}"
+        yield "note", f"  {tr('of the session')}\n"
+    yield "note", f"{tr('Also sent') if own or added else tr('Sent')}: {tr(ALWAYS)}"
 
 
 def _response(task: Task, response: Response) -> Iterator[Piece]:
@@ -117,8 +123,8 @@ class Headers(QPlainTextEdit):
         self._pieces: list[Piece] = []
         theme.themed.changed.connect(self._write)
 
-    def show_task(self, task: Task) -> None:
-        new = list(pieces(task))
+    def show_task(self, task: Task, of_session: Iterable[str] = ()) -> None:
+        new = list(pieces(task, of_session))
         if new != self._pieces:
             self._pieces = new
             self._write()

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QByteArray, QEvent, QMimeData, QPoint, QProcess, QSettings, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QByteArray, QEvent, QMimeData, QProcess, QSettings, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAction,
     QActionGroup,
@@ -37,6 +37,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QMainWindow,
     QMenu,
+    QProgressDialog,
     QPushButton,
     QSizePolicy,
     QSplitter,
@@ -49,7 +50,7 @@ from PySide6.QtWidgets import (
 
 from transfermon import autostart, humanize
 from transfermon.configuration import BACKGROUND_FETCH_INTERVAL_NEVER
-from transfermon.digests import sha256_of
+from transfermon.digests import Reading, sha256_of
 from transfermon.errors import InvalidAction, TransferFailure, TransfermonError, redacted
 from transfermon.events import (
     Event,
@@ -121,6 +122,7 @@ LONGEST_PAYLOAD = 64 * 1024  # characters of a dropped push
 REFRESH_MS = 250
 STOPPING = 5.0  # seconds that the end of all transfers may take
 UNDO_MS = 8000
+READING_MS, STEPS = 600, 1000  # a file that takes longer to read gets a dialog, with so many steps
 SLICE = 0.004  # seconds of commands before the window gets its turn
 PASTED_AT_ONCE = 20  # more links than this are shown in the dialog first
 DEFAULT_SESSION = "downloads"
@@ -256,7 +258,7 @@ class MainWindow(QMainWindow):
         self.sidebar.menu_wanted.connect(lambda key, where: self.session_menu(key).popup(where))
         self.table.selection_changed.connect(self._selection_changed)
         self.table.opened.connect(self._open_or_details)
-        self.table.menu_wanted.connect(self._show_menu)
+        self.table.menu_wanted.connect(lambda keys, where: self.task_menu(keys).popup(where))
         self.preview.open_wanted.connect(self.open_task)
         self.preview.folder_wanted.connect(self.show_task_folder)
         self.wakes.again_wanted.connect(lambda identifier: self.monitor.background.send_again(identifier))
@@ -411,6 +413,7 @@ class MainWindow(QMainWindow):
         self._monitor, self._bridge, self._runners = monitor, bridge, runners
         snapshot = bridge.snapshot()
         self._credentials.attach(monitor)
+        self.details.session_headers = self._headers_of
         self.model.reset(snapshot.tasks)
         bridge.told.connect(self._apply)
         bridge.progress.connect(self._apply_progress)
@@ -562,6 +565,10 @@ class MainWindow(QMainWindow):
                 continue
         return found
 
+    def _headers_of(self, session: str) -> list[str]:
+        found = self._monitor.find_session(session) if self._monitor is not None else None
+        return list(found.configuration.http_header_fields) if found is not None else []
+
     async def _load_events(self) -> None:
         self.events.reset(await self.monitor.history())
 
@@ -608,20 +615,29 @@ class MainWindow(QMainWindow):
             self.sidebar.select(Scope(kind="all"))
         self.table.select(key)
 
-    def _show_menu(self, keys: list[TaskKey], where: QPoint) -> None:
+    def task_menu(self, keys: Sequence[TaskKey]) -> QMenu:
+        """What can be done with these."""
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        inner: dict[str, QMenu] = {}
         for item in menu_for(self._tasks(keys)):
             if item is None:
                 menu.addSeparator()
-            else:
-                menu.addAction(self._menu_action(item, menu))
-        menu.popup(where)
+                continue
+            if item.group and item.group not in inner:
+                inner[item.group] = menu.addMenu(theme.icon("list"), item.group)
+                inner[item.group].setEnabled(item.enabled)
+            owner = inner.get(item.group, menu)
+            owner.addAction(self._menu_action(item, owner))
+        return menu
 
     def _menu_action(self, item: MenuItem, menu: QMenu) -> QAction:
         keys = f"\t{item.shortcut}" if item.shortcut else ""  # shown only: the key belongs to the window's action
         action = QAction(theme.icon(item.icon), item.text + keys, menu)
         action.setEnabled(item.enabled)
+        if item.checked is not None:
+            action.setCheckable(True)
+            action.setChecked(item.checked)
         action.setObjectName(f"menu_{item.action}")
         action.triggered.connect(getattr(self, f"do_{item.action}"))
         return action
@@ -831,12 +847,14 @@ class MainWindow(QMainWindow):
     async def _verify(self, path: str, text: str) -> None:
         try:
             wanted = digest_in(text)
-            found = await asyncio.to_thread(sha256_of, path)
+            found = await self._digest_of(path)
         except ValueError as exc:
             self.toasts.show_message(str(exc))
             return
         except OSError as exc:
             self.toasts.show_message(tr("The file cannot be read: {strerror}.").format(strerror=exc.strerror))
+            return
+        if not found:
             return
         digest = found.removeprefix("sha-256:")
         same = (
@@ -849,6 +867,25 @@ class MainWindow(QMainWindow):
             action=tr("Copy"),
             on_action=lambda: QGuiApplication.clipboard().setText(digest),
         )
+
+    async def _digest_of(self, path: str) -> str:
+        """With a dialog where it takes a while; "" when the person has stopped it."""
+        reading, size = Reading(), max(1, os.path.getsize(path))
+        dialog = QProgressDialog(tr("Reading the file…"), tr("Cancel"), 0, STEPS, self)
+        dialog.setObjectName("reading")
+        dialog.setWindowTitle(tr("Verify checksum"))
+        dialog.setMinimumDuration(READING_MS)
+        dialog.canceled.connect(reading.stop)
+        clock = QTimer(dialog)
+        clock.timeout.connect(lambda: dialog.setValue(min(STEPS - 1, reading.done * STEPS // size)))
+        clock.start(100)
+        try:
+            return await asyncio.to_thread(sha256_of, path, reading)
+        finally:
+            reading.stop()
+            clock.stop()
+            dialog.reset()
+            dialog.deleteLater()
 
     def do_select_all(self) -> None:
         self.table.selectAll()

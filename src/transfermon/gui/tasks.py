@@ -63,6 +63,7 @@ from transfermon import humanize
 from transfermon.events import Event, TaskEvent, TaskRemovedEvent
 from transfermon.filenames import from_url
 from transfermon.gui import dragging, theme
+from transfermon.gui.commands import PRIORITIES
 from transfermon.gui.scope import LOOKS, Scope, group_of, look_of
 from transfermon.task import Action, Kind, Progress, Task, TaskKey
 from transfermon.words import marked, tr
@@ -808,6 +809,8 @@ class MenuItem:
     icon: str = ""
     enabled: bool = True
     shortcut: str = ""
+    group: str = ""  # the menu inside the menu that it is in
+    checked: bool | None = None  # None: it has no mark
 
 
 def menu_for(tasks: Sequence[Task]) -> list[MenuItem | None]:
@@ -820,6 +823,11 @@ def menu_for(tasks: Sequence[Task]) -> list[MenuItem | None]:
 
     def can(action: Action) -> bool:
         return any(task.can(action) for task in tasks)
+
+    def priority(name: str, text: str, icon: str) -> MenuItem:
+        present = {min(PRIORITIES, key=lambda name: abs(PRIORITIES[name] - task.priority)) for task in tasks}
+        checked, enabled = present == {name}, can(Action.CANCEL)
+        return MenuItem(action=name, text=text, icon=icon, enabled=enabled, group=tr("Priority"), checked=checked)
 
     one = tasks[0] if len(tasks) == 1 else None
     return [
@@ -836,9 +844,9 @@ def menu_for(tasks: Sequence[Task]) -> list[MenuItem | None]:
         item("copy_curl", tr("Copy as curl"), "terminal"),
         item("copy_events", tr("Copy events"), "copy", enabled=one is not None),
         None,
-        item("priority_high", tr("High priority"), "circle-arrow-up", enabled=can(Action.CANCEL)),
-        item("priority_normal", tr("Normal priority"), "clock", enabled=can(Action.CANCEL)),
-        item("priority_low", tr("Low priority"), "circle-arrow-down", enabled=can(Action.CANCEL)),
+        priority("priority_high", tr("High"), "circle-arrow-up"),
+        priority("priority_normal", tr("Normal"), "clock"),
+        priority("priority_low", tr("Low"), "circle-arrow-down"),
         item("verify", tr("Verify checksum…"), "circle-check", enabled=one is not None and one.succeeded),
         item("speed_limit", tr("Speed limit…"), "sliders-horizontal", enabled=can(Action.CANCEL)),
         None,

@@ -1055,7 +1055,7 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>High priority</source>
+        <source>High</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -1071,7 +1071,7 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>Host, Accept, Accept-Encoding and User-Agent, what the session adds, and Range or Cookie where needed.</source>
+        <source>Host, Accept, Accept-Encoding and User-Agent, and Range or Cookie where needed.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -1187,7 +1187,7 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>Low priority</source>
+        <source>Low</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -1335,7 +1335,7 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>Normal priority</source>
+        <source>Normal</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -1491,6 +1491,10 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Priority</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Private hosts</source>
         <translation type="unfinished"></translation>
     </message>
@@ -1584,6 +1588,10 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>Re&amp;try all failed</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Reading the file…</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
