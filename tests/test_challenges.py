@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 
 from tests.byte_server import ByteServer, Conn, Request, reply
+from transfermon import humanize
 from transfermon.challenges import Challenge, basic, basic_realm
 from transfermon.configuration import SessionConfiguration
 from transfermon.errors import InvalidAction
+from transfermon.events import TaskStateEvent
 from transfermon.monitor import Monitor
 from transfermon.settings import Settings
-from transfermon.task import Origin
+from transfermon.standby import Standby
+from transfermon.task import Activity, Origin, State, changed
 
 pytestmark = pytest.mark.anyio
 RIGHT = "Basic " + base64.b64encode("mé:s:e c@/ret".encode()).decode()
@@ -194,3 +197,26 @@ async def test_a_proxy_that_opens_no_tunnel_asks_too_and_a_server_without_a_prox
         direct = await failed(monitor, gate.url("/a"), session="other")
         assert direct.record.error.status == 407
         assert monitor.challenge(direct.key) is None
+
+
+async def test_without_a_window_a_task_waits_for_a_password_and_the_window_asks_for_it(tmp_path: Path):
+    with ByteServer(guarded) as server:
+        async with Monitor.open(str(tmp_path), settings=Settings()) as monitor:
+            session = monitor.session("s")
+            await session.download_task(server.url("/"), destination=str(tmp_path / "a")).accepted
+        await Standby(str(tmp_path)).live()  # it ends: nothing goes on by itself
+        asked = len(server.requests)
+        assert asked == 1
+        async with Monitor.open(str(tmp_path), settings=Settings()) as monitor:
+            (task,) = monitor.tasks()
+            assert (task.state, task.error) == (State.RUNNING, None)
+            told = [event for event in await monitor.history(task=task.key) if isinstance(event, TaskStateEvent)]
+            waiting = changed(task, activity=Activity(told[-1].activity), waiting_reason=told[-1].reason)
+            words = humanize.status(waiting, 0.0)
+            assert words == "Waiting: a user name and password are asked for. Open Transfermon"
+            monitor.ready()
+            end = await monitor.handle(task.key).wait()
+            assert end.error is not None
+            assert monitor.challenge(task.key) is not None
+            monitor.give_credentials(task.key, "mé", "s:e c@/ret")
+            assert (await monitor.handle(task.key).wait()).succeeded

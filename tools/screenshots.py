@@ -73,7 +73,7 @@ def detail(number: int) -> View:
     async def view(window: MainWindow) -> None:
         await the_list(window)
         running = [key for key, live in window.monitor.running_progress().items() if live.received]
-        if number != 1 and running:
+        if number not in (1, 2) and running:
             window.select(running[0])
         window.details.tabs.setCurrentIndex(number)
 

@@ -55,6 +55,7 @@ class Engine:
         self.sequence = 0
         self.database_id = ""
         self.closing = False
+        self.wants_login: Callable[[Task], bool] = lambda _task: False  # whether a failed one can be answered so
         self.attached = True  # False: no app listens, terminal events wait for it unacknowledged (E-10)
         self.connectivity = Connectivity()  # the monitor puts in those that ask the system
         self.policy = Policy()

@@ -223,6 +223,7 @@ class Monitor:
         if remembered.set_aside:
             self.set_aside = await asyncio.to_thread(self._loss, remembered)
         engine.on_moving = self._start_clock
+        engine.wants_login = lambda task: self._challenge_of(task) is not None
         engine.connectivity.changed = self._network_changed
         engine.policy.changed = self._reconsider
         engine.connectivity.open()
@@ -667,7 +668,9 @@ class Monitor:
 
     def challenge(self, key: TaskKey) -> Challenge | None:
         """Who asked a failed task for a user name and password that `give_credentials` can give. Raises KeyError."""
-        task = self.task(key)
+        return self._challenge_of(self.task(key))
+
+    def _challenge_of(self, task: Task) -> Challenge | None:
         if task.error is None:
             return None
         return challenge_of(task, proxy=self._proxy_of(task) if task.error.reason == "net.proxy-auth" else "")

@@ -1218,6 +1218,9 @@ class Session:
 
     def _failed(self, number: int, error: TransferError) -> None:
         task = self._tasks[number]
+        if not self._engine.attached and self._engine.wants_login(changed(task, state=State.COMPLETED, error=error)):
+            self._wait(number, Hold(activity=Activity.WAITING_UNTIL, reason=waiting.LOGIN))
+            return
         network = self._engine.connectivity
         if not network.leads_to(task.url):
             background = self._row.configuration.is_background

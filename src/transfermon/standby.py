@@ -27,6 +27,7 @@ from transfermon.notifier import Button, Notifier
 from transfermon.runners import Runners
 from transfermon.sleep import Sleep
 from transfermon.task import State, Task
+from transfermon.waiting import LOGIN
 from transfermon.wakes import AppState
 
 if TYPE_CHECKING:  # the waiter's owner has these already, or does not need them
@@ -193,7 +194,7 @@ def _log_to(path: str) -> None:
 
 def busy(monitor: Monitor) -> bool:
     """Whether something runs or will run by itself: a transfer, a wake-up, a notification that waits for its time.
-    Paused transfers wait for a person, who is not here.
+    Paused transfers, and those that are asked for a password, wait for a person, who is not here.
     """
     if monitor.running_progress() or monitor.background.open_handlers:
         return True
@@ -203,7 +204,7 @@ def busy(monitor: Monitor) -> bool:
 
 
 def _goes_on(task: Task) -> bool:
-    return task.state in (State.RUNNING, State.CANCELING)
+    return task.state in (State.RUNNING, State.CANCELING) and not (task.waiting and task.waiting_reason == LOGIN)
 
 
 class Standby:

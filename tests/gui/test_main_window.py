@@ -684,10 +684,18 @@ async def test_the_speed_is_measured_before_a_transfer_is_selected(world, server
 
 
 @in_a_world
+async def test_both_enter_keys_open(world, server):
+    keys = [key.toString() for key in world.window.actions_by_id["open"].shortcuts()]
+    assert keys == ["Return", "Enter"]
+
+
+@in_a_world
 async def test_the_first_close_asks_and_keeps_the_answer(world, server):
     window = world.window
     window.close()
+    window.close()  # impatient
     assert window.isVisible()
+    assert len([box for box in window.findChildren(QMessageBox) if box.isVisible()]) == 1
     box = world.question()
     assert box is not None
     tick = box.checkBox()

@@ -4,8 +4,18 @@ import dataclasses
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLabel, QLineEdit, QPlainTextEdit, QSpinBox
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QPlainTextEdit,
+    QSpinBox,
+)
 
+from transfermon.gui import theme
 from transfermon.gui.preferences import (
     Channel,
     Login,
@@ -158,3 +168,13 @@ def test_hosts_topics_servers_and_folders(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ValueError, match="is a file"):
         folder_in(str(tmp_path / "file" / "below"))
+
+
+def test_another_theme_tints_the_icons_of_the_pages_at_once(dialog, qapp):
+    theme.apply(qapp, "light")
+    pages = dialog.findChild(QListWidget, "preferences_pages")
+    before = [pages.item(row).icon().pixmap(16, 16).toImage() for row in range(pages.count())]
+    theme.apply(qapp, "dark")
+    after = [pages.item(row).icon().pixmap(16, 16).toImage() for row in range(pages.count())]
+    theme.apply(qapp, "light")
+    assert all(old != new for old, new in zip(before, after, strict=True))

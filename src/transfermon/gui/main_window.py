@@ -157,7 +157,7 @@ class MainWindow(QMainWindow):
         # Taken off the list. True or False: it was running or not, and can come back; None: its removal was asked for.
         self._leaving: dict[TaskKey, bool | None] = {}
         self._quitting = False
-        self._asked_to_quit = False  # the question is open
+        self._asking = False  # the question at the close or at the quit is open
         self._happened = True  # an event came since the commands were looked at
         self._arranged = False  # the panels have their widths
         self._scope = Scope(kind="all")
@@ -196,6 +196,8 @@ class MainWindow(QMainWindow):
             action.triggered.connect(getattr(self, f"do_{command.id}"))
             if command.keys:
                 action.setShortcut(QKeySequence(command.keys))
+            if command.keys == "Return":  # the key of the number pad is another one for Qt
+                action.setShortcuts([QKeySequence(command.keys), QKeySequence("Enter")])
             if command.where == TABLE:
                 action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             keys = f" ({command.keys})" if command.keys else ""
@@ -1509,7 +1511,7 @@ class MainWindow(QMainWindow):
 
     def do_quit(self) -> None:
         """Quit, after a question when transfers are not done."""
-        if self._asked_to_quit:
+        if self._asking:
             return
         outstanding = sum(task.outstanding for task in self.monitor.tasks()) if self.attached else 0
         if not outstanding:
@@ -1518,7 +1520,7 @@ class MainWindow(QMainWindow):
         after_quit = self.monitor.settings.keep_after_quit
 
         def answered(answer: str, remember: bool) -> None:
-            self._asked_to_quit = False
+            self._asking = False
             if answer == "Cancel":
                 return
             if remember and answer != STOP:
@@ -1530,7 +1532,7 @@ class MainWindow(QMainWindow):
             else:
                 self._quit()
 
-        self._asked_to_quit = True
+        self._asking = True
         ask(
             self,
             tr("Quit Transfermon?"),
@@ -1575,7 +1577,11 @@ class MainWindow(QMainWindow):
             self._hide_or_minimise()
 
     def _ask_where_to_close(self) -> None:
+        if self._asking:
+            return
+
         def answered(answer: str, remember: bool) -> None:
+            self._asking = False
             if answer == "Cancel":
                 return
             keep = answer == "Keep in the tray"
@@ -1586,6 +1592,7 @@ class MainWindow(QMainWindow):
             else:
                 self.do_quit()
 
+        self._asking = True
         ask(
             self,
             tr("Keep transferring in the tray?"),

@@ -180,6 +180,8 @@ class Preferences(QDialog):
         for title, icon, make in self._titles():
             self._add_page(title, icon, make())
         self._list.setCurrentRow(0)
+        self._retint()
+        theme.themed.changed.connect(self._retint)
         self._lay_out()
         self._show_login(login)
         self.show_channel(settings.push_enabled, channel)
@@ -206,8 +208,14 @@ class Preferences(QDialog):
         made.currentRowChanged.connect(self._pages.setCurrentIndex)
         return made
 
+    def _retint(self) -> None:
+        for row in range(self._list.count()):
+            item = self._list.item(row)
+            item.setIcon(theme.icon(item.data(Qt.ItemDataRole.UserRole), "muted"))
+
     def _add_page(self, title: str, icon: str, page: QWidget) -> None:
-        item = QListWidgetItem(theme.icon(icon, "muted"), tr(title))
+        item = QListWidgetItem(tr(title))
+        item.setData(Qt.ItemDataRole.UserRole, icon)
         item.setSizeHint(QSize(0, 32))
         self._list.addItem(item)
         area = QScrollArea()
