@@ -6,6 +6,7 @@ Rule: a session works on a copy (S-05); nothing here does I/O.
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -99,6 +100,7 @@ class SessionConfiguration:
     allows_metered_access: bool = True
     http_should_set_cookies: bool = True
     proxy: str | None = None  # an http(s) proxy's URL; None: the system's
+    ca_file: str = ""  # absolute: a PEM file of authorities that this session trusts besides the system's
     http_error_policy: str = "status"  # or "transport" (D-10)
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     maximum_redirects: int = 20
@@ -156,5 +158,7 @@ class SessionConfiguration:
             raise ValueError("timeouts are seconds above zero")
         if not 0 <= self.maximum_redirects <= 50:
             raise ValueError("maximum_redirects is 0 to 50")
+        if self.ca_file and not os.path.isabs(self.ca_file):
+            raise ValueError("ca_file is an absolute path")
         if self.maximum_bytes < 0:
             raise ValueError("maximum_bytes is 0 or more")

@@ -252,6 +252,7 @@ class Download:
             allowed=frozenset(self._engine.allowed_hosts),
             proxy=self._engine.proxy_of(task.session, own.proxy),
             proxy_logins=self._engine.proxy_logins(task.session),
+            ca_file=own.ca_file,
             idle_timeout=own.timeout_interval_for_request,
             maximum_redirects=own.maximum_redirects,
             allows_insecure_redirects=own.allows_insecure_redirects,

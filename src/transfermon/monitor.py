@@ -511,9 +511,11 @@ class Monitor:
         """SPEC 2.1. The identical object while a session with this identifier is active (S-06).
 
         Raises SessionInvalidatingError while one is finishing (S-07), TypeError or ValueError for a bad
-        configuration.
+        configuration, whose `ca_file` is read now.
         """
         own = configuration.copy()
+        if own.ca_file:
+            _check_authorities(own.ca_file)
         key = own.identifier
         if key is None:
             self._defaults += 1
@@ -874,6 +876,18 @@ def _info(session: Session) -> SessionInfo:
         completed=fates[Fate.FINISHED],
         failed=fates[Fate.FAILED] + fates[Fate.CANCELLED],
     )
+
+
+def _check_authorities(path: str) -> None:
+    from transfermon.transfer import trust  # httpx, for the few sessions that need it so early
+
+    try:
+        trust(path)
+    except OSError as exc:
+        reason = exc.strerror if exc.filename or exc.errno else ""
+        raise ValueError(
+            f"ca_file {path} holds no certificates that can be used{f': {reason}' if reason else ''}"
+        ) from exc
 
 
 def _default_number(key: str) -> int:

@@ -99,6 +99,7 @@ class Call:
     origin: Origin = Origin.TYPED
     allowed: frozenset[str] = frozenset()  # "host:port" that a given address may reach although it is private
     proxy: str | None = field(default=None, repr=False)  # None: the system's; "": none
+    ca_file: str = ""  # of authorities that are trusted besides the system's
     proxy_logins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)  # the system's
     idle_timeout: float = 60.0  # seconds without a byte
     maximum_redirects: int = 20
@@ -126,6 +127,7 @@ class _Key:
     reach: Reach
     proxy: str
     secure: bool
+    ca_file: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,7 +256,7 @@ class Transport:
     """Connections, pumps and trust of one engine. Everything on one loop."""
 
     def __init__(self, *, tls_context: ssl.SSLContext | None = None) -> None:
-        self._context = tls_context
+        self._contexts = {} if tls_context is None else {"": tls_context}  # by the file of a session's own authorities
         self._building = asyncio.Lock()
         self._watch = Watch()
         self._pumps = Pumps()
@@ -390,22 +392,27 @@ class Transport:
         if fit is not None:
             self._idle.remove(fit)
             return fit
-        context = await self._trust() if key.secure or key.proxy.startswith("https:") else None
+        context = await self._trust(key.ca_file) if key.secure or key.proxy.startswith("https:") else None
         client = _Client(key, Backend(Reach() if key.proxy else key.reach, self._watch), context)
         client.origin = origin
         self._clients.add(client)
         return client
 
-    async def _trust(self) -> ssl.SSLContext:
-        if self._context is None:
-            async with self._building:
-                if self._context is None:
-                    self._context = await asyncio.to_thread(system_trust)
-        return self._context
+    async def _trust(self, ca_file: str) -> ssl.SSLContext:
+        async with self._building:
+            if ca_file not in self._contexts:
+                self._contexts[ca_file] = await asyncio.to_thread(trust, ca_file)
+            return self._contexts[ca_file]
 
     async def _send(self, call: Call, hop: _Hop) -> _Exchange:
         origin = urls.origin_of(hop.url)
-        key = _Key(session=call.session, reach=hop.reach, proxy=hop.proxy, secure=origin.scheme == "https")
+        key = _Key(
+            session=call.session,
+            reach=hop.reach,
+            proxy=hop.proxy,
+            secure=origin.scheme == "https",
+            ca_file=call.ca_file,
+        )
         fresh = False
         simulation = self._watch.simulation
         if simulation.version:
@@ -415,6 +422,14 @@ class Transport:
                 client = await self._client(key, origin, fresh=fresh)
             except ValueError as exc:
                 raise _failure(Code.CANNOT_CONNECT, str(exc), "net.proxy", hop.url) from exc
+            except OSError as exc:
+                raise _failure(
+                    Code.TLS_UNTRUSTED,
+                    f"The session's own authorities cannot be read from {call.ca_file}.",
+                    "tls.ca-file",
+                    hop.url,
+                    hint="Put the PEM file there again, or make the session anew without it.",
+                ) from exc
             start = time.monotonic()
             shown = f"{origin.scheme}://{origin.authority}/…" if call.secret_path else redacted(hop.url)
             trace = Trace(method=hop.method, url=shown, fetch_start=start)
@@ -1145,6 +1160,14 @@ def _proxy_pool(
         network_backend=backend,
         **limits,
     )
+
+
+def trust(ca_file: str) -> ssl.SSLContext:
+    """What the system trusts, and the authorities in a PEM file; "" for none. Raises OSError when it is not one."""
+    context = system_trust()
+    if ca_file:
+        context.load_verify_locations(ca_file)
+    return context
 
 
 def system_trust() -> ssl.SSLContext:

@@ -298,6 +298,7 @@ class Upload:
             allowed=frozenset(self._engine.allowed_hosts),
             proxy=self._engine.proxy_of(task.session, own.proxy),
             proxy_logins=self._engine.proxy_logins(task.session),
+            ca_file=own.ca_file,
             idle_timeout=own.timeout_interval_for_request,
             follows_redirects=own.follows_redirects,
             maximum_redirects=own.maximum_redirects,
@@ -388,6 +389,7 @@ async def abandon(engine: Engine, configuration: SessionConfiguration, task: Tas
         allowed=frozenset(engine.allowed_hosts),
         proxy=engine.proxy_of(task.session, configuration.proxy),
         proxy_logins=engine.proxy_logins(task.session),
+        ca_file=configuration.ca_file,
         idle_timeout=min(10.0, configuration.timeout_interval_for_request),
     )
     answer = await (await engine.lines()).open(call)

@@ -17,8 +17,10 @@ import trustme
 from tests.byte_server import ByteServer, Resource, authority
 from tests.conformance.helpers import default_session, quick_session
 from tests.conformance.recorder import LIMIT, eventually
-from transfermon.configuration import RetryPolicy
+from transfermon.configuration import RetryPolicy, SessionConfiguration
+from transfermon.gui.sessions import properties_of
 from transfermon.monitor import DownloadTask, Monitor
+from transfermon.settings import Settings
 from transfermon.transfer import Transport
 
 pytestmark = pytest.mark.anyio
@@ -172,3 +174,45 @@ def test_fault_e10_nothing_promises_an_upgrade_to_https():
     root = Path(__file__).parents[2]
     texts = [root / "README.md", *(root / "docs").glob("*.md"), *(root / "src").rglob("*.py")]
     assert [str(path) for path in texts if "hsts" in path.read_text("utf-8").lower()] == []
+
+
+async def test_fault_e3_a_file_of_authorities_counts_for_its_session_and_survives_a_restart(tmp_path: Path):
+    pem = tmp_path / "ours.pem"
+    authority().cert_pem.write_to_path(pem)
+    trusting = SessionConfiguration.background("trusting")
+    trusting.ca_file = str(pem)
+    with ByteServer(Resource(BODY, etag='"v1"'), tls=True) as server:
+        for start in range(2):  # the second time the session is a restored one
+            async with Monitor.open(str(tmp_path / "state"), settings=Settings()) as monitor:
+                session = monitor.create_session(trusting) if start == 0 else monitor.session("trusting")
+                monitor.ready()
+                assert session.configuration.ca_file == str(pem)
+                task = session.download_task(server.url("/a.bin"), destination=str(tmp_path / f"a{start}"))
+                assert (await task.wait()).succeeded
+                others = monitor.session("others").download_task(server.url("/b.bin"), destination=str(tmp_path / "b"))
+                error = (await others.wait()).error
+                assert error is not None
+                assert error.reason == "tls.unknown-root"
+                (info,) = [info for info in monitor.snapshot().sessions if info.identifier == "trusting"]
+                assert ("Own authorities", str(pem)) in properties_of(info, session.configuration, str(tmp_path))
+        pem.unlink()
+        async with Monitor.open(str(tmp_path / "state"), settings=Settings()) as monitor:
+            monitor.ready()
+            task = monitor.session("trusting").download_task(server.url("/a.bin"), destination=str(tmp_path / "c"))
+            error = (await task.wait()).error
+            assert error is not None
+            assert (error.reason, str(pem) in error.message) == ("tls.ca-file", True)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "No such file"), (b"no certificate", "holds no certificates"), (b"", "holds no")]
+)
+async def test_fault_e3_a_file_without_authorities_makes_no_session(monitor: Monitor, tmp_path: Path, content, words):
+    path = tmp_path / "bad.pem"
+    if content is not None:
+        path.write_bytes(content)
+    configuration = SessionConfiguration.background("bad")
+    configuration.ca_file = str(path)
+    with pytest.raises(ValueError, match=words):
+        monitor.create_session(configuration)
+    assert monitor.find_session("bad") is None

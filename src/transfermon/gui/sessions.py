@@ -257,6 +257,7 @@ def properties_of(info: SessionInfo, settings: SessionConfiguration, folder: str
             tr("fail the transfer") if settings.http_error_policy == "status" else tr("are saved as they are"),
         ),
         (tr("Proxy"), tr("its own") if settings.proxy else tr("the system's")),
+        (tr("Own authorities"), humanize.clean(settings.ca_file) or tr("none")),
         (tr("Headers"), humanize.clean(", ".join(sorted(settings.http_header_fields)) or tr("none"))),
     ]
 

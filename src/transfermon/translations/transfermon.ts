@@ -1423,6 +1423,10 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Own authorities</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>PB</source>
         <translation type="unfinished"></translation>
     </message>
