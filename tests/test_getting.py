@@ -76,8 +76,8 @@ def resource() -> Resource:
 
 
 def slow(resource: Resource) -> None:
-    """2 MiB take some seconds from now on."""
-    resource.piece, resource.pause = 32768, 0.05
+    """2 MiB take ten seconds from now on."""
+    resource.piece, resource.pause = 32768, 0.15
 
 
 def quick(resource: Resource) -> None:

@@ -192,7 +192,7 @@ async def test_what_failed_while_there_was_no_window_is_asked_about_when_it_is_b
         async with Monitor.open(str(tmp_path), attached=False) as standby:
             standby.ready()
             task = standby.session("downloads").download_task(house.url("/a"), destination=str(tmp_path / "a"))
-            await task.wait()
+            await until(lambda: task.record.waiting)
         async with a_world(str(tmp_path)) as world:
             answer(await asked(world), "me", "right")
             await until(lambda: finished(world) == 1)
