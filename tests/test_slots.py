@@ -74,6 +74,20 @@ def test_a_new_priority_moves_a_waiting_task_and_equals_keep_their_place():
     assert queue.started == [0, 4, 1, 2, 3]
 
 
+def test_who_moves_starts_first_or_last_among_the_equally_important():
+    queue = Queue(running=1)
+    for number in range(6):
+        queue.ask(number, priority=0.9 if number == 5 else 0.5)
+    queue.slots.move(TaskKey("s", 3), first=True)
+    queue.slots.move(TaskKey("s", 4), first=True)
+    queue.slots.move(TaskKey("s", 1), first=False)
+    queue.slots.move(TaskKey("s", 0), first=False)  # it runs
+    queue.slots.move(TaskKey("s", 99), first=False)  # nobody knows it
+    for number in (0, 5, 4, 3, 2):
+        queue.slots.release(TaskKey("s", number))
+    assert queue.started == [0, 5, 4, 3, 2, 1]
+
+
 def test_who_withdraws_is_not_started():
     queue = Queue(running=1)
     keys = [queue.ask(n) for n in range(3)]

@@ -655,6 +655,13 @@ class Monitor:
     def remove(self, key: TaskKey, *, delete_file: bool = False) -> None:
         self._sessions[key.session].remove(key.number, delete_file=delete_file)
 
+    def move_in_queue(self, keys: Sequence[TaskKey], *, first: bool) -> None:
+        """Let queued tasks start before, or after, all others of the same priority; among them they keep this order.
+        Others are passed over. It holds until this engine ends: the next one starts with the order of their adding.
+        """
+        for key in reversed(keys) if first else keys:
+            self._engine.slots.move(key, first=first)
+
     def adjust(
         self,
         key: TaskKey,

@@ -42,6 +42,7 @@ class Slots:
         self._queues: dict[Group, list[_Waiter]] = {}
         self._waiting: dict[TaskKey, _Waiter] = {}
         self._order = itertools.count()
+        self._before = itertools.count(-1, -1)
 
     def __repr__(self) -> str:
         return f"<Slots {len(self._held)}/{self._running} held, {len(self._waiting)} waiting>"
@@ -90,6 +91,12 @@ class Slots:
         waiter = self._waiting.get(key)
         if waiter is not None:
             self._put(dataclasses.replace(waiter, priority=priority))  # among equals it keeps its place
+
+    def move(self, key: TaskKey, *, first: bool) -> None:
+        """Go before or behind all others that wait and are as important; a no-op for one that does not wait."""
+        waiter = self._waiting.get(key)
+        if waiter is not None:
+            self._put(dataclasses.replace(waiter, order=next(self._before if first else self._order)))
 
     def _grant(self) -> None:
         while not self._closed and len(self._held) < self._running:

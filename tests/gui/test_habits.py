@@ -74,7 +74,8 @@ MENU = [
     *("open", "show_in_folder", None),
     *("resume", "pause", "cancel", "retry", "retry_url", None),
     *("copy_url", "copy_curl", "copy_events", None),
-    *("priority_high", "priority_normal", "priority_low", "verify", "speed_limit", None),
+    *("priority_high", "priority_normal", "priority_low", "queue_first", "queue_last"),
+    *("verify", "speed_limit", None),
     *("remove", "remove_and_delete", None),
     "details",
 ]
@@ -87,7 +88,7 @@ TO_COME = {"cancel", "priority_high", "priority_normal", "priority_low", "speed_
     ("tasks", "can"),
     [
         ([a_task(number=1)], {*ONE, *TO_COME, "pause"}),
-        ([a_queued_task(number=1)], {*ONE, *TO_COME, "pause"}),
+        ([a_queued_task(number=1)], {*ONE, *TO_COME, "pause", "queue_first", "queue_last"}),
         ([a_paused_task(number=1)], {*ONE, *TO_COME, "resume"}),
         ([a_finished_task(number=1)], {*ONE, "open", "verify"}),
         ([a_failed_task(number=1)], {*ONE, "retry", "retry_url"}),

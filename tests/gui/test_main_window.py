@@ -1026,6 +1026,26 @@ async def test_reading_a_long_file_for_its_checksum_shows_how_far_it_is_and_can_
 
 
 @in_a_world
+async def test_queued_transfers_change_places(world, server):
+    world.monitor.update_settings(running_tasks=1)
+    world.add(*(f"{server.url}/slow{number}" for number in range(4)))
+    await until(lambda: len(world.monitor.running_progress()) == 1)
+    await until(lambda: world.window.model.rowCount() == 4)
+    keys = [task.key for task in world.monitor.tasks()]
+    world.select(keys[3])
+    assert world.window.actions_by_id["queue_first"].isEnabled()
+    world.window.do_queue_first()
+    world.monitor.cancel(keys[0])
+    await until(lambda: list(world.monitor.running_progress()) == [keys[3]])
+    world.select(keys[1])
+    world.window.do_queue_last()
+    world.monitor.cancel(keys[3])
+    await until(lambda: list(world.monitor.running_progress()) == [keys[2]])
+    world.select(keys[2])
+    assert not world.window.actions_by_id["queue_first"].isEnabled()
+
+
+@in_a_world
 async def test_the_menu_of_a_task_has_its_priorities_in_a_menu_of_their_own(world, server):
     world.add(f"{server.url}/slow")
     await until(lambda: world.window.model.rowCount() == 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transfermon.task import Action, Task
+from transfermon.task import Action, Activity, State, Task
 from transfermon.words import marked, tr
 
 TABLE = "table"  # keys that act only while the list has the focus: a text box needs them for itself
@@ -45,6 +45,8 @@ COMMANDS: tuple[Command, ...] = (
     Command(id="priority_high", text=marked("&High priority"), menu="Transfer/", icon="circle-arrow-up", tip=marked("Before the others that wait for the same host")),
     Command(id="priority_normal", text=marked("N&ormal priority"), menu="Transfer", icon="clock"),
     Command(id="priority_low", text=marked("Lo&w priority"), menu="Transfer", icon="circle-arrow-down", tip=marked("After the others that wait for the same host")),
+    Command(id="queue_first", text=marked("Move to the front of the queue"), menu="Transfer", icon="circle-arrow-up", tip=marked("Start before the others of the same priority")),
+    Command(id="queue_last", text=marked("Move to the back of the queue"), menu="Transfer", icon="circle-arrow-down", tip=marked("Start after the others of the same priority")),
     Command(id="speed_limit", text=marked("&Speed limit…"), menu="Transfer", icon="sliders-horizontal"),
     Command(id="verify", text=marked("&Verify checksum…"), menu="Transfer", icon="circle-check", tip=marked("Compare the finished file with a SHA-256, or show its own")),
     Command(id="remove", text=marked("Re&move from the list"), menu="Transfer/", icon="list-x", keys="Del", where=TABLE),
@@ -119,6 +121,7 @@ def enabled(selected: Sequence[Task], shown: Sequence[Task]) -> dict[str, bool]:
     out["toggle"] = bool(selected) and (out["pause"] or out["resume"])
     for name in (*PRIORITIES, "speed_limit"):  # for what is still to come
         out[name] = out["cancel"]
+    out["queue_first"] = out["queue_last"] = any(queued(task) for task in selected)
     out["verify"] = len(selected) == 1 and selected[0].succeeded
     out["copy_events"] = len(selected) == 1
     out["open"] = len(selected) == 1
@@ -127,6 +130,11 @@ def enabled(selected: Sequence[Task], shown: Sequence[Task]) -> dict[str, bool]:
     out["copy_url"] = out["copy_curl"] = bool(selected)
     out["select_all"] = bool(selected or shown)
     return out
+
+
+def queued(task: Task) -> bool:
+    """Whether it waits for its turn, and can have another one."""
+    return task.state is State.RUNNING and task.activity is Activity.QUEUED
 
 
 def _samples(tasks: Sequence[Task]) -> list[Task]:

@@ -805,6 +805,12 @@ class MainWindow(QMainWindow):
 
         self._spawn(_in_slices(self._to_come(), give), f"priority {priority}")
 
+    def do_queue_first(self) -> None:
+        self.monitor.move_in_queue(self._selected, first=True)
+
+    def do_queue_last(self) -> None:
+        self.monitor.move_in_queue(self._selected, first=False)
+
     def do_speed_limit(self) -> None:
         """One limit for each of the selected transfers that are not done."""
         keys = self._to_come()

@@ -63,7 +63,7 @@ from transfermon import humanize
 from transfermon.events import Event, TaskEvent, TaskRemovedEvent
 from transfermon.filenames import from_url
 from transfermon.gui import dragging, theme
-from transfermon.gui.commands import PRIORITIES
+from transfermon.gui.commands import PRIORITIES, queued
 from transfermon.gui.scope import LOOKS, Scope, group_of, look_of
 from transfermon.task import Action, Kind, Progress, Task, TaskKey
 from transfermon.words import marked, tr
@@ -829,6 +829,10 @@ def menu_for(tasks: Sequence[Task]) -> list[MenuItem | None]:
         checked, enabled = present == {name}, can(Action.CANCEL)
         return MenuItem(action=name, text=text, icon=icon, enabled=enabled, group=tr("Priority"), checked=checked)
 
+    def queue(name: str, text: str, icon: str) -> MenuItem:
+        waits = any(queued(task) for task in tasks)
+        return MenuItem(action=name, text=text, icon=icon, enabled=waits, group=tr("Move in queue"))
+
     one = tasks[0] if len(tasks) == 1 else None
     return [
         item("open", tr("Open"), "external-link", "Return", enabled=one is not None and one.succeeded),
@@ -847,6 +851,8 @@ def menu_for(tasks: Sequence[Task]) -> list[MenuItem | None]:
         priority("priority_high", tr("High"), "circle-arrow-up"),
         priority("priority_normal", tr("Normal"), "clock"),
         priority("priority_low", tr("Low"), "circle-arrow-down"),
+        queue("queue_first", tr("To the front"), "circle-arrow-up"),
+        queue("queue_last", tr("To the back"), "circle-arrow-down"),
         item("verify", tr("Verify checksum…"), "circle-check", enabled=one is not None and one.succeeded),
         item("speed_limit", tr("Speed limit…"), "sliders-horizontal", enabled=can(Action.CANCEL)),
         None,

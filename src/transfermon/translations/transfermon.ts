@@ -1223,6 +1223,18 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Move in queue</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Move to the back of the queue</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Move to the front of the queue</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Movie</source>
         <translation type="unfinished"></translation>
     </message>
@@ -1902,7 +1914,15 @@ Nothing was fetched yet.</comment>
         </translation>
     </message>
     <message>
+        <source>Start after the others of the same priority</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Start at login</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Start before the others of the same priority</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -2250,6 +2270,14 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>Title</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>To the back</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>To the front</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
