@@ -12,6 +12,7 @@ import pytest
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before PySide6 is imported
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would hand down “ignored”
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and so would nohup
 gc.disable()  # the collector must not meet Qt's objects on a worker thread: it runs between tests, on this one
 
 
