@@ -56,7 +56,7 @@ from transfermon.simulation import Simulation
 from transfermon.sleep import Sleep
 from transfermon.store import Change, Remembered, SessionRow, Unheard
 from transfermon.tally import Fate, Tally
-from transfermon.task import Action, Origin, Progress, Task, TaskKey
+from transfermon.task import Action, Kind, Origin, Progress, Task, TaskKey
 from transfermon.urls import check_url, origin_of, without_credentials
 from transfermon.wakes import BACKGROUND_MODES, MODE_OF, AppState, Wake, clamped
 
@@ -114,6 +114,8 @@ class Status:
     finished: int
     failed: int
     down_rate: float  # bytes per second
+    up_rate: float
+    online: bool  # whether there is a network, as far as anybody can know
     sequence: int
     frozen_reason: str  # "" or why nothing can be stored now
 
@@ -618,6 +620,9 @@ class Monitor:
         for session in self._sessions.values():
             found.update(session.tally.fates)
         now = time.monotonic()
+        rates = {False: 0.0, True: 0.0}  # by whether it goes up
+        for key, progress in self._engine.progress.items():
+            rates[self._sends(key)] += progress.rate.per_second(now)
         return Status(
             pid=os.getpid(),
             version=_version(),
@@ -628,10 +633,17 @@ class Monitor:
             waiting=found[Fate.WAITING],
             finished=found[Fate.FINISHED],
             failed=found[Fate.FAILED],
-            down_rate=sum(progress.rate.per_second(now) for progress in self._engine.progress.values()),
+            down_rate=rates[False],
+            up_rate=rates[True],
+            online=self._engine.connectivity.online,
             sequence=self.sequence,
             frozen_reason=self._engine.store.frozen,
         )
+
+    def _sends(self, key: TaskKey) -> bool:
+        session = self._sessions.get(key.session)
+        task = session.find(key.number) if session is not None else None
+        return task is not None and task.kind is Kind.UPLOAD
 
     async def history(self, *, since: int = 0, task: TaskKey | None = None, limit: int = 1000) -> list[Event]:
         """Journalled events after `since`, oldest first; the newest `limit` of them."""

@@ -42,8 +42,9 @@ from transfermon.gui.upload import UploadDialog, UploadRequest
 from transfermon.monitor import Monitor
 from transfermon.runners import Runners
 from transfermon.settings import Settings
+from transfermon.simulation import NONE, Simulation
 from transfermon.tally import tallied
-from transfermon.task import Action, Kind, Origin, Progress, State, Task, TaskKey
+from transfermon.task import Action, Kind, Origin, Progress, State, Task, TaskKey, changed
 from transfermon.videofarm.sync import VideoSync
 
 pytestmark = pytest.mark.anyio
@@ -441,6 +442,7 @@ async def test_a_plain_upload_to_nginx_says_before_a_pause_that_it_would_start_o
         lambda event: told.append(resumable(event.task)) if event.task and event.task.state is State.RUNNING else None
     )
     dav = "location /in/ { dav_methods PUT; client_max_body_size 0; }"
+    world.monitor.update_settings(speed_limit=4_000_000)  # long enough for news of it on the way
     with nginx_server.running(place / "nginx", root, server=dav) as nginx:
         url = f"http://127.0.0.1:{nginx.port}/in/"
         world.window.upload(UploadRequest(files=((str(source), url + "a.bin"),)))
@@ -1026,6 +1028,35 @@ async def test_reading_a_long_file_for_its_checksum_shows_how_far_it_is_and_can_
 
 
 @in_a_world
+async def test_the_status_bar_has_both_rates_and_the_network(world, server):
+    window, engine = world.window, world.monitor._engine
+    assert window.rate_label.text() == "↓ –   ↑ –"
+    world.add(f"{server.url}/slow")
+    await until(lambda: world.monitor.running_progress())
+    (key,) = world.monitor.running_progress()
+    now = time.monotonic()
+    engine.progress[key] = a_rate(2_000_000, now)
+    sent = world.monitor.session("up").data_task(f"{server.url}/x", start=False)
+    engine.progress[sent.key] = a_rate(3_000_000, now)
+    world.monitor.session("up")._tasks[sent.key.number] = changed(sent.record, kind=Kind.UPLOAD)
+    window._show_status()
+    assert window.rate_label.text() == "↓ 2.0 MB/s   ↑ 3.0 MB/s"
+    assert window.network_label.text() == "Online"
+    engine.progress.pop(sent.key)
+    world.monitor.simulate(Simulation(offline=True))
+    await until(lambda: window.network_label.text() == "No network")
+    world.monitor.simulate(NONE)
+    await until(lambda: window.network_label.text() == "Online")
+
+
+def a_rate(rate: int, now: float) -> Progress:
+    progress = Progress()
+    progress.rate.add(now - 1.0, 0)
+    progress.rate.add(now, rate)
+    return progress
+
+
+@in_a_world
 async def test_queued_transfers_change_places(world, server):
     world.monitor.update_settings(running_tasks=1)
     world.add(*(f"{server.url}/slow{number}" for number in range(4)))
@@ -1042,7 +1073,7 @@ async def test_queued_transfers_change_places(world, server):
     world.monitor.cancel(keys[3])
     await until(lambda: list(world.monitor.running_progress()) == [keys[2]])
     world.select(keys[2])
-    assert not world.window.actions_by_id["queue_first"].isEnabled()
+    await until(lambda: not world.window.actions_by_id["queue_first"].isEnabled())
 
 
 @in_a_world

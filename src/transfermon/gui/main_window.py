@@ -376,7 +376,8 @@ class MainWindow(QMainWindow):
     def _make_status_bar(self) -> None:
         bar = self.statusBar()
         bar.setSizeGripEnabled(False)
-        self.rate_label = _status("status_rate", tr("Download rate"))
+        self.rate_label = _status("status_rate", tr("Rates of downloads and uploads"))
+        self.network_label = _status("status_network", tr("Network"))
         self.count_label = _status("status_counts", tr("Transfers"))
         self.warning_label = _status("status_warning", tr("Warning"))
         self.warning_label.setProperty("role", "bad")
@@ -391,6 +392,7 @@ class MainWindow(QMainWindow):
         self.simulation_mark.clicked.connect(lambda: self.monitor.simulate(NONE))
         bar.addPermanentWidget(self.simulation_mark)
         bar.addPermanentWidget(self.channel_label)
+        bar.addPermanentWidget(self.network_label)
         bar.addPermanentWidget(self.state_label)
 
     def _retint(self) -> None:
@@ -534,7 +536,8 @@ class MainWindow(QMainWindow):
 
     def _show_status(self) -> None:
         status = self.monitor.status()
-        self.rate_label.setText(f"↓ {humanize.rate(status.down_rate)}" if status.running else "↓ –")
+        self.rate_label.setText(f"↓ {_rate(status.down_rate)}   ↑ {_rate(status.up_rate)}")
+        self.network_label.setText(tr("Online") if status.online else tr("No network"))
         self.count_label.setText(counts_line(status.running, status.queued, status.waiting, status.failed))
         state = tr(APP_STATES.get(status.app_state, status.app_state))
         if state != self.state_label.text():
@@ -1744,6 +1747,10 @@ def _status(name: str, accessible: str) -> QLabel:
     label.setAccessibleName(accessible)
     label.setTextFormat(Qt.TextFormat.PlainText)
     return label
+
+
+def _rate(rate: float) -> str:
+    return humanize.rate(rate) if rate >= 1 else "–"
 
 
 def counts_line(running: int, queued: int, waiting: int, failed: int) -> str:

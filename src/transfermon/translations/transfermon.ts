@@ -804,10 +804,6 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>Download rate</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
         <source>Downloading</source>
         <translation type="unfinished"></translation>
     </message>
@@ -1315,6 +1311,10 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>No network</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>No program here opens this kind of file.</source>
         <translation type="unfinished"></translation>
     </message>
@@ -1404,6 +1404,10 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>One path a line; files can be dropped on the window, too</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Online</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -1592,6 +1596,10 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>Quitting with transfers</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Rates of downloads and uploads</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
