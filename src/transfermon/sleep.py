@@ -18,6 +18,7 @@ from transfermon.task import changed
 log = logging.getLogger(__name__)
 
 BEFORE = 4.0  # seconds for what is done before; logind waits for five
+AWAKE = 60.0  # seconds awake after which nobody waits for the word any more that it has woken
 _LOGIND = changed(SERVICES[0], body=("sleep", WHO, "Transfers are stored first", "delay"))
 _RULE = "type='signal',interface='org.freedesktop.login1.Manager',member='PrepareForSleep'"
 
@@ -51,8 +52,14 @@ class Sleep:
         try:
             async with asyncio.timeout(ANSWER):
                 await line.ask(hear, _RULE)
+            going = False
             while True:
-                if await told.get():
+                try:
+                    async with asyncio.timeout(AWAKE if going else None):  # this clock stands still in a sleep
+                        going = await told.get()
+                except TimeoutError:  # logind ended meanwhile, or its word was lost: transfers must not wait for ever
+                    going = False
+                if going:
                     await _in_time(before)
                     line.drop()
                 else:

@@ -13,6 +13,7 @@ from tests import desktop
 from tests.awake import LOGIN, Keepers, keeping
 from tests.byte_server import ByteServer, Resource
 from tests.owners import Place, a_place, quick, slow, until
+from transfermon import sleep
 from transfermon.monitor import Monitor
 from transfermon.settings import Settings
 from transfermon.sleep import Sleep
@@ -95,6 +96,22 @@ async def test_fault_t3_a_sleep_is_no_failed_attempt(
         end = await task.wait()
         assert end.succeeded
         assert end.error is None
+
+
+async def test_fault_t3_a_wake_that_nobody_tells_of_holds_nothing_up(
+    keepers: Keepers, resource: Resource, server: ByteServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sleep, "AWAKE", 0.5)
+    opened = Monitor.open(str(tmp_path / "state"), settings=Settings(), sleep=Sleep())
+    async with opened as monitor:
+        monitor.ready()
+        task = monitor.session("s").download_task(server.url(), destination=str(tmp_path / "a"))
+        await asyncio.to_thread(until, "the delay", lambda: keepers.delaying == 1)
+        await asyncio.to_thread(until, "bytes", lambda: monitor.running_progress())
+        keepers.sleeps(True)
+        await asyncio.to_thread(until, "the sleep", lambda: keepers.delaying == 0)
+        quick(resource)
+        assert (await task.wait()).succeeded
 
 
 def test_fault_t3_the_app_sleeps_and_wakes(keepers: Keepers, resource: Resource, server: ByteServer, place: Place):
