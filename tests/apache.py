@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,6 +32,7 @@ LoadModule authz_core_module {modules}/mod_authz_core.so
 LoadModule env_module {modules}/mod_env.so
 LoadModule headers_module {modules}/mod_headers.so
 LoadModule ratelimit_module {modules}/mod_ratelimit.so
+{more}
 {identity}
 ServerLimit 1
 StartServers 1
@@ -41,10 +42,12 @@ LogFormat "%m %U %>s %B \\"%{{Range}}i\\" \\"%{{If-Range}}i\\" %{{remote}}p" req
 CustomLog "{folder}/access.log" requests
 DocumentRoot "{root}"
 <Directory "{root}">
-  Require all granted
+  {access}
   {directory}
 </Directory>
 """
+
+OPEN = "Require all granted"
 
 
 class Apache(RealServer):
@@ -65,8 +68,10 @@ class Apache(RealServer):
 
 
 @contextmanager
-def running(folder: Path, *, directory: str = "") -> Iterator[Apache]:
-    """An Apache with a configuration of its own; `directory` are directives for the folder that it serves."""
+def running(folder: Path, *, directory: str = "", access: str = OPEN, modules: Sequence[str] = ()) -> Iterator[Apache]:
+    """An Apache with a configuration of its own; `directory` are directives for the folder that it serves, `access`
+    those that say who may read there ({root} is its path), `modules` what they need.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="transfermon-apache-") as root:
         identity = ""
@@ -75,10 +80,18 @@ def running(folder: Path, *, directory: str = "") -> Iterator[Apache]:
             identity = f'LoadModule unixd_module {MODULES}/mod_unixd.so\nUser "#65534"\nGroup "#65534"'
             if not (MODULES / "mod_unixd.so").exists():  # compiled in, as Debian does
                 identity = identity.partition("\n")[2]
+        more = "\n".join(f"LoadModule {name}_module {MODULES}/mod_{name}.so" for name in modules)
         apache = Apache(folder, Path(root), free_port())
         (folder / "apache.conf").write_text(
             _CONFIG.format(
-                folder=folder, root=root, port=apache.port, modules=MODULES, identity=identity, directory=directory
+                folder=folder,
+                root=root,
+                port=apache.port,
+                modules=MODULES,
+                identity=identity,
+                more=more,
+                access=access.replace("{root}", root),
+                directory=directory,
             ),
             encoding="utf-8",
         )

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import apache
 from tests.byte_server import ByteServer, Conn, Request, reply
 from transfermon import humanize
-from transfermon.challenges import Challenge, basic, basic_realm
+from transfermon.challenges import Challenge, basic, digest_login, digest_offer, hint, login_in, offers
 from transfermon.configuration import SessionConfiguration
 from transfermon.errors import InvalidAction
 from transfermon.events import TaskStateEvent
@@ -22,6 +25,9 @@ from transfermon.standby import Standby
 from transfermon.task import Activity, Origin, State, changed
 
 pytestmark = pytest.mark.anyio
+AUTH = ("auth_digest", "authn_core", "authn_file", "authz_user")
+DIGEST = 'AuthType Digest\nAuthName "The house"\nAuthUserFile {root}/users\nRequire valid-user'
+REALM = "Ä b".encode().decode("latin-1")
 RIGHT = "Basic " + base64.b64encode("mé:s:e c@/ret".encode()).decode()
 BODY = b"the file" * 100
 
@@ -44,7 +50,49 @@ BODY = b"the file" * 100
     ],
 )
 def test_the_basic_challenge_is_found_among_others(field, realm):
-    assert basic_realm(field) == realm
+    found = [values.get("realm", "") for scheme, values in offers(field) if scheme == "basic"]
+    bare = [value[1:-1].replace("\\", "") if value.startswith('"') else value for value in found]
+    assert bare == ([] if realm is None else [realm])
+
+
+@pytest.mark.parametrize(
+    ("field", "nonce"),
+    [
+        ('Digest realm="d", nonce="1"', '"1"'),
+        ('Basic realm="b", DIGEST Realm="d", Nonce=1, qop="auth-int, auth", algorithm=sha-256', "1"),
+        ('Digest realm="d", nonce="1", algorithm=SHA-512-256, Digest realm="d", nonce="2", algorithm="MD5"', '"2"'),
+        ('Digest realm="d", nonce="1", qop="auth-int"', None),
+        ('Digest realm="d"', None),
+        ('Digest realm="d", nonce=', None),
+        ("Digest", None),
+        ("", None),
+    ],
+)
+def test_the_digest_challenge_is_one_that_can_be_answered(field, nonce):
+    assert (digest_offer(field) or {}).get("nonce") == nonce
+
+
+def test_a_login_is_told_from_every_other_value():
+    assert login_in(digest_login("mé", "s:e c@/ret")) == ("mé", "s:e c@/ret")
+    for value in ("", "Basic bWU6eA==", "Digest-Login", "Digest-Login ???", 'Digest username="me"'):
+        assert login_in(value) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "field", "words"),
+    [
+        (401, 'Basic realm="x"', ""),
+        (401, 'Digest realm="x", nonce="n"', ""),
+        (407, 'Digest realm="x", nonce="n"', "does not have: digest"),
+        (401, "Negotiate, NTLM", "does not have: negotiate, ntlm"),
+        (401, 'Bearer realm="x"', "Authorization: Bearer"),
+        (401, "", ""),
+    ],
+)
+def test_a_way_to_sign_in_that_is_not_here_is_named(status, field, words):
+    said = hint(status, field)
+    assert words in said
+    assert bool(words) == bool(said)
 
 
 @pytest.mark.parametrize(("user", "password"), [("", "p"), ("a:b", "p"), ("a\n", "p"), ("a", "p\r\nX: y")])
@@ -54,12 +102,12 @@ def test_what_basic_cannot_carry_is_refused(user, password):
 
 
 def guarded(conn: Conn, request: Request) -> None:
-    """A server behind a password; /away leads to it from elsewhere, /digest wants something else."""
+    """A server behind a password; /away leads to it from elsewhere, /other wants something else."""
     if request.target == "/away":
         _, _, port = request.header("Host").partition(":")
         conn.send(reply(302, {"Location": f"http://localhost:{port}/"}))
-    elif request.target == "/digest":
-        conn.send(reply(401, {"WWW-Authenticate": 'Digest realm="d", nonce="n"'}))
+    elif request.target == "/other":
+        conn.send(reply(401, {"WWW-Authenticate": "Negotiate"}))
     elif request.header("Authorization") == RIGHT:
         conn.send(reply(200, {}, BODY))
     else:
@@ -121,6 +169,105 @@ async def test_credentials_are_asked_for_by_the_server_and_the_task_goes_on_with
             monitor.give_credentials(task.key, "mé", "x")
 
 
+class Hashing:
+    """A server that wants Digest (RFC 7616) and takes each nonce so many times."""
+
+    def __init__(self, algorithm: str, uses: int) -> None:
+        self._algorithm, self._uses = algorithm, uses
+        self._counts: list[int] = []  # of each nonce
+        self.refused = 0
+
+    def __call__(self, conn: Conn, request: Request) -> None:
+        given = dict(offers(request.header("Authorization"))[0][1]) if request.header("Authorization") else {}
+        if given and self._is_right(request, {name: value.strip('"') for name, value in given.items()}):
+            conn.send(reply(200, {}, BODY))
+            return
+        self.refused += 1
+        self._counts.append(0)
+        offer = f'realm="{REALM}", nonce="n{len(self._counts) - 1}", qop="auth,auth-int", opaque="o", algorithm={self._algorithm}'
+        conn.send(reply(401, {"WWW-Authenticate": f"Digest {offer}"}, b"no" * 100))
+
+    def _is_right(self, request: Request, given: dict[str, str]) -> bool:
+        def digest(*parts: str) -> str:
+            name = self._algorithm.lower().removesuffix("-sess").replace("-", "")
+            return hashlib.new(name, ":".join(parts).encode("latin-1")).hexdigest()
+
+        number = int(given["nonce"][1:])
+        secret = digest("me", REALM, "s:e c@/ret")
+        if self._algorithm.endswith("-sess"):
+            secret = digest(secret, given["nonce"], given["cnonce"])
+        asked = digest(request.method, request.target)
+        wanted = digest(secret, given["nonce"], given["nc"], given["cnonce"], "auth", asked)
+        self._counts[number] += 1
+        fresh = self._counts[number] <= self._uses and int(given["nc"], 16) == self._counts[number]
+        return fresh and given["uri"] == request.target and given["response"] == wanted and given["opaque"] == "o"
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256", "MD5-sess"])
+async def test_digest_is_answered_without_the_password_and_for_each_request_anew(algorithm, tmp_path):
+    guard = Hashing(algorithm, uses=2)
+    with ByteServer(guard) as server:
+        async with opened(tmp_path) as monitor:
+            monitor.ready()
+            tasks = [await failed(monitor, server.url(f"/a{number}?b=c%20d")) for number in range(4)]
+            asked = monitor.challenge(tasks[0].key)
+            assert asked is not None
+            assert (asked.digest, asked.protected) == (True, True)
+            for task in tasks:
+                monitor.give_credentials(task.key, "me", "s:e c@/ret")
+                await task.wait()
+                assert task.record.succeeded
+                assert Path(task.record.final_path).read_bytes() == BODY
+            assert guard.refused == 4 + 2  # each without a login, then for the first nonce and for the third use of it
+            told = json.dumps([event.to_dict() for event in await monitor.history()])
+        sent = " ".join(request.header("Authorization") for request in server.requests)
+        for secret in ("s:e c@/ret", base64.b64encode(b"me:s:e c@/ret").decode(), "Digest-Login", "Basic"):
+            assert secret not in sent + told
+
+
+async def test_a_wrong_password_for_digest_is_refused_and_asked_for_again(tmp_path):
+    with ByteServer(Hashing("MD5", uses=9)) as server:
+        async with opened(tmp_path) as monitor:
+            monitor.ready()
+            task = await failed(monitor, server.url("/a"))
+            monitor.give_credentials(task.key, "me", "wrong")
+            await task.wait()
+            assert task.record.error.status == 401
+            assert monitor.challenge(task.key) is not None
+            assert len(server.requests) == 3
+
+
+async def test_an_upload_answers_digest_and_counts_its_bytes_once(tmp_path):
+    guard = Hashing("SHA-256", uses=1)
+    source = tmp_path / "source"
+    source.write_bytes(b"x" * 100_000)
+    with ByteServer(guard) as server:
+        async with opened(tmp_path) as monitor:
+            monitor.ready()
+            task = monitor.session("s").upload_task(server.url("/up"), source, method="PUT", protocol="plain")
+            await task.wait()
+            monitor.give_credentials(task.key, "me", "s:e c@/ret")
+            await task.wait()
+            assert task.record.succeeded
+            assert task.count_of_bytes_sent == 100_000
+
+
+@pytest.mark.skipif(apache.PATH is None, reason=apache.WHY_NOT)
+async def test_apache_lets_a_large_file_through_that_is_behind_digest(tmp_path):
+    secret = hashlib.md5(b"me:The house:s:e c@/ret").hexdigest()
+    with apache.running(tmp_path / "apache", access=DIGEST, modules=AUTH) as server:
+        server.put("users", f"me:The house:{secret}\n".encode(), age=1000.0)
+        content = random.Random(1).randbytes(8_000_000)
+        server.put("film.mp4", content, age=1000.0)
+        async with opened(tmp_path) as monitor:
+            monitor.ready()
+            task = await failed(monitor, server.url("/film.mp4"))
+            monitor.give_credentials(task.key, "me", "s:e c@/ret")
+            await task.wait()
+            assert task.record.succeeded
+            assert Path(task.record.final_path).read_bytes() == content
+
+
 async def test_a_password_is_in_the_vault_while_it_is_needed_and_nowhere_else(server, tmp_path):
     state = tmp_path / "state"
     async with opened(tmp_path) as monitor:
@@ -138,10 +285,10 @@ async def test_a_password_is_in_the_vault_while_it_is_needed_and_nowhere_else(se
         assert b"not this one" not in path.read_bytes()
 
 
-async def test_nobody_is_asked_where_the_password_would_go_elsewhere_or_not_as_basic(server, tmp_path):
+async def test_nobody_is_asked_where_the_password_would_go_elsewhere_or_in_another_way(server, tmp_path):
     async with opened(tmp_path) as monitor:
         monitor.ready()
-        for path in ("/away", "/digest"):
+        for path in ("/away", "/other"):
             task = await failed(monitor, server.url(path))
             assert task.record.error.status == 401
             assert monitor.challenge(task.key) is None

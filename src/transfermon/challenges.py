@@ -1,7 +1,8 @@
 """What a server or proxy that wants a user name and password said of itself, and the answer to it.
 
 Rule: a password goes to the one that a person was told of. Where the task's next request would carry it elsewhere,
-or Basic (RFC 7617) is not what was asked for, there is no challenge, and the failure stands with its hint.
+or neither Basic (RFC 7617) nor Digest (RFC 7616) is asked for, there is no challenge, and the failure stands with its
+hint.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from transfermon.urls import origin_of
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PART = re.compile(rf'[\s,]*({_WORD})(?:\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]*))?')  # a scheme, or name=value
+_ALGORITHMS = frozenset(f"{name}{end}" for name in ("MD5", "SHA", "SHA-256", "SHA-512") for end in ("", "-SESS"))
+_LOGIN = "Digest-Login "  # in the place of an Authorization that is different for each request
 _LOOPBACK = re.compile(r"localhost|.*\.localhost|127\.[0-9.]+|::1")
 
 
@@ -25,7 +28,8 @@ class Challenge:
     authority: str  # "host:port" of the server, or of the proxy
     realm: str = ""  # in its own words: a stranger's text
     of_proxy: bool = False
-    protected: bool = False  # whether nobody on the way can read the answer
+    protected: bool = False  # whether nobody on the way can read the password
+    digest: bool = False  # it is answered with a hash of the password (RFC 7616)
 
 
 def challenge_of(task: Task, *, proxy: str = "") -> Challenge | None:
@@ -43,36 +47,85 @@ def challenge_of(task: Task, *, proxy: str = "") -> Challenge | None:
 
 
 def _made(url: str, field: str, *, of_proxy: bool) -> Challenge | None:
-    realm, origin = basic_realm(field), origin_of(url)
-    if realm is None:
+    found, origin = offers(field), origin_of(url)
+    ours = origin.scheme == "https" or _LOOPBACK.fullmatch(origin.host) is not None
+    plain = next((values for scheme, values in found if scheme == "basic"), None)
+    hashed = None if of_proxy else digest_offer(field)
+    if hashed is not None and (plain is None or not ours):  # the password itself does not go over an open line
+        return Challenge(authority=origin.authority, realm=_bare(hashed["realm"]), protected=True, digest=True)
+    if plain is None:
         return None
-    protected = origin.scheme == "https" or _LOOPBACK.fullmatch(origin.host) is not None
-    return Challenge(authority=origin.authority, realm=realm, of_proxy=of_proxy, protected=protected)
+    realm = _bare(plain.get("realm", ""))
+    return Challenge(authority=origin.authority, realm=realm, of_proxy=of_proxy, protected=ours)
 
 
-def basic_realm(field: str) -> str | None:
-    """The realm of the Basic challenge in such a field (RFC 9110 §11.6.1), "" when it has none; None without one."""
-    found: str | None = None
-    inside, at = False, 0
+def offers(field: str) -> list[tuple[str, dict[str, str]]]:
+    """The challenges in such a field (RFC 9110 §11.6.1): scheme and parameters, names in lower case, values as they
+    were written. What is no challenge ends the list.
+    """
+    found: list[tuple[str, dict[str, str]]] = []
+    at = 0
     while match := _PART.match(field, at):
         name, value = match.group(1).lower(), match.group(2)
         if value is None:
-            if inside:
-                break
-            inside = name == "basic"
-            found = "" if inside else None
-        elif inside and name == "realm":
-            found = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
+            found.append((name, {}))
+        elif found:
+            found[-1][1].setdefault(name, value)
         at = match.end()
     return found
 
 
+def digest_offer(field: str) -> dict[str, str] | None:
+    """The parameters of the first Digest challenge that can be answered: a known algorithm, quality “auth” or none."""
+    for scheme, values in offers(field):
+        algorithm = _bare(values.get("algorithm", "MD5"))
+        qualities = [one.strip().lower() for one in _bare(values.get("qop", "auth")).split(",")]
+        whole = scheme == "digest" and values.get("realm") and values.get("nonce")
+        if whole and algorithm.upper() in _ALGORITHMS and "auth" in qualities:
+            return {**values, "algorithm": algorithm} if "algorithm" in values else values
+    return None
+
+
+def _bare(value: str) -> str:
+    return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
+
+
+def hint(status: int, field: str) -> str:
+    """What to do about a 401 or 407 that offers nothing that can be given here; "" where there is something."""
+    schemes = list(dict.fromkeys(scheme for scheme, _ in offers(field)))
+    if not schemes or "basic" in schemes or (status == 401 and digest_offer(field) is not None):
+        return ""
+    if "bearer" in schemes:
+        return "Give it a token: a request header “Authorization: Bearer …”."
+    return f"It wants a way to sign in that Transfermon does not have: {', '.join(schemes)[:60]}."
+
+
 def basic(user: str, password: str) -> str:
     """The value of Authorization. Raises ValueError with a sentence for what it cannot carry (RFC 7617 §2)."""
+    return "Basic " + _pair(user, password)
+
+
+def digest_login(user: str, password: str) -> str:
+    """What stands for Authorization until a request is made; `login_in` reads it. Raises as `basic`."""
+    return _LOGIN + _pair(user, password)
+
+
+def login_in(value: str) -> tuple[str, str] | None:
+    """User and password of a `digest_login`; None for every other value."""
+    if not value.startswith(_LOGIN):
+        return None
+    try:
+        user, _, password = base64.b64decode(value.removeprefix(_LOGIN), validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return user, password
+
+
+def _pair(user: str, password: str) -> str:
     if not user:
         raise ValueError("Give a user name.")
     if ":" in user:
         raise ValueError("A user name has no colon.")
     if any(ord(char) < 32 or ord(char) == 127 for char in user + password):
         raise ValueError("A user name or password has no control characters.")
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+    return base64.b64encode(f"{user}:{password}".encode()).decode("ascii")

@@ -24,7 +24,7 @@ from transfermon.alerts import PENDING, Alerts, LocalNotification, made
 from transfermon.approvals import WAITING, Approvals
 from transfermon.background import FETCH_STATE, PUSH_TIMES, Background, FetchResult
 from transfermon.bus import Listener
-from transfermon.challenges import Challenge, basic, challenge_of
+from transfermon.challenges import Challenge, basic, challenge_of, digest_login
 from transfermon.clock import Clock
 from transfermon.configuration import (
     BACKGROUND_FETCH_INTERVAL_NEVER,
@@ -706,7 +706,7 @@ class Monitor:
         task, challenge = self.task(key), self.challenge(key)
         if challenge is None or not task.can(Action.RETRY):
             raise InvalidAction(f"nobody asked task {key} for credentials")
-        value = basic(user, password)
+        value = (digest_login if challenge.digest else basic)(user, password)
         if challenge.of_proxy:
             self._log_in_at_proxy(task, user, password)
         else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from email.utils import parsedate_to_datetime
 
+from transfermon import challenges
 from transfermon.configuration import RetryPolicy
 from transfermon.errors import Code, Retry, TransferError, redacted
 from transfermon.task import Response, changed
@@ -96,11 +97,14 @@ def judge_status(response: Response, policy: str, *, now: float, url: str = "") 
     if status < 400 or policy == "transport":
         return None
     retry = Retry.RETRY if status in _RETRY else Retry.RESTART if status in _RESTART else Retry.FINAL
+    asks = {401: response.header("WWW-Authenticate"), 407: response.header("Proxy-Authenticate")}.get(status, "")
     return TransferError(
         code=Code.AUTHENTICATION_REQUIRED if status in (401, 407) else Code.BAD_SERVER_RESPONSE,
         message=f"The server answered {status}: {_WORDS.get(status) or _family(status)}.",
         reason=_REASONS.get(status, f"srv.http-{status}"),
-        hint=_HINTS.get(status) or ("" if retry is not Retry.FINAL else "Check the address, or ask its owner."),
+        hint=challenges.hint(status, asks)
+        or _HINTS.get(status)
+        or ("" if retry is not Retry.FINAL else "Check the address, or ask its owner."),
         url=redacted(response.url or url),
         status=status,
         retry=retry,

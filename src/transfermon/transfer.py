@@ -29,6 +29,7 @@ import httpcore
 import httpx
 
 from transfermon import urls
+from transfermon.challenges import digest_offer, login_in
 from transfermon.cookies import Cookies
 from transfermon.errors import Code, Retry, TransferError, TransferFailure, redacted
 from transfermon.metrics import REDIRECTS, Trace
@@ -264,6 +265,7 @@ class Transport:
         self._clients: weakref.WeakSet[_Client] = weakref.WeakSet()  # all there are, idle or in use
         self._losing: asyncio.Handle | None = None
         self._cookies: dict[str, Cookies] = {}  # by session
+        self._digests: dict[tuple[str, urls.Origin, tuple[str, str]], _Digest] = {}
         self._sweeper: asyncio.Handle | None = None
         self._closed = False
 
@@ -284,7 +286,11 @@ class Transport:
         hop = _first_hop(call)
         passed: list[str] = []
         while True:
-            exchange = await self._send(call, hop)
+            signed = self._signed(call, hop)
+            exchange = await self._send(call, signed or hop)
+            if signed is not None and (again := self._signed(call, hop, exchange.head)) is not None:
+                await exchange.discard(self)
+                exchange = await self._send(call, again)
             try:
                 target = _target(call, hop, exchange.head) if call.follows_redirects else None
                 if target is None:
@@ -463,6 +469,24 @@ class Transport:
                 call.traces.append(trace)
             return exchange
 
+    def _signed(self, call: Call, hop: _Hop, refusal: Response | None = None) -> _Hop | None:
+        """With the answer to the Digest challenge of a 401, or, before there was one, to the last that the login met.
+        None where the request has no such login, or the refusal no such challenge.
+        """
+        value = next((value for name, value in hop.headers if name.lower() == "authorization"), "")
+        if (login := login_in(value)) is None:
+            return None
+        others = tuple((name, text) for name, text in hop.headers if name.lower() != "authorization")
+        key = (call.session, urls.origin_of(hop.url), login)
+        if refusal is None:
+            answer = self._digests[key].next(hop) if key in self._digests else ""
+            return replace(hop, headers=(*others, ("Authorization", answer)) if answer else others)
+        offer = digest_offer(refusal.header("WWW-Authenticate")) if refusal.status == 401 else None
+        if offer is None:
+            return None
+        answer = self._digests.setdefault(key, _Digest(login)).first(hop, offer)
+        return replace(hop, headers=(*others, ("Authorization", answer)))
+
     def _outgoing(self, call: Call, content: bytes | Content | None) -> Outgoing | None:
         if call.sending is None or content is None:
             return None
@@ -489,6 +513,34 @@ class Transport:
         fields = [value for name, value in head.headers if name.lower() == "set-cookie"] if call.cookies else []
         if fields:
             self._cookies.setdefault(call.session, Cookies()).take(hop.url, fields)
+
+
+class _Digest:
+    """One login's answers to the Digest challenges of one server; the hashes are httpx's."""
+
+    def __init__(self, login: tuple[str, str]) -> None:
+        self._auth = httpx.DigestAuth(*login)
+
+    def next(self, hop: _Hop) -> str:
+        """The answer to the last challenge once more, with the next count."""
+        flow = self._auth.auth_flow(httpx.Request(hop.method, hop.url))
+        return _as_read(next(flow).headers["Authorization"])
+
+    def first(self, hop: _Hop, offer: Mapping[str, str]) -> str:
+        """The answer to a new challenge, which `challenges.digest_offer` found."""
+        request = httpx.Request(hop.method, hop.url)
+        parts = [f"{name}={offer[name]}" for name in ("realm", "nonce", "opaque", "algorithm") if offer.get(name)]
+        parts += ["qop=auth"] if "qop" in offer else []
+        field = f"Digest {', '.join(parts)}".encode("latin-1")
+        flow = self._auth.auth_flow(request)
+        next(flow)
+        flow.send(httpx.Response(401, headers=[(b"WWW-Authenticate", field)], request=request))
+        return _as_read(request.headers["Authorization"])
+
+
+def _as_read(value: str) -> str:
+    """As fields are kept: a character for each byte."""
+    return value.encode().decode("latin-1")
 
 
 class _Exchange:

@@ -13,8 +13,8 @@ from PySide6.QtGui import QDesktopServices
 import transfermon
 from tests.records import a_task
 from transfermon.gui import opening
+from transfermon.gui.adding import files_in, is_payload, text_of
 from transfermon.gui.dialogs import LONGEST_TEXT, MOST_LINKS, links_in, sorted_out
-from transfermon.gui.main_window import files_in, is_payload, text_of
 from transfermon.task import State
 
 ROOT = Path(transfermon.__file__).parent

@@ -5,6 +5,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QMessageBox
 
 from transfermon.gui.dialogs import (
+    LARGEST_BODY,
     MOST_LINKS,
     AddDialog,
     AddRequest,
@@ -118,6 +119,37 @@ def test_add_paused_carries_everything_under_more(dialog, qtbot):
         speed_limit=1_500_000,
         start=False,
     )
+
+
+def test_another_method_has_a_body_and_no_file(dialog, qtbot):
+    dialog.more_button.setChecked(True)
+    assert not dialog.body.isVisible()
+    dialog.digest.setText(DIGEST)
+    dialog.method.setCurrentText("PATCH")
+    assert dialog.body.isVisible()
+    assert not any([dialog.digest.isVisible(), dialog.limit.isVisible(), dialog.folder.isEnabled()])
+    dialog.body.setPlainText('{"a": 1}')
+    with qtbot.waitSignal(dialog.requested) as asked:
+        dialog.start_button.click()
+    assert (asked.args[0].method, asked.args[0].body) == ("PATCH", '{"a": 1}')
+
+
+def test_a_body_that_was_typed_is_not_sent_with_a_method_that_has_none(dialog, qtbot):
+    dialog.method.setCurrentText("POST")
+    dialog.body.setPlainText("typed")
+    dialog.method.setCurrentText("GET")
+    with qtbot.waitSignal(dialog.requested) as asked:
+        dialog.start_button.click()
+    assert (asked.args[0].method, asked.args[0].body) == ("GET", "")
+
+
+def test_a_body_has_a_limit_and_says_what_to_do(dialog):
+    dialog.method.setCurrentText("POST")
+    dialog.body.setPlainText("é" * (LARGEST_BODY // 2))
+    assert dialog.start_button.isEnabled()
+    dialog.body.setPlainText("é" * (LARGEST_BODY // 2 + 1))
+    assert not dialog.start_button.isEnabled()
+    assert "upload" in dialog.problems.text()
 
 
 def test_the_dialog_stays_open_with_the_bad_addresses_only(dialog, qtbot):

@@ -184,6 +184,13 @@ def test_curl_gets_the_address_quoted_and_no_secret():
     assert said.endswith("""-- 'https://example.com/a?b=1&c='"'"'x'"'"''""")
 
 
+def test_curl_gets_what_a_request_sends():
+    data = a_task(kind=Kind.DATA, method="PATCH", url="https://example.com/a", expected_to_send=3)
+    assert as_curl(data) == "curl -L -X PATCH -d '…' -- https://example.com/a"
+    upload = a_task(kind=Kind.UPLOAD, method="PUT", url="https://example.com/a", source="/tmp/a b")
+    assert as_curl(upload) == "curl -L -X PUT -T '/tmp/a b' -- https://example.com/a"
+
+
 def test_a_sessions_progress_counts_what_is_outstanding():
     tasks = [a_task(1, state=State.RUNNING, expected=100), a_task(2, state=State.RUNNING, received=50, expected=100)]
     live = {TaskKey("s", 1): Progress(received=25, expected=100)}
@@ -271,7 +278,7 @@ class World:
         self.quits += 1
 
     def add(self, *urls: str, start: bool = True) -> None:
-        self.window.add(AddRequest(urls=urls, start=start))
+        self.window.adding.add(AddRequest(urls=urls, start=start))
 
     def select(self, *keys: TaskKey) -> None:
         self.window.table.clearSelection()
@@ -352,10 +359,10 @@ async def test_an_added_address_becomes_a_row_and_a_file(world, server):
 @in_a_world
 async def test_fault_l15_addresses_of_other_programs_are_asked_about_and_reach_no_private_network(world, server):
     hostile = ["--demo", "-https://example.com/a", "file:///etc/passwd", "javascript:alert(1)", "https://a b", "\udcff"]
-    world.window.show_given(hostile)
+    world.window.adding.show_given(hostile)
     assert world.said() == ["6 addresses were left out."]
     assert world.window.findChildren(AddDialog) == []
-    world.window.show_given([f"{server.url}/a.bin", "-x", f"{server.url}/a.bin"])
+    world.window.adding.show_given([f"{server.url}/a.bin", "-x", f"{server.url}/a.bin"])
     (dialog,) = world.window.findChildren(AddDialog)
     assert dialog.urls.toPlainText() == f"{server.url}/a.bin"
     assert world.monitor.tasks() == ()
@@ -399,7 +406,7 @@ async def test_fault_l16_what_is_no_list_is_one_sentence(tmp_path, content, sent
     if content is not None:
         path.write_bytes(content)
     async with a_world(str(tmp_path)) as world:
-        world.window.open_list(str(path))
+        world.window.adding.open_list(str(path))
         await until(world.said)
         assert len(world.said()) == 1
         assert sentence in world.said()[0]
@@ -417,15 +424,15 @@ def test_fault_l16_a_pipe_is_not_waited_for(tmp_path):
 async def test_a_payload_file_opens_the_composer(world, server):
     path = Path(world.monitor.state_dir, "push.json")
     path.write_text('{"aps": {"content-available": 1}}', encoding="utf-8")
-    world.window.open_list(str(path))
+    world.window.adding.open_list(str(path))
     await until(lambda: "push" in world.window._dialogs)
     assert world.monitor.tasks() == ()
 
 
 @in_a_world
 async def test_what_a_person_has_typed_stays_when_another_program_gives_an_address(world, server):
-    world.window.show_add("https://example.com/typed")
-    world.window.show_given(["https://example.com/given"])
+    world.window.adding.show_add("https://example.com/typed")
+    world.window.adding.show_given(["https://example.com/given"])
     texts = {dialog.urls.toPlainText() for dialog in world.window.findChildren(AddDialog) if dialog.isVisible()}
     assert texts == {"https://example.com/typed", "https://example.com/given"}
 
@@ -445,7 +452,7 @@ async def test_a_plain_upload_to_nginx_says_before_a_pause_that_it_would_start_o
     world.monitor.update_settings(speed_limit=4_000_000)  # long enough for news of it on the way
     with nginx_server.running(place / "nginx", root, server=dav) as nginx:
         url = f"http://127.0.0.1:{nginx.port}/in/"
-        world.window.upload(UploadRequest(files=((str(source), url + "a.bin"),)))
+        world.window.adding.upload(UploadRequest(files=((str(source), url + "a.bin"),)))
         await until(lambda: world.monitor.tasks()[0].state is State.COMPLETED)
         assert world.monitor.tasks()[0].succeeded
         assert (root / "in" / "a.bin").read_bytes() == source.read_bytes()
@@ -458,11 +465,44 @@ async def test_a_plain_upload_to_nginx_says_before_a_pause_that_it_would_start_o
 
 @in_a_world
 async def test_an_upload_to_an_address_that_cannot_be_is_said_and_leaves_no_row(world, server):
-    world.window.upload(UploadRequest(files=((__file__, "ftp://example.com/a"),)))
+    world.window.adding.upload(UploadRequest(files=((__file__, "ftp://example.com/a"),)))
     box = world.question()
     assert box is not None
     assert box.text() == "Some files were not added."
     assert world.monitor.tasks() == ()
+
+
+class Echo:
+    """Answers with what was asked of it."""
+
+    def __init__(self) -> None:
+        self.url = ""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        fields = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if line)
+        body = (await reader.readexactly(int(fields.get("content-length", "0")))).decode()
+        answer = json.dumps([head.split()[0], fields.get("content-type"), body]).encode()
+        kind = "Content-Type: application/json"
+        writer.write(f"HTTP/1.1 200 OK\r\n{kind}\r\nContent-Length: {len(answer)}\r\n\r\n".encode() + answer)
+        await writer.drain()
+        writer.close()
+
+
+@in_a_world
+async def test_another_method_sends_its_body_and_the_answer_is_shown(world, server):
+    echo = Echo()
+    async with await asyncio.start_server(echo.serve, "127.0.0.1", 0) as listener:
+        url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/echo"
+        world.window.adding.add(AddRequest(urls=(url,), method="POST", body='{"a": "é"}'))
+        await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].succeeded)
+        task = world.monitor.tasks()[0]
+        await until(lambda: world.window.model.rowCount() == 1)
+        world.select(task.key)
+        preview = world.window.preview
+        assert preview.pages.currentWidget() is preview.text
+        assert json.loads(preview.text.toPlainText()) == ["POST", "application/json", '{"a": "é"}']
+        assert task.kind is Kind.DATA
 
 
 @in_a_world
@@ -1175,8 +1215,8 @@ async def test_the_fetch_interval_is_set_in_the_background_tab(world, server):
 @in_a_world
 async def test_an_upload_address_with_a_query_is_not_offered_again(world, server):
     for url in (f"{server.url}/in?signature=secret", f"{server.url}/in"):
-        world.window.upload(UploadRequest(files=((__file__, url),), start=False))
-    assert world.window._upload_addresses() == [f"{server.url}/in"]
+        world.window.adding.upload(UploadRequest(files=((__file__, url),), start=False))
+    assert world.window.adding._upload_addresses() == [f"{server.url}/in"]
 
 
 async def a_push_from_a_new_host(world: World) -> None:

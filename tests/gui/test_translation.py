@@ -220,7 +220,7 @@ def outside(text: str) -> str:
 
 
 DATA = re.compile(  # what is no text of ours: addresses, names of sessions, protocols, profiles and of the product
-    r"https?://\S*|127\.0\.0\.1\S*|Transfermon|transfermon|SHA-256|/\S*|\S+\.bin|downloads|session|s$|PUT|POST|GET|HTTP/?\S*|"
+    r"https?://\S*|127\.0\.0\.1\S*|Transfermon|transfermon|SHA-256|/\S*|\S+\.bin|downloads|session|s$|PUT|POST|GET|PATCH|DELETE|HEAD|HTTP/?\S*|"
     r"example\.\S+|ntfy|APNs|Simulator|GPRS|EDGE|DSL|LTE|Wi-Fi|missing|slow"
 )
 

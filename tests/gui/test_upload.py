@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from PySide6.QtCore import QMimeData, QUrl
 
+from transfermon.gui.adding import files_in
 from transfermon.gui.details import facts, resumable
-from transfermon.gui.main_window import files_in
 from transfermon.gui.upload import UploadDialog, address_for, mistake_in
 from transfermon.task import Kind, State, Task, UploadResource, changed
 

@@ -5,6 +5,7 @@ Rule: dialogs are shown and answer through a signal or a call, never with `exec(
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +42,8 @@ from transfermon.words import marked, tr
 
 MOST_LINKS = 1000  # from one paste or drop (FAULTS R17)
 LONGEST_TEXT = 1_000_000  # characters that are looked through for links
+LARGEST_BODY = 64 * 1024  # bytes; what is more belongs into a file, and that into an upload
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 
 _LINK = re.compile(r"https?://[^\s<>\"“”„«»`|^{}\\]+", re.IGNORECASE)
 _TRAILING = ".,;:!?'*"
@@ -113,13 +116,26 @@ def digest_in(text: str) -> str:
     return "sha-256:" + match.group(1).lower()
 
 
+def is_json(text: str) -> bool:
+    """Whether it is a JSON object or array."""
+    try:
+        return isinstance(json.loads(text), dict | list)
+    except (ValueError, RecursionError):
+        return False
+
+
 @dataclass(frozen=True, kw_only=True)
 class AddRequest:
-    """What the person asked for in the Add dialog. An empty folder means the session's own."""
+    """What the person asked for in the Add dialog. An empty folder means the session's own.
+
+    GET is a download; another method is a data task, which sends `body` and has no file.
+    """
 
     urls: tuple[str, ...]
     folder: str = ""
     session: str = ""
+    method: str = "GET"
+    body: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     digest: str = ""
     speed_limit: int = 0  # bytes per second; 0: none
@@ -152,7 +168,7 @@ class AddDialog(QDialog):
         self.setMinimumWidth(620)
         self._build(sessions, session, folder)
         self.urls.setPlainText(text)
-        self._check()
+        self._change_method(self.method.currentText())
 
     def _build(self, sessions: Sequence[str], session: str, folder: str) -> None:
         layout = QVBoxLayout(self)
@@ -187,7 +203,7 @@ class AddDialog(QDialog):
         self.folder = line("add_folder", tr("Folder"))
         self.folder.setText(folder)
         self.folder.setPlaceholderText(tr("The session's download folder"))
-        choose = QPushButton(tr("Choose…"))
+        choose = self.choose_folder = QPushButton(tr("Choose…"))
         choose.setObjectName("add_choose_folder")
         choose.setAutoDefault(False)
         choose.clicked.connect(self._choose_folder)
@@ -209,6 +225,21 @@ class AddDialog(QDialog):
         form = form_layout(box)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self.method = QComboBox()
+        self.method.setObjectName("add_method")
+        self.method.setAccessibleName(tr("Method"))
+        self.method.addItems(list(METHODS))
+        self.method.currentTextChanged.connect(self._change_method)
+        self.method_note = label("", name="add_method_note")
+        self.method_note.setProperty("role", "muted")
+        row = QHBoxLayout()
+        row.addWidget(self.method)
+        row.addWidget(self.method_note, 1)
+        form.addRow(row_label(tr("Method"), self.method), row)
+        self.body = editor("add_body", tr("Body of the request"), height=64)
+        self.body.textChanged.connect(self._check)
+        self.body_label = row_label(tr("Body"), self.body)
+        form.addRow(self.body_label, self.body)
         self.headers = editor("add_headers", tr("Request headers, one a line"), height=64)
         self.headers.setPlaceholderText(tr("Name: value, one a line"))
         self.headers.textChanged.connect(self._check)
@@ -226,7 +257,23 @@ class AddDialog(QDialog):
         self.limit.setSpecialValueText(tr("No limit"))
         self.limit.lineEdit().setTextMargins(5, 0, 5, 0)  # a style sheet's padding does not reach it
         form.addRow(row_label(tr("Speed limit"), self.limit), self.limit)
+        self._more_form = form
         return box
+
+    def _change_method(self, method: str) -> None:
+        """A download has a file and what belongs to it; another request has a body."""
+        download, with_body = method == "GET", method not in ("GET", "HEAD")
+        self.method_note.setText(
+            tr("A download: the answer becomes a file.")
+            if download
+            else tr("The answer is shown, not saved as a file.")
+        )
+        self.body.setPlaceholderText(tr("Text; JSON is sent as application/json"))
+        for widget, used in ((self.body, with_body), (self.digest, download), (self.limit, download)):
+            self._more_form.setRowVisible(widget, used)
+        for place in (self.folder, self.choose_folder):
+            place.setEnabled(download)
+        self._check()
 
     def _disclose(self, on: bool) -> None:
         self.more_button.setIcon(theme.icon("chevron-down" if on else "chevron-right", "muted"))
@@ -276,7 +323,13 @@ class AddDialog(QDialog):
             digest = digest_in(self.digest.text())
         except ValueError as exc:
             return str(exc)
+        if self.method.currentText() != "GET":
+            too_long = len(self._body_text().encode()) > LARGEST_BODY
+            return tr("That is too much for a body: put it into a file and upload that.") if too_long else ""
         return tr("A checksum fits one address only.") if digest and addresses > 1 else ""
+
+    def _body_text(self) -> str:
+        return self.body.toPlainText() if self.method.currentText() not in ("GET", "HEAD") else ""
 
     def _send(self, *, start: bool) -> None:
         found = sorted_out(self.urls.toPlainText())
@@ -285,6 +338,8 @@ class AddDialog(QDialog):
             urls=found.good,
             folder=os.path.abspath(os.path.expanduser(folder)) if folder else "",
             session=self.session.currentText().strip(),
+            method=self.method.currentText(),
+            body=self._body_text(),
             headers=headers_in(self.headers.toPlainText()),
             digest=digest_in(self.digest.text()),
             speed_limit=round(self.limit.value() * 1_000_000),

@@ -338,7 +338,7 @@ class Life:
         tray.toggled.connect(window.toggle_visible)
         tray.lost.connect(window.come_back)
         monitor.on_show = window.raise_to_front
-        monitor.on_given = window.show_given
+        monitor.on_given = window.adding.show_given
         monitor.on_frozen = lambda _reason: window.refresh_soon()
         presence.look()
         demo = self._made_demo(monitor)
@@ -356,7 +356,7 @@ class Life:
             if demo is not None:
                 runners.spawn(self._run_demo(demo, window), "demo")
             if self._asked.add or self._asked.urls:
-                window.show_given(self._asked.urls)
+                window.adding.show_given(self._asked.urls)
             if self._asked.fetch:
                 runners.spawn(monitor.fetch(), "the fetch that was asked for at the start")
             await self._stop.wait()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import shlex
 import sys
@@ -15,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QByteArray, QEvent, QMimeData, QProcess, QSettings, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QByteArray, QEvent, QProcess, QSettings, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAction,
     QActionGroup,
@@ -30,7 +29,6 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import (
     QApplication,
     QDialog,
-    QFileDialog,
     QHBoxLayout,
     QInputDialog,
     QLabel,
@@ -51,7 +49,7 @@ from PySide6.QtWidgets import (
 from transfermon import autostart, humanize
 from transfermon.configuration import BACKGROUND_FETCH_INTERVAL_NEVER
 from transfermon.digests import Reading, sha256_of
-from transfermon.errors import InvalidAction, TransferFailure, TransfermonError, redacted
+from transfermon.errors import InvalidAction, TransfermonError, redacted
 from transfermon.events import (
     Event,
     NetworkSimulationEvent,
@@ -62,6 +60,7 @@ from transfermon.events import (
     WakeChangedEvent,
 )
 from transfermon.gui import opening, theme
+from transfermon.gui.adding import DEFAULT_SESSION, Adding
 from transfermon.gui.background import PushComposer, earlier_payloads, payload_json
 from transfermon.gui.bars import Toolbar
 from transfermon.gui.commands import (
@@ -82,14 +81,9 @@ from transfermon.gui.commands import (
 from transfermon.gui.credentials import Credentials
 from transfermon.gui.details import Details
 from transfermon.gui.dialogs import (
-    LONGEST_TEXT,
-    MOST_LINKS,
-    AddDialog,
-    AddRequest,
     ask,
     clipboard_links,
     digest_in,
-    links_in,
     tell,
 )
 from transfermon.gui.events import EventsView
@@ -100,16 +94,13 @@ from transfermon.gui.scope import Scope
 from transfermon.gui.sessions import SessionProperties, Sidebar, properties_of, session_items
 from transfermon.gui.simulation import SimulationMark, SimulationMenu
 from transfermon.gui.tasks import MenuItem, TaskModel, TaskTable, menu_for
-from transfermon.gui.textfile import read_text
 from transfermon.gui.toasts import Toast, Toasts
 from transfermon.gui.tray import Tray
-from transfermon.gui.upload import UploadDialog, UploadRequest, address_for
 from transfermon.gui.wakes import WakesView
 from transfermon.runners import Runners
 from transfermon.simulation import NONE
 from transfermon.tally import Tally
-from transfermon.task import Action, Origin, Progress, State, Task, TaskKey
-from transfermon.urls import check_url, given_addresses
+from transfermon.task import Action, Kind, Progress, State, Task, TaskKey
 from transfermon.wakes import Outcome, Verdict, WakeKind, verdict_text
 from transfermon.words import marked, tr
 
@@ -118,15 +109,11 @@ if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window show
     from transfermon.gui.videofarm import VideoFarmPage
     from transfermon.monitor import Monitor
 
-LONGEST_PAYLOAD = 64 * 1024  # characters of a dropped push
 REFRESH_MS = 250
 STOPPING = 5.0  # seconds that the end of all transfers may take
 UNDO_MS = 8000
 READING_MS, STEPS = 600, 1000  # a file that takes longer to read gets a dialog, with so many steps
 SLICE = 0.004  # seconds of commands before the window gets its turn
-PASTED_AT_ONCE = 20  # more links than this are shown in the dialog first
-DEFAULT_SESSION = "downloads"
-ADDRESSES, ADDRESSES_KEPT = "upload.addresses", 10
 APP_STATES = {"foreground": marked("Foreground"), "background": marked("Background"), "suspended": marked("Suspended")}
 THEMES = (("system", marked("&System")), ("light", marked("&Light")), ("dark", marked("&Dark")))
 
@@ -165,8 +152,9 @@ class MainWindow(QMainWindow):
         self._dialogs: dict[str, QDialog] = {}
         self._videofarm: VideoFarmPage | None = None
         self._credentials = Credentials(
-            self, show=lambda dialog: self._show_dialog("credentials", dialog), is_watched=lambda: self.watched
+            self, show=lambda dialog: self.show_dialog("credentials", dialog), is_watched=lambda: self.watched
         )
+        self.adding = Adding(self, self)
         self._asked_hosts: set[str] = set()  # that pushes want to download from, and a person was asked about
         self.actions_by_id: dict[str, QAction] = {}
         self._refresh_timer = QTimer(self)
@@ -292,7 +280,7 @@ class MainWindow(QMainWindow):
     def _attach_videofarm(self, page: VideoFarmPage) -> None:
         from transfermon.videofarm.client import VideoFarmClient
 
-        page.attach(VideoFarmClient(self.monitor, self.monitor.settings.videofarm_url), self._spawn)
+        page.attach(VideoFarmClient(self.monitor, self.monitor.settings.videofarm_url), self.spawn)
 
     def _make_empty(self) -> QWidget:
         page = QWidget()
@@ -418,6 +406,7 @@ class MainWindow(QMainWindow):
         snapshot = bridge.snapshot()
         self._credentials.attach(monitor)
         self.details.session_headers = self._headers_of
+        self.preview.text_of = monitor.response_text
         self.model.reset(snapshot.tasks)
         bridge.told.connect(self._apply)
         bridge.progress.connect(self._apply_progress)
@@ -433,7 +422,7 @@ class MainWindow(QMainWindow):
         )
         self._show_channel()
         self._show_simulation()
-        self._spawn(self._load_events(), "events of the past")
+        self.spawn(self._load_events(), "events of the past")
         self._refresh()
 
     def detach(self) -> None:
@@ -451,7 +440,7 @@ class MainWindow(QMainWindow):
         self._refresh_timer.stop()
         self._monitor = self._bridge = self._runners = None
 
-    def _spawn(self, work: object, name: str) -> None:
+    def spawn(self, work: object, name: str) -> None:
         assert self._runners is not None
         self._runners.spawn(work, name)  # type: ignore[arg-type]
 
@@ -600,7 +589,7 @@ class MainWindow(QMainWindow):
         self.preview.show_tasks(tasks)
         self.details.show_task(tasks[0] if len(tasks) == 1 else None)
         if len(tasks) == 1:
-            self._spawn(self._load_history(tasks[0].key), "history of one transfer")
+            self.spawn(self._load_history(tasks[0].key), "history of one transfer")
         self._enable()
 
     async def _load_history(self, key: TaskKey) -> None:
@@ -654,7 +643,7 @@ class MainWindow(QMainWindow):
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         does: dict[str, Callable[[], object]] = {
-            "new": lambda: self.show_add(clipboard_links(), session=name),
+            "new": lambda: self.adding.show_add(clipboard_links(), session=name),
             "finish": lambda: self._end_session(key, cancel=False),
             "cancel": lambda: self._ask_to_end(key),
             "flush": lambda: self._flush(key),
@@ -696,7 +685,7 @@ class MainWindow(QMainWindow):
         infos = [info for info in self.monitor.session_infos() if info.key == key]
         if session is not None and infos:
             rows = properties_of(infos[0], session.configuration, session.default_folder)
-            self._show_dialog("session", SessionProperties(self, rows))
+            self.show_dialog("session", SessionProperties(self, rows))
 
     def _ask_to_end(self, key: str) -> None:
         def answered(answer: str, _remember: bool) -> None:
@@ -724,7 +713,7 @@ class MainWindow(QMainWindow):
     def _each(self, keys: Sequence[TaskKey], action: Action, command: Callable[[TaskKey], object]) -> None:
         """Give a command to every task that can take it, in slices, so that ten thousand do not stall the window."""
         able = [task.key for task in self._tasks(keys) if task.can(action)]
-        self._spawn(_in_slices(able, command), f"{action.value} {len(able)} transfers")
+        self.spawn(_in_slices(able, command), f"{action.value} {len(able)} transfers")
 
     def do_resume(self) -> None:
         self._each(self._targets(), Action.RESUME, self.monitor.resume)
@@ -746,7 +735,7 @@ class MainWindow(QMainWindow):
             dialog.setOkButtonText(tr("Retry"))
             dialog.resize(560, dialog.sizeHint().height())
             dialog.textValueSelected.connect(lambda url, key=task.key: self._retry_from(key, url))
-            self._show_dialog("retry_url", dialog)
+            self.show_dialog("retry_url", dialog)
 
     def _retry_from(self, key: TaskKey, url: str) -> None:
         try:
@@ -786,7 +775,7 @@ class MainWindow(QMainWindow):
 
     def do_copy_events(self) -> None:
         if len(self._selected) == 1:
-            self._spawn(self._copy_events(self._selected[0]), "copying the events of one transfer")
+            self.spawn(self._copy_events(self._selected[0]), "copying the events of one transfer")
 
     async def _copy_events(self, key: TaskKey) -> None:
         history = await self.monitor.history(task=key)
@@ -806,7 +795,7 @@ class MainWindow(QMainWindow):
         def give(key: TaskKey) -> None:
             self.monitor.handle(key).priority = priority
 
-        self._spawn(_in_slices(self._to_come(), give), f"priority {priority}")
+        self.spawn(_in_slices(self._to_come(), give), f"priority {priority}")
 
     def do_queue_first(self) -> None:
         self.monitor.move_in_queue(self._selected, first=True)
@@ -828,11 +817,11 @@ class MainWindow(QMainWindow):
         dialog.setDoubleDecimals(2)
         dialog.setDoubleValue(self.monitor.task(keys[0]).speed_limit / 1_000_000)
         dialog.doubleValueSelected.connect(lambda value: self._limit(keys, round(value * 1_000_000)))
-        self._show_dialog("speed_limit", dialog)
+        self.show_dialog("speed_limit", dialog)
 
     def _limit(self, keys: Sequence[TaskKey], limit: int) -> None:
         command = _in_slices(keys, lambda key: self.monitor.adjust(key, speed_limit=limit))
-        self._spawn(command, f"speed limit {limit}")
+        self.spawn(command, f"speed limit {limit}")
 
     def _to_come(self) -> list[TaskKey]:
         return [task.key for task in self._tasks(self._selected) if task.can(Action.CANCEL)]
@@ -851,9 +840,9 @@ class MainWindow(QMainWindow):
             dialog.setOkButtonText(tr("Verify"))
             dialog.resize(560, dialog.sizeHint().height())
             dialog.textValueSelected.connect(
-                lambda text, path=task.file: self._spawn(self._verify(path, text), "verifying a checksum")
+                lambda text, path=task.file: self.spawn(self._verify(path, text), "verifying a checksum")
             )
-            self._show_dialog("verify", dialog)
+            self.show_dialog("verify", dialog)
 
     async def _verify(self, path: str, text: str) -> None:
         try:
@@ -910,7 +899,7 @@ class MainWindow(QMainWindow):
         self.table.clearSelection()
         self._leaving.update((task.key, task.can(Action.SUSPEND)) for task in tasks)
         self.model.remove(keys)
-        self._spawn(_in_slices(keys, self._pause_leaving), f"pausing {len(keys)} transfers that leave the list")
+        self.spawn(_in_slices(keys, self._pause_leaving), f"pausing {len(keys)} transfers that leave the list")
         words = tr(
             "%n transfers were removed; files are kept.",
             "1 transfer was removed from the list; files are kept.",
@@ -938,11 +927,11 @@ class MainWindow(QMainWindow):
                 self.monitor.resume(key)
             self.refresh_soon()
 
-        self._spawn(_in_slices(keys, bring), f"bringing {len(keys)} transfers back")
+        self.spawn(_in_slices(keys, bring), f"bringing {len(keys)} transfers back")
 
     def _remove_now(self, keys: Sequence[TaskKey]) -> None:
         if self.attached:
-            self._spawn(_in_slices(keys, self._remove_one), f"removing {len(keys)} transfers")
+            self.spawn(_in_slices(keys, self._remove_one), f"removing {len(keys)} transfers")
 
     def _remove_one(self, key: TaskKey) -> None:
         if self._monitor is not None and self._leaving.get(key) is not None:
@@ -1017,216 +1006,34 @@ class MainWindow(QMainWindow):
     # Adding
 
     def do_add(self) -> None:
-        self.show_add(clipboard_links())
+        self.adding.show_add(clipboard_links())
 
     def do_paste(self) -> None:
-        """The links on the clipboard, at once; many are shown first."""
-        links = clipboard_links()
-        if not links:
-            self.toasts.show_message(tr("There is no link on the clipboard."))
-        else:
-            self._take(links)
-
-    def show_add(self, text: str, *, session: str = "", given: bool = False) -> None:
-        """The Add dialog with this text in its box; one dialog at a time."""
-        if not self.attached:
-            return
-        sessions = [info.identifier for info in self.monitor.session_infos() if info.identifier]
-        session = session or self._session_in_view()
-        if session not in sessions:
-            sessions.insert(0, session)
-        dialog = AddDialog(self, text=text, sessions=sessions, session=session, given=given)
-        dialog.requested.connect(self.add)
-        self._show_dialog("given" if given else "add", dialog)  # what a person has typed stays
-
-    def show_given(self, words: Sequence[str]) -> None:
-        """Ask about addresses that another program gave; nothing is fetched before a person says so (FAULTS L15)."""
-        if not self.attached:
-            return
-        good, bad = given_addresses(words[:MOST_LINKS])
-        if bad:
-            self.toasts.show_message(
-                tr("%n addresses were left out.", "An address was left out. {why}", len(bad)).format(why=bad[0])
-            )
-        if good or not words:
-            if not self.watched:
-                self.raise_to_front()
-            self.show_add("\n".join(good), given=bool(good))
+        self.adding.paste()
 
     def do_open_list(self) -> None:
-        """A link list for the Add dialog, or a payload for the composer."""
-        dialog = QFileDialog(self, tr("Open a list of addresses or a push"))
-        dialog.setObjectName("open_list")
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilters([tr("Lists and pushes (*.txt *.lst *.json)"), tr("All files (*)")])
-        dialog.fileSelected.connect(self.open_list)
-        self._show_dialog("open_list", dialog)
-
-    def open_list(self, path: str) -> None:
-        """Read a file that a person chose; nothing is fetched before the dialog is answered (FAULTS L16)."""
-        self._spawn(self._open_list(path), "opening a list")
-
-    async def _open_list(self, path: str) -> None:
-        try:
-            text = await asyncio.to_thread(read_text, path, LONGEST_TEXT)
-            addresses = None if is_payload(text) else listed(text)
-        except ValueError as exc:
-            self.toasts.show_message(str(exc))
-            return
-        if not self.attached:
-            return
-        if addresses is None:
-            self.show_composer(text)
-        else:
-            self.show_given(addresses)
+        self.adding.ask_for_list()
 
     def do_upload(self) -> None:
-        self.show_upload(())
+        self.adding.show_upload(())
 
-    def show_upload(self, files: Sequence[str]) -> None:
-        """The Upload dialog with these files in its box; one dialog at a time."""
-        if not self.attached:
-            return
-        sessions = [info.identifier for info in self.monitor.session_infos() if info.identifier]
-        session = self._session_in_view()
-        if session not in sessions:
-            sessions.insert(0, session)
-        dialog = UploadDialog(self, files=files, addresses=self._upload_addresses(), sessions=sessions, session=session)
-        dialog.requested.connect(self.upload)
-        self._show_dialog("upload", dialog)
-
-    def _upload_addresses(self) -> list[str]:
-        """Where files were sent before, the last first."""
-        stored = self.monitor.recall(ADDRESSES)
-        return json.loads(stored) if stored else []
-
-    def upload(self, request: UploadRequest) -> None:
-        """Send what was asked for, and remember where to."""
-        try:
-            session = self.monitor.session(request.session or DEFAULT_SESSION)
-        except (ValueError, TransfermonError, InvalidAction) as exc:
-            tell(self, tr("The session cannot be used."), str(exc))
-            return
-        failures: list[str] = []
-        for path, url in request.files:
-            try:
-                session.upload_task(
-                    url,
-                    path,
-                    method=request.method,
-                    request_headers=dict(request.headers) or None,
-                    protocol=request.protocol,
-                    start=request.start,
-                    user_initiated=True,
-                )
-            except (TransferFailure, ValueError, InvalidAction) as exc:
-                failures.append(f"{humanize.clean(os.path.basename(path))[:100]}: {exc}")
-        if failures:
-            tell(self, tr("Some files were not added."), "\n".join(failures[:10]))
-        if count := len(request.files) - len(failures):
-            self._remember_address(*request.files[0])
-            self.toasts.show_message(tr("%n uploads were added.", "1 upload was added.", count))
-
-    def _remember_address(self, path: str, url: str) -> None:
-        """For the next upload; not one with a query, whose values may be secrets and good for once."""
-        where = redacted(url)
-        if "?" in where:
-            return
-        if where.endswith(address_for("/", path)):
-            where = where.removesuffix(address_for("/", path)) + "/"
-        kept = dict.fromkeys([where, *self._upload_addresses()])
-        self.monitor.remember(ADDRESSES, json.dumps(list(kept)[:ADDRESSES_KEPT]))
-
-    def _session_in_view(self) -> str:
+    @property
+    def session_in_view(self) -> str:
+        """Where new transfers go."""
         if self._scope.kind == "session" and (session := self.monitor.find_session(self._scope.session)) is not None:
             return session.identifier or DEFAULT_SESSION
         return DEFAULT_SESSION
 
-    def _take(self, text: str) -> None:
-        """Links that were pasted or dropped."""
-        links = links_in(text)
-        if len(links) > PASTED_AT_ONCE:
-            self.show_add("\n".join(links))
-        elif links:
-            self.add(AddRequest(urls=tuple(links), session=self._session_in_view()))
-
-    def add(self, request: AddRequest) -> None:
-        """Add what was asked for; addresses that are in the list already ask first."""
-        known = {task.url: task.key for task in self.monitor.tasks()}
-        repeated = [url for url in request.urls if _normal(url) in known]
-        self._add(request, [url for url in request.urls if url not in repeated])
-        if not repeated:
-            return
-
-        def answered(answer: str, _remember: bool) -> None:
-            if answer == "Add again":
-                self._add(request, repeated)
-            elif answer == "Show it":
-                self.select(known[_normal(repeated[0])])
-
-        one = len(repeated) == 1
-        title = tr("%n addresses are in the list already.", "This address is in the list already.", len(repeated))
-        shown = "\n".join(humanize.clean(url)[:100] for url in repeated[:5]) + ("\n…" if len(repeated) > 5 else "")
-        ask(
-            self,
-            title,
-            shown,
-            [marked("Show it"), marked("Add again"), marked("Leave it out") if one else marked("Leave them out")],
-            answered,
-        )
-
-    def _add(self, request: AddRequest, urls: Sequence[str]) -> None:
-        if not urls:
-            return
-        added: list[TaskKey] = []
-        failures: list[str] = []
-        try:
-            session = self.monitor.session(request.session or DEFAULT_SESSION)
-        except (ValueError, TransfermonError, InvalidAction) as exc:
-            tell(self, tr("The session cannot be used."), str(exc))
-            return
-        for url in urls:
-            try:
-                task = session.download_task(
-                    url,
-                    request_headers=dict(request.headers) or None,
-                    destination=request.folder + os.sep if request.folder else None,
-                    expected_digest=request.digest or None,
-                    start=request.start,
-                    speed_limit=request.speed_limit,
-                    user_initiated=True,
-                    origin=Origin.GIVEN if request.given else Origin.TYPED,
-                )
-            except (TransferFailure, ValueError, InvalidAction) as exc:
-                failures.append(f"{humanize.clean(url)[:100]}: {exc}")
-            else:
-                added.append(task.key)
-        if failures:
-            tell(self, tr("Some addresses were not added."), "\n".join(failures[:10]))
-        if added:
-            self.toasts.show_message(tr("%n transfers were added.", "1 transfer was added.", len(added)))
-
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        data = event.mimeData()
-        if event.source() is not None or not self.attached:  # what is dragged out of the window is here already
-            return
-        if files_in(data) or links_in(text_of(data)) or is_payload(text_of(data)):
-            _take_copy(event)
+        self.adding.drag_entered(event)
 
     def dropEvent(self, event: QDropEvent) -> None:
-        text = text_of(event.mimeData())
-        _take_copy(event)
-        if files := files_in(event.mimeData()):
-            self.show_upload(files)
-        elif is_payload(text):
-            self.show_composer(text)
-        else:
-            self._take(text)
+        self.adding.dropped(event)
 
     # Background
 
     def do_fetch(self) -> None:
-        self._spawn(self._fetch(), "background fetch by hand")
+        self.spawn(self._fetch(), "background fetch by hand")
 
     async def _fetch(self) -> None:
         try:
@@ -1314,7 +1121,7 @@ class MainWindow(QMainWindow):
         dialog.channel_switched.connect(self._switch_channel)
         dialog.token_given.connect(self._give_token)
         dialog.show_page(page)
-        self._show_dialog("settings", dialog)
+        self.show_dialog("settings", dialog)
 
     def _change_settings(self, changes: Mapping[str, Any]) -> None:
         """Apply and save at once."""
@@ -1411,8 +1218,8 @@ class MainWindow(QMainWindow):
             allowed_hosts=self.monitor.settings.allowed_hosts,
             earlier=earlier_payloads(self.monitor.background.ledger),
         )
-        composer.send_wanted.connect(lambda payload: self._spawn(self._push(composer, payload), "push by hand"))
-        self._show_dialog("push", composer)
+        composer.send_wanted.connect(lambda payload: self.spawn(self._push(composer, payload), "push by hand"))
+        self.show_dialog("push", composer)
 
     async def _push(self, composer: PushComposer, payload: str) -> None:
         try:
@@ -1433,7 +1240,7 @@ class MainWindow(QMainWindow):
 
     # The window itself
 
-    def _show_dialog(self, name: str, dialog: QDialog) -> None:
+    def show_dialog(self, name: str, dialog: QDialog) -> None:
         old = self._dialogs.pop(name, None)
         if old is not None:
             old.close()
@@ -1537,7 +1344,7 @@ class MainWindow(QMainWindow):
                     self.monitor.update_settings(keep_after_quit="yes" if answer == KEEP else "no")
             self.monitor.keep_going = answer == KEEP
             if answer == STOP:
-                self._spawn(self._stop_and_quit(), "stopping all transfers")
+                self.spawn(self._stop_and_quit(), "stopping all transfers")
             else:
                 self._quit()
 
@@ -1691,56 +1498,6 @@ def _tolerant(command: Callable[[TaskKey], object], key: TaskKey) -> None:
         return
 
 
-def _normal(url: str) -> str:
-    try:
-        return check_url(url)
-    except (ValueError, TransferFailure):
-        return url
-
-
-def _take_copy(event: QDropEvent) -> None:
-    """Accept a drop, but never as a move, after which its source deletes its own."""
-    offered = event.possibleActions()
-    for action in (Qt.DropAction.CopyAction, Qt.DropAction.LinkAction):
-        if offered & action:
-            event.setDropAction(action)
-            event.accept()
-            return
-
-
-def text_of(data: QMimeData) -> str:
-    """The addresses and the words in a drop or on the clipboard, as far as they are looked at (FAULTS R17). Markup is
-    not looked at: the address in it can be another than the one that is shown.
-    """
-    urls = "\n".join(url.toString() for url in data.urls()) if data.hasUrls() else ""
-    words = data.text() if data.hasText() else ""
-    return "\n".join(part for part in (urls, words) if part)[:LONGEST_TEXT]
-
-
-def files_in(data: QMimeData) -> list[str]:
-    """The local paths in a drop."""
-    return [url.toLocalFile() for url in data.urls() if url.isLocalFile()] if data.hasUrls() else []
-
-
-def is_payload(text: str) -> bool:
-    """Whether it looks like a push; one that is somewhat too long is still for the composer, which says so."""
-    return len(text) <= LONGEST_PAYLOAD and text.lstrip().startswith("{") and "content-available" in text
-
-
-def listed(text: str) -> list[str]:
-    """The lines of a link list, without empty ones and comments (#). Raises ValueError with a sentence for what is no
-    list; whether each line is an address is for `given_addresses` to say.
-    """
-    lines = [line for line in map(str.strip, text.splitlines()) if line and not line.startswith("#")]
-    if not lines:
-        raise ValueError(tr("There is no address in this file."))
-    if lines[0][0] in "{[":
-        raise ValueError(tr("This file is neither a list of addresses, one a line, nor a push with content-available."))
-    if len(lines) > MOST_LINKS:
-        raise ValueError(tr("The list has more than {most_links} lines; split it.").format(most_links=MOST_LINKS))
-    return lines
-
-
 def _status(name: str, accessible: str) -> QLabel:
     label = QLabel()
     label.setObjectName(name)
@@ -1764,10 +1521,15 @@ def counts_line(running: int, queued: int, waiting: int, failed: int) -> str:
 
 
 def as_curl(task: Task) -> str:
-    """The same request for curl, without the values of secret headers, which are not in the record."""
-    parts = ["curl", "-L", "-O"]
-    if task.method not in ("GET", ""):
-        parts += ["-X", task.method]
+    """The same request for curl; “…” stands for what is not in the record: the values of headers, a body."""
+    parts = ["curl", "-L"]
+    if task.kind is Kind.DOWNLOAD:
+        parts += ["-O"]
+    elif task.kind is Kind.UPLOAD:
+        parts += ["-X", task.method, "-T", task.file or "…"]
+    else:
+        parts += ["-I"] if task.method == "HEAD" else ["-X", task.method]
+        parts += ["-d", "…"] if task.expected_to_send > 0 else []
     for name in task.header_names:
         parts += ["-H", f"{name}: …"]
     parts += ["--", task.url]

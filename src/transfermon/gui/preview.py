@@ -1,12 +1,14 @@
-"""What the selected file looks like: a picture, a sheet of pictures, or its type.
+"""What the selected file looks like: a picture, a sheet of pictures, or its type; of a request without a file, its answer.
 
 Rule: it shows what `pictures` answers; nothing is read or decoded here.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
@@ -21,8 +23,10 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QBoxLayout,
+    QFrame,
     QHBoxLayout,
     QLabel,
+    QPlainTextEdit,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -37,7 +41,7 @@ from transfermon.filenames import from_url
 from transfermon.gui import theme
 from transfermon.gui.pictures import SENTENCES, Answer, Pictures, Question
 from transfermon.gui.scope import LOOKS, look_of
-from transfermon.task import Task
+from transfermon.task import Kind, State, Task, TaskKey
 from transfermon.words import tr
 
 MARGIN = 12  # left and right of a picture
@@ -46,6 +50,7 @@ UNLIMITED = 16_777_215  # Qt's QWIDGETSIZE_MAX
 FULL = 4096  # pixels a side at 100 %, at the most
 SHEET = 60  # pictures on a sheet
 TILE = 96
+LONGEST_ANSWER = 50_000  # characters that are shown
 
 
 class Canvas(QWidget):
@@ -257,6 +262,7 @@ class Preview(QWidget):
         self._generation = 0
         self._asked = QSize()
         self._answer: Answer | None = None
+        self.text_of: Callable[[TaskKey], str | None] = lambda _key: None  # what a server answered to a request
         self.pictures = Pictures(self)
         self.pictures.answered.connect(self._answered)
         self._again = QTimer(self)
@@ -301,7 +307,13 @@ class Preview(QWidget):
         scroll.setWidget(self.sheet)
         self._sheet_page = scroll
         self.pages = QStackedWidget()
-        for page in (self._make_card(), self.canvas, scroll):
+        self.text = QPlainTextEdit()
+        self.text.setObjectName("preview_text")
+        self.text.setAccessibleName(tr("Answer of the server"))
+        self.text.setReadOnly(True)
+        self.text.setFrameShape(QFrame.Shape.NoFrame)
+        self.text.setFont(theme.fixed_font())
+        for page in (self._make_card(), self.canvas, scroll, self.text):
             self.pages.addWidget(page)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 10)
@@ -391,6 +403,11 @@ class Preview(QWidget):
         if done:
             self._show_card(theme.file_icon(name), "muted", "")
             self._ask(self._room())
+        elif task.kind is Kind.DATA and task.state is State.COMPLETED and (text := self.text_of(task.key)):
+            self._show_foot(name, tr("Answer, {size}").format(size=humanize.size(len(text.encode()))), buttons=False)
+            self.text.setPlainText(_readable(text))
+            self._turn_to(self.text)
+            self.shown.emit()
         else:
             _, role = LOOKS[look_of(task)]
             words = humanize.status(task, time.time()).partition(":")[0]
@@ -535,6 +552,16 @@ def _label(name: str, role: str) -> QLabel:
 
 def _identity(task: Task) -> tuple[object, ...]:
     return task.key, look_of(task), task.file, task.finished, task.name
+
+
+def _readable(text: str) -> str:
+    """JSON with its lines broken, and no character that would turn others around."""
+    shown = text[:LONGEST_ANSWER]
+    if len(text) <= LONGEST_ANSWER:
+        with contextlib.suppress(ValueError, RecursionError):
+            shown = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    lines = [humanize.clean(line, LONGEST_ANSWER) for line in shown.splitlines()]
+    return "\n".join([*lines, "…"] if len(text) > LONGEST_ANSWER else lines)
 
 
 def _name(task: Task) -> str:

@@ -363,6 +363,10 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>A download: the answer becomes a file.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>A fetch is due now</source>
         <translation type="unfinished"></translation>
     </message>
@@ -494,6 +498,14 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Answer of the server</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Answer, {size}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Any length</source>
         <translation type="unfinished"></translation>
     </message>
@@ -579,6 +591,14 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>Before the others that wait for the same host</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Body</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Body of the request</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -2018,7 +2038,19 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Text; JSON is sent as application/json</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>That is too much for a body: put it into a file and upload that.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>The SHA-256 that the file should have; leave it empty to see the one it has:</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The answer is shown, not saved as a file.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
