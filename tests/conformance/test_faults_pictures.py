@@ -202,14 +202,34 @@ def test_fault_m8_a_picture_that_is_replaced_deleted_or_made_a_pipe_stops_nothin
     assert helper.pid == pid
 
 
-def test_fault_m9_a_part_file_is_never_decoded(qtbot, tmp_path: Path):
+def test_fault_m9_a_part_file_is_shown_as_such_if_at_all(qtbot, tmp_path: Path):
     part = tmp_path / ".transfermon-0123456789abcdef.part"
     part.write_bytes(picture(40, 20))
     preview = Preview()
     qtbot.addWidget(preview, before_close_func=lambda preview: preview.pictures.close())
+    preview.show()
     preview.show_tasks([a_task(name="a.png", part_path=str(part), final_path=str(part))])
-    assert preview.pictures.worker is None
+    assert preview.pictures.worker is None  # half of a PNG is no picture
     assert preview.sentence.text() == "Downloading."
     with qtbot.waitSignal(preview.shown, timeout=10_000):
         preview.show_tasks([a_finished_task(name="a.png", final_path=str(part))])  # the same bytes, when they are whole
-    assert preview.pictures.worker is not None
+    jpeg = picture(400, 300, "JPEG")
+    part.write_bytes(jpeg[: len(jpeg) // 2])
+    with qtbot.waitSignal(preview.shown, timeout=10_000):
+        preview.show_tasks([a_task(name="b.jpg", number=2, part_path=str(part))])
+    assert preview.facts.text().endswith("so far, still arriving")
+    assert not preview.buttons.isVisible()
+    assert preview.pictures.helper.pid is not None  # and not in this process
+
+
+def test_fault_m9_hostile_bytes_that_arrive_stop_nothing(qtbot, tmp_path: Path):
+    part = tmp_path / ".transfermon-0123456789abcdef.part"
+    preview = Preview()
+    qtbot.addWidget(preview, before_close_func=lambda preview: preview.pictures.close())
+    preview.show()
+    for number, data in enumerate((b"", JPEG, JPEG + b"\xff" + bytes(1000), picture(40, 20)[:30], b"\xff" * 5000)):
+        part.write_bytes(data)
+        with qtbot.waitSignal(preview.shown, timeout=10_000):
+            preview.show_tasks([a_task(name="b.jpg", number=number, part_path=str(part))])
+        assert preview.pages.currentWidget() is preview.card
+        assert preview.sentence.text() == "Downloading."

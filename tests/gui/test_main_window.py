@@ -12,8 +12,19 @@ from typing import Any
 
 import pytest
 import qasync
-from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence
+from PySide6.QtCore import (
+    QBuffer,
+    QByteArray,
+    QCoreApplication,
+    QEvent,
+    QIODevice,
+    QMimeData,
+    QPoint,
+    QPointF,
+    Qt,
+    QUrl,
+)
+from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QGuiApplication, QImage, QKeySequence
 from PySide6.QtWidgets import (
     QFileDialog,
     QInputDialog,
@@ -233,6 +244,17 @@ class Server:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             if "/slow" in head:
                 await self.go.wait()
+            if "/echo" in head:
+                writer.write(await self._echo(head, reader))
+                await writer.drain()
+                return
+            if "/photo" in head:
+                writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(PHOTO)}\r\n\r\n".encode())
+                writer.write(PHOTO[: len(PHOTO) // 2])
+                await self.go.wait()
+                writer.write(PHOTO[len(PHOTO) // 2 :])
+                await writer.drain()
+                return
             if "/steady" in head:
                 writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
                 while not self.go.is_set():
@@ -248,6 +270,30 @@ class Server:
             pass
         finally:
             writer.close()
+
+    async def _echo(self, head: str, reader: asyncio.StreamReader) -> bytes:
+        """What was asked."""
+        fields = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if line)
+        body = (await reader.readexactly(int(fields.get("content-length", "0")))).decode()
+        answer = json.dumps([head.split()[0], fields.get("content-type"), body]).encode()
+        kind = "Content-Type: application/json"
+        return f"HTTP/1.1 200 OK\r\n{kind}\r\nContent-Length: {len(answer)}\r\n\r\n".encode() + answer
+
+
+def a_jpeg() -> bytes:
+    image = QImage(1200, 900, QImage.Format.Format_RGB32)
+    image.fill(0)
+    for y in range(900):
+        for x in range(0, 1200, 7):
+            image.setPixel(x, y, (x * y * 2654435761) & 0xFFFFFF)
+    data = QByteArray()
+    buffer = QBuffer(data)
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    assert image.save(buffer, "JPEG", 95)  # type: ignore[call-overload]  # the stub wants bytes, Qt a string
+    return bytes(data.data())
+
+
+PHOTO = a_jpeg()
 
 
 @asynccontextmanager
@@ -472,37 +518,31 @@ async def test_an_upload_to_an_address_that_cannot_be_is_said_and_leaves_no_row(
     assert world.monitor.tasks() == ()
 
 
-class Echo:
-    """Answers with what was asked of it."""
-
-    def __init__(self) -> None:
-        self.url = ""
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        fields = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if line)
-        body = (await reader.readexactly(int(fields.get("content-length", "0")))).decode()
-        answer = json.dumps([head.split()[0], fields.get("content-type"), body]).encode()
-        kind = "Content-Type: application/json"
-        writer.write(f"HTTP/1.1 200 OK\r\n{kind}\r\nContent-Length: {len(answer)}\r\n\r\n".encode() + answer)
-        await writer.drain()
-        writer.close()
+@in_a_world
+async def test_another_method_sends_its_body_and_the_answer_is_shown(world, server):
+    world.window.adding.add(AddRequest(urls=(f"{server.url}/echo",), method="POST", body='{"a": "é"}'))
+    await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].succeeded)
+    task = world.monitor.tasks()[0]
+    await until(lambda: world.window.model.rowCount() == 1)
+    world.select(task.key)
+    preview = world.window.preview
+    assert preview.pages.currentWidget() is preview.text
+    assert json.loads(preview.text.toPlainText()) == ["POST", "application/json", '{"a": "é"}']
+    assert task.kind is Kind.DATA
 
 
 @in_a_world
-async def test_another_method_sends_its_body_and_the_answer_is_shown(world, server):
-    echo = Echo()
-    async with await asyncio.start_server(echo.serve, "127.0.0.1", 0) as listener:
-        url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/echo"
-        world.window.adding.add(AddRequest(urls=(url,), method="POST", body='{"a": "é"}'))
-        await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].succeeded)
-        task = world.monitor.tasks()[0]
-        await until(lambda: world.window.model.rowCount() == 1)
-        world.select(task.key)
-        preview = world.window.preview
-        assert preview.pages.currentWidget() is preview.text
-        assert json.loads(preview.text.toPlainText()) == ["POST", "application/json", '{"a": "é"}']
-        assert task.kind is Kind.DATA
+async def test_a_picture_is_seen_while_it_arrives(world, server):
+    preview = world.window.preview
+    world.add(f"{server.url}/photo.jpg")
+    await until(lambda: world.window.model.rowCount() == 1)
+    world.select(world.monitor.tasks()[0].key)
+    await until(lambda: "still arriving" in preview.facts.text())
+    assert preview.pages.currentWidget() is preview.canvas
+    server.go.set()
+    await until(lambda: world.monitor.tasks()[0].succeeded)
+    await until(lambda: preview.buttons.isVisible() and "still" not in preview.facts.text())
+    assert preview.pages.currentWidget() is preview.canvas
 
 
 @in_a_world

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import random
 import struct
 import sys
 import zlib
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QSize
-from PySide6.QtGui import QColor, QImage
+from PySide6.QtGui import QColor, QImage, QImageWriter, qRgb
 
 from tests.records import a_failed_task, a_finished_task, a_paused_task, a_task
 from transfermon.gui import pictures as module
@@ -334,6 +335,61 @@ def test_an_unfinished_file_is_never_opened(preview, task, words):
     assert preview.sentence.text() == words
     assert not preview.buttons.isVisible()
     assert preview.pictures.worker is None
+
+
+def noisy_jpeg(path: Path, *, progressive: bool = False) -> bytes:
+    """Red above, blue below, and enough of everything that half of the bytes are half of the picture."""
+    image = QImage(400, 400, QImage.Format.Format_RGB32)
+    noise = random.Random(7)
+    for y in range(400):
+        for x in range(400):
+            grain = noise.randrange(60)
+            image.setPixel(x, y, qRgb(255 - grain, grain, grain) if y < 200 else qRgb(grain, grain, 255 - grain))
+    writer = QImageWriter(str(path), b"jpeg")
+    writer.setQuality(90)
+    writer.setProgressiveScanWrite(progressive)
+    assert writer.write(image)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_that_arrives_is_shown_as_far_as_it_is_here(preview, qtbot, tmp_path, progressive):
+    whole = noisy_jpeg(tmp_path / "whole.jpg", progressive=progressive)
+    part = tmp_path / "a.part"
+    part.write_bytes(whole[: len(whole) // 3])
+    task = a_task(name="a.jpg", part_path=str(part))
+    shown(qtbot, preview, task)
+    assert preview.pages.currentWidget() is preview.canvas
+    assert "still arriving" in preview.facts.text()
+    first = preview.canvas.image
+    assert QColor(first.pixel(10, 10)).red() > 150
+    assert (QColor(first.pixel(10, first.height() - 10)).blue() > 150) is progressive  # coarse, but all of it
+    part.write_bytes(whole)
+    preview._next_look = 0.0
+    with qtbot.waitSignal(preview.shown, timeout=LIMIT):
+        preview.note_progress(task, len(whole), len(whole))
+    assert preview.canvas.image is not first
+    seen = []
+    preview.pages.currentChanged.connect(seen.append)
+    shown(qtbot, preview, a_finished_task(name="a.jpg", final_path=str(tmp_path / "whole.jpg")))
+    assert not seen  # the picture stays until the whole one is there
+    assert "still arriving" not in preview.facts.text()
+    assert preview.buttons.isVisible()
+
+
+def test_an_arriving_picture_is_not_looked_at_too_often(preview, qtbot, tmp_path):
+    whole = noisy_jpeg(tmp_path / "whole.jpg")
+    task = a_task(name="a.jpg", part_path=str(tmp_path / "whole.jpg"))
+    shown(qtbot, preview, task)
+    asked = []
+    preview.pictures.ask = asked.append
+    preview.note_progress(task, len(whole), len(whole))  # a moment later
+    preview._next_look = 0.0
+    preview.note_progress(task, round(len(whole) * 0.01), len(whole))  # with next to nothing more
+    assert asked == []
+    preview.note_progress(task, round(len(whole) * 0.5), len(whole))
+    preview.note_progress(task, round(len(whole) * 0.9), len(whole))  # the answer is not there yet
+    assert len(asked) == 1
 
 
 def test_nothing_selected_says_what_to_do(preview):

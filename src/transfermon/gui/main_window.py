@@ -100,7 +100,7 @@ from transfermon.gui.wakes import WakesView
 from transfermon.runners import Runners
 from transfermon.simulation import NONE
 from transfermon.tally import Tally
-from transfermon.task import Action, Kind, Progress, State, Task, TaskKey
+from transfermon.task import Action, Kind, Progress, Task, TaskKey
 from transfermon.wakes import Outcome, Verdict, WakeKind, verdict_text
 from transfermon.words import marked, tr
 
@@ -477,13 +477,14 @@ class MainWindow(QMainWindow):
         self.details.apply(event)
         if event.task is not None and not isinstance(event, TaskRemovedEvent):
             self.details.show_task(event.task)
-            if event.task.state is State.COMPLETED:
-                self.preview.show_tasks([event.task])
+            self.preview.show_tasks([event.task])
 
     def _apply_progress(self, moved: Mapping[TaskKey, Progress]) -> None:
         self.model.apply_progress({k: p for k, p in moved.items() if k not in self._leaving}, time.monotonic())
         if len(self._selected) == 1 and (progress := moved.get(self._selected[0])) is not None:
             self.details.set_progress(progress)
+            for task in self._tasks(self._selected):
+                self.preview.note_progress(task, progress.received, progress.expected)
         self.refresh_soon()
 
     def _note_totals(self) -> None:

@@ -45,6 +45,7 @@ class Question:
     path: str
     width: int
     height: int
+    partial: bool = False  # the file is still arriving: only a JPEG shows something then
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,7 +232,8 @@ class Worker:
             head, length = _look_at(question.path)
         except OSError:
             return Answer(question=question, reason="missing")
-        if not magic_of(head):
+        kind = magic_of(head)
+        if not kind or (question.partial and kind != "JPEG"):
             return Answer(question=question, reason="format", length=length)
         try:
             image, kind, full = self.helper.ask(question)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -50,6 +51,9 @@ UNLIMITED = 16_777_215  # Qt's QWIDGETSIZE_MAX
 FULL = 4096  # pixels a side at 100 %, at the most
 SHEET = 60  # pictures on a sheet
 TILE = 96
+SOON, REST = 1.0, 4  # an arriving picture is looked at again after so many seconds, or so many times what it took
+LONGEST_MAGIC = 16  # bytes by which a format is told
+MORE = 0.04  # of the file, that must have come meanwhile
 LONGEST_ANSWER = 50_000  # characters that are shown
 
 
@@ -262,6 +266,12 @@ class Preview(QWidget):
         self._generation = 0
         self._asked = QSize()
         self._answer: Answer | None = None
+        self._asked_at = 0.0
+        self._next_look, self._seen = 0.0, 0  # when an arriving file may be asked about again; bytes that it had
+        self._grown: tuple[Task, int, int] | None = None  # since then
+        self._looking = QTimer(self)
+        self._looking.setSingleShot(True)
+        self._looking.timeout.connect(self._look)
         self.text_of: Callable[[TaskKey], str | None] = lambda _key: None  # what a server answered to a request
         self.pictures = Pictures(self)
         self.pictures.answered.connect(self._answered)
@@ -382,8 +392,14 @@ class Preview(QWidget):
         """Show what is selected now. The same finished files again change nothing."""
         if tasks and [_identity(task) for task in tasks] == [_identity(task) for task in self._tasks]:
             return
+        goes_on = len(tasks) == len(self._tasks) == 1 and tasks[0].key == self._tasks[0].key
         self._tasks = list(tasks)
         self._generation = self.pictures.new_generation()
+        self._next_look, self._seen, self._grown = 0.0, 0, None
+        self._looking.stop()
+        if goes_on and self._answer is not None and (tasks[0].file or tasks[0].outstanding):
+            self._show_more_of(tasks[0])
+            return
         self._answer = None
         self._again.stop()
         self.zoom.setChecked(False)
@@ -399,6 +415,8 @@ class Preview(QWidget):
     def _show_one(self, task: Task) -> None:
         name = _name(task)
         done = bool(task.file)
+        if _arrives(task):
+            self._ask_partial(task)
         self._show_foot(name, theme.file_words(name), buttons=done)
         if done:
             self._show_card(theme.file_icon(name), "muted", "")
@@ -412,6 +430,34 @@ class Preview(QWidget):
             _, role = LOOKS[look_of(task)]
             words = humanize.status(task, time.time()).partition(":")[0]
             self._show_card(theme.file_icon(name), role if role in ("bad", "warn") else "muted", f"{words}.")
+
+    def _show_more_of(self, task: Task) -> None:
+        """The picture stays until that of the larger, or whole, file is there."""
+        if task.file:
+            self._ask(self._room())
+        elif _arrives(task):  # else it gets its name just now
+            self._ask_partial(task)
+
+    def note_progress(self, task: Task, received: int, expected: int) -> None:
+        """The selected file has grown: a JPEG that arrives is shown as far as it is here."""
+        if len(self._tasks) == 1 and self._tasks[0].key == task.key and _arrives(task):
+            self._grown = task, received, expected
+            self._look()
+
+    def _look(self) -> None:
+        """At the arriving file, if enough of it came, and as soon as it is time for that."""
+        task, received, expected = self._grown or (None, 0, 0)
+        if task is None or received - self._seen < max(1, round(expected * MORE)) or self._next_look == math.inf:
+            return
+        if (wait := self._next_look - time.monotonic()) > 0:
+            self._looking.start(round(wait * 1000) + 1)
+            return
+        self._tasks, self._seen = [task], received
+        self._ask_partial(task)
+
+    def _ask_partial(self, task: Task) -> None:
+        self._asked, self._asked_at, self._next_look = self._room(), time.monotonic(), math.inf
+        self._put(0, task.part_path, self._asked, partial=True)
 
     def _show_card(self, icon: str, role: str, sentence: str) -> None:
         self._symbol = icon, role
@@ -477,9 +523,16 @@ class Preview(QWidget):
         self._asked = room
         self._put(0, self._tasks[0].file, room)
 
-    def _put(self, number: int, path: str, room: QSize) -> None:
+    def _put(self, number: int, path: str, room: QSize, *, partial: bool = False) -> None:
         self.pictures.ask(
-            Question(generation=self._generation, number=number, path=path, width=room.width(), height=room.height())
+            Question(
+                generation=self._generation,
+                number=number,
+                path=path,
+                width=room.width(),
+                height=room.height(),
+                partial=partial,
+            )
         )
 
     def _answered(self, answer: Answer) -> None:
@@ -494,6 +547,14 @@ class Preview(QWidget):
 
     def _show_answer(self, answer: Answer) -> None:
         name = _name(self._tasks[0])
+        if answer.question.partial:
+            hopeless = answer.reason == "slow" or (answer.reason == "format" and answer.length >= LONGEST_MAGIC)
+            if not hopeless:
+                now = time.monotonic()
+                self._next_look = now + max(SOON, REST * (now - self._asked_at))
+                self._look()
+            if answer.image is None:  # not enough of it is here
+                return
         length = humanize.size(answer.length) if answer.length >= 0 else ""
         if answer.image is None:
             words = ", ".join(part for part in (theme.file_words(name), length) if part)
@@ -503,7 +564,8 @@ class Preview(QWidget):
             return
         self._answer = answer
         width, height = answer.full
-        self._show_foot(name, f"{width} × {height}  ·  {answer.kind}  ·  {length}", buttons=True)
+        here = tr("{size} so far, still arriving").format(size=length) if answer.question.partial else length
+        self._show_foot(name, f"{width} × {height}  ·  {answer.kind}  ·  {here}", buttons=not answer.question.partial)
         self.canvas.setAccessibleName(tr("Picture, {width} by {height} pixels").format(width=width, height=height))
         self.zoom.setVisible(True)
         self.canvas.show_image(answer.image, answer.full, actual=self.zoom.isChecked())
@@ -525,7 +587,8 @@ class Preview(QWidget):
         has = self._answer.image.size()
         full = QSize(*self._answer.full)
         if has != full and (wanted.width() > self._asked.width() or wanted.height() > self._asked.height()):
-            self._ask(wanted)
+            self._asked = wanted
+            self._put(0, self._answer.question.path, wanted, partial=self._answer.question.partial)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -551,7 +614,14 @@ def _label(name: str, role: str) -> QLabel:
 
 
 def _identity(task: Task) -> tuple[object, ...]:
-    return task.key, look_of(task), task.file, task.finished, task.name
+    return task.key, look_of(task), task.file, task.finished, task.name, task.part_path
+
+
+def _arrives(task: Task) -> bool:
+    """Whether it is a JPEG of which something may be here already; its bytes lie in their order."""
+    kind = task.response.header("Content-Type") if task.response is not None else ""
+    named = _name(task).lower().endswith((".jpg", ".jpeg")) or kind.partition(";")[0].strip().lower() == "image/jpeg"
+    return named and task.kind is Kind.DOWNLOAD and bool(task.part_path) and not task.file
 
 
 def _readable(text: str) -> str:

@@ -2948,6 +2948,10 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>{size} so far, still arriving</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>{size}/s</source>
         <translation type="unfinished"></translation>
     </message>
