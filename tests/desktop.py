@@ -29,6 +29,7 @@ class Shown:
     title: str
     body: str
     actions: list[str] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)  # their names
 
 
 class _Notifications(ServiceInterface):
@@ -56,7 +57,7 @@ class _Notifications(ServiceInterface):
         hints: Annotated[dict[str, Any], DBusSignature("a{sv}")],
         timeout: Annotated[int, DBusSignature("i")],
     ) -> Annotated[int, DBusSignature("u")]:
-        self.shown.append(Shown(summary, body, list(actions)))
+        self.shown.append(Shown(summary, body, list(actions), sorted(hints)))
         return len(self.shown)
 
     @dbus_signal()

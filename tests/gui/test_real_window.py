@@ -258,10 +258,7 @@ def test_a_finished_file_is_dragged_out_of_the_list_into_another_program(app, tm
         app.add(server.url("/a%20picture.png"), str(tmp_path / "downloads"))
         (path,) = until(lambda: [task["path"] for task in app.get("/v1/tasks")["tasks"] if task["path"]], process)
         window = until(lambda: windows(app, "^Transfermon$"), process)[-1]
-        command = [sys.executable, "-c", TARGET, "1070"]
-        environment = {**os.environ, "DISPLAY": app.display.name, "QT_QPA_PLATFORM": "xcb"}
-        target = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        app.processes.append(target)
+        target = another_program(app, TARGET, "1070")
         until(lambda: windows(app, "^Target$"), target)
         pointer(app, "windowmove", window, "0", "0")
         dropped: list[str] = []
@@ -286,6 +283,85 @@ def test_a_finished_file_is_dragged_out_of_the_list_into_another_program(app, tm
     assert process.wait(LONGEST) == 0
 
 
+SOURCE = """
+import sys
+from PySide6.QtCore import QMimeData, Qt, QUrl
+from PySide6.QtGui import QDrag
+from PySide6.QtWidgets import QApplication, QLabel
+
+class Source(QLabel):
+    def mouseMoveEvent(self, event):
+        drag = QDrag(self)
+        data = QMimeData()
+        if "://" in sys.argv[2]:
+            data.setText("Look at " + sys.argv[2] + ", it is good")
+        else:
+            data.setUrls([QUrl.fromLocalFile(sys.argv[2])])
+        drag.setMimeData(data)
+        action = drag.exec(Qt.DropAction.CopyAction | Qt.DropAction.MoveAction, Qt.DropAction.MoveAction)
+        print(action.name, flush=True)
+
+app = QApplication(sys.argv)
+source = Source("Drag me")
+source.setWindowTitle("Source")
+source.setWindowFlag(Qt.WindowType.FramelessWindowHint)
+source.setGeometry(int(sys.argv[1]), 0, 200, 780)
+source.show()
+app.exec()
+"""
+
+
+def another_program(app: App, code: str, *words: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "DISPLAY": app.display.name, "QT_QPA_PLATFORM": "xcb"}
+    process = subprocess.Popen([sys.executable, "-c", code, *words], env=environment, stdout=subprocess.PIPE, text=True)
+    app.processes.append(process)
+    return process
+
+
+def carry_in(app: App, source: subprocess.Popen[str], until_it: Callable[[], Any]) -> Any:
+    """From the program at the right into the middle of the window, once more until it has landed."""
+    until(lambda: windows(app, "^Source$"), source)
+
+    def carried() -> Any:
+        pointer(app, "mousemove", "1170", "300", "mousedown", "1")
+        for x in range(1150, 560, -60):
+            pointer(app, "mousemove", str(x), "250")
+        pointer(app, "mousemove", "500", "250", "mouseup", "1")
+        deadline = time.monotonic() + 2
+        while not (found := until_it()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return found
+
+    found = until(carried, source)
+    source.kill()
+    source.wait()
+    return found
+
+
+@pytest.mark.skipif(shutil.which("xdotool") is None, reason="xdotool is not installed (make test installs it)")
+def test_a_link_and_a_file_are_dragged_into_the_window_from_another_program(app, tmp_path):
+    app.set(keep_transferring=False, download_folder=str(tmp_path / "downloads"))
+    (file := tmp_path / "to send.bin").write_bytes(b"mine")
+    with ByteServer(Resource(b"film" * 1000)) as server:
+        process = app.start("gui")
+        until(lambda: app.get("/v1/status"), process)
+        window = until(lambda: windows(app, "^Transfermon$"), process)[-1]
+        pointer(app, "windowmove", window, "0", "0")
+        link = server.url("/film.mp4")
+        source = another_program(app, SOURCE, "1070", link)
+        carry_in(app, source, lambda: app.get("/v1/tasks").get("tasks"))
+        (task,) = until(lambda: [one for one in app.get("/v1/tasks")["tasks"] if one["path"]], process)
+        assert task["url"] == link
+        assert source.stdout is not None
+        assert "MoveAction" not in source.stdout.read()  # after a move the other program would delete its own
+    source = another_program(app, SOURCE, "1070", str(file))
+    carry_in(app, source, lambda: windows(app, "^Upload files$"))
+    assert file.read_bytes() == b"mine"
+    assert len(app.get("/v1/tasks")["tasks"]) == 1  # it is asked where to before anything is sent
+    app.run("quit")
+    assert process.wait(LONGEST) == 0
+
+
 def test_the_buttons_of_a_banner_do_what_they_say(app, tmp_path):
     (tmp_path / "downloads").mkdir()
     (tools := tmp_path / "tools").mkdir()
@@ -304,6 +380,7 @@ def test_the_buttons_of_a_banner_do_what_they_say(app, tmp_path):
         files.before = None
         app.bus.click_notification(failed, action_of(failed, "Retry"))
         (good,) = until(lambda: [one for one in app.bus.shown if one.title == "Transfer finished"], process)
+        assert not any("sound" in hint for one in app.bus.shown for hint in one.hints if hint != "suppress-sound")
         assert (tmp_path / "downloads" / "film.mp4").read_bytes() == files.body
         app.bus.click_notification(good, action_of(good, "Show in folder"))
         folder = str(tmp_path / "downloads")
