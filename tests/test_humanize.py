@@ -261,3 +261,10 @@ NAMED = a_task(name="a.png")
 )
 def test_an_event_reads_like_a_sentence(told: events.Event, line: str):
     assert event(told) == line
+
+
+def test_a_handler_is_named_as_far_as_it_tells_one_from_another():
+    told = events.HandlerEndedEvent(
+        handler_id="Fetch-6cacb3d3-767a-4024-9060-99e442c30d7a", elapsed=0.2, result="new_data"
+    )
+    assert event(told).startswith("Handler Fetch-6cacb3d3 ended after 0.2 s")

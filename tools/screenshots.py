@@ -24,17 +24,23 @@ from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
 import qasync  # isort: skip - it takes another Qt when PySide6 is not there first
 
+from transfermon.challenges import Challenge
 from transfermon.demo import Demo, fresh_folder
 from transfermon.gui import theme
 from transfermon.gui.bridge import Bridge
+from transfermon.gui.credentials import CredentialsDialog
+from transfermon.gui.dialogs import AddDialog, AddRequest
 from transfermon.gui.main_window import MainWindow
 from transfermon.gui.scope import Scope, look_of
 from transfermon.monitor import Monitor
 from transfermon.runners import Runners
 from transfermon.settings import Settings
+from transfermon.simulation import NONE, Simulation
+from transfermon.task import Kind, Task
 from transfermon.videofarm.sync import VideoSync
 
 PATIENCE = 120.0  # seconds
+PHOTO = "A day in the country.jpg"  # in one of the first rows
 View = Callable[[MainWindow], Awaitable[None]]
 
 
@@ -62,7 +68,12 @@ async def show(window: MainWindow, monitor: Monitor) -> None:
 
 async def the_list(window: MainWindow) -> None:
     window.sidebar.select(Scope(kind="all"))
-    photo = next(task for task in window.monitor.tasks() if task.succeeded and task.name.startswith("Sheep"))
+
+    def photos() -> list[Task]:
+        return [task for task in window.monitor.tasks() if task.succeeded and task.name == PHOTO]
+
+    await until(lambda: bool(photos()))
+    photo = photos()[0]
     window.select(photo.key)
     window.tabs.setCurrentWidget(window.details)
     window.details.tabs.setCurrentIndex(0)
@@ -108,6 +119,61 @@ def dialog(name: str) -> View:
     return view
 
 
+async def add_more(window: MainWindow) -> None:
+    await dialog("add")(window)
+    made = next(one for one in window.findChildren(AddDialog) if one.isVisible())
+    made.urls.setPlainText("https://api.example.org/v1/exports\nftp://example.org/old.iso")
+    made.more_button.setChecked(True)
+    made.method.setCurrentText("POST")
+    made.body.setPlainText('{"format": "zip", "since": "2026-11-01"}')
+    made.headers.setPlainText("Accept: application/zip")
+
+
+async def sheet(window: MainWindow) -> None:
+    """Several finished pictures."""
+    window.sidebar.select(Scope(kind="finished"))
+    window.table.selectAll()
+    pictures = sum(task.name.endswith((".jpg", ".png", ".webp")) for task in window.monitor.tasks() if task.succeeded)
+    await until(lambda: len(window.preview.sheet.images) >= pictures)
+
+
+async def answer(window: MainWindow) -> None:
+    """What a request without a file got."""
+    window.sidebar.select(Scope(kind="all"))
+    url = window.monitor.settings.videofarm_url.rstrip("/") + "/videos.json"
+    window.adding.add(AddRequest(urls=(url,), method="POST", body="{}", session="com.example.photos"))
+    key = next(task.key for task in window.monitor.tasks() if task.kind is Kind.DATA)
+    await until(lambda: not window.monitor.task(key).outstanding)
+    window.select(key)
+
+
+async def session(window: MainWindow) -> None:
+    await the_list(window)
+    window.show_session(window.monitor.session_infos()[0].key)
+
+
+async def sign_in(window: MainWindow) -> None:
+    challenge = Challenge(authority="files.example.org", realm="Members", protected=True)
+    window.show_dialog("credentials", CredentialsDialog(window, challenge, user="anna"))
+
+
+async def quitting(window: MainWindow) -> None:
+    window.do_quit()
+
+
+async def simulated(window: MainWindow) -> None:
+    await the_list(window)
+    window.monitor.simulate(Simulation(status=503, answers=3))
+
+
+async def empty(window: MainWindow) -> None:
+    window.monitor.simulate(NONE)
+    window.sidebar.select(Scope(kind="all"))
+    for task in window.monitor.tasks():
+        window.monitor.remove(task.key)
+    await until(lambda: window.pages.currentWidget() is window.empty)
+
+
 def settings(page: str) -> View:
     async def view(window: MainWindow) -> None:
         window.show_settings(page)
@@ -129,8 +195,19 @@ ALL: dict[str, View] = {
     "push": dialog("push"),
     "settings-general": settings("General"),
     "settings-transfers": settings("Transfers"),
+    "settings-background": settings("Background"),
     "settings-push": settings("Push"),
+    "settings-notifications": settings("Notifications"),
+    "settings-advanced": settings("Advanced"),
+    "add-more": add_more,
+    "session": session,
+    "sign-in": sign_in,
+    "quit": quitting,
+    "sheet": sheet,
+    "answer": answer,
     "videofarm": videofarm,
+    "simulated": simulated,
+    "empty": empty,
 }
 
 

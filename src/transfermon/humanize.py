@@ -5,6 +5,7 @@ Rule: outside text passes `clean()` before it is shown; an unknown total is neve
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
 from typing import Any
@@ -277,10 +278,15 @@ def _push(told: events.SilentPushEvent) -> str:
     return f"{words}: {url}" if isinstance(url, str) else words
 
 
+def _handler(identifier: str) -> str:
+    """As much of it as tells one from another: `Fetch-6cacb3d3` of a name with a UUID."""
+    return re.sub(r"(-[0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f-]{8,}$", r"\1", identifier)
+
+
 def _handler_ended(told: events.HandlerEndedEvent) -> str:
     results = {"new_data": marked("new data"), "no_data": marked("no data"), "failed": marked("failed")}
     ended = tr("Handler {handler} ended after {seconds:.1f} s: {result}").format(
-        handler=told.handler_id, seconds=told.elapsed, result=tr(results.get(told.result, told.result))
+        handler=_handler(told.handler_id), seconds=told.elapsed, result=tr(results.get(told.result, told.result))
     )
     if not told.started_tasks:
         return ended
@@ -289,7 +295,7 @@ def _handler_ended(told: events.HandlerEndedEvent) -> str:
 
 def _handler_expired(told: events.HandlerExpiredEvent) -> str:
     return tr("Handler {handler} ran out of time after {seconds:.1f} s").format(
-        handler=told.handler_id, seconds=told.elapsed
+        handler=_handler(told.handler_id), seconds=told.elapsed
     )
 
 

@@ -18,7 +18,7 @@ from transfermon.events import (
     TaskEvent,
 )
 from transfermon.gui.events import EventsView
-from transfermon.gui.journal import GROUPS, EventModel, Line, clock, group_of, merged, ndjson
+from transfermon.gui.journal import GROUPS, Column, EventModel, Line, clock, group_of, merged, ndjson
 
 
 @pytest.fixture
@@ -211,3 +211,11 @@ def test_every_control_has_a_name(view):
     for control in (view.words, view.kinds, view.sessions, view.pause_button, view.clear_button, view.copy_button):
         assert control.objectName()
         assert control.accessibleName()
+
+
+def test_in_a_narrow_window_what_happened_keeps_its_room(view):
+    view.show()
+    for width, hidden in ((592, [Column.SESSION, Column.TASK]), (900, []), (592, [Column.SESSION, Column.TASK])):
+        view.resize(width, 300)
+        assert [column for column in Column if view.table.isColumnHidden(column)] == hidden
+        assert view.table.columnWidth(Column.WORDS) >= 190

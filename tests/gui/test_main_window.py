@@ -526,7 +526,7 @@ async def test_another_method_sends_its_body_and_the_answer_is_shown(world, serv
     await until(lambda: world.window.model.rowCount() == 1)
     world.select(task.key)
     preview = world.window.preview
-    assert preview.pages.currentWidget() is preview.text
+    assert preview.text.isVisible()
     assert json.loads(preview.text.toPlainText()) == ["POST", "application/json", '{"a": "é"}']
     assert task.kind is Kind.DATA
 

@@ -48,7 +48,7 @@ def test_a_line_says_what_was_said_and_what_came_of_it(wake, verdict, outcome):
 
 def test_a_wake_by_hand_says_what_the_policy_would_have_done():
     wake = changed(OPEN, source="button", policy="It is the fourth in an hour.")
-    assert cell(wake, Column.KIND, NOW) == "Silent push, by hand"
+    assert cell(wake, Column.KIND, NOW) == "Push, by hand"
     assert cell(wake, Column.REASON, NOW) == "iOS would not have done so now: It is the fourth in an hour."
     assert verdict_text(wake).startswith("Silent push delivered by hand.")
 
@@ -183,3 +183,28 @@ def test_copying_goes_to_the_clipboard_and_says_so(qtbot, qapp):
     actions[-1].trigger()
     assert qapp.clipboard().text() == commands(FLAT)["ntfy"]
     assert "ntfy" in composer.answer.text()
+
+
+def test_the_whole_reason_is_below_the_table_while_its_line_is_selected(qtbot):
+    view = WakesView()
+    qtbot.addWidget(view)
+    view.resize(500, 300)
+    reason = ", ".join(["the minimum interval of 900 s is not over"] * 4)
+    view.reset([changed(PUSH, verdict=Verdict.REFUSED, reason=reason)], 0.0, str, bool)
+    view.show()
+    assert not view.reason.isVisible()
+    view.table.selectRow(0)
+    assert view.reason.isVisible()
+    assert view.reason.text() == reason
+    view.table.clearSelection()
+    assert not view.reason.isVisible()
+
+
+def test_in_a_narrow_window_the_reason_keeps_some_room(qtbot):
+    view = WakesView()
+    qtbot.addWidget(view)
+    view.show()
+    for width, hidden in ((590, True), (800, False), (590, True)):
+        view.resize(width, 300)
+        assert view.table.isColumnHidden(Column.STARTED) is hidden
+        assert view.table.columnWidth(Column.REASON) >= 70

@@ -93,6 +93,7 @@ class PushComposer(QDialog):
         self._earlier = list(earlier)
         self._build()
         self.editor.setPlainText(text or next(iter(self._templates.values())))
+        self.editor.setFocus()
 
     def _build(self) -> None:
         layout = QVBoxLayout(self)

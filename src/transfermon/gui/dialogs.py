@@ -274,11 +274,19 @@ class AddDialog(QDialog):
         for place in (self.folder, self.choose_folder):
             place.setEnabled(download)
         self._check()
+        self._fit()
 
     def _disclose(self, on: bool) -> None:
         self.more_button.setIcon(theme.icon("chevron-down" if on else "chevron-right", "muted"))
         self.more_button.setText(tr("Less") if on else tr("More"))
         self.more.setVisible(on)
+        self._fit()
+
+    def _fit(self) -> None:
+        """As high as what is shown now."""
+        if self.isVisible() and (layout := self.layout()) is not None:
+            layout.activate()
+            self.resize(self.width(), self.sizeHint().height())
 
     def _buttons(self) -> QDialogButtonBox:
         box = QDialogButtonBox()
@@ -391,8 +399,15 @@ def ask(
         button.setObjectName("answer_" + answer.lower().replace(" ", "_"))
         buttons[button] = answer
     ordered = list(buttons)
-    box.setDefaultButton(_pushed(ordered[-1 if warning else 0]))
+    default = _pushed(ordered[-1 if warning else 0])
+    default.setProperty("primary", not warning)
+    box.setDefaultButton(default)
     box.setEscapeButton(_pushed(ordered[-1]))
+
+    if not warning and (layout := box.layout()) is not None:  # no icon: its place is not kept free
+        for item in filter(None, map(layout.itemAt, range(layout.count()))):
+            if (gap := item.spacerItem()) is not None:
+                gap.changeSize(0, 0)
 
     def finished(_result: int) -> None:
         on_answer(buttons.get(box.clickedButton(), answers[-1]), tick.isChecked())

@@ -22,7 +22,7 @@ from PySide6.QtCore import (
     QSize,
     Qt,
 )
-from PySide6.QtGui import QFont, QGuiApplication, QKeyEvent, QKeySequence, QPainter, QPainterPath, QPen
+from PySide6.QtGui import QFont, QGuiApplication, QKeyEvent, QKeySequence, QPainter, QPainterPath, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -47,6 +47,7 @@ from transfermon.events import (
 )
 from transfermon.gui import theme
 from transfermon.gui.brackets import LANES, Mark, Part
+from transfermon.gui.columns import Giving
 from transfermon.words import marked, tr
 
 Index = QModelIndex | QPersistentModelIndex
@@ -96,6 +97,7 @@ class Column(IntEnum):
 
 TITLES = (marked("Time"), marked("No."), marked("Session"), marked("Task"), marked("Event"), marked("What happened"))
 WIDTHS = (104, 52, 110, 52, 190)
+WORDS_LEAST = 200  # pixels of the last one
 
 
 class Line:
@@ -362,6 +364,7 @@ class EventTable(QTableView):
             self.setColumnWidth(column, width)
         if brackets:
             self.setColumnWidth(Column.TIME, WIDTHS[Column.TIME] + GUTTER)
+        self._giving = Giving(self, (Column.SESSION, Column.TASK, Column.SEQUENCE), least=WORDS_LEAST)
         model.rowsAboutToBeInserted.connect(self._note_end)
         model.rowsInserted.connect(self._follow)
         model.modelReset.connect(self.scrollToBottom)
@@ -369,6 +372,10 @@ class EventTable(QTableView):
 
     def __repr__(self) -> str:
         return f"<EventTable {self.objectName()} lines={len(self._model.lines)}>"
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._giving.fit()
 
     def _note_end(self) -> None:
         bar = self.verticalScrollBar()

@@ -115,6 +115,7 @@ UNDO_MS = 8000
 READING_MS, STEPS = 600, 1000  # a file that takes longer to read gets a dialog, with so many steps
 SLICE = 0.004  # seconds of commands before the window gets its turn
 APP_STATES = {"foreground": marked("Foreground"), "background": marked("Background"), "suspended": marked("Suspended")}
+START_LIST, START_DETAILS = 9 * theme.ROW + theme.ROW + 31, 260  # ten whole rows at the start size
 THEMES = (("system", marked("&System")), ("light", marked("&Light")), ("dark", marked("&Dark")))
 
 
@@ -228,7 +229,7 @@ class MainWindow(QMainWindow):
         self.across = QSplitter(Qt.Orientation.Horizontal)
         for panel in (self.sidebar, self.middle, self.preview):
             self.across.addWidget(panel)
-        for splitter, sizes in ((self.across, start_widths(self.width())), (self.middle, [392, 248])):
+        for splitter, sizes in ((self.across, start_widths(self.width())), (self.middle, [START_LIST, START_DETAILS])):
             splitter.setHandleWidth(1)
             splitter.setChildrenCollapsible(False)
             splitter.setSizes(sizes)
@@ -650,7 +651,7 @@ class MainWindow(QMainWindow):
             "flush": lambda: self._flush(key),
             "reset": lambda: self._ask_to_reset(key),
             "copy": lambda: QGuiApplication.clipboard().setText(name),
-            "properties": lambda: self._show_session(key),
+            "properties": lambda: self.show_session(key),
         }
         for item in session_items(session.state.value if session is not None else "", named=bool(name)):
             if item is None:
@@ -681,7 +682,8 @@ class MainWindow(QMainWindow):
         )
         ask(self, title, text, [marked("Reset"), marked("Cancel")], answered, warning=True)
 
-    def _show_session(self, key: str) -> None:
+    def show_session(self, key: str) -> None:
+        """The properties of one session."""
         session = self.monitor.find_session(key)
         infos = [info for info in self.monitor.session_infos() if info.key == key]
         if session is not None and infos:
@@ -1477,8 +1479,8 @@ def _start_size(room: QSize) -> QSize:
 
 
 def start_widths(width: int) -> list[int]:
-    """Of sidebar, list and preview: the list's names come first, then pictures get a part of plenty."""
-    sidebar, preview = 174, min(420, max(240, round(width * 0.205)))
+    """Of sidebar, list and preview: the list's names come first, then sessions and pictures get a part of plenty."""
+    sidebar, preview = min(240, max(174, round(width * 0.125))), min(420, max(240, round(width * 0.205)))
     return [sidebar, width - sidebar - preview - 2, preview]
 
 

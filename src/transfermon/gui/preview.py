@@ -24,7 +24,6 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QBoxLayout,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QPlainTextEdit,
@@ -321,9 +320,12 @@ class Preview(QWidget):
         self.text.setObjectName("preview_text")
         self.text.setAccessibleName(tr("Answer of the server"))
         self.text.setReadOnly(True)
-        self.text.setFrameShape(QFrame.Shape.NoFrame)
         self.text.setFont(theme.fixed_font())
-        for page in (self._make_card(), self.canvas, scroll, self.text):
+        self._text_page = QWidget()
+        around = QVBoxLayout(self._text_page)
+        around.setContentsMargins(MARGIN, 0, MARGIN, 0)
+        around.addWidget(self.text)
+        for page in (self._make_card(), self.canvas, scroll, self._text_page):
             self.pages.addWidget(page)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 10)
@@ -424,7 +426,7 @@ class Preview(QWidget):
         elif task.kind is Kind.DATA and task.state is State.COMPLETED and (text := self.text_of(task.key)):
             self._show_foot(name, tr("Answer, {size}").format(size=humanize.size(len(text.encode()))), buttons=False)
             self.text.setPlainText(_readable(text))
-            self._turn_to(self.text)
+            self._turn_to(self._text_page)
             self.shown.emit()
         else:
             _, role = LOOKS[look_of(task)]

@@ -159,7 +159,7 @@ LETTERED = 2048  # texts that are kept laid out
 NAME_LEAST = 130
 NAME_WANTED = 220  # with less, the columns that matter least give way, in this order
 GIVE_WAY = (Column.ADDED, Column.KIND, Column.LEFT)
-NAME_AMPLE, BAR_MOST = 260, 200  # beyond an ample name the bar grows too
+NAME_AMPLE, BAR_MOST = 200, 200  # beyond an ample name the bar grows too
 KINDS = {
     Kind.DOWNLOAD: ("download", marked("Download")),
     Kind.UPLOAD: ("upload", marked("Upload")),
@@ -1185,7 +1185,7 @@ class TaskTable(QTableView):
         if self._fits_bar(header.sectionSize(Column.PROGRESS)):
             room += self._bar
             least = WIDTHS[Column.PROGRESS]
-            self._bar = min(BAR_MOST, least + max(0, room - least - NAME_AMPLE) // 3)
+            self._bar = min(BAR_MOST, least + max(0, room - least - NAME_AMPLE) // 2)
             self.setColumnWidth(Column.PROGRESS, self._bar)
             room -= self._bar
         self.setColumnWidth(Column.NAME, max(NAME_LEAST, room))

@@ -69,8 +69,9 @@ if TYPE_CHECKING:  # the client brings the monitor, which loads after the window
 Index = QModelIndex | QPersistentModelIndex
 CARD_ROLE = int(Qt.ItemDataRole.UserRole) + 1
 SPAWN = Callable[[Coroutine[Any, Any, None], str], object]
-PICTURE = QSize(208, 117)  # 16:9
-CARD = QSize(PICTURE.width() + 16, PICTURE.height() + 60)
+PICTURE = QSize(208, 117)  # 16:9; at the least, as cards share the room of a row
+CARD_MORE = QSize(16, 60)  # than the picture
+SPACING = 6
 LARGEST_THUMBNAIL = 4 << 20  # bytes that are fetched of one
 AT_ONCE = 4  # thumbnails on their way
 KEPT = 500  # thumbnails on the disk, the last ones that were fetched
@@ -234,9 +235,21 @@ class _Found(QSortFilterProxyModel):
         return all(word in text for word in self._words)
 
 
+def card_size(room: int) -> QSize:
+    """So that whole cards fill a row of so many pixels."""
+    least = PICTURE.width() + CARD_MORE.width() + SPACING
+    columns = max(1, (room - SPACING) // least)
+    width = max(PICTURE.width(), (room - SPACING) // columns - SPACING - CARD_MORE.width())
+    return QSize(width, width * PICTURE.height() // PICTURE.width()) + CARD_MORE
+
+
 class _Delegate(QStyledItemDelegate):
+    def __init__(self, grid: QListView) -> None:
+        super().__init__(grid)
+        self._grid = grid
+
     def sizeHint(self, _option: QStyleOptionViewItem, _index: Index) -> QSize:
-        return CARD
+        return card_size(self._grid.viewport().width() - 2)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         card: Card = index.data(CARD_ROLE)
@@ -252,7 +265,7 @@ class _Delegate(QStyledItemDelegate):
             painter.setPen(QPen(theme.color("accent"), 1.5))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(QRectF(option.rect).adjusted(1, 1, -1, -1), 9, 9)
-        picture = QRect(option.rect.topLeft() + QPoint(8, 8), PICTURE)
+        picture = QRect(option.rect.topLeft() + QPoint(8, 8), option.rect.size() - CARD_MORE)
         self._picture(painter, picture, card)
         self._words(painter, option, picture, card, str(index.data()))
         painter.restore()
@@ -400,9 +413,12 @@ class VideoFarmPage(QWidget):
         grid.setResizeMode(QListView.ResizeMode.Adjust)
         grid.setMovement(QListView.Movement.Static)
         grid.setUniformItemSizes(True)
-        grid.setSpacing(6)
+        grid.setSpacing(SPACING)
         grid.setMouseTracking(True)
         grid.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        grid.setVerticalScrollBarPolicy(
+            Qt.ScrollBarPolicy.ScrollBarAlwaysOn
+        )  # cards that fill a row would jump with it
         grid.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         grid.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         grid.customContextMenuRequested.connect(lambda at: self.menu().popup(grid.viewport().mapToGlobal(at)))

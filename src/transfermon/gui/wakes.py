@@ -23,7 +23,7 @@ from PySide6.QtCore import (
     QTimer,
     Signal,
 )
-from PySide6.QtGui import QHideEvent, QPainter, QPen, QShowEvent
+from PySide6.QtGui import QHideEvent, QPainter, QPen, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -42,6 +42,7 @@ from transfermon import humanize
 from transfermon.configuration import BACKGROUND_FETCH_INTERVAL_NEVER, BACKGROUND_HANDLER_BUDGET, WAKES_KEPT
 from transfermon.gui import theme
 from transfermon.gui.bars import Bar
+from transfermon.gui.columns import Giving
 from transfermon.gui.journal import clock
 from transfermon.wakes import Verdict, Wake, WakeKind, outcome_text, reason_text, source_text
 from transfermon.words import marked, tr
@@ -76,7 +77,9 @@ class Column(IntEnum):
 
 
 TITLES = (marked("Came"), marked("Wake"), marked("Verdict"), marked("Handler"), marked("Started"), marked("Why"))
-WIDTHS = (108, 205, 92, 185, 64)
+LONGEST_REASON = 400  # characters
+WIDTHS = (108, 150, 88, 164, 62)
+REASON_LEAST = 80  # pixels of the last one
 
 
 def cell(wake: Wake, column: int, now: float) -> str:
@@ -84,7 +87,7 @@ def cell(wake: Wake, column: int, now: float) -> str:
     if column == Column.TIME:
         return clock(wake.time)
     if column == Column.KIND:
-        name = tr("Background fetch") if wake.kind is WakeKind.FETCH else tr("Silent push")
+        name = tr("Fetch") if wake.kind is WakeKind.FETCH else tr("Push")
         return humanize.clean(f"{name}, {source_text(wake)}", 100)
     if column == Column.VERDICT:
         return tr(_VERDICTS[wake.verdict][0])
@@ -92,7 +95,7 @@ def cell(wake: Wake, column: int, now: float) -> str:
         return outcome_text(wake, now)
     if column == Column.STARTED:
         return str(len(wake.tasks)) if wake.tasks else ""
-    return humanize.clean(reason_text(wake), 400)
+    return humanize.clean(reason_text(wake), LONGEST_REASON)
 
 
 def interval_index(interval: float) -> int:
@@ -166,7 +169,7 @@ class WakeModel(QAbstractTableModel):
             return wake
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             return cell(wake, index.column(), self._now())
-        if role == Qt.ItemDataRole.ToolTipRole and index.column() == Column.REASON:
+        if role == Qt.ItemDataRole.ToolTipRole:
             return theme.plain_tip(cell(wake, Column.REASON, self._now()))
         return None
 
@@ -230,6 +233,16 @@ class _Delegate(QStyledItemDelegate):
         painter.restore()
 
 
+class _Table(QTableView):
+    def __init__(self) -> None:
+        super().__init__()
+        self._giving = Giving(self, (Column.STARTED,), least=REASON_LEAST)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._giving.fit()
+
+
 class WakesView(QWidget):
     """The schedule above, the ledger below. What a person wants is told by signals; the window does it."""
 
@@ -262,7 +275,15 @@ class WakesView(QWidget):
         column.setSpacing(0)
         column.addWidget(self._bar())
         column.addWidget(self.schedule)
-        column.addWidget(self._table())
+        column.addWidget(self._table(), 1)
+        self.reason = QLabel()  # the table has no room for all of it
+        self.reason.setObjectName("wakes_reason")
+        self.reason.setTextFormat(Qt.TextFormat.PlainText)
+        self.reason.setWordWrap(True)
+        self.reason.setProperty("role", "muted")
+        self.reason.setContentsMargins(8, 6, 8, 6)
+        self.reason.hide()
+        column.addWidget(self.reason)
 
     def _bar(self) -> Bar:
         self.interval = QComboBox()
@@ -305,7 +326,7 @@ class WakesView(QWidget):
         return button
 
     def _table(self) -> QTableView:
-        table = self.table = QTableView()
+        table = self.table = _Table()
         table.setObjectName("wakes_table")
         table.setAccessibleName(tr("Wake ledger"))
         table.setModel(self.model)
@@ -393,6 +414,9 @@ class WakesView(QWidget):
         wake = self.selected
         self.again_button.setEnabled(wake is not None)
         self.edit_button.setEnabled(wake is not None and wake.payload is not None)
+        words = humanize.clean(reason_text(wake), LONGEST_REASON) if wake is not None else ""
+        self.reason.setText(words)
+        self.reason.setVisible(bool(words))
 
     def _again(self) -> None:
         if (wake := self.selected) is not None:
