@@ -32,8 +32,9 @@ class Giving:
         room = self._table.viewport().width() - sum(others)
         for column in self._order:
             if room >= self._least:
-                return
+                break
             if not self._table.isColumnHidden(column):
                 room += others[column]
                 self._table.hideColumn(column)
                 self._away.append(column)
+        header.resizeSection(header.count() - 1, max(header.minimumSectionSize(), room))  # it grows by itself only

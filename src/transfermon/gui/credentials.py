@@ -74,7 +74,7 @@ class CredentialsDialog(QDialog):
         self.setWindowTitle(tr("Sign in"))
         self.setObjectName("credentials")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setMinimumWidth(440)
+        self.setMinimumWidth(480)
         self.text = label(question(challenge, refused=refused), name="credentials_question")
         self.text.setWordWrap(True)
         self.user = QLineEdit(user)

@@ -22,12 +22,14 @@ from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
+    QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QMessageBox,
     QPlainTextEdit,
     QPushButton,
+    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -284,8 +286,11 @@ class AddDialog(QDialog):
 
     def _fit(self) -> None:
         """As high as what is shown now."""
-        if self.isVisible() and (layout := self.layout()) is not None:
-            layout.activate()
+        outer = self.layout()
+        if self.isVisible() and outer is not None:
+            for layout in (self._more_form, outer):  # the inner one first
+                layout.invalidate()
+                layout.activate()
             self.resize(self.width(), self.sizeHint().height())
 
     def _buttons(self) -> QDialogButtonBox:
@@ -401,13 +406,13 @@ def ask(
     ordered = list(buttons)
     default = _pushed(ordered[-1 if warning else 0])
     default.setProperty("primary", not warning)
+    default.style().unpolish(default)
+    default.style().polish(default)
     box.setDefaultButton(default)
     box.setEscapeButton(_pushed(ordered[-1]))
 
-    if not warning and (layout := box.layout()) is not None:  # no icon: its place is not kept free
-        for item in filter(None, map(layout.itemAt, range(layout.count()))):
-            if (gap := item.spacerItem()) is not None:
-                gap.changeSize(0, 0)
+    if not warning:
+        _close_gap(box)
 
     def finished(_result: int) -> None:
         on_answer(buttons.get(box.clickedButton(), answers[-1]), tick.isChecked())
@@ -415,6 +420,16 @@ def ask(
     box.finished.connect(finished)
     box.open()
     return box
+
+
+def _close_gap(box: QMessageBox) -> None:
+    """Where an icon would be: its place is kept free without one."""
+    layout = box.layout()
+    assert isinstance(layout, QGridLayout)
+    for item in filter(None, map(layout.itemAt, range(layout.count()))):
+        if (gap := item.spacerItem()) is not None:
+            gap.changeSize(0, 0, QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+    layout.setColumnStretch(1, 1)
 
 
 def tell(parent: QWidget | None, title: str, text: str) -> QMessageBox:

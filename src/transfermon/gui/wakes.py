@@ -345,6 +345,7 @@ class WakesView(QWidget):
         header = table.horizontalHeader()
         header.setHighlightSections(False)
         header.setStretchLastSection(True)
+        header.setMinimumSectionSize(40)
         header.setFixedHeight(30)
         for column, width in enumerate(WIDTHS):
             table.setColumnWidth(column, width)
