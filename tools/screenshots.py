@@ -36,11 +36,10 @@ from transfermon.monitor import Monitor
 from transfermon.runners import Runners
 from transfermon.settings import Settings
 from transfermon.simulation import NONE, Simulation
-from transfermon.task import Kind, Task
+from transfermon.task import Kind
 from transfermon.videofarm.sync import VideoSync
 
 PATIENCE = 120.0  # seconds
-PHOTO = "A day in the country.jpg"  # in one of the first rows
 View = Callable[[MainWindow], Awaitable[None]]
 
 
@@ -68,12 +67,8 @@ async def show(window: MainWindow, monitor: Monitor) -> None:
 
 async def the_list(window: MainWindow) -> None:
     window.sidebar.select(Scope(kind="all"))
-
-    def photos() -> list[Task]:
-        return [task for task in window.monitor.tasks() if task.succeeded and task.name == PHOTO]
-
-    await until(lambda: bool(photos()))
-    photo = photos()[0]
+    shown = [window.monitor.task(key) for key in window.table.visible_keys()]
+    photo = next(task for task in shown if task.succeeded and task.name.endswith(".jpg"))
     window.select(photo.key)
     window.tabs.setCurrentWidget(window.details)
     window.details.tabs.setCurrentIndex(0)

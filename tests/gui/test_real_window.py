@@ -211,6 +211,35 @@ def test_a_second_launch_brings_the_first_window_back_and_ends(app):
     assert process.wait(LONGEST) == 0
 
 
+FONTS = """
+import sys
+from PySide6.QtGui import QFont, QFontDatabase
+from PySide6.QtWidgets import QApplication, QWidget
+from transfermon.gui import theme
+from transfermon.gui.main_window import MainWindow
+
+app = QApplication(sys.argv)
+family = next(name for name in QFontDatabase.families() if name != app.font().family())
+theme.font = lambda app: QFont(family, 10)
+theme.apply(app, "light")
+with theme.building(app):
+    window = MainWindow(state_dir=sys.argv[1])
+window.show()
+app.processEvents()
+fixed = theme.fixed_font().family()
+print({(type(one).__name__, one.objectName()) for one in window.findChildren(QWidget) if one.font().family() not in (family, fixed)})
+window.let_go()
+"""
+
+
+@pytest.mark.parametrize("name", ["XFCE", "GNOME", "KDE", ""])
+def test_the_desktop_s_own_font_does_not_come_between(display, tmp_path, name):
+    environment = {**os.environ, "DISPLAY": display.name, "QT_QPA_PLATFORM": "xcb", "XDG_CURRENT_DESKTOP": name}
+    words = [sys.executable, "-c", FONTS, str(tmp_path)]
+    said = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False)
+    assert said.stdout.strip() == "set()", said.stderr
+
+
 def windows(app: App, name: str, *, visible: bool = True) -> list[str]:
     """The X windows with that name, as xdotool numbers them."""
     words = ["xdotool", "search", *(["--onlyvisible"] if visible else []), "--name", name]

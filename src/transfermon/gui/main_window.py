@@ -1480,7 +1480,7 @@ def _start_size(room: QSize) -> QSize:
 
 def start_widths(width: int) -> list[int]:
     """Of sidebar, list and preview: the list's names come first, then sessions and pictures get a part of plenty."""
-    sidebar, preview = min(240, max(174, round(width * 0.125))), min(420, max(240, round(width * 0.205)))
+    sidebar, preview = min(240, max(174, round(width * 0.172))), min(420, max(240, round(width * 0.205)))
     return [sidebar, width - sidebar - preview - 2, preview]
 
 

@@ -23,6 +23,10 @@ from transfermon.words import marked, tr
 
 ICONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "icons")
 APP_SIZES = (16, 22, 24, 32, 48, 64, 128, 256)
+FONT_CLASSES = (  # to which a desktop can give fonts of their own
+    *("QAbstractItemView", "QListView", "QHeaderView", "QLabel", "QMenu", "QMenuBar", "QStatusBar"),
+    *("QPushButton", "QToolButton", "QCheckBox"),
+)
 ROW = 32  # pixels of a row in a table
 SCHEMES = ("system", "light", "dark")
 
@@ -153,11 +157,14 @@ def apply(app: QApplication, scheme: str) -> None:
 def building(app: QApplication) -> Iterator[None]:
     """Widgets that are made meanwhile get the style once, at the end; else they get it with each parent they get."""
     app.setStyleSheet("")
+    app.setFont(font(app))  # some desktops' themes put theirs back
     try:
         yield
     finally:
         app.setStyleSheet(style_sheet(themed.colors))
         app.setFont(font(app))
+        for name in FONT_CLASSES:  # the style brought the desktop's back to widgets that were there before it
+            app.setFont(font(app), name)  # type: ignore[arg-type]  # the stub wants bytes, Qt a string
 
 
 def _begin(app: QApplication) -> None:
