@@ -318,7 +318,8 @@ def rows(folder: str, begin: float) -> Answer:
     """The list alone: how long rows take to load, what they weigh, and what a progress of many of them costs."""
     from tests.records import NOW, a_progress, a_task
     from transfermon.gui import theme
-    from transfermon.gui.tasks import TaskModel, TaskTable
+    from transfermon.gui.taskmodel import TaskModel
+    from transfermon.gui.tasks import TaskTable
 
     app = QApplication(sys.argv[:1])
     theme.apply(app, "light")

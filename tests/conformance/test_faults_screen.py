@@ -20,7 +20,9 @@ from transfermon.configuration import SessionConfiguration
 from transfermon.errors import Code, TransferError
 from transfermon.gui.dialogs import tell
 from transfermon.gui.preview import Preview
-from transfermon.gui.tasks import Column, TaskModel, TaskTable
+from transfermon.gui.rows import Column
+from transfermon.gui.taskmodel import TaskModel
+from transfermon.gui.tasks import TaskTable
 from transfermon.gui.toasts import Toasts
 from transfermon.monitor import Monitor
 from transfermon.notifier import BODY, TITLE, Notifier

@@ -21,7 +21,8 @@ from tests.records import a_task
 from transfermon import humanize
 from transfermon.configuration import RetryPolicy
 from transfermon.connectivity import Policy
-from transfermon.gui.tasks import VALUE_ROLE, Column, TaskModel
+from transfermon.gui.rows import VALUES, Column
+from transfermon.gui.taskmodel import ROW_ROLE, TaskModel
 from transfermon.monitor import Monitor
 from transfermon.store import MIGRATIONS, task_of, task_text
 from transfermon.task import Activity, TaskKey
@@ -179,4 +180,4 @@ def test_fault_s3_sizes_beyond_32_and_53_bits_stay_exact_in_records_words_and_th
     assert humanize.percent(size - 1, size) == "99 %"
     model = TaskModel()
     model.reset([task])
-    assert model.index(0, Column.SIZE).data(VALUE_ROLE) == size
+    assert VALUES[Column.SIZE](model.index(0, Column.SIZE).data(ROW_ROLE)) == size

@@ -8,7 +8,9 @@ from PySide6.QtWidgets import QApplication, QLabel
 
 from tests.records import a_finished_task, a_task
 from transfermon.gui.dragging import data_of, picture, words_for
-from transfermon.gui.tasks import Column, TaskModel, TaskTable
+from transfermon.gui.rows import Column
+from transfermon.gui.taskmodel import TaskModel
+from transfermon.gui.tasks import TaskTable
 from transfermon.task import TaskKey
 
 NO_KEY, CTRL, SHIFT = (

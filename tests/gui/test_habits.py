@@ -20,7 +20,7 @@ from tests.records import a_failed_task, a_finished_task, a_paused_task, a_queue
 from transfermon.gui.journal import EventModel, Line
 from transfermon.gui.main_window import MainWindow
 from transfermon.gui.sessions import SidebarModel, session_items
-from transfermon.gui.tasks import menu_for
+from transfermon.gui.taskmenu import menu_for
 from transfermon.gui.videofarm import VideoModel, _Found
 from transfermon.tally import tallied
 from transfermon.task import State

@@ -29,7 +29,10 @@ from tests.records import a_task
 from transfermon.gui import main_window, theme
 from transfermon.gui.dialogs import AddDialog
 from transfermon.gui.main_window import MainWindow, _start_size
-from transfermon.gui.tasks import Column, TaskModel, TaskTable, draw_bar
+from transfermon.gui.rows import Column
+from transfermon.gui.taskmodel import TaskModel
+from transfermon.gui.taskpainter import draw_bar
+from transfermon.gui.tasks import TaskTable
 from transfermon.task import UNKNOWN
 
 GUI = Path(transfermon.gui.__file__).parent

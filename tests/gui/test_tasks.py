@@ -24,25 +24,12 @@ from tests.records import (
 )
 from transfermon.events import SessionIdleEvent
 from transfermon.gui import theme
+from transfermon.gui.rows import LAST_LIVE, SHOWN, VALUES, Column, matches, moment
 from transfermon.gui.scope import GROUPS, Scope, group_of, look_of
-from transfermon.gui.tasks import (
-    AT_ONCE,
-    GIVE_WAY,
-    LAST_LIVE,
-    MOST_RUNS,
-    NAME_WANTED,
-    SHOWN,
-    TASK_ROLE,
-    VALUE_ROLE,
-    Column,
-    Lettering,
-    TaskModel,
-    TaskTable,
-    matches,
-    menu_for,
-    moment,
-    runs,
-)
+from transfermon.gui.taskmenu import menu_for
+from transfermon.gui.taskmodel import AT_ONCE, MOST_RUNS, ROW_ROLE, TASK_ROLE, TaskModel, runs
+from transfermon.gui.taskpainter import Lettering
+from transfermon.gui.tasks import GIVE_WAY, NAME_WANTED, TaskTable
 from transfermon.task import Kind, TaskKey, Validators
 
 EVERY = [
@@ -328,7 +315,7 @@ def test_numbers_sort_by_value_and_not_by_their_text(qapp, column, order):
     model.apply_progress({key(n): a_progress(r + s, t, speed=s) for n, (r, t, s) in rates.items()}, 10.0)
     model.sort(column, Qt.SortOrder.AscendingOrder)
     if column is Column.SPEED or column is Column.LEFT:
-        values = [model.index(row, column).data(VALUE_ROLE) for row in range(3)]
+        values = [VALUES[column](model.index(row, column).data(ROW_ROLE)) for row in range(3)]
         assert values == sorted(values)
     else:
         assert numbers(model) == order
@@ -678,12 +665,12 @@ def test_a_layout_of_other_columns_changes_nothing(table):
 
 
 def test_the_last_activity_is_the_last_byte_that_was_seen(model):
-    before = model.index(0, Column.ACTIVITY).data(VALUE_ROLE)
+    before = VALUES[Column.ACTIVITY](model.index(0, Column.ACTIVITY).data(ROW_ROLE))
     model.apply_progress({key(1): a_progress(received=26_000_000)}, 10.0)
-    after = model.index(0, Column.ACTIVITY).data(VALUE_ROLE)
+    after = VALUES[Column.ACTIVITY](model.index(0, Column.ACTIVITY).data(ROW_ROLE))
     assert after > before
     model.apply_progress({key(1): a_progress(received=26_000_000)}, 11.0)
-    assert model.index(0, Column.ACTIVITY).data(VALUE_ROLE) == after
+    assert VALUES[Column.ACTIVITY](model.index(0, Column.ACTIVITY).data(ROW_ROLE)) == after
 
 
 def test_selecting_ten_thousand_rows_is_painted_at_once(qtbot, table, model):

@@ -10,8 +10,8 @@ from PySide6.QtGui import QColor, QFont, QFontInfo, QIcon, QPalette
 
 from transfermon.gui import theme
 from transfermon.gui.commands import COMMANDS
+from transfermon.gui.rows import KINDS
 from transfermon.gui.scope import LOOKS
-from transfermon.gui.tasks import KINDS
 from transfermon.gui.theme import DARK, LIGHT
 
 GUI = Path(theme.__file__).parent

@@ -49,7 +49,7 @@ from transfermon.gui.main_window import counts_line
 from transfermon.gui.preferences import Channel, Login, Preferences
 from transfermon.gui.sessions import SidebarModel, session_items
 from transfermon.gui.simulation import choices
-from transfermon.gui.tasks import menu_for
+from transfermon.gui.taskmenu import menu_for
 from transfermon.gui.tray import TrayState
 from transfermon.gui.upload import UploadDialog
 from transfermon.gui.videofarm import VideoUploadDialog

@@ -93,7 +93,9 @@ from transfermon.gui.preview import Preview
 from transfermon.gui.scope import Scope
 from transfermon.gui.sessions import SessionProperties, Sidebar, properties_of, session_items
 from transfermon.gui.simulation import SimulationMark, SimulationMenu
-from transfermon.gui.tasks import MenuItem, TaskModel, TaskTable, menu_for
+from transfermon.gui.taskmenu import MenuItem, menu_for
+from transfermon.gui.taskmodel import TaskModel
+from transfermon.gui.tasks import TaskTable
 from transfermon.gui.toasts import Toast, Toasts
 from transfermon.gui.tray import Tray
 from transfermon.gui.wakes import WakesView
