@@ -6,8 +6,11 @@ import gc
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.owners import Place, a_place
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before PySide6 is imported
 
@@ -33,3 +36,10 @@ def _garbage() -> Iterator[None]:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """Folders for the app and its commands, of which nothing is left afterwards."""
+    with a_place(tmp_path) as place:
+        yield place

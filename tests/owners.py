@@ -222,7 +222,7 @@ def a_place(folder: Path, bus: str = "unix:path=/nonexistent") -> Iterator[Place
 
 def slow(resource: Resource) -> None:
     """About 1.3 MB a second from now on: a body of 12 MB outlasts whatever a test starts meanwhile."""
-    resource.piece, resource.pause = 64 * 1024, 0.05
+    resource.piece, resource.pause = 64 * 1024, 0.1
 
 
 def quick(resource: Resource) -> None:

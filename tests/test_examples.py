@@ -12,17 +12,11 @@ import pytest
 
 from tests.byte_server import ByteServer, Resource
 from tests.farm import Farm
-from tests.owners import Place, a_place, until
+from tests.owners import Place, until
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 BODY = bytes(range(256)) * 4000  # about 1 MB
 HEADLESS = pytest.mark.parametrize("headless", [["--headless"], []], ids=["headless", "app"])
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with a_place(tmp_path) as place:
-        yield place
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ import pytest
 from tests import desktop
 from tests.awake import GNOME, LOGIN, PORTAL, POWER, Keepers, keeping
 from tests.byte_server import ByteServer, Resource
-from tests.owners import a_place, quick, slow, until
+from tests.owners import LIMIT, quick, slow, until
+from tests.test_scripting import DOWNLOAD
 from transfermon import inhibitor
 from transfermon.inhibitor import Inhibitor
 from transfermon.monitor import Monitor
@@ -271,19 +272,34 @@ async def test_the_setting_is_obeyed_at_once(keepers, server, tmp_path):
     await comes("the release with the engine", lambda: keepers.held == 0)
 
 
-def test_a_killed_app_holds_nothing_and_the_standby_holds_its_own(keepers, resource, server, tmp_path):
+def test_a_killed_app_holds_nothing_and_the_standby_holds_its_own(keepers, resource, server, place):
     resource.body, resource.stall_after = BODY * 12, None
     slow(resource)
-    with a_place(tmp_path) as place:
-        place.environment.update(keepers.environment)
-        app = place.app()
-        place.add(server.url())
-        until("the app's hold", lambda: keepers.held == 1)
-        waiter = place.waiter()
-        place.kill(app)
-        until("the release", lambda: keepers.released == 1)
-        place.successor(waiter)
-        until("the standby's hold", lambda: (keepers.taken, keepers.held) == (2, 1))
-        quick(resource)
-        until("the last release", lambda: keepers.held == 0)
-        assert keepers.taken == 2
+    place.environment.update(keepers.environment)
+    app = place.app()
+    place.add(server.url())
+    until("the app's hold", lambda: keepers.held == 1)
+    waiter = place.waiter()
+    place.kill(app)
+    until("the release", lambda: keepers.released == 1)
+    place.successor(waiter)
+    until("the standby's hold", lambda: (keepers.taken, keepers.held) == (2, 1))
+    quick(resource)
+    until("the last release", lambda: keepers.held == 0)
+    assert keepers.taken == 2
+
+
+@pytest.mark.parametrize("command", ["get", "run"])
+def test_a_command_that_takes_its_time_keeps_the_computer_awake(command, keepers, resource, server, place, tmp_path):
+    resource.body, resource.stall_after = BODY * 12, None
+    slow(resource)
+    place.environment.update(keepers.environment)
+    words = ["get", server.url(), "--directory", str(tmp_path)]
+    if command == "run":
+        (script := tmp_path / "script.py").write_text(DOWNLOAD)
+        words = ["run", str(script), "--headless", server.url()]
+    process = place.start(*words)
+    until("the hold", lambda: keepers.held == 1)
+    quick(resource)
+    assert process.wait(LIMIT) == 0
+    until("the release", lambda: keepers.held == 0)

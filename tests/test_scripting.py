@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.byte_server import ByteServer, Resource
-from tests.owners import Place, a_place, until
+from tests.owners import until
 from transfermon.cli import _script_words
 
 SIZE = 300_000
@@ -27,12 +27,6 @@ session = create_session(create_session_configuration("com.example.script"))
 session.download_task(sys.argv[1])
 """
 ORDER = ["downloadcompleted", "sessioncompleted", "sessionidle"]
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with a_place(tmp_path) as place:
-        yield place
 
 
 @pytest.fixture

@@ -518,11 +518,13 @@ class Getter:
     async def _own(self) -> bool:
         """True when another engine asked for the state directory."""
         from transfermon.control import ControlServer
+        from transfermon.inhibitor import COMMAND, Inhibitor
         from transfermon.monitor import Monitor
 
         changed = asyncio.Event()
         with self._signals(changed):
-            async with Monitor.open(self._state_dir, what="transfermon get") as monitor:
+            opened = Monitor.open(self._state_dir, what="transfermon get", inhibitor=Inhibitor(after=COMMAND))
+            async with opened as monitor:
                 engine = _Engine(monitor, changed)
                 server = ControlServer(monitor, engine.api)
                 await _listen(server)

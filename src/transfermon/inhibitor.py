@@ -22,6 +22,7 @@ from transfermon.runners import Runners
 log = logging.getLogger(__name__)
 
 ANSWER = 3.0  # seconds that one service may take; one that hangs is as good as none
+COMMAND = 2.0  # seconds that a command may run before the desktop is asked
 AGAIN = 300.0  # seconds after which a desktop that offered nothing is asked once more
 WHO = "Transfermon"
 WHY = "Transfers are running"
@@ -78,9 +79,13 @@ SERVICES = (
 
 
 class Inhibitor:
-    """Says on the desktop that the computer may not go to sleep, for as long as it is wanted."""
+    """Says on the desktop that the computer may not go to sleep, for as long as it is wanted.
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    `after` so many seconds of that: a command that is done at once need not ask.
+    """
+
+    def __init__(self, *, after: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._after = after
         self._clock = clock
         self._runners = Runners()
         self._wanted = False
@@ -122,6 +127,7 @@ class Inhibitor:
             self._runners.spawn(line.closed(), "closing a connection to D-Bus")
 
     async def _ask(self) -> None:
+        await asyncio.sleep(self._after)
         for service in SERVICES:
             line = Line(service)
             try:

@@ -203,9 +203,11 @@ class Headless:
         return f"<Headless {self._script!r}>"
 
     async def live(self) -> int:
+        from transfermon.inhibitor import COMMAND, Inhibitor
         from transfermon.monitor import AppState, Monitor
 
-        async with Monitor.open(self._state_dir, what=f"transfermon run {self._script.name}") as monitor:
+        what, inhibitor = f"transfermon run {self._script.name}", Inhibitor(after=COMMAND)
+        async with Monitor.open(self._state_dir, what=what, inhibitor=inhibitor) as monitor:
             monitor.set_app_state(AppState.BACKGROUND)
             with self._signals():
                 try:

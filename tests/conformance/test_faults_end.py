@@ -5,33 +5,18 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-import qasync
 from PySide6.QtWidgets import QMessageBox
 
 from tests.byte_server import ByteServer, Resource
-from tests.gui.test_main_window import in_a_world, until
-from tests.owners import LIMIT, Place, a_place, quick, slow
+from tests.gui.test_main_window import anyio_backend, in_a_world, until  # noqa: F401
+from tests.owners import LIMIT, Place, quick, slow
 from tests.owners import until as until_it
 from transfermon.task import State
 
 pytestmark = pytest.mark.anyio
 TEN = 10
-
-
-@pytest.fixture
-def anyio_backend(qapp):
-    qapp.setQuitOnLastWindowClosed(False)
-    return "asyncio", {"loop_factory": lambda: qasync.QEventLoop(qapp)}
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with a_place(tmp_path) as place:
-        yield place
 
 
 @pytest.fixture

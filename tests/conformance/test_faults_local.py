@@ -36,12 +36,6 @@ def anyio_backend() -> Any:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with a_place(tmp_path) as place:
-        yield place
-
-
-@pytest.fixture
 def slowly() -> Iterator[ByteServer]:
     """A server of a body that outlasts the test."""
     resource = Resource(bytes(12_000_000), etag='"v1"', headers={"Set-Cookie": "session=CANARY-4"})

@@ -5,13 +5,12 @@ secret is in it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.byte_server import ByteServer, Resource
-from tests.owners import Place, a_place, slow, until
+from tests.owners import Place, slow, until
 from transfermon.errors import redacted
 from transfermon.gui.details import facts
 from transfermon.task import Kind, Task
@@ -19,12 +18,6 @@ from transfermon.urls import check_url, without_credentials
 
 HOSTILE = "a\x1b]52;c;ZXZpbA==\x07\x1b[2J\rb\u202egpj\u2028c\x9bd"
 ACTING = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with a_place(tmp_path) as place:
-        yield place
 
 
 def printed(place: Place) -> dict[str, str]:

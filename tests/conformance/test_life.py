@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.byte_server import ByteServer, Resource
 from tests.conformance.recorder import recorder_of
-from tests.owners import Place, a_place, alive, quick, slow, until
+from tests.owners import Place, alive, quick, slow, until
 from transfermon.errors import Code
 from transfermon.events import TaskCompletedEvent
 from transfermon.task import State
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with a_place(tmp_path) as place:
-        yield place
 
 
 @pytest.fixture

@@ -23,18 +23,12 @@ from pathlib import Path
 import pytest
 
 from tests.byte_server import ByteServer, Resource
-from tests.owners import LIMIT, Place, a_place, alive, quick, slow, until
+from tests.owners import LIMIT, Place, alive, quick, slow, until
 from transfermon.events import TERMINAL, Event
 from transfermon.monitor import Monitor
 from transfermon.settings import Settings
 
 BODY = random.Random(7).randbytes(12_000_000)
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with a_place(tmp_path) as place:
-        yield place
 
 
 @pytest.fixture
