@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 from PySide6.QtCore import QMimeData, QUrl
 
+from transfermon.gui import upload
 from transfermon.gui.adding import files_in
 from transfermon.gui.details import facts, resumable
-from transfermon.gui.upload import UploadDialog, address_for, mistake_in
+from transfermon.gui.upload import UploadDialog, address_for, looked_at, mistake_in
 from transfermon.task import Kind, State, Task, UploadResource, changed
 
 UPLOAD = Task(session="s", number=1, kind=Kind.UPLOAD, url="https://example.com/in", method="PUT", source="/data/a.iso")
@@ -22,6 +25,7 @@ def files(tmp_path):
 def dialog(qtbot, files):
     made = UploadDialog(files=files[:1], addresses=["https://example.com/in/"], sessions=["s"], session="s")
     qtbot.addWidget(made)
+    qtbot.waitUntil(made.start_button.isEnabled)
     return made
 
 
@@ -46,14 +50,36 @@ def test_an_address_with_a_slash_at_its_end_takes_the_files_name(url, expected):
         (1, "ftp://example.com/", "PUT", "ftp"),
     ],
 )
-def test_what_cannot_be_sent_is_said_in_one_sentence(files, count, url, method, words):
-    found = mistake_in(files[:count], url, method)
+def test_what_cannot_be_sent_is_said_in_one_sentence(count, url, method, words):
+    found = mistake_in(count, url, method)
     assert (words in found) if words else found == ""
 
 
-def test_a_folder_and_a_missing_file_are_named(tmp_path):
-    assert "is a folder" in mistake_in([str(tmp_path)], "", "PUT")
-    assert "There is no file “gone”" in mistake_in([str(tmp_path / "gone")], "", "PUT")
+def test_a_folder_and_a_missing_file_are_named(files, tmp_path):
+    folder, gone = str(tmp_path), str(tmp_path / "gone")
+    found = looked_at([folder, gone, files[0]])
+    assert "is a folder" in found[folder]
+    assert "There is no file “gone”" in found[gone]
+    assert found[files[0]] == ""
+
+
+def test_a_disk_that_does_not_answer_holds_nothing_up_but_the_button(qtbot, files, monkeypatch):
+    go, looks = threading.Event(), []
+
+    def slowly(paths):
+        looks.append(list(paths))
+        go.wait(30)
+        return looked_at(paths)
+
+    monkeypatch.setattr(upload, "looked_at", slowly)
+    dialog = UploadDialog(files=files[:1], addresses=["https://example.com/in/"])
+    qtbot.addWidget(dialog)
+    dialog.files.setPlainText("\n".join(files))
+    assert not dialog.start_button.isEnabled()
+    assert dialog.problem.text() == ""
+    go.set()
+    qtbot.waitUntil(dialog.start_button.isEnabled)
+    assert looks == [files[:1], files[1:]]  # one at a time, each file once
 
 
 def test_the_dialog_asks_for_what_is_in_it(dialog, files, qtbot):
@@ -69,13 +95,19 @@ def test_the_dialog_asks_for_what_is_in_it(dialog, files, qtbot):
     assert request.headers == {"X-Key": "1"}
 
 
-def test_nothing_can_be_sent_while_something_is_wrong(dialog, tmp_path):
+def test_nothing_can_be_sent_while_something_is_wrong(dialog, tmp_path, qtbot):
     dialog.files.setPlainText(str(tmp_path))
     assert not dialog.start_button.isEnabled()
-    assert "is a folder" in dialog.problem.text()
+    qtbot.waitUntil(lambda: "is a folder" in dialog.problem.text())
+    assert not dialog.start_button.isEnabled()
     dialog.files.setPlainText("")
     assert not dialog.start_button.isEnabled()
     assert dialog.problem.text() == ""
+    dialog.files.setPlainText(str(tmp_path / "soon"))
+    qtbot.waitUntil(lambda: "no file" in dialog.problem.text())
+    (tmp_path / "soon").write_bytes(b"x")
+    dialog.files.setPlainText(str(tmp_path / "soon") + "\n")  # another look at what was not there
+    qtbot.waitUntil(dialog.start_button.isEnabled)
 
 
 def test_dropped_files_are_told_from_dropped_links(files):

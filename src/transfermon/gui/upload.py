@@ -6,6 +6,7 @@ Rule: it answers through a signal; whether a file can be sent is found out again
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -26,6 +27,7 @@ from PySide6.QtWidgets import (
 from transfermon import humanize
 from transfermon.errors import TransferFailure
 from transfermon.gui import theme
+from transfermon.gui.bell import Bell
 from transfermon.gui.dialogs import button, editor, form_layout, headers_in, label, row_label
 from transfermon.urls import check_url
 from transfermon.words import marked, tr
@@ -56,21 +58,27 @@ def address_for(url: str, path: str) -> str:
     return url + quote(os.path.basename(path)) if url.endswith("/") else url
 
 
-def mistake_in(paths: Sequence[str], url: str, method: str) -> str:
-    """What keeps these from being sent, in one sentence; "" when nothing does. Looks at the files."""
-    for path in paths:
-        name = humanize.clean(os.path.basename(path.rstrip("/")) or path, 80)
-        if os.path.isdir(path):
-            return tr("“{name}” is a folder; pack it into one file first, or choose the files in it.").format(name=name)
-        if not os.path.isfile(path):
-            return tr("There is no file “{name}”.").format(name=name)
+def looked_at(paths: Sequence[str]) -> dict[str, str]:
+    """For each path what keeps it from being sent, in one sentence; "" when nothing does. Blocks where a disk does."""
+    return {path: _look(path) for path in paths}
+
+
+def _look(path: str) -> str:
+    name = humanize.clean(os.path.basename(path.rstrip("/")) or path, 80)
+    if os.path.isdir(path):
+        return tr("“{name}” is a folder; pack it into one file first, or choose the files in it.").format(name=name)
+    return "" if os.path.isfile(path) else tr("There is no file “{name}”.").format(name=name)
+
+
+def mistake_in(count: int, url: str, method: str) -> str:
+    """What keeps so many files from being sent there, in one sentence; "" when nothing does, or no address is given."""
     if not url:
         return ""
     try:
         check_url(url)
     except TransferFailure as exc:
         return " ".join(part for part in (exc.title, exc.hint) if part)
-    if len(paths) > 1 and method == "PUT" and not url.endswith("/"):
+    if count > 1 and method == "PUT" and not url.endswith("/"):
         return tr("Several files need an address that ends with “/”, so that each gets its own name there.")
     return ""
 
@@ -94,6 +102,10 @@ class UploadDialog(QDialog):
         self.setObjectName("upload_dialog")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setMinimumWidth(620)
+        self._known: dict[str, str] = {}  # what `looked_at` said of each path
+        self._looking = False
+        self._bell = Bell(self)
+        self._bell.rang.connect(self._looked)
         self._build(addresses, sessions, session)
         self.files.setPlainText("\n".join(files))
         self._check()
@@ -103,7 +115,7 @@ class UploadDialog(QDialog):
         layout.setSpacing(10)
         self.files = editor("upload_files", tr("Files, one path a line"), height=84)
         self.files.setPlaceholderText(tr("One path a line; files can be dropped on the window, too"))
-        self.files.textChanged.connect(self._check)
+        self.files.textChanged.connect(self._files_changed)
         choose = button(tr("Choose…"), "upload_choose")
         choose.setAutoDefault(False)
         choose.clicked.connect(self._choose)
@@ -193,16 +205,35 @@ class UploadDialog(QDialog):
         lines = (line.strip() for line in self.files.toPlainText().splitlines())
         return list(dict.fromkeys(os.path.abspath(os.path.expanduser(line)) for line in lines if line))
 
+    def _files_changed(self) -> None:
+        self._known = {path: sentence for path, sentence in self._known.items() if not sentence}
+        self._check()
+
+    def _look_at(self, paths: list[str]) -> None:
+        """On a thread, as a disk that is away may take its time to say so; one look at a time."""
+        if self._looking or not paths:
+            return
+        self._looking, rope = True, self._bell.rope
+        threading.Thread(target=lambda: rope.pull(looked_at(paths)), name="files", daemon=True).start()
+
+    def _looked(self, found: Mapping[str, str]) -> None:
+        self._looking = False
+        self._known |= found
+        self._check()
+
     def _check(self) -> None:
         paths, url = self.paths, self.address.currentText().strip()
-        problem = mistake_in(paths, url, self.method.currentText())
+        unknown = [path for path in paths if path not in self._known]
+        self._look_at(unknown)
+        problem = next(filter(None, (self._known.get(path) for path in paths)), "")
+        problem = problem or mistake_in(len(paths), url, self.method.currentText())
         try:
             headers_in(self.headers.toPlainText())
         except ValueError as exc:
             problem = problem or str(exc)
         self.problem.setText(problem)
         self.problem.setVisible(bool(problem))
-        usable = bool(paths and url) and not problem
+        usable = bool(paths and url) and not problem and not unknown
         self.start_button.setEnabled(usable)
         self.paused_button.setEnabled(usable)
         self.start_button.setText(tr("Upload %n now", "Upload now", max(1, len(paths))))
