@@ -178,7 +178,7 @@ class Hashing:
         self.refused = 0
 
     def __call__(self, conn: Conn, request: Request) -> None:
-        given = dict(offers(request.header("Authorization"))[0][1]) if request.header("Authorization") else {}
+        given = next((values for scheme, values in offers(request.header("Authorization")) if scheme == "digest"), {})
         if given and self._is_right(request, {name: value.strip('"') for name, value in given.items()}):
             conn.send(reply(200, {}, BODY))
             return
@@ -223,6 +223,32 @@ async def test_digest_is_answered_without_the_password_and_for_each_request_anew
         sent = " ".join(request.header("Authorization") for request in server.requests)
         for secret in ("s:e c@/ret", base64.b64encode(b"me:s:e c@/ret").decode(), "Digest-Login", "Basic"):
             assert secret not in sent + told
+
+
+async def test_a_password_in_the_address_answers_digest_too(tmp_path):
+    guard = Hashing("MD5", uses=9)
+    with ByteServer(guard) as server:
+        async with opened(tmp_path) as monitor:
+            monitor.ready()
+            for name in ("a", "b"):
+                task = monitor.session("s").download_task(
+                    f"http://me:s%3Ae%20c%40%2Fret@127.0.0.1:{server.port}/{name}"
+                )
+                await task.wait()
+                assert task.record.succeeded
+        schemes = [request.header("Authorization").partition(" ")[0] for request in server.requests]
+        assert schemes == ["Basic", "Digest", "Digest"]
+
+
+async def test_basic_that_a_server_refuses_is_not_tried_again_as_digest(tmp_path):
+    def both(conn: Conn, _request: Request) -> None:
+        conn.send(reply(401, {"WWW-Authenticate": 'Digest realm="d", nonce="n", Basic realm="b"'}))
+
+    with ByteServer(both) as server:
+        async with opened(tmp_path) as monitor:
+            monitor.ready()
+            await failed(monitor, f"http://me:x@127.0.0.1:{server.port}/a")
+        assert len(server.requests) == 1
 
 
 async def test_a_wrong_password_for_digest_is_refused_and_asked_for_again(tmp_path):

@@ -112,13 +112,22 @@ def digest_login(user: str, password: str) -> str:
 
 def login_in(value: str) -> tuple[str, str] | None:
     """User and password of a `digest_login`; None for every other value."""
-    if not value.startswith(_LOGIN):
+    return _unpaired(value, _LOGIN)
+
+
+def basic_in(value: str) -> tuple[str, str] | None:
+    """User and password of an Authorization by Basic; None for every other value."""
+    return _unpaired(value, "Basic ")
+
+
+def _unpaired(value: str, scheme: str) -> tuple[str, str] | None:
+    if not value.startswith(scheme):
         return None
     try:
-        user, _, password = base64.b64decode(value.removeprefix(_LOGIN), validate=True).decode().partition(":")
+        user, colon, password = base64.b64decode(value.removeprefix(scheme), validate=True).decode().partition(":")
     except ValueError:
         return None
-    return user, password
+    return (user, password) if colon else None
 
 
 def _pair(user: str, password: str) -> str:

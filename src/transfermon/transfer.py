@@ -29,7 +29,7 @@ import httpcore
 import httpx
 
 from transfermon import urls
-from transfermon.challenges import digest_offer, login_in
+from transfermon.challenges import basic_in, digest_offer, login_in, offers
 from transfermon.cookies import Cookies
 from transfermon.errors import Code, Retry, TransferError, TransferFailure, redacted
 from transfermon.metrics import REDIRECTS, Trace
@@ -471,21 +471,26 @@ class Transport:
 
     def _signed(self, call: Call, hop: _Hop, refusal: Response | None = None) -> _Hop | None:
         """With the answer to the Digest challenge of a 401, or, before there was one, to the last that the login met.
-        None where the request has no such login, or the refusal no such challenge.
+        None where the request has no login, or the refusal no such challenge. Basic stays where it is wanted.
         """
         value = next((value for name, value in hop.headers if name.lower() == "authorization"), "")
-        if (login := login_in(value)) is None:
+        waits, plain = login_in(value), basic_in(value)
+        if (login := waits or plain) is None:
             return None
-        others = tuple((name, text) for name, text in hop.headers if name.lower() != "authorization")
         key = (call.session, urls.origin_of(hop.url), login)
-        if refusal is None:
-            answer = self._digests[key].next(hop) if key in self._digests else ""
-            return replace(hop, headers=(*others, ("Authorization", answer)) if answer else others)
-        offer = digest_offer(refusal.header("WWW-Authenticate")) if refusal.status == 401 else None
-        if offer is None:
-            return None
-        answer = self._digests.setdefault(key, _Digest(login)).first(hop, offer)
-        return replace(hop, headers=(*others, ("Authorization", answer)))
+        answer = ""
+        if refusal is not None:
+            field = refusal.header("WWW-Authenticate") if refusal.status == 401 else ""
+            offer = digest_offer(field)
+            if offer is None or (plain and any(scheme == "basic" for scheme, _ in offers(field))):
+                return None
+            answer = self._digests.setdefault(key, _Digest(login)).first(hop, offer)
+        elif key in self._digests:
+            answer = self._digests[key].next(hop)
+        elif plain:
+            return hop
+        others = tuple((name, text) for name, text in hop.headers if name.lower() != "authorization")
+        return replace(hop, headers=(*others, ("Authorization", answer)) if answer else others)
 
     def _outgoing(self, call: Call, content: bytes | Content | None) -> Outgoing | None:
         if call.sending is None or content is None:

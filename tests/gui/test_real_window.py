@@ -312,6 +312,35 @@ def test_a_finished_file_is_dragged_out_of_the_list_into_another_program(app, tm
     assert process.wait(LONGEST) == 0
 
 
+@pytest.mark.skipif(shutil.which("xdotool") is None, reason="xdotool is not installed (make test installs it)")
+def test_the_end_of_the_session_does_not_wait_for_the_end_of_a_drag(app, tmp_path):
+    (tmp_path / "downloads").mkdir()
+    app.set(keep_transferring=False)
+    with ByteServer(Resource(b"picture" * 1000)) as server:
+        process = app.start("gui")
+        until(lambda: app.get("/v1/status"), process)
+        app.add(server.url("/a%20picture.png"), str(tmp_path / "downloads"))
+        until(lambda: [task for task in app.get("/v1/tasks")["tasks"] if task["path"]], process)
+        window = until(lambda: windows(app, "^Transfermon$"), process)[-1]
+        pointer(app, "windowmove", window, "0", "0")
+        before = app.display.picture()
+
+        def carried() -> bool:
+            """The picture of what is dragged is under the pointer."""
+            pointer(app, "mousemove", "260", "128", "mousedown", "1")
+            for x in range(260, 700, 40):
+                pointer(app, "mousemove", str(x), "300")
+            if app.display.picture().copy(640, 280, 80, 60) != before.copy(640, 280, 80, 60):
+                return True
+            pointer(app, "mouseup", "1")
+            return False
+
+        until(carried, process)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(LONGEST) == 0
+        pointer(app, "mouseup", "1")
+
+
 SOURCE = """
 import sys
 from PySide6.QtCore import QMimeData, Qt, QUrl
