@@ -1006,7 +1006,7 @@ async def test_two_thousand_paused_at_once_leave_the_window_its_turns(world, ser
     world.window.do_pause_all()
     world.window.do_select_all()
     world.window.do_remove()
-    while world.window._leaving and not all(state is State.SUSPENDED for state in world.states()):
+    while len(world.window.removal) and not all(state is State.SUSPENDED for state in world.states()):
         begin = time.thread_time()
         await asyncio.sleep(0)
         longest = max(longest, time.thread_time() - begin)
@@ -1093,7 +1093,7 @@ async def test_reading_a_long_file_for_its_checksum_shows_how_far_it_is_and_can_
     Path(path).mkdir(exist_ok=True)
     Path(path, "long").touch()
     os.truncate(Path(path, "long"), 20 << 30)
-    reading = asyncio.ensure_future(world.window._digest_of(str(Path(path, "long"))))
+    reading = asyncio.ensure_future(world.window.verifying._digest_of(str(Path(path, "long"))))
 
     def dialog() -> QProgressDialog | None:
         found = world.window.findChildren(QProgressDialog)

@@ -5,8 +5,6 @@ Rule: nothing changes here because of a click; a click asks the monitor, and the
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import shlex
 import sys
@@ -35,7 +33,6 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QMainWindow,
     QMenu,
-    QProgressDialog,
     QPushButton,
     QSizePolicy,
     QSplitter,
@@ -48,13 +45,11 @@ from PySide6.QtWidgets import (
 
 from transfermon import autostart, humanize
 from transfermon.configuration import BACKGROUND_FETCH_INTERVAL_NEVER
-from transfermon.digests import Reading, sha256_of
 from transfermon.errors import InvalidAction, TransfermonError, redacted
 from transfermon.events import (
     Event,
     NetworkSimulationEvent,
     PushChannelEvent,
-    TaskCreatedEvent,
     TaskEvent,
     TaskRemovedEvent,
     WakeChangedEvent,
@@ -66,16 +61,11 @@ from transfermon.gui.bars import Toolbar
 from transfermon.gui.commands import (
     COMMANDS,
     GIVING,
-    KEEP,
     MENUS,
     PRIORITIES,
-    STOP,
     TABLE,
     TOOLBAR,
-    closing,
     enabled,
-    quit_answers,
-    quit_words,
     toggled,
 )
 from transfermon.gui.credentials import Credentials
@@ -83,21 +73,24 @@ from transfermon.gui.details import Details
 from transfermon.gui.dialogs import (
     ask,
     clipboard_links,
-    digest_in,
     tell,
 )
+from transfermon.gui.ending import Ending
 from transfermon.gui.events import EventsView
 from transfermon.gui.journal import ndjson
 from transfermon.gui.preferences import Channel, Login, Preferences
 from transfermon.gui.preview import Preview
+from transfermon.gui.removal import Removal
 from transfermon.gui.scope import Scope
 from transfermon.gui.sessions import SessionProperties, Sidebar, properties_of, session_items
 from transfermon.gui.simulation import SimulationMark, SimulationMenu
+from transfermon.gui.slices import in_slices
 from transfermon.gui.taskmenu import MenuItem, menu_for
 from transfermon.gui.taskmodel import TaskModel
 from transfermon.gui.tasks import TaskTable
 from transfermon.gui.toasts import Toast, Toasts
 from transfermon.gui.tray import Tray
+from transfermon.gui.verifying import Verifying
 from transfermon.gui.wakes import WakesView
 from transfermon.runners import Runners
 from transfermon.simulation import NONE
@@ -112,10 +105,6 @@ if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window show
     from transfermon.monitor import Monitor
 
 REFRESH_MS = 250
-STOPPING = 5.0  # seconds that the end of all transfers may take
-UNDO_MS = 8000
-READING_MS, STEPS = 600, 1000  # a file that takes longer to read gets a dialog, with so many steps
-SLICE = 0.004  # seconds of commands before the window gets its turn
 APP_STATES = {"foreground": marked("Foreground"), "background": marked("Background"), "suspended": marked("Suspended")}
 START_LIST, START_DETAILS = 9 * theme.ROW + theme.ROW + 31, 260  # ten whole rows at the start size
 THEMES = (("system", marked("&System")), ("light", marked("&Light")), ("dark", marked("&Dark")))
@@ -144,10 +133,6 @@ class MainWindow(QMainWindow):
         self._bridge: Bridge | None = None
         self._runners: Runners | None = None
         self._selected: list[TaskKey] = []
-        # Taken off the list. True or False: it was running or not, and can come back; None: its removal was asked for.
-        self._leaving: dict[TaskKey, bool | None] = {}
-        self._quitting = False
-        self._asking = False  # the question at the close or at the quit is open
         self._happened = True  # an event came since the commands were looked at
         self._arranged = False  # the panels have their widths
         self._scope = Scope(kind="all")
@@ -158,6 +143,9 @@ class MainWindow(QMainWindow):
             self, show=lambda dialog: self.show_dialog("credentials", dialog), is_watched=lambda: self.watched
         )
         self.adding = Adding(self, self)
+        self.removal = Removal(self)
+        self.verifying = Verifying(self, self)
+        self.ending = Ending(self, self)
         self._asked_hosts: set[str] = set()  # that pushes want to download from, and a person was asked about
         self.actions_by_id: dict[str, QAction] = {}
         self._refresh_timer = QTimer(self)
@@ -432,7 +420,7 @@ class MainWindow(QMainWindow):
         """Finish what can still be undone and let the monitor go."""
         if self._monitor is None:
             return
-        self.finish_removals()
+        self.removal.finish()
         self._credentials.detach()
         if self._videofarm is not None:
             self._videofarm.detach()
@@ -465,10 +453,10 @@ class MainWindow(QMainWindow):
                 self._videofarm.refresh()
             return
         key = event.task_key
-        if isinstance(event, TaskRemovedEvent) or key not in self._leaving:
+        if isinstance(event, TaskRemovedEvent):
+            self.removal.gone(event)
+        if key not in self.removal:
             self.model.apply(event)
-        if isinstance(event, TaskRemovedEvent) and key is not None:
-            self._leaving.pop(key, None)
         self.events.apply(event)
         self._credentials.apply(event)
         if isinstance(event, TaskEvent) and len(self._selected) == 1 and key == self._selected[0]:
@@ -483,7 +471,7 @@ class MainWindow(QMainWindow):
             self.preview.show_tasks([event.task])
 
     def _apply_progress(self, moved: Mapping[TaskKey, Progress]) -> None:
-        self.model.apply_progress({k: p for k, p in moved.items() if k not in self._leaving}, time.monotonic())
+        self.model.apply_progress({k: p for k, p in moved.items() if k not in self.removal}, time.monotonic())
         if len(self._selected) == 1 and (progress := moved.get(self._selected[0])) is not None:
             self.details.set_progress(progress)
             for task in self._tasks(self._selected):
@@ -718,7 +706,7 @@ class MainWindow(QMainWindow):
     def _each(self, keys: Sequence[TaskKey], action: Action, command: Callable[[TaskKey], object]) -> None:
         """Give a command to every task that can take it, in slices, so that ten thousand do not stall the window."""
         able = [task.key for task in self._tasks(keys) if task.can(action)]
-        self.spawn(_in_slices(able, command), f"{action.value} {len(able)} transfers")
+        self.spawn(in_slices(able, command), f"{action.value} {len(able)} transfers")
 
     def do_resume(self) -> None:
         self._each(self._targets(), Action.RESUME, self.monitor.resume)
@@ -800,7 +788,7 @@ class MainWindow(QMainWindow):
         def give(key: TaskKey) -> None:
             self.monitor.handle(key).priority = priority
 
-        self.spawn(_in_slices(self._to_come(), give), f"priority {priority}")
+        self.spawn(in_slices(self._to_come(), give), f"priority {priority}")
 
     def do_queue_first(self) -> None:
         self.monitor.move_in_queue(self._selected, first=True)
@@ -825,129 +813,24 @@ class MainWindow(QMainWindow):
         self.show_dialog("speed_limit", dialog)
 
     def _limit(self, keys: Sequence[TaskKey], limit: int) -> None:
-        command = _in_slices(keys, lambda key: self.monitor.adjust(key, speed_limit=limit))
+        command = in_slices(keys, lambda key: self.monitor.adjust(key, speed_limit=limit))
         self.spawn(command, f"speed limit {limit}")
 
     def _to_come(self) -> list[TaskKey]:
         return [task.key for task in self._tasks(self._selected) if task.can(Action.CANCEL)]
 
     def do_verify(self) -> None:
-        """Compare a finished file, as it is now, with a SHA-256 that the person has; without one, show its own."""
         for task in self._tasks(self._selected[:1]):
-            if sentence := opening.why_not(task):
-                self.toasts.show_message(sentence)
-                return
-            dialog = QInputDialog(self)
-            dialog.setObjectName("verify")
-            dialog.setWindowTitle(tr("Verify checksum"))
-            dialog.setLabelText(tr("The SHA-256 that the file should have; leave it empty to see the one it has:"))
-            dialog.setTextValue(task.expected_digest)
-            dialog.setOkButtonText(tr("Verify"))
-            dialog.resize(560, dialog.sizeHint().height())
-            dialog.textValueSelected.connect(
-                lambda text, path=task.file: self.spawn(self._verify(path, text), "verifying a checksum")
-            )
-            self.show_dialog("verify", dialog)
-
-    async def _verify(self, path: str, text: str) -> None:
-        try:
-            wanted = digest_in(text)
-            found = await self._digest_of(path)
-        except ValueError as exc:
-            self.toasts.show_message(str(exc))
-            return
-        except OSError as exc:
-            self.toasts.show_message(tr("The file cannot be read: {strerror}.").format(strerror=exc.strerror))
-            return
-        if not found:
-            return
-        digest = found.removeprefix("sha-256:")
-        same = (
-            tr("The checksum is right.")
-            if wanted == found
-            else tr("The checksum is another: this is not the same file.")
-        )
-        self.toasts.show_message(
-            (same if wanted == found else f"{same} {digest}") if wanted else f"SHA-256: {digest}",
-            action=tr("Copy"),
-            on_action=lambda: QGuiApplication.clipboard().setText(digest),
-        )
-
-    async def _digest_of(self, path: str) -> str:
-        """With a dialog where it takes a while; "" when the person has stopped it."""
-        reading, size = Reading(), max(1, os.path.getsize(path))
-        dialog = QProgressDialog(tr("Reading the file…"), tr("Cancel"), 0, STEPS, self)
-        dialog.setObjectName("reading")
-        dialog.setWindowTitle(tr("Verify checksum"))
-        dialog.setMinimumDuration(READING_MS)
-        dialog.canceled.connect(reading.stop)
-        clock = QTimer(dialog)
-        clock.timeout.connect(lambda: dialog.setValue(min(STEPS - 1, reading.done * STEPS // size)))
-        clock.start(100)
-        try:
-            return await asyncio.to_thread(sha256_of, path, reading)
-        finally:
-            reading.stop()
-            clock.stop()
-            dialog.reset()
-            dialog.deleteLater()
+            self.verifying.ask(task)
 
     def do_select_all(self) -> None:
         self.table.selectAll()
 
     def do_remove(self) -> None:
-        """Off the list now, out of the records when the message with Undo goes."""
         tasks = [task for task in self._tasks(self._selected) if task.can(Action.REMOVE)]
-        if not tasks:
-            return
-        keys = [task.key for task in tasks]
-        self.table.clearSelection()
-        self._leaving.update((task.key, task.can(Action.SUSPEND)) for task in tasks)
-        self.model.remove(keys)
-        self.spawn(_in_slices(keys, self._pause_leaving), f"pausing {len(keys)} transfers that leave the list")
-        words = tr(
-            "%n transfers were removed; files are kept.",
-            "1 transfer was removed from the list; files are kept.",
-            len(keys),
-        )
-        self.toasts.show_message(
-            words,
-            action=tr("Undo"),
-            on_action=lambda: self._bring_back(keys),
-            on_end=lambda: self._remove_now(keys),
-            ms=UNDO_MS,
-        )
-
-    def _pause_leaving(self, key: TaskKey) -> None:
-        if self._leaving.get(key):  # not if it was brought back meanwhile
-            self.monitor.suspend(key)
-
-    def _bring_back(self, keys: Sequence[TaskKey]) -> None:
-        ran = {key for key in keys if self._leaving.pop(key, False)}
-
-        def bring(key: TaskKey) -> None:
-            task = self.monitor.task(key)
-            self.model.apply(TaskCreatedEvent(session=key.session, task_identifier=key.number, task=task))
-            if key in ran and task.can(Action.RESUME):
-                self.monitor.resume(key)
-            self.refresh_soon()
-
-        self.spawn(_in_slices(keys, bring), f"bringing {len(keys)} transfers back")
-
-    def _remove_now(self, keys: Sequence[TaskKey]) -> None:
-        if self.attached:
-            self.spawn(_in_slices(keys, self._remove_one), f"removing {len(keys)} transfers")
-
-    def _remove_one(self, key: TaskKey) -> None:
-        if self._monitor is not None and self._leaving.get(key) is not None:
-            self._leaving[key] = None  # once only; it leaves the dict with the event that comes back
-            _tolerant(self._monitor.remove, key)
-
-    def finish_removals(self) -> None:
-        """Remove now what could still have been undone."""
-        self.toasts.end_all()
-        for key in list(self._leaving):
-            self._remove_one(key)
+        if tasks:
+            self.table.clearSelection()
+            self.removal.take(tasks)
 
     def do_remove_and_delete(self) -> None:
         keys = list(self._selected)
@@ -1307,7 +1190,7 @@ class MainWindow(QMainWindow):
     def toggle_visible(self) -> None:
         """What a click on the tray icon does."""
         if self.watched and self.isActiveWindow():
-            self._hide_or_minimise()
+            self.hide_or_minimise()
         else:
             self.raise_to_front()
 
@@ -1322,9 +1205,10 @@ class MainWindow(QMainWindow):
         return self.isVisible() and not self.isMinimized()
 
     def do_close(self) -> None:
-        self._hide_or_minimise()
+        self.hide_or_minimise()
 
-    def _hide_or_minimise(self) -> None:
+    def hide_or_minimise(self) -> None:
+        """Out of sight, as far as this desktop can."""
         if self._tray_available():
             self.hide()
         else:
@@ -1332,50 +1216,11 @@ class MainWindow(QMainWindow):
 
     def do_quit(self) -> None:
         """Quit, after a question when transfers are not done."""
-        if self._asking:
-            return
-        outstanding = sum(task.outstanding for task in self.monitor.tasks()) if self.attached else 0
-        if not outstanding:
-            self._quit()
-            return
-        after_quit = self.monitor.settings.keep_after_quit
-
-        def answered(answer: str, remember: bool) -> None:
-            self._asking = False
-            if answer == "Cancel":
-                return
-            if remember and answer != STOP:
-                with contextlib.suppress(OSError):  # it holds for this quit all the same
-                    self.monitor.update_settings(keep_after_quit="yes" if answer == KEEP else "no")
-            self.monitor.keep_going = answer == KEEP
-            if answer == STOP:
-                self.spawn(self._stop_and_quit(), "stopping all transfers")
-            else:
-                self._quit()
-
-        self._asking = True
-        ask(
-            self,
-            tr("Quit Transfermon?"),
-            quit_words(outstanding, after_quit),
-            quit_answers(after_quit),
-            answered,
-            remember=tr("Remember my choice") if after_quit == "ask" else "",
-        )
-
-    async def _stop_and_quit(self) -> None:
-        with contextlib.suppress(TimeoutError):  # one that hangs ends with the app
-            async with asyncio.timeout(STOPPING):
-                await self.monitor.stop_transfers()
-        self._quit()
-
-    def _quit(self) -> None:
-        self._quitting = True
-        self.quit_wanted.emit()
+        self.ending.quit()
 
     def let_go(self) -> None:
         """The app ends: save the layout, close without questions."""
-        self._quitting = True
+        self.ending.over = True
         self.detach()
         self._save_layout()
         self.preview.close()
@@ -1384,44 +1229,11 @@ class MainWindow(QMainWindow):
         self.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        if self._quitting:
+        if self.ending.over:
             event.accept()
             return
         event.ignore()
-        close_to = self._monitor.settings.close_to if self._monitor else "quit"
-        act = closing(close_to, self._tray_available()).act
-        if act == "ask":
-            self._ask_where_to_close()
-        elif act == "quit":
-            self.do_quit()
-        else:
-            self._hide_or_minimise()
-
-    def _ask_where_to_close(self) -> None:
-        if self._asking:
-            return
-
-        def answered(answer: str, remember: bool) -> None:
-            self._asking = False
-            if answer == "Cancel":
-                return
-            keep = answer == "Keep in the tray"
-            if remember:
-                self.monitor.update_settings(close_to="tray" if keep else "quit")
-            if keep:
-                self._hide_or_minimise()
-            else:
-                self.do_quit()
-
-        self._asking = True
-        ask(
-            self,
-            tr("Keep transferring in the tray?"),
-            tr("The window closes and the transfers go on. A click on the icon in the tray brings it back."),
-            [marked("Keep in the tray"), marked("Quit"), marked("Cancel")],
-            answered,
-            remember=tr("Remember my choice"),
-        )
+        self.ending.close(tray=self._tray_available())
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -1484,23 +1296,6 @@ def start_widths(width: int) -> list[int]:
     """Of sidebar, list and preview: the list's names come first, then sessions and pictures get a part of plenty."""
     sidebar, preview = min(240, max(174, round(width * 0.172))), min(420, max(240, round(width * 0.205)))
     return [sidebar, width - sidebar - preview - 2, preview]
-
-
-async def _in_slices(keys: Sequence[TaskKey], command: Callable[[TaskKey], object]) -> None:
-    begin = time.monotonic()
-    for key in keys:
-        _tolerant(command, key)
-        if time.monotonic() - begin > SLICE:
-            await asyncio.sleep(0)
-            begin = time.monotonic()
-
-
-def _tolerant(command: Callable[[TaskKey], object], key: TaskKey) -> None:
-    """A command to a task that may have moved on, or gone, since the person looked."""
-    try:
-        command(key)
-    except (KeyError, InvalidAction):
-        return
 
 
 def _status(name: str, accessible: str) -> QLabel:
