@@ -6,8 +6,9 @@ epoch seconds; those of things that did not happen are None.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 MOST_KEPT = 64  # transactions of one task; of more the oldest are dropped
@@ -93,7 +94,7 @@ class Trace:
             return (None, None) if pair is None else (at(pair[0]), at(pair[1]))
 
         lookup, connect, secure, request = (both(p) for p in (self.lookup, self.connect, self.secure, self.request))
-        return astuple(
+        return _VALUES(  # of plain values: `astuple` would copy each
             TransactionMetrics(
                 attempt=attempt,
                 method=self.method,
@@ -122,6 +123,7 @@ class Trace:
 
 
 _FIELDS = tuple(TransactionMetrics.__dataclass_fields__)
+_VALUES: Callable[[TransactionMetrics], tuple[Any, ...]] = operator.attrgetter(*_FIELDS)
 
 
 def task_metrics(

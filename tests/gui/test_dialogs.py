@@ -108,17 +108,37 @@ def test_add_paused_carries_everything_under_more(dialog, qtbot):
     dialog.digest.setText(DIGEST)
     dialog.limit.setValue(1.5)
     dialog.folder.setText("/tmp/there")
+    dialog.name.setText("mine.png")
     with qtbot.waitSignal(dialog.requested) as asked:
         dialog.paused_button.click()
     assert asked.args[0] == AddRequest(
         urls=("https://example.com/a",),
         folder="/tmp/there",
+        name="mine.png",
         session="two",
         headers={"Accept": "image/png"},
         digest=f"sha-256:{DIGEST}",
         speed_limit=1_500_000,
         start=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("../../x", "“x” would do"), ("a?b", "“a_b” would do"), (".hidden", "“hidden”")]
+)
+def test_a_name_that_no_file_can_have_everywhere_is_refused_with_one_that_does(dialog, name, words):
+    dialog.name.setText(name)
+    assert not dialog.start_button.isEnabled()
+    assert words in dialog.problems.text()
+    dialog.name.setText("a name.iso")
+    assert dialog.start_button.isEnabled()
+
+
+def test_a_name_for_two_addresses_is_a_mistake(dialog):
+    dialog.urls.setPlainText("https://example.com/a\nhttps://example.com/b")
+    dialog.name.setText("mine")
+    assert not dialog.start_button.isEnabled()
+    assert "one address" in dialog.problems.text()
 
 
 def test_another_method_has_a_body_and_no_file(dialog, qtbot):

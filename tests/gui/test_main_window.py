@@ -519,6 +519,13 @@ async def test_an_upload_to_an_address_that_cannot_be_is_said_and_leaves_no_row(
 
 
 @in_a_world
+async def test_a_file_gets_the_name_that_a_person_gave_it(world, server):
+    world.window.adding.add(AddRequest(urls=(f"{server.url}/a.bin",), name="mine.bin"))
+    await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].succeeded)
+    assert os.path.basename(world.monitor.tasks()[0].final_path) == "mine.bin"
+
+
+@in_a_world
 async def test_another_method_sends_its_body_and_the_answer_is_shown(world, server):
     world.window.adding.add(AddRequest(urls=(f"{server.url}/echo",), method="POST", body='{"a": "é"}'))
     await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].succeeded)

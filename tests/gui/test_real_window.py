@@ -254,6 +254,17 @@ def pointer(app: App, *words: str) -> None:
     subprocess.run(["xdotool", *words], env=environment, timeout=LONGEST, check=True)
 
 
+def with_a_file(app: App, server: ByteServer, folder: Path) -> tuple[subprocess.Popen[str], str]:
+    """The window in the corner of the screen with one finished file in its list; the process, and the file."""
+    process = app.start("gui")
+    until(lambda: app.get("/v1/status"), process)
+    app.add(server.url("/a%20picture.png"), str(folder / "downloads"))
+    (path,) = until(lambda: [task["path"] for task in app.get("/v1/tasks")["tasks"] if task["path"]], process)
+    window = until(lambda: windows(app, "^Transfermon$"), process)[-1]
+    pointer(app, "windowmove", window, "0", "0")
+    return process, path
+
+
 TARGET = """
 import sys
 from PySide6.QtCore import Qt
@@ -282,14 +293,9 @@ def test_a_finished_file_is_dragged_out_of_the_list_into_another_program(app, tm
     (tmp_path / "downloads").mkdir()
     app.set(keep_transferring=False)
     with ByteServer(Resource(b"picture" * 1000)) as server:
-        process = app.start("gui")
-        until(lambda: app.get("/v1/status"), process)
-        app.add(server.url("/a%20picture.png"), str(tmp_path / "downloads"))
-        (path,) = until(lambda: [task["path"] for task in app.get("/v1/tasks")["tasks"] if task["path"]], process)
-        window = until(lambda: windows(app, "^Transfermon$"), process)[-1]
+        process, path = with_a_file(app, server, tmp_path)
         target = another_program(app, TARGET, "1070")
         until(lambda: windows(app, "^Target$"), target)
-        pointer(app, "windowmove", window, "0", "0")
         dropped: list[str] = []
         printed = target.stdout
         assert printed is not None
@@ -317,12 +323,7 @@ def test_the_end_of_the_session_does_not_wait_for_the_end_of_a_drag(app, tmp_pat
     (tmp_path / "downloads").mkdir()
     app.set(keep_transferring=False)
     with ByteServer(Resource(b"picture" * 1000)) as server:
-        process = app.start("gui")
-        until(lambda: app.get("/v1/status"), process)
-        app.add(server.url("/a%20picture.png"), str(tmp_path / "downloads"))
-        until(lambda: [task for task in app.get("/v1/tasks")["tasks"] if task["path"]], process)
-        window = until(lambda: windows(app, "^Transfermon$"), process)[-1]
-        pointer(app, "windowmove", window, "0", "0")
+        process, _ = with_a_file(app, server, tmp_path)
         before = app.display.picture()
 
         def carried() -> bool:

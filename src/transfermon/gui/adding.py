@@ -274,6 +274,7 @@ def _made(session: Session, url: str, request: AddRequest) -> TransferTask:
             url,
             request_headers=headers,
             destination=request.folder + os.sep if request.folder else None,
+            name=request.name,
             expected_digest=request.digest or None,
             start=request.start,
             speed_limit=request.speed_limit,

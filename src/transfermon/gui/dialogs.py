@@ -38,6 +38,7 @@ from PySide6.QtWidgets import (
 from transfermon import humanize
 from transfermon.configuration import checked_headers
 from transfermon.errors import TransferFailure
+from transfermon.filenames import safe
 from transfermon.gui import theme
 from transfermon.urls import check_url
 from transfermon.words import marked, tr
@@ -135,6 +136,7 @@ class AddRequest:
 
     urls: tuple[str, ...]
     folder: str = ""
+    name: str = ""  # of the file; empty: the server's
     session: str = ""
     method: str = "GET"
     body: str = ""
@@ -213,6 +215,10 @@ class AddDialog(QDialog):
         row.addWidget(self.folder, 1)
         row.addWidget(choose)
         form.addRow(row_label(tr("Folder")), row)
+        self.name = line("add_name", tr("Name of the file"))
+        self.name.setPlaceholderText(tr("The server's name; another for a single address"))
+        self.name.textChanged.connect(self._check)
+        form.addRow(row_label(tr("Name"), self.name), self.name)
         self.session = QComboBox()
         self.session.setObjectName("add_session")
         self.session.setAccessibleName(tr("Session"))
@@ -273,7 +279,7 @@ class AddDialog(QDialog):
         self.body.setPlaceholderText(tr("Text; JSON is sent as application/json"))
         for widget, used in ((self.body, with_body), (self.digest, download), (self.limit, download)):
             self._more_form.setRowVisible(widget, used)
-        for place in (self.folder, self.choose_folder):
+        for place in (self.folder, self.choose_folder, self.name):
             place.setEnabled(download)
         self._check()
         self._fit()
@@ -339,7 +345,14 @@ class AddDialog(QDialog):
         if self.method.currentText() != "GET":
             too_long = len(self._body_text().encode()) > LARGEST_BODY
             return tr("That is too much for a body: put it into a file and upload that.") if too_long else ""
-        return tr("A checksum fits one address only.") if digest and addresses > 1 else ""
+        if digest and addresses > 1:
+            return tr("A checksum fits one address only.")
+        name = self.name.text().strip()
+        if name and addresses > 1:
+            return tr("A name fits one address only.")
+        if name != (usable := safe(name) if name else ""):
+            return tr("No file can have that name everywhere; “{name}” would do.").format(name=usable)
+        return ""
 
     def _body_text(self) -> str:
         return self.body.toPlainText() if self.method.currentText() not in ("GET", "HEAD") else ""
@@ -350,6 +363,7 @@ class AddDialog(QDialog):
         request = AddRequest(
             urls=found.good,
             folder=os.path.abspath(os.path.expanduser(folder)) if folder else "",
+            name=self.name.text().strip(),
             session=self.session.currentText().strip(),
             method=self.method.currentText(),
             body=self._body_text(),

@@ -371,6 +371,10 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>A name fits one address only.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>A picture; of a film the desktop knows it is found by itself</source>
         <translation type="unfinished"></translation>
     </message>
@@ -1267,6 +1271,10 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Name of the file</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Name: value, one a line</source>
         <translation type="unfinished"></translation>
     </message>
@@ -1320,6 +1328,10 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>No fetch comes by itself.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>No file can have that name everywhere; “{name}” would do.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -2186,6 +2198,10 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>The server has no videos yet.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The server&apos;s name; another for a single address</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
