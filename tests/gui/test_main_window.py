@@ -25,6 +25,7 @@ from PySide6.QtCore import (
     QUrl,
 )
 from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QGuiApplication, QImage, QKeySequence
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QFileDialog,
     QInputDialog,
@@ -47,6 +48,7 @@ from transfermon.gui.details import resumable
 from transfermon.gui.dialogs import AddDialog, AddRequest
 from transfermon.gui.main_window import MainWindow, as_curl, counts_line, session_progress, start_widths
 from transfermon.gui.preferences import Preferences
+from transfermon.gui.scope import Scope
 from transfermon.gui.sessions import SessionProperties
 from transfermon.gui.textfile import read_text
 from transfermon.gui.upload import UploadDialog, UploadRequest
@@ -516,6 +518,44 @@ async def test_an_upload_to_an_address_that_cannot_be_is_said_and_leaves_no_row(
     assert box is not None
     assert box.text() == "Some files were not added."
     assert world.monitor.tasks() == ()
+
+
+@in_a_world
+async def test_who_walks_through_the_sidebar_with_the_keys_stays_there(world, server):
+    window = world.window
+    world.add(f"{server.url}/a.bin")
+    await until(lambda: window.pages.currentWidget() is window.table)
+    window.activateWindow()
+    window.sidebar.list.setFocus()
+    await until(window.sidebar.list.hasFocus)
+    for _ in range(5):
+        QTest.keyClick(window.sidebar.list, Qt.Key.Key_Down)
+    assert window.pages.currentWidget() is window.videofarm
+    assert window.sidebar.list.hasFocus()
+    QTest.keyClick(window.sidebar.list, Qt.Key.Key_Up)
+    assert window.pages.currentWidget() is window.table
+    assert window.sidebar.list.hasFocus()
+
+
+@in_a_world
+async def test_the_videofarm_page_has_the_whole_room_and_the_panels_come_back_as_they_were(world, server):
+    window = world.window
+    world.add(f"{server.url}/a.bin")
+    await until(lambda: window.pages.currentWidget() is window.table)
+    window.middle.setSizes([300, 200])
+    before = window.middle.sizes(), window.across.sizes()
+    window.do_videofarm()
+    await until(lambda: window.pages.height() > window.middle.height() - 2)
+    assert not window.preview.isVisible()
+    window.do_events()
+    assert window.events.isVisible()
+    window.sidebar.select(Scope(kind="all"))
+    await until(lambda: (window.middle.sizes(), window.across.sizes()) == before)
+    window.do_videofarm()
+    window._save_layout()
+    window.sidebar.select(Scope(kind="all"))
+    window._restore_layout()
+    await until(lambda: (window.middle.sizes(), window.across.sizes()) == before)
 
 
 @in_a_world

@@ -512,8 +512,11 @@ class MainWindow(QMainWindow):
         if page is self.pages.currentWidget():
             return
         self.pages.setCurrentWidget(page)
-        if page is self.table and not self.words.hasFocus():
-            self.table.setFocus(Qt.FocusReason.OtherFocusReason)
+        for panel in (self.tabs, self.preview):  # they are about transfers of the list
+            panel.setVisible(self._scope.kind != "videofarm")
+        if page is not self.empty and not (self.words.hasFocus() or self.sidebar.list.hasFocus()):  # who is there stays
+            place = self.table if page is self.table else self.videofarm.grid
+            place.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _show_status(self) -> None:
         status = self.monitor.status()
@@ -1080,7 +1083,7 @@ class MainWindow(QMainWindow):
         self.sidebar.select(Scope(kind="videofarm"))
 
     def do_background(self) -> None:
-        self.tabs.setCurrentWidget(self.wakes)
+        self._turn_to(self.wakes)
         self.wakes.table.setFocus()
 
     def do_simulate(self) -> None:
@@ -1146,10 +1149,14 @@ class MainWindow(QMainWindow):
         self.words.selectAll()
 
     def do_details(self) -> None:
-        self.tabs.setCurrentWidget(self.details)
+        self._turn_to(self.details)
 
     def do_events(self) -> None:
-        self.tabs.setCurrentWidget(self.events)
+        self._turn_to(self.events)
+
+    def _turn_to(self, panel: QWidget) -> None:
+        self.tabs.setCurrentWidget(panel)
+        self.tabs.show()
 
     def do_about(self) -> None:
         from importlib.metadata import PackageNotFoundError, version

@@ -326,6 +326,7 @@ def style_sheet(of: Colors) -> str:
         border: 1px solid {of.line}; border-radius: 6px; padding: 4px 7px; selection-background-color: {of.primary};
         selection-color: {of.on_accent}; }}
     QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {of.accent}; }}
+    QLineEdit:disabled, QPlainTextEdit:disabled, QComboBox:disabled {{ background: {of.window}; color: {faint}; }}
     QLineEdit[role="value"] {{ background: transparent; border: 0; border-radius: 3px; padding: 1px 2px; }}
     QPlainTextEdit[role="page"] {{ border: 0; border-radius: 0; padding: 0; }}
     QLineEdit[role="value"]:focus {{ background: {of.window}; }}
