@@ -18,12 +18,15 @@ from transfermon.gui.videofarm import (
     FAILED,
     HERE,
     PAUSED,
+    PICTURE,
     REMOTE,
+    SPACING,
     WORDS,
     Card,
     VideoModel,
     VideoUploadDialog,
     can,
+    card_size,
     prune,
     thumbnail_of,
 )
@@ -264,3 +267,11 @@ async def test_a_double_click_downloads_what_is_not_here(world, server):
         world.window.videofarm.grid.activated.emit(world.window.videofarm.found.index(1, 0))
         await until(lambda: card(world, 1).state == DOWNLOADING)
         assert world.window.videofarm.grid.focusPolicy() & Qt.FocusPolicy.TabFocus
+
+
+@pytest.mark.parametrize("room", [200, 460, 592, 768, 980, 1600])
+def test_whole_cards_fill_a_row_of_any_width(room):
+    width = card_size(room).width() + SPACING
+    columns = (room - SPACING) // width
+    assert columns >= 1 or room < PICTURE.width()
+    assert room - SPACING - columns * width < max(columns, 1) or room < 240

@@ -249,7 +249,8 @@ class _Delegate(QStyledItemDelegate):
         self._grid = grid
 
     def sizeHint(self, _option: QStyleOptionViewItem, _index: Index) -> QSize:
-        return card_size(self._grid.viewport().width() - 2)
+        bar = self._grid.verticalScrollBar().sizeHint().width()  # whether it is there or not: else cards jump with it
+        return card_size(self._grid.width() - bar - 4)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         card: Card = index.data(CARD_ROLE)
@@ -416,9 +417,6 @@ class VideoFarmPage(QWidget):
         grid.setSpacing(SPACING)
         grid.setMouseTracking(True)
         grid.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        grid.setVerticalScrollBarPolicy(
-            Qt.ScrollBarPolicy.ScrollBarAlwaysOn
-        )  # cards that fill a row would jump with it
         grid.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         grid.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         grid.customContextMenuRequested.connect(lambda at: self.menu().popup(grid.viewport().mapToGlobal(at)))
