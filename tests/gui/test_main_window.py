@@ -526,6 +526,7 @@ async def test_who_walks_through_the_sidebar_with_the_keys_stays_there(world, se
     world.add(f"{server.url}/a.bin")
     await until(lambda: window.pages.currentWidget() is window.table)
     window.activateWindow()
+    await until(window.table.hasFocus)  # from the start
     window.sidebar.list.setFocus()
     await until(window.sidebar.list.hasFocus)
     for _ in range(5):

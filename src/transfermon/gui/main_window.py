@@ -508,13 +508,14 @@ class MainWindow(QMainWindow):
             return self.videofarm
         return self.table if self._anything else self.empty
 
-    def _show_page(self, page: QWidget) -> None:
+    def _show_page(self, page: QWidget, *, walking: bool = False) -> None:
+        """`walking`: somebody goes through the sidebar with the keys, and stays there."""
         if page is self.pages.currentWidget():
             return
         self.pages.setCurrentWidget(page)
         for panel in (self.tabs, self.preview):  # they are about transfers of the list
             panel.setVisible(self._scope.kind != "videofarm")
-        if page is not self.empty and not (self.words.hasFocus() or self.sidebar.list.hasFocus()):  # who is there stays
+        if page is not self.empty and not (walking or self.words.hasFocus()):
             place = self.table if page is self.table else self.videofarm.grid
             place.setFocus(Qt.FocusReason.OtherFocusReason)
 
@@ -571,7 +572,7 @@ class MainWindow(QMainWindow):
                 self.videofarm.set_server(self._monitor.settings.videofarm_url)
         else:
             self.model.set_scope(scope)
-        self._show_page(self._page_in_view())
+        self._show_page(self._page_in_view(), walking=self.sidebar.list.hasFocus())
         self._enable()
 
     def _set_words(self, text: str) -> None:
