@@ -28,6 +28,11 @@ class Blob:
         return f"<Blob {self.path}{' temporary' if self._temporary else ''}>"
 
     @property
+    def is_temporary(self) -> bool:
+        """Whether `expire` would delete it."""
+        return self._temporary
+
+    @property
     def size(self) -> int:
         return os.stat(self.path).st_size
 

@@ -616,7 +616,8 @@ class Download:
             delivered=lambda: delivered.set_result(None),
         )
         await delivered
-        await asyncio.to_thread(blob.expire)
+        if blob.is_temporary:
+            await asyncio.to_thread(blob.expire)
 
     async def _is_as_expected(self) -> bool:
         """Compare with the digests that the caller gave and the server announced (D-18, R-20)."""
