@@ -240,6 +240,18 @@ async def test_a_password_in_the_address_answers_digest_too(tmp_path):
         assert schemes == ["Basic", "Digest", "Digest"]
 
 
+async def test_a_session_that_is_reset_forgets_the_logins_that_it_answered(tmp_path):
+    with ByteServer(Hashing("MD5", uses=9)) as server:
+        async with opened(tmp_path) as monitor:
+            monitor.ready()
+            task = await failed(monitor, server.url("/a"))
+            monitor.give_credentials(task.key, "me", "s:e c@/ret")
+            await task.wait()
+            assert monitor._engine.transport._digests
+            await monitor.session("s").reset()
+            assert not monitor._engine.transport._digests
+
+
 async def test_basic_that_a_server_refuses_is_not_tried_again_as_digest(tmp_path):
     def both(conn: Conn, _request: Request) -> None:
         conn.send(reply(401, {"WWW-Authenticate": 'Digest realm="d", nonce="n", Basic realm="b"'}))

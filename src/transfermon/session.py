@@ -1578,7 +1578,7 @@ class Session:
             if task.part_path and task.part_path not in wanted:
                 self._engine.runners.spawn(asyncio.to_thread(_drop_part, task.part_path), f"forget {task.key}")
         if self._engine.transport is not None:
-            self._engine.transport.forget_cookies(self.key)
+            self._engine.transport.forget(self.key)
             self._engine.transport.drop_idle(self.key)
         self._forget(self)
 
@@ -1628,7 +1628,7 @@ class Session:
             if not task.outstanding:
                 self._engine.vault.drop(str(task.key))
         if self._engine.transport is not None:
-            self._engine.transport.forget_cookies(self.key)
+            self._engine.transport.forget(self.key)
         known = await self._engine.store.read(part_paths)  # of all sessions, ended tasks too
         await asyncio.to_thread(_drop_orphans, os.path.join(self._engine.state_dir, "parts"), known)
         await self._flushed(callback)

@@ -311,8 +311,11 @@ class Transport:
             await exchange.discard(self)
             hop = following
 
-    def forget_cookies(self, session: str) -> None:
+    def forget(self, session: str) -> None:
+        """Its cookies, and the logins that were answered for it."""
         self._cookies.pop(session, None)
+        for key in [key for key in self._digests if key[0] == session]:
+            del self._digests[key]
 
     def drop_idle(self, session: str | None = None) -> None:
         """Close unused connections, of one session or of all."""

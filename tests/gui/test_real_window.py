@@ -225,6 +225,9 @@ with theme.building(app):
     window = MainWindow(state_dir=sys.argv[1])
 window.show()
 app.processEvents()
+for scheme in ("dark", "light"):
+    theme.apply(app, scheme)
+    app.processEvents()
 fixed = theme.fixed_font().family()
 print({(type(one).__name__, one.objectName()) for one in window.findChildren(QWidget) if one.font().family() not in (family, fixed)})
 window.let_go()

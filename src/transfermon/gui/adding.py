@@ -24,7 +24,6 @@ from transfermon.gui.dialogs import (
     AddRequest,
     ask,
     clipboard_links,
-    is_json,
     links_in,
     tell,
 )
@@ -87,11 +86,8 @@ class Adding:
         """The Add dialog with this text in its box; one dialog at a time."""
         if not self._window.attached:
             return
-        sessions = [info.identifier for info in self._window.monitor.session_infos() if info.identifier]
         session = session or self._window.session_in_view
-        if session not in sessions:
-            sessions.insert(0, session)
-        dialog = AddDialog(self._parent, text=text, sessions=sessions, session=session, given=given)
+        dialog = AddDialog(self._parent, text=text, sessions=self._sessions(session), session=session, given=given)
         dialog.requested.connect(self.add)
         self._window.show_dialog("given" if given else "add", dialog)  # what a person has typed stays
 
@@ -140,15 +136,17 @@ class Adding:
         """The Upload dialog with these files in its box; one dialog at a time."""
         if not self._window.attached:
             return
-        sessions = [info.identifier for info in self._window.monitor.session_infos() if info.identifier]
-        session = self._window.session_in_view
-        if session not in sessions:
-            sessions.insert(0, session)
+        session, addresses = self._window.session_in_view, self._upload_addresses()
         dialog = UploadDialog(
-            self._parent, files=files, addresses=self._upload_addresses(), sessions=sessions, session=session
+            self._parent, files=files, addresses=addresses, sessions=self._sessions(session), session=session
         )
         dialog.requested.connect(self.upload)
         self._window.show_dialog("upload", dialog)
+
+    def _sessions(self, session: str) -> list[str]:
+        """Those to choose from; one that is not there yet stands first."""
+        found = [info.identifier for info in self._window.monitor.session_infos() if info.identifier]
+        return found if session in found else [session, *found]
 
     def _upload_addresses(self) -> list[str]:
         """Where files were sent before, the last first."""
@@ -281,7 +279,7 @@ def _made(session: Session, url: str, request: AddRequest) -> TransferTask:
             user_initiated=True,
             origin=origin,
         )
-    if is_json(request.body) and not any(name.lower() == "content-type" for name in headers):
+    if _is_json(request.body) and not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = "application/json"
     return session.data_task(
         url,
@@ -292,6 +290,14 @@ def _made(session: Session, url: str, request: AddRequest) -> TransferTask:
         user_initiated=True,
         origin=origin,
     )
+
+
+def _is_json(text: str) -> bool:
+    """Whether it is a JSON object or array."""
+    try:
+        return isinstance(json.loads(text), dict | list)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _normal(url: str) -> str:

@@ -5,7 +5,6 @@ Rule: dialogs are shown and answer through a signal or a call, never with `exec(
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QGridLayout,
     QHBoxLayout,
+    QInputDialog,
     QLabel,
     QLineEdit,
     QMessageBox,
@@ -117,14 +117,6 @@ def digest_in(text: str) -> str:
     if match is None:
         raise ValueError(tr("A SHA-256 checksum has 64 hexadecimal digits."))
     return "sha-256:" + match.group(1).lower()
-
-
-def is_json(text: str) -> bool:
-    """Whether it is a JSON object or array."""
-    try:
-        return isinstance(json.loads(text), dict | list)
-    except (ValueError, RecursionError):
-        return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,8 +238,8 @@ class AddDialog(QDialog):
         form.addRow(row_label(tr("Method"), self.method), row)
         self.body = editor("add_body", tr("Body of the request"), height=64)
         self.body.textChanged.connect(self._check)
-        self.body_label = row_label(tr("Body"), self.body)
-        form.addRow(self.body_label, self.body)
+        self.body.setPlaceholderText(tr("Text; JSON is sent as application/json"))
+        form.addRow(row_label(tr("Body"), self.body), self.body)
         self.headers = editor("add_headers", tr("Request headers, one a line"), height=64)
         self.headers.setPlaceholderText(tr("Name: value, one a line"))
         self.headers.textChanged.connect(self._check)
@@ -276,7 +268,6 @@ class AddDialog(QDialog):
             if download
             else tr("The answer is shown, not saved as a file.")
         )
-        self.body.setPlaceholderText(tr("Text; JSON is sent as application/json"))
         for widget, used in ((self.body, with_body), (self.digest, download), (self.limit, download)):
             self._more_form.setRowVisible(widget, used)
         for place in (self.folder, self.choose_folder, self.name):
@@ -444,6 +435,18 @@ def _close_gap(box: QMessageBox) -> None:
         if (gap := item.spacerItem()) is not None:
             gap.changeSize(0, 0, QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
     layout.setColumnStretch(1, 1)
+
+
+def text_question(parent: QWidget, name: str, *, title: str, label: str, text: str, ok: str) -> QInputDialog:
+    """Ask for one line, to be shown by the caller; `textValueSelected` carries it."""
+    dialog = QInputDialog(parent)
+    dialog.setObjectName(name)
+    dialog.setWindowTitle(title)
+    dialog.setLabelText(label)
+    dialog.setTextValue(text)
+    dialog.setOkButtonText(ok)
+    dialog.resize(560, dialog.sizeHint().height())
+    return dialog
 
 
 def tell(parent: QWidget | None, title: str, text: str) -> QMessageBox:

@@ -70,11 +70,7 @@ from transfermon.gui.commands import (
 )
 from transfermon.gui.credentials import Credentials
 from transfermon.gui.details import Details
-from transfermon.gui.dialogs import (
-    ask,
-    clipboard_links,
-    tell,
-)
+from transfermon.gui.dialogs import ask, clipboard_links, tell, text_question
 from transfermon.gui.ending import Ending
 from transfermon.gui.events import EventsView
 from transfermon.gui.journal import ndjson
@@ -724,13 +720,14 @@ class MainWindow(QMainWindow):
     def do_retry_url(self) -> None:
         """Another address for the same file; what is stored goes on where the validator agrees."""
         for task in self._tasks(self._selected)[:1]:
-            dialog = QInputDialog(self)
-            dialog.setObjectName("retry_url")
-            dialog.setWindowTitle(tr("Retry with a new URL"))
-            dialog.setLabelText(tr("The new address of the same file:"))
-            dialog.setTextValue(task.url)
-            dialog.setOkButtonText(tr("Retry"))
-            dialog.resize(560, dialog.sizeHint().height())
+            dialog = text_question(
+                self,
+                "retry_url",
+                title=tr("Retry with a new URL"),
+                label=tr("The new address of the same file:"),
+                text=task.url,
+                ok=tr("Retry"),
+            )
             dialog.textValueSelected.connect(lambda url, key=task.key: self._retry_from(key, url))
             self.show_dialog("retry_url", dialog)
 

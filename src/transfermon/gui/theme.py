@@ -147,7 +147,7 @@ def apply(app: QApplication, scheme: str) -> None:
             _begin(app)
         app.setPalette(palette(themed.colors))
         app.setStyleSheet(style_sheet(themed.colors))
-        app.setFont(font(app))  # after the style sheet: else the desktop's own comes back on X11 a moment later
+        _use_font(app)
     finally:
         themed.applying = False
     themed.changed.emit()
@@ -157,14 +157,19 @@ def apply(app: QApplication, scheme: str) -> None:
 def building(app: QApplication) -> Iterator[None]:
     """Widgets that are made meanwhile get the style once, at the end; else they get it with each parent they get."""
     app.setStyleSheet("")
-    app.setFont(font(app))  # some desktops' themes put theirs back
+    _use_font(app)
     try:
         yield
     finally:
         app.setStyleSheet(style_sheet(themed.colors))
-        app.setFont(font(app))
-        for name in FONT_CLASSES:  # the style brought the desktop's back to widgets that were there before it
-            app.setFont(font(app), name)  # type: ignore[arg-type]  # the stub wants bytes, Qt a string
+        _use_font(app)
+
+
+def _use_font(app: QApplication) -> None:
+    """After each style sheet: it brings the desktop's own fonts back, of the app and of classes of widgets."""
+    app.setFont(font(app))
+    for name in FONT_CLASSES:
+        app.setFont(font(app), name)  # type: ignore[arg-type]  # the stub wants bytes, Qt a string
 
 
 def _begin(app: QApplication) -> None:

@@ -8,11 +8,11 @@ from typing import Protocol
 
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QDialog, QInputDialog, QProgressDialog, QWidget
+from PySide6.QtWidgets import QDialog, QProgressDialog, QWidget
 
 from transfermon.digests import Reading, sha256_of
 from transfermon.gui import opening
-from transfermon.gui.dialogs import digest_in
+from transfermon.gui.dialogs import digest_in, text_question
 from transfermon.gui.toasts import Toasts
 from transfermon.task import Task
 from transfermon.words import tr
@@ -45,13 +45,14 @@ class Verifying:
         if sentence := opening.why_not(task):
             self._window.toasts.show_message(sentence)
             return
-        dialog = QInputDialog(self._parent)
-        dialog.setObjectName("verify")
-        dialog.setWindowTitle(tr("Verify checksum"))
-        dialog.setLabelText(tr("The SHA-256 that the file should have; leave it empty to see the one it has:"))
-        dialog.setTextValue(task.expected_digest)
-        dialog.setOkButtonText(tr("Verify"))
-        dialog.resize(560, dialog.sizeHint().height())
+        dialog = text_question(
+            self._parent,
+            "verify",
+            title=tr("Verify checksum"),
+            label=tr("The SHA-256 that the file should have; leave it empty to see the one it has:"),
+            text=task.expected_digest,
+            ok=tr("Verify"),
+        )
         dialog.textValueSelected.connect(
             lambda text, path=task.file: self._window.spawn(self._verify(path, text), "verifying a checksum")
         )
