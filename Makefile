@@ -1,8 +1,9 @@
 # run and test do all their own set-up: system libraries, a virtual environment in .venv, the locked packages.
+# run installs what the app needs, test what its tests need on top; test-all adds servers, a screen and the like.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-all check format bench screenshots translations setup test-setup clean
+.PHONY: run test test-all check format bench screenshots translations setup test-setup test-all-setup clean
 
 run: setup
 	@$(BIN)/transfermon gui --demo
@@ -11,7 +12,7 @@ test: test-setup
 	@mkdir -p build
 	$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not slow" --junitxml=build/junit.xml
 
-test-all: test-setup
+test-all: test-all-setup
 	@mkdir -p build
 	$(BIN)/python -m pytest -q -n auto --dist loadfile --junitxml=build/junit.xml
 
@@ -42,6 +43,9 @@ setup:
 
 test-setup:
 	@PYTHON="$(PYTHON)" tools/setup test
+
+test-all-setup:
+	@PYTHON="$(PYTHON)" tools/setup test-all
 
 clean:
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache

@@ -16,7 +16,7 @@ MODULES = Path("/usr/lib/apache2/modules")
 PATH = shutil.which("apache2") or ("/usr/sbin/apache2" if os.access("/usr/sbin/apache2", os.X_OK) else None)
 if not MODULES.is_dir():
     PATH = None
-WHY_NOT = "apache2 is not installed (make test installs apache2-bin where it may)"
+WHY_NOT = "apache2 is not installed (make test-all installs apache2-bin where it may)"
 
 _CONFIG = """
 ServerRoot "{folder}"

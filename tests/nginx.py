@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.real_server import RealServer, free_port
 
 PATH = shutil.which("nginx") or ("/usr/sbin/nginx" if os.access("/usr/sbin/nginx", os.X_OK) else None)
-WHY_NOT = "nginx is not installed (make test installs nginx-light where it may)"
+WHY_NOT = "nginx is not installed (make test-all installs nginx-light where it may)"
 
 _CONFIG = """
 worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; {main}

@@ -24,7 +24,7 @@ WIDTH, HEIGHT = 1280, 800
 def why_not() -> str:
     """Why no screen can be had here; "" when it can."""
     if XVFB is None:
-        return "Xvfb is not installed (make test installs it where it may)"
+        return "Xvfb is not installed (make test-all installs it where it may)"
     return plugin_problem({"QT_QPA_PLATFORM": "xcb"}, sys.platform)
 
 

@@ -16,7 +16,7 @@ from tests.gui.test_real_window import App, display, until, windows  # noqa: F40
 pytestmark = [
     pytest.mark.skipif(bool(screen.why_not()), reason=screen.why_not()),
     pytest.mark.skipif(desktop.DAEMON is None, reason=desktop.WHY_NOT),
-    pytest.mark.skipif(shutil.which("xdotool") is None, reason="xdotool is not installed (make test installs it)"),
+    pytest.mark.skipif(shutil.which("xdotool") is None, reason="xdotool is not installed (make test-all installs it)"),
 ]
 Made = Callable[[bool], AbstractContextManager[App]]
 

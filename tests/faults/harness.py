@@ -48,7 +48,7 @@ def content(size: int, seed: int = 1) -> bytes:
 def why_no_strace() -> str:
     """ "" where a process of ours may be traced."""
     if STRACE is None:
-        return "strace is not installed (make test installs it where it may)"
+        return "strace is not installed (make test-all installs it where it may)"
     tried = subprocess.run([STRACE, "-f", "-o", os.devnull, "true"], capture_output=True, text=True, check=False)
     return "" if tried.returncode == 0 else f"strace may not trace here: {tried.stderr.strip()[:200]}"
 

@@ -290,7 +290,7 @@ app.exec()
 """
 
 
-@pytest.mark.skipif(shutil.which("xdotool") is None, reason="xdotool is not installed (make test installs it)")
+@pytest.mark.skipif(shutil.which("xdotool") is None, reason="xdotool is not installed (make test-all installs it)")
 def test_a_finished_file_is_dragged_out_of_the_list_into_another_program(app, tmp_path):
     (tmp_path / "downloads").mkdir()
     app.set(keep_transferring=False)
@@ -320,7 +320,7 @@ def test_a_finished_file_is_dragged_out_of_the_list_into_another_program(app, tm
     assert process.wait(LONGEST) == 0
 
 
-@pytest.mark.skipif(shutil.which("xdotool") is None, reason="xdotool is not installed (make test installs it)")
+@pytest.mark.skipif(shutil.which("xdotool") is None, reason="xdotool is not installed (make test-all installs it)")
 def test_the_end_of_the_session_does_not_wait_for_the_end_of_a_drag(app, tmp_path):
     (tmp_path / "downloads").mkdir()
     app.set(keep_transferring=False)
@@ -399,7 +399,7 @@ def carry_in(app: App, source: subprocess.Popen[str], until_it: Callable[[], Any
     return found
 
 
-@pytest.mark.skipif(shutil.which("xdotool") is None, reason="xdotool is not installed (make test installs it)")
+@pytest.mark.skipif(shutil.which("xdotool") is None, reason="xdotool is not installed (make test-all installs it)")
 def test_a_link_and_a_file_are_dragged_into_the_window_from_another_program(app, tmp_path):
     app.set(keep_transferring=False, download_folder=str(tmp_path / "downloads"))
     (file := tmp_path / "to send.bin").write_bytes(b"mine")
