@@ -102,8 +102,16 @@ def test_fault_l15_what_the_desktop_puts_in_is_never_an_option(monkeypatch):
 
 
 @pytest.mark.skipif(shutil.which("desktop-file-validate") is None, reason="desktop-file-validate is not installed")
-def test_the_launcher_is_valid():
-    done = subprocess.run(["desktop-file-validate", LAUNCHER], capture_output=True, text=True, check=False)
+def test_the_launcher_is_valid(tmp_path):
+    """A validator of an older specification gets the launcher without what it cannot know."""
+    text = LAUNCHER.read_text(encoding="utf-8")
+    usage = subprocess.run(["desktop-file-validate", "--help"], capture_output=True, text=True, check=True).stdout
+    known = re.search(r"specification (1\.\d)", usage)
+    if known is not None and known[1] < "1.5":
+        text = text.replace("Version=1.5", f"Version={known[1]}").replace("SingleMainWindow=true\n", "")
+    copy = tmp_path / LAUNCHER.name
+    copy.write_text(text, encoding="utf-8")
+    done = subprocess.run(["desktop-file-validate", copy], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 
