@@ -3,7 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-all check format bench screenshots translations setup test-setup test-all-setup clean
+.PHONY: run test test-all check format bench screenshots translations fresh pythons setup test-setup \
+	test-all-setup clean
 
 run: setup
 	@$(BIN)/transfermon gui --demo
@@ -15,6 +16,15 @@ test: test-setup
 test-all: test-all-setup
 	@mkdir -p build
 	$(BIN)/python -m pytest -q -n auto --dist loadfile --junitxml=build/junit.xml
+
+# Both commands on minimal systems that have nothing, and the tests on each Python: as root, see tools/fresh.py.
+fresh:
+	@tools/setup fresh
+	@$(PYTHON) -m tools.fresh
+
+pythons:
+	@tools/setup fresh
+	@$(PYTHON) -m tools.fresh --pythons
 
 check: test-setup
 	$(BIN)/ruff format --check .
