@@ -11,11 +11,11 @@ run: setup
 
 test: test-setup
 	@mkdir -p build
-	$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not slow" --junitxml=build/junit.xml
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow" --junitxml=build/junit.xml
 
 test-all: test-all-setup
 	@mkdir -p build
-	$(BIN)/python -m pytest -q -n auto --dist loadfile --junitxml=build/junit.xml
+	$(BIN)/python -m pytest -q -n auto --dist worksteal --junitxml=build/junit.xml
 
 # Both commands on minimal systems that have nothing, and the tests on each Python: as root, see tools/fresh.py.
 fresh:

@@ -20,7 +20,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -272,6 +272,8 @@ class ByteServer:
         with self._lock:
             self._conns.add(conn)
             self.open_now += 1
+            if self.stopping.is_set():  # `stop` has shut down those that it knew
+                conn.cut()
             # Threads find out late under load that a client has gone; the kernel knows it already.
             self.most_open = max(self.most_open, sum(_is_established(known.sock) for known in self._conns))
         try:
@@ -300,6 +302,32 @@ def _is_established(sock: socket.socket) -> bool:
         return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == 1  # TCP_ESTABLISHED
     except OSError:
         return sock.fileno() >= 0
+
+
+@contextlib.contextmanager
+def bare_server(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A port of 127.0.0.1; `serve` has each connection, one after the other, and may leave it open or close it."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    taken: list[socket.socket] = []
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(listener.accept()[0])
+                with contextlib.suppress(OSError):
+                    serve(taken[-1])
+
+    thread = threading.Thread(target=accept, name="bare-server")
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        for sock in (listener, *taken):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for sock in (listener, *taken):
+            sock.close()
 
 
 @functools.cache

@@ -253,12 +253,43 @@ async def test_who_lost_the_lease_writes_nothing_more(path: str):
     lost = first.commit(Change(task=a_task(2)), then=lambda: told.append(2))
     assert "Another process" in await frozen(first)
     await second.commit(Change(task=a_task(3)))
-    assert (told, lost.done()) == ([], False)
-    with pytest.raises(StateError):
-        await first.read(lambda database: None)
+    async with asyncio.timeout(LIMIT):
+        for waiting in (lost, first.commit(Change(task=a_task(4))), first.read(lambda database: None)):
+            with pytest.raises(StateError, match="Another process"):
+                await waiting
+    assert told == []
     await first.close()
     await second.close()
     assert [task.number for task in (await reopened(path)).tasks] == [1, 3]
+
+
+async def test_whatever_ends_its_thread_is_told_to_everybody_who_waits(path: str, caplog):
+    store = Store(path)
+    await store.open()
+    told: list[int] = []
+    unfit = SessionRow(key="caf\udce9", configuration=SESSION.configuration)  # an error that is not SQLite's own
+    lost = store.commit(Change(session=unfit, task=a_task()), then=lambda: told.append(1))
+    later = store.commit(Change(task=a_task(2)), then=lambda: told.append(2))
+    reading = asyncio.ensure_future(store.read(lambda database: None))
+    assert "Quit it and start it again" in await frozen(store)
+    async with asyncio.timeout(LIMIT):
+        for waiting in (lost, later, reading, store.commit(Change(task=a_task(3)))):
+            with pytest.raises(StateError, match="transfermon made a mistake"):
+                await waiting
+        await store.close()
+    assert told == []
+    assert "the store's thread failed" in caplog.text
+    assert (await reopened(path)).tasks == ()
+
+
+async def test_what_fails_while_it_is_opened_is_raised_and_not_waited_for(path: str, monkeypatch):
+    def connect(*_: object, **__: object) -> None:
+        raise DeprecationWarning("not like that")
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    async with asyncio.timeout(LIMIT):
+        with pytest.raises(DeprecationWarning):
+            await Store(path).open()
 
 
 # ---- opening

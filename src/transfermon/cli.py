@@ -695,6 +695,9 @@ def _run_script(arguments: Arguments) -> int:
     script = scripting.Script.read(arguments.script, words)
     folder = folder_of(arguments)
     scripting.refuse_beside(folder)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True)  # whoever reads along sees each line as it is printed
     if headless:
         return scripting.run_headless(folder, script)
     from transfermon.gui import app

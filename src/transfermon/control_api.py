@@ -75,7 +75,7 @@ def task_dict(task: Task, progress: Progress | None = None) -> dict[str, Any]:
         "speed": round(progress.rate.per_second(time.monotonic())) if progress else 0,
         "name": task.name,
         "folder": task.folder,
-        "path": task.final_path,
+        "path": task.named_path,
         "source": "" if task.spooled else task.source,
         "statusCode": task.response.status if task.response else 0,
         "error": None

@@ -349,7 +349,7 @@ class Delivery:
 
 def progress_event(task: Task, live: Progress | None) -> Event | None:
     """The counters as they are; None where nothing is to come, or everything but the end was told already (O-04)."""
-    named = bool(task.final_path) and not task.part_path
+    named = bool(task.named_path)
     if task.state not in (State.RUNNING, State.SUSPENDED) or named or task.activity is Activity.FINALIZING:
         return None
     if task.kind is Kind.DATA:

@@ -161,7 +161,7 @@ class Download:
         Raises TransferFailure -1100 where the name was being given and neither part nor file is left (W12).
         """
         task = self._current()
-        if task.final_path and not task.part_path:  # the event is stored; the session has told it again
+        if task.named_path:  # the event is stored; the session has told it again
             self._sealed = True
             return True
         if not task.part_path:

@@ -183,9 +183,6 @@ def run_headless(state_dir: str, script: Script) -> int:
     nor to pushes, and its `main` has ended. Raises EngineBusyError when there is an engine, StateError when the folder
     cannot be used.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(line_buffering=True)  # whoever reads along sees each line as it is printed
     return asyncio.run(Headless(state_dir, script).live())
 
 

@@ -174,7 +174,11 @@ class Store:
         return await opened
 
     def commit(self, change: Change, then: Callable[[], None] | None = None) -> asyncio.Future[None]:
-        """Queue a change. The result is done when it is durable; `then` is called just before, in order."""
+        """Queue a change. The result is done when it is durable; `then` is called just before, in order.
+
+        Where nothing will ever be stored any more (another process has the list, or the thread has failed), the
+        result raises StateError and `then` is not called.
+        """
         assert self._loop is not None
         entry = _Entry(change=change, then=then, done=self._loop.create_future())
         self._put(entry)
@@ -186,12 +190,10 @@ class Store:
         self._acknowledged.append(sequence)
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a query on the store's thread, after everything queued before it."""
+        """Run a query on the store's thread, after everything queued before it. StateError: that thread has ended."""
         assert self._loop is not None
         entry = _Entry(read=query, result=self._loop.create_future())
         assert entry.result is not None
-        if self._ended:
-            self._give_up([entry])
         self._put(entry)
         answer: T = await entry.result
         return answer
@@ -212,6 +214,9 @@ class Store:
             await asyncio.sleep(0)
 
     def _put(self, entry: _Entry) -> None:
+        if self._ended:
+            self._give_up([entry])
+            return
         with self._ready:
             self._queue.append(entry)
             if len(self._queue) == 1:
@@ -244,11 +249,16 @@ class Store:
                 return
 
     def _give_up(self, batch: list[_Entry]) -> None:
-        """Nobody writes or reads any more: whoever asked hears so; what could not be stored is not told."""
+        """Nobody writes or reads any more: whoever waits hears so; what could not be stored is not told."""
         self._ended = True
-        for entry in [*batch, *self._queue]:
-            if entry.result is not None:
-                _resolve(entry.result, StateError(self.frozen or "The list of transfers is closed."))
+        with self._ready:
+            batch = [*batch, *self._queue]
+            self._queue.clear()
+        for entry in batch:
+            for future in (entry.done, entry.result):
+                if future is not None and not future.done():
+                    future.set_exception(StateError(self.frozen or "The list of transfers is closed."))
+                    future.exception()  # most changes are awaited by nobody, which is no mistake
 
     def _freeze(self, reason: str) -> None:
         if reason == self.frozen:
@@ -276,9 +286,10 @@ class Store:
                 aside, copied = self._set_aside()
                 database, remembered = self._load(fresh=True)
                 remembered = changed(remembered, set_aside=aside, from_backup=copied)
-        except (sqlite3.Error, OSError, StateError, _Damaged) as exc:
+        except Exception as exc:  # noqa: BLE001 - whoever opens it waits for this thread
             self._post(self._give_up, [])
-            self._post(_resolve, opened, exc if isinstance(exc, StateError) else self._unusable(exc))
+            ours = not isinstance(exc, sqlite3.Error | OSError | _Damaged)
+            self._post(_resolve, opened, exc if ours else self._unusable(exc))
             return
         self._post(_resolve, opened, remembered)
         try:
@@ -343,7 +354,7 @@ class Store:
             with contextlib.closing(sqlite3.connect(temporary)) as copy:
                 database.backup(copy)
             os.replace(temporary, path)
-        except (OSError, sqlite3.Error) as exc:  # a full disk: the list itself says so soon enough
+        except Exception as exc:  # noqa: BLE001 - a full disk: the list itself says so soon enough
             log.warning("no copy of the list of transfers was kept: %s", exc)
 
     def _unusable(self, exc: Exception) -> StateError:
@@ -355,7 +366,7 @@ class Store:
     def _connect(self) -> sqlite3.Connection:
         old = os.umask(0o077)
         try:
-            return sqlite3.connect(self.path, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            return sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         finally:
             os.umask(old)
 
@@ -395,7 +406,13 @@ class Store:
                 self._ready.wait()
             batch = list(self._queue)
             self._queue.clear()
-        if not batch or not self._commit(database, [entry.change for entry in batch if entry.change is not None]):
+        try:
+            committed = self._commit(database, [entry.change for entry in batch if entry.change is not None])
+        except Exception as exc:  # a mistake of ours: everybody hears of it, and nothing goes on as if all were well
+            log.exception("the store's thread failed")
+            self._post(self._freeze, f"transfermon made a mistake ({exc!r}). Quit it and start it again.")
+            committed = False
+        if not batch or not committed:
             self._post(self._give_up, batch)
             return False
         for entry in batch:

@@ -213,7 +213,7 @@ class Task:
     folder: str = ""  # where the finished file goes; "" for a temporary file (D-08)
     name: str = ""  # the final name, once known or given
     overwrite: bool = False
-    final_path: str = ""  # absolute, once the file is there
+    final_path: str = ""  # absolute, once it is settled: the file is there when there is no part any more
     expected_digest: str = ""  # "sha-256:HEX"
     speed_limit: int = 0  # bytes per second; 0: none
     maximum_attempts: int = 0  # 0: the session's retry policy decides
@@ -236,6 +236,11 @@ class Task:
     @property
     def key(self) -> TaskKey:
         return TaskKey(self.session, self.number)
+
+    @property
+    def named_path(self) -> str:
+        """Where the finished file is; "" until it has its name."""
+        return "" if self.part_path else self.final_path
 
     @property
     def file(self) -> str:

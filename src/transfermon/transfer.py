@@ -1238,10 +1238,13 @@ def system_trust() -> ssl.SSLContext:
     """
     where = ssl.get_default_verify_paths()
     if sys.platform == "linux" and where.cafile:
-        return ssl.create_default_context()
-    import truststore
+        context = ssl.create_default_context()
+    else:
+        import truststore
 
-    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # whatever the system's OpenSSL would still take (RFC 8996)
+    return context
 
 
 # ---- failures in words

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime
 import socket
 import ssl
-import threading
 import warnings
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trustme
 
-from tests.byte_server import ByteServer, Resource, authority
+from tests.byte_server import ByteServer, Resource, authority, bare_server
 from tests.conformance.helpers import default_session, quick_session
 from tests.conformance.recorder import LIMIT, eventually
 from transfermon.configuration import RetryPolicy, SessionConfiguration
 from transfermon.gui.sessions import properties_of
 from transfermon.monitor import DownloadTask, Monitor
 from transfermon.settings import Settings
-from transfermon.transfer import Transport
+from transfermon.transfer import Transport, system_trust
 
 pytestmark = pytest.mark.anyio
 DAY = datetime.timedelta(days=1)
@@ -104,7 +103,9 @@ async def test_fault_e4_a_server_with_outdated_encryption_is_refused_with_words(
             warnings.simplefilter("ignore", DeprecationWarning)  # that it is outdated is the point
             server._context.minimum_version = server._context.maximum_version = version
         server._context.set_ciphers("ALL:@SECLEVEL=0")
-        monitor._engine.transport = Transport(tls_context=server.client_context())
+        context = system_trust()  # by itself, whatever versions the system's OpenSSL would take
+        authority().configure_trust(context)
+        monitor._engine.transport = Transport(tls_context=context)
         record = await quick_session(monitor).download_task(server.url("/a")).wait()
         assert record.error is not None
         assert (record.error.reason, record.error.retryable) == ("tls.outdated", False)
@@ -118,10 +119,9 @@ async def test_fault_e4_a_server_with_outdated_encryption_is_refused_with_words(
 async def test_fault_e5_a_handshake_that_does_not_come_to_an_end_is_bounded_and_named(
     monitor: Monitor, kind: str, reason: str
 ):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=shake_badly, args=(listener, kind), daemon=True).start()
+    with bare_server(partial(shake_badly, kind)) as port:
         session = default_session(monitor, timeout_interval_for_request=0.5, retry_policy=RetryPolicy(attempts=1))
-        task = session.download_task(f"https://127.0.0.1:{listener.getsockname()[1]}/a")
+        task = session.download_task(f"https://127.0.0.1:{port}/a")
         async with asyncio.timeout(LIMIT):
             record = await task.wait()
     assert record.error is not None
@@ -129,19 +129,13 @@ async def test_fault_e5_a_handshake_that_does_not_come_to_an_end_is_bounded_and_
     assert record.received == 0
 
 
-def shake_badly(listener: socket.socket, kind: str) -> None:
-    """Takes each greeting and answers with nothing, with the end, or with something else."""
-    held = []
-    with contextlib.suppress(OSError):
-        while True:
-            sock, _ = listener.accept()
-            sock.recv(65536)
-            if kind == "silence":
-                held.append(sock)
-                continue
-            if kind == "http":
-                sock.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
-            sock.close()
+def shake_badly(kind: str, sock: socket.socket) -> None:
+    """Takes the greeting and answers with nothing, with the end, or with something else."""
+    sock.recv(65536)
+    if kind == "http":
+        sock.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+    if kind != "silence":
+        sock.close()
 
 
 async def test_fault_e7_the_name_goes_to_the_server_and_the_certificate_is_checked_against_it(monitor: Monitor):

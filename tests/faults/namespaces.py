@@ -150,7 +150,8 @@ class NameServer:
             run("ip", "addr", "add", f"{address}/{128 if ':' in address else 32}", "dev", "lo")
         self._sock = socket.socket(family, socket.SOCK_DGRAM)
         self._sock.bind((address, 53))
-        self._thread = threading.Thread(target=self._serve, name="names", daemon=True)
+        self._replies: list[threading.Thread] = []
+        self._thread = threading.Thread(target=self._serve, name="names")
         self._thread.start()
 
     def __enter__(self) -> Self:
@@ -159,7 +160,9 @@ class NameServer:
     def __exit__(self, *exc: object) -> None:
         with socket.socket(self._sock.family, socket.SOCK_DGRAM) as end:
             end.sendto(b"", self._sock.getsockname())  # wakes the thread; a closed descriptor may be another's by then
-        self._thread.join(5)
+        self._thread.join()
+        for reply in self._replies:
+            reply.join()
         self._sock.close()
 
     def _serve(self) -> None:
@@ -170,7 +173,8 @@ class NameServer:
                 return
             if not query:
                 return
-            threading.Thread(target=self._reply, args=(query, sender), daemon=True).start()
+            self._replies.append(threading.Thread(target=self._reply, args=(query, sender)))
+            self._replies[-1].start()
 
     def _reply(self, query: bytes, sender: tuple[str, int]) -> None:
         labels, at = [], 12

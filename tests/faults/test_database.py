@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import sqlite3
@@ -121,7 +122,8 @@ async def test_fault_k18_a_damaged_list_is_set_aside_with_a_date_and_said_so(
 @pytest.mark.parametrize("damage", DAMAGES)
 async def test_fault_k18_the_last_copy_takes_the_place_of_a_damaged_list(damage: Callable[[Path], None], place: Place):
     await with_copy(place)
-    old_id = sqlite3.connect(place.database).execute("select value from meta where key='database_id'").fetchone()
+    with contextlib.closing(sqlite3.connect(place.database)) as database:
+        old_id = database.execute("select value from meta where key='database_id'").fetchone()
     damage(place.database)
     with ByteServer(Resource(BODY, etag='"v1"')) as server:
         async with place.opened() as monitor:

@@ -70,16 +70,8 @@ async def test_fault_d1_a_refused_connection_waits_and_goes_on_when_the_port_ope
     assert task.state is State.RUNNING
     reasons = {event.reason for event in recorder.of("taskstate", task)}
     assert reasons == {"The server at 127.0.0.1 refused the connection."}
-    with socket.create_server(("127.0.0.1", port)) as listener:
-        threading.Thread(target=serve_once, args=(listener, reply(200, {}, b"here")), daemon=True).start()
+    with ByteServer(Resource(b"here"), port=port):
         assert (await task.wait()).succeeded
-
-
-def serve_once(listener: socket.socket, answer: bytes) -> None:
-    sock, _ = listener.accept()
-    with sock:
-        sock.recv(65536)
-        sock.sendall(answer)
 
 
 @pytest.mark.parametrize("kind", ["unreachable", "no route"])
@@ -412,8 +404,7 @@ async def test_fault_d10_where_nobody_tells_of_the_network_retries_find_out(
         assert deaf.online
         task = quick_session(monitor).download_task(f"http://0.0.0.0:{port}/a")
         await recorder.wait_for("taskstate", task)
-        with socket.create_server(("127.0.0.1", port)) as listener:
-            threading.Thread(target=serve_once, args=(listener, reply(200, {}, b"here")), daemon=True).start()
+        with ByteServer(Resource(b"here"), port=port):
             assert (await task.wait()).succeeded
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +37,11 @@ ETAG = '"v1"'
 
 
 class Disk:
-    """An ext4 file system in a file, with a state and a download folder on it."""
+    """An ext4 file system in a file, with a state and a download folder on it.
+
+    After a cut it is mounted from a copy of the file: another program that has taken a copy of all mounts (`unshare`)
+    may hold the dead one for a while, and a second mount of the same file would be that one.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.image, self.place = folder / "image", folder / "disk"
@@ -65,6 +70,9 @@ class Disk:
             pytest.skip(f"the file system cannot be shut down here: {exc}")
         finally:
             os.close(fd)
+        after = self.image.with_name("image-after")
+        subprocess.run(["cp", "--sparse=always", str(self.image), str(after)], check=True)
+        self.image = after
 
 
 @pytest.fixture
