@@ -40,7 +40,7 @@ from transfermon.task import Action, Activity, State, TaskKey
 
 T = TypeVar("T")
 BODY = bytes(range(256)) * 200
-LIMIT = 10.0
+LIMIT = 30.0
 
 
 class Server:

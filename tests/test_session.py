@@ -18,7 +18,7 @@ from transfermon.settings import Settings
 from transfermon.task import Activity, Origin, State
 
 pytestmark = pytest.mark.anyio
-LIMIT = 10.0
+LIMIT = 30.0
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ from transfermon.task import Kind, State, Task, TaskKey, Validators
 from transfermon.wakes import Wake, WakeKind
 
 pytestmark = pytest.mark.anyio
-LIMIT = 10.0
+LIMIT = 30.0
 
 
 @pytest.fixture

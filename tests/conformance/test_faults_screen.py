@@ -144,9 +144,9 @@ def test_fault_u7_a_monstrous_name_leaves_the_list_as_it_is(qtbot: Any, name: st
     table.grab()
     before = table.visualRect(model.index(0, Column.NAME))
     model.reset([a_task(name=LONG[name])])
-    began = time.monotonic()
+    began = time.thread_time()
     table.grab()
-    assert time.monotonic() - began < 1.0  # 100 ms on an idle machine
+    assert time.thread_time() - began < 1.0  # 100 ms as a rule
     assert table.visualRect(model.index(0, Column.NAME)) == before
 
 

@@ -33,7 +33,7 @@ from transfermon.store import task_of
 from transfermon.task import State, Task, TaskKey
 
 ROOT = os.geteuid() == 0
-LIMIT = 15.0  # seconds that a test waits for something that must come
+LIMIT = 30.0  # seconds that a test waits for something that must come
 PART = re.compile(r"\.transfermon-[0-9a-f]{16}\.part")
 STRACE = shutil.which("strace")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from functools import partial
@@ -13,7 +14,7 @@ import pytest
 from tests.byte_server import ByteServer, Conn, Request, reply
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import code_of, quick_session
-from tests.conformance.recorder import Recorder, eventually
+from tests.conformance.recorder import LIMIT, Recorder, eventually
 from transfermon.humanize import status
 from transfermon.monitor import Monitor
 from transfermon.task import Activity, State
@@ -206,7 +207,7 @@ async def test_fault_v11_only_what_the_network_took_counts_and_a_cancel_is_quick
     def little(conn: Conn, request: Request) -> None:
         nonlocal taken
         taken = len(conn.read_some(100_000))
-        conn.server.stopping.wait(20)
+        conn.server.stopping.wait(120)
 
     with ByteServer(little, reads_bodies=False) as server:
         task = plain_session(monitor).upload_task(server.url("/a"), tmp_path / "a", method="PUT")
@@ -219,10 +220,9 @@ async def test_fault_v11_only_what_the_network_took_counts_and_a_cancel_is_quick
 
         await eventually(settled)
         assert taken <= task.count_of_bytes_sent < 30 * M
-        began = time.monotonic()
         task.cancel()
-        assert code_of(await task.wait()) == -999
-        assert time.monotonic() - began < 1
+        async with asyncio.timeout(LIMIT):  # the server reads nothing for minutes
+            assert code_of(await task.wait()) == -999
 
 
 ODD_ANSWERS = {

@@ -599,13 +599,13 @@ def test_every_look_is_painted(table, model):
 
 def test_ten_thousand_rows_are_loaded_sorted_and_filtered_in_no_time(table, model):
     tasks = [a_task(number=number, name=f"{number * 7919 % 10007}.bin") for number in range(1, 10_001)]
-    begin = time.perf_counter()
+    begin = time.thread_time()
     model.reset(tasks)
     table.sortByColumn(Column.NAME, Qt.SortOrder.AscendingOrder)
     table.model().set_words("77")
     table.model().set_words("")
     model.apply_progress({task.key: a_progress() for task in tasks}, 10.0)
-    assert time.perf_counter() - begin < 3  # 0.2 s as a rule: this catches what grows with the square
+    assert time.thread_time() - begin < 3  # 0.2 s as a rule: this catches what grows with the square
     assert model.rowCount(QModelIndex()) == 10_000
 
 
