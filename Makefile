@@ -2,20 +2,33 @@
 # run installs what the app needs, test what its tests need on top; test-all adds servers, a screen and the like.
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q
+COMMIT = $(shell git describe --always --dirty --abbrev=40 2>/dev/null || echo unknown)
+QUICK := $(addprefix tests/test_,$(addsuffix .py,desktop_files digest_fields filenames humanize layers lock payload \
+	resume retry settings simulation slots tally urls vault)) tests/faults/test_startup_table.py
 
-.PHONY: run test test-all check format bench screenshots translations fresh pythons setup test-setup \
+.PHONY: run test test-all quick check format bench screenshots translations fresh pythons setup test-setup \
 	test-all-setup clean
 
 run: setup
 	@$(BIN)/transfermon gui --demo
 
+# A run writes build/NAME.xml; the fullest one of a commit is build/junit.xml.
+define pytest
+@mkdir -p build && rm -f build/$(1).xml
+@$(PYTEST) -n auto --dist worksteal -rs -o junit_suite_name=$(COMMIT) --junitxml=build/$(1).xml $(2); \
+	code=$$?; $(BIN)/python tools/keep_report.py build/$(1).xml && exit $$code
+endef
+
 test: test-setup
-	@mkdir -p build
-	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow" --junitxml=build/junit.xml
+	$(call pytest,test,-m "not slow")
 
 test-all: test-all-setup
-	@mkdir -p build
-	$(BIN)/python -m pytest -q -n auto --dist worksteal --junitxml=build/junit.xml
+	$(call pytest,test-all)
+
+# Rules alone: no socket, no process, no window.
+quick: test-setup
+	@$(PYTEST) -n auto $(QUICK)
 
 # Both commands on minimal systems that have nothing, and the tests on each Python: as root, see tools/fresh.py.
 fresh:

@@ -281,8 +281,9 @@ class ByteServer:
             if self._context is not None:
                 conn.sock = self._context.wrap_socket(sock, server_side=True)
             while conn.open and not self.stopping.is_set() and (request := conn.read_request()):
+                handler = self.handler  # before anybody can know of the request and put in another one
                 self.requests.append(request)
-                self.handler(conn, request)
+                handler(conn, request)
         except (OSError, ValueError) as exc:
             if isinstance(exc, ValueError) and not isinstance(exc, ssl.SSLError):
                 self.errors.append(exc)
