@@ -11,6 +11,7 @@ import base64
 import re
 from dataclasses import dataclass
 
+from transfermon.proxies import Proxy, is_loopback, parse
 from transfermon.task import Origin, Task
 from transfermon.urls import origin_of
 
@@ -18,7 +19,6 @@ _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PART = re.compile(rf'[\s,]*({_WORD})(?:\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]*))?')  # a scheme, or name=value
 _ALGORITHMS = frozenset(f"{name}{end}" for name in ("MD5", "SHA", "SHA-256", "SHA-512") for end in ("", "-SESS"))
 _LOGIN = "Digest-Login "  # in the place of an Authorization that is different for each request
-_LOOPBACK = re.compile(r"localhost|.*\.localhost|127\.[0-9.]+|::1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,23 +40,30 @@ def challenge_of(task: Task, *, proxy: str = "") -> Challenge | None:
     if error.reason == "net.proxy-auth":
         through_tunnel = error.status is not None and task.url.startswith("https:")  # then a server said it
         field = response.header("Proxy-Authenticate") if error.status is not None and response else "Basic"
-        return None if through_tunnel or not proxy else _made(proxy, field, of_proxy=True)
+        return None if through_tunnel or not proxy else _of_proxy(parse(proxy), field)
     if error.status != 401 or response is None or origin_of(response.url) != origin_of(task.url):
         return None
-    return _made(task.url, response.header("WWW-Authenticate"), of_proxy=False)
+    return _made(task.url, response.header("WWW-Authenticate"))
 
 
-def _made(url: str, field: str, *, of_proxy: bool) -> Challenge | None:
+def _of_proxy(proxy: Proxy, field: str) -> Challenge | None:
+    plain = next((values for scheme, values in offers(field) if scheme == "basic"), None)
+    if plain is None:
+        return None
+    ours = proxy.kind == "https" or is_loopback(proxy.host)
+    return Challenge(authority=proxy.authority, realm=_bare(plain.get("realm", "")), of_proxy=True, protected=ours)
+
+
+def _made(url: str, field: str) -> Challenge | None:
     found, origin = offers(field), origin_of(url)
-    ours = origin.scheme == "https" or _LOOPBACK.fullmatch(origin.host) is not None
+    ours = origin.scheme == "https" or is_loopback(origin.host)
     plain = next((values for scheme, values in found if scheme == "basic"), None)
-    hashed = None if of_proxy else digest_offer(field)
+    hashed = digest_offer(field)
     if hashed is not None and (plain is None or not ours):  # the password itself does not go over an open line
         return Challenge(authority=origin.authority, realm=_bare(hashed["realm"]), protected=True, digest=True)
     if plain is None:
         return None
-    realm = _bare(plain.get("realm", ""))
-    return Challenge(authority=origin.authority, realm=realm, of_proxy=of_proxy, protected=ours)
+    return Challenge(authority=origin.authority, realm=_bare(plain.get("realm", "")), protected=ours)
 
 
 def offers(field: str) -> list[tuple[str, dict[str, str]]]:

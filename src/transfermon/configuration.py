@@ -99,7 +99,9 @@ class SessionConfiguration:
     session_sends_launch_events: bool = True
     allows_metered_access: bool = True
     http_should_set_cookies: bool = True
-    proxy: str | None = None  # an http(s) proxy's URL; None: the system's
+    proxy: str | None = (
+        None  # a proxy's URL: http, https, socks4, socks4a, socks5 or socks5h; None: the system's; "": none
+    )
     ca_file: str = ""  # absolute: a PEM file of authorities that this session trusts besides the system's
     http_error_policy: str = "status"  # or "transport" (D-10)
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)

@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from transfermon import proxies
 from transfermon.bus import Delivered, EventBus
 from transfermon.clock import Clock
 from transfermon.connectivity import Connectivity, Policy
@@ -21,7 +22,6 @@ from transfermon.simulation import NONE, Simulation, slower
 from transfermon.slots import Slots
 from transfermon.store import Change, ResumeRow, Store
 from transfermon.task import Progress, Task, TaskKey, changed
-from transfermon.urls import without_credentials
 from transfermon.vault import Vault
 from transfermon.wakes import AppState, RateLimiter, Wake
 
@@ -114,11 +114,13 @@ class Engine:
         self.record(NetworkSimulationEvent(simulation=simulation))
 
     def keep_proxy(self, session: str, proxy: str | None) -> str | None:
-        """The proxy's address without its credentials, which are kept with the other secrets."""
-        bare, authorization = without_credentials(proxy) if proxy else (proxy, "")
-        if proxy and authorization:
-            self.vault.put(f"{session} proxy", {"url": proxy})
-        return bare
+        """The proxy's address without its credentials, which are kept with the other secrets. Raises ValueError with a
+        sentence for an address that cannot be used.
+        """
+        if not proxy or (parsed := proxies.parse(proxy)).user is None:
+            return proxy
+        self.vault.put(f"{session} proxy", {"url": proxy})
+        return parsed.bare
 
     def proxy_of(self, session: str, proxy: str | None) -> str | None:
         """The address with the credentials that `keep_proxy` kept."""

@@ -17,9 +17,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
 
-from transfermon import partfile, retry, store
+from transfermon import partfile, proxies, retry, store
 from transfermon.alerts import PENDING, Alerts, LocalNotification, made
 from transfermon.approvals import WAITING, Approvals
 from transfermon.background import FETCH_STATE, PUSH_TIMES, Background, FetchResult
@@ -57,7 +56,7 @@ from transfermon.sleep import Sleep
 from transfermon.store import Change, Remembered, SessionRow, Unheard
 from transfermon.tally import Fate, Tally
 from transfermon.task import Action, Kind, Origin, Progress, Task, TaskKey
-from transfermon.urls import check_url, origin_of, without_credentials
+from transfermon.urls import check_url, origin_of
 from transfermon.wakes import BACKGROUND_MODES, MODE_OF, AppState, Wake, clamped
 
 __all__ = [
@@ -718,15 +717,11 @@ class Monitor:
     def _proxy_of(self, task: Task) -> str:
         """The bare address of the proxy that a task goes through; "" when through none."""
         own = self._sessions[task.session].row.configuration.proxy
-        if own is not None:
-            return without_credentials(own)[0]
-        from transfermon.transfer import system_proxy  # loaded when a task has failed
-
-        return without_credentials(system_proxy(origin_of(task.url)))[0]
+        return proxies.shown(proxies.named_by(os.environ, origin_of(task.url)) if own is None else own)
 
     def _log_in_at_proxy(self, task: Task, user: str, password: str) -> None:
-        parts = urlsplit(proxy := self._proxy_of(task))
-        login = parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{parts.netloc}").geturl()
+        proxy = self._proxy_of(task)
+        login = proxies.parse(proxy).with_login(user, password)
         if self._sessions[task.session].row.configuration.proxy is None:
             self._engine.keep_proxy_login(task.session, proxy, login)
         else:

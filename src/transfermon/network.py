@@ -25,6 +25,10 @@ from typing import Any, Protocol
 
 import httpcore
 
+from transfermon.dialing import WANT as WANT  # these two are of use to whoever reads and connects
+from transfermon.dialing import AddressRefused as AddressRefused
+from transfermon.dialing import Dialer, wait_for
+from transfermon.proxies import Proxy
 from transfermon.simulation import NONE, Simulation
 
 READ_SIZE = 256 * 1024  # the best size through h11; larger ones make it copy fresh pages
@@ -32,12 +36,9 @@ HEAD_READ_SIZE = 64 * 1024
 HEAD_LIMIT = 100_000  # bytes of one header block (FAULTS R6)
 INTERIM_LIMIT = 20  # 1xx answers before the final one (FAULTS R6)
 CONNECT_LIMIT = 15.0  # seconds for all addresses of a host together (FAULTS D2)
-ADDRESS_LIMIT = 4.0  # seconds for one address while others wait (FAULTS D16)
-ADDRESSES_TRIED = 8
 SLICE = 0.002  # seconds of work for all streams together in one turn of the loop
 SLOWEST = 16  # bytes per second over the time limit; a server that drips below it counts as silent (FAULTS D5)
 
-WANT = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _HEAD_END = re.compile(rb"\n\r?\n")  # h11 ends a header block here, bare line feeds included
 _DENIED = tuple(
     ipaddress.ip_network(text)
@@ -51,10 +52,6 @@ _DENIED = tuple(
         "192.88.99.0/24",  # 6to4 relays
     )
 )
-
-
-class AddressRefused(httpcore.ConnectError):
-    """All addresses of the host are private, and the policy does not let this request reach them."""
 
 
 class ClosedEarly(httpcore.ReadError):
@@ -346,6 +343,10 @@ class Stream(httpcore.AsyncNetworkStream):
         return self._closed
 
     @property
+    def is_tls(self) -> bool:
+        return self._tls
+
+    @property
     def reused(self) -> bool:
         return self.exchanges > 1
 
@@ -432,7 +433,7 @@ class Stream(httpcore.AsyncNetworkStream):
 
     async def _wait_to_send(self, timeout: float | None) -> None:
         """Until there is room, or news from the server."""
-        await _ready(self._sock.fileno(), True, timeout, httpcore.WriteTimeout, self._watch, readable=True)
+        await wait_for(self._sock.fileno(), True, timeout, httpcore.WriteTimeout, self._watch, readable=True)
 
     async def aclose(self) -> None:
         self.close()
@@ -679,7 +680,7 @@ class Stream(httpcore.AsyncNetworkStream):
             self._slow_bytes, self._slow_seconds = 0, 0.0
 
     async def _wait(self, writable: bool, timeout: float | None, error: type[Exception]) -> None:
-        await _ready(self._sock.fileno(), writable, timeout, error, self._watch)
+        await wait_for(self._sock.fileno(), writable, timeout, error, self._watch)
 
     def _is_readable(self) -> bool:
         """For an idle connection any news is bad news: the end, or bytes that belong to no answer."""
@@ -695,9 +696,13 @@ class Stream(httpcore.AsyncNetworkStream):
 class Backend(httpcore.AsyncNetworkBackend):
     """Connects for one client; remembers the stream that it made last."""
 
-    def __init__(self, reach: Reach, watch: Watch) -> None:
-        self._reach = reach
+    def __init__(self, reach: Reach, watch: Watch, proxy: Proxy | None = None) -> None:
+        """With an http proxy, hosts are its own; a SOCKS proxy opens a way to each host, which `reach` judges where the
+        names are looked up here.
+        """
         self._watch = watch
+        self._proxy = proxy
+        self._dialer = Dialer(reach.permits, watch, proxy)
         self._stream: Stream | None = None
         self._outgoing: Outgoing | None = None
         self.connected_address = ""
@@ -708,6 +713,14 @@ class Backend(httpcore.AsyncNetworkBackend):
     def stream(self) -> Stream | None:
         """The connection in use, the one inside TLS where there is any."""
         return self._stream
+
+    @property
+    def speaker(self) -> Proxy | None:
+        """The proxy while it is the one at the other end; None when that is the server."""
+        if self._proxy is None or self._proxy.is_socks:
+            return None
+        inside = self._proxy.kind == "http" and self._stream is not None and self._stream.is_tls
+        return None if inside else self._proxy
 
     async def connect_tcp(
         self,
@@ -729,21 +742,17 @@ class Backend(httpcore.AsyncNetworkBackend):
                 self._stream.outgoing = self._outgoing
                 return self._stream
             await asyncio.sleep(self._watch.simulation.latency)
-        found = await _resolve(host, port, limit)
-        resolved = time.monotonic()
-        if not _is_address(host):
-            self.lookup = (began, resolved)
-        permitted = [item for item in found if self._reach.permits(host, port, item[1][0])]
-        if not permitted:
-            raise AddressRefused(f"{host} has no public address")
-        sock = await self._connect(permitted[:ADDRESSES_TRIED], deadline)
+        try:
+            sock = await self._dialer.dial(host, port, deadline, timeout)
+        finally:
+            self.lookup = self._dialer.lookup
         try:
             _require_network(self._watch.simulation)  # it may be gone meanwhile
         except httpcore.ConnectError:
             sock.close()
             raise
         self._stream = _NotingStream(sock, self._watch, self)
-        self.connecting = (resolved, time.monotonic())
+        self.connecting = (self._dialer.resolved, time.monotonic())
         self.connected_address = self._stream.remote_address
         self._stream.outgoing = self._outgoing
         return self._stream
@@ -759,24 +768,6 @@ class Backend(httpcore.AsyncNetworkBackend):
         self._outgoing = outgoing
         if self._stream is not None:
             self._stream.outgoing = outgoing
-
-    async def _connect(self, addresses: list[_Address], deadline: float) -> socket.socket:
-        failures: list[Exception] = []
-        for index, (family, sockaddr) in enumerate(addresses):
-            remaining = deadline - time.monotonic()
-            if index and remaining <= 0:
-                break
-            limit = remaining if index == len(addresses) - 1 else min(ADDRESS_LIMIT, remaining)
-            try:
-                return await _connected(family, sockaddr, limit, self._watch)
-            except (OSError, httpcore.ConnectTimeout) as exc:
-                failures.append(exc)
-        telling = next((exc for exc in failures if isinstance(exc, ConnectionRefusedError)), failures[-1])
-        if isinstance(telling, httpcore.ConnectTimeout):
-            raise telling
-        error = httpcore.ConnectError(str(telling))
-        error.__context__ = telling  # httpcore's pool raises "from None", which keeps the context only
-        raise error
 
 
 class _NotingStream(Stream):
@@ -828,88 +819,6 @@ def _require_network(simulation: Simulation) -> None:
         error = httpcore.ConnectError("the network simulation is offline")
         error.__context__ = OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
         raise error
-
-
-_Address = tuple[socket.AddressFamily, tuple[Any, ...]]
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-async def _resolve(host: str, port: int, limit: float) -> list[_Address]:
-    try:
-        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
-    except ValueError:
-        pass
-    else:
-        return [(family, (host, port))]
-    loop = asyncio.get_running_loop()
-    looking = asyncio.ensure_future(loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-    done, _ = await asyncio.wait({looking}, timeout=limit)
-    if not done:
-        looking.cancel()
-        raise httpcore.ConnectTimeout("the name was not resolved in time")
-    try:
-        return list(dict.fromkeys((info[0], info[4]) for info in looking.result()))
-    except (OSError, UnicodeError) as exc:
-        raise httpcore.ConnectError(str(exc)) from exc
-
-
-async def _connected(
-    family: socket.AddressFamily, sockaddr: tuple[Any, ...], limit: float, watch: Watch
-) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        code = sock.connect_ex(sockaddr)
-        if code == errno.EINPROGRESS:
-            await _ready(sock.fileno(), True, limit, httpcore.ConnectTimeout, watch)
-            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            raise OSError(code, os.strerror(code))
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-async def _ready(
-    fd: int,
-    writable: bool,
-    timeout: float | None,
-    error: type[Exception],
-    watch: Watch,
-    *,
-    readable: bool = False,
-) -> None:
-    readable = readable or not writable
-    loop = asyncio.get_running_loop()
-    waiter: asyncio.Future[None] = loop.create_future()
-    if timeout is not None:
-        watch.add(waiter, time.monotonic() + timeout, error)
-    if writable:
-        loop.add_writer(fd, _wake, waiter)
-    if readable:
-        loop.add_reader(fd, _wake, waiter)
-    try:
-        await waiter
-    finally:
-        watch.remove(waiter)
-        if writable:
-            loop.remove_writer(fd)
-        if readable:
-            loop.remove_reader(fd)
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
 
 
 def is_final(data: bytes) -> bool:

@@ -22,7 +22,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
-from transfermon import partfile, resumable, resume, retry, waiting
+from transfermon import partfile, proxies, resumable, resume, retry, waiting
 from transfermon.bus import handling
 from transfermon.configuration import SessionConfiguration, checked_headers
 from transfermon.connectivity import is_local
@@ -70,7 +70,7 @@ from transfermon.task import (
     changed,
     progress_of,
 )
-from transfermon.urls import check_url, without_credentials
+from transfermon.urls import check_url, origin_of, without_credentials
 from transfermon.waiting import RATE_LIMITED, Hold
 from transfermon.wakes import AppState
 
@@ -1070,9 +1070,16 @@ class Session:
         return self._row.configuration.is_background or self._row.configuration.waits_for_connectivity
 
     def _online(self, task: Task) -> bool:
-        """Whether there is a way for this task, as far as anybody can know: this machine, or a proxy, needs no net."""
+        """Whether there is a way for this task, as far as anybody can know: this machine, or a proxy of the session's, or
+        one on this machine, needs no net.
+        """
         network = self._engine.connectivity
-        return network.leads_to(task.url) or (bool(self._row.configuration.proxy) and not network.cut_off)
+        if network.leads_to(task.url) or (self._row.configuration.proxy and not network.cut_off):
+            return True
+        if self._row.configuration.proxy is not None:
+            return False
+        proxy = proxies.shown(proxies.named_by(os.environ, origin_of(task.url)))
+        return bool(proxy) and network.leads_to(proxy)
 
     def _wait(self, number: int, hold: Hold) -> None:
         """Hold a task back. Nothing runs meanwhile; a timer does where the end is known."""

@@ -10,27 +10,26 @@ import asyncio
 import contextlib
 import errno
 import functools
-import ipaddress
 import os
 import socket
 import ssl
 import sys
 import time
-import urllib.request
 import weakref
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Protocol, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import httpcore
 import httpx
 
-from transfermon import urls
+from transfermon import carried_headers, proxies, suffixes, urls
 from transfermon.challenges import basic_in, digest_offer, login_in, offers
-from transfermon.cookies import Cookies
+from transfermon.cookies import Cookie, Jar
+from transfermon.dialing import ProxyFailed
 from transfermon.errors import Code, Retry, TransferError, TransferFailure, redacted
 from transfermon.metrics import REDIRECTS, Trace
 from transfermon.network import (
@@ -49,9 +48,11 @@ from transfermon.network import (
     ended_without_close,
     is_public,
 )
+from transfermon.proxies import Proxy
 from transfermon.pump import Hasher, Outcome, Pumps, until_done
 from transfermon.retry import IDEMPOTENT
 from transfermon.simulation import Simulation
+from transfermon.socks import NoSocks, Refused
 from transfermon.task import Origin, Progress, Response
 
 USER_AGENT = "transfermon/0.1.0"
@@ -61,7 +62,6 @@ LONGEST = (1 << 63) - 1  # bytes that a file can have
 DISCARDED = 64 * 1024  # of a redirect's body, to keep the connection
 IDLE_SECONDS = 20.0  # an unused connection is closed after it
 IDLE_CLIENTS = 32
-_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 _DEFAULTS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": USER_AGENT}  # D-14
 _BLANK = bytes(64 << 20)  # never touched: pages that nobody has seen
 _OF_THE_BODY = frozenset({"content-length", "content-type", "content-encoding", "transfer-encoding"})
@@ -106,7 +106,9 @@ class Call:
     maximum_redirects: int = 20
     allows_insecure_redirects: bool = False
     cookies: bool = False  # whether the session's are sent and kept
-    sensitive: frozenset[str] = frozenset()  # lower-case names that never follow a redirect to another origin
+    own_cookies: Sequence[Cookie] = field(default=(), repr=False)  # of a file, for whatever host they fit
+    sensitive: frozenset[str] = frozenset()  # lower-case names of the person's headers: few follow to another origin
+    sent_along: frozenset[str] = frozenset()  # lower-case names of those that the person lets follow all the same
     secret_path: bool = False  # the address is as good as a password: no trace shows more than its origin (U-25)
     traces: list[Trace] | None = field(default=None, repr=False, compare=False)  # gets one for each request sent
 
@@ -196,14 +198,14 @@ class _Client(httpx.AsyncBaseTransport):
     transport is called directly: httpx.AsyncClient above it adds cookies, logging of whole URLs, and 0.1 ms.
     """
 
-    def __init__(self, key: _Key, backend: Backend, context: ssl.SSLContext | None) -> None:
+    def __init__(self, key: _Key, backend: Backend, context: ssl.SSLContext | None, proxy: Proxy | None) -> None:
         self.key = key
         self.backend = backend
         self.origin: urls.Origin | None = None  # of the last request
         self.idle_since = 0.0
         limits: dict[str, Any] = {"max_connections": 1, "max_keepalive_connections": 1}
-        if key.proxy:
-            self._pool: httpcore.AsyncConnectionPool = _proxy_pool(key.proxy, backend, context, limits)
+        if proxy is not None and not proxy.is_socks:
+            self._pool: httpcore.AsyncConnectionPool = _proxy_pool(proxy, backend, context, limits)
         else:
             self._pool = httpcore.AsyncConnectionPool(ssl_context=context, network_backend=backend, **limits)
 
@@ -264,7 +266,7 @@ class Transport:
         self._idle: list[_Client] = []
         self._clients: weakref.WeakSet[_Client] = weakref.WeakSet()  # all there are, idle or in use
         self._losing: asyncio.Handle | None = None
-        self._cookies: dict[str, Cookies] = {}  # by session
+        self._cookies: dict[str, Jar] = {}  # by session
         self._digests: dict[tuple[str, urls.Origin, tuple[str, str]], _Digest] = {}
         self._sweeper: asyncio.Handle | None = None
         self._closed = False
@@ -280,8 +282,8 @@ class Transport:
         """Send it, follow redirects, and return when the final head is there.
 
         Raises TransferFailure for everything that the world does wrong. Credentials in a typed URL become an
-        Authorization field; on a redirect to another origin that, Cookie, Proxy-Authorization and every header in
-        `sensitive` are dropped for good (FAULTS R4, T-14).
+        Authorization field; on a redirect to another origin that, Cookie and every header in `sensitive` are dropped for
+        good but for those that `carried_headers` lets go along (FAULTS R4, T-14).
         """
         hop = _first_hop(call)
         passed: list[str] = []
@@ -291,6 +293,9 @@ class Transport:
             if signed is not None and (again := self._signed(call, hop, exchange.head)) is not None:
                 await exchange.discard(self)
                 exchange = await self._send(call, again)
+            if (failure := _login_refused(exchange)) is not None:
+                await exchange.discard(self)
+                raise TransferFailure(failure)
             try:
                 target = _target(call, hop, exchange.head) if call.follows_redirects else None
                 if target is None:
@@ -401,8 +406,9 @@ class Transport:
         if fit is not None:
             self._idle.remove(fit)
             return fit
-        context = await self._trust(key.ca_file) if key.secure or key.proxy.startswith("https:") else None
-        client = _Client(key, Backend(Reach() if key.proxy else key.reach, self._watch), context)
+        context = await self._trust(key.ca_file) if key.secure or key.proxy.lower().startswith("https:") else None
+        proxy = proxies.parse(key.proxy) if key.proxy else None
+        client = _Client(key, Backend(key.reach, self._watch, proxy), context, proxy)
         client.origin = origin
         self._clients.add(client)
         return client
@@ -430,7 +436,8 @@ class Transport:
             try:
                 client = await self._client(key, origin, fresh=fresh)
             except ValueError as exc:
-                raise _failure(Code.CANNOT_CONNECT, str(exc), "net.proxy", hop.url) from exc
+                hint = "Correct the proxy's address in the settings, or in the variables http_proxy and all_proxy."
+                raise _failure(Code.CANNOT_CONNECT, str(exc), "net.proxy", hop.url, hint=hint) from exc
             except OSError as exc:
                 raise _failure(
                     Code.TLS_UNTRUSTED,
@@ -445,7 +452,7 @@ class Transport:
             content = hop.content() if callable(hop.content) else hop.content
             client.backend.expect_upload(self._outgoing(call, content))
             try:
-                response = await client.handle_async_request(_request(call, hop, content, self._cookie(call, hop)))
+                response = await client.handle_async_request(_request(call, self._with_cookies(call, hop), content))
             except (asyncio.CancelledError, TransferFailure):  # the latter of whoever makes the content
                 client.close()
                 _mark(trace, client)
@@ -463,11 +470,12 @@ class Transport:
                 _mark(trace, client)
                 if call.traces is not None:
                     call.traces.append(trace)
-                raise TransferFailure(translate(exc, hop.url, responded=answered)) from exc
+                failure = translate(exc, hop.url, responded=answered, speaker=client.backend.speaker)
+                raise TransferFailure(failure) from exc
             exchange = _Exchange(client, response, hop, trace)
             if simulation.version:
                 exchange.head = replace(exchange.head, headers=simulation.answer(exchange.head.headers))
-            self._keep_cookies(call, hop, exchange.head)
+            await self._keep_cookies(call, hop, exchange.head)
             if call.traces is not None:
                 call.traces.append(trace)
             return exchange
@@ -510,17 +518,19 @@ class Transport:
 
         return Outgoing(counter=counter, limiters=limiters, give=give)
 
-    def _cookie(self, call: Call, hop: _Hop) -> str:
-        """The session's, unless the request has its own."""
-        jar = self._cookies.get(call.session) if call.cookies else None
-        if jar is None or any(name.lower() == "cookie" for name, _ in hop.headers):
-            return ""
-        return jar.header(hop.url)
+    def _with_cookies(self, call: Call, hop: _Hop) -> _Hop:
+        """The request's own cookies, those of its file and the session's, in one field."""
+        jar = (self._cookies.get(call.session) if call.cookies else None) or Jar(suffixes.is_public)
+        pairs = jar.pairs(hop.url, time.time(), call.own_cookies)
+        return replace(hop, headers=carried_headers.with_cookies(hop.headers, pairs)) if pairs else hop
 
-    def _keep_cookies(self, call: Call, hop: _Hop, head: Response) -> None:
+    async def _keep_cookies(self, call: Call, hop: _Hop, head: Response) -> None:
         fields = [value for name, value in head.headers if name.lower() == "set-cookie"] if call.cookies else []
-        if fields:
-            self._cookies.setdefault(call.session, Cookies()).take(hop.url, fields)
+        if not fields:
+            return
+        if any("domain" in text.lower() for text in fields):
+            await asyncio.to_thread(suffixes.load)
+        self._cookies.setdefault(call.session, Jar(suffixes.is_public)).take(hop.url, fields, time.time())
 
 
 class _Digest:
@@ -628,6 +638,7 @@ class Answer:
         self._transport = transport
         self._exchange = exchange
         self._url = hop.url
+        self._speaker = exchange.client.backend.speaker
         self._idle_timeout = call.idle_timeout
         self._rest = b""  # of a chunk, behind the end of a part that was asked for
         self._taken = 0  # bytes of the body handed out
@@ -697,7 +708,7 @@ class Answer:
         except zlib.error as exc:
             raise self._damaged(exc) from exc
         except Exception as exc:
-            raise TransferFailure(translate(exc, self._url, responded=True)) from exc
+            raise TransferFailure(translate(exc, self._url, responded=True, speaker=self._speaker)) from exc
         return bytes(out[:limit])
 
     async def aclose(self) -> None:
@@ -769,7 +780,7 @@ class Answer:
         else:
             exc = httpcore.ReadError(str(outcome.error))
             exc.__cause__ = outcome.error
-        failure = TransferFailure(translate(exc, self._url, responded=True))
+        failure = TransferFailure(translate(exc, self._url, responded=True, speaker=self._speaker))
         failure.__cause__ = outcome.error
         return failure
 
@@ -806,7 +817,7 @@ class Answer:
         except OSError as exc:  # httpcore wraps the network's; this one is the file's
             raise TransferFailure(disk_error(exc, self._url)) from exc
         except Exception as exc:
-            raise TransferFailure(translate(exc, self._url, responded=True)) from exc
+            raise TransferFailure(translate(exc, self._url, responded=True, speaker=self._speaker)) from exc
         return writer.written
 
     async def _fill(self, writer: _Writer, decoder: Decoder | None, length: int | None, limit: int | None) -> None:
@@ -1036,22 +1047,18 @@ def _first_hop(call: Call) -> _Hop:
             "pol.bad-url",
         )
     headers = dict(call.headers)
-    names = {name.lower() for name in headers}
-    if authorization and "authorization" not in names:
+    if authorization and "authorization" not in {name.lower() for name in headers}:
         headers["Authorization"] = authorization
-    headers.update({name: value for name, value in _DEFAULTS.items() if name.lower() not in names})
     if callable(call.content) and call.content_length is not None:
         headers["Content-Length"] = str(call.content_length)
     reach = Reach(anywhere=call.origin is Origin.TYPED, allowed=call.allowed)
     proxy = _proxy_for(call, clean, reach)
-    return _Hop(
-        url=clean, method=call.method, headers=tuple(headers.items()), content=call.content, reach=reach, proxy=proxy
-    )
+    fields = carried_headers.first(headers, _DEFAULTS)
+    return _Hop(url=clean, method=call.method, headers=fields, content=call.content, reach=reach, proxy=proxy)
 
 
-def _request(call: Call, hop: _Hop, made: bytes | Content | None, cookie: str) -> httpx.Request:
+def _request(call: Call, hop: _Hop, made: bytes | Content | None) -> httpx.Request:
     wait = call.idle_timeout
-    headers = (*hop.headers, ("Cookie", cookie)) if cookie else hop.headers
     content: bytes | _Content | None
     if isinstance(made, FileBody):
         content = _Content(_Blanks(made.length))
@@ -1060,7 +1067,7 @@ def _request(call: Call, hop: _Hop, made: bytes | Content | None, cookie: str) -
     request = httpx.Request(
         hop.method,
         hop.url,
-        headers=[(name.encode("ascii"), _header_bytes(value)) for name, value in headers],
+        headers=[(name.encode("ascii"), _header_bytes(value)) for name, value in hop.headers],
         content=content,
         extensions={"timeout": {"connect": wait, "read": wait, "write": wait, "pool": wait}},
     )
@@ -1097,8 +1104,14 @@ def _next_hop(call: Call, hop: _Hop, exchange: _Exchange, target: str) -> _Hop:
         method, content = "GET", None
         headers = tuple((name, value) for name, value in headers if name.lower() not in _OF_THE_BODY)
     if urls.origin_of(target) != urls.origin_of(hop.url):
-        dropped = _CREDENTIALS | call.sensitive
-        headers = tuple((name, value) for name, value in headers if name.lower() not in dropped)
+        headers = carried_headers.carried(
+            headers,
+            base=hop.url,
+            target=target,
+            person=call.sensitive,
+            marked=call.sent_along,
+            defaults=_DEFAULTS,
+        )
         if content:
             raise _failure(
                 Code.REDIRECT_WITHOUT_TARGET,
@@ -1150,45 +1163,32 @@ def _coding(head: Response) -> str:
 def _proxy_for(call: Call, url: str, reach: Reach) -> str:
     proxy = _configured_proxy(call, urls.origin_of(url))
     if proxy and not reach.anywhere:
-        _refuse_behind_proxy(url, reach, given=call.origin is not Origin.TYPED)
+        _refuse_behind_proxy(proxy, url, reach, given=call.origin is not Origin.TYPED)
     return proxy
 
 
 def _configured_proxy(call: Call, origin: urls.Origin) -> str:
-    if call.proxy == "" or _is_loopback(origin.host):
+    if call.proxy == "" or proxies.is_loopback(origin.host):
         return ""
     if call.proxy is not None:
         return call.proxy
     proxy = system_proxy(origin)
-    return call.proxy_logins.get(urls.without_credentials(proxy)[0], proxy)
+    return call.proxy_logins.get(proxies.shown(proxy), proxy)
 
 
 def system_proxy(origin: urls.Origin) -> str:
     """The address of the proxy that the system names for such addresses; "" when it names none."""
-    if _is_loopback(origin.host):
-        return ""
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(origin.scheme) or proxies.get("all") or ""
-    if not proxy or urllib.request.proxy_bypass(origin.authority):
-        return ""
-    return proxy if "://" in proxy else f"http://{proxy}"
+    return proxies.named_by(os.environ, origin)
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _refuse_behind_proxy(url: str, reach: Reach, *, given: bool) -> None:
-    # A proxy resolves the name, so nobody here sees where it leads (R3). What others name needs a permission;
-    # a redirect of a typed address is refused only where the private target is written out.
+def _refuse_behind_proxy(proxy: str, url: str, reach: Reach, *, given: bool) -> None:
+    # A proxy that resolves the name sees alone where it leads (R3). What others name needs a permission; a redirect
+    # of a typed address is refused only where the host says by itself that its target is private.
     origin = urls.origin_of(url)
-    if origin.authority in reach.allowed:
+    if origin.authority in reach.allowed or not _resolves(proxy):
         return
+    if proxies.is_judged_here(origin.host) and not _is_public(origin.host):
+        raise TransferFailure(_private(origin.host, url))
     if given:
         raise urls.refused(
             url,
@@ -1197,26 +1197,33 @@ def _refuse_behind_proxy(url: str, reach: Reach, *, given: bool) -> None:
             f"Allow {origin.authority} in the settings if you trust it.",
             "pol.proxy",
         )
-    with contextlib.suppress(ValueError):
-        if not is_public(origin.host):
-            raise TransferFailure(_private(origin.host, url))
+
+
+def _resolves(proxy: str) -> bool:
+    try:
+        return proxies.parse(proxy).resolves
+    except ValueError:
+        return True  # it is refused in words before anything is sent
+
+
+def _is_public(host: str) -> bool:
+    try:
+        return is_public(host)
+    except ValueError:  # no address as such are written: a name of the proxy's own network, or an odd spelling
+        return False
 
 
 def _proxy_pool(
-    proxy: str, backend: Backend, context: ssl.SSLContext | None, limits: dict[str, Any]
+    proxy: Proxy, backend: Backend, context: ssl.SSLContext | None, limits: dict[str, Any]
 ) -> httpcore.AsyncConnectionPool:
-    parts = urlsplit(proxy)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("Only http and https proxies can be used.")
-    port = parts.port or urls.DEFAULT_PORTS[parts.scheme]
     auth = None
-    if parts.username is not None:
-        auth = (unquote(parts.username).encode(), unquote(parts.password or "").encode())
+    if proxy.user is not None:
+        auth = (proxy.user.encode(), proxy.password.encode())
     return httpcore.AsyncHTTPProxy(
-        proxy_url=httpcore.URL(scheme=parts.scheme, host=parts.hostname, port=port, target=b"/"),
+        proxy_url=httpcore.URL(scheme=proxy.kind, host=proxy.host, port=proxy.port, target=b"/"),
         proxy_auth=auth,
         ssl_context=context,
-        proxy_ssl_context=context if parts.scheme == "https" else None,
+        proxy_ssl_context=context if proxy.kind == "https" else None,
         network_backend=backend,
         **limits,
     )
@@ -1278,9 +1285,39 @@ def disk_error(exc: OSError, url: str) -> TransferError:
     )
 
 
-def translate(exc: BaseException, url: str, *, responded: bool) -> TransferError:
-    """The record of what the network, the server or the trust did wrong (SPEC 6.1, 6.2). Never empty words."""
-    host = urlsplit(url).hostname or "the server"
+def translate(exc: BaseException, url: str, *, responded: bool, speaker: Proxy | None = None) -> TransferError:
+    """The record of what the network, the server or the trust did wrong (SPEC 6.1, 6.2). Never empty words. `speaker` is
+    the proxy where it, and not the server, is at the other end of the connection.
+    """
+    if isinstance(exc, ProxyFailed):
+        return _proxy_failed(exc, url, responded)
+    host = f"the proxy at {speaker.authority}" if speaker is not None else urlsplit(url).hostname or "the server"
+    error = _translated(exc, host, url, responded)
+    return error if speaker is None else replace(error, message=proxies.capital(error.message))
+
+
+def _login_refused(exchange: _Exchange) -> TransferError | None:
+    """The failure of a proxy that refuses its login as if it were the server."""
+    proxy, head = exchange.client.backend.speaker, exchange.head
+    if proxy is None or not proxies.refuses_login(proxy, head.status, head.header("Server")):
+        return None
+    return proxies.answered(proxy, "login", exchange.hop.url)
+
+
+def _proxy_failed(exc: ProxyFailed, url: str, responded: bool) -> TransferError:
+    if isinstance(exc.cause, Refused):
+        return proxies.answered(exc.proxy, exc.cause.reason, url)
+    if isinstance(exc.cause, NoSocks):
+        return proxies.answered(exc.proxy, "no socks", url)
+    error = translate(exc.cause, url, responded=responded, speaker=exc.proxy)
+    if error.reason == "net.refused":
+        error = replace(error, reason="net.proxy")
+    elif error.reason == "net.unknown-host":
+        error = replace(error, message=f"There is no proxy at {exc.proxy.authority}: nobody knows the name.")
+    return replace(error, hint=proxies.SETTINGS_HINT) if error.retry is Retry.RETRY else error
+
+
+def _translated(exc: BaseException, host: str, url: str, responded: bool) -> TransferError:
     say = functools.partial(_say, url=url)
     if isinstance(exc, AddressRefused):
         return _private(host, url)
@@ -1292,7 +1329,7 @@ def translate(exc: BaseException, url: str, *, responded: bool) -> TransferError
             message = f"{host} took nothing for too long."
         return say(Code.TIMED_OUT, message, "net.timeout", Retry.RETRY, "It is tried again by itself.")
     if isinstance(exc, (httpcore.ProxyError, httpx.ProxyError)):
-        return _proxy_error(exc, url)
+        return _proxy_error(exc, host, url)
     if isinstance(exc, ClosedEarly):
         return _lost(host, url, "net.closed", responded)
     if isinstance(exc, NotHTTP):
@@ -1388,7 +1425,8 @@ def _socket_error(cause: OSError, host: str, url: str, connecting: bool, respond
         message, hint = "Too many files are open.", "Let fewer tasks run at once."
         return _say(Code.CANNOT_CONNECT, message, "sys.too-many-files", Retry.RETRY, hint, url=url)
     if number == errno.ECONNREFUSED:
-        message, hint = f"The server at {host} refused the connection.", "Check the port, or try again later."
+        who = host if host.startswith("the proxy ") else f"The server at {host}"
+        message, hint = f"{who} refused the connection.", "Check the port, or try again later."
         return _say(Code.CANNOT_CONNECT, message, "net.refused", Retry.RETRY, hint, url=url)
     if number == errno.ETIMEDOUT:
         message, hint = f"{host} could not be reached in time.", "It is tried again by itself."
@@ -1415,18 +1453,18 @@ def _private(host: str, url: str) -> TransferError:
     )
 
 
-def _proxy_error(exc: BaseException, url: str) -> TransferError:
-    if str(exc).startswith("407"):
+def _proxy_error(exc: BaseException, host: str, url: str) -> TransferError:
+    if str(exc).startswith(("407", "401")):  # tinyproxy says 401 of a wrong password
         return _say(
             Code.AUTHENTICATION_REQUIRED,
-            "The proxy needs a user name and password.",
+            f"{host} needs a user name and password.",
             "net.proxy-auth",
             Retry.FINAL,
             "Try again and give them, or put them into the proxy's address.",
             url=url,
         )
     words = " ".join(str(exc).split())[:80]
-    message = f"The proxy did not open the way ({words})." if words else "The proxy did not open the way."
+    message = f"{host} did not open the way ({words})." if words else f"{host} did not open the way."
     return _say(Code.CANNOT_CONNECT, message, "net.proxy", Retry.RETRY, "Check the proxy in the settings.", url=url)
 
 
