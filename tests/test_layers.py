@@ -36,6 +36,7 @@ RULES = {
         "carried_headers",
         "cookies",
         "proxies",
+        "request_options",
     ),
 }
 DOORS = {
@@ -79,6 +80,7 @@ FRONT_ENDS = {
     "control_client",
     "cli",
     "getting",
+    "request_arguments",
     "terminal",
     "cloud",
     "demo",

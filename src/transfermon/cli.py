@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from transfermon import request_arguments
 from transfermon.terminal import (
     DONE,
     FAILED,
@@ -191,6 +192,7 @@ def _add_get(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
     parser.add_argument("--retry", metavar="N", type=_count, default=5, help="give up after N attempts (%(default)s)")
     parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+    request_arguments.add(parser, sends=False)
 
 
 def _add_put(parser: argparse.ArgumentParser) -> None:
@@ -221,6 +223,7 @@ def _add_sending(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--retry", metavar="N", type=_count, default=5, help="give up after N attempts (%(default)s)")
     parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+    request_arguments.add(parser, sends=True)
 
 
 def _add_task(parser: argparse.ArgumentParser) -> None:
@@ -419,6 +422,8 @@ def _ordered(arguments: Arguments, made: Callable[[Arguments], list[dict[str, An
         orders = made(arguments)
     except ValueError as exc:
         raise Wrong(str(exc)) from None
+    for note in request_arguments.notes(arguments):
+        complain(note, code=DONE)
     return getting.Getter(folder_of(arguments), orders, getting.screen(arguments)).run()
 
 
@@ -479,6 +484,7 @@ def _facts(task: dict[str, Any]) -> list[tuple[str, str]]:
         ("Attempt", str(task["attempt"] or "")),
         ("Added", _when(task["added"])),
         ("Ended", _when(task["finished"])),
+        ("TLS keys", task["options"].get("tlsKeys", "")),
         ("Resumes", "" if task["state"] == "completed" else "yes" if task["resumable"] else "no, a pause starts over"),
     ]
     if task["error"]:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from transfermon.request_options import RequestOptions
+
 # Section 2.4 of the specification: Apple publishes no numbers, so these are ours, and the settings show them.
 BACKGROUND_HANDLER_BUDGET = 30.0  # seconds of wall clock for a fetch or push handler
 SESSION_HANDLER_LIMIT = 120.0  # seconds from backgroundtransfer to the end of its handler
@@ -103,6 +105,8 @@ class SessionConfiguration:
         None  # a proxy's URL: http, https, socks4, socks4a, socks5 or socks5h; None: the system's; "": none
     )
     ca_file: str = ""  # absolute: a PEM file of authorities that this session trusts besides the system's
+    tls_keys: str = ""  # absolute: a file that gets the keys of its TLS connections, for those who look into them
+    send_along: tuple[str, ...] = ()  # names of headers that follow a redirect to another origin
     http_error_policy: str = "status"  # or "transport" (D-10)
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     maximum_redirects: int = 20
@@ -162,5 +166,6 @@ class SessionConfiguration:
             raise ValueError("maximum_redirects is 0 to 50")
         if self.ca_file and not os.path.isabs(self.ca_file):
             raise ValueError("ca_file is an absolute path")
+        RequestOptions(send_along=self.send_along, tls_keys=self.tls_keys).check()
         if self.maximum_bytes < 0:
             raise ValueError("maximum_bytes is 0 or more")

@@ -19,9 +19,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, unquote
 
-from transfermon import humanize
+from transfermon import humanize, request_options, suffixes
+from transfermon.cookies import Cookie, from_dict
 from transfermon.errors import Code, InvalidAction, TransfermonError, redacted
 from transfermon.events import Event
+from transfermon.request_options import NONE as NO_OPTIONS
+from transfermon.request_options import RequestOptions, content_type_of
 from transfermon.simulation import NONE, profile_named
 from transfermon.task import Action, Kind, Origin, Progress, State, Task, TaskKey, progress_of
 from transfermon.urls import check_url, without_credentials
@@ -88,6 +91,7 @@ def task_dict(task: Task, progress: Progress | None = None) -> dict[str, Any]:
             "status": error.status,
         },
         "attempt": task.attempt,
+        "options": request_options.to_dict(task.options),
         "added": task.added,
         "finished": task.finished,
         "resumable": not task.not_resumable,
@@ -298,6 +302,8 @@ class Api:
             raise Refused(503, "No transfer can be added now.", reason)
         sequence = self._monitor.sequence  # events after it tell all that happens to the task
         order = _order(body)
+        if order.cookies:
+            await asyncio.to_thread(suffixes.load)
         if order.kind is Kind.UPLOAD and not order.file:
             raise ValueError("An upload needs a “file”, an absolute path.")
         found = same_task(self._monitor.tasks_of(order.session, order.bare_url), order) if order.join else None
@@ -306,7 +312,9 @@ class Api:
                 found.key,
                 speed_limit=order.speed_limit,
                 maximum_attempts=order.maximum_attempts,
-                request_headers=order.headers or None,
+                request_headers=self._monitor.with_login(found.key, order.all_headers),
+                options=order.options,
+                cookies=order.cookies,
             )
             self._go_on(found)
             self._named.add(found.key)
@@ -330,13 +338,17 @@ class Api:
                 maximum_attempts=order.maximum_attempts,
                 user_initiated=True,
                 protocol=order.protocol,
+                options=order.options,
+                cookies=order.cookies,
             )
         if order.kind is Kind.DATA:
             return session.data_task(
                 order.url,
                 order.data,
                 method=order.method or "POST",
-                request_headers=order.headers,
+                request_headers={**order.headers, **order.type_of_data},
+                options=order.options,
+                cookies=order.cookies,
                 start=order.start,
                 origin=order.origin,
                 maximum_attempts=order.maximum_attempts,
@@ -353,6 +365,8 @@ class Api:
             speed_limit=order.speed_limit,
             maximum_attempts=order.maximum_attempts,
             user_initiated=True,
+            options=order.options,
+            cookies=order.cookies,
         )
 
     def _go_on(self, task: Task) -> None:
@@ -467,10 +481,32 @@ class Order:
     join: bool = False
     origin: Origin = Origin.TYPED
 
+    options: RequestOptions = NO_OPTIONS
+    cookies: tuple[Cookie, ...] = field(default=(), repr=False)
+
     @property
     def bare_url(self) -> str:
         """As the record has it. Raises as `check_url`."""
         return without_credentials(check_url(self.url))[0]
+
+    @property
+    def all_headers(self) -> dict[str, str]:
+        """The headers, and the credentials in the address as one of them. Raises as `check_url`."""
+        authorization = without_credentials(check_url(self.url))[1]
+        named = {name.lower() for name in self.headers}
+        return (
+            {"Authorization": authorization, **self.headers}
+            if authorization and "authorization" not in named
+            else self.headers
+        )
+
+    @property
+    def type_of_data(self) -> dict[str, str]:
+        """The Content-Type that nobody named."""
+        named = {name.lower() for name in self.headers}
+        if self.data is None or self.options.no_content_type or "content-type" in named:
+            return {}
+        return {"Content-Type": content_type_of(self.data)}
 
 
 def _order(body: dict[str, Any]) -> Order:
@@ -492,6 +528,8 @@ def _order(body: dict[str, Any]) -> Order:
         start=fields.flag("start", default=True),
         join=fields.flag("join"),
         origin=Origin(fields.text("origin") or Origin.TYPED.value),
+        options=request_options.from_dict(fields.options("options")),
+        cookies=fields.cookies("cookies"),
     )
     fields.end()
     if order.destination and not os.path.isabs(order.destination):
@@ -526,7 +564,7 @@ def same_task(tasks: Sequence[Task], order: Order) -> Task | None:
         if (name and task.name != name) or task.expected_digest.rpartition(":")[2] != order.sha256.lower():
             return False
         if task.error is not None:
-            return task.error.code != Code.CANCELLED and not (order.headers and task.error.code in SECRET_ERRORS)
+            return task.error.code != Code.CANCELLED and not (order.all_headers and task.error.code in SECRET_ERRORS)
         return task.state in (State.RUNNING, State.SUSPENDED)
 
     return next((task for task in reversed(tasks) if order.destination and fits(task)), None)
@@ -536,7 +574,7 @@ def _same_upload(task: Task, order: Order) -> bool:
     if order.kind is not Kind.UPLOAD or task.kind is not Kind.UPLOAD or task.source != order.file:
         return False
     if task.error is not None:
-        return task.error.code != Code.CANCELLED and not (order.headers and task.error.code in SECRET_ERRORS)
+        return task.error.code != Code.CANCELLED and not (order.all_headers and task.error.code in SECRET_ERRORS)
     return task.outstanding and (task.session, task.method) == (order.session, order.method or "PUT")
 
 
@@ -569,6 +607,15 @@ class _Fields:
         if not all(isinstance(value, str) for value in headers.values()):
             raise ValueError(f"“{name}” must be an object of texts.")
         return headers
+
+    def options(self, name: str) -> dict[str, Any]:
+        return self._take(name, dict, {}, "an object")
+
+    def cookies(self, name: str) -> tuple[Cookie, ...]:
+        try:
+            return tuple(from_dict(stored) for stored in self._take(name, list, [], "a list of cookies"))
+        except (TypeError, KeyError, ValueError):
+            raise ValueError(f"“{name}” must be a list of cookies.") from None
 
     def texts(self, name: str) -> list[str]:
         texts: list[str] = self._take(name, list, [], "a list of texts")

@@ -280,4 +280,9 @@ def to_dict(cookie: Cookie) -> dict[str, Any]:
 
 def from_dict(stored: dict[str, Any]) -> Cookie:
     """What `to_dict` wrote. Raises TypeError or KeyError for anything else."""
-    return Cookie(**{**stored, "expires": NEVER if stored["expires"] is None else stored["expires"]})
+    ends = stored["expires"]
+    cookie = Cookie(**{**stored, "expires": NEVER if ends is None else float(ends)})
+    texts = (cookie.name, cookie.value, cookie.domain, cookie.path)
+    if not all(isinstance(text, str) and not _CONTROL.search(text) and ";" not in text for text in texts):
+        raise TypeError("no cookie")
+    return cookie

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
-from transfermon import proxies
+from transfermon import cookies, proxies, suffixes
 from transfermon.bus import Delivered, EventBus
 from transfermon.clock import Clock
+from transfermon.configuration import SessionConfiguration
 from transfermon.connectivity import Connectivity, Policy
+from transfermon.cookies import Cookie, of_host
 from transfermon.events import Event, NetworkSimulationEvent
 from transfermon.runners import Runners
 from transfermon.settings import Settings
@@ -30,6 +34,8 @@ if TYPE_CHECKING:  # httpx takes 60 ms to load: it comes with the first transfer
     from transfermon.transfer import Transport
 
 E = TypeVar("E", bound=Event)
+_LOGIN = ":login"
+_COOKIES = ":cookies"  # beside a task's headers; no header has such a name
 
 
 class Engine:
@@ -136,7 +142,50 @@ class Engine:
 
     def secrets_of(self, task: Task) -> dict[str, str]:
         """The request's own headers with their values."""
-        return self.vault.get(str(task.key))
+        kept = self.vault.get(str(task.key)).items()
+        return {name: value for name, value in kept if not name.startswith(":")}
+
+    def keep_secrets(self, task: Task, headers: Mapping[str, str]) -> None:
+        """These headers in place of those that the task had."""
+        kept = self.vault.get(str(task.key)).items()
+        self.vault.drop(str(task.key))
+        self.vault.put(str(task.key), {**{name: value for name, value in kept if name.startswith(":")}, **headers})
+
+    def note_login(self, task: Task) -> None:
+        """The Authorization that is kept now was given by a person whom the task's server had asked."""
+        self.vault.put(str(task.key), {**self.vault.get(str(task.key)), _LOGIN: "given"})
+
+    def login_of(self, task: Task) -> str:
+        """The Authorization that `note_login` was told of; "" when there is none."""
+        kept = self.vault.get(str(task.key))
+        return next((value for name, value in kept.items() if name.lower() == "authorization" and _LOGIN in kept), "")
+
+    def keep_cookies(self, task: Task, given: Sequence[Cookie]) -> None:
+        """Of these cookies of a file those that the task's host gets, in place of those that it had."""
+        host = urlsplit(task.url).hostname or ""
+        fitting = of_host(given, host, suffixes.is_public, self.now())
+        kept = {name: value for name, value in self.vault.get(str(task.key)).items() if name != _COOKIES}
+        if fitting:
+            kept[_COOKIES] = json.dumps([cookies.to_dict(cookie) for cookie in fitting])
+        self.vault.drop(str(task.key))
+        self.vault.put(str(task.key), kept)
+
+    def options_of(self, task: Task, own: SessionConfiguration) -> dict[str, Any]:
+        """What of a task's options, over its session's, is a call's."""
+        options = task.options.over(
+            ca_file=own.ca_file,
+            tls_keys=own.tls_keys,
+            insecure_redirects=own.allows_insecure_redirects,
+            send_along=own.send_along,
+        )
+        stored = self.vault.get(str(task.key)).get(_COOKIES, "[]")
+        return {
+            "ca_file": options.ca_file,
+            "tls_keys": options.tls_keys,
+            "allows_insecure_redirects": options.insecure_redirects,
+            "sent_along": frozenset(options.send_along),
+            "own_cookies": tuple(cookies.from_dict(cookie) for cookie in json.loads(stored)),
+        }
 
     def limiters_for(self, task: Task, session_limit: int) -> list[Limiter]:
         """The app's, the session's and the task's own; their rates may change while they work."""

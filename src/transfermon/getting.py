@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import unquote, urlsplit
 
-from transfermon import humanize
+from transfermon import humanize, request_arguments
 from transfermon.configuration import SessionConfiguration, checked_headers
 from transfermon.control_client import Client, NoEngine, task_path
 from transfermon.errors import EngineBusyError, StateError, TransferFailure
@@ -64,7 +64,9 @@ def orders(arguments: argparse.Namespace) -> list[Json]:
         raise ValueError("--output and --sha256 are for one address at a time.")
     destination = _file(arguments.output, arguments.overwrite) if arguments.output else _folder(arguments.directory)
     urls = dict.fromkeys(address(url) for url in arguments.urls)
-    return [{"url": url, "destination": destination, **common} for url in urls]
+    return [
+        {"url": url, "destination": destination, **request_arguments.fields(arguments, url), **common} for url in urls
+    ]
 
 
 def upload_orders(arguments: argparse.Namespace) -> list[Json]:
@@ -76,14 +78,16 @@ def upload_orders(arguments: argparse.Namespace) -> list[Json]:
         raise ValueError(f"The file {arguments.file} is not there." if not os.path.exists(path) else _ODD.format(path))
     if not os.access(path, os.R_OK):
         raise ValueError(f"The file {arguments.file} cannot be read.")
+    url = address(arguments.url)
     order = {
         "kind": "upload",
-        "url": address(arguments.url),
+        "url": url,
         "file": path,
         "protocol": arguments.protocol,
         "method": _method(arguments.method),
         "session": SessionConfiguration.background(arguments.session).identifier,
-        "headers": headers(arguments.header),
+        "headers": request_arguments.content_type(arguments, headers(arguments.header)),
+        **request_arguments.fields(arguments, url),
         "speedLimit": _rate(arguments.limit_rate),
         "maximumAttempts": arguments.retry,
         "join": True,
@@ -93,12 +97,14 @@ def upload_orders(arguments: argparse.Namespace) -> list[Json]:
 
 def data_orders(arguments: argparse.Namespace) -> list[Json]:
     """As `orders`, for `transfermon send`."""
+    url = address(arguments.url)
     order: Json = {
         "kind": "data",
-        "url": address(arguments.url),
+        "url": url,
         "method": _method(arguments.method),
         "session": SessionConfiguration.background(arguments.session).identifier,
-        "headers": headers(arguments.header),
+        "headers": request_arguments.content_type(arguments, headers(arguments.header)),
+        **request_arguments.fields(arguments, url),
         "maximumAttempts": arguments.retry,
     }
     if arguments.data is not None:

@@ -32,6 +32,7 @@ from transfermon.configuration import (
     SessionConfiguration,
 )
 from transfermon.connectivity import Connectivity, Policy, SystemConnectivity, SystemPolicy
+from transfermon.cookies import Cookie
 from transfermon.delivery import Delivery
 from transfermon.engine import Engine
 from transfermon.errors import InvalidAction, SessionInvalidatingError, StateError, TransferFailure
@@ -40,6 +41,7 @@ from transfermon.inhibitor import Inhibitor
 from transfermon.lock import EngineLock
 from transfermon.payload import Payload
 from transfermon.pushchannel import SECRETS, SINCE, PushChannel
+from transfermon.request_options import RequestOptions
 from transfermon.session import (
     TEMPORARY,
     USER_FORCE_QUIT,
@@ -680,10 +682,17 @@ class Monitor:
         speed_limit: int | None = None,
         maximum_attempts: int | None = None,
         request_headers: Mapping[str, str] | None = None,
+        options: RequestOptions | None = None,
+        cookies: Sequence[Cookie] | None = None,
     ) -> None:
         """Other options for a task that exists. Raises KeyError, and as `Session.adjust`."""
         self._sessions[key.session].adjust(
-            key.number, speed_limit=speed_limit, maximum_attempts=maximum_attempts, request_headers=request_headers
+            key.number,
+            speed_limit=speed_limit,
+            maximum_attempts=maximum_attempts,
+            request_headers=request_headers,
+            options=options,
+            cookies=cookies,
         )
 
     def challenge(self, key: TaskKey) -> Challenge | None:
@@ -712,7 +721,14 @@ class Monitor:
             kept = self._engine.secrets_of(task).items()
             others = {name: text for name, text in kept if name.lower() != "authorization"}
             self.adjust(key, request_headers={**others, "Authorization": value})
+            self._engine.note_login(task)
         self.retry(key)
+
+    def with_login(self, key: TaskKey, headers: Mapping[str, str]) -> dict[str, str]:
+        """Headers for a task, with the login that a person gave when it was asked for one, unless they bring another."""
+        login = self._engine.login_of(self.task(key))
+        brings = any(name.lower() == "authorization" for name in headers)
+        return {**headers, "Authorization": login} if login and not brings else dict(headers)
 
     def _proxy_of(self, task: Task) -> str:
         """The bare address of the proxy that a task goes through; "" when through none."""

@@ -16,7 +16,7 @@ import os
 import secrets
 import time
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -26,6 +26,7 @@ from transfermon import partfile, proxies, resumable, resume, retry, waiting
 from transfermon.bus import handling
 from transfermon.configuration import SessionConfiguration, checked_headers
 from transfermon.connectivity import is_local
+from transfermon.cookies import Cookie
 from transfermon.engine import Engine
 from transfermon.errors import (
     Code,
@@ -52,6 +53,8 @@ from transfermon.events import (
     moved_event,
 )
 from transfermon.metrics import TaskMetrics
+from transfermon.request_options import NONE as NO_OPTIONS
+from transfermon.request_options import RequestOptions
 from transfermon.settings import download_folder, ensure_private, write_whole
 from transfermon.store import Change, ResumeRow, SessionRow, part_paths
 from transfermon.tally import Tally
@@ -412,12 +415,16 @@ class Session:
         description: str | None = None,
         maximum_attempts: int = 0,
         earliest_begin_date: datetime | None = None,
+        options: RequestOptions = NO_OPTIONS,
+        cookies: Sequence[Cookie] = (),
     ) -> DownloadTask:
         """A download that starts by itself (T-02), or waits suspended with `start=False`.
 
         `destination`: None saves into the session's download folder under the server's name; an existing folder, or
         a path that ends in a slash, into that one; any other path is the file itself; TEMPORARY is a file that goes
         when the listeners of its completion have returned. `expected_digest` is "sha-256:HEX" or "sha-512:HEX".
+
+        `cookies` are those of a file; what of them the host gets is kept with the other secrets and goes with the task.
 
         Raises ValueError for an empty URL, a refused header or an unusable digest, TransferFailure for a malformed
         URL (-1000) or another scheme than http and https (-1002), SessionInvalidatedError after an invalidation.
@@ -446,7 +453,7 @@ class Session:
             maximum_attempts=max(0, maximum_attempts),
             earliest_begin=None if earliest_begin_date is None else earliest_begin_date.timestamp(),
         )
-        return self._adopt(task, headers, start=start)  # type: ignore[return-value]  # of this kind
+        return self._adopt(task, headers, start=start, options=options, cookies=cookies)  # type: ignore[return-value]  # of this kind
 
     def upload_task(
         self,
@@ -464,6 +471,8 @@ class Session:
         maximum_attempts: int = 0,
         earliest_begin_date: datetime | None = None,
         protocol: str = "",
+        options: RequestOptions = NO_OPTIONS,
+        cookies: Sequence[Cookie] = (),
     ) -> UploadTask:
         """Send a file, by its path, or bytes, which in a background session are first kept in a file of ours (U-01 to
         U-03). The file must stay as it is until the end: one that changes stops the upload with -1021 (U-09).
@@ -500,7 +509,7 @@ class Session:
             protocol="" if protocol == resumable.AUTO else protocol,
             not_resumable=PLAIN_UPLOAD if protocol == resumable.PLAIN or not task.source else "",
         )
-        return self._adopt(task, headers, start=start, body=body)  # type: ignore[return-value]  # of this kind
+        return self._adopt(task, headers, start=start, body=body, options=options, cookies=cookies)  # type: ignore[return-value]  # as above
 
     def upload_task_with_stream(
         self,
@@ -537,6 +546,8 @@ class Session:
         origin: Origin | None = None,
         user_initiated: bool = False,
         maximum_attempts: int = 0,
+        options: RequestOptions = NO_OPTIONS,
+        cookies: Sequence[Cookie] = (),
     ) -> DataTask:
         """A request with a small body and a small answer, which `sessioncompleted` carries (T-20, T-21).
 
@@ -549,7 +560,7 @@ class Session:
             body = bytes(data)
         elif data is not None:
             body = json.dumps(data, allow_nan=False).encode()
-            if not any(name.lower() == "content-type" for name in headers):
+            if not options.no_content_type and not any(name.lower() == "content-type" for name in headers):
                 headers["Content-Type"] = "application/json"
         task = changed(
             task,
@@ -558,7 +569,7 @@ class Session:
             header_names=tuple(headers),
             maximum_attempts=max(0, maximum_attempts),
         )
-        return self._adopt(task, headers, start=start, body=body)  # type: ignore[return-value]  # of this kind
+        return self._adopt(task, headers, start=start, body=body, options=options, cookies=cookies)  # type: ignore[return-value]  # as above
 
     def _new(
         self,
@@ -661,11 +672,16 @@ class Session:
         start: bool,
         resume_row: ResumeRow | None = None,
         body: Pieces | bytes | None = None,
+        options: RequestOptions = NO_OPTIONS,
+        cookies: Sequence[Cookie] = (),
     ) -> TransferTask:
+        options.check()
         number, self._next = task.number, task.number + 1
         self._engine.vault.put(str(task.key), dict(headers))
+        if cookies:
+            self._engine.keep_cookies(task, cookies)
         task = changed(
-            task,
+            task if options is NO_OPTIONS else changed(task, options=options),
             added=self._engine.now(),
             state=State.RUNNING if start else State.SUSPENDED,
             activity=Activity.QUEUED if start else Activity.NONE,
@@ -904,7 +920,7 @@ class Session:
         if url is not None:
             new_url, credentials = _split_credentials(url)
             if credentials:
-                self._engine.vault.put(str(task.key), {**self._engine.secrets_of(task), **credentials})
+                self._engine.keep_secrets(task, {**self._engine.secrets_of(task), **credentials})
         self._failures.pop(number, None)
         own_part, spent = self._take_back(number)
         if not own_part:
@@ -995,12 +1011,19 @@ class Session:
         speed_limit: int | None = None,
         maximum_attempts: int | None = None,
         request_headers: Mapping[str, str] | None = None,
+        options: RequestOptions | None = None,
+        cookies: Sequence[Cookie] | None = None,
     ) -> None:
         """Other options for a task that exists; headers hold from its next request on. Raises as `download_task`."""
         task = self._tasks[number]
         headers = self._engine.secrets_of(task) if request_headers is None else checked_headers(request_headers)
-        if request_headers:
-            self._engine.vault.put(str(task.key), headers)
+        if request_headers is not None:
+            self._engine.keep_secrets(task, headers)
+        if options is not None:
+            options.check()
+            self._change(number, options=options)
+        if cookies is not None:
+            self._engine.keep_cookies(task, cookies)
         limit = task.speed_limit if speed_limit is None else max(0, speed_limit)
         attempts = task.maximum_attempts if maximum_attempts is None else max(0, maximum_attempts)
         self._change(number, speed_limit=limit, maximum_attempts=attempts, header_names=tuple(headers))
@@ -1413,7 +1436,7 @@ class Session:
         row = ResumeRow(token=token, task=task)
         self._engine.resume_rows[token] = row
         self._offered[number] = token
-        self._engine.vault.put(f"resume {token}", self._engine.secrets_of(task))
+        self._engine.vault.put(f"resume {token}", self._engine.vault.get(str(task.key)))
         return resume.pack(token), row
 
     def _why_not_resumable(self, task: Task) -> str:

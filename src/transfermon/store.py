@@ -29,6 +29,7 @@ from transfermon import events
 from transfermon.configuration import WAKES_KEPT, RetryPolicy, SessionConfiguration
 from transfermon.errors import Retry, StateError, TransferError
 from transfermon.events import Event
+from transfermon.request_options import RequestOptions
 from transfermon.task import Activity, Kind, Origin, Response, State, Task, TaskKey, UploadResource, Validators, changed
 from transfermon.wakes import Wake, wake_of
 
@@ -693,6 +694,9 @@ def task_of(text: str) -> Task:
         stored["response"] = _made(Response, stored["response"])
     if stored.get("upload") is not None:
         stored["upload"] = _made(UploadResource, stored["upload"])
+    if stored.get("options") is not None:
+        stored["options"]["send_along"] = tuple(stored["options"].get("send_along", ()))
+        stored["options"] = _made(RequestOptions, stored["options"])
     stored["header_names"] = tuple(stored.get("header_names", ()))
     stored["source_identity"] = tuple(stored.get("source_identity", ()))
     stored["transactions"] = tuple(map(tuple, stored.get("transactions", ())))
@@ -711,4 +715,5 @@ def _configuration_text(configuration: SessionConfiguration) -> str:
 def _configuration(text: str) -> SessionConfiguration:
     stored = json.loads(text)
     stored["retry_policy"] = _made(RetryPolicy, stored.get("retry_policy", {}))
+    stored["send_along"] = tuple(stored.get("send_along", ()))
     return _made(SessionConfiguration, stored)

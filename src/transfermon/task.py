@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from transfermon.errors import InvalidAction, TransferError
 from transfermon.metrics import TaskMetrics, task_metrics
+from transfermon.request_options import NONE, RequestOptions
 
 R = TypeVar("R")
 UNKNOWN = -1  # a byte count that is not known (T-11)
@@ -182,6 +183,7 @@ class Task:
     current_url: str = ""  # after redirects
     method: str = "GET"
     header_names: tuple[str, ...] = ()  # the request's own headers; their values are in secrets.json
+    options: RequestOptions = NONE
     state: State = State.SUSPENDED
     activity: Activity = Activity.NONE
     suspend_count: int = 0

@@ -101,6 +101,7 @@ class Call:
     allowed: frozenset[str] = frozenset()  # "host:port" that a given address may reach although it is private
     proxy: str | None = field(default=None, repr=False)  # None: the system's; "": none
     ca_file: str = ""  # of authorities that are trusted besides the system's
+    tls_keys: str = ""  # a file that gets the keys of the connections
     proxy_logins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)  # the system's
     idle_timeout: float = 60.0  # seconds without a byte
     maximum_redirects: int = 20
@@ -131,6 +132,7 @@ class _Key:
     proxy: str
     secure: bool
     ca_file: str = ""
+    tls_keys: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,7 +261,8 @@ class Transport:
     """Connections, pumps and trust of one engine. Everything on one loop."""
 
     def __init__(self, *, tls_context: ssl.SSLContext | None = None) -> None:
-        self._contexts = {} if tls_context is None else {"": tls_context}  # by the file of a session's own authorities
+        # by the files of own authorities and of keys
+        self._contexts = {} if tls_context is None else {"": tls_context}
         self._building = asyncio.Lock()
         self._watch = Watch()
         self._pumps = Pumps()
@@ -406,18 +409,23 @@ class Transport:
         if fit is not None:
             self._idle.remove(fit)
             return fit
-        context = await self._trust(key.ca_file) if key.secure or key.proxy.lower().startswith("https:") else None
+        context = (
+            await self._trust(key.ca_file, key.tls_keys)
+            if key.secure or key.proxy.lower().startswith("https:")
+            else None
+        )
         proxy = proxies.parse(key.proxy) if key.proxy else None
         client = _Client(key, Backend(key.reach, self._watch, proxy), context, proxy)
         client.origin = origin
         self._clients.add(client)
         return client
 
-    async def _trust(self, ca_file: str) -> ssl.SSLContext:
+    async def _trust(self, ca_file: str, tls_keys: str) -> ssl.SSLContext:
         async with self._building:
-            if ca_file not in self._contexts:
-                self._contexts[ca_file] = await asyncio.to_thread(trust, ca_file)
-            return self._contexts[ca_file]
+            wanted = f"{ca_file}\0{tls_keys}" if tls_keys else ca_file
+            if wanted not in self._contexts:
+                self._contexts[wanted] = await asyncio.to_thread(trust, ca_file, tls_keys)
+            return self._contexts[wanted]
 
     async def _send(self, call: Call, hop: _Hop) -> _Exchange:
         origin = urls.origin_of(hop.url)
@@ -427,6 +435,7 @@ class Transport:
             proxy=hop.proxy,
             secure=origin.scheme == "https",
             ca_file=call.ca_file,
+            tls_keys=call.tls_keys,
         )
         fresh = False
         simulation = self._watch.simulation
@@ -441,10 +450,18 @@ class Transport:
             except OSError as exc:
                 raise _failure(
                     Code.TLS_UNTRUSTED,
-                    f"The session's own authorities cannot be read from {call.ca_file}.",
+                    f"The own authorities cannot be read from {call.ca_file}.",
                     "tls.ca-file",
                     hop.url,
-                    hint="Put the PEM file there again, or make the session anew without it.",
+                    hint="Put the PEM file there again, or go without it.",
+                ) from exc
+            except KeysUnwritable as exc:
+                raise _failure(
+                    Code.CANNOT_CREATE_FILE,
+                    f"The keys of the connections cannot be written to {call.tls_keys}: {exc}.",
+                    "tls.keys-file",
+                    hop.url,
+                    hint="Name another file, or go without it.",
                 ) from exc
             start = time.monotonic()
             shown = f"{origin.scheme}://{origin.authority}/…" if call.secret_path else redacted(hop.url)
@@ -1229,11 +1246,24 @@ def _proxy_pool(
     )
 
 
-def trust(ca_file: str) -> ssl.SSLContext:
-    """What the system trusts, and the authorities in a PEM file; "" for none. Raises OSError when it is not one."""
+class KeysUnwritable(Exception):  # noqa: N818 - a failure of the outside, soon in words
+    """The file for the keys of connections cannot be written."""
+
+
+def trust(ca_file: str, tls_keys: str = "") -> ssl.SSLContext:
+    """What the system trusts, and the authorities in a PEM file; "" for none. With `tls_keys` a context of its own whose
+    connections write their keys there, in a file for nobody else's eyes. Raises OSError when the first is no such file,
+    KeysUnwritable when the second cannot be written.
+    """
     context = system_trust()
     if ca_file:
         context.load_verify_locations(ca_file)
+    if tls_keys:
+        try:
+            os.close(os.open(tls_keys, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            context.keylog_filename = tls_keys
+        except OSError as exc:
+            raise KeysUnwritable(os.strerror(exc.errno or errno.EIO)) from exc
     return context
 
 
@@ -1245,7 +1275,9 @@ def system_trust() -> ssl.SSLContext:
     """
     where = ssl.get_default_verify_paths()
     if sys.platform == "linux" and where.cafile:
-        context = ssl.create_default_context()
+        # Not by create_default_context, which lets the variable SSLKEYLOGFILE give all keys away.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_default_certs()
     else:
         import truststore
 

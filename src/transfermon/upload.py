@@ -264,7 +264,7 @@ class Upload:
             content = self._stream
         lines, length = await self._engine.lines(), self._file.size if self._file is not None else None
         kind = {"Content-Type": "application/octet-stream"} if content is not None else {}
-        if any(name.lower() == "content-type" for name in task.header_names):
+        if task.options.no_content_type or any(name.lower() == "content-type" for name in task.header_names):
             kind = {}
         answer = await lines.open(self._call(task.method, task.url, kind, content, length))
         try:
@@ -298,11 +298,10 @@ class Upload:
             allowed=frozenset(self._engine.allowed_hosts),
             proxy=self._engine.proxy_of(task.session, own.proxy),
             proxy_logins=self._engine.proxy_logins(task.session),
-            ca_file=own.ca_file,
+            **self._engine.options_of(task, own),
             idle_timeout=own.timeout_interval_for_request,
             follows_redirects=own.follows_redirects,
             maximum_redirects=own.maximum_redirects,
-            allows_insecure_redirects=own.allows_insecure_redirects,
             cookies=own.http_should_set_cookies,
             sensitive=frozenset(name.lower() for name in given),
             secret_path=task.upload is not None and url == task.upload.url,
@@ -389,7 +388,7 @@ async def abandon(engine: Engine, configuration: SessionConfiguration, task: Tas
         allowed=frozenset(engine.allowed_hosts),
         proxy=engine.proxy_of(task.session, configuration.proxy),
         proxy_logins=engine.proxy_logins(task.session),
-        ca_file=configuration.ca_file,
+        **engine.options_of(task, configuration),
         idle_timeout=min(10.0, configuration.timeout_interval_for_request),
     )
     answer = await (await engine.lines()).open(call)

@@ -123,7 +123,8 @@ def redirect_target(base: str, location: str, *, allows_insecure: bool) -> str:
             target,
             Code.INSECURE_LOAD_REFUSED,
             "The server redirected from https to http, where anyone on the way could read and change the file.",
-            "Allow insecure redirects for this session if you trust the network.",
+            "If you trust the network, allow insecure redirects: the option --insecure-redirects, or “More” where "
+            "transfers are added.",
             "pol.insecure-redirect",
         )
     return target

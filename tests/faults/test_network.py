@@ -489,15 +489,20 @@ class Server6(ByteServer):
 async def test_fault_d16_a_black_hole_under_one_address_costs_seconds(
     net: Network, monitor: Monitor, resource: Resource
 ):
+    """Less than half a second: the next address is tried beside it (RFC 8305)."""
     net.ip("-6", "neigh", "add", "fd77::9", "dev", "c0", "lladdr", "02:00:00:00:00:09", "nud", "permanent")
     with net.on_server():
         server = ByteServer(resource, address=SERVER)
     with NameServer(lambda name, kind: found("fd77::9" if kind == 28 else SERVER, kind)), server:
-        began = time.monotonic()
-        record = await quick_session(monitor).download_task(server.url("/a", "files.example.test")).wait()
-        assert record.succeeded
-        assert record.attempt == 1
-        assert time.monotonic() - began < 6
+        session = quick_session(monitor)
+        times = []
+        for host in (SERVER, "files.example.test"):
+            began = time.monotonic()
+            record = await session.download_task(server.url("/a", host)).wait()
+            times.append(time.monotonic() - began)
+            assert record.succeeded
+            assert record.attempt == 1
+        assert times[1] < times[0] + 0.5
 
 
 # ---- D17
