@@ -196,3 +196,21 @@ def test_who_gave_no_login_is_asked_for_one():
     error = proxies.answered(parse("socks5h://proxy.example"), "login", "http://far.example/")
     assert (error.code, error.reason, error.retry) == (Code.AUTHENTICATION_REQUIRED, "net.proxy-auth", Retry.FINAL)
     assert "needs a user name" in error.message
+
+
+@pytest.mark.parametrize(
+    ("status", "fields", "own"),
+    [
+        (407, {}, True),
+        (503, {"X-Squid-Error": "ERR_DNS_FAIL 0", "Via": "1.1 x (squid)"}, True),
+        (502, {"Proxy-Status": "edge; error=dns_error"}, True),
+        (502, {"Proxy-Status": "edge; received-status=502"}, False),
+        (500, {"Server": "tinyproxy/1.11.1"}, True),
+        (500, {"Server": "tinyproxy/1.11.1", "Via": "1.1 x (tinyproxy/1.11.1)"}, False),
+        (200, {"Server": "tinyproxy/1.11.1"}, False),
+        (502, {"Server": "nginx"}, False),
+        (401, {}, False),
+    ],
+)
+def test_an_answer_of_the_proxys_own_is_known(status, fields, own):
+    assert proxies.answers_itself(status, lambda name: fields.get(name, "")) == own

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
 
@@ -279,6 +279,15 @@ def refuses_login(proxy: Proxy, status: int, server: str) -> bool:
     a proxy must not be asked for in the name of a server.
     """
     return status == 401 and proxy.user is not None and server.lower().startswith("tinyproxy")
+
+
+def answers_itself(status: int, header: Callable[[str], str]) -> bool:
+    """Whether an answer that came through a proxy is its own: what it says of a server that it did not reach, and of
+    itself. Squid and RFC 9209 have a field for it; tinyproxy names itself, and adds Via to what others said.
+    """
+    if status == 407 or header("X-Squid-Error") or "error=" in header("Proxy-Status").lower():
+        return True
+    return status >= 400 and header("Server").lower().startswith("tinyproxy") and not header("Via")
 
 
 def capital(sentence: str) -> str:

@@ -28,7 +28,7 @@ _WORDS = {
     404: "not found",
     405: "the method is not allowed here",
     406: "it has no acceptable form of the file",
-    407: "the proxy needs a user name and password",
+    407: "a user name and password are needed",
     408: "it waited too long for the request",
     409: "conflict with the state of the resource",
     410: "gone for good",
@@ -97,10 +97,11 @@ def judge_status(response: Response, policy: str, *, now: float, url: str = "") 
     if status < 400 or policy == "transport":
         return None
     retry = Retry.RETRY if status in _RETRY else Retry.RESTART if status in _RESTART else Retry.FINAL
+    proxy = f"The proxy at {response.by_proxy}" if response.by_proxy else "The proxy" if status == 407 else ""
     asks = {401: response.header("WWW-Authenticate"), 407: response.header("Proxy-Authenticate")}.get(status, "")
     return TransferError(
         code=Code.AUTHENTICATION_REQUIRED if status in (401, 407) else Code.BAD_SERVER_RESPONSE,
-        message=f"The server answered {status}: {_WORDS.get(status) or _family(status)}.",
+        message=f"{proxy or 'The server'} answered {status}: {_WORDS.get(status) or _family(status)}.",
         reason=_REASONS.get(status, f"srv.http-{status}"),
         hint=challenges.hint(status, asks)
         or _HINTS.get(status)

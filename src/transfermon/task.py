@@ -146,6 +146,7 @@ class Response:
     headers: tuple[tuple[str, str], ...] = ()
     http_version: str = "HTTP/1.1"
     remote_address: str = ""
+    by_proxy: str = ""  # host:port of the proxy that answered in the server's place
 
     def header(self, name: str, default: str = "") -> str:
         """The values of one field, joined as RFC 9110 §5.3 allows."""

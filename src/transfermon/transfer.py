@@ -591,6 +591,9 @@ class _Exchange:
         assert stream is not None
         self.stream: Stream = stream
         self.head = _record(response, hop.url, stream.remote_address)
+        proxy = client.backend.speaker
+        if proxy is not None and proxies.answers_itself(self.head.status, self.head.header):
+            self.head = replace(self.head, by_proxy=proxy.authority)
         self.framing = _framing(self.head, hop.method)
         stream.expect_body(self.framing)
         self.timing = Timing(

@@ -142,6 +142,8 @@ async def test_tinyproxys_401_of_a_wrong_password_is_the_proxys(monitor, far, tm
         for host in ("0.0.0.0", "files.example.org"):
             wrong = await fetched(monitor, far, f"http://me:wrong@{place}", downloads, host)
             assert wrong == f"net.proxy-auth: The proxy at {place} does not accept this user name and password."
+        unreachable = await fetched(monitor, far, f"http://me:s3cret@{place}", downloads, "nobody.invalid")
+        assert f"The proxy at {place} answered 500" in unreachable
         session = quick_session(monitor, "tunnel", proxy=f"http://me:wrong@{place}")
         record = await session.download_task("https://files.example.org/", maximum_attempts=1).wait()
         assert record.error is not None
@@ -167,6 +169,8 @@ async def test_squid_forwards_and_its_tunnels_say_no(monitor, far, tmp_path, dow
     (tmp_path / "squid.conf").write_text(SQUID.format(folder=tmp_path, port=port))
     with running(tmp_path, port, path, "-N", "-f", str(tmp_path / "squid.conf")) as place:
         assert await fetched(monitor, far, f"http://{place}", downloads) == ""
+        unreachable = await fetched(monitor, far, f"http://{place}", downloads, "nobody.invalid")
+        assert f"The proxy at {place} answered 50" in unreachable
         session = quick_session(monitor, "tunnel", proxy=f"http://{place}")
         record = await session.download_task("https://nobody.invalid/", maximum_attempts=1).wait()
         assert record.error is not None
