@@ -12,6 +12,7 @@ import transfermon
 ROOT = Path(transfermon.__file__).parent
 RULES = {
     *(
+        "advice",
         "errors",
         "task",
         "configuration",

@@ -489,6 +489,8 @@ def _facts(task: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if task["error"]:
         facts += [("Failure", task["error"]["message"]), ("Advice", task["error"]["hint"])]
+    elif task["waitingHint"]:
+        facts += [("Advice", task["waitingHint"])]
     return [(name, value) for name, value in facts if value]
 
 

@@ -204,8 +204,8 @@ class Download:
             return
         try:
             await until_done(asyncio.to_thread(self._reopen, task))
-        except PartMissing:
-            self._announce_restart("The part that was stored is gone.")
+        except PartMissing as missing:
+            self._announce_restart(str(missing))  # gone, or there and not ours any more
         else:
             if task.received > 0 and self._stored == 0:
                 self._announce_restart("The part that was stored is shorter than it was.")
@@ -720,7 +720,7 @@ def _full(missing: int, url: str) -> TransferError:
         code=Code.CANNOT_WRITE_FILE,
         message=f"The disk is full: {max(missing, 100_000) / 1e6:,.1f} MB more are needed.",
         reason="disk.full",
-        hint="Free some space; what was received is kept.",
+        hint="Free some space.",
         url=redacted(url),
         retry=Retry.RETRY,
     )

@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import unquote, urlsplit
 
-from transfermon import humanize, request_arguments
+from transfermon import advice, humanize, request_arguments
 from transfermon.configuration import SessionConfiguration, checked_headers
 from transfermon.control_client import Client, NoEngine, task_path
 from transfermon.errors import EngineBusyError, StateError, TransferFailure
@@ -479,7 +479,7 @@ class Getter:
                         raise
                 else:
                     if not self._all_ended and not released:
-                        return complain("Stopped. What is there is kept; the same command goes on.", code=INTERRUPTED)
+                        return complain(advice.stopped(self._left()), code=INTERRUPTED)
                     alone_from = time.monotonic() + AFTER_RELEASE
                     deadline = alone_from + HAND_OVER
                     continue
@@ -490,6 +490,10 @@ class Getter:
     @property
     def _all_ended(self) -> bool:
         return len(self._ids) == len(self._orders) and len(self._ended) == len(self._tasks)
+
+    def _left(self) -> list[tuple[str, int, str]]:
+        tasks = [task for name, task in self._tasks.items() if name not in self._ended]
+        return [(_label(task), task["received"], task["notResumable"]) for task in tasks]
 
     def _goes_on(self) -> str:
         left = ", ".join(name for name in self._ids if name not in self._ended) or "what was asked for"

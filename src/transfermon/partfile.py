@@ -100,7 +100,7 @@ class PartFile:
             fd = os.open(where, _OPEN | _NONBLOCK, dir_fd=at)
             status = os.fstat(fd)
             if not _is_ours(status):
-                raise PartMissing("The partial file was replaced by something else.")
+                raise PartMissing("Something else is in the place of the part that was stored.")
             part = cls(path, fd, folder_fd)
             same = bool(boot) and mount != 0 and boot == boot_id() and mount == mount_id(fd)
             good = (status.st_size if same else durable) if status.st_size >= durable else 0
@@ -109,9 +109,9 @@ class PartFile:
             _close(fd)
             _close(folder_fd)
             if isinstance(error, FileNotFoundError | NotADirectoryError):
-                raise PartMissing("The partial file is gone.") from error
+                raise PartMissing("The part that was stored is gone.") from error
             if isinstance(error, OSError) and error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
-                raise PartMissing("The partial file was replaced by something else.") from error
+                raise PartMissing("Something else is in the place of the part that was stored.") from error
             if isinstance(error, OSError):
                 raise failure(error, Code.CANNOT_OPEN_FILE, path) from error
             raise
@@ -735,11 +735,11 @@ def _words(error: OSError, code: int, path: str) -> tuple[str, str, str]:
     folder = path if code == Code.CANNOT_CREATE_FILE else os.path.dirname(path)
     number = error.errno or 0
     if number == errno.EDQUOT:
-        return "disk.full", "Your quota on this disk is used up.", "Free some space; the transfer then goes on."
+        return "disk.full", "Your quota on this disk is used up.", "Free some space."
     if number == errno.ENOSPC and code == Code.CANNOT_CREATE_FILE and not _room_for_files(folder):
-        return "disk.full", "The disk can hold no more files.", "Delete some files; the transfer then goes on."
+        return "disk.full", "The disk can hold no more files.", "Delete some files."
     if number == errno.ENOSPC:
-        return "disk.full", "The disk is full.", "Free some space; the transfer then goes on."
+        return "disk.full", "The disk is full.", "Free some space."
     if number in (errno.EMFILE, errno.ENFILE):
         return "sys.too-many-files", "Too many files are open.", "Let fewer tasks run at once."
     if number == errno.EROFS:

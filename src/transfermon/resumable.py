@@ -21,6 +21,7 @@ PROTOCOLS = (AUTO, PLAIN, IETF, TUS)
 MISMATCHES = 3  # in a row without progress (U-18)
 _PARTIAL = "application/partial-upload"
 _TUS = {"Tus-Resumable": "1.0.0"}
+_PORTS = {"http": 80, "https": 443}
 _VERSION = {"Upload-Draft-Interop-Version": INTEROP}
 _MEMBER = re.compile(r"([a-z*][a-z0-9_.*-]*)(?:=(-?[0-9]{1,15}))?(?:;[^,]*)?")
 
@@ -126,9 +127,9 @@ def created(protocol: str, answer: Response, length: int, now: float) -> UploadR
     if _origin(url) != _origin(answer.url):  # U-25
         return TransferError(
             code=Code.REDIRECT_WITHOUT_TARGET,
-            message="The server wants the upload sent to another server.",
+            message=f"The server wants the upload sent to another server, {_named(url)}.",
             reason="pol.redirected-upload",
-            hint="Upload to that address if you trust it.",
+            hint="Upload to an address there, if you trust that server.",
             url=redacted(url),
         )
     found = limits(answer.header("Upload-Limit"))
@@ -208,7 +209,7 @@ def conflict(answer: Response, *, stuck: bool) -> TransferError:
         code=Code.BAD_SERVER_RESPONSE,
         message="The server and this upload do not agree how much was sent.",
         reason="srv.offset",
-        hint="Start the upload again." if stuck else "It is asked again by itself.",
+        hint="Start the upload again." if stuck else "",
         status=answer.status,
         url=redacted(answer.url),
         retry=Retry.FINAL if stuck else Retry.RETRY,
@@ -256,10 +257,17 @@ def _nonsense(answer: Response) -> TransferError:
     )
 
 
+def _named(url: str) -> str:
+    """Scheme, host and port: the rest of such an address is a secret (U-25)."""
+    scheme, host, port = _origin(url)
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}" if port == _PORTS.get(scheme) else f"{scheme}://{shown}:{port}"
+
+
 def _origin(url: str) -> tuple[str, str, int | None]:
     parts = urlsplit(url)
     try:
         port = parts.port
     except ValueError:
         port = UNKNOWN
-    return parts.scheme, parts.hostname or "", port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname or "", port or _PORTS.get(parts.scheme)

@@ -102,7 +102,7 @@ def captive(url: str, status: int) -> TransferError:
         code=Code.NOT_CONNECTED,
         message="This network wants you to sign in.",
         reason="net.captive",
-        hint="Open a web page in a browser to sign in; the transfer goes on by itself.",
+        hint="Open a web page in a browser to sign in.",
         url=redacted(url),
         status=status,
         retry=Retry.WAIT,

@@ -22,7 +22,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
-from transfermon import partfile, proxies, resumable, resume, retry, waiting
+from transfermon import advice, partfile, proxies, resumable, resume, retry, waiting
 from transfermon.bus import handling
 from transfermon.configuration import SessionConfiguration, checked_headers
 from transfermon.connectivity import is_local
@@ -1107,7 +1107,11 @@ class Session:
     def _wait(self, number: int, hold: Hold) -> None:
         """Hold a task back. Nothing runs meanwhile; a timer does where the end is known."""
         task = changed(
-            self._tasks[number], activity=hold.activity, waiting_until=hold.until, waiting_reason=hold.reason
+            self._tasks[number],
+            activity=hold.activity,
+            waiting_until=hold.until,
+            waiting_reason=hold.reason,
+            waiting_hint=hold.hint,
         )
         self._record(task, _state_event(task))
         if hold.activity is Activity.WAITING_FOR_CONNECTIVITY:
@@ -1256,7 +1260,8 @@ class Session:
             background = self._row.configuration.is_background
             error = waiting.without_network(error, background=background, cut_off=network.cut_off)
             if error.retry is Retry.WAIT and self._waits_for_connectivity:
-                self._wait(number, Hold(activity=Activity.WAITING_FOR_CONNECTIVITY, reason=error.message))
+                hint = advice.hint(error, advice.Decision.WAIT)
+                self._wait(number, Hold(activity=Activity.WAITING_FOR_CONNECTIVITY, reason=error.message, hint=hint))
                 return
         delay = self._delay(number, error)
         if delay is None:
@@ -1270,7 +1275,11 @@ class Session:
         if error.retry is Retry.WAIT or (error.code in waiting.CURABLE and error.retry_after is None):
             self._curable.add(number)
         task = changed(
-            self._tasks[number], activity=activity, waiting_until=self._engine.now() + delay, waiting_reason=reason
+            self._tasks[number],
+            activity=activity,
+            waiting_until=self._engine.now() + delay,
+            waiting_reason=reason,
+            waiting_hint=advice.hint(error, advice.decided(error)),
         )
         self._record(task, _state_event(task))
         if activity is Activity.WAITING_FOR_CONNECTIVITY:
@@ -1348,7 +1357,8 @@ class Session:
 
     def _complete_failed(self, number: int, error: TransferError) -> None:
         task = self._tasks[number]
-        error = changed(error, url=error.url or redacted(task.url))  # X-01: also where the disk failed
+        hint = advice.hint(error, advice.Decision.END, kept=advice.kept_of(task), kind=task.kind)
+        error = changed(error, url=error.url or redacted(task.url), hint=hint)  # X-01: also where the disk failed
         data, row = self._produce(number)  # R-16
         self._complete(
             changed(task, state=task.after(Action.FAIL), error=error),
@@ -1691,13 +1701,15 @@ _OUR_MISTAKE = TransferError(
 def _cancelled_error(task: Task) -> TransferError:
     url = redacted(task.url)
     if task.cancel_reason == USER_FORCE_QUIT:
-        return TransferError(
+        error = TransferError(
             code=Code.CANCELLED,
             message="The transfer was stopped when Transfermon was quit.",
             reason="user-force-quit",
-            hint="Retry it; what was stored is used where the server allows it.",
+            hint="Retry it.",
             url=url,
         )
+        hint = advice.hint(error, advice.Decision.END, kept=advice.kept_of(task), kind=task.kind)
+        return changed(error, hint=hint)
     return TransferError(code=Code.CANCELLED, message="The transfer was cancelled.", reason="cancelled", url=url)
 
 

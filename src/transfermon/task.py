@@ -224,6 +224,7 @@ class Task:
     error: TransferError | None = None
     waiting_until: float | None = None  # epoch seconds; when activity is retrying or waiting_until
     waiting_reason: str = ""
+    waiting_hint: str = ""  # what to do about the failure that it waits after, and what follows; counts while it waits
     not_resumable: str = ""  # why a pause would start over; "" when it would not, or not known yet
     restarts: int = 0  # from zero, because the server's file was another one
     wasted: int = 0  # bytes thrown away by those

@@ -1135,10 +1135,10 @@ def _next_hop(call: Call, hop: _Hop, exchange: _Exchange, target: str) -> _Hop:
         if content:
             raise _failure(
                 Code.REDIRECT_WITHOUT_TARGET,
-                "The server wants the upload sent to another server.",
+                f"The server wants the upload sent to another server, {urls.origin_of(target).authority}.",
                 "pol.redirected-upload",
                 target,
-                hint="Upload to that address if you trust it.",
+                hint="Upload to an address there, if you trust that server.",
             )
     reach = hop.reach
     if reach.anywhere and (hop.proxy or is_public(exchange.stream.remote_address)):
@@ -1313,7 +1313,7 @@ def disk_error(exc: OSError, url: str) -> TransferError:
     return TransferError(
         code=Code.CANNOT_WRITE_FILE,
         message=message or f"The file cannot be written: {os.strerror(exc.errno or errno.EIO)}.",
-        hint="Free some space; what was received is kept." if full else "Check the disk, or choose another folder.",
+        hint="Free some space." if full else "Check the disk, or choose another folder.",
         reason=reason,
         url=redacted(url),
         retry=Retry.WAIT if full else Retry.FINAL,
@@ -1362,7 +1362,7 @@ def _translated(exc: BaseException, host: str, url: str, responded: bool) -> Tra
             message = f"{host} could not be reached in time."
         elif isinstance(exc, httpcore.WriteTimeout):
             message = f"{host} took nothing for too long."
-        return say(Code.TIMED_OUT, message, "net.timeout", Retry.RETRY, "It is tried again by itself.")
+        return say(Code.TIMED_OUT, message, "net.timeout", Retry.RETRY)
     if isinstance(exc, (httpcore.ProxyError, httpx.ProxyError)):
         return _proxy_error(exc, host, url)
     if isinstance(exc, ClosedEarly):
@@ -1428,7 +1428,7 @@ def _lost(host: str, url: str, reason: str, responded: bool) -> TransferError:
         message = f"The connection to {host} was reset."
     else:
         message = f"{host} ended the connection too early."
-    return _say(Code.CONNECTION_LOST, message, reason, Retry.RETRY, "It is tried again by itself.", url=url)
+    return _say(Code.CONNECTION_LOST, message, reason, Retry.RETRY, url=url)
 
 
 def _name_error(cause: socket.gaierror, host: str, url: str) -> TransferError:
@@ -1464,8 +1464,7 @@ def _socket_error(cause: OSError, host: str, url: str, connecting: bool, respond
         message, hint = f"{who} refused the connection.", "Check the port, or try again later."
         return _say(Code.CANNOT_CONNECT, message, "net.refused", Retry.RETRY, hint, url=url)
     if number == errno.ETIMEDOUT:
-        message, hint = f"{host} could not be reached in time.", "It is tried again by itself."
-        return _say(Code.TIMED_OUT, message, "net.timeout", Retry.RETRY, hint, url=url)
+        return _say(Code.TIMED_OUT, f"{host} could not be reached in time.", "net.timeout", Retry.RETRY, url=url)
     if connecting and number in _NO_NETWORK:
         message, hint = f"There is no way to {host} from this network.", "Check the network connection."
         return _say(Code.NOT_CONNECTED, message, "net.unreachable", Retry.WAIT, hint, url=url)

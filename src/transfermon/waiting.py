@@ -26,6 +26,7 @@ class Hold:
     activity: Activity
     reason: str
     until: float | None = None  # epoch seconds
+    hint: str = ""  # what a person can do meanwhile
 
 
 def hold(

@@ -167,14 +167,22 @@ def _add_link(part: Path) -> None:
     os.link(part, part.with_name("stranger"))
 
 
-@pytest.mark.parametrize("spoil", [_remove, _make_folder, _make_link, _add_link])
-async def test_w12_a_part_that_is_gone_or_not_ours_starts_over_and_says_so(spoil: Callable[[Path], None], place: Place):
+GONE = "The part that was stored is gone."
+REPLACED = "Something else is in the place of the part that was stored."
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"), [(_remove, GONE), (_make_folder, REPLACED), (_make_link, REPLACED), (_add_link, REPLACED)]
+)
+async def test_w12_a_part_that_is_gone_or_not_ours_starts_over_and_says_so(
+    spoil: Callable[[Path], None], words: str, place: Place
+):
     spoil(place.part)
     before = {name for name in place.names if not name.startswith(".transfermon")}
     record = await place.gone_on()
     assert record.succeeded
     assert place.asked == [""]
-    assert place.of("downloadresumed")[0].reason == "The part that was stored is gone."
+    assert place.of("downloadresumed")[0].reason == words
     assert place.final.read_bytes() == BODY
     if "stranger" in before:
         assert (place.out / "stranger").read_bytes() == BODY[:STORED], "a stranger's file was touched"

@@ -300,6 +300,8 @@ class Details(QWidget):
             return
         error = self._task.error
         problem = humanize.error(error) if error is not None and look_of(self._task) == "failed" else ""
+        if self._task.waiting and self._task.waiting_hint:
+            problem = humanize.clean(f"{self._task.waiting_reason} {self._task.waiting_hint}".strip())
         self.general.show_facts(facts(self._task, self._progress, time.time(), time.monotonic()), problem)
         self._show_tab()
 
