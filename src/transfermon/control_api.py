@@ -90,6 +90,7 @@ def task_dict(task: Task, progress: Progress | None = None) -> dict[str, Any]:
             "hint": error.hint,
             "status": error.status,
         },
+        "instead": task.instead,
         "waitingHint": task.waiting_hint if task.waiting else "",
         "attempt": task.attempt,
         "options": request_options.to_dict(task.options),

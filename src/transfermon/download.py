@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from transfermon import digests, filenames, partfile, resume, retry
+from transfermon import digests, endings, filenames, naming, partfile, resume, retry
 from transfermon.blob import Blob
 from transfermon.configuration import CHECKPOINT_SECONDS, SessionConfiguration, merged_headers
 from transfermon.digests import Hashes
@@ -330,7 +330,7 @@ class Download:
         if (most := self._configuration.maximum_bytes) and total > most:
             raise answer.too_big(most)  # before any space is reserved
         validators = resume.validators_of(response, decoded=decode)
-        name = task.name or filenames.suggested(response, response.url)
+        name = task.name or naming.suggested(response, response.url)
         folder = task.folder or os.path.join(self._engine.state_dir, "parts")
         part, self._mount_id = await until_done(asyncio.to_thread(self._new_part, folder, total))
         task = self._current()  # it may have changed meanwhile
@@ -387,7 +387,7 @@ class Download:
     def _compressed_by_itself(self, answer: Answer) -> bool:
         """A coding on a file that is compressed by its name or type is a mislabelled file: keep it as received."""
         kind = answer.response.header("Content-Type").partition(";")[0].strip().lower()
-        name = self._current().name or filenames.suggested(answer.response, answer.response.url)
+        name = self._current().name or naming.suggested(answer.response, answer.response.url)
         return name.lower().endswith((".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".br", ".svgz")) or kind in (
             "application/gzip",
             "application/x-gzip",
@@ -549,9 +549,9 @@ class Download:
 
     async def _finish(self) -> None:
         assert self._part is not None
+        name, instead = await self._what_came()
         part, size, final = self._part, self._stored, ""
         task = self._current()
-        name = task.name or "download"
         recorded = size >= SMALL or size != task.expected  # a small file is known again by its size and inode
         if recorded:
             await self._sync()
@@ -566,6 +566,7 @@ class Download:
             expected=size,
             received=size,
             name=name,
+            instead=instead,
             final_path=final,
             **self._metrics(),
         )
@@ -585,6 +586,25 @@ class Download:
         self._part = None
         part.close()  # nothing is dirty any more: this does not wait for the disk
         await self._deliver(changed(self._current(), final_path=path, part_path=""))
+
+    async def _what_came(self) -> tuple[str, str]:
+        """The final name, and what came in place of the file that it promises: a page that asks to sign in, under 200.
+
+        Such a page gets the ending of a page. Raises TransferFailure where the name was given: then nothing gets it.
+        """
+        assert self._part is not None
+        task = self._current()
+        name = task.name or "download"
+        found = task.validators
+        if found is None or task.expected_digest or not task.folder or (task.response and task.response.status >= 400):
+            return name, ""
+        head = await until_done(asyncio.to_thread(self._part.read, 0, min(self._stored, endings.FIRST_BYTES)))
+        address_name = filenames.from_url(task.current_url or task.url)
+        instead = endings.instead(name, address_name, found.content_type, head)
+        if instead and task.named:
+            await self._record(changed(task, **self._without_part()), None)
+            raise TransferFailure(_not_it(instead, task.current_url or task.url))
+        return (endings.as_page(name, found.content_type), instead) if instead else (name, "")
 
     def _name(self, part: PartFile, task: Task) -> str:
         """Blocking. The final path."""
@@ -712,6 +732,16 @@ def _vanished(task: Task) -> TransferError:
         reason="file.missing",
         hint="Retry to fetch it again.",
         url=redacted(task.url),
+    )
+
+
+def _not_it(instead: str, url: str) -> TransferError:
+    return TransferError(
+        code=Code.BAD_SERVER_RESPONSE,
+        message=f"The server sent {instead}.",
+        reason="srv.page",
+        hint="Open the address in a browser: it may ask you to sign in, or the link may have expired.",
+        url=redacted(url),
     )
 
 

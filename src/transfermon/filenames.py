@@ -1,7 +1,7 @@
-"""A safe file name from headers, an address or a stranger (SPEC D-12, D-13; RFC 6266, RFC 8187).
+"""A safe file name from an address or a stranger (SPEC D-13).
 
 Rule: whatever comes in, `safe()` gives one component that is legal on every system, and a name that was
-already so stays as it is. A name is never changed for its type.
+already so stays as it is.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 import unicodedata
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from transfermon.task import Response
+from transfermon.disposition import text_of
 
 FALLBACK = "download"
 LONGEST = 255  # bytes of UTF-8
@@ -22,39 +22,20 @@ _DEVICES = frozenset(
 _ILLEGAL = '<>:"|?*'  # on Windows and FAT; a file is carried there sooner or later
 _REPLACED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, direction marks, zero width, half characters
 _EXTENSION = re.compile(r"(?:\.tar)?\.[^.\s]{1,20}\Z", re.IGNORECASE)
-_PARAMETER = re.compile(r'\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"\s*|([^;"][^;]*)|)(?:;|\Z)', re.DOTALL)
-_EXTENDED = re.compile(r"([A-Za-z0-9!#$%&+\-^_`{}~]+)'[^']*'((?:[^%]|%[0-9A-Fa-f]{2})*)", re.DOTALL)
-
-
-def suggested(response: Response | None, url: str) -> str:
-    """A safe name: `filename*`, else `filename` of Content-Disposition, else the last segment of the address that
-    answered, else "download" (D-12)."""
-    if response is not None:
-        name = from_disposition(response.header("Content-Disposition"))
-        if name:
-            return safe(name)
-    return safe(from_url(response.url if response is not None and response.url else url))
-
-
-def from_disposition(value: str) -> str:
-    """The name that a Content-Disposition header gives, raw, or "".
-
-    A header that can be read in one way only is read, though it breaks the grammar (a bare name with blanks, raw
-    UTF-8); one that contradicts itself gives no name.
-    """
-    parameters = _parameters(value)
-    if parameters is None:
-        return ""
-    return _extended(parameters.get("filename*", "")) or _guessed(parameters.get("filename", ""))
+_PATH_PARAMETER = re.compile(r";[A-Za-z0-9_.-]+=[^;]*\Z")
 
 
 def from_url(url: str) -> str:
-    """The last segment of the path, decoded; "" when there is none."""
+    """The last segment of the path, decoded, without parameters such as `;jsessionid=1A2B` (RFC 3986 §3.3); "" when
+    there is none.
+    """
     try:
-        path = urlsplit(url).path
+        segment = urlsplit(url).path.rpartition("/")[2]
     except ValueError:
         return ""
-    return _decoded(unquote_to_bytes(path.rpartition("/")[2].encode("utf-8", "surrogatepass")))
+    while match := _PATH_PARAMETER.search(segment):
+        segment = segment[: match.start()]
+    return text_of(unquote_to_bytes(segment.encode("utf-8", "surrogatepass")))
 
 
 def safe(name: str) -> str:
@@ -114,54 +95,3 @@ def _portable(char: str) -> str:
     if category in _REPLACED or char in _ILLEGAL:
         return "_"
     return " " if category == "Zs" else char
-
-
-def _parameters(value: str) -> dict[str, str] | None:
-    """Names in lower case to raw values; None when a name has two values or something cannot be read."""
-    head, semicolon, rest = value.partition(";")
-    if "=" in head:  # the type is missing, as some servers have it
-        rest = value
-    elif not semicolon:
-        return {}
-    found: dict[str, str] = {}
-    position = 0
-    while position < len(rest):
-        blank = re.compile(r"[\s;]*").match(rest, position)
-        position = blank.end() if blank else position
-        if position >= len(rest):
-            break
-        match = _PARAMETER.match(rest, position)
-        if match is None:
-            return None
-        name, quoted, bare = match.groups()
-        text = re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL) if quoted is not None else (bare or "").strip()
-        if found.setdefault(name.lower(), text) != text:
-            return None
-        position = match.end()
-    return found
-
-
-def _extended(value: str) -> str:
-    """`UTF-8''na%C3%AFve.txt` decoded (RFC 8187 §3.2); "" when the charset or the coding is wrong."""
-    match = _EXTENDED.fullmatch(value)
-    if match is None or match[1].lower() not in ("utf-8", "iso-8859-1"):
-        return ""
-    try:
-        return unquote_to_bytes(match[2].encode("latin-1")).decode(match[1])
-    except UnicodeError:
-        return ""
-
-
-def _guessed(value: str) -> str:
-    """Raw bytes in a header reach us as Latin-1; nearly always they are UTF-8."""
-    try:
-        return _decoded(value.encode("latin-1"))
-    except UnicodeEncodeError:
-        return value
-
-
-def _decoded(raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")

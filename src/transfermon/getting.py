@@ -238,7 +238,9 @@ class LineScreen(Screen):
         if task["state"] != "completed" or task["error"]:
             return
         if task["kind"] == "download":
-            self._say(self._out, f"Saved {task['path'] or task['name']} ({humanize.size(task['received'])})")
+            instead = f": {task['instead']}" if task["instead"] else ""
+            size = humanize.size(task["received"])
+            self._say(self._out, f"Saved {task['path'] or task['name']} ({size}){instead}")
         else:
             self._say(self._out, f"Sent {_label(task)} ({humanize.size(task['received'])}): {task['statusCode']}")
 
@@ -366,9 +368,16 @@ def _worth_a_line(event: Json) -> str:
     return "paused" if event["type"] == "taskstate" and event.get("state") == "suspended" else ""
 
 
+def _is_not_it(task: Json) -> bool:
+    """Whether what was asked for is not there now."""
+    return bool(task["error"] or task["state"] != "completed" or task["instead"])
+
+
 def _failure(task: Json) -> str:
     if task["state"] == "removed":
         return f"{_label(task)}: somebody took it out of the list."
+    if task["instead"]:
+        return f"{_label(task)}: this is {task['instead']}. Open the address in a browser to see what it wants."
     if not task["error"]:
         return ""
     return f"{_label(task)}: {task['error']['message']} {task['error']['hint']}".strip()
@@ -484,8 +493,7 @@ class Getter:
                     deadline = alone_from + HAND_OVER
                     continue
             time.sleep(0.02)
-        failed = any(self._tasks[name]["error"] or self._tasks[name]["state"] != "completed" for name in self._ids)
-        return FAILED if failed else DONE
+        return FAILED if any(_is_not_it(self._tasks[name]) for name in self._ids) else DONE
 
     @property
     def _all_ended(self) -> bool:

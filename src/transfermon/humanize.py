@@ -157,7 +157,7 @@ def _shown(char: str) -> str:
 
 def _outcome(task: Task) -> str:
     if task.error is None:
-        return tr("Done")
+        return tr("Done: {instead}").format(instead=clean(task.instead)) if task.instead else tr("Done")
     if task.error.code == Code.CANCELLED:
         return tr("Cancelled")
     return tr("Failed: {message}").format(message=_clause(task.error.message))

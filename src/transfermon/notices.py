@@ -49,6 +49,7 @@ def notice_for(tasks: Sequence[Task], session: str) -> Notice:
     if len(tasks) == 1:
         if shown.error is None:
             size = f", {humanize.size(shown.moved)}" if shown.moved > 0 else ""
+            size = f": {shown.instead}" if shown.instead else size
             return Notice(title=tr("Transfer finished"), body=f"{name_of(shown)}{size}", user_info=info)
         return Notice(title=tr("Transfer failed"), body=f"{name_of(shown)}: {shown.error.message}", user_info=info)
     size = humanize.size(sum(task.moved for task in good))

@@ -447,6 +447,7 @@ class Session:
             handler_id=handling.get(),
             folder=folder,
             name=given or name,
+            named=bool(given or name),
             overwrite=overwrite,
             expected_digest=_checked_digest(expected_digest),
             speed_limit=max(0, speed_limit),

@@ -215,6 +215,8 @@ class Task:
     part_inode: int = 0  # of the part: by it a file is known again that got its final name just before a crash
     folder: str = ""  # where the finished file goes; "" for a temporary file (D-08)
     name: str = ""  # the final name, once known or given
+    named: bool = False  # the name was given: nothing else may get it
+    instead: str = ""  # of a finished file that is not what its name promised: “a web page instead of a video”
     overwrite: bool = False
     final_path: str = ""  # absolute, once it is settled: the file is there when there is no part any more
     expected_digest: str = ""  # "sha-256:HEX"
