@@ -24,6 +24,8 @@ RULES = {
         "endings",
         "naming",
         "payload",
+        "ntfy",
+        "pushmemory",
         "humanize",
         "notices",
         "urls",

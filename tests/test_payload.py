@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transfermon.events import SilentPushEvent
-from transfermon.payload import LIMIT, Severity, lint, parse, url_problem
+from transfermon.payload import LIMIT, Severity, commands, lint, parse, url_problem
 
 SEED = '{"alert":"","content-available":1,"download_url":"https://host/a.png"}'
 NESTED = '{"aps":{"alert":"","content-available":1},"download_url":"https://host/a.png"}'
+APPLES = '{"aps":{"content-available":1},"download_url":"https://host/a.png"}'
 
 
 @pytest.mark.parametrize("text", [SEED, NESTED, SEED.encode()])
@@ -35,6 +36,11 @@ def test_both_shapes_mean_the_same(text: str | bytes):
         ('{"alert":"New video"}', "New video", "", True, False),
         ('{"aps":{"alert":{"title":"Videos","body":"New"},"content-available":1}}', "New", "Videos", True, False),
         ('{"aps":{"alert":{"title":"Videos"}}}', "", "Videos", True, False),
+        ('{"aps":{"alert":{"subtitle":"New"},"content-available":1}}', "New", "", True, False),
+        ('{"aps":{"alert":{"title":"T","subtitle":"S","body":"B"}}}', "S\nB", "T", True, False),
+        ('{"aps":{"alert":{"loc-key":"NEW_VIDEO"},"content-available":1}}', "NEW_VIDEO", "", True, False),
+        ('{"aps":{"alert":{"title-loc-key":"T_KEY","subtitle-loc-key":"S_KEY"}}}', "S_KEY", "T_KEY", True, False),
+        ('{"aps":{"alert":{},"content-available":1}}', "", "", False, True),
         ("{}", "", "", False, False),
     ],
 )
@@ -132,7 +138,7 @@ def found(text: str, **options: object) -> list[tuple[str, str]]:
     return [(item.severity.value, item.message) for item in lint(text, **options)]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("text", [SEED, NESTED])
+@pytest.mark.parametrize("text", [SEED, APPLES])
 def test_the_seeds_payload_needs_no_advice(text: str):
     assert found(text) == []
     assert found(text, push_type="background", priority=5) == []
@@ -149,6 +155,22 @@ def test_the_seeds_payload_needs_no_advice(text: str):
         ('{"alert":"x","content-available":1}', {"push_type": "background"}, "error", "no alert text"),
         ('{"sound":"bell","content-available":1}', {}, "warning", "“sound”"),
         ('{"badge":1,"content-available":1}', {"push_type": "background"}, "error", "“badge”"),
+        (NESTED, {}, "warning", "no “alert”, not even an empty one"),
+        (NESTED, {"push_type": "background"}, "error", "no “alert”, not even an empty one"),
+        ('{"aps":{"sound":"","content-available":1}}', {}, "warning", "no “sound”, not even an empty one"),
+        ('{"aps":{"badge":null,"content-available":1}}', {}, "warning", "no “badge”, not even an empty one"),
+        ('{"aps":{"alert":{"loc-key":"K"},"content-available":1}}', {}, "warning", "no alert text"),
+        (
+            '{"aps":{"alert":{"subtitle":"S"},"content-available":1}}',
+            {"push_type": "background"},
+            "error",
+            "no alert text",
+        ),
+        (SEED, {"priority": 7}, "error", "1, 5 or 10"),
+        ('{"alert":"x"}', {"priority": 0}, "error", "1, 5 or 10"),
+        ('{"aps":{"alert":"x"},"interruption-level":"active"}', {}, "warning", "“interruption-level” beside it"),
+        ('{"aps":{"alert":"x"},"relevance-score":1}', {}, "warning", "“relevance-score” beside it"),
+        ('{"aps":{"alert":"x"},"target-content-id":"a"}', {}, "warning", "“target-content-id” beside it"),
         (SEED, {"priority": 10}, "error", "priority 5"),
         (SEED, {"push_type": "background", "priority": 10}, "error", "priority 5"),
         ('{"content-available":1,"handlerId":"x"}', {}, "warning", "“handlerId”"),
@@ -162,6 +184,22 @@ def test_the_seeds_payload_needs_no_advice(text: str):
 def test_the_composer_is_told_what_would_go_wrong(text: str, options: dict[str, object], severity: str, words: str):
     matching = [item for item in found(text, **options) if words in item[1]]
     assert [item[0] for item in matching] == [severity]
+
+
+@pytest.mark.parametrize("priority", [1, 5])
+def test_a_priority_of_apples_is_no_reason_for_a_word(priority: int):
+    assert found(APPLES, push_type="background", priority=priority) == []
+    assert found('{"aps":{"alert":"x","content-available":1}}', push_type="alert", priority=priority) == found(
+        '{"aps":{"alert":"x","content-available":1}}', push_type="alert"
+    )
+
+
+def test_the_command_for_apples_service_has_nothing_in_aps_that_it_refuses():
+    sent = commands(SEED)["APNs"]
+    assert '"aps": {"content-available": 1}' in sent
+    assert "apns-push-type: background" in sent
+    shown = commands('{"alert":"x","interruption-level":"active","mine":1}')["APNs"]
+    assert '"aps": {"alert": "x", "interruption-level": "active"}, "mine": 1' in shown
 
 
 def test_errors_are_exactly_what_the_service_refuses():

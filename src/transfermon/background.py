@@ -6,6 +6,7 @@ down, and delivered by `_deliver`, which opens the handler before the event is t
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import uuid
@@ -74,6 +75,9 @@ class Background:
         self._ready = False
         self._force_quit = False
         self.on_closed: Callable[[str, bool], None] | None = None  # identifier, and whether its budget ran out
+        self.on_taken_back: Callable[[tuple[str, ...]], None] | None = (
+            None  # tasks as SESSION:NUMBER, not to begin any more
+        )
         engine.on_created = self._count
 
     def __repr__(self) -> str:
@@ -203,9 +207,10 @@ class Background:
         self._arm()
         return wake
 
-    def push(self, payload: Payload | str, *, by_hand: bool, source: str = "") -> Wake:
+    def push(self, payload: Payload | str, *, by_hand: bool, source: str = "", sequence: str = "") -> Wake:
         """Take a push: a silent one is delivered with the payload's own fields (P-04, P-05, P-07), an alert is
-        shown (P-06). One that the policy holds waits for the hour or for the app, the newest only (P-10).
+        shown (P-06). One that the policy holds waits for the hour or for the app, the newest only (P-10). It takes the
+        place of an earlier one of the same `sequence`, as far as that has not begun anything.
 
         Raises ValueError for a payload that is not a JSON object, is over 4096 bytes, or asks for neither.
         """
@@ -217,9 +222,10 @@ class Background:
         if payload.content_available:
             judgement = self._judge_push()
         source = source or (BY_HAND if by_hand else "channel")
-        wake = self._enter(WakeKind.PUSH, source, judgement, by_hand=by_hand, payload=payload)
+        self.take_back(sequence, "An update took its place.")
+        wake = self._enter(WakeKind.PUSH, source, judgement, by_hand=by_hand, payload=payload, sequence=sequence)
         if payload.visible and wake.verdict is not Verdict.REFUSED:
-            self._show(payload)
+            self._show(payload, sequence)
         if not payload.content_available:
             note = "It has no “content-available”: 1, so it only shows its text."
             wake = self._update(changed(wake, outcome=Outcome.DROPPED, note=note))
@@ -229,6 +235,20 @@ class Background:
             wake = self._deliver(wake)
         self._arm()
         return wake
+
+    def take_back(self, sequence: str, note: str = "Its sender took it back.") -> None:
+        """Undo what pushes of this sequence have not begun: one that waits is dropped, tasks that were made for one and
+        have not started leave the list, now or as soon as their handler makes them. What has begun goes on.
+        """
+        for wake in [wake for wake in self.ledger if sequence and wake.sequence == sequence and not wake.superseded]:
+            self._update(changed(wake, superseded=True))
+            if wake.waiting:
+                self._drop(changed(wake, superseded=True), note)
+            self._cancel_unbegun(wake.tasks)
+
+    def _cancel_unbegun(self, tasks: tuple[str, ...]) -> None:
+        if tasks and self.on_taken_back is not None:
+            self.on_taken_back(tasks)
 
     def refuse(self, payload: Payload | None, *, source: str, reason: str) -> Wake:
         """Enter a push that whoever received it does not pass on: a wrong topic or token, a repetition, an expiry."""
@@ -246,7 +266,14 @@ class Background:
         return wakes.judge_push(self._pushes, now=self._clock.now(), modes=self._modes, force_quit=self._force_quit)
 
     def _enter(
-        self, kind: WakeKind, source: str, judgement: Judgement, *, by_hand: bool, payload: Payload | None = None
+        self,
+        kind: WakeKind,
+        source: str,
+        judgement: Judgement,
+        *,
+        by_hand: bool,
+        payload: Payload | None = None,
+        sequence: str = "",
     ) -> Wake:
         policy = ""
         if by_hand and not self._engine.strict and not judgement.granted:
@@ -262,6 +289,7 @@ class Background:
                 policy=policy,
                 until=judgement.until,
                 payload=None if payload is None else dict(payload.original),
+                sequence=sequence,
                 outcome=Outcome.DROPPED if judgement.verdict is Verdict.REFUSED else Outcome.NONE,
             )
         )
@@ -282,14 +310,14 @@ class Background:
             event = SilentPushEvent(
                 handler_id=handler_id, by_hand=by_hand, payload=payload.original, custom=payload.event_fields()
             )
-        self._woken()
         self._open_handler(handler_id, event.type, BACKGROUND_HANDLER_BUDGET, wake.identifier)
         wake = self._update(changed(wake, handler_id=handler_id, delivered=now))
         self._engine.record(event)
         return wake
 
-    def _show(self, payload: Payload) -> None:
-        self._engine.record(NotificationEvent(alert_title=payload.title, alert_body=payload.alert))
+    def _show(self, payload: Payload, sequence: str) -> None:
+        told = NotificationEvent(alert_title=payload.title, alert_body=payload.alert, identifier=sequence)
+        self._engine.record(told)
 
     def _replace(self, newest: Wake, note: str) -> None:
         for wake in self.ledger:
@@ -429,3 +457,5 @@ class Background:
         handler.started_tasks += 1
         if (wake := self._wakes.get(handler.wake)) is not None:
             self._update(changed(wake, tasks=(*wake.tasks, str(task.key))))
+            if wake.superseded:  # it was taken back before its handler came so far
+                asyncio.get_running_loop().call_soon(self._cancel_unbegun, (str(task.key),))

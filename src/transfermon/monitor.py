@@ -40,7 +40,7 @@ from transfermon.events import Event, NotificationEvent, TaskCompletedEvent
 from transfermon.inhibitor import Inhibitor
 from transfermon.lock import EngineLock
 from transfermon.payload import Payload
-from transfermon.pushchannel import SECRETS, SINCE, PushChannel
+from transfermon.pushchannel import SECRETS, PushChannel
 from transfermon.request_options import RequestOptions
 from transfermon.session import (
     TEMPORARY,
@@ -221,7 +221,8 @@ class Monitor:
         self._values = dict(remembered.values)
         self.background.restore(remembered.wakes, self.recall(FETCH_STATE), self.recall(PUSH_TIMES))
         self._alerts.restore(self.recall(PENDING))
-        self.push_channel.restore(self.recall(SINCE))
+        self.push_channel.restore(self._values)
+        self.background.on_taken_back = self._take_back
         self.approvals.restore(self.recall(WAITING))
         if remembered.set_aside:
             self.set_aside = await asyncio.to_thread(self._loss, remembered)
@@ -785,6 +786,14 @@ class Monitor:
     async def fetch(self, *, by_hand: bool = True) -> Wake:
         """Ask for a background fetch; the answer says whether it was delivered, and under which handler."""
         return self.background.fetch(by_hand=by_hand)
+
+    def _take_back(self, tasks: tuple[str, ...]) -> None:
+        """Take tasks off the list that nobody has begun with."""
+        for key in map(TaskKey.parse, tasks):
+            session = self._sessions.get(key.session)
+            task = session.find(key.number) if session is not None else None
+            if session is not None and task is not None and task.outstanding and task.started is None:
+                session.remove(key.number)
 
     async def push(self, payload: Payload | str, *, by_hand: bool = True, source: str = "") -> Wake:
         """Take a push, as `fetch`. Raises ValueError for an unusable payload. `source` names the channel."""

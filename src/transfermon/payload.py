@@ -21,7 +21,14 @@ LIMIT = 4096  # bytes, as at Apple (P-11)
 RESERVED = frozenset(  # fields of the event itself; a payload cannot replace them (P-07)
     ["handlerId", "type", "source", "payload", "byHand", "sequence", "eventId", "time", "sessionIdentifier"]
 )
-_SYSTEM = frozenset(["alert", "content-available", "badge", "sound", "category", "thread-id", "mutable-content"])
+_OF_ALERTS = ("alert", "badge", "sound", "category", "thread-id", "mutable-content", "interruption-level")
+_OF_ACTIVITIES = ("stale-date", "content-state", "dismissal-date", "attributes-type")
+_SYSTEM = frozenset(  # what belongs into “aps” (Apple: Generating a remote notification)
+    (*_OF_ALERTS, *_OF_ACTIVITIES, "content-available", "relevance-score", "filter-criteria", "target-content-id")
+)
+_VISIBLE = ("alert", "sound", "badge")  # none of them is in the “aps” of a background push, not even an empty one
+PRIORITIES = (1, 5, 10)
+_ALERT = ("title", "title-loc-key", "subtitle", "subtitle-loc-key", "body", "loc-key")
 _MISSPELT = frozenset(["content_available", "contentAvailable", "contentavailable", "content-avaliable"])
 
 
@@ -30,7 +37,7 @@ class Payload:
     """A payload that could be read."""
 
     alert: str  # the text of the banner; "" for none
-    title: str  # its title; "" for none
+    title: str  # its title; "" for none. Both are the keys themselves where only `loc-key` and the like are given
     content_available: bool
     custom: Mapping[str, Any]  # all that is not the system's, JSON types kept (P-04)
     system: Mapping[str, Any]  # alert, badge, sound and so on, from either shape
@@ -112,7 +119,8 @@ COMMAND_TOOLS = ("transfermon", "Simulator", "APNs", "ntfy")
 def commands(text: str, *, server: str = "https://ntfy.sh", topic: str = "") -> dict[str, str]:
     """The same push as a line for other tools, by their names; placeholders are in capitals. Raises ValueError."""
     payload = parse(text)
-    nested = json.dumps({"aps": dict(payload.system), **payload.custom}, ensure_ascii=False)
+    system = {name: value for name, value in payload.system.items() if not (payload.silent and name in _VISIBLE)}
+    nested = json.dumps({"aps": system, **payload.custom}, ensure_ascii=False)
     flat = json.dumps(dict(payload.original), ensure_ascii=False)
     visible = payload.visible or not payload.content_available
     address = f"{server.rstrip('/')}/{topic or 'TOPIC'}"
@@ -225,10 +233,12 @@ def _alert(value: object) -> tuple[str, str]:
         return value, ""
     if not isinstance(value, dict):
         raise ValueError("“alert” must be a text, or an object with “title” and “body”.")
-    body, title = value.get("body", ""), value.get("title", "")
-    if not isinstance(body, str) or not isinstance(title, str):
-        raise ValueError("“title” and “body” of “alert” must be texts.")
-    return body, title
+    texts = {name: value.get(name, "") for name in _ALERT}
+    if not all(isinstance(text, str) for text in texts.values()):
+        raise ValueError("“title”, “subtitle” and “body” of “alert” must be texts.")
+    body, title = texts["body"] or texts["loc-key"], texts["title"] or texts["title-loc-key"]
+    subtitle = texts["subtitle"] or texts["subtitle-loc-key"]
+    return "\n".join(part for part in (subtitle, body) if part), title
 
 
 def _is_one(value: object) -> bool:
@@ -248,13 +258,24 @@ def _lint_push(payload: Payload, push_type: str, priority: int | None) -> list[F
     if payload.content_available and payload.visible:
         complain = _error if background else _warning
         found.append(complain(tr("A background push has no alert text; with it, a banner is shown too.")))
-    present = [name for name in ("sound", "badge") if payload.system.get(name) not in (None, "")]
     if background or payload.silent:
         complain = _error if background else _warning
-        found += [complain(tr("A background push has no “{name}”.").format(name=name)) for name in present]
-    if priority == 10 and (background or (not push_type and payload.silent)):
+        found += [complain(words) for words in _not_silent(payload)]
+    if priority is not None and priority not in PRIORITIES:
+        found.append(_error(tr("A priority is 1, 5 or 10; the push service refuses {number}.").format(number=priority)))
+    elif priority == 10 and (background or (not push_type and payload.silent)):
         found.append(_error(tr("A background push has priority 5; the push service refuses 10.")))
     return found
+
+
+def _not_silent(payload: Payload) -> list[str]:
+    """What a background push may not hold. In “aps” the name alone is too much; the flat form writes `alert: ""`."""
+    nested, system = "aps" in payload.original, payload.system
+    empty = [name for name in _VISIBLE if name in system and system[name] in (None, "") and nested]
+    present = [name for name in _VISIBLE[1:] if system.get(name) not in (None, "")]
+    said = [tr("The “aps” of a background push has no “{name}”, not even an empty one.") for _ in empty]
+    said += [tr("A background push has no “{name}”.") for _ in present]
+    return [words.format(name=name) for words, name in zip(said, [*empty, *present], strict=True)]
 
 
 def _lint_names(payload: Payload) -> list[Finding]:

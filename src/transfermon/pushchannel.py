@@ -7,10 +7,7 @@ comes is either delivered once, or entered in the ledger with the reason why not
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import logging
-from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -21,17 +18,16 @@ from transfermon.background import Background
 from transfermon.engine import Engine
 from transfermon.errors import Code, TransferFailure
 from transfermon.events import PushChannelEvent
-from transfermon.payload import Payload, parse, payload_of
+from transfermon.ntfy import DELETE, KEEPALIVE, MESSAGE, OPEN, Line, line_of, payload_in
+from transfermon.pushmemory import Changes, PushMemory
 from transfermon.store import Change
 from transfermon.task import Origin
 from transfermon.words import marked, tr
 
 log = logging.getLogger(__name__)
 SECRETS = "push channel"  # the owner of its headers in the vault
-SINCE = "push.since"  # the stored value: the topics, and the last message that was taken
 IDLE = 77.0  # seconds without a byte; the server says something every 45
 LINE_LIMIT = 64 * 1024  # bytes; a longer line is no push
-SEEN = 500  # identifiers that are known again
 BACK_OFF_FIRST, BACK_OFF_MOST = 2.0, 120.0
 _UNUSABLE = frozenset({Code.BAD_URL, Code.UNSUPPORTED_URL})
 _FINAL = {401: "it wants a token", 403: "it does not let you read this topic", 404: "there is no such topic"}
@@ -80,9 +76,8 @@ class PushChannel:
         self._background = background
         self._status = ChannelStatus()
         self._runner: asyncio.Task[None] | None = None
-        self._seen: deque[str] = deque(maxlen=SEEN)
+        self._memory = PushMemory()
         self._wanted: tuple[Any, ...] = ()
-        self._since = ""
         self._ready = False
 
     def __repr__(self) -> str:
@@ -103,12 +98,9 @@ class PushChannel:
         """Whether a token of the server's is kept."""
         return bool(self._engine.vault.get(SECRETS))
 
-    def restore(self, text: str) -> None:
-        """Take back how far it was; other topics begin anew."""
-        with contextlib.suppress(ValueError, TypeError, KeyError):
-            stored = json.loads(text)
-            if stored["topics"] == self._topics:
-                self._since = str(stored["since"])
+    def restore(self, values: Mapping[str, str]) -> None:
+        """Take back how far it was; another server and other topics begin anew."""
+        self._memory = PushMemory.restored(values, self._server, self._topics)
 
     def ready(self) -> None:
         """Listen from now on, if it is switched on."""
@@ -117,6 +109,7 @@ class PushChannel:
 
     def close(self) -> None:
         self._ready = False
+        self._keep(self._memory.unsaved())
         if self._runner is not None:
             self._runner.cancel()
 
@@ -127,9 +120,9 @@ class PushChannel:
         wanted = (settings.push_server, settings.push_topics, self._engine.vault.get(SECRETS)) if on else ()
         if not self._ready or wanted == self._wanted:
             return
-        if self._wanted and wanted and wanted[:2] != self._wanted[:2]:
-            self._since = ""
         self._wanted = wanted
+        if wanted and (self._memory.server, self._memory.topics) != (self._server, self._topics):
+            self._memory = PushMemory(self._server, self._topics)
         if self._runner is not None:
             self._runner.cancel()
             self._runner = None
@@ -137,6 +130,10 @@ class PushChannel:
             self._runner = self._engine.runners.spawn(self._run(), "push channel")
         else:
             self._say(ChannelStatus())
+
+    @property
+    def _server(self) -> str:
+        return self._engine.settings.push_server.rstrip("/")
 
     @property
     def _topics(self) -> str:
@@ -155,6 +152,9 @@ class PushChannel:
                 reason = f"the server answered {status}." if status != 200 else "the server closed the connection."
                 if status == 200:
                     failures = 0
+                elif status == 400 and self._memory.placed:
+                    self._keep(self._memory.drop_place())  # it does not understand where to go on
+                    continue
             except TransferFailure as failure:
                 reason = failure.title
                 if failure.error.code in _UNUSABLE:
@@ -178,13 +178,12 @@ class PushChannel:
 
     async def _listen(self) -> tuple[int, float]:
         """One connection to its end: the status, and how long the server asked to wait."""
-        settings = self._engine.settings
         transport = await self._engine.lines()
         from transfermon.transfer import Call  # loaded by `lines`
 
-        url = f"{settings.push_server.rstrip('/')}/{quote(self._topics, safe=',')}/json"
-        if self._since:
-            url += f"?since={quote(self._since)}"
+        url = f"{self._server}/{quote(self._topics, safe=',')}/json"
+        if since := self._memory.began():
+            url += f"?since={since}"
         headers = {"Accept-Encoding": "identity", **self._engine.vault.get(SECRETS)}
         call = Call(url=url, headers=headers, origin=Origin.TYPED, session=SECRETS, idle_timeout=IDLE, secret_path=True)
         answer = await transport.open(call)
@@ -198,57 +197,44 @@ class PushChannel:
         finally:
             await answer.aclose()
 
-    def _take(self, line: bytes) -> None:
+    def _take(self, text: bytes) -> None:
         try:
-            said = json.loads(line)
-        except (ValueError, RecursionError):
+            line = line_of(text)
+        except ValueError:
             log.warning("the push channel sent a line that is no JSON")
             return
-        if not isinstance(said, dict) or said.get("event") != "message" or not isinstance(said.get("id"), str):
-            return  # open, keepalive, poll_request, and what later versions may say
-        identifier, topic = said["id"], said.get("topic")
-        if identifier in self._seen or identifier == self._since:
-            return  # a replay after a cut
-        self._seen.append(identifier)
-        self._since = identifier
-        self._engine.store.commit(Change(value=(SINCE, json.dumps({"topics": self._topics, "since": identifier}))))
-        expires = said.get("expires")
-        if topic not in self._engine.settings.push_topics:
+        if line is None or line.event not in (OPEN, KEEPALIVE, MESSAGE, DELETE):
+            return  # message_clear, poll_request, and what later versions may say
+        known = self._memory.knows(line.identifier)
+        self._keep(self._memory.heard(line))
+        if line.event in (MESSAGE, DELETE) and not known:
+            self._judge(line)
+
+    def _judge(self, line: Line) -> None:
+        if line.topic not in self._engine.settings.push_topics:
             self._background.refuse(None, source="ntfy", reason="It came for a topic that nobody asked for.")
-        elif isinstance(expires, int | float) and 0 < expires < self._engine.now():
+        elif line.event == DELETE:
+            self._background.take_back(f"{line.topic}/{line.sequence}")
+        elif 0 < line.expires < self._engine.now():
             self._background.refuse(None, source="ntfy", reason="It has expired.")
         else:
-            self._deliver(said)
+            self._deliver(line)
 
-    def _deliver(self, said: Mapping[str, Any]) -> None:
+    def _deliver(self, line: Line) -> None:
         try:
-            self._background.push(payload_in(said), by_hand=False, source="ntfy")
+            payload = payload_in(line.said, self._engine.now())
+            self._background.push(payload, by_hand=False, source="ntfy", sequence=f"{line.topic}/{line.sequence}")
         except ValueError as exc:
             self._background.refuse(None, source="ntfy", reason=str(exc))
+
+    def _keep(self, changes: Changes) -> None:
+        for value in changes:
+            self._engine.store.commit(Change(value=value))
 
     def _say(self, status: ChannelStatus) -> None:
         if status != self._status:
             self._status = status
             self._engine.record(PushChannelEvent(channel=status))
-
-
-def payload_in(said: Mapping[str, Any]) -> Payload:
-    """The payload of a message: its text when that is a JSON object, else the text as an alert. An attachment's
-    address is the `download_url` of a silent push, unless the payload names one. Raises ValueError.
-    """
-    text = said.get("message")
-    text = text if isinstance(text, str) else ""
-    attachment = said.get("attachment")
-    url = attachment.get("url") if isinstance(attachment, dict) else None
-    if text.lstrip().startswith("{"):
-        payload = parse(text)
-        if isinstance(url, str) and "download_url" not in payload.custom:
-            return payload_of({**payload.original, "download_url": url})
-        return payload
-    if isinstance(url, str):
-        return payload_of({"alert": "", "content-available": 1, "download_url": url})
-    title = said.get("title")
-    return payload_of({"alert": {"title": title if isinstance(title, str) else "", "body": text}})
 
 
 def back_off(failures: int, random: float) -> float:

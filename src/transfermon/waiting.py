@@ -12,7 +12,7 @@ from transfermon.task import Activity, Task, changed
 
 NO_NETWORK = "There is no network."
 CUT_OFF = "The network simulation is offline."
-RATE_LIMITED = "The app made it in the background, where each wake makes tasks wait longer."
+RATE_LIMITED = "The app made it in the background, where each wake for a session makes tasks wait longer."
 LOGIN = "A user name and password are asked for. Open Transfermon."  # where nobody can be asked
 # Failures that a missing network explains, and those that a network that comes back may cure.
 _EXPLAINED = frozenset({Code.NOT_CONNECTED, Code.DNS_LOOKUP_FAILED, Code.TIMED_OUT})

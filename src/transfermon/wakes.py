@@ -95,6 +95,8 @@ class Wake:
     ended: float | None = None  # epoch seconds
     tasks: tuple[str, ...] = ()  # what its handler started, as SESSION:NUMBER
     note: str = ""  # why it was dropped
+    sequence: str = ""  # of a push by a channel: what it, its updates and its deletion have in common
+    superseded: bool = False  # an update took its place, or its sender took it back
 
     @property
     def waiting(self) -> bool:
@@ -125,6 +127,8 @@ class Wake:
             "ended": self.ended,
             "tasks": list(self.tasks),
             "note": self.note,
+            "sequence": self.sequence,
+            "superseded": self.superseded,
         }
 
 
@@ -146,6 +150,8 @@ def wake_of(stored: Mapping[str, Any]) -> Wake:
         ended=stored["ended"],
         tasks=tuple(stored["tasks"]),
         note=stored["note"],
+        sequence=stored.get("sequence", ""),
+        superseded=stored.get("superseded", False),
     )
 
 
@@ -279,7 +285,7 @@ class RateLimiter:
     _woken: float = field(default=0.0)
 
     def woken(self, now: float) -> None:
-        """The app was woken or launched again in the background."""
+        """The app was woken or launched again in the background for the events of a session."""
         before = self.delay(now)
         self._delay = min(RATE_LIMIT_MOST, before * 2) if before else RATE_LIMIT_FIRST
         self._woken = now

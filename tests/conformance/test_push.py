@@ -17,11 +17,12 @@ from tests.conformance.helpers import App
 from tests.conformance.recorder import eventually
 from tests.farm import Farm
 from transfermon.cloud import Cloud, NotificationType, PushRegistered, register_for_push_notifications
+from transfermon.configuration import PUSHES_PER_HOUR
 from transfermon.monitor import Monitor
-from transfermon.pushchannel import ChannelState, back_off, lines, payload_in
+from transfermon.pushchannel import ChannelState, back_off, lines
 from transfermon.settings import Settings
 from transfermon.videofarm.sync import VideoSync
-from transfermon.wakes import Outcome, Verdict
+from transfermon.wakes import Outcome, Verdict, Wake
 
 pytestmark = pytest.mark.anyio
 SILENT = {"alert": "", "content-available": 1}
@@ -183,23 +184,111 @@ async def test_p03_a_push_to_a_channel_wakes_every_subscribed_app(
 # ---- the channel
 
 
+T = 1_800_000_000  # the server's clock
+
+
 async def test_the_channel_takes_each_message_once_over_cuts(open_monitor: OpenMonitor, settings: Settings):
-    first = HEAD + said("o", event="open") + said("a") + said("b")[:30]  # cut in the middle of a line
-    second = HEAD + said("a") + said("b") + said("k", event="keepalive") + said("u", event="poll_request")
+    first = HEAD + said("o", event="open", time=T) + said("a", time=T + 5) + said("b")[:30]  # cut in a line
+    second = HEAD + said("o", event="open", time=T + 9) + said("a", time=T + 5) + said("b", time=T + 6)
+    second += said("k", event="keepalive", time=T + 54) + said("u", event="poll_request")
     async with an_ntfy(first, second) as ntfy, channel(open_monitor, settings, ntfy.url) as (_, app):
         await app.hears("silentpush", 2)
         assert [event["id"] for event in app.heard] == ["a", "b"]
-        assert [request.split()[1] for request in ntfy.asked[:2]] == ["/t/json", "/t/json?since=a"]
+        assert [request.split()[1] for request in ntfy.asked[:2]] == ["/t/json", f"/t/json?since={T + 5 - 120}"]
 
 
 async def test_the_channel_goes_on_where_it_was_after_a_restart(open_monitor: OpenMonitor, settings: Settings):
-    async with an_ntfy(HEAD + said("a")) as ntfy:
+    again = HEAD + said("o", event="open", time=T + 900) + said("a", time=T) + said("b", time=T + 300)
+    async with an_ntfy(HEAD + said("a", time=T), again) as ntfy:
         async with channel(open_monitor, settings, ntfy.url) as (_, app):
             await app.hears("silentpush")
             await app.settles()
-        async with channel(open_monitor, settings, ntfy.url):
-            await eventually(lambda: len(ntfy.asked) == 2, "a second request")
-        assert ntfy.asked[1].split()[1] == "/t/json?since=a"
+        async with channel(open_monitor, settings, ntfy.url) as (_, app):
+            await app.hears("silentpush")
+            await app.settles()
+            assert [event["id"] for event in app.heard] == ["b"]
+        assert ntfy.asked[1].split()[1] == f"/t/json?since={T - 120}"
+
+
+async def test_at_another_server_nothing_old_is_asked_for(open_monitor: OpenMonitor, settings: Settings):
+    async with an_ntfy(HEAD + said("a", time=T)) as ntfy, an_ntfy(HEAD) as other:
+        async with channel(open_monitor, settings, ntfy.url) as (_, app):
+            await app.hears("silentpush")
+            await app.settles()
+        async with channel(open_monitor, settings, other.url) as (monitor, _):
+            await eventually(lambda: other.asked, "a request")
+            assert other.asked[0].split()[1] == "/t/json"
+            monitor.update_settings(push_server=ntfy.url)
+            await eventually(lambda: len(ntfy.asked) == 2, "a request to the first one")
+            assert ntfy.asked[1].split()[1] == "/t/json"
+
+
+async def test_a_server_that_does_not_understand_since_is_asked_without_it_at_once(
+    open_monitor: OpenMonitor, settings: Settings
+):
+    no = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+    script = (HEAD + said("a", time=T), no, HEAD + said("o", event="open", time=T + 50))
+    async with an_ntfy(*script) as ntfy, channel(open_monitor, settings, ntfy.url) as (_, app):
+        await app.hears("silentpush")
+        await eventually(lambda: len(ntfy.asked) == 3, "a third request")
+        assert [request.split()[1] for request in ntfy.asked] == [
+            "/t/json",
+            f"/t/json?since={T - 120}",
+            "/t/json",
+        ]
+
+
+async def test_an_update_takes_the_place_of_a_push_that_is_held(open_monitor: OpenMonitor, settings: Settings):
+    """Over the hour's budget, so that the first one waits."""
+    async with an_ntfy(HEAD) as ntfy, channel(open_monitor, settings, ntfy.url) as (monitor, _):
+        monitor.background._pushes.extend([monitor._engine.now()] * PUSHES_PER_HOUR)
+        for number in (1, 2):
+            line = said(f"m{number}", time=T, sequence_id="s")
+            monitor.push_channel._take(line)
+        first, second = monitor.background.ledger
+        assert (first.outcome, first.note) == (Outcome.DROPPED, "An update took its place.")
+        assert second.waiting
+        monitor.push_channel._take(said("m3", event="message_delete", time=T, sequence_id="s"))
+        assert (newest(monitor).outcome, newest(monitor).note) == (Outcome.DROPPED, "Its sender took it back.")
+        assert not monitor.background.expects
+
+
+def newest(monitor: Monitor) -> Wake:
+    return monitor.background.ledger[-1]
+
+
+@pytest.mark.parametrize("event", ["message", "message_delete"])
+async def test_a_download_that_nobody_has_begun_goes_with_the_push_that_asked_for_it(
+    open_monitor: OpenMonitor, settings: Settings, event: str
+):
+    """The host is not allowed yet: its task waits, paused. The sender changes its mind meanwhile."""
+    async with an_ntfy(HEAD) as ntfy, channel(open_monitor, settings, ntfy.url) as (monitor, app):
+        app.monitor.remove_event_listener("silentpush", app.heard.append)
+        sync = VideoSync(monitor)
+        payload = {**SILENT, "download_url": "http://example.com/a"}
+        monitor.push_channel._take(said("m1", payload, time=T))
+        await eventually(monitor.tasks, "a task")
+        (first,) = monitor.tasks()
+        payload["download_url"] = "http://example.com/b"
+        monitor.push_channel._take(said("m2", payload, event=event, time=T, sequence_id="m1"))
+        urls = ["http://example.com/b"] if event == "message" else []
+        await eventually(lambda: [task.url for task in monitor.tasks()] == urls, "another task, or none")
+        assert first.key not in [task.key for task in monitor.tasks()]
+        sync.close()
+
+
+async def test_a_push_that_is_taken_back_before_its_handler_ran_begins_nothing(
+    open_monitor: OpenMonitor, settings: Settings
+):
+    lines = said("m1", {**SILENT, "download_url": "http://example.com/a"}, time=T)
+    lines += said("m2", event="message_delete", time=T, sequence_id="m1")
+    async with an_ntfy(HEAD + lines) as ntfy, channel(open_monitor, settings, ntfy.url) as (monitor, app):
+        app.monitor.remove_event_listener("silentpush", app.heard.append)
+        removed = App(monitor, "taskremoved")
+        sync = VideoSync(monitor)
+        await removed.hears("taskremoved")
+        assert monitor.tasks() == ()
+        sync.close()
 
 
 @pytest.mark.parametrize(
@@ -209,6 +298,7 @@ async def test_the_channel_goes_on_where_it_was_after_a_restart(open_monitor: Op
         (said("a", expires=2), "expired"),
         (said("a", '{"alert": ""}'), "content-available"),
         (said("a", "{ not json"), "Line 1"),
+        (said("a", "/w==", encoding="base64"), "no text"),
     ],
 )
 async def test_what_is_not_passed_on_is_in_the_ledger(
@@ -265,20 +355,6 @@ async def test_lines_end_at_line_feeds_only():
             yield piece
 
     assert [line async for line in lines(pieces())] == ["a\u0085b\u2028c\r".encode(), b"f"]
-
-
-@pytest.mark.parametrize(
-    ("message", "silent", "url"),
-    [
-        ({"message": '{"content-available": 1, "download_url": "u"}'}, True, "u"),
-        ({"message": "You got a file", "attachment": {"url": "https://example.org/a"}}, True, "https://example.org/a"),
-        ({"message": '{"content-available": 1}', "attachment": {"url": "https://x.org/"}}, True, "https://x.org/"),
-        ({"message": "Hello", "title": "T"}, False, None),
-    ],
-)
-async def test_a_message_becomes_a_payload(message: Any, silent: bool, url: str | None):
-    payload = payload_in(message)
-    assert (payload.content_available, payload.custom.get("download_url")) == (silent, url)
 
 
 async def test_the_back_off_doubles_up_to_two_minutes():

@@ -378,6 +378,10 @@
         <source>A picture; of a film the desktop knows it is found by itself</source>
         <translation type="unfinished"></translation>
     </message>
+    <message>
+        <source>A priority is 1, 5 or 10; the push service refuses {number}.</source>
+        <translation type="unfinished"></translation>
+    </message>
     <message numerus="yes">
         <source>A push asks for %n files from there:
 {shown}
@@ -2242,6 +2246,10 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>The window closes and the transfers go on. A click on the icon in the tray brings it back.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The “aps” of a background push has no “{name}”, not even an empty one.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

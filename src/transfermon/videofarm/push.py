@@ -107,8 +107,8 @@ def checked_delivery(headers: Any, payload: dict[str, Any]) -> Delivery:
     if push_type not in ("alert", "background"):
         raise Refusal(400, "apns-push-type is alert or background.")
     priority = headers.get("apns-priority") or ("5" if push_type == "background" else "10")
-    if priority not in ("5", "10"):
-        raise Refusal(400, "apns-priority is 5 or 10.")
+    if priority not in ("1", "5", "10"):
+        raise Refusal(400, "apns-priority is 1, 5 or 10.")
     if push_type == "background":
         if priority == "10":
             raise Refusal(400, "A background push has priority 5; 10 is refused.")
