@@ -24,6 +24,7 @@ RULES = {
         "endings",
         "naming",
         "payload",
+        "jsontext",
         "ntfy",
         "pushmemory",
         "humanize",

@@ -133,6 +133,15 @@ def test_a_damaged_file_is_set_aside(path: str, text: str | bytes):
     assert not Path(path).exists()
 
 
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"theme":' * 100_000])
+def test_a_file_of_endless_brackets_is_set_aside(path: str, text: str):
+    Path(path).write_text(text)
+    with pytest.raises(ValueError):
+        Settings.look(path)
+    assert Settings.load(path) == Settings(path=path)
+    assert Path(path + ".damaged").exists()
+
+
 def test_values_of_another_type_and_unknown_names_are_passed_over(path: str):
     stored = {
         "running_tasks": "many",

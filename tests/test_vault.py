@@ -88,6 +88,19 @@ async def test_a_damaged_file_is_set_aside(path: str, text: str):
     assert json.loads(Path(path).read_text()) == {"s": {"A": "1"}}
 
 
+async def test_a_file_of_endless_brackets_is_set_aside(path: str):
+    Path(path).write_text("[" * 200_000)
+    assert loaded(path).get("s") == {}
+    assert Path(path + ".damaged").exists()
+
+
+async def test_one_bad_entry_costs_no_other(path: str):
+    Path(path).write_text(json.dumps({"s": {"A": "1"}, "t": [1], "u": {"B": 2}, "v": {"C": "\ud800"}, "w": {}}))
+    vault = loaded(path)
+    assert [vault.get(owner) for owner in "stuvw"] == [{"A": "1"}, {}, {}, {}, {}]
+    assert Path(path + ".damaged").read_bytes() == Path(path).read_bytes()
+
+
 async def test_a_failed_save_is_tried_again(tmp_path: Path):
     folder = tmp_path / "later"
     vault = Vault(str(folder / "secrets.json"))

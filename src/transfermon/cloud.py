@@ -6,13 +6,13 @@ Rule: a refusal is an answer, never an exception (P-02); requests are data tasks
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from transfermon import jsontext
 from transfermon.configuration import SessionConfiguration
 from transfermon.errors import TransferFailure
 from transfermon.monitor import Monitor
@@ -109,7 +109,7 @@ class Cloud:
         if record.error is not None:
             return CloudAnswer(success=False, error=f"{record.error.message} {record.error.hint}".strip())
         try:
-            body = json.loads(task.response_text or "")
+            body = jsontext.loads(task.response_text or "")
             if not isinstance(body, dict):
                 raise ValueError("not an object")
         except ValueError:

@@ -9,7 +9,6 @@ import asyncio
 import base64
 import contextlib
 import dataclasses
-import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, unquote
 
-from transfermon import humanize, request_options, suffixes
+from transfermon import humanize, jsontext, request_options, suffixes
 from transfermon.cookies import Cookie, from_dict
 from transfermon.errors import Code, InvalidAction, TransfermonError, redacted
 from transfermon.events import Event
@@ -675,8 +674,8 @@ def _json(body: bytes) -> dict[str, Any]:
     if not body.strip():
         return {}
     try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
+        found = jsontext.loads(body)
+    except ValueError:
         raise ValueError("The body is not JSON.") from None
     if not isinstance(found, dict):
         raise ValueError("The body must be a JSON object.")

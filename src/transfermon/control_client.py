@@ -14,6 +14,7 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import IO, Any
 from urllib.parse import quote
 
+from transfermon import jsontext
 from transfermon.errors import Code, TransfermonError
 
 SOCKET = "control.sock"
@@ -144,7 +145,7 @@ def problem(body: dict[str, Any]) -> TransfermonError:
 
 
 def _object(data: bytes) -> dict[str, Any]:
-    found = json.loads(data)
+    found = jsontext.loads(data)
     if not isinstance(found, dict):
         raise ValueError("not an object")
     return found

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from transfermon import jsontext
 from transfermon.payload import LIMIT, Payload, parse, payload_of
 
 OPEN, KEEPALIVE, MESSAGE, DELETE = "open", "keepalive", "message", "message_delete"
@@ -36,10 +36,7 @@ class Line:
 
 def line_of(text: bytes) -> Line | None:
     """Raises ValueError for what is no JSON, or nested too deeply; None for JSON that is no line of ntfy's."""
-    try:
-        said = json.loads(text)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    said = jsontext.loads(text)
     if not isinstance(said, dict) or not isinstance(said.get("event"), str):
         return None
     identifier = _text(said.get("id"))

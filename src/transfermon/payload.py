@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
+from transfermon import jsontext
 from transfermon.words import tr
 
 LIMIT = 4096  # bytes, as at Apple (P-11)
@@ -187,20 +188,18 @@ def _object(text: str) -> dict[str, Any]:
             result[name] = value
         return result
 
+    if jsontext.is_deep(text):
+        raise ValueError("The payload is nested too deeply.")
     try:
         value = json.loads(text, object_pairs_hook=pairs, parse_constant=_no_number, parse_float=_finite)
     except json.JSONDecodeError as error:
         raise ValueError(f"Line {error.lineno}, column {error.colno}: {error.msg}.") from None
-    except RecursionError:
-        raise ValueError("The payload is nested too deeply.") from None
     if not isinstance(value, dict):
         raise ValueError("The payload must be a JSON object: { … }.")
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
         raise ValueError("The payload holds half a character (a lone surrogate).") from None
-    except RecursionError:
-        raise ValueError("The payload is nested too deeply.") from None
     return value
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Self
 
+from transfermon import jsontext
 from transfermon.errors import StateError
 
 ENVIRONMENT = "TRANSFERMON_STATE_DIR"
@@ -132,7 +133,7 @@ class Settings:
         """
         try:
             with open(path, "rb") as file:
-                stored = json.load(file)
+                stored = jsontext.loads(file.read())
         except FileNotFoundError:
             return cls(path=path)
         if not isinstance(stored, dict):

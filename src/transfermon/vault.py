@@ -7,10 +7,15 @@ journal, a log or an export (DESIGN section 9, Secrets; FAULTS R8). They go when
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import logging
 import os
 
+from transfermon import jsontext
 from transfermon.settings import write_whole
+
+log = logging.getLogger(__name__)
 
 
 class Vault:
@@ -26,18 +31,26 @@ class Vault:
         return f"<Vault {len(self._values)} owners>"
 
     def load(self) -> None:
-        """Blocking. A damaged file is set aside as `secrets.json.damaged`; its tasks will ask for credentials."""
+        """Blocking. A damaged file is set aside as `secrets.json.damaged`; its tasks will ask for credentials. Where only
+        some owners cannot be read, that is a copy, and the others are kept.
+        """
         try:
             with open(self.path, "rb") as file:
-                stored = json.load(file)
-            self._values = {
-                str(owner): {str(name): str(value) for name, value in headers.items()}
-                for owner, headers in stored.items()
-            }
+                data = file.read()
+            stored = jsontext.loads(data)
+            if not isinstance(stored, dict):
+                raise ValueError("not an object")
         except FileNotFoundError:
             return
-        except (ValueError, AttributeError):
+        except ValueError as exc:
+            log.warning("%s cannot be read and is set aside: %s", self.path, exc)
             os.replace(self.path, self.path + ".damaged")
+            return
+        self._values = {owner: headers for owner, headers in stored.items() if _are_headers(headers)}
+        if lost := len(stored) - len(self._values):
+            log.warning("%d entries in %s cannot be read; the others are used", lost, self.path)
+            with contextlib.suppress(OSError):
+                write_whole(self.path + ".damaged", data)
 
     def get(self, owner: str) -> dict[str, str]:
         return dict(self._values.get(owner, {}))
@@ -64,3 +77,7 @@ class Vault:
             except OSError:
                 self._changed = True
                 raise
+
+
+def _are_headers(value: object) -> bool:
+    return isinstance(value, dict) and all(map(jsontext.is_text, value.values()))

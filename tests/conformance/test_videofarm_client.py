@@ -10,12 +10,13 @@ import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
+from tests.byte_server import ByteServer, reply
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import App
 from tests.conformance.recorder import eventually
@@ -28,6 +29,7 @@ from transfermon.settings import Settings
 from transfermon.task import State, TaskKey
 from transfermon.videofarm.client import SESSION, Notice, VideoFarmClient, multipart
 from transfermon.videofarm.sync import VideoSync
+from transfermon.wakes import Outcome
 
 pytestmark = pytest.mark.anyio
 
@@ -331,3 +333,71 @@ async def test_fault_v12_the_server_reads_what_was_written(monitor: Monitor, far
     path.write_bytes(PNG)
     where = await VideoFarmClient(monitor, farm.url).prepare_video("Odd", str(path))
     assert await got(farm, where + "/thumbnail") == PNG
+
+
+# ---- what a stranger's server says
+
+GOOD = {"id": 1, "title": "A", "url": "videos/1", "image": "i.png", "movie": "m.avi", "duration": 1.5, "created": "x"}
+ODD: list[object] = [
+    {**GOOD, "movie": "http://[bad"},
+    {**GOOD, "image": "http://h:99999/"},
+    {**GOOD, "url": None},
+    {"id": 1},
+    {**GOOD, "title": "\ud800"},
+    7,
+    None,
+    [GOOD],
+]
+
+
+@pytest.fixture
+def says() -> Iterator[Callable[[bytes], str]]:
+    """The address of a server whose list of videos is this."""
+    servers: list[ByteServer] = []
+
+    def start(body: bytes) -> str:
+        servers.append(ByteServer(lambda conn, _: conn.send(reply(200, {}, body))))
+        return servers[-1].__enter__().url("/")
+
+    yield start
+    for server in servers:
+        server.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 200_000,
+        b'[{"a":' * 100_000,
+        b"{}",
+        b"null",
+        b"\xff",
+        b"",
+        b"[1e999",
+        json.dumps(ODD).encode(),
+        b"[" + b"9" * 5000 + b"]",
+    ],
+)
+async def test_fault_v_a_list_that_cannot_be_read_is_one_sentence_and_ends_the_wake(
+    monitor: Monitor, says: Callable[[bytes], str], body: bytes
+):
+    url = says(body)
+    with pytest.raises(TransferFailure) as caught:
+        await VideoFarmClient(monitor, url).fetch_videos()
+    assert str(caught.value) == "The server's list of videos cannot be read."
+    monitor.update_settings(videofarm_url=url)
+    sync = VideoSync(monitor)
+    wake = await monitor.fetch()
+    await eventually(lambda: monitor.background.ledger[-1].outcome is Outcome.FAILED, "the end of its handler")
+    assert monitor.background.ledger[-1].identifier == wake.identifier
+    assert monitor.background.overruns == 0
+    sync.close()
+
+
+async def test_one_odd_entry_costs_no_other(monitor: Monitor, says: Callable[[bytes], str]):
+    odd = [*ODD, GOOD, {**GOOD, "id": 2, "duration": True}, {**GOOD, "id": 3, "duration": float("nan")}]
+    client = VideoFarmClient(monitor, says(json.dumps(odd).encode()))
+    found = await client.fetch_videos()
+    assert [(video.id, video.duration) for video in found] == [("1", 1.5), ("2", None), ("3", None)]
+    assert client.left_out == len(ODD)
+    assert found[0].movie_url == f"{client.endpoint}m.avi"

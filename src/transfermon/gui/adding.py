@@ -15,7 +15,7 @@ from PySide6.QtCore import QMimeData, Qt
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
 
-from transfermon import humanize
+from transfermon import humanize, jsontext
 from transfermon.errors import InvalidAction, TransferFailure, TransfermonError, redacted
 from transfermon.gui.dialogs import (
     LONGEST_TEXT,
@@ -295,8 +295,8 @@ def _made(session: Session, url: str, request: AddRequest) -> TransferTask:
 def _is_json(text: str) -> bool:
     """Whether it is a JSON object or array."""
     try:
-        return isinstance(json.loads(text), dict | list)
-    except (ValueError, RecursionError):
+        return isinstance(jsontext.loads(text), dict | list)
+    except ValueError:
         return False
 
 

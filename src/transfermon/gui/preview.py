@@ -36,7 +36,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from transfermon import humanize
+from transfermon import humanize, jsontext
 from transfermon.filenames import from_url
 from transfermon.gui import theme
 from transfermon.gui.pictures import SENTENCES, Answer, Pictures, Question
@@ -630,8 +630,8 @@ def _readable(text: str) -> str:
     """JSON with its lines broken, and no character that would turn others around."""
     shown = text[:LONGEST_ANSWER]
     if len(text) <= LONGEST_ANSWER:
-        with contextlib.suppress(ValueError, RecursionError):
-            shown = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        with contextlib.suppress(ValueError):
+            shown = json.dumps(jsontext.loads(text), indent=2, ensure_ascii=False)
     lines = [humanize.clean(line, LONGEST_ANSWER) for line in shown.splitlines()]
     return "\n".join([*lines, "…"] if len(text) > LONGEST_ANSWER else lines)
 

@@ -510,7 +510,10 @@ class VideoFarmPage(QWidget):
             return
         if [card.video for card in reversed(self.model.cards)] != videos:
             self.model.reset(videos)
-        self._say("" if videos else tr("The server has no videos yet."))
+        words = "" if videos else tr("The server has no videos yet.")
+        if left_out := client.left_out:
+            words = tr("%n entries of the list cannot be read.", "1 entry of the list cannot be read.", left_out)
+        self._say(words)
         self.look()
         self._summarise()
         await self._fetch_thumbnails(client)

@@ -47,6 +47,13 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n entries of the list cannot be read.</source>
+        <comment>1 entry of the list cannot be read.</comment>
+        <translation type="unfinished">
+            <numerusform></numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n events</source>
         <comment>1 event</comment>
         <translation type="unfinished">

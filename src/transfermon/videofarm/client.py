@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 import os
 import secrets
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 from urllib.parse import urljoin, urlsplit
 
-from transfermon import urlsession
+from transfermon import jsontext, urlsession
 from transfermon.configuration import SessionConfiguration
 from transfermon.errors import Code, InvalidAction, TransferError, TransferFailure, redacted
 from transfermon.events import DownloadProgressEvent, Event, TaskCompletedEvent, UploadProgressEvent
@@ -26,8 +27,10 @@ from transfermon.urls import check_url, origin_of
 
 LIMIT = 1 << 20  # bytes of a list
 SESSION = "videofarm"  # of the background transfers
+log = logging.getLogger(__name__)
 _DOWNLOADS, _UPLOADS = "videofarm.downloads", "videofarm.uploads"  # stored values
 PARTS = ("movie", "thumbnail")  # of a download; each has fields that begin with its name
+_NEEDED = ("id", "title", "url", "image", "movie")  # the fields that an entry of a list must have
 _KEPT = 500  # records of each kind, the newest
 
 
@@ -110,6 +113,7 @@ class VideoFarmClient:
         self.endpoint = _as_folder(endpoint)
         self._observers: list[Callable[[Notice], None]] = []
         self._leave: Callable[[], None] | None = None
+        self.left_out = 0  # entries of the last list that could not be read
 
     def __repr__(self) -> str:
         return f"<VideoFarmClient {self.endpoint}>"
@@ -139,36 +143,45 @@ class VideoFarmClient:
             cls._shared.endpoint = _as_folder(url)
 
     async def fetch_videos(self) -> list[RemoteVideo]:
-        """What the server has now. Raises TransferFailure: unreachable, an error status, or not a list of videos."""
+        """What the server has now; entries that cannot be read are left out and counted in `left_out`. Raises
+        TransferFailure: unreachable, an error status, not a list of videos, or a list with none that can be read.
+        """
         url = urljoin(self.endpoint, "videos")
         body = await self.monitor.read(url, limit=LIMIT)
         try:
-            listed = json.loads(body)
+            listed = jsontext.loads(body)
             if not isinstance(listed, list):
-                raise TypeError("not a list")
-            return [self._video(item) for item in listed]
-        except (ValueError, TypeError, KeyError, AttributeError) as exc:
-            raise TransferFailure(
-                TransferError(
-                    code=Code.CANNOT_PARSE_RESPONSE,
-                    message="The server's list of videos cannot be read.",
-                    reason="srv.protocol",
-                    hint="Check that the address is that of a VideoFarm server.",
-                    url=redacted(url),
-                )
-            ) from exc
+                raise ValueError("not a list")
+        except ValueError as exc:
+            raise TransferFailure(_no_list(url)) from exc
+        videos = [video for item in listed if (video := self._video(item)) is not None]
+        self.left_out = len(listed) - len(videos)
+        if self.left_out:
+            log.warning("%d entries in the list of videos of %s cannot be read", self.left_out, redacted(url))
+            if not videos:
+                raise TransferFailure(_no_list(url))
+        return videos
 
-    def _video(self, item: dict[str, Any]) -> RemoteVideo:
-        duration = item.get("duration")
+    def _video(self, item: object) -> RemoteVideo | None:
+        """None for an entry that cannot be read: a field is missing or no text, an address cannot be."""
+        if not isinstance(item, dict):
+            return None
+        texts = {name: str(item.get(name, "")) for name in (*_NEEDED, "description", "created")}
+        if any(item.get(name) is None for name in _NEEDED) or not all(map(jsontext.is_text, texts.values())):
+            return None
+        try:
+            addresses = [_address(self.endpoint, texts[name]) for name in ("url", "image", "movie")]
+        except ValueError:
+            return None
         return RemoteVideo(
-            id=str(item["id"]),
-            title=str(item["title"]),
-            description=str(item.get("description", "")),
-            url=urljoin(self.endpoint, str(item["url"])),
-            thumbnail_url=urljoin(self.endpoint, str(item["image"])),
-            movie_url=urljoin(self.endpoint, str(item["movie"])),
-            duration=float(duration) if isinstance(duration, int | float) else None,
-            created=str(item.get("created", "")),
+            id=texts["id"],
+            title=texts["title"],
+            description=texts["description"],
+            url=addresses[0],
+            thumbnail_url=addresses[1],
+            movie_url=addresses[2],
+            duration=jsontext.number(item.get("duration")),
+            created=texts["created"],
         )
 
     def origin_of(self, url: str) -> Origin:
@@ -414,9 +427,30 @@ def _escaped(text: str) -> str:
     return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
 
 
+def _address(base: str, reference: str) -> str:
+    """Raises ValueError for one that cannot be; whether it may be used is found out where it is."""
+    url = urljoin(base, reference)
+    try:
+        check_url(url)
+    except TransferFailure as exc:
+        if exc.code == Code.BAD_URL:
+            raise ValueError(str(exc)) from exc
+    return url
+
+
+def _no_list(url: str) -> TransferError:
+    return TransferError(
+        code=Code.CANNOT_PARSE_RESPONSE,
+        message="The server's list of videos cannot be read.",
+        reason="srv.protocol",
+        hint="Check that the address is that of a VideoFarm server.",
+        url=redacted(url),
+    )
+
+
 def _refused(text: str | None, status: int, url: str) -> TransferError:
     try:
-        detail = str(json.loads(text or "")["detail"])
+        detail = str(jsontext.loads(text or "")["detail"])
     except (ValueError, TypeError, KeyError):
         detail = f"The server answered {status}."
     return TransferError(

@@ -38,18 +38,23 @@ class VideoSync:
 
     async def on_fetch(self, event: BackgroundFetchEvent) -> None:
         """NEW_DATA, NO_DATA or FAILED by what the server has (V-16)."""
+        result = FetchResult.FAILED
+        try:
+            result = await self._fetch()
+        finally:
+            self._end(event.handler_id, result)  # also after a mistake: a wake that stays open counts as an overrun
+
+    async def _fetch(self) -> FetchResult:
         endpoint = self._monitor.settings.videofarm_url
         if not endpoint:
             self._say("Background fetch found nothing to ask", "No VideoFarm server is set.")
-            self._end(event.handler_id, FetchResult.FAILED)
-            return
+            return FetchResult.FAILED
         client = VideoFarmClient(self._monitor, endpoint)
         try:
             new = self._unseen(await client.fetch_videos())
         except TransferFailure as failure:
             self._say("Background fetch failed", f"{failure.title} {failure.hint}".strip())
-            self._end(event.handler_id, FetchResult.FAILED)
-            return
+            return FetchResult.FAILED
         for video in new:
             try:
                 client.download_movie_and_thumbnail(video)
@@ -58,7 +63,7 @@ class VideoSync:
         self._remember(new)
         if not new:
             self._say("Background fetch", "The server has no new videos.")
-        self._end(event.handler_id, FetchResult.NEW_DATA if new else FetchResult.NO_DATA)
+        return FetchResult.NEW_DATA if new else FetchResult.NO_DATA
 
     def on_push(self, event: SilentPushEvent) -> None:
         url = event.custom.get("download_url")
