@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import time
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -700,7 +701,9 @@ def dropped(
 ) -> QDropEvent | None:
     """What the window makes of a drop; None when it does not take it."""
     keys, buttons = Qt.KeyboardModifier.NoModifier, Qt.MouseButton.LeftButton
-    enter = QDragEnterEvent(QPoint(5, 5), offered, data, buttons, keys)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Qt 6.12 wants a QPointF, which 6.11 does not take
+        enter = QDragEnterEvent(QPoint(5, 5), offered, data, buttons, keys)
     enter.ignore()
     QCoreApplication.sendEvent(window, enter)
     if not enter.isAccepted():
