@@ -94,7 +94,7 @@ def end_all(state: Path, processes: Sequence[subprocess.Popen[Any]]) -> None:
     for process in processes:
         if process.poll() is None:
             process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
     _end(owner_of(state), state)
 
 

@@ -37,7 +37,7 @@ class RealServer:
     def start(self) -> None:
         """Raises RuntimeError when it ends at once or does not answer."""
         self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 assert self.process.stderr is not None

@@ -56,7 +56,7 @@ async def add(client: Client, folder: Path, name: str = "a.bin", **more: Any) ->
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.01)
 

@@ -53,13 +53,13 @@ class Run:
             self.lines.append(line.rstrip("\n"))
             if line.split()[0] == word:
                 return self.lines[-1]
-        raise AssertionError(f"no {word}: {self.lines} {self.process.communicate(timeout=30)}")
+        raise AssertionError(f"no {word}: {self.lines} {self.process.communicate(timeout=60)}")
 
     def ends(self, *, asked: bool) -> list[str]:
         """The first words of all it has printed, repeated ones once."""
         if asked:
             assert self.place.run("quit")[0] == 0
-        out, err = self.process.communicate(timeout=30)
+        out, err = self.process.communicate(timeout=60)
         assert self.process.returncode == 0, err
         words = [line.split()[0] for line in (*self.lines, *out.splitlines())]
         return [word for word, _ in itertools.groupby(words)]
@@ -180,6 +180,6 @@ def test_no_example_uses_what_the_guides_got_wrong():
 def test_an_example_outside_transfermon_says_how_to_run_it(place):
     path = str(EXAMPLES / "download.py")
     process = place._popen(path)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "transfermon run" in err

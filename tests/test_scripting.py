@@ -57,7 +57,7 @@ def test_a_script_in_the_app_hears_the_same_and_ends_with_it(place, server, scri
     until("its transfer", lambda: place.status().get("finished") == 1)
     assert place.status()["window"]
     assert place.run("quit")[0] == 0
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out.split()) == (0, ORDER), err
 
 
@@ -161,7 +161,7 @@ monitor.add_event_listener("silentpush", woken)
     assert json.loads(process.stdout.readline())["colour"] == "red"
     assert not [task for task in place.tasks() if task["session"] == "push"]  # the script took the default's place
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     assert (process.returncode, "Stopped." in err) == (130, True)
 
 

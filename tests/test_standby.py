@@ -110,7 +110,7 @@ async def test_a_second_waiter_ends_at_once_and_leaves_no_zombie(state, held):
         await comes("its wait", lambda: waits(state))
         second.start()
         pid = second.pid
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while second.pid is not None:
                 await asyncio.sleep(0.01)
         assert not Path(f"/proc/{pid}").exists()
@@ -275,7 +275,7 @@ def journal(state: str) -> list[tuple[str, int]]:
 
 async def test_it_finishes_what_is_left_and_ends_by_itself(state, interrupted, tmp_path):
     await interrupted()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await Standby(state).live()
     assert (tmp_path / "a.bin").read_bytes() == BODY
     assert owner(state) == 0
@@ -302,7 +302,7 @@ async def test_the_end_is_told_once(state, interrupted):
 
 async def test_nothing_left_to_do_ends_it_at_once(state, interrupted):
     await interrupted(start=False)  # paused: it waits for a person
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await Standby(state).live()
     async with Monitor.open(state, settings=Settings()) as monitor:
         assert monitor.tasks()[0].state.value == "suspended"
@@ -316,7 +316,7 @@ async def test_what_is_added_meanwhile_is_work_too(state, interrupted, resource,
         await comes("bytes", lambda: place.received() > 100_000)
         place.add(server.url("/more.bin"))
         quick(resource)
-        assert process.communicate(timeout=30) == ("", "")
+        assert process.communicate(timeout=60) == ("", "")
         assert process.returncode == 0
         assert (place.out / "more.bin").read_bytes() == BODY
         assert (tmp_path / "a.bin").read_bytes() == BODY
@@ -342,7 +342,7 @@ async def test_a_signal_ends_it_and_keeps_what_is_there(state, interrupted, reso
         process = place.start("standby")
         await comes("bytes", lambda: place.received() > 100_000)
         process.send_signal(number)
-        assert process.communicate(timeout=20) == ("", "")
+        assert process.communicate(timeout=60) == ("", "")
         assert process.returncode == 0
     async with Monitor.open(state, settings=Settings()) as monitor:
         (task,) = monitor.tasks()
@@ -388,7 +388,7 @@ async def test_a_person_hears_that_it_goes_on_and_can_stop_it(state):
     async with Monitor.open(state, settings=Settings()) as monitor:
         announcer = Announcer(monitor, banners, still=0.0)
         announcer.begin(2)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not banners.shown:
                 await asyncio.sleep(0.01)
         await announcer.close()

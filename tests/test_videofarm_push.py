@@ -32,7 +32,7 @@ def farm(data_dir: Path) -> Iterator[Farm]:
 
 @pytest.fixture
 def web(farm: Farm) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=farm.url + "push/", timeout=20, trust_env=False) as client:
+    with httpx.Client(base_url=farm.url + "push/", timeout=60, trust_env=False) as client:
         yield client
 
 
@@ -245,7 +245,7 @@ async def test_a_quiet_follower_hears_a_word_at_the_interval_and_is_forgotten_wh
         "type": "http", "method": "GET", "headers": [], "query_string": b"", "client": ("127.0.0.1", 1),
         "path_params": {"topics": f"{TOKEN},{OTHER}"}, "state": {"transport": Transport()},
     }  # fmt: skip
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await (await provider.follow(Request(scope)))(scope, receive, send)
     assert [line["event"] for line in lines[:4]] == ["open", "keepalive", "keepalive", "keepalive"]
     assert {line["topic"] for line in lines} == {f"{TOKEN},{OTHER}"}

@@ -42,7 +42,7 @@ def web(farm: Farm) -> Iterator[httpx.Client]:
 
 def raw(farm: Farm, request: str) -> bytes:
     """All that the server sends until it closes, for a request given byte by byte."""
-    with socket.create_connection(("127.0.0.1", farm.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", farm.port), timeout=60) as connection:
         connection.sendall(request.encode("latin-1"))
         parts = []
         while part := connection.recv(65536):
@@ -298,7 +298,7 @@ def test_a_cut_beyond_the_end_cuts_nothing(web):
 
 
 def test_a_reset_is_a_reset(farm):
-    with socket.create_connection(("127.0.0.1", farm.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", farm.port), timeout=60) as connection:
         connection.sendall(b"GET /bytes/900000?fault=reset=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         with pytest.raises(ConnectionResetError):
             list(iter(lambda: connection.recv(65536), b""))
@@ -312,7 +312,7 @@ def test_a_short_body_lacks_its_last_bytes(farm):
 
 
 def test_a_stalled_body_stops_and_the_connection_stays(farm):
-    with socket.create_connection(("127.0.0.1", farm.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", farm.port), timeout=60) as connection:
         connection.sendall(b"GET /bytes/5000?fault=stall=100 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         received = b""
         while b"\r\n\r\n" not in received or len(received.partition(b"\r\n\r\n")[2]) < 100:
@@ -440,10 +440,10 @@ def test_a_signal_ends_it_at_once_with_clients_in_the_middle(number, tmp_path):
     port = int(process.stdout.readline().rsplit(":", 1)[1].rstrip("/\n"))
     with contextlib.ExitStack() as stack:
         for path in ("/bytes/9999999", "/photos/1"):
-            client = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
             client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert client.recv(100)
-        waiting = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+        waiting = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
         waiting.sendall(b"GET /files HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert list(tmp_path.iterdir())
         process.send_signal(number)
@@ -491,7 +491,7 @@ def test_the_end_of_the_thread_that_started_it_does_not_end_it():
         assert parent.stdout is not None
         url = parent.stdout.readline().removeprefix("VideoFarm at ").strip()
         assert all(httpx.get(url + "videos").status_code == 200 for _ in range(3))
-        parent.communicate(timeout=20)
+        parent.communicate(timeout=60)
     assert parent.returncode == 0
 
 
@@ -519,7 +519,7 @@ def test_a_taken_port_is_one_sentence_and_code_2(farm):
         [sys.executable, "-m", "transfermon.videofarm.server", "--port", str(farm.port)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     assert done.returncode == 2
     assert f"port {farm.port}" in done.stderr
@@ -541,7 +541,7 @@ def test_the_server_needs_nothing_else_of_transfermon_and_no_qt():
         "ours = [n for n in sys.modules if n.startswith('transfermon.') and not n.startswith('transfermon.videofarm')]\n"
         "print(ours, [n for n in sys.modules if n.startswith(('PySide6', 'httpx', 'qasync'))])\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[] []\n"
 
 

@@ -38,8 +38,8 @@ if TYPE_CHECKING:  # loaded when this process has to be the engine
 
 Json = dict[str, Any]
 
-HAND_OVER = 10.0  # seconds in which the next engine must answer, or free the lock
-AFTER_RELEASE = 6.0  # seconds that the one who asked for the lock may take to get it
+HAND_OVER = 20.0  # seconds in which the next engine must answer, or free the lock
+AFTER_RELEASE = 15.0  # seconds that the one who asked for the lock may take to get it
 BAR_PER_SECOND = 10
 LARGEST_DATA = 512 * 1024  # bytes; with their coding they fit into a message of the control socket
 _ODD = "{} is no ordinary file."

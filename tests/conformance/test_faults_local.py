@@ -115,7 +115,7 @@ with socket.socket(socket.AF_UNIX) as sock:
 def test_fault_l2_another_user_is_refused_by_the_mode_and_by_the_kernels_word():
     def as_nobody(path: Path) -> str:
         command = [sys.executable, "-I", "-S", "-c", _AS_NOBODY, str(path)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
 
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         os.chmod(folder, 0o755)  # the way there is open
@@ -172,7 +172,7 @@ def test_fault_l4_garbage_and_half_messages_are_answered_or_closed(place: Place)
     assert place.status()["pid"] == app.pid
     assert place.tasks() == []
     app.terminate()
-    _, said = app.communicate(timeout=30)
+    _, said = app.communicate(timeout=60)
     assert said == ""
 
 

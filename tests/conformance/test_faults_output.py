@@ -75,7 +75,7 @@ def test_fault_u13_no_secret_is_in_what_is_printed_or_kept_for_others(place: Pla
         for name, text in printed(place).items():
             assert "CANARY" not in text, name
         assert place.run("quit")[0] == 0
-        _, complained = app.communicate(timeout=30)
+        _, complained = app.communicate(timeout=60)
     assert "CANARY" not in complained
     for log in place.state.glob("*.log"):
         assert b"CANARY" not in log.read_bytes(), log.name

@@ -57,7 +57,7 @@ def test_b06_transfers_finish_after_a_normal_end_where_the_person_wants_it(place
     app = place.app()
     waiter = running(place, server)
     assert place.run("quit") == (0, "", "")
-    app.communicate(timeout=20)
+    app.communicate(timeout=60)
     assert app.returncode == 0
     place.successor(waiter)
     quick(resource)
@@ -70,7 +70,7 @@ def test_b06_a_quit_ends_the_transfers_until_the_next_start_where_nothing_was_ch
     app = place.app()
     waiter = running(place, server)
     assert place.run("quit") == (0, "", "")
-    app.communicate(timeout=20)
+    app.communicate(timeout=60)
     assert not alive(waiter or 0)
     assert (place.owner(), place.waiter()) == (0, None)
     quick(resource)
@@ -94,7 +94,7 @@ def test_b07_quit_and_stop_ends_all_and_nothing_goes_on(place, server, resource)
     waiter = running(place, server)
     paused = place.add(server.url("/b.bin"), start=False)
     assert place.run("quit", "--stop-transfers") == (0, "", "")
-    app.communicate(timeout=20)
+    app.communicate(timeout=60)
     assert app.returncode == 0
     assert not alive(waiter or 0)
     assert (place.owner(), place.waiter()) == (0, None)
@@ -120,7 +120,7 @@ def test_b07_with_no_engine_running_everything_ends_as_well(place, server, resou
     app = place.small_app()
     running(place, server)
     place.client.request("POST", "/v1/quit")
-    app.communicate(timeout=20)
+    app.communicate(timeout=60)
     assert place.run("quit", "--stop-transfers") == (0, "", "")
     (task,) = [json.loads(line) for line in place.run("list", "--json")[1].splitlines()]
     assert task["error"]["reason"] == "user-force-quit"
@@ -137,7 +137,7 @@ def test_b07_other_fields_of_a_quit_are_refused(place):
 
 async def test_b07_a_retry_goes_on_with_what_was_stored(monitor, session, server, resource, tmp_path):
     task = session.download_task(server.url("/a.bin"), destination=tmp_path / "a.bin")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while task.count_of_bytes_received < 100_000:
             await asyncio.sleep(0.01)
         await monitor.stop_transfers()
@@ -148,7 +148,7 @@ async def test_b07_a_retry_goes_on_with_what_was_stored(monitor, session, server
     assert task.record.cancel_reason == 0
     quick(resource)
     session.retry(task.task_identifier)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         record = await task.wait()
     assert record.state is State.COMPLETED
     assert (record.error, record.cancel_reason) == (None, None)

@@ -41,7 +41,7 @@ def farm(data_dir: Path) -> Iterator[Farm]:
 @pytest.fixture
 def web(farm: Farm) -> Iterator[httpx.Client]:
     headers = {"accept-encoding": "identity"}
-    with httpx.Client(base_url=farm.url, timeout=20, headers=headers, trust_env=False) as client:
+    with httpx.Client(base_url=farm.url, timeout=60, headers=headers, trust_env=False) as client:
         yield client
 
 
@@ -248,7 +248,7 @@ def test_v09_a_second_request_ends_the_first(farm: Farm, web: httpx.Client, data
     path, movie = a_video(web), os.urandom(200_000)
     where = begun(web, path, len(movie))
     token = where.rpartition("/")[2]
-    with socket.create_connection(("127.0.0.1", farm.port), timeout=20) as first:
+    with socket.create_connection(("127.0.0.1", farm.port), timeout=60) as first:
         head = (
             f"PATCH /uploads/{token} HTTP/1.1\r\nHost: 127.0.0.1:{farm.port}\r\nUpload-Offset: 0\r\n"
             f"Upload-Complete: ?1\r\nContent-Type: application/partial-upload\r\nContent-Length: {len(movie)}\r\n\r\n"

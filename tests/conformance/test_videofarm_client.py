@@ -324,7 +324,7 @@ def test_the_public_names_come_when_they_are_asked_for():
         "before = 'transfermon.monitor' in sys.modules\n"
         "print(before, farm.VideoFarmClient.__name__, farm.Notice.__name__, hasattr(farm, 'Nothing'))\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "False VideoFarmClient Notice False\n"
 
 

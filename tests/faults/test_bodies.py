@@ -17,6 +17,7 @@ from tests.byte_server import ByteServer, Conn, Request, chunked, reply
 from tests.conformance.helpers import parts_in, quick_session
 from tests.conformance.recorder import LIMIT, Recorder, eventually
 from transfermon import humanize
+from transfermon.configuration import RetryPolicy
 from transfermon.monitor import DownloadTask, Monitor, Session
 from transfermon.settings import Settings
 from transfermon.task import UNKNOWN, Activity, State, Task
@@ -106,8 +107,9 @@ def breaks_once(body: bytes, at: int, ending: str) -> Handler:
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_fault_a1_a_body_that_ends_early_goes_on_where_it_ended(
-    monitor: Monitor, session: Session, serve: Serve, downloads: Path, size: int
+    monitor: Monitor, serve: Serve, downloads: Path, size: int
 ):
+    session = quick_session(monitor, retry_policy=RetryPolicy(minimum=0.5, maximum=0.5))  # it is looked at meanwhile
     body, at = os.urandom(size), size * 6 // 10
     server = serve(breaks_once(body, at, "close"))
     seen: list[tuple[str, list[int], bool]] = []

@@ -88,6 +88,14 @@ def place(net: Network, address: str) -> None:
         net.ip("addr", "add", f"{address}/32", "dev", "lo")
 
 
+def reaches(there: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(there, timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
 def spelled(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
@@ -98,7 +106,8 @@ async def test_fault_p6_no_packet_goes_to_a_private_address_that_a_push_names(
 ):
     place(net, address)
     port = canary.getsockname()[1]
-    socket.create_connection((f"{address}%lo" if address.startswith("fe80") else address, port), timeout=5).close()
+    there = (f"{address}%lo" if address.startswith("fe80") else address, port)
+    await eventually(lambda: reaches(there), "a way to the address")  # the kernel makes it when it has a moment
     assert visited(canary)  # whoever tries gets there
     before = packets()
     task = await pushed(watching, f"http://{spelled(address)}:{port}/latest/meta-data/")

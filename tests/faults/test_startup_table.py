@@ -113,7 +113,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 
 
 async def until_stored(task: DownloadTask, count: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while task.count_of_bytes_received < count:
             await asyncio.sleep(0.005)
 
@@ -272,7 +272,7 @@ async def test_w12_an_event_that_nobody_heard_is_delivered_once_under_its_number
 
 
 async def eventually_heard(place: Place, name: str, times: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while sum(event.type == name for event in place.heard) < times:
             await asyncio.sleep(0.005)
 

@@ -38,7 +38,7 @@ def farm(data_dir: Path) -> Iterator[Farm]:
 
 
 def client(farm: Farm) -> httpx.Client:
-    return httpx.Client(base_url=farm.url, timeout=20, trust_env=False, headers={"accept-encoding": "identity"})
+    return httpx.Client(base_url=farm.url, timeout=60, trust_env=False, headers={"accept-encoding": "identity"})
 
 
 def a_video(web: httpx.Client, title: str = "Dunes") -> str:
@@ -96,7 +96,7 @@ def test_fault_l7_no_address_leads_out_of_the_store(farm: Farm, data_dir: Path, 
     link = data_dir / "files" / "link"
     if not link.is_symlink():
         link.symlink_to(tmp_path / "outside")
-    with socket.create_connection(("127.0.0.1", farm.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", farm.port), timeout=60) as connection:
         head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{farm.port}\r\nConnection: close\r\n\r\n"
         connection.sendall(head.encode("latin-1"))
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
@@ -140,7 +140,7 @@ def test_fault_v16_a_killed_server_lists_nothing_that_is_not_whole(data_dir: Pat
         path = a_video(web)
         web.put(f"{path}/movie", content=b"first" * 100_000)
     port = farm.port
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         target = {"POST": "/videos", "PUT": f"{path}/movie", "GET": f"{path}/movie"}[moment]
         kind = "Content-Type: multipart/form-data; boundary=x\r\n" if moment == "POST" else ""
         length = "" if moment == "GET" else f"{kind}Content-Length: 5000000\r\n"

@@ -90,7 +90,7 @@ def an_app(folder: str) -> Iterator[subprocess.Popen[str]]:
 def test_the_app_comes_up_and_ends_cleanly_on_a_signal(tmp_path, number):
     with an_app(str(tmp_path / "state")) as process:
         process.send_signal(number)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=60)
     assert process.returncode == 0
     ours = [line for line in said.splitlines() if not line.startswith(("qt.", "This plugin"))]
     assert ours == []
@@ -101,7 +101,7 @@ def test_a_second_launch_shows_the_first_window_and_ends(tmp_path):
     with an_app(folder) as process:
         second = subprocess.run(
             [sys.executable, "-c", f"import sys; from transfermon.gui.app import run; sys.exit(run({folder!r}))"],
-            timeout=20,
+            timeout=60,
             check=False,
         )
         assert second.returncode == 0
@@ -113,7 +113,7 @@ def test_a_launch_with_an_action_reaches_the_app_that_runs(tmp_path):
     with an_app(folder):
         for words in (["--fetch"], ["--add"], ["--", "https://example.com/a", "-x"]):
             command = [sys.executable, "-m", "transfermon", "--state-dir", folder, "gui", *words]
-            assert subprocess.run(command, timeout=20, check=False).returncode == 0
+            assert subprocess.run(command, timeout=60, check=False).returncode == 0
         client = Client(folder)
         assert len(client.request("GET", "/v1/wakes")[1]["wakes"]) == 1
         assert client.request("GET", "/v1/tasks")[1]["tasks"] == []  # a person is asked first
@@ -124,7 +124,7 @@ def test_the_app_ends_when_a_command_asks_for_it(tmp_path):
     with an_app(folder) as process:
         status, _ = Client(folder).request("POST", "/v1/quit")
         assert status == 202
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     assert process.returncode == 0
 
 

@@ -779,7 +779,7 @@ async def test_a_fetch_by_hand_is_an_event(world, server):
     async def told() -> bool:
         return any(event.type == "backgroundfetch" for event in await world.monitor.history())
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await told():
             await asyncio.sleep(0.01)
 

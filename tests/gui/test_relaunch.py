@@ -81,7 +81,7 @@ async def ended_while_away(tmp_path: Path, settings: Settings, server: ByteServe
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)
 
