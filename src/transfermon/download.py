@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from transfermon import digests, endings, filenames, naming, partfile, resume, retry
+from transfermon import digests, endings, filenames, naming, partfile, resume, retry, targets
 from transfermon.blob import Blob
 from transfermon.configuration import CHECKPOINT_SECONDS, SessionConfiguration, merged_headers
 from transfermon.digests import Hashes
@@ -196,7 +196,8 @@ class Download:
     async def _close_finished(self, task: Task) -> None:
         self._sealed = True
         await asyncio.to_thread(partfile.sync_folder, os.path.dirname(task.final_path))
-        await self._deliver(changed(task, part_path="", activity=Activity.FINALIZING))
+        identity = await asyncio.to_thread(partfile.identity_at, task.final_path)
+        await self._deliver(changed(task, part_path="", final_identity=identity, activity=Activity.FINALIZING))
 
     async def _open_part(self) -> None:
         task = self._current()
@@ -218,8 +219,9 @@ class Download:
         if self._part is None and task.folder:
             partfile.require_writable(task.folder)
         elif self._part is not None and task.expected > self._stored:
-            free = await until_done(asyncio.to_thread(partfile.free_space, self._part.folder))
-            if (missing := task.expected - self._stored - free) > 0:
+            needed = task.expected - self._stored
+            free = await until_done(asyncio.to_thread(partfile.free_space, self._part.folder, needed))
+            if (missing := needed - free) > 0:
                 raise TransferFailure(_full(missing, task.url))
 
     def _reopen(self, task: Task) -> None:
@@ -332,7 +334,7 @@ class Download:
         validators = resume.validators_of(response, decoded=decode)
         name = task.name or naming.suggested(response, response.url)
         folder = task.folder or os.path.join(self._engine.state_dir, "parts")
-        part, self._mount_id = await until_done(asyncio.to_thread(self._new_part, folder, total))
+        part, name = await until_done(asyncio.to_thread(self._new_part, folder, total, name))
         task = self._current()  # it may have changed meanwhile
         wasted = self._forget_part()
         self._part = part
@@ -370,19 +372,25 @@ class Download:
             return False
         return total == UNKNOWN or written == total
 
-    def _new_part(self, folder: str, total: int) -> tuple[PartFile, int]:
-        """Blocking. Raises TransferFailure -3003 at once where the size is known to exceed the space (D-17)."""
+    def _new_part(self, folder: str, total: int, name: str) -> tuple[PartFile, str]:
+        """Blocking. The part, and the name that its file can have there. Raises TransferFailure -3000 for a name that
+        cannot be, -3003 at once where the size is known to exceed the space (D-17).
+        """
+        task = self._current()
         if folder in (self._default_folder, os.path.join(self._engine.state_dir, "parts")):
             with contextlib.suppress(OSError):  # create says better what is wrong
                 os.makedirs(folder, mode=0o700 if folder.endswith("/parts") else 0o777, exist_ok=True)
-        part = PartFile.create(folder, sync_folder=not 0 <= total < SMALL, mark=self._engine.database_id)
+        mark = self._engine.database_id
+        name = targets.settled(folder, name, given=bool(task.name), overwrite=task.overwrite, mark=mark)
+        part = PartFile.create(folder, sync_folder=not 0 <= total < SMALL, mark=mark)
         self._unwanted.append(part)  # until it is taken: the attempt may have been stopped meanwhile
         partfile.require_fit(folder, total)
-        if total > partfile.free_space(folder) + self._stored:  # what is stored makes room
-            raise TransferFailure(_no_space(folder, self._current().url))
+        if total > partfile.free_space(folder, total - self._stored) + self._stored:  # what is stored makes room
+            raise TransferFailure(_no_space(folder, task.url))
         if total > 0:
             part.reserve(total)
-        return part, partfile.mount_id(part.fd)
+        self._mount_id = partfile.mount_id(part.fd)
+        return part, name
 
     def _compressed_by_itself(self, answer: Answer) -> bool:
         """A coding on a file that is compressed by its name or type is a mislabelled file: keep it as received."""
@@ -584,8 +592,9 @@ class Download:
                 self._record(changed(self._current(), final_path=""), None)
             raise
         self._part = None
+        identity = part.identity
         part.close()  # nothing is dirty any more: this does not wait for the disk
-        await self._deliver(changed(self._current(), final_path=path, part_path=""))
+        await self._deliver(changed(self._current(), final_path=path, final_identity=identity, part_path=""))
 
     async def _what_came(self) -> tuple[str, str]:
         """The final name, and what came in place of the file that it promises: a page that asks to sign in, under 200.

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from transfermon import partfile, proxies, retry, store
+from transfermon import partfile, proxies, retry, store, targets
 from transfermon.alerts import PENDING, Alerts, LocalNotification, made
 from transfermon.approvals import WAITING, Approvals
 from transfermon.background import FETCH_STATE, PUSH_TIMES, Background, FetchResult
@@ -239,6 +239,7 @@ class Monitor:
             known = {task.part_path for task in (*remembered.tasks, *(row.task for row in remembered.resume))}
             folders = {task.folder or parts for task in unfinished}
             await asyncio.to_thread(partfile.sweep, folders, engine.database_id, known)
+            await asyncio.to_thread(targets.sweep, folders, engine.database_id)
         self._unheard = remembered.unheard
         by_session: dict[str, list[Task]] = {}
         for task in remembered.tasks:

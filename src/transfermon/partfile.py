@@ -22,7 +22,7 @@ from enum import Enum
 from functools import cache
 from typing import Any, Self
 
-from transfermon import filenames
+from transfermon import filenames, filesystem
 from transfermon.errors import Code, Retry, TransferError, TransferFailure
 
 _PART_NAME = re.compile(r"\.transfermon-[0-9a-f]{16}\.part")
@@ -38,7 +38,6 @@ _BLOCK = 1024 * 1024
 _SHORT_NAME = 140  # bytes; encrypting file systems take no more (eCryptfs: 143)
 _UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV, errno.ESPIPE, errno.EPERM})
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
-_FAT = ("fat", "msdos")  # in the type of a file system; a length has 32 bits there
 _MOST_ON_FAT = (1 << 32) - 1
 _ORIGIN = "user.xdg.origin.url"
 
@@ -99,7 +98,7 @@ class PartFile:
             where, at = _where(os.path.dirname(path), os.path.basename(path), folder_fd)
             fd = os.open(where, _OPEN | _NONBLOCK, dir_fd=at)
             status = os.fstat(fd)
-            if not _is_ours(status):
+            if not _is_ours(status) and not _is_ours(status, _owner_of_new(path, folder_fd)):
                 raise PartMissing("Something else is in the place of the part that was stored.")
             part = cls(path, fd, folder_fd)
             same = bool(boot) and mount != 0 and boot == boot_id() and mount == mount_id(fd)
@@ -139,6 +138,11 @@ class PartFile:
     def inode(self) -> int:
         return os.fstat(self.fd).st_ino
 
+    @property
+    def identity(self) -> tuple[int, ...]:
+        """By which the file is known again under its final name: `filesystem.is_same_file`."""
+        return identity_of(os.fstat(self.fd))
+
     def length(self) -> int:
         try:
             return os.fstat(self.fd).st_size
@@ -146,11 +150,17 @@ class PartFile:
             raise failure(error, Code.CANNOT_OPEN_FILE, self.path) from error
 
     def cut(self, length: int) -> None:
-        """Cut to `length` bytes; blocks reserved beyond it are given back."""
+        """Cut to `length` bytes; blocks reserved beyond it are given back, where the file system does that."""
         try:
+            status = os.fstat(self.fd)
+            if filesystem.changes_nothing(
+                status.st_size, getattr(status, "st_blocks", 0), getattr(status, "st_blksize", 0), length
+            ):
+                return
             os.ftruncate(self.fd, length)
         except OSError as error:
-            raise failure(error, Code.CANNOT_WRITE_FILE, self.path) from error
+            if self.length() != length:
+                raise failure(error, Code.CANNOT_WRITE_FILE, self.path) from error
 
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> int:
         """Write all of `data` at `offset`; returns its length. Raises TransferFailure -3003."""
@@ -202,13 +212,15 @@ class PartFile:
 
         Without `overwrite` an existing file stays and this one becomes `name (1).ext`. With `durable` data and
         name survive a power cut. On failure, TransferFailure -3005 (-3003 for the data's sync), the part is where
-        it was, unless only the folder's sync failed: `finish_state` tells.
+        it was, unless only the folder's sync failed: `finish_state` tells. No path is returned that does not lead to
+        the file: where the disk was unmounted meanwhile, the part keeps its name there and this fails.
         """
         if name in ("", ".", "..") or os.path.basename(name) != name or "\0" in name:
             raise ValueError(f"{name!r} is not a file name")
         if durable:
             self.sync()
         try:
+            self._current_folder()
             self._check_place()
             self._widen(name if overwrite else "")
             try:
@@ -219,6 +231,7 @@ class PartFile:
             if durable and self._folder_fd is not None:
                 _sync_folder(self._folder_fd)
             self.path = os.path.join(self._current_folder(), name)
+            self._check_final(name)
         except OSError as error:
             raise failure(error, Code.CANNOT_MOVE_FILE, os.path.join(self.folder, name)) from error
         return self.path
@@ -261,6 +274,13 @@ class PartFile:
         where, at = _where(self.folder, self._name, self._folder_fd)
         if not os.path.samestat(os.stat(where, dir_fd=at, follow_symlinks=False), os.fstat(self.fd)):
             raise FileNotFoundError(errno.ENOENT, "the partial file was replaced", self.path)
+
+    def _check_final(self, name: str) -> None:
+        """FileNotFoundError when the final name leads to another file, or to none."""
+        where, at = _where(self.folder, name, self._folder_fd)
+        found = identity_of(os.stat(where, dir_fd=at, follow_symlinks=False))
+        if not filesystem.is_same_file(found, self.identity):
+            raise FileNotFoundError(errno.ENOENT, "another file has the name", self.path)
 
     def _widen(self, replaced: str) -> None:
         """From 0600 to what a new file would have, or to what the replaced file has; never executable (F19)."""
@@ -313,18 +333,24 @@ class PartFile:
         return frozenset(name.casefold() for name in os.listdir(where))
 
     def _current_folder(self) -> str:
-        """Where the held folder is now; it may have been moved since."""
+        """Where the held folder is now; it may have been moved since. TransferFailure -3005 when no path leads there."""
         if self._folder_fd is None:
             return self.folder
-        try:
-            if os.path.samestat(os.stat(self.folder), os.fstat(self._folder_fd)):
-                return self.folder
-        except OSError:
-            pass
-        try:
-            return os.readlink(f"/proc/self/fd/{self._folder_fd}")
-        except OSError:
+        if self._is_held(self.folder):
             return self.folder
+        moved = ""
+        with contextlib.suppress(OSError):
+            moved = os.readlink(f"/proc/self/fd/{self._folder_fd}")  # “/” for one that no mount holds any more
+        if moved and self._is_held(moved):
+            return moved
+        raise TransferFailure(_folder_gone(self.folder))
+
+    def _is_held(self, folder: str) -> bool:
+        assert self._folder_fd is not None
+        try:
+            return os.path.samestat(os.stat(folder), os.fstat(self._folder_fd))
+        except OSError:
+            return False
 
 
 class FinishState(Enum):
@@ -368,8 +394,8 @@ def renamed(folder: str, inode: int, size: int) -> str:
             for entry in entries:
                 if entry.inode() == inode and not _PART_NAME.fullmatch(entry.name):
                     status = _regular(entry.path)
-                    ours = status is not None and _is_ours(status) and status.st_size == size
-                    return entry.path if ours else ""
+                    ours = status is not None and (_is_ours(status) or _is_ours(status, os.stat(folder).st_uid))
+                    return entry.path if ours and status is not None and status.st_size == size else ""
     except OSError:
         pass
     return ""
@@ -447,17 +473,49 @@ def identity_of(status: os.stat_result) -> tuple[int, ...]:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-def free_space(folder: str) -> int:
-    """Bytes that this user may still write there. Raises TransferFailure -3000."""
+def identity_at(path: str) -> tuple[int, ...]:
+    """`identity_of` a regular file; () where there is none."""
+    status = _regular(path)
+    return () if status is None else identity_of(status)
+
+
+def free_space(folder: str, needed: int = 0) -> int:
+    """Bytes that this user may still write there. Raises TransferFailure -3000.
+
+    Where fewer than `needed` are free, a file system that gives back room late (btrfs: up to 30 s) is told to hurry.
+    """
     try:
-        return shutil.disk_usage(folder).free
+        free = shutil.disk_usage(folder).free
+        if free < needed and _hurry(folder):
+            free = shutil.disk_usage(folder).free
+        return free
     except OSError as error:
         raise failure(error, Code.CANNOT_CREATE_FILE, folder) from error
 
 
+def disk_size(folder: str) -> int:
+    """Bytes of the whole disk. Raises TransferFailure -3000."""
+    try:
+        return shutil.disk_usage(folder).total
+    except OSError as error:
+        raise failure(error, Code.CANNOT_CREATE_FILE, folder) from error
+
+
+def _hurry(folder: str) -> bool:
+    """Let what was deleted be free now; False where it is so anyway, or cannot be had."""
+    libc = _libc()
+    if libc is None or not hasattr(libc, "syncfs"):
+        return False
+    fd = os.open(folder, os.O_RDONLY | _CLOEXEC)
+    try:
+        return _magic(fd) in _LATE_FILE_SYSTEMS and libc.syncfs(fd) == 0
+    finally:
+        os.close(fd)
+
+
 def require_space(folder: str, needed: int) -> None:
     """Raises a final TransferFailure -3003 when `needed` bytes cannot fit (D-17)."""
-    free = free_space(folder)
+    free = free_space(folder, needed)
     if needed <= free:
         return
     raise TransferFailure(
@@ -472,7 +530,7 @@ def require_space(folder: str, needed: int) -> None:
 
 def require_fit(folder: str, total: int) -> None:
     """Raises a final TransferFailure -3003 when the file system there cannot hold a file of that length (F17)."""
-    if total <= _MOST_ON_FAT or not any(name in _file_system(folder) for name in _FAT):
+    if total <= _MOST_ON_FAT or not filesystem.ends_at_4_gib(_file_system(folder)):
         return
     raise TransferFailure(
         TransferError(
@@ -528,6 +586,7 @@ _AT_EMPTY_PATH = 0x1000
 _STATX_MNT_ID_UNIQUE = 0x4000
 _FALLOC_FL_KEEP_SIZE = 1
 _RENAME_NOREPLACE = 1
+_LATE_FILE_SYSTEMS = frozenset({0x9123683E, 0x2FC12FC1})  # btrfs, ZFS: with the next commit
 _MEMORY_FILE_SYSTEMS = frozenset({0x01021994, 0x858458F6})  # tmpfs, ramfs: reserving writes every page
 
 
@@ -544,6 +603,7 @@ def _libc() -> Any:
         "renameat2": (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint),
         "statx": (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_void_p),
         "fstatfs": (ctypes.c_int, ctypes.c_void_p),
+        "syncfs": (ctypes.c_int,),
     }
     for name, types in prototypes.items():
         if hasattr(libc, name):
@@ -567,7 +627,7 @@ def _fallocate(fd: int, offset: int, length: int) -> bool:
 
 
 def _rename_noreplace(source: str, target: str, folder_fd: int | None) -> bool:
-    """False when kernel or file system do not know the flag; FileExistsError when the name is taken."""
+    """False where it cannot be done so; FileExistsError when the name is taken."""
     libc = _libc()
     if libc is None or not hasattr(libc, "renameat2"):
         return False
@@ -576,28 +636,29 @@ def _rename_noreplace(source: str, target: str, folder_fd: int | None) -> bool:
         number = ctypes.get_errno()
         if number == errno.EINTR:
             continue
-        if number in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+        if filesystem.may_try_another_way(number):
             return False
         raise OSError(number, os.strerror(number), target)
     return True
 
 
 def _link_and_unlink(source: str, target: str, folder_fd: int | None) -> bool:
-    """False when the file system has no hard links; FileExistsError when the name is taken."""
+    """False where it cannot be done so; FileExistsError when the name is taken."""
     try:
         os.link(source, target, src_dir_fd=folder_fd, dst_dir_fd=folder_fd, follow_symlinks=False)
-    except FileExistsError:
-        raise
     except OSError as error:
-        if error.errno not in (*_UNSUPPORTED, errno.EMLINK):
-            raise
-        return False
+        if filesystem.may_try_another_way(error.errno or 0):
+            return False
+        theirs = os.stat(target, dir_fd=folder_fd, follow_symlinks=False)
+        if not os.path.samestat(theirs, os.stat(source, dir_fd=folder_fd, follow_symlinks=False)):
+            raise  # else the link was made, and its answer was lost on the way (NFS)
     os.unlink(source, dir_fd=folder_fd)
     return True
 
 
 def _replace_placeholder(source: str, target: str, folder_fd: int | None) -> None:
     """Claim the name with an empty file of ours, then replace that: for file systems without hard links."""
+    os.stat(source, dir_fd=folder_fd, follow_symlinks=False)  # no name is claimed for nothing
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOEXEC, _PLAIN, dir_fd=folder_fd))
     try:
         os.replace(source, target, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
@@ -608,11 +669,16 @@ def _replace_placeholder(source: str, target: str, folder_fd: int | None) -> Non
 
 
 def _in_memory(fd: int) -> bool:
+    return _magic(fd) in _MEMORY_FILE_SYSTEMS
+
+
+def _magic(fd: int) -> int:
+    """The number of the file system's kind; 0 where it cannot be learnt."""
     libc = _libc()
     if libc is None or not hasattr(libc, "fstatfs"):
-        return False
+        return 0
     buffer = (ctypes.c_long * 64)()
-    return libc.fstatfs(fd, buffer) == 0 and buffer[0] in _MEMORY_FILE_SYSTEMS
+    return int(buffer[0]) if libc.fstatfs(fd, buffer) == 0 else 0
 
 
 def _file_system(folder: str) -> str:
@@ -679,9 +745,26 @@ def _umask() -> int:
     return 0o022  # os.umask() would change it for every thread
 
 
-def _is_ours(status: os.stat_result) -> bool:
-    own = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
-    return stat.S_ISREG(status.st_mode) and own and status.st_nlink == 1
+def _is_ours(status: os.stat_result, owner: int | None = None) -> bool:
+    """A regular file under one name that belongs to this user, or to the `owner` that its mount gives all new files."""
+    if owner is None:
+        owner = os.geteuid() if hasattr(os, "geteuid") else status.st_uid
+    return stat.S_ISREG(status.st_mode) and status.st_uid == owner and status.st_nlink <= 1
+
+
+def _owner_of_new(part: str, folder_fd: int | None) -> int:
+    """Whose a file is that is made beside `part` now. By option of the mount it may be another user's (bindfs, SMB, a
+    squashing NFS). Raises OSError where none can be made.
+    """
+    folder, beside = os.path.split(part)
+    name = f"{beside[: len('.transfermon-') + 6]}{secrets.token_hex(5)}.part"  # swept like an empty part of ours
+    where, at = _where(folder, name, folder_fd)
+    fd = os.open(where, _OPEN | os.O_CREAT | os.O_EXCL, _PLAIN, dir_fd=at)
+    try:
+        return os.fstat(fd).st_uid
+    finally:
+        _close(fd)
+        os.unlink(where, dir_fd=at)
 
 
 def _regular(path: str) -> os.stat_result | None:
@@ -760,6 +843,15 @@ def _words(error: OSError, code: int, path: str) -> tuple[str, str, str]:
         return "disk.too-large", "This disk cannot hold a file of that size.", "Choose a folder on another disk."
     said = (os.strerror(number) if number else str(error)).lower()
     return "disk.io", f"{_DEEDS.get(Code(code), 'The disk failed')}: {said}.", "Check the disk, then try again."
+
+
+def _folder_gone(folder: str) -> TransferError:
+    return TransferError(
+        code=Code.CANNOT_MOVE_FILE,
+        message=f"The folder “{folder}” is no longer where it was: its disk was unmounted, or it was deleted.",
+        reason="disk.missing-folder",
+        hint="Mount the disk again, then retry: what was received is on it.",
+    )
 
 
 def _room_for_files(folder: str) -> bool:

@@ -698,7 +698,8 @@ def task_of(text: str) -> Task:
         stored["options"]["send_along"] = tuple(stored["options"].get("send_along", ()))
         stored["options"] = _made(RequestOptions, stored["options"])
     stored["header_names"] = tuple(stored.get("header_names", ()))
-    stored["source_identity"] = tuple(stored.get("source_identity", ()))
+    for name in ("source_identity", "final_identity"):
+        stored[name] = tuple(stored.get(name, ()))
     stored["transactions"] = tuple(map(tuple, stored.get("transactions", ())))
     return _made(Task, stored)
 

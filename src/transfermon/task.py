@@ -219,6 +219,7 @@ class Task:
     instead: str = ""  # of a finished file that is not what its name promised: “a web page instead of a video”
     overwrite: bool = False
     final_path: str = ""  # absolute, once it is settled: the file is there when there is no part any more
+    final_identity: tuple[int, ...] = ()  # device, inode, size and mtime_ns of the file that was written
     expected_digest: str = ""  # "sha-256:HEX"
     speed_limit: int = 0  # bytes per second; 0: none
     maximum_attempts: int = 0  # 0: the session's retry policy decides

@@ -1,0 +1,55 @@
+"""What file systems can and cannot do, and how much of a disk is left alone.
+
+Rule: decisions on plain values; who asks the system puts its answers in.
+"""
+
+from __future__ import annotations
+
+import errno
+
+MB = 1_000_000
+LEAST_RESERVE, MOST_RESERVE = 16 * MB, 100 * MB
+COARSE = 2_000_000_000  # nanoseconds: FAT keeps times to two seconds, and rounds when it is mounted again
+_FAT = frozenset({"vfat", "msdos", "umsdos", "fat", "fusefat"})  # a length has 32 bits there; exFAT is another system
+_TAKEN = frozenset({errno.EEXIST})
+
+
+def ends_at_4_gib(kind: str) -> bool:
+    """Whether a file system of that type, as the kernel names it, holds no file of 4 GiB or more.
+
+    Of "fuseblk" alone nobody knows what is behind it: NTFS and exFAT mostly. It is tried.
+    """
+    return kind.removeprefix("fuseblk.").removeprefix("fuse.") in _FAT
+
+
+def reserve(size: int) -> int:
+    """Bytes of a disk of `size` bytes that an answer of unknown length leaves free: 1 %, at least 16 MB, at most 100."""
+    return min(MOST_RESERVE, max(LEAST_RESERVE, size // 100))
+
+
+def may_try_another_way(number: int) -> bool:
+    """Whether a name that could not be given in one way may be given in another.
+
+    All but "it exists": file systems without a call answer EPERM, EINVAL, EIO (rclone) or what they like.
+    """
+    return number not in _TAKEN
+
+
+def is_same_file(found: tuple[int, ...], written: tuple[int, ...]) -> bool:
+    """Whether a file is the one that was written; both are device, inode, size and mtime_ns.
+
+    Its size, and then its inode or its time: an inode alone is given to the next file, and some file systems number
+    anew when they are mounted or a file is renamed.
+    """
+    if len(found) != 4 or len(written) != 4 or found[2] != written[2]:
+        return False
+    return found[1] == written[1] or abs(found[3] - written[3]) <= COARSE
+
+
+def changes_nothing(size: int, blocks: int, block_size: int, length: int) -> bool:
+    """Whether to cut a file to `length` would be to no purpose: it has that length, and no block lies beyond it.
+
+    `blocks` of 512 bytes. Some file systems (rclone, fusefat) refuse such a cut.
+    """
+    block = max(block_size, 512)
+    return size == length and blocks * 512 <= -(-length // block) * block
