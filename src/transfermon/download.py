@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from transfermon import digests, endings, filenames, naming, partfile, resume, retry, targets
+from transfermon import digests, endings, filenames, filesystem, naming, partfile, resume, retry, targets
 from transfermon.blob import Blob
 from transfermon.configuration import CHECKPOINT_SECONDS, SessionConfiguration, merged_headers
 from transfermon.digests import Hashes
@@ -81,7 +81,8 @@ class Download:
         self._mount_id = 0  # of the part
         self._stored = 0  # right bytes in the part
         self._synced = 0
-        self._disk_error: TransferError | None = None  # of a sync that failed
+        self._disk_error: TransferError | None = None  # of a sync that failed, or of a disk that others fill
+        self._guarded = False  # the length is not known: a reserve of the disk is kept
         self._hashes: Hashes | None = None  # over the whole file, where it came in one piece
         self._sent: list[tuple[int, list[Trace]]] = []  # attempt and exchanges of each call, until they are recorded
         self._inner: asyncio.Task[None] | None = None
@@ -110,15 +111,30 @@ class Download:
             await self._inner
         except asyncio.CancelledError:
             if self._disk_error is not None:
-                return Result(error=_as_seen_here(self._disk_error))
+                return await self._failed(self._disk_error)
             if not self._stopping:
                 raise
             return Result(stopped=True)
         except TransferFailure as failure:
-            return Result(error=_as_seen_here(self._disk_error or failure.error))
+            return await self._failed(self._disk_error or failure.error)
         finally:
             await self._let_go()
         return Result()
+
+    async def _failed(self, error: TransferError) -> Result:
+        """What the next attempt could not use goes at once: it would only keep the disk full."""
+        task = self._current()
+        if self._part is None:
+            return Result(error=_as_seen_here(error))
+        if error.reason == "disk.full":
+            with contextlib.suppress(TransferFailure):
+                usable = await until_done(asyncio.to_thread(partfile.usable_space, self._part.folder))
+                task = changed(self._current(), room=max(1, self._stored + usable))
+        if filesystem.is_of_no_use(error.reason, resumable=not task.not_resumable):
+            task = changed(task, **self._without_part())
+        if task is not self._current():
+            self._record(task, None)
+        return Result(error=_as_seen_here(error))
 
     # ---- the attempt
 
@@ -223,6 +239,24 @@ class Download:
             free = await until_done(asyncio.to_thread(partfile.free_space, self._part.folder, needed))
             if (missing := needed - free) > 0:
                 raise TransferFailure(_full(missing, task.url))
+        if task.room and (task.expected == UNKNOWN or self._part is None):
+            await self._look_for_room(task)
+
+    async def _look_for_room(self, task: Task) -> None:
+        """After an attempt that a full disk has ended: as much as is needed, or more than there was then."""
+        folder = self._part.folder if self._part is not None else task.folder or self._parts_folder
+        if task.expected != UNKNOWN:
+            free = await until_done(asyncio.to_thread(partfile.free_space, folder, task.expected))
+            if (missing := task.expected - free) > 0:
+                raise TransferFailure(_full(missing, task.url))
+            return
+        usable = await until_done(asyncio.to_thread(partfile.usable_space, folder))
+        if not filesystem.has_more_room(self._stored + usable, task.room):
+            raise TransferFailure(_nearly_full(task))
+
+    @property
+    def _parts_folder(self) -> str:
+        return os.path.join(self._engine.state_dir, "parts")
 
     def _reopen(self, task: Task) -> None:
         """Blocking. Keeps the result itself, so that none is lost when the attempt is stopped meanwhile."""
@@ -333,7 +367,7 @@ class Download:
             raise answer.too_big(most)  # before any space is reserved
         validators = resume.validators_of(response, decoded=decode)
         name = task.name or naming.suggested(response, response.url)
-        folder = task.folder or os.path.join(self._engine.state_dir, "parts")
+        folder = task.folder or self._parts_folder
         part, name = await until_done(asyncio.to_thread(self._new_part, folder, total, name))
         task = self._current()  # it may have changed meanwhile
         wasted = self._forget_part()
@@ -377,7 +411,7 @@ class Download:
         cannot be, -3003 at once where the size is known to exceed the space (D-17).
         """
         task = self._current()
-        if folder in (self._default_folder, os.path.join(self._engine.state_dir, "parts")):
+        if folder in (self._default_folder, self._parts_folder):
             with contextlib.suppress(OSError):  # create says better what is wrong
                 os.makedirs(folder, mode=0o700 if folder.endswith("/parts") else 0o777, exist_ok=True)
         mark = self._engine.database_id
@@ -470,6 +504,11 @@ class Download:
         self._hashes = None
         self._progress.received = offset
         most = self._configuration.maximum_bytes
+        limit = max(0, most - offset) if most else None
+        room = None
+        if self._progress.expected == UNKNOWN:  # it may never end
+            room = await until_done(asyncio.to_thread(partfile.usable_space, self._part.folder))
+        self._guarded = room is not None
         checkpoints = asyncio.ensure_future(self._checkpoints())
         try:
             written = await answer.receive(
@@ -479,14 +518,17 @@ class Download:
                 limiters=self._limiters,
                 decode=decode,
                 hasher=hashes,
-                limit=max(0, most - offset) if most else None,
+                limit=min((bound for bound in (limit, room) if bound is not None), default=None),
             )
         except TransferFailure as failure:
             if failure.code == Code.DATA_TOO_LARGE:
+                if limit is None or (room is not None and room < limit):
+                    raise TransferFailure(_nearly_full(self._current())) from failure
                 raise answer.too_big(most) from failure  # with the limit of the whole file in its words
             raise
         finally:
             self._stored = self._progress.received
+            self._guarded = False
             checkpoints.cancel()
             await self._settle()
         return written
@@ -512,6 +554,9 @@ class Download:
         await asyncio.shield(self._syncing)
         self._synced = stored
         self._record(changed(self._current(), received=stored), None)
+        if self._guarded and not await until_done(asyncio.to_thread(partfile.usable_space, self._part.folder)):
+            self._disk_error = _nearly_full(self._current())  # others write there, too
+            raise TransferFailure(self._disk_error)
 
     async def _sync(self) -> None:
         assert self._part is not None
@@ -761,6 +806,18 @@ def _full(missing: int, url: str) -> TransferError:
         reason="disk.full",
         hint="Free some space.",
         url=redacted(url),
+        retry=Retry.RETRY,
+    )
+
+
+def _nearly_full(task: Task) -> TransferError:
+    """Of an answer that does not say how long it is."""
+    return TransferError(
+        code=Code.CANNOT_WRITE_FILE,
+        message="The disk is full but for a reserve, and the server does not say how long the file is.",
+        reason="disk.full",
+        hint="Free some space.",
+        url=redacted(task.url),
         retry=Retry.RETRY,
     )
 

@@ -27,6 +27,25 @@ def reserve(size: int) -> int:
     return min(MOST_RESERVE, max(LEAST_RESERVE, size // 100))
 
 
+def usable(free: int, size: int) -> int:
+    """Bytes that an answer of unknown length may still take of a disk of `size` bytes."""
+    return max(0, free - reserve(size))
+
+
+def has_more_room(usable_now: int, usable_then: int) -> bool:
+    """Whether it is worth asking again after a full disk. Both are bytes that one file could have; logs that grow and
+    shrink, and what a file system needs for itself, do not count.
+    """
+    return usable_now >= usable_then + MB
+
+
+def is_of_no_use(reason: str, *, resumable: bool) -> bool:
+    """Whether what is stored is of no use for the next attempt: the disk takes files only from their beginning, or it
+    is full and the transfer will start over.
+    """
+    return reason == "disk.append" or (reason == "disk.full" and not resumable)
+
+
 def may_try_another_way(number: int) -> bool:
     """Whether a name that could not be given in one way may be given in another.
 

@@ -484,21 +484,23 @@ def free_space(folder: str, needed: int = 0) -> int:
 
     Where fewer than `needed` are free, a file system that gives back room late (btrfs: up to 30 s) is told to hurry.
     """
-    try:
-        free = shutil.disk_usage(folder).free
-        if free < needed and _hurry(folder):
-            free = shutil.disk_usage(folder).free
-        return free
-    except OSError as error:
-        raise failure(error, Code.CANNOT_CREATE_FILE, folder) from error
+    return _space(folder, needed)[0]
 
 
-def disk_size(folder: str) -> int:
-    """Bytes of the whole disk. Raises TransferFailure -3000."""
+def usable_space(folder: str) -> int:
+    """Bytes that an answer of unknown length may still take there. Raises TransferFailure -3000."""
+    return filesystem.usable(*_space(folder, filesystem.MOST_RESERVE))
+
+
+def _space(folder: str, needed: int) -> tuple[int, int]:
+    """Free bytes, and all of them."""
     try:
-        return shutil.disk_usage(folder).total
+        disk = shutil.disk_usage(folder)
+        if disk.free < needed and _hurry(folder):
+            disk = shutil.disk_usage(folder)
     except OSError as error:
         raise failure(error, Code.CANNOT_CREATE_FILE, folder) from error
+    return (disk.free, disk.total) if disk.total else (sys.maxsize, sys.maxsize)  # a FUSE mount that does not count
 
 
 def _hurry(folder: str) -> bool:

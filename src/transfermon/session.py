@@ -950,6 +950,7 @@ class Session:
             suspended_seconds=0.0,
             suspend_count=0,
             restarts=0,
+            room=0,  # whoever asks for it wants it tried
             transactions=(),
             redirect_count=0,
         )

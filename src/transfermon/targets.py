@@ -11,6 +11,7 @@ import errno
 import os
 import re
 import secrets
+import time
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -19,6 +20,7 @@ from transfermon.errors import Code, TransferError, TransferFailure
 
 _TRIAL = re.compile(r"\.transfermon-[0-9a-f]{16}\.try")
 _PLAIN = "name"  # no file system refuses it
+_CLEARINGS, _PAUSE = 20, 0.05  # times, seconds
 _SHORT = 132  # bytes: with a number behind it, it fits where names are encrypted (eCryptfs: 143)
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
@@ -95,12 +97,24 @@ def sweep(folders: Iterable[str], mark: str) -> None:
 
 
 def _clear(trial: str) -> None:
-    with contextlib.suppress(OSError):
-        with os.scandir(trial) as entries:
-            for entry in entries:
-                if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_size == 0:
-                    os.unlink(entry.path)
-        os.rmdir(trial)
+    """Patiently: rclone has a file for a moment still after it was deleted."""
+    for _ in range(_CLEARINGS):
+        try:
+            _empty(trial)
+            os.rmdir(trial)
+        except FileNotFoundError:
+            return
+        except OSError:
+            time.sleep(_PAUSE)
+        else:
+            return
+
+
+def _empty(trial: str) -> None:
+    with os.scandir(trial) as entries:
+        for entry in entries:
+            if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_size == 0:
+                os.unlink(entry.path)
 
 
 def _refusal(message: str) -> TransferFailure:

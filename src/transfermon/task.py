@@ -234,6 +234,7 @@ class Task:
     handler_id: str = ""  # of the fetch or push that was being handled when it was made
     in_background: bool = False  # made while the app was in the background, without a direct user action (T-18)
     limited_until: float | None = None  # epoch seconds; how long the rate limiter asked it to wait (B-16)
+    room: int = 0  # bytes that the file could have when a full disk ended the last attempt; 0: none did
     boot_id: str = ""  # of the last checkpoint
     mount_id: int = 0
     cancel_reason: int | None = None  # 0 force-quit, 1 background work disabled, 2 insufficient resources

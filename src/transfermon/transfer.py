@@ -1303,20 +1303,21 @@ _DISK_WORDS = {
     errno.EDQUOT: ("disk.full", "Your quota on this disk is used up."),
     errno.EROFS: ("disk.read-only", "The disk has become read-only."),
     errno.EFBIG: ("disk.too-large", "This disk cannot hold a file of that size."),
+    errno.ESPIPE: ("disk.append", "This disk takes a file in one go only, from its beginning."),  # rclone without cache
 }
 
 
 def disk_error(exc: OSError, url: str) -> TransferError:
     """-3003: `disk.full` waits for space, `disk.io` is final; what was written before is kept (X-05)."""
     reason, message = _DISK_WORDS.get(exc.errno or 0, ("disk.io", ""))
-    full = reason == "disk.full"
+    full, again = reason == "disk.full", reason == "disk.append"
     return TransferError(
         code=Code.CANNOT_WRITE_FILE,
         message=message or f"The file cannot be written: {os.strerror(exc.errno or errno.EIO)}.",
         hint="Free some space." if full else "Check the disk, or choose another folder.",
         reason=reason,
         url=redacted(url),
-        retry=Retry.WAIT if full else Retry.FINAL,
+        retry=Retry.WAIT if full else Retry.RETRY if again else Retry.FINAL,
     )
 
 

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import errno
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transfermon import filesystem
+from transfermon.filesystem import MB
+
+
+@pytest.mark.parametrize(
+    ("kind", "ends"),
+    [
+        ("vfat", True),
+        ("msdos", True),
+        ("fuse.fusefat", True),
+        ("fuseblk.vfat", True),
+        ("exfat", False),
+        ("fuse.exfat", False),
+        ("fuseblk.exfat", False),
+        ("fuseblk", False),
+        ("ext4", False),
+        ("fuse.exfat-fuse", False),
+        ("", False),
+    ],
+)
+def test_exfat_is_not_fat(kind: str, ends: bool):
+    assert filesystem.ends_at_4_gib(kind) == ends
+
+
+@pytest.mark.parametrize(
+    ("size", "left"), [(16 * MB, 16 * MB), (1600 * MB, 16 * MB), (5_000 * MB, 50 * MB), (4_000_000 * MB, 100 * MB)]
+)
+def test_the_reserve_is_one_per_cent_within_bounds(size: int, left: int):
+    assert filesystem.reserve(size) == left
+    assert filesystem.usable(size, size) == size - left
+    assert filesystem.usable(left, size) == filesystem.usable(0, size) == 0
+
+
+def test_a_disk_is_asked_again_with_more_room_only():
+    assert not filesystem.has_more_room(50 * MB, 50 * MB)
+    assert not filesystem.has_more_room(50 * MB + 4096, 50 * MB), "a log was rotated"
+    assert filesystem.has_more_room(52 * MB, 50 * MB)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.EMLINK, errno.EACCES])
+def test_only_a_name_that_is_taken_ends_the_search_for_a_way(number: int):
+    assert filesystem.may_try_another_way(number)
+    assert not filesystem.may_try_another_way(errno.EEXIST)
+
+
+WRITTEN = (1, 77, 1000, 5_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("found", "same"),
+    [
+        (WRITTEN, True),
+        ((9, 77, 1000, 9_000_000_000), True),  # touched; its disk was mounted anew
+        ((1, 12, 1000, 5_000_000_000), True),  # another number by the next mount
+        ((1, 12, 1000, 6_000_000_000), True),  # times to two seconds
+        ((1, 77, 999, 5_000_000_000), False),  # written by somebody, or the number was given again
+        ((1, 12, 1000, 9_000_000_000), False),  # another file of that size
+        ((), False),
+    ],
+)
+def test_a_file_is_known_again_by_size_and_inode_or_time(found: tuple[int, ...], same: bool):
+    assert filesystem.is_same_file(found, WRITTEN) == same
+
+
+@given(st.integers(0, 1 << 40), st.integers(0, 1 << 40), st.sampled_from([0, 512, 4096, 1 << 20]))
+def test_a_cut_is_left_out_only_where_the_length_stays(size: int, length: int, block: int):
+    held = -(-size // max(block, 512)) * max(block, 512) // 512
+    assert filesystem.changes_nothing(size, held, block, length) == (size == length)
+    assert not filesystem.changes_nothing(size, held + 4096, block, size), "reserved blocks are given back"
+
+
+@pytest.mark.parametrize(
+    ("reason", "resumable", "useless"),
+    [
+        ("disk.full", False, True),
+        ("disk.full", True, False),
+        ("disk.append", True, True),
+        ("net.closed", False, False),
+        ("disk.io", False, False),
+    ],
+)
+def test_a_part_goes_that_the_next_attempt_cannot_use(reason: str, resumable: bool, useless: bool):
+    assert filesystem.is_of_no_use(reason, resumable=resumable) == useless
