@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from transfermon.doors import checked_path, checked_text
 from transfermon.request_options import RequestOptions
 
 # Section 2.4 of the specification: Apple publishes no numbers, so these are ours, and the settings show them.
@@ -67,6 +68,7 @@ def checked_headers(headers: object, *, where: str = "request_headers") -> dict[
             raise ValueError(f"{name!r} is not a header name")
         if re.search(r"[\r\n\0]", value):
             raise ValueError(f"the value of {name} holds a line break or NUL")
+        checked_text(value, f"the value of {name}")
     return dict(headers)
 
 
@@ -129,6 +131,7 @@ class SessionConfiguration:
             raise ValueError("the identifier must not be empty")
         if len(identifier) > 255 or any(ord(char) < 32 or ord(char) == 127 for char in identifier):
             raise ValueError("the identifier must be at most 255 printable characters")
+        checked_text(identifier, "the identifier")
         return cls(identifier=identifier)
 
     @classmethod
@@ -151,6 +154,9 @@ class SessionConfiguration:
         return dataclasses.replace(self, http_header_fields=dict(self.http_header_fields))
 
     def check(self) -> None:
+        if self.identifier is not None:
+            checked_text(self.identifier, "the identifier")
+        checked_path(self.download_folder, "the download folder")
         checked_headers(self.http_header_fields, where="http_header_fields")
         if self.http_error_policy not in ("status", "transport"):
             raise ValueError("http_error_policy is “status” or “transport”")

@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, unquote
 
 from transfermon import humanize, jsontext, request_options, suffixes
 from transfermon.cookies import Cookie, from_dict
+from transfermon.doors import checked_path, without_text
 from transfermon.errors import Code, InvalidAction, TransfermonError, redacted
 from transfermon.events import Event
 from transfermon.request_options import NONE as NO_OPTIONS
@@ -533,6 +534,8 @@ def _order(body: dict[str, Any]) -> Order:
         cookies=fields.cookies("cookies"),
     )
     fields.end()
+    checked_path(order.destination, "the destination")
+    checked_path(order.file, "the file")
     if order.destination and not os.path.isabs(order.destination):
         raise ValueError("The destination must be an absolute path.")
     if order.file and not os.path.isabs(order.file):
@@ -670,6 +673,9 @@ def _text(body: bytes) -> str:
         raise ValueError("The body is not UTF-8.") from None
 
 
+_PATHS = ("destination", "file")  # may hold any bytes, as the names of files do
+
+
 def _json(body: bytes) -> dict[str, Any]:
     if not body.strip():
         return {}
@@ -679,6 +685,8 @@ def _json(body: bytes) -> dict[str, Any]:
         raise ValueError("The body is not JSON.") from None
     if not isinstance(found, dict):
         raise ValueError("The body must be a JSON object.")
+    if without_text({key: value for key, value in found.items() if key not in _PATHS}) is not None:
+        raise ValueError("The body holds half a character (a lone surrogate), which is no text.")
     return found
 
 

@@ -114,7 +114,7 @@ def data_orders(arguments: argparse.Namespace) -> list[Json]:
 
 def _data(text: str) -> bytes:
     if not text.startswith("@"):
-        return text.encode()
+        return os.fsencode(text)  # the very bytes that were written, whatever the terminal's encoding
     try:
         with open(text[1:], "rb") as file:
             found = file.read(LARGEST_DATA + 1)

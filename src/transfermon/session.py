@@ -27,6 +27,7 @@ from transfermon.bus import handling
 from transfermon.configuration import SessionConfiguration, checked_headers
 from transfermon.connectivity import is_local
 from transfermon.cookies import Cookie
+from transfermon.doors import checked_path, checked_text
 from transfermon.engine import Engine
 from transfermon.errors import (
     Code,
@@ -195,7 +196,8 @@ class TransferTask:
 
     @task_description.setter
     def task_description(self, text: str | None) -> None:
-        self._session._change(self._number, description=text)  # noqa: SLF001
+        described = checked_text(text, "the description") if text is not None else None
+        self._session._change(self._number, description=described)  # noqa: SLF001
 
     @property
     def priority(self) -> float:
@@ -496,9 +498,7 @@ class Session:
                 task = changed(task, source=path, spooled=True)
         else:
             path = os.path.abspath(os.path.expanduser(os.fspath(data)))
-            if "\0" in path:
-                raise ValueError("the path holds a NUL, which no path can")
-            task = changed(task, source=path, name=os.path.basename(path), **_noted(path))
+            task = changed(task, source=checked_path(path, "the path"), name=os.path.basename(path), **_noted(path))
         task = changed(
             task,
             speed_limit=max(0, speed_limit),
@@ -653,7 +653,7 @@ class Session:
             return "", ""
         if destination is None:
             return self.default_folder, ""
-        path = os.fspath(destination)
+        path = checked_path(os.fspath(destination), "the destination")
         absolute = os.path.abspath(os.path.expanduser(path))
         if path.endswith(os.sep) or os.path.isdir(absolute):
             return absolute, ""
@@ -677,6 +677,8 @@ class Session:
         cookies: Sequence[Cookie] = (),
     ) -> TransferTask:
         options.check()
+        checked_text(task.description or "", "the description")
+        checked_path(task.name, "the name")
         number, self._next = task.number, task.number + 1
         self._engine.vault.put(str(task.key), dict(headers))
         if cookies:

@@ -12,6 +12,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Any, NamedTuple, Self, TypeVar
 
+from transfermon.doors import is_text
 from transfermon.errors import InvalidAction, TransferError
 from transfermon.metrics import TaskMetrics, task_metrics
 from transfermon.request_options import NONE, RequestOptions
@@ -120,6 +121,8 @@ class TaskKey(NamedTuple):
         session, colon, number = text.rpartition(":")
         if not colon or not session or not number.isascii() or not number.isdigit():
             raise ValueError(f"“{text}” is not a task; write SESSION:NUMBER, as `transfermon list` shows it.")
+        if not is_text(session):
+            raise ValueError("The session's name holds a stray byte and is no valid text (UTF-8).")
         return cls(session, int(number))
 
 
