@@ -34,6 +34,25 @@ def test_as_many_run_as_the_limit_over_all_allows():
     assert queue.started == [0, 1, 2]
 
 
+def test_slow_ones_do_not_keep_others_waiting_but_no_more_than_sixteen():
+    queue = Queue(running=2)
+    keys = [queue.ask(n, str(n)) for n in range(30)]
+    for number in range(2, 18):
+        queue.slots.set_slow(keys[:number])
+        assert queue.started == list(range(min(number, 16) + 2))
+    queue.slots.set_slow([])
+    assert len(queue.started) == 18, "none is stopped when it is fast again"
+    queue.slots.release(keys[0])
+    assert len(queue.started) == 18
+
+
+def test_a_slow_one_counts_against_its_host():
+    queue = Queue(running=2)
+    keys = [queue.ask(n, limit=2) for n in range(4)]
+    queue.slots.set_slow(keys)
+    assert queue.started == [0, 1]
+
+
 def test_each_group_has_its_own_limit():
     queue = Queue()
     for n in range(3):

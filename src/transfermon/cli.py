@@ -592,6 +592,10 @@ def _report(name: str, reply: Reply, *, as_json: bool) -> int:
     else:
         past = {"pause": "paused", "resume": "resumed", "cancel": "cancelled", "retry": "tried again"}
         say(f"{body['id']} {past.get(name, 'removed')}")
+    if body.get("fileDeleted") is False:
+        from transfermon import humanize
+
+        return complain(humanize.kept_file(body["path"]), code=FAILED)
     return DONE
 
 

@@ -18,7 +18,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, unquote
 
-from transfermon import humanize, jsontext, request_options, suffixes
+from transfermon import humanize, jsontext, partfile, request_options, suffixes
+from transfermon.answers import Kept
 from transfermon.cookies import Cookie, from_dict
 from transfermon.doors import checked_path, without_text
 from transfermon.errors import Code, InvalidAction, TransfermonError, redacted
@@ -26,7 +27,7 @@ from transfermon.events import Event
 from transfermon.request_options import NONE as NO_OPTIONS
 from transfermon.request_options import RequestOptions, content_type_of
 from transfermon.simulation import NONE, profile_named
-from transfermon.task import Action, Kind, Origin, Progress, State, Task, TaskKey, progress_of
+from transfermon.task import Action, Kind, Origin, Progress, State, Task, TaskKey, changed, progress_of
 from transfermon.urls import check_url, without_credentials
 from transfermon.wakes import Verdict, Wake, verdict_text
 from transfermon.words import in_english
@@ -99,6 +100,11 @@ def task_dict(task: Task, progress: Progress | None = None) -> dict[str, Any]:
         "resumable": not task.not_resumable,
         "notResumable": task.not_resumable,
     }
+
+
+def response_dict(kept: Kept) -> dict[str, Any]:
+    """What a server answered, as programs see it; `responseWhole` is false where not all of it is kept."""
+    return {"responseText": kept.text, "responseWhole": kept.whole}
 
 
 def plain(record: Any) -> dict[str, Any]:
@@ -243,14 +249,17 @@ class Api:
         return Answer(body={"sequence": snapshot.sequence, "tasks": found})
 
     def _dict(self, task: Task, progress: Progress | None) -> dict[str, Any]:
+        waits = not self._started and task.key not in self._named
+        if waits and task.outstanding and task.part_path:  # nothing has looked since the engine that wrote it ended
+            task = changed(task, received=partfile.stored_at(task.part_path))
         out = task_dict(task, progress)
-        if task.state is State.RUNNING and not self._started and task.key not in self._named:
+        if task.state is State.RUNNING and waits:
             out["status"] = "Interrupted"  # it was running, and will be, but nothing runs it now
         return out
 
     def _one(self, key: TaskKey) -> dict[str, Any]:
         found = self._dict(self._record(key), self._monitor.progress(key))
-        return {"sequence": self._monitor.sequence, **found, "responseText": self._monitor.response_text(key)}
+        return {"sequence": self._monitor.sequence, **found, **response_dict(self._monitor.kept_response(key))}
 
     def _record(self, key: TaskKey) -> Task:
         task = self._find(key)
@@ -275,7 +284,10 @@ class Api:
             case _:
                 self._monitor.remove(key, delete_file=delete_file)
         self._named.add(key)
-        return Answer(body=task_dict(await self._settled(key, action) or task, self._monitor.progress(key)))
+        answer = task_dict(await self._settled(key, action) or task, self._monitor.progress(key))
+        if delete_file and task.final_path and self._find(key) is None:
+            answer["fileDeleted"] = not await asyncio.to_thread(os.path.lexists, task.final_path)
+        return Answer(body=answer)
 
     async def _settled(self, key: TaskKey, action: str) -> Task | None:
         """The record when the action has taken effect; one that hangs is not waited for longer than `SETTLING`."""
@@ -673,7 +685,7 @@ def _text(body: bytes) -> str:
         raise ValueError("The body is not UTF-8.") from None
 
 
-_PATHS = ("destination", "file")  # may hold any bytes, as the names of files do
+_JUDGED_LATER = frozenset({"destination", "file", "urls"})  # paths may hold any bytes; each address gets its own words
 
 
 def _json(body: bytes) -> dict[str, Any]:
@@ -685,7 +697,7 @@ def _json(body: bytes) -> dict[str, Any]:
         raise ValueError("The body is not JSON.") from None
     if not isinstance(found, dict):
         raise ValueError("The body must be a JSON object.")
-    if without_text({key: value for key, value in found.items() if key not in _PATHS}) is not None:
+    if without_text({key: value for key, value in found.items() if key not in _JUDGED_LATER}) is not None:
         raise ValueError("The body holds half a character (a lone surrogate), which is no text.")
     return found
 

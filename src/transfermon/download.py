@@ -14,12 +14,13 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from transfermon import digests, endings, filenames, filesystem, naming, partfile, resume, retry, targets
 from transfermon.blob import Blob
 from transfermon.configuration import CHECKPOINT_SECONDS, SessionConfiguration, merged_headers
 from transfermon.digests import Hashes
+from transfermon.disks import DiskCalls
 from transfermon.engine import Engine
 from transfermon.errors import Code, Retry, TransferError, TransferFailure, redacted
 from transfermon.events import (
@@ -38,6 +39,7 @@ from transfermon.transfer import Answer, Call
 from transfermon.urls import without_query
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 SMALL = 256 * 1024  # below this a crash costs less than a directory sync (PERFORMANCE 4)
 
 Record = Callable[..., "asyncio.Future[None]"]  # Session._record
@@ -50,6 +52,7 @@ class Result:
     error: TransferError | None = None
     stopped: bool = False  # by suspend, cancel or the end of the engine
     text: str | None = None  # of the answer to an upload or a data task
+    text_is_whole: bool = True  # nothing was left out of it
 
 
 class Download:
@@ -78,7 +81,8 @@ class Download:
         self._default_folder = default_folder
         self._part: PartFile | None = None
         self._unwanted: list[PartFile] = []  # no record names them (any more): deleted at the latest in _let_go
-        self._mount_id = 0  # of the part
+        self._mount_id = self._device = 0  # of the part
+        self._calls = DiskCalls()
         self._stored = 0  # right bytes in the part
         self._synced = 0
         self._disk_error: TransferError | None = None  # of a sync that failed, or of a disk that others fill
@@ -128,7 +132,7 @@ class Download:
             return Result(error=_as_seen_here(error))
         if error.reason == "disk.full":
             with contextlib.suppress(TransferFailure):
-                usable = await until_done(asyncio.to_thread(partfile.usable_space, self._part.folder))
+                usable = await self._on_disk(partfile.usable_space, self._part.folder)
                 task = changed(self._current(), room=max(1, self._stored + usable))
         if filesystem.is_of_no_use(error.reason, resumable=not task.not_resumable):
             task = changed(task, **self._without_part())
@@ -220,7 +224,7 @@ class Download:
         if not task.part_path:
             return
         try:
-            await until_done(asyncio.to_thread(self._reopen, task))
+            await self._on_disk(self._reopen, task)
         except PartMissing as missing:
             self._announce_restart(str(missing))  # gone, or there and not ours any more
         else:
@@ -236,7 +240,7 @@ class Download:
             partfile.require_writable(task.folder)
         elif self._part is not None and task.expected > self._stored:
             needed = task.expected - self._stored
-            free = await until_done(asyncio.to_thread(partfile.free_space, self._part.folder, needed))
+            free = await self._on_disk(partfile.free_space, self._part.folder, needed)
             if (missing := needed - free) > 0:
                 raise TransferFailure(_full(missing, task.url))
         if task.room and (task.expected == UNKNOWN or self._part is None):
@@ -246,13 +250,23 @@ class Download:
         """After an attempt that a full disk has ended: as much as is needed, or more than there was then."""
         folder = self._part.folder if self._part is not None else task.folder or self._parts_folder
         if task.expected != UNKNOWN:
-            free = await until_done(asyncio.to_thread(partfile.free_space, folder, task.expected))
+            free = await self._on_disk(partfile.free_space, folder, task.expected)
             if (missing := task.expected - free) > 0:
                 raise TransferFailure(_full(missing, task.url))
             return
-        usable = await until_done(asyncio.to_thread(partfile.usable_space, folder))
+        usable = await self._on_disk(partfile.usable_space, folder)
         if not filesystem.has_more_room(self._stored + usable, task.room):
             raise TransferFailure(_nearly_full(task))
+
+    @property
+    def disk_silence(self) -> float:
+        """Seconds for which the disk that the file goes to has not answered."""
+        transport = self._engine.transport
+        pumped = transport.pumps.hung_on(self._device) if transport is not None and self._device else 0.0
+        return max(pumped, self._calls.silence)
+
+    async def _on_disk(self, call: Callable[..., T], *arguments: Any) -> T:
+        return await self._calls.run(lambda: call(*arguments))
 
     @property
     def _parts_folder(self) -> str:
@@ -261,7 +275,7 @@ class Download:
     def _reopen(self, task: Task) -> None:
         """Blocking. Keeps the result itself, so that none is lost when the attempt is stopped meanwhile."""
         self._part, self._stored = PartFile.reopen(task.part_path, task.received, task.boot_id, task.mount_id)
-        self._mount_id = partfile.mount_id(self._part.fd)
+        self._mount_id, self._device = partfile.mount_id(self._part.fd), self._part.identity[0]
 
     def _announce_restart(self, reason: str) -> None:
         task = self._current()
@@ -368,7 +382,7 @@ class Download:
         validators = resume.validators_of(response, decoded=decode)
         name = task.name or naming.suggested(response, response.url)
         folder = task.folder or self._parts_folder
-        part, name = await until_done(asyncio.to_thread(self._new_part, folder, total, name))
+        part, name = await self._on_disk(self._new_part, folder, total, name)
         task = self._current()  # it may have changed meanwhile
         wasted = self._forget_part()
         self._part = part
@@ -423,7 +437,7 @@ class Download:
             raise TransferFailure(_no_space(folder, task.url))
         if total > 0:
             part.reserve(total)
-        self._mount_id = partfile.mount_id(part.fd)
+        self._mount_id, self._device = partfile.mount_id(part.fd), part.identity[0]
         return part, name
 
     def _compressed_by_itself(self, answer: Answer) -> bool:
@@ -507,7 +521,7 @@ class Download:
         limit = max(0, most - offset) if most else None
         room = None
         if self._progress.expected == UNKNOWN:  # it may never end
-            room = await until_done(asyncio.to_thread(partfile.usable_space, self._part.folder))
+            room = await self._on_disk(partfile.usable_space, self._part.folder)
         self._guarded = room is not None
         checkpoints = asyncio.ensure_future(self._checkpoints())
         try:
@@ -554,14 +568,14 @@ class Download:
         await asyncio.shield(self._syncing)
         self._synced = stored
         self._record(changed(self._current(), received=stored), None)
-        if self._guarded and not await until_done(asyncio.to_thread(partfile.usable_space, self._part.folder)):
+        if self._guarded and not await self._on_disk(partfile.usable_space, self._part.folder):
             self._disk_error = _nearly_full(self._current())  # others write there, too
             raise TransferFailure(self._disk_error)
 
     async def _sync(self) -> None:
         assert self._part is not None
         try:
-            await until_done(asyncio.to_thread(self._part.sync))
+            await self._on_disk(self._part.sync)
         except TransferFailure as failure:
             self._distrust(failure.error)
             raise
@@ -609,7 +623,7 @@ class Download:
         if recorded:
             await self._sync()
             # The name is settled before it is given: another file of that name must not be taken for ours (W12).
-            free = name if task.overwrite else await until_done(asyncio.to_thread(part.free_name, name))
+            free = name if task.overwrite else await self._on_disk(part.free_name, name)
             final = os.path.join(part.folder, free)
         # No await from here to the record: a command comes before it and ends the attempt, or too late (T-08).
         self._sealed = True
@@ -628,7 +642,7 @@ class Download:
         if recorded:
             await durable
         try:
-            path = await asyncio.to_thread(self._name, part, task)
+            path = await self._on_disk(self._name, part, task)
         except TransferFailure as failure:
             if failure.code == Code.CANNOT_WRITE_FILE:
                 self._distrust(failure.error)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from transfermon import cookies, proxies, suffixes
+from transfermon.answers import Answers
 from transfermon.bus import Delivered, EventBus
 from transfermon.clock import Clock
 from transfermon.configuration import SessionConfiguration
@@ -55,6 +56,7 @@ class Engine:
         self.store = Store(f"{state_dir}/transfermon.db")
         self.vault = Vault(f"{state_dir}/secrets.json")
         self.slots = Slots(settings.running_tasks)
+        self.answers = Answers()
         self.progress: dict[TaskKey, Progress] = {}  # of running downloads, live
         self.allowed_hosts: set[str] = set(settings.allowed_hosts)
         self.resume_rows: dict[str, ResumeRow] = {}
@@ -205,6 +207,12 @@ class Engine:
         """Change the rate of a task that has a limit already; another one gets it with its next attempt."""
         if str(key) in self._limiters:
             self._limiters[str(key)].rate = rate
+
+    def rates_of(self, key: TaskKey) -> list[tuple[float, int]]:
+        """The limits under which a running task moves, in bytes per second, and how many running ones share each."""
+        limits = self._limiters
+        sharing = {"": len(self.progress), key.session: sum(one.session == key.session for one in self.progress)}
+        return [(limits[owner].rate, sharing.get(owner, 1)) for owner in ("", key.session, str(key)) if owner in limits]
 
     def _whole_rate(self, limit: int) -> int:
         # What is simulated is one more limit of the whole app: no transfer has a limiter more for it.

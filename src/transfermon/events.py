@@ -111,11 +111,16 @@ class TaskActivityEvent(TaskStateEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskRemovedEvent(TaskEvent):
-    """[beyond] The record left the list; its file was deleted too where `file_deleted` says so."""
+    """[beyond] The record left the list; its file was deleted too where `file_deleted` says so.
+
+    `file_kept` is the path of one that should have been deleted and stays: it is not the file that was written, or it
+    cannot be deleted.
+    """
 
     type = "taskremoved"
-    keys = {"task_identifier": "taskIdentifier", "file_deleted": "fileDeleted"}
+    keys = {"task_identifier": "taskIdentifier", "file_deleted": "fileDeleted", "file_kept": "fileKept"}
     file_deleted: bool = False
+    file_kept: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

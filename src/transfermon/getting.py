@@ -195,6 +195,8 @@ def _must_take_files(folder: str) -> None:
 class Screen:
     """Told of everything; shows failures only, which is what `--quiet` means."""
 
+    failed = False  # to show what it is there for
+
     def added(self, task: Json) -> None: ...
 
     def event(self, event: Json, task: Json) -> None: ...
@@ -250,14 +252,17 @@ class LineScreen(Screen):
 
 
 class AnswerScreen(Screen):
-    """The answer's text, and nothing else."""
+    """The answer's text, all of it, and nothing else; what is not all of it is a failure."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
     def ended(self, task: Json) -> None:
         super().ended(task)
-        if text := task.get("responseText"):
+        if not task.get("responseWhole", True):
+            self.failed = True
+            complain("The answer is too long: 8 MiB are kept at the most.", "Nothing of it is printed.", code=FAILED)
+        elif text := task.get("responseText"):
             self._out.write(text if text.endswith("\n") else text + "\n")
             self._out.flush()
 
@@ -420,15 +425,14 @@ class _Engine:
             yield event_dict(self._unheard.popleft())
 
     def look(self, name: str) -> Json | None:
-        from transfermon.control_api import task_dict
+        from transfermon.control_api import response_dict, task_dict
 
         try:
             task = self.monitor.task(TaskKey.parse(name))
         except KeyError:
             return None
-        text = self.monitor.response_text(task.key)
         found = task_dict(task, self.monitor.progress(task.key))
-        return {"sequence": self.monitor.sequence, **found, "responseText": text}
+        return {"sequence": self.monitor.sequence, **found, **response_dict(self.monitor.kept_response(task.key))}
 
     def go_on_with(self, names: Iterable[str]) -> None:
         self.monitor.run_only(TaskKey.parse(name) for name in names)
@@ -493,7 +497,8 @@ class Getter:
                     deadline = alone_from + HAND_OVER
                     continue
             time.sleep(0.02)
-        return FAILED if any(_is_not_it(self._tasks[name]) for name in self._ids) else DONE
+        failed = self._screen.failed or any(_is_not_it(self._tasks[name]) for name in self._ids)
+        return FAILED if failed else DONE
 
     @property
     def _all_ended(self) -> bool:

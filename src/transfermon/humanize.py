@@ -133,6 +133,8 @@ def status(task: Task, now: float) -> str:
         return tr("Starts in {left}").format(left=left) if left else tr("Waiting")
     if task.activity is Activity.WAITING_FOR_CONNECTIVITY and task.waiting_reason:
         return tr("Waiting: {waiting_reason}").format(waiting_reason=_clause(task.waiting_reason))
+    if task.waiting_reason:  # it runs, and something keeps it from going on
+        return clean(task.waiting_reason).strip().removesuffix(".")
     if task.activity is Activity.TRANSFERRING:
         return tr(_MOVING[task.kind])
     return tr(_ACTIVITIES.get(task.activity, "Queued"))
@@ -198,7 +200,15 @@ def _state(told: events.TaskStateEvent) -> str:
     return f"{_name(told)}: {tr(words)}" + (f", {_clause(told.reason)}" if told.reason else "")
 
 
+def kept_file(path: str) -> str:
+    """Of a file that should have been deleted with its transfer."""
+    words = tr("“{path}” was not deleted: it is not the file that was downloaded, or it cannot be deleted.")
+    return words.format(path=clean(path))
+
+
 def _removed(told: events.TaskRemovedEvent) -> str:
+    if told.file_kept:
+        return f"{tr('{name} removed from the list').format(name=_name(told))}. {kept_file(told.file_kept)}"
     return (
         tr("{name} removed from the list and its file deleted")
         if told.file_deleted

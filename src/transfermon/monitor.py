@@ -20,6 +20,7 @@ from typing import Any
 
 from transfermon import partfile, proxies, retry, store, targets
 from transfermon.alerts import PENDING, Alerts, LocalNotification, made
+from transfermon.answers import Kept
 from transfermon.approvals import WAITING, Approvals
 from transfermon.background import FETCH_STATE, PUSH_TIMES, Background, FetchResult
 from transfermon.bus import Listener
@@ -39,6 +40,7 @@ from transfermon.errors import InvalidAction, SessionInvalidatingError, StateErr
 from transfermon.events import Event, NotificationEvent, TaskCompletedEvent
 from transfermon.inhibitor import Inhibitor
 from transfermon.lock import EngineLock
+from transfermon.pace import Pace, by_our_doing
 from transfermon.payload import Payload
 from transfermon.pushchannel import SECRETS, PushChannel
 from transfermon.request_options import RequestOptions
@@ -76,6 +78,7 @@ __all__ = [
 ]
 log = logging.getLogger(__name__)
 _TICK = 1.2 / PROGRESS_PER_SECOND  # slower than the limit: the last one comes on top, and Qt's timers are early (D-05)
+_LOOK = 1.0  # seconds between two looks at what goes too slowly
 _FLUSH_SECONDS = 5.0
 _SHORT = 0.02  # seconds between two looks at something that ends soon
 
@@ -131,6 +134,8 @@ class Monitor:
         self._retired: dict[str, SessionRow] = {}  # invalidated ones: their numbers are not given again (S-08)
         self._values: dict[str, str] = {}
         self._clock: asyncio.TimerHandle | None = None
+        self._pace = Pace()
+        self._next_look = 0.0
         self.background = Background(engine)
         self._alerts = Alerts(engine)
         self.push_channel = PushChannel(engine, self.background)
@@ -594,9 +599,13 @@ class Monitor:
         return found.records_of(url) if found is not None else []
 
     def response_text(self, key: TaskKey) -> str | None:
-        """What the server answered to an upload or a data task, for as long as this engine lives (U-07). KeyError."""
+        """What the server answered to an upload or a data task, as long as there is room for it (U-07). KeyError."""
+        return self.kept_response(key).text
+
+    def kept_response(self, key: TaskKey) -> Kept:
+        """The same, and whether it is all of the answer. KeyError."""
         handle = self.handle(key)
-        return handle.response_text if isinstance(handle, UploadTask) else None
+        return handle.kept_response if isinstance(handle, UploadTask) else Kept()
 
     def handle(self, key: TaskKey) -> TransferTask:
         """The live object. Raises KeyError."""
@@ -902,8 +911,20 @@ class Monitor:
         for key, progress in list(self._engine.progress.items()):
             progress.rate.add(now, progress.received)
             self._sessions[key.session].tell_progress(key.number, progress, progress.rate.per_second(now))
+        if now >= self._next_look:
+            self._next_look = now + _LOOK
+            self._look_after(now)
         if self._engine.progress:
             self._start_clock()
+
+    def _look_after(self, now: float) -> None:
+        """Let no slow transfer and no silent disk go unnoticed."""
+        engine = self._engine
+        moved = {key: progress.received for key, progress in engine.progress.items()}
+        slow = self._pace.look(now, moved)
+        engine.slots.set_slow({key for key in slow if not by_our_doing(engine.rates_of(key))})
+        for session in {key.session for key in moved}:
+            self._sessions[session].tell_disk()
 
 
 def _info(session: Session) -> SessionInfo:

@@ -473,6 +473,12 @@ def identity_of(status: os.stat_result) -> tuple[int, ...]:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
+def stored_at(path: str) -> int:
+    """The length of the part at `path`; 0 where there is none."""
+    status = _regular(path)
+    return 0 if status is None else status.st_size
+
+
 def identity_at(path: str) -> tuple[int, ...]:
     """`identity_of` a regular file; () where there is none."""
     status = _regular(path)

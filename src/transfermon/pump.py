@@ -609,6 +609,11 @@ class Pumps:
             pump = self._pumps[device] = Pump(f"pump-{device}")
         return pump
 
+    def hung_on(self, device: int) -> float:
+        """Seconds for which the pump of that device has been stuck in one call."""
+        pump = self._pumps.get(device)
+        return pump.hung if pump is not None else 0.0
+
     @property
     def hung(self) -> float:
         """Seconds for which the worst of them has been stuck in one call; 0.0 when all are well."""

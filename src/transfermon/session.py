@@ -22,7 +22,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
-from transfermon import advice, partfile, proxies, resumable, resume, retry, waiting
+from transfermon import advice, filesystem, partfile, proxies, resumable, resume, retry, waiting
+from transfermon.answers import TOLD, Kept
 from transfermon.bus import handling
 from transfermon.configuration import SessionConfiguration, checked_headers
 from transfermon.connectivity import is_local
@@ -282,8 +283,15 @@ class UploadTask(_Resumable):
 
     @property
     def response_text(self) -> str | None:
-        """The first MiB of the server's answer, for as long as the engine lives (U-07)."""
-        return self._session._texts.get(self._number)  # noqa: SLF001
+        """The server's answer: its first MiB, of a data task 8 MiB (U-07). None where there was none, and where newer
+        ones have taken the room that the engine has for answers, 32 MiB.
+        """
+        return self.kept_response.text
+
+    @property
+    def kept_response(self) -> Kept:
+        """`response_text`, and whether it is all of the answer."""
+        return self._session._engine.answers.get(self.key)  # noqa: SLF001
 
     @property
     def upload_resource(self) -> str | None:
@@ -352,7 +360,6 @@ class Session:
         self._restarted: set[int] = set()  # started over because of an answer that could not be combined: once (R-10)
         self._spent: set[int] = set()  # made from resume data that cannot be used
         self._bodies: dict[int, Pieces | bytes] = {}  # what tasks without a file send
-        self._texts: dict[int, str] = {}  # what servers answered to uploads and data tasks
         self._by_url: dict[str, list[int]] = {}
         for task in tasks:
             self._by_url.setdefault(task.url, []).append(task.number)
@@ -821,6 +828,16 @@ class Session:
             event = moved_event(task, progress, since=told, speed=speed)
             self._engine.tell(self._engine.stamp(event, session=self.key, session_identifier=self.identifier), None)
 
+    def tell_disk(self) -> None:
+        """Say of running downloads that their disk does not answer, and when it does again."""
+        for number, attempt in list(self._working.items()):
+            task = self._tasks[number]
+            if task.kind is not Kind.DOWNLOAD or task.state is not State.RUNNING:
+                continue
+            reason = waiting.DISK_SILENT if attempt.disk_silence >= waiting.SILENT else ""
+            if task.waiting_reason != reason and task.waiting_reason in ("", waiting.DISK_SILENT):
+                self._change(number, waiting_reason=reason)
+
     def _change(self, number: int, **changes: Any) -> asyncio.Future[None]:
         """A change of a field that is no step in the task's life."""
         task = changed(self._tasks[number], **changes)
@@ -935,7 +952,7 @@ class Session:
             if task.upload is None and task.protocol != resumable.PLAIN:
                 noted["protocol"] = ""  # another server, or another day: ask again
             task = changed(task, sent=task.upload.offset if task.upload else 0, exposed=False, renewed=False, **noted)
-        self._texts.pop(number, None)
+        self._engine.answers.drop(task.key)
         self._outstanding += 1
         self._by_url[task.url].remove(number)
         self._by_url.setdefault(new_url, []).append(number)
@@ -984,14 +1001,15 @@ class Session:
         own_part, spent = self._take_back(number)
         if task.part_path and own_part:
             await asyncio.to_thread(_drop_part, task.part_path)
+        deleted, kept = False, ""
         if delete_file and task.final_path:
-            await asyncio.to_thread(_unlink, task.final_path)
+            deleted, kept = await asyncio.to_thread(_delete_written, task)
         if task.spooled:
             await asyncio.to_thread(_unlink, task.source)
-        for of_task in (self._bodies, self._texts):
-            of_task.pop(number, None)
+        self._bodies.pop(number, None)
+        self._engine.answers.drop(task.key)
         self._engine.vault.drop(str(task.key))
-        removed = TaskRemovedEvent(file_deleted=delete_file and bool(task.final_path))
+        removed = TaskRemovedEvent(file_deleted=deleted, file_kept=kept)
         self._record(task, removed, resume_row=spent)
         self.tally.change(self._tasks.pop(number), None)
         del self._removing[number]
@@ -1167,7 +1185,7 @@ class Session:
             if attempt.restarted:
                 self._restarted.add(number)
             if result.text is not None:
-                self._texts[number] = result.text
+                self._engine.answers.put(key, result.text, whole=result.text_is_whole)
         except Exception:
             log.exception("%s ended by a mistake of ours", key)
             error, stopped = _OUR_MISTAKE, False
@@ -1250,7 +1268,7 @@ class Session:
             TaskCompletedEvent(
                 success=True,
                 status_code=task.response.status if task.response else 0,
-                response_text=self._texts.get(number),
+                response_text=self._told_text(task),
             ),
         )
 
@@ -1371,7 +1389,7 @@ class Session:
                 message=error.message,
                 reason=error.reason,
                 status_code=error.status or 0,
-                response_text=self._texts.get(number),
+                response_text=self._told_text(task),
                 resumable=data is not None,
                 resume_data=data,
             ),
@@ -1471,6 +1489,10 @@ class Session:
         spent = self._engine.resume_rows[row.token] = changed(row, spent=True)
         self._engine.vault.drop(f"resume {row.token}")
         return True, spent
+
+    def _told_text(self, task: Task) -> str | None:
+        text = self._engine.answers.get(task.key).text
+        return None if text is None else text[:TOLD]
 
     def _complete(self, task: Task, event: TaskCompletedEvent, *, resume_row: ResumeRow | None = None) -> None:
         number = task.number
@@ -1808,6 +1830,15 @@ def _drop_part(path: str) -> None:
         log.warning("%s stays: %s", path, failure)
 
 
+def _delete_written(task: Task) -> tuple[bool, str]:
+    """Blocking. Delete the finished file if it is the one that was written. Whether it was, and the path of what stays."""
+    written = task.final_identity or (0, task.part_inode, task.received, 0)  # of an older version's record
+    path = task.final_path
+    if filesystem.is_same_file(partfile.identity_at(path), written) and _unlink(path):
+        return True, ""
+    return False, path if os.path.lexists(path) else ""
+
+
 def _drop_orphans(folder: str, known: frozenset[str]) -> None:
     """Blocking. A part made this minute may belong to a task that is just about to say so."""
     for path in partfile.parts_in(folder):
@@ -1816,10 +1847,13 @@ def _drop_orphans(folder: str, known: frozenset[str]) -> None:
                 _drop_part(path)
 
 
-def _unlink(path: str) -> None:
+def _unlink(path: str) -> bool:
+    """False when it stays."""
     try:
         os.unlink(path)
     except FileNotFoundError:
         pass
     except OSError as exc:
         log.warning("%s stays: %s", path, exc)
+        return False
+    return True

@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from transfermon.task import TaskKey
 
 Group = tuple[str, str]  # session, and origin as scheme://host:port
+MOST_SLOW = 16  # slow transfers that do not count against the limit over all
 
 
 @dataclass(slots=True)
@@ -38,6 +39,7 @@ class Slots:
         self._running = running
         self._closed = False
         self._held: dict[TaskKey, Group] = {}
+        self._slow: set[TaskKey] = set()  # of the held ones
         self._per_group: dict[Group, int] = {}
         self._queues: dict[Group, list[_Waiter]] = {}
         self._waiting: dict[TaskKey, _Waiter] = {}
@@ -50,6 +52,13 @@ class Slots:
     def set_running(self, running: int) -> None:
         """Change the limit over all; running tasks go on, more start at once where it grew."""
         self._running = running
+        self._grant()
+
+    def set_slow(self, keys: Collection[TaskKey]) -> None:
+        """These are so slow that others may run beside them, over the limit; all others count again. They go on
+        counting against the connections to their host.
+        """
+        self._slow = self._held.keys() & set(keys)
         self._grant()
 
     def close(self, *, closed: bool = True) -> None:
@@ -78,6 +87,7 @@ class Slots:
 
     def release(self, key: TaskKey) -> None:
         """Give the slot back; a no-op for one that holds none."""
+        self._slow.discard(key)
         group = self._held.pop(key, None)
         if group is None:
             return
@@ -98,8 +108,12 @@ class Slots:
         if waiter is not None:
             self._put(dataclasses.replace(waiter, order=next(self._before if first else self._order)))
 
+    @property
+    def _counted(self) -> int:
+        return len(self._held) - min(len(self._slow), MOST_SLOW)
+
     def _grant(self) -> None:
-        while not self._closed and len(self._held) < self._running:
+        while not self._closed and self._counted < self._running:
             best: _Waiter | None = None
             for group in list(self._queues):
                 head = self._head(group)

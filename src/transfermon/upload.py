@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 from transfermon import resumable, retry
+from transfermon.answers import LONGEST
 from transfermon.configuration import SessionConfiguration, merged_headers
 from transfermon.download import Record, Result, metrics_of, shortened
 from transfermon.engine import Engine
@@ -41,7 +42,7 @@ from transfermon.task import (
 from transfermon.transfer import TAKEOVER, Answer, Call, Content, FileBody
 
 log = logging.getLogger(__name__)
-TEXT = 1 << 20  # bytes of an answer that are kept (U-07)
+TEXT = LONGEST[Kind.UPLOAD]  # bytes of an answer that are kept (U-07)
 
 Pieces = Callable[[], AsyncIterator[bytes]]  # makes a body, again each time it must be sent
 
@@ -76,6 +77,7 @@ class Upload:
         self._begun = False  # a first byte of the body went out in this attempt
         self.restarted = False  # as `Download` has it: an upload that starts over is no reason to give up
         self.text: str | None = None  # of the server's last answer
+        self.text_is_whole = True
 
     def __repr__(self) -> str:
         return f"<Upload {self._current().key} at {self._progress.received}>"
@@ -97,10 +99,10 @@ class Upload:
                 raise
             return Result(stopped=True)
         except TransferFailure as failure:
-            return Result(error=self._as_it_is(failure.error), text=self.text)
+            return Result(error=self._as_it_is(failure.error), text=self.text, text_is_whole=self.text_is_whole)
         finally:
             await self._let_go()
-        return Result(text=self.text)
+        return Result(text=self.text, text_is_whole=self.text_is_whole)
 
     def _as_it_is(self, error: TransferError) -> TransferError:
         task = self._current()
@@ -324,8 +326,9 @@ class Upload:
         """The answer is the result, whatever it says."""
         task = self._current()
         sent = self._progress.received
-        text = await answer.read(TEXT + 1)
-        self.text = decoded(text[:TEXT], answer.response.header("Content-Type"))
+        most = LONGEST[task.kind]
+        text = await answer.read(most + 1)
+        self.text, self.text_is_whole = decoded(text[:most], answer.response.header("Content-Type")), len(text) <= most
         error = retry.judge_status(
             answer.response, self._configuration.http_error_policy, now=self._engine.now(), url=task.url
         )

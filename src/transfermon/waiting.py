@@ -14,6 +14,8 @@ NO_NETWORK = "There is no network."
 CUT_OFF = "The network simulation is offline."
 RATE_LIMITED = "The app made it in the background, where each wake for a session makes tasks wait longer."
 LOGIN = "A user name and password are asked for. Open Transfermon."  # where nobody can be asked
+DISK_SILENT = "The disk does not answer."
+SILENT = 5.0  # seconds in one call, after which a disk does not answer; those that wake up take less
 # Failures that a missing network explains, and those that a network that comes back may cure.
 _EXPLAINED = frozenset({Code.NOT_CONNECTED, Code.DNS_LOOKUP_FAILED, Code.TIMED_OUT})
 CURABLE = _EXPLAINED | {Code.CANNOT_FIND_HOST, Code.CANNOT_CONNECT, Code.CONNECTION_LOST}

@@ -126,30 +126,16 @@ def ntfs(place: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def other_owner(place: Path) -> Iterator[Path]:
-    """All files belong to another user, whoever makes them."""
-    _need("bindfs")
-    behind = place.with_suffix(".behind")
-    behind.mkdir()
-    with _at(place, "bindfs", "--force-user=nobody", str(behind), str(place)):
-        yield place
-
-
-@contextmanager
-def rclone(place: Path, cache: str = "writes") -> Iterator[Path]:
-    _need("rclone", "fusermount3")
-    behind = place.with_suffix(".behind")
-    behind.mkdir()
-    home = {"XDG_CACHE_HOME": str(place.parent / "cache"), "XDG_CONFIG_HOME": str(place.parent / "config")}
-    command = ["rclone", "mount", str(behind), str(place), "--vfs-cache-mode", cache, "--vfs-write-back", "50ms"]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ | home)
+def _served(place: Path, *command: str) -> Iterator[int]:
+    """Mounted by a program that stays; its process."""
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         end = time.monotonic() + 10
         while not os.path.ismount(place):
             if process.poll() is not None or time.monotonic() > end:
-                raise Unavailable("rclone mounts nothing here")
+                raise Unavailable(f"{command[0]} mounts nothing here")
             time.sleep(0.02)
-        yield place
+        yield process.pid
     finally:
         _unmounted(place)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -157,6 +143,34 @@ def rclone(place: Path, cache: str = "writes") -> Iterator[Path]:
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def other_owner(place: Path) -> Iterator[Path]:
+    """All files belong to another user, whoever makes them."""
+    with hanging(place) as (mounted, _):
+        yield mounted
+
+
+@contextmanager
+def hanging(place: Path) -> Iterator[tuple[Path, int]]:
+    """As `other_owner`; it answers nothing while that process is stopped."""
+    _need("bindfs")
+    behind = place.with_suffix(".behind")
+    behind.mkdir()
+    with _served(place, "bindfs", "-f", "--force-user=nobody", str(behind), str(place)) as process:
+        yield place, process
+
+
+@contextmanager
+def rclone(place: Path, cache: str = "writes") -> Iterator[Path]:
+    _need("rclone", "fusermount3")
+    behind = place.with_suffix(".behind")
+    behind.mkdir()
+    cached = ["--cache-dir", str(place.parent / "cache"), "--config", str(place.parent / "rclone.conf")]
+    options = ["--vfs-cache-mode", cache, "--vfs-write-back", "50ms", *cached]
+    with _served(place, "rclone", "mount", str(behind), str(place), *options):
+        yield place
 
 
 def rclone_without_cache(place: Path) -> contextlib.AbstractContextManager[Path]:

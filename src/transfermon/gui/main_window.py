@@ -450,6 +450,8 @@ class MainWindow(QMainWindow):
             return
         key = event.task_key
         if isinstance(event, TaskRemovedEvent):
+            if event.file_kept:
+                self.toast(humanize.kept_file(event.file_kept))
             self.removal.gone(event)
         if key not in self.removal:
             self.model.apply(event)
