@@ -20,9 +20,10 @@ from urllib.parse import quote
 
 import pytest
 
-from transfermon.control import BACKLOG, LARGEST_BODY, ControlServer, Feed
+from transfermon.cli import main
+from transfermon.control import BACKLOG, CONNECTIONS, LARGEST_BODY, ControlServer, Feed
 from transfermon.control_api import Order, same_task, task_dict
-from transfermon.control_client import SOCKET, Client, NoEngine, task_path
+from transfermon.control_client import SOCKET, Client, EngineFull, NoEngine, task_path
 from transfermon.errors import Code, TransferError, TransfermonError
 from transfermon.events import DownloadProgressEvent
 from transfermon.monitor import Monitor
@@ -542,3 +543,33 @@ except ConnectionError:
 
 def test_the_path_of_a_task_takes_any_session_name():
     assert task_path("a/b:c d", 3, "pause") == f"/v1/tasks/{quote('a/b:c d', safe='')}/3/pause"
+
+
+async def test_an_engine_with_too_many_connections_says_so_and_answers_again_when_some_end(tmp_path):
+    async with an_engine(tmp_path) as (_monitor, client):
+        idle = [await asyncio.open_unix_connection(str(tmp_path / "control.sock")) for _ in range(CONNECTIONS)]
+        await asyncio.sleep(0)
+        for ask in (lambda: client.request("GET", "/v1/status"), lambda: next(client.stream("/v1/events?follow=1"))):
+            with pytest.raises(EngineFull, match="takes no more connections"):
+                await asyncio.to_thread(ask)
+        assert await asyncio.to_thread(client.alive)
+        assert await asyncio.to_thread(main, ["--state-dir", str(tmp_path), "list"]) == 3
+        for _, writer in idle:
+            writer.close()
+            await writer.wait_closed()
+        status = 503
+        while status != 200:
+            with contextlib.suppress(EngineFull):
+                status, _ = await asyncio.to_thread(client.request, "GET", "/v1/status")
+
+
+async def test_of_a_flood_of_connections_all_are_closed_and_the_engine_goes_on(tmp_path):
+    async with an_engine(tmp_path) as (_monitor, client):
+        flood = [await asyncio.open_unix_connection(str(tmp_path / "control.sock")) for _ in range(400)]
+        for _, writer in flood:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for _, writer in flood), return_exceptions=True)
+        status = 503
+        while status != 200:
+            with contextlib.suppress(EngineFull, NoEngine):
+                status, _ = await asyncio.to_thread(client.request, "GET", "/v1/status")

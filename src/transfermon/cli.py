@@ -83,14 +83,14 @@ def gui_main() -> int:
 
 
 def _run(arguments: Arguments) -> int:
-    from transfermon.control_client import NoEngine
+    from transfermon.control_client import EngineFull, NoEngine
     from transfermon.errors import EngineBusyError, TransfermonError
 
     try:
         code: int = arguments.run(arguments)
     except Wrong as exc:
         return complain(sentence(str(exc)), code=USAGE)
-    except (NoEngine, EngineBusyError) as exc:
+    except (NoEngine, EngineFull, EngineBusyError) as exc:
         return complain(exc.title, exc.hint, code=NO_ENGINE)
     except TransfermonError as exc:  # a state folder that cannot be used, and the like
         return complain(exc.title, exc.hint, code=USAGE)
@@ -364,6 +364,8 @@ def _answer_here(state_dir: str, requests: Sequence[Request]) -> list[Reply]:
     async def answers() -> list[Reply]:
         async with Monitor.open(state_dir, what="a transfermon command", attached=False) as monitor:
             api = Api(monitor, started=False)
+            for fault in monitor.settings.faults:
+                complain(fault, code=DONE)
             out = []
             for method, path, body in requests:
                 data = body if isinstance(body, str) else json.dumps(body) if body is not None else ""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import h11
 
 from transfermon.control_api import Answer, Api, Turns, event_dict, number_of, problem, replay, sentence
-from transfermon.control_client import SOCKET, peer_uid, short_path
+from transfermon.control_client import FULL, SOCKET, peer_uid, short_path
 from transfermon.events import DownloadProgressEvent, Event, UploadProgressEvent
 from transfermon.runners import Runners
 
@@ -32,6 +32,7 @@ PIECE = 32768  # bytes of events in one write
 PATIENCE = 30.0  # seconds that a request may take to arrive
 LAST_WORDS = 1.0  # seconds that answers on their way get when the server closes
 CONNECTIONS = 128  # at one time; more are turned away
+REFUSALS = 64  # of these so many at one time are told why
 BACKLOG = 2000  # live events that wait for one follower; after that it catches up from the journal
 
 
@@ -283,8 +284,12 @@ class ControlServer:
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # A plain function: a coroutine here would be spawned by asyncio, which neither keeps nor awaits it.
-        if peer_uid(writer.get_extra_info("socket")) != os.getuid() or len(self._runners) >= CONNECTIONS:
+        foreign = peer_uid(writer.get_extra_info("socket")) != os.getuid()
+        if foreign or len(self._runners) >= CONNECTIONS + REFUSALS:
             writer.transport.abort()
+            return
+        if len(self._connections) >= CONNECTIONS:
+            self._runners.spawn(_refuse(reader, writer), "refusal of a control connection")
             return
         writer.transport.set_write_buffer_limits(WRITE_BUFFER)
         connection = _Connection(reader, writer, self._api, self._monitor)
@@ -305,3 +310,18 @@ class ControlServer:
                 writer.transport.abort()
             else:
                 writer.close()
+
+
+async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Say that there are too many, and close. What was asked is taken first: an answer that comes before is lost."""
+    body = json.dumps({"type": "about:blank", "status": 503, "title": FULL, "detail": ""}).encode()
+    head = f"HTTP/1.1 503 X\r\nContent-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n"
+    try:
+        async with asyncio.timeout(LAST_WORDS):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(f"{head}Retry-After: 1\r\nConnection: close\r\n\r\n".encode() + body)
+            await writer.drain()
+    except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        pass
+    finally:
+        writer.close()

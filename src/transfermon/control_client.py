@@ -56,12 +56,21 @@ def peer_uid(connection: socket.socket) -> int:
     return int(struct.unpack("3i", packed)[1])  # pid, uid, gid
 
 
+class EngineFull(TransfermonError):  # noqa: N818 - a state of affairs
+    """It runs, and takes no more connections now."""
+
+    code = Code.SESSION_DISCONNECTED
+
+
+FULL = "The running engine takes no more connections: 128 are open."
+
+
 class EngineGone(NoEngine):
     """It listened, and went away before it had answered: what was asked may have been done."""
 
 
 class Client:
-    """One connection per request. Every method raises NoEngine when nobody answers."""
+    """One connection per request. Every method raises NoEngine when nobody answers, EngineFull when too many ask."""
 
     def __init__(self, state_dir: str, timeout: float = 10.0) -> None:
         self._state_dir = state_dir
@@ -76,7 +85,7 @@ class Client:
         """Status and JSON body of the answer; a str is sent as it is, a dict as JSON."""
         with self._exchange(method, path, body, timeout or self._timeout) as (_, file):
             status, headers = _head(file)
-            return status, _object(b"".join(_body(file, headers)))
+            return status, _unless_full(_object(b"".join(_body(file, headers))))
 
     def stream(self, path: str) -> Generator[dict[str, Any], None, None]:
         """The lines of an NDJSON answer, as they come, without a limit in time. Raises TransfermonError when the
@@ -85,7 +94,7 @@ class Client:
         with self._exchange("GET", path, None, self._timeout) as (connection, file):
             status, headers = _head(file)
             if status != 200:
-                raise problem(_object(b"".join(_body(file, headers))))
+                raise problem(_unless_full(_object(b"".join(_body(file, headers)))))
             connection.settimeout(None)
             rest = b""
             for piece in _body(file, headers):
@@ -96,6 +105,8 @@ class Client:
         """Whether an engine answers here."""
         try:
             return self.request("GET", "/v1/status", timeout=2.0)[0] == 200
+        except EngineFull:
+            return True
         except NoEngine:
             return False
 
@@ -105,6 +116,16 @@ class Client:
         """
         asked = {"add": add, "urls": list(urls)} if add or urls else None
         return self.request("POST", "/v1/show", asked)[0] == 200
+
+    def _listens(self) -> bool:
+        """Whether there is an engine now, though it may not answer."""
+        try:
+            with socket.socket(socket.AF_UNIX) as connection, short_path(self._state_dir) as address:
+                connection.settimeout(1.0)
+                connection.connect(address)
+        except OSError:
+            return False
+        return True
 
     @contextlib.contextmanager
     def _exchange(
@@ -131,12 +152,20 @@ class Client:
             raise EngineGone("The engine does not answer.", "It may be stopped or very busy; try again.") from exc
         except OSError as exc:
             if connected:
+                if self._listens():
+                    raise EngineGone("The engine broke off the connection.", "It is very busy; try again.") from exc
                 raise EngineGone("The engine has ended.") from exc
             raise NoEngine(
                 f"No transfermon is running for {self._state_dir}.", "Start it with `transfermon gui`."
             ) from exc
         except ValueError as exc:
             raise EngineGone("The engine gave an answer that makes no sense.", f"{exc}.") from exc
+
+
+def _unless_full(body: dict[str, Any]) -> dict[str, Any]:
+    if body.get("title") == FULL:
+        raise EngineFull(FULL, "End some of the programs that follow it, then try again.")
+    return body
 
 
 def problem(body: dict[str, Any]) -> TransfermonError:

@@ -24,7 +24,7 @@ from transfermon.errors import TransferFailure, redacted
 from transfermon.lock import owner
 from transfermon.notifier import Notifier
 from transfermon.resume import Verdict
-from transfermon.settings import Settings, download_folder
+from transfermon.settings import Settings, download_folder, open_to_others
 from transfermon.store import SQLITE_VERSION
 from transfermon.task import UNKNOWN, Response, Validators
 from transfermon.transfer import Call, Transport
@@ -173,7 +173,8 @@ async def installation(state_dir: str) -> dict[str, str]:
 def _settings(path: str) -> tuple[Settings, str]:
     """Those on disk; the defaults and what is wrong where they cannot be read."""
     try:
-        return Settings.look(path), ""
+        settings = Settings.look(path)
+        return settings, " ".join(settings.faults)
     except (ValueError, OSError) as exc:
         return Settings(), f"{path} cannot be read: {exc}; the defaults are used"
 
@@ -189,7 +190,7 @@ def _folder(path: str) -> str:
     if not os.path.isdir(path):
         return f"{path} (not made yet)"
     mode = os.stat(path).st_mode & 0o777
-    return f"{path} (mode {mode:04o}, {_free(path)} free)"
+    return f"{path} (mode {mode:04o}, {_free(path)} free). {open_to_others(path)}".removesuffix(". ")
 
 
 def _free(path: str) -> str:

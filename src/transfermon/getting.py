@@ -549,6 +549,8 @@ class Getter:
             opened = Monitor.open(self._state_dir, what="transfermon get", inhibitor=Inhibitor(after=COMMAND))
             async with opened as monitor:
                 engine = _Engine(monitor, changed)
+                for fault in monitor.settings.faults:
+                    complain(fault, code=DONE)
                 server = ControlServer(monitor, engine.api)
                 await _listen(server)
                 try:

@@ -54,7 +54,7 @@ from transfermon.session import (
     TransferTask,
     UploadTask,
 )
-from transfermon.settings import NEVER, Settings, download_folder, ensure_private, state_folder
+from transfermon.settings import NEVER, Settings, download_folder, ensure_private, open_to_others, state_folder
 from transfermon.simulation import Simulation
 from transfermon.sleep import Sleep
 from transfermon.store import Change, Remembered, SessionRow, Unheard
@@ -78,6 +78,8 @@ __all__ = [
 ]
 log = logging.getLogger(__name__)
 _TICK = 1.2 / PROGRESS_PER_SECOND  # slower than the limit: the last one comes on top, and Qt's timers are early (D-05)
+_PRIVACY = "privacy"  # what was said of the state folder
+_MOVE_IT = "Choose one on another disk with --state-dir."
 _LOOK = 1.0  # seconds between two looks at what goes too slowly
 _FLUSH_SECONDS = 5.0
 _SHORT = 0.02  # seconds between two looks at something that ends soon
@@ -290,6 +292,9 @@ class Monitor:
         """
         if self.set_aside:
             self.notify("The list of transfers was damaged", self.set_aside, identifier="set-aside")
+        if faults := self.settings.faults:
+            self.notify("Some settings cannot be used", " ".join(faults[:5]), identifier="settings")
+        self._tell_privacy()
         if start_restored:
             self.background.ready()
             self._alerts.ready()
@@ -297,6 +302,16 @@ class Monitor:
             self._deliver_unheard()
             for session in list(self._sessions.values()):
                 session.start_restored()
+
+    def _tell_privacy(self) -> None:
+        """Once, where others can read what is remembered."""
+        said = open_to_others(self.state_dir)
+        if said:
+            log.warning("%s", said)
+        if said != self.recall(_PRIVACY):
+            self.remember(_PRIVACY, said)
+            if said:
+                self.notify("The state folder is not private", f"{said} {_MOVE_IT}", identifier="privacy")
 
     def _deliver_unheard(self) -> None:
         if self._engine.attached and not self._delivering:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Self
 
 from transfermon import jsontext
+from transfermon.doors import is_text
 from transfermon.errors import StateError
 
 ENVIRONMENT = "TRANSFERMON_STATE_DIR"
@@ -56,9 +58,21 @@ def ensure_private(folder: str) -> None:
     if found.st_uid != os.getuid():
         raise StateError(f"The state folder {folder} belongs to another user.", "Choose another with --state-dir.")
     if stat.S_IMODE(found.st_mode) & 0o077:
-        os.chmod(folder, 0o700)
+        with contextlib.suppress(OSError):  # where there are no rights, nothing can be closed: `open_to_others`
+            os.chmod(folder, 0o700)
     if not os.access(folder, os.W_OK):
         raise StateError(f"The state folder {folder} is read-only.", "Choose another with --state-dir.")
+
+
+def open_to_others(folder: str) -> str:
+    """A sentence where the state folder cannot be closed to other users: NTFS, FAT and the like keep no rights."""
+    try:
+        is_open = stat.S_IMODE(os.stat(folder).st_mode) & 0o077
+    except OSError:
+        return ""
+    if not is_open:
+        return ""
+    return f"Other users of this computer can read the state folder {folder}: its disk keeps no rights."
 
 
 def write_whole(path: str, data: bytes) -> None:
@@ -81,6 +95,15 @@ def write_whole(path: str, data: bytes) -> None:
         os.fsync(folder_fd)
     finally:
         os.close(folder_fd)
+
+
+def keep_whole(path: str, data: bytes) -> None:
+    """As `write_whole`; a file that has that content already costs no write."""
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        if file.read() == data:
+            os.chmod(path, 0o600)
+            return
+    write_whole(path, data)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,18 +136,20 @@ class Settings:
     push_folder: str = ""  # for what pushes bring; "": the download folder
     push_maximum_bytes: int = 4_000_000_000  # of one download that a push has started; 0: any length
     allowed_hosts: tuple[str, ...] = ()  # "host:port" that addresses given by others may reach although private
+    faults: tuple[str, ...] = field(default=(), compare=False)  # what in the file cannot be used, a sentence each
 
     @classmethod
     def load(cls, path: str) -> Self:
-        """From disk; defaults where there is no file or a value is not usable. A damaged file becomes
-        `settings.json.damaged`.
+        """From disk; defaults where there is no file or a value is not usable: `faults` says which. A damaged file
+        becomes `settings.json.damaged`.
         """
         try:
             return cls.look(path)
         except (ValueError, OSError):
             with contextlib.suppress(OSError):
                 os.replace(path, path + ".damaged")
-            return cls(path=path)
+            said = f"The settings could not be read and are the defaults; what was there is in {path}.damaged."
+            return cls(path=path, faults=(said,))
 
     @classmethod
     def look(cls, path: str) -> Self:
@@ -138,26 +163,65 @@ class Settings:
             return cls(path=path)
         if not isinstance(stored, dict):
             raise ValueError("not an object")
-        return cls(path=path, **_usable(cls, stored))
+        usable, faults = _usable(cls, stored)
+        return cls(path=path, faults=faults, **usable)
 
     def replaced(self, **changes: Any) -> Self:
         """These settings with changes, saved when they have a path. Raises OSError when they cannot be saved."""
-        new = dataclasses.replace(self, **changes)
+        new = dataclasses.replace(self, faults=(), **changes)
         if new.path:
-            stored = {key: value for key, value in dataclasses.asdict(new).items() if key != "path"}
+            stored = {key: value for key, value in dataclasses.asdict(new).items() if key not in _NOT_STORED}
             write_whole(new.path, json.dumps(stored, indent=2).encode())
         return new
 
 
-def _usable(cls: type[Settings], stored: dict[str, Any]) -> dict[str, Any]:
-    """The stored values that have a default of the same type."""
+_NOT_STORED = frozenset({"path", "faults"})
+_WORDS = {  # the only values there are
+    "theme": ("system", "light", "dark"),
+    "close_to": ("ask", "tray", "quit"),
+    "keep_after_quit": ("ask", "yes", "no"),
+    "notify": ("batch", "task", "session", "off"),
+    "wake_policy": ("teach", "strict"),
+}
+_LEAST = {  # bounds of numbers
+    "running_tasks": 1,
+    "connections_per_host": 1,
+    "speed_limit": 0,
+    "attempts": 0,
+    "push_maximum_bytes": 0,
+}
+_MOST = {"running_tasks": 1_000, "connections_per_host": 1_000}
+_LARGEST = 1 << 62
+
+
+def is_usable(name: str, value: object) -> bool:
+    """Whether a setting can have that value, which has the type of its default."""
+    if isinstance(value, bool):
+        return True
+    if isinstance(value, int | float):
+        least, most = _LEAST.get(name, -_LARGEST), _MOST.get(name, _LARGEST)
+        return math.isfinite(value) and least <= value <= most
+    if isinstance(value, tuple):
+        return all(isinstance(one, str) and is_text(one) for one in value)
+    return isinstance(value, str) and "\0" not in value and is_text(value) and value in _WORDS.get(name, (value,))
+
+
+def _usable(cls: type[Settings], stored: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The stored values that can be used, and a sentence for each of the others."""
     out: dict[str, Any] = {}
+    faults = []
     for item in dataclasses.fields(cls):
-        if item.name == "path" or item.name not in stored:
+        if item.name in _NOT_STORED or item.name not in stored:
             continue
         value = stored[item.name]
-        if isinstance(item.default, tuple) and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        if isinstance(item.default, tuple) and isinstance(value, list):
             value = tuple(value)
-        if type(value) is type(item.default):
+        if isinstance(item.default, float) and type(value) is int:
+            value = float(value) if abs(value) <= _LARGEST else math.inf
+        if type(value) is type(item.default) and is_usable(item.name, value):
             out[item.name] = value
-    return out
+        else:
+            shown = json.dumps(stored[item.name])[:40]
+            used = json.dumps(item.default)
+            faults.append(f"The setting “{item.name}” cannot be {shown}; {used} is used.")
+    return out, tuple(faults)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,31 @@ async def test_a_small_answer_of_unknown_length_is_saved_where_there_is_room(tmp
         async with running(tmp_path / "state", out) as run:
             assert (await run.session.download_task(server.url("/a.txt")).wait()).succeeded
     assert (out / "a.txt").read_bytes() == b"hello"
+
+
+# ---- a line that breaks all the time
+
+
+def test_five_attempts_are_no_limit_where_each_brings_something_and_nothing_is_fetched_twice(tmp_path: Path):
+    body = content(1_000_000)
+    asked: list[int] = []
+
+    def serve(conn: Conn, request: Request) -> None:
+        first = int(request.header("Range", "bytes=0-").partition("=")[2].partition("-")[0])
+        asked.append(first)
+        fields = {"ETag": '"v1"', "Accept-Ranges": "bytes"}
+        if first:
+            fields["Content-Range"] = f"bytes {first}-{len(body) - 1}/{len(body)}"
+        whole = reply(206 if first else 200, fields, body[first:])
+        conn.send(whole[: len(whole) - len(body) + first + 120_000])
+        conn.close()
+
+    with ByteServer(serve) as server:
+        done = command(tmp_path, "get", "--retry", "3", server.url("/f.bin"))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "f.bin").read_bytes() == body
+    again = [before + 120_000 - after for before, after in pairwise(asked)]
+    assert all(0 <= overlap <= 65_536 for overlap in again), asked
 
 
 # ---- remove with its file

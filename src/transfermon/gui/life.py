@@ -20,8 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import (
     QAbstractEventDispatcher,
+    QBuffer,
+    QByteArray,
     QCoreApplication,
     QEvent,
+    QIODevice,
     QLoggingCategory,
     QObject,
     Qt,
@@ -48,7 +51,7 @@ from transfermon.inhibitor import Inhibitor
 from transfermon.notices import worth_telling
 from transfermon.notifier import Notifier
 from transfermon.runners import Runners
-from transfermon.settings import Settings
+from transfermon.settings import Settings, keep_whole
 from transfermon.sleep import Sleep
 from transfermon.task import TaskKey
 from transfermon.wakes import AppState
@@ -452,7 +455,16 @@ class Life:
     def _icon_path(self) -> str:
         """The banner's picture, as a file for the notification service."""
         path = os.path.join(self._folder, "icon.png")
-        return path if theme.app_icon().pixmap(128, 128).save(path, "PNG") else ""
+        picture = QByteArray()
+        buffer = QBuffer(picture)
+        buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+        theme.app_icon().pixmap(128, 128).save(buffer, "PNG")
+        try:
+            keep_whole(path, bytes(picture.data()))
+        except OSError as exc:
+            log.warning("%s cannot be written: %s", path, exc)
+            return ""
+        return path
 
     def _report_to(self, window: MainWindow, loop: asyncio.AbstractEventLoop) -> None:
         """What nobody caught is logged, and the person hears that something went wrong."""
