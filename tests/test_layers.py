@@ -44,6 +44,10 @@ RULES = {
         "cookies",
         "proxies",
         "request_options",
+        "texts",
+        "filesystem",
+        "pace",
+        "answers",
     ),
 }
 DOORS = {
@@ -62,6 +66,8 @@ DOORS = {
     "notifier",
     "clock",
     "autostart",
+    "targets",
+    "disks",
 }
 ENGINE = {
     "runners",

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from transfermon.doors import checked_path, checked_text
 from transfermon.request_options import RequestOptions
+from transfermon.texts import checked_path, checked_text
 
 # Section 2.4 of the specification: Apple publishes no numbers, so these are ours, and the settings show them.
 BACKGROUND_HANDLER_BUDGET = 30.0  # seconds of wall clock for a fetch or push handler

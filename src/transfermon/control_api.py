@@ -21,13 +21,13 @@ from urllib.parse import parse_qsl, unquote
 from transfermon import humanize, jsontext, partfile, request_options, suffixes
 from transfermon.answers import Kept
 from transfermon.cookies import Cookie, from_dict
-from transfermon.doors import checked_path, without_text
 from transfermon.errors import Code, InvalidAction, TransfermonError, redacted
 from transfermon.events import Event
 from transfermon.request_options import NONE as NO_OPTIONS
 from transfermon.request_options import RequestOptions, content_type_of
 from transfermon.simulation import NONE, profile_named
 from transfermon.task import Action, Kind, Origin, Progress, State, Task, TaskKey, changed, progress_of
+from transfermon.texts import checked_path, without_text
 from transfermon.urls import check_url, without_credentials
 from transfermon.wakes import Verdict, Wake, verdict_text
 from transfermon.words import in_english

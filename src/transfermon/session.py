@@ -28,7 +28,6 @@ from transfermon.bus import handling
 from transfermon.configuration import SessionConfiguration, checked_headers
 from transfermon.connectivity import is_local
 from transfermon.cookies import Cookie
-from transfermon.doors import checked_path, checked_text
 from transfermon.engine import Engine
 from transfermon.errors import (
     Code,
@@ -75,6 +74,7 @@ from transfermon.task import (
     changed,
     progress_of,
 )
+from transfermon.texts import checked_path, checked_text
 from transfermon.urls import check_url, origin_of, without_credentials
 from transfermon.waiting import RATE_LIMITED, Hold
 from transfermon.wakes import AppState

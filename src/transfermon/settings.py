@@ -17,8 +17,8 @@ from functools import cache
 from typing import Any, Self
 
 from transfermon import jsontext
-from transfermon.doors import is_text
 from transfermon.errors import StateError
+from transfermon.texts import is_text
 
 ENVIRONMENT = "TRANSFERMON_STATE_DIR"
 NEVER = -1.0  # JSON has no infinity

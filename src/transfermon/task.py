@@ -12,10 +12,10 @@ from enum import Enum
 from functools import cached_property
 from typing import Any, NamedTuple, Self, TypeVar
 
-from transfermon.doors import is_text
 from transfermon.errors import InvalidAction, TransferError
 from transfermon.metrics import TaskMetrics, task_metrics
 from transfermon.request_options import NONE, RequestOptions
+from transfermon.texts import is_text
 
 R = TypeVar("R")
 UNKNOWN = -1  # a byte count that is not known (T-11)

@@ -3073,6 +3073,10 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>“{path}” was not deleted: it is not the file that was downloaded, or it cannot be deleted.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>“{topic}” is no topic: letters, digits, - and _, at most 64.</source>
         <translation type="unfinished"></translation>
     </message>
