@@ -29,6 +29,7 @@ RULES = {
         "pushmemory",
         "humanize",
         "notices",
+        "gathering",
         "urls",
         "metrics",
         "waiting",

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from transfermon.events import Event, NotificationEvent, SessionIdleEvent, TaskCompletedEvent, TaskCreatedEvent
+from transfermon.gathering import BURST, Gathering, session_of
 from transfermon.inhibitor import Inhibitor
 from transfermon.lock import EngineLock
 from transfermon.notices import Notice, discreet, notice_for, start_notice, still_notice, worth_telling
@@ -302,6 +303,8 @@ class Announcer:
         self._probe = self._runners.spawn(notifier.probe(), "looking for a notification service")
         self._timers: list[asyncio.TimerHandle] = []
         self._ended: dict[str, list[Task]] = {}  # by session
+        self._together: Gathering[Task] = Gathering()
+        self._singly: Gathering[Task] = Gathering(burst=BURST)  # where each is to be told of
         self._started: dict[str, list[Task]] = {}  # by handler
         self._leave = monitor.subscribe(self._hear)
 
@@ -318,6 +321,8 @@ class Announcer:
         await self._monitor.history(limit=1)  # it is read after all that was decided before was told
         for session in list(self._ended):
             self._close_batch(session)
+        for gathering in (self._together, self._singly):
+            self._tell_gathered(gathering)
         for handler in list(self._started):
             self._close_start(handler)
         with contextlib.suppress(TimeoutError):
@@ -339,14 +344,14 @@ class Announcer:
         elif isinstance(event, SessionIdleEvent):
             self._close_batch(event.session)
         elif isinstance(event, TaskCompletedEvent) and task is not None and worth_telling(task):
-            self._completed(task, event.session_identifier or "")
+            self._completed(task)
         elif isinstance(event, TaskCreatedEvent) and task is not None and task.handler_id:
             self._background_start(task)
 
-    def _completed(self, task: Task, identifier: str) -> None:
+    def _completed(self, task: Task) -> None:
         how = self._monitor.settings.notify
         if how == "task":
-            self._tell(notice_for([task], identifier))
+            self._gather(self._singly, [task])
         elif how == "session":
             self._ended.setdefault(task.session, []).append(task)  # told of when the session has nothing left
         elif how != "off":
@@ -365,7 +370,18 @@ class Announcer:
 
     def _close_batch(self, session: str) -> None:
         if tasks := self._ended.pop(session, None):
-            found = self._monitor.find_session(session)
+            self._gather(self._together, tasks)
+
+    def _gather(self, gathering: Gathering[Task], tasks: list[Task]) -> None:
+        wait = gathering.add(tasks, asyncio.get_running_loop().time())
+        if wait == 0:
+            self._tell_gathered(gathering)
+        elif wait is not None:
+            self._later(wait, lambda: self._tell_gathered(gathering))
+
+    def _tell_gathered(self, gathering: Gathering[Task]) -> None:
+        if tasks := gathering.take(asyncio.get_running_loop().time()):
+            found = self._monitor.find_session(session_of(tasks))
             self._tell(notice_for(tasks, (found.identifier or "") if found else ""))
 
     def _close_start(self, handler: str) -> None:

@@ -130,6 +130,25 @@ def test_a_batch_is_told_once_when_the_session_has_nothing_left(told, notificati
     assert len(told.notified) == 1
 
 
+def test_links_that_end_one_after_the_other_are_told_of_together(told, notifications):
+    """The session has nothing left after each of them."""
+    for number in range(1, 13):
+        notifications.apply(ended(a_task(number)))
+        notifications.apply(IDLE)
+    assert [title for title, _, _ in told.notified] == ["Transfer finished"]
+    notifications._tell_gathered(notifications._ended)  # ten seconds later
+    assert told.notified[1][:2] == ("Transfers finished", "11 files, 11.0 MB")
+
+
+def test_where_each_is_wanted_many_are_a_sum(told, notifications):
+    told.settings = Settings(notify="task")
+    for number in range(1, 41):
+        notifications.apply(ended(a_task(number, error=FAILED)))
+    assert [title for title, _, _ in told.notified] == ["Transfer failed"] * 3
+    notifications._tell_gathered(notifications._singly)
+    assert told.notified[3][:2] == ("Transfers failed", "37 transfers failed")
+
+
 @pytest.mark.parametrize(("how", "count"), [("batch", 1), ("task", 2), ("off", 0)])
 def test_the_setting_says_how_often(told, notifications, how, count):
     told.settings = Settings(notify=how)

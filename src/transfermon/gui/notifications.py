@@ -6,6 +6,7 @@ the NotificationEvent that comes back.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, QTimer
 
 from transfermon.events import Event, NotificationEvent, SessionIdleEvent, TaskCompletedEvent, TaskCreatedEvent
+from transfermon.gathering import BURST, Gathering, session_of
 from transfermon.notices import Notice, discreet, notice_for, start_notice, worth_telling
 from transfermon.notifier import Button, Notifier
 from transfermon.task import Task, TaskKey
@@ -55,6 +57,8 @@ class Notifications(QObject):
         self._door = door
         self._in_background = in_background
         self._batches: dict[str, list[Task]] = {}
+        self._ended: Gathering[Task] = Gathering()
+        self._singly: Gathering[Task] = Gathering(burst=BURST)  # where each is to be told of
         self._started: dict[str, list[Task]] = {}
         self._shown: dict[str, None] = {}
 
@@ -69,16 +73,16 @@ class Notifications(QObject):
         elif isinstance(event, SessionIdleEvent):
             self._close_batch(event.session)
         elif isinstance(event, TaskCompletedEvent) and task is not None:
-            self._completed(task, event.session_identifier or "")
+            self._completed(task)
         elif isinstance(event, TaskCreatedEvent) and task is not None and task.handler_id:
             self._background_start(task)
 
-    def _completed(self, task: Task, session: str) -> None:
+    def _completed(self, task: Task) -> None:
         how = self._monitor.settings.notify
         if how == "off" or not worth_telling(task):
             return
         if how == "task":
-            self._tell_after([task], session)
+            self._gather(self._singly, [task])
             return
         batch = self._batches.setdefault(task.session, [])
         if not batch and how != "session":
@@ -86,13 +90,22 @@ class Notifications(QObject):
         batch.append(task)
 
     def _close_batch(self, session: str) -> None:
-        batch = self._batches.pop(session, [])
-        if batch:
-            found = self._monitor.find_session(session)
-            self._tell_after(batch, (found.identifier or "") if found else "")
+        if batch := self._batches.pop(session, []):
+            self._gather(self._ended, batch)
 
-    def _tell_after(self, tasks: list[Task], session: str) -> None:
-        self._door.spawn(self._tell_when_heard(tasks, session), "telling what ended")
+    def _gather(self, gathering: Gathering[Task], tasks: list[Task]) -> None:
+        wait = gathering.add(tasks, time.monotonic())
+        if wait == 0:
+            self._tell_gathered(gathering)
+        elif wait is not None:
+            QTimer.singleShot(round(wait * 1000) + 1, self, lambda: self._tell_gathered(gathering))
+
+    def _tell_gathered(self, gathering: Gathering[Task]) -> None:
+        if tasks := gathering.take(time.monotonic()):
+            found = self._monitor.find_session(session_of(tasks))
+            self._door.spawn(
+                self._tell_when_heard(tasks, (found.identifier or "") if found else ""), "telling what ended"
+            )
 
     async def _tell_when_heard(self, tasks: list[Task], session: str) -> None:
         for task in tasks:
