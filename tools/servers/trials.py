@@ -1,0 +1,280 @@
+"""The trials: what a server sends, and what becomes of a transfer that was interrupted and repeated.
+
+Rule: what happened is judged by the bytes of the file alone. Whether anybody could have known is judged by what the
+server said before and after, with the product out of the way.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tools.servers.asking import Reply, ask
+from tools.servers.place import Place, content
+from tools.servers.product import Ended, Product
+from tools.servers.relay import Cut, Exchange, Relay
+from tools.servers.signing import signed
+
+SIZE = 8_000_003
+CUT = 3_000_000
+LONGER, SHORTER = SIZE + 5_000, 2_000_000
+_CHANGED_BYTES = 1_000_000, 6_000_000  # before and after the cut, and far from every place that is compared
+_HEADS = 64 * 1024  # what of the cut may be heads and chunks
+_MINUTE = 60 * 10**9
+DIGEST_FIELDS = ("Repr-Digest", "Digest", "Content-MD5", "x-goog-hash", "x-amz-checksum-crc32", "x-ms-blob-content-md5")
+
+RESUMED, RESTARTED, FAILED = "resumed", "started over", "failed"
+OLD = "old file, whole"  # a cache sends what it has
+AS_SENT = "as sent"  # neither the old nor the new file, but what a plain request brings, too
+MIXTURE = "MIXTURE"
+UNKNOWABLE = "mixture, unknowable"  # nothing that the server said had changed, nor any place that is compared
+CURED = "failed, then saved"  # by the same command once more
+BROKEN = "failed: cut short"  # the server sends less than it says, to any client
+UNSENT = "SAID TO BE SENT"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    verdict: str
+    again: int = 0  # bytes that came (or went) more than the file is long
+    words: str = ""  # the product's last line
+    code: int = 0
+    exchange: list[str] = field(default_factory=list)  # what the second run asked and was answered
+
+
+Change = Callable[[Place, str], bytes]  # replaces the file of this name; the bytes that are served from then on
+
+
+def _put(place: Place, name: str, body: bytes, changed_ns: int) -> bytes:
+    place.put(name, body, changed_ns=changed_ns)
+    return body
+
+
+def _two_bytes(place: Place, name: str) -> bytes:
+    body = bytearray(content("one", SIZE))
+    for at in _CHANGED_BYTES:
+        body[at] ^= 0xFF
+    return _put(place, name, bytes(body), place.changed_ns(name))
+
+
+CHANGES: dict[str, Change] = {
+    "unchanged": lambda place, name: content("one", SIZE),
+    "size": lambda place, name: _put(place, name, content("two", SIZE), time.time_ns() - _MINUTE),
+    "time": lambda place, name: _put(place, name, content("three", SIZE), place.changed_ns(name)),
+    "bytes": _two_bytes,
+    "longer": lambda place, name: _put(place, name, content("four", LONGER), time.time_ns() - _MINUTE),
+    "shorter": lambda place, name: _put(place, name, content("five", SHORTER), time.time_ns() - _MINUTE),
+}
+PROBE = "probe"
+NAMES = (PROBE, *CHANGES)
+
+
+# ---- what it sends
+
+
+def look_at(place: Place, files: Place) -> dict[str, Any]:
+    """The validators and how ranges under them are answered, asked for directly."""
+    path = place.path_of(PROBE)
+    plain = ask(place.port, path)
+    tag, date = plain.field("ETag"), plain.field("Last-Modified")
+
+    def ranged(condition: str, first: int = SIZE - 1000) -> str:
+        fields = {"Range": f"bytes={first}-", **({"If-Range": condition} if condition else {})}
+        return _said(ask(place.port, path, fields=fields), plain, first)
+
+    found: dict[str, Any] = {
+        "tag": tag,
+        "date": bool(date),
+        "length": bool(plain.field("Content-Length")),
+        "accept_ranges": plain.field("Accept-Ranges"),
+        "coding": plain.field("Content-Encoding"),
+        "digests": [name for name in DIGEST_FIELDS if plain.field(name)],
+        "range": ranged(""),
+        "if_tag": ranged(tag) if tag else "",
+        "if_other_tag": ranged('"another"'),
+        "if_date": ranged(date) if date else "",
+        "if_old_date": ranged("Mon, 02 Nov 2020 10:00:00 GMT"),
+        "at_end": ranged("", SIZE),
+    }
+    if files.setup.store is None:
+        found["kept"] = _kept_validators(place, files, plain)
+    return found
+
+
+def _said(reply: Reply, plain: Reply, first: int) -> str:
+    """`206` for the bytes that were asked for, with what is odd about it after it."""
+    odd = ""
+    if reply.status == 206 and reply.body != plain.body[first:]:
+        odd = " other bytes"
+    if reply.status == 206 and reply.field("Content-Range") != f"bytes {first}-{SIZE - 1}/{SIZE}":
+        odd += f" `{reply.field('Content-Range')}`"
+    return f"{reply.status or 'no answer'}{odd}"
+
+
+def _kept_validators(place: Place, files: Place, before: Reply) -> list[str]:
+    """After which replacement by a file of the same length tag and date stay what they were."""
+    kept = []
+    base = (time.time_ns() // 10**9 - 500) * 10**9
+    for name, changed_ns, seed in (
+        ("first", base, "a"),
+        ("same second", base + 400_000_000, "b"),
+        ("same time", base + 400_000_000, "c"),
+        ("another time", base + 60 * 10**9, "d"),
+    ):
+        files.put(PROBE, content(seed, SIZE), changed_ns=changed_ns)
+        now = ask(place.port, place.path_of(PROBE))
+        if name != "first" and _validators(now) == _validators(before):
+            kept.append(name)
+        before = now
+    return kept
+
+
+def _validators(reply: Reply) -> tuple[str, ...]:
+    names = ("ETag", "Last-Modified", "Content-Length", "Content-Type", *DIGEST_FIELDS)
+    return tuple(reply.field(name) for name in names)
+
+
+# ---- downloads
+
+
+def doctor(place: Place, command: str) -> tuple[str, str]:
+    """What the product says of resuming there, and why."""
+    with _trial(place, command, Cut()) as (product, _, _):
+        return product.doctor(f"http://127.0.0.1:{place.port}{place.path_of(next(iter(CHANGES)))}")
+
+
+def download(place: Place, files: Place, command: str, change: str) -> Outcome:
+    """Interrupted at 3 MB, the program killed, the file changed, and the same command once more."""
+    with _trial(place, command, Cut(down=CUT)) as (product, relay, folder):
+        url = f"http://127.0.0.1:{relay.port}{place.path_of(change)}"
+        saved = folder / f"saved{place.setup.ending}"
+        words = ("get", "-o", str(saved), url)
+        before = ask(place.port, place.path_of(change))
+        ended = product.run_until(relay.broken, folder, CUT - _HEADS, *words)
+        if ended is not None and ended.code != 0:
+            return Outcome(verdict=FAILED, words=_last(ended, url), code=ended.code)
+        first = relay.open()
+        new = CHANGES[change](files, change)
+        after = ask(place.port, place.path_of(change))
+        ended = product.run(*words)
+        second = relay.open()
+        if not saved.exists():
+            if not after.whole:
+                return _failed(BROKEN, ended, url, second)
+            product.run(*words)  # what only `remove` can cure fails again
+            return _failed(CURED if saved.exists() else FAILED, ended, url, second)
+        body = saved.read_bytes()
+        verdict = _verdict(body, new, before, after, _down(second))
+        again = max(0, _down(first) + _down(second) - len(body))
+        return Outcome(verdict=verdict, again=again, words=_last(ended, url), exchange=_exchanges(second))
+
+
+def _verdict(body: bytes, new: bytes, before: Reply, after: Reply, came: int) -> str:
+    if body == new:
+        return RESUMED if came < len(new) - CUT // 2 else RESTARTED
+    if body == before.body:
+        return OLD
+    if body == after.body:
+        return AS_SENT
+    told = _validators(before) != _validators(after)
+    apart = sum(a != b for a, b in zip(before.body, new, strict=False))
+    return MIXTURE if told or apart > len(_CHANGED_BYTES) else UNKNOWABLE
+
+
+def _failed(verdict: str, ended: Ended, url: str, exchanges: list[Exchange]) -> Outcome:
+    return Outcome(verdict=verdict, words=_last(ended, url), code=ended.code, exchange=_exchanges(exchanges))
+
+
+# ---- uploads
+
+
+def upload(place: Place, command: str, *, killed: bool) -> Outcome:
+    """Broken at 3 MB: the program goes on by itself, or it is killed and the same command said once more."""
+    plan = place.setup.upload
+    assert plan is not None
+    body = content(f"upload {killed}", SIZE)
+    with _trial(place, command, Cut(up=CUT), stay_closed=killed) as (product, relay, folder):
+        file = folder / ("killed.bin" if killed else "broken.bin")
+        file.write_bytes(body)
+        sign = place.setup.store.sign if place.setup.store else ""
+        path = signed(sign, plan.method, f"127.0.0.1:{relay.port}", plan.path.replace("@NAME@", file.name))
+        url = f"http://127.0.0.1:{relay.port}{path}"
+        headers = [word for name, value in plan.headers.items() for word in ("-H", f"{name}: {value}")]
+        words = ("put", "--method", plan.method, "--protocol", plan.protocol, *headers, str(file), url)
+        sent = 0
+        if killed:
+            early = product.run_until(relay.broken, folder, 0, *words)
+            sent = sum(each.up for each in relay.open())
+            if early is not None and early.code != 0:
+                return Outcome(verdict=FAILED, words=_last(early, url), code=early.code)
+        ended = product.run(*words)
+        exchanges = relay.open()
+        sent += sum(each.up for each in exchanges)
+        there = _is_there(place, file.name, body)
+        outcome = Outcome(
+            verdict="",
+            again=max(0, sent - SIZE),
+            words=_last(ended, url),
+            code=ended.code,
+            exchange=_exchanges(exchanges),
+        )
+        if ended.code != 0:
+            return Outcome(**{**asdict(outcome), "verdict": FAILED if not there else "failed, yet it is there"})
+        if not there:
+            return Outcome(**{**asdict(outcome), "verdict": UNSENT})
+        return Outcome(**{**asdict(outcome), "verdict": RESUMED if outcome.again < CUT // 2 else RESTARTED})
+
+
+def _is_there(place: Place, name: str, body: bytes) -> bool:
+    plan = place.setup.upload
+    assert plan is not None
+    if not plan.fetch:
+        return place.has_received(body)
+    sign = place.setup.store.sign if place.setup.store else ""
+    path = signed(sign, "GET", f"127.0.0.1:{place.port}", plan.fetch.replace("@NAME@", name))
+    return ask(place.port, path).body == body
+
+
+# ---- both
+
+
+@contextmanager
+def _trial(place: Place, command: str, cut: Cut, *, stay_closed: bool = True) -> Iterator[tuple[Product, Relay, Path]]:
+    folder = Path(tempfile.mkdtemp(prefix="trial-", dir=place.folder.parent))
+    relay = Relay(target=place.port, cut=cut, stay_closed=stay_closed)
+    (folder / "state").mkdir()
+    (folder / "files").mkdir()
+    try:
+        yield Product(command=command, state=folder / "state"), relay, folder / "files"
+    finally:
+        relay.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _down(exchanges: list[Exchange]) -> int:
+    return sum(each.down for each in exchanges)
+
+
+def _last(ended: Ended, url: str) -> str:
+    """The last sentence that the product said, without the address."""
+    lines = [line.strip() for line in ended.words.replace(url, "URL").splitlines() if line.strip()]
+    return lines[-1][:300] if lines else f"exit code {ended.code}, no words"
+
+
+def _exchanges(exchanges: list[Exchange]) -> list[str]:
+    """One line a connection: what was asked with which condition, and the answer's first line."""
+    lines = []
+    for each in exchanges:
+        head = each.asked.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
+        kept = [
+            line for line in head[1:] if line.lower().startswith(("range:", "if-range:", "upload-", "content-range:"))
+        ]
+        status = each.answered.partition(b"\r\n")[0].decode("latin-1")
+        lines.append(" | ".join([head[0], *kept, f"-> {status}", f"{each.up} up, {each.down} down"]))
+    return lines
