@@ -16,6 +16,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,11 +35,15 @@ def main(words: Sequence[str] | None = None) -> int:
     results.mkdir(parents=True, exist_ok=True)
     registries = Registries(options.cache.resolve())
     if not options.table_only:
-        for key in chosen:
+
+        def run(key: str) -> None:
             began = time.monotonic()
             result = _try_one(setups[key], setups, registries, options)
             (results / f"{key}.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
             print(f"{key} ({time.monotonic() - began:.0f} s): {table.in_short(result)}", flush=True)
+
+        with ThreadPoolExecutor(options.jobs) as pool:
+            list(pool.map(run, chosen))
     found = {key: json.loads(path.read_text()) for key in setups if (path := results / f"{key}.json").exists()}
     if options.write:
         table.write(options.write, setups, found)
@@ -75,6 +80,7 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     product = os.environ.get("TRANSFERMON") or str(Path(sys.executable).parent / "transfermon")
     parser.add_argument("--cache", type=Path, default=Path("build/servers"), help="where everything is installed")
     parser.add_argument("--results", help="a folder's name below the cache, to keep two runs apart")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="set-ups that run at the same time (1)")
     parser.add_argument("--product", default=product, help="the transfermon to try ($TRANSFERMON)")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the tables into this document")
     parser.add_argument("--table-only", action="store_true", help="run nothing, take what was found before")

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tools.servers.asking import Reply, ask
-from tools.servers.registries import OWN_NAMESPACE, PYTHON, Registries, UnavailableError, inside, name_of
+from tools.servers.registries import DIES_WITH_US, OWN_NAMESPACE, PYTHON, Registries, UnavailableError, inside, name_of
 from tools.servers.setups import Request, Setup
 from tools.servers.signing import signed
 
@@ -154,6 +154,8 @@ class Place:
             command = inside(self._registries.layer, command, own=self.folder)
         elif os.geteuid() == 0:
             command = [*OWN_NAMESPACE, "--mount-proc", *command]
+        else:
+            command = [*DIES_WITH_US, *command]
         with open(self.folder / "log", "wb") as log:
             process = subprocess.Popen(
                 command,

@@ -13,12 +13,14 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 
 PYTHON: str = getattr(sys, "_base_executable", sys.executable)
-OWN_NAMESPACE = ("unshare", "--pid", "--fork", "--kill-child")
+DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+OWN_NAMESPACE = (*DIES_WITH_US, "unshare", "--pid", "--fork", "--kill-child")
 _NO_SERVICES = "#!/bin/sh\nexit 101\n"  # what policy-rc.d answers so that an installation starts nothing
 
 
@@ -27,10 +29,9 @@ class UnavailableError(Exception):
 
 
 def name_of(pin: str) -> str:
-    """The package's name: `starlette` of `starlette==1.0`, `@tus/server` of `@tus/server@2.4.5`."""
-    for mark in ("==", "="):
-        if mark in pin:
-            return pin.partition(mark)[0]
+    """The package's name: `moto` of `moto[s3]==5.2.5`, `@tus/server` of `@tus/server@2.4.5`."""
+    if "=" in pin:
+        return pin.partition("=")[0].partition("[")[0]
     at = pin.rfind("@")
     return pin[:at] if at > 0 else pin
 
@@ -41,40 +42,48 @@ class Registries:
     def __init__(self, cache: Path) -> None:
         self.cache = cache
         self.layer = cache / "debian"
+        self._one_at_a_time = threading.Lock()
 
     def python_packages(self, key: str, pins: Sequence[str]) -> Path:
         """The folder to put on PYTHONPATH."""
         folder = self.cache / "pypi" / key
-        if not _has(folder, pins):
-            command = [PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--target", str(folder)]
-            _run([*command, *pins])
-            _remember(folder, pins)
+        command = [PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--target", str(folder)]
+        self._install(folder, [*command, *pins], pins)
         return folder
 
     def node_packages(self, key: str, pins: Sequence[str]) -> Path:
         """The folder whose node_modules holds them; run from below it, so that `import` finds them."""
         folder = self.cache / "npm" / key
-        if not _has(folder, pins):
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "package.json").write_text("{}", encoding="utf-8")
-            _run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), *pins])
-            _remember(folder, pins)
+        command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder)]
+        self._install(folder, [*command, *pins], pins)
         return folder
 
     def debian_packages(self, pins: Sequence[str]) -> None:
         """Installed into the layer. A version that Debian no longer has gives way to the one that it has now."""
-        missing = [pin for pin in pins if not self.debian_version(name_of(pin))]
-        if not missing:
-            return
-        if os.geteuid() != 0:
-            raise UnavailableError("Debian's packages are laid over this system's root, which only root may do")
-        install = "apt-get install -y -q --no-install-recommends -o Dpkg::Options::=--force-confold"
-        names = shlex.join(name_of(pin) for pin in missing)
-        script = (
-            f"printf %s {shlex.quote(_NO_SERVICES)} > /usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d\n"
-            f"{install} {shlex.join(missing)} || {{ apt-get update -q && {install} {names}; }}"
-        )
-        _run(inside(self.layer, ["sh", "-c", script]))
+        with self._one_at_a_time:
+            missing = [pin for pin in pins if not self.debian_version(name_of(pin))]
+            if not missing:
+                return
+            if os.geteuid() != 0:
+                raise UnavailableError("Debian's packages are laid over this system's root, which only root may do")
+            install = "apt-get install -y -q --no-install-recommends -o Dpkg::Options::=--force-confold"
+            names = shlex.join(name_of(pin) for pin in missing)
+            script = (
+                f"printf %s {shlex.quote(_NO_SERVICES)} > /usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d\n"
+                f"{install} {shlex.join(missing)} || {{ apt-get update -q && {install} {names}; }}"
+            )
+            _run(inside(self.layer, ["sh", "-c", script]))
+
+    def _install(self, folder: Path, command: Sequence[str], pins: Sequence[str]) -> None:
+        """Unless exactly this was installed there already; anything else is cleared away first."""
+        with self._one_at_a_time:
+            note = folder / "pins"
+            if note.exists() and note.read_text(encoding="utf-8").split() == list(pins):
+                return
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            _run(command)
+            note.write_text("\n".join(pins), encoding="utf-8")
 
     def debian_version(self, name: str) -> str:
         """The version in the layer, else that of the system below it; "" where there is none."""
@@ -124,21 +133,6 @@ def _overlay(below: str, layer: Path) -> str:
         (layer / name).mkdir(parents=True, exist_ok=True)
     where = f"lowerdir={below},upperdir={layer}/upper,workdir={layer}/work"
     return f"mount -t overlay overlay -o {where} {layer}/mount"
-
-
-def _has(folder: Path, pins: Sequence[str]) -> bool:
-    """Whether exactly this was installed there; anything else is cleared away."""
-    try:
-        if (folder / "pins").read_text(encoding="utf-8").split() == list(pins):
-            return True
-    except FileNotFoundError:
-        pass
-    shutil.rmtree(folder, ignore_errors=True)
-    return False
-
-
-def _remember(folder: Path, pins: Sequence[str]) -> None:
-    (folder / "pins").write_text("\n".join(pins), encoding="utf-8")
 
 
 def _run(command: Sequence[str]) -> None:

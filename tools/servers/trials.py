@@ -21,10 +21,10 @@ from tools.servers.product import Ended, Product
 from tools.servers.relay import Cut, Exchange, Relay
 from tools.servers.signing import signed
 
-SIZE = 8_000_003
-CUT = 3_000_000
-LONGER, SHORTER = SIZE + 5_000, 2_000_000
-_CHANGED_BYTES = 1_000_000, 6_000_000  # before and after the cut, and far from every place that is compared
+SIZE = 4_000_003
+CUT = 1_500_000
+LONGER, SHORTER = SIZE + 5_000, 1_000_000
+_CHANGED_BYTES = 500_000, 3_000_000  # before and after the cut, and far from every place that is compared
 _HEADS = 64 * 1024  # what of the cut may be heads and chunks
 _MINUTE = 60 * 10**9
 DIGEST_FIELDS = ("Repr-Digest", "Digest", "Content-MD5", "x-goog-hash", "x-amz-checksum-crc32", "x-ms-blob-content-md5")
@@ -150,7 +150,7 @@ def doctor(place: Place, command: str) -> tuple[str, str]:
 
 
 def download(place: Place, files: Place, command: str, change: str) -> Outcome:
-    """Interrupted at 3 MB, the program killed, the file changed, and the same command once more."""
+    """Interrupted at 1.5 MB, the program killed, the file changed, and the same command once more."""
     with _trial(place, command, Cut(down=CUT)) as (product, relay, folder):
         url = f"http://127.0.0.1:{relay.port}{place.path_of(change)}"
         saved = folder / f"saved{place.setup.ending}"
@@ -170,12 +170,16 @@ def download(place: Place, files: Place, command: str, change: str) -> Outcome:
             product.run(*words)  # what only `remove` can cure fails again
             return _failed(CURED if saved.exists() else FAILED, ended, url, second)
         body = saved.read_bytes()
-        verdict = _verdict(body, new, before, after, _down(second))
+        verdict = judge(body, new, before, after, _down(second))
         again = max(0, _down(first) + _down(second) - len(body))
         return Outcome(verdict=verdict, again=again, words=_last(ended, url), exchange=_exchanges(second))
 
 
-def _verdict(body: bytes, new: bytes, before: Reply, after: Reply, came: int) -> str:
+def judge(body: bytes, new: bytes, before: Reply, after: Reply, came: int) -> str:
+    """What became of the file, by its bytes; whether anybody could have known, by what the server said.
+
+    `came` is how many bytes the second run fetched.
+    """
     if body == new:
         return RESUMED if came < len(new) - CUT // 2 else RESTARTED
     if body == before.body:
@@ -195,7 +199,7 @@ def _failed(verdict: str, ended: Ended, url: str, exchanges: list[Exchange]) -> 
 
 
 def upload(place: Place, command: str, *, killed: bool) -> Outcome:
-    """Broken at 3 MB: the program goes on by itself, or it is killed and the same command said once more."""
+    """Broken at 1.5 MB: the program goes on by itself, or it is killed and the same command said once more."""
     plan = place.setup.upload
     assert plan is not None
     body = content(f"upload {killed}", SIZE)
