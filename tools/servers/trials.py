@@ -144,9 +144,11 @@ def _validators(reply: Reply) -> tuple[str, ...]:
 
 
 def doctor(place: Place, command: str) -> tuple[str, str]:
-    """What the product says of resuming there, and why."""
+    """What the product says of resuming there, and why. A cache has the file by then, as in each trial."""
+    path = place.path_of(PROBE)
+    ask(place.port, path)
     with _trial(place, command, Cut()) as (product, _, _):
-        return product.doctor(f"http://127.0.0.1:{place.port}{place.path_of(next(iter(CHANGES)))}")
+        return product.doctor(f"http://127.0.0.1:{place.port}{path}")
 
 
 def download(place: Place, files: Place, command: str, change: str) -> Outcome:
