@@ -67,7 +67,7 @@ def _try_one(
                 }
             if setup.upload is not None:
                 result["uploads"] = {
-                    name: asdict(trials.upload(place, options.product, killed=name == "killed"))
+                    name: asdict(trials.upload(place, files, options.product, killed=name == "killed"))
                     for name in ("broken", "killed")
                 }
     except UnavailableError as exc:

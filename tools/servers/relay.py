@@ -61,6 +61,7 @@ class Relay:
         return before
 
     def close(self) -> None:
+        _shut(self._listener, socket.SHUT_RDWR)  # closing alone would not wake who waits in accept
         self._listener.close()
 
     def _accept(self) -> None:
@@ -81,6 +82,8 @@ class Relay:
                 return
             with server:
                 server.settimeout(None)
+                for end in (client, server):  # what is counted shall not merely lie in a buffer
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _PIECE)
                 exchange = Exchange()
                 self.exchanges.append(exchange)
                 upward = threading.Thread(target=self._pump, args=(client, server, exchange, False), daemon=True)

@@ -200,7 +200,7 @@ def _failed(verdict: str, ended: Ended, url: str, exchanges: list[Exchange]) -> 
 # ---- uploads
 
 
-def upload(place: Place, command: str, *, killed: bool) -> Outcome:
+def upload(place: Place, files: Place, command: str, *, killed: bool) -> Outcome:
     """Broken at 1.5 MB: the program goes on by itself, or it is killed and the same command said once more."""
     plan = place.setup.upload
     assert plan is not None
@@ -208,7 +208,7 @@ def upload(place: Place, command: str, *, killed: bool) -> Outcome:
     with _trial(place, command, Cut(up=CUT), stay_closed=killed) as (product, relay, folder):
         file = folder / ("killed.bin" if killed else "broken.bin")
         file.write_bytes(body)
-        sign = place.setup.store.sign if place.setup.store else ""
+        sign = files.setup.store.sign if files.setup.store else ""
         path = signed(sign, plan.method, f"127.0.0.1:{relay.port}", plan.path.replace("@NAME@", file.name))
         url = f"http://127.0.0.1:{relay.port}{path}"
         headers = [word for name, value in plan.headers.items() for word in ("-H", f"{name}: {value}")]
@@ -222,7 +222,7 @@ def upload(place: Place, command: str, *, killed: bool) -> Outcome:
         ended = product.run(*words)
         exchanges = relay.open()
         sent += sum(each.up for each in exchanges)
-        there = _is_there(place, file.name, body)
+        there = _is_there(place, files, file.name, body)
         outcome = Outcome(
             verdict="",
             again=max(0, sent - SIZE),
@@ -237,14 +237,14 @@ def upload(place: Place, command: str, *, killed: bool) -> Outcome:
         return Outcome(**{**asdict(outcome), "verdict": RESUMED if outcome.again < CUT // 2 else RESTARTED})
 
 
-def _is_there(place: Place, name: str, body: bytes) -> bool:
+def _is_there(place: Place, files: Place, name: str, body: bytes) -> bool:
     plan = place.setup.upload
     assert plan is not None
     if not plan.fetch:
-        return place.has_received(body)
-    sign = place.setup.store.sign if place.setup.store else ""
-    path = signed(sign, "GET", f"127.0.0.1:{place.port}", plan.fetch.replace("@NAME@", name))
-    return ask(place.port, path).body == body
+        return files.has_received(body)
+    sign = files.setup.store.sign if files.setup.store else ""
+    path = signed(sign, "GET", f"127.0.0.1:{files.port}", plan.fetch.replace("@NAME@", name))
+    return ask(files.port, path).body == body
 
 
 # ---- both
