@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.servers import table, trials
-from tools.servers.place import content, running
+from tools.servers.place import running
 from tools.servers.registries import Registries, UnavailableError
 from tools.servers.setups import Setup, load
 
@@ -57,7 +57,7 @@ def _try_one(
 ) -> dict[str, Any]:
     result: dict[str, Any] = {"key": setup.key, "name": setup.name}
     try:
-        with running(setup, setups, registries, trials.NAMES, content("one", trials.SIZE)) as (place, files):
+        with running(setup, setups, registries, trials.NAMES, trials.SIZE) as (place, files):
             result["version"] = place.version
             if setup.download:
                 result["sends"] = trials.look_at(place, files)

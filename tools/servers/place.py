@@ -59,6 +59,11 @@ class Place:
     def path_of(self, name: str) -> str:
         return self.setup.path.replace("@NAME@", name + self.setup.ending)
 
+    def content(self, seed: str, size: int) -> bytes:
+        """Bytes for a file of this set-up; a gzip file of as many bytes where its names end so."""
+        body = content(seed, size)
+        return gzip.compress(body, 0, mtime=0) if self.setup.ending.endswith(".gz") else body
+
     def put(self, name: str, body: bytes, *, changed_ns: int) -> None:
         """The file of this name is these bytes from now on, last changed then (a store has its own clock)."""
         if self.setup.store is not None:
@@ -97,8 +102,9 @@ class Place:
 
     # ---- its life
 
-    def start(self, origin: Place | None, names: Sequence[str], body: bytes) -> None:
+    def start(self, origin: Place | None, names: Sequence[str], size: int) -> None:
         """With these files in it, an hour old. Raises UnavailableError with the server's own words."""
+        body = self.content("one", size)
         words = {
             "@PORT@": str(self.port),
             "@ROOT@": str(self.root),
@@ -200,7 +206,7 @@ def _filled(text: str, words: dict[str, str]) -> str:
 
 @contextmanager
 def running(
-    setup: Setup, all_setups: dict[str, Setup], registries: Registries, names: Sequence[str], body: bytes
+    setup: Setup, all_setups: dict[str, Setup], registries: Registries, names: Sequence[str], size: int
 ) -> Iterator[tuple[Place, Place]]:
     """The set-up, and the place where its files lie: itself, or the origin that it stands in front of."""
     runs = registries.cache / "run"
@@ -214,11 +220,11 @@ def running(
             (folder / "origin").mkdir()
             origin = Place(all_setups[setup.origin], all_setups, registries, folder / "origin")
             places.append(origin)
-            origin.start(None, names, body)
+            origin.start(None, names, size)
         (folder / "server").mkdir()
         place = Place(setup, all_setups, registries, folder / "server")
         places.append(place)
-        place.start(origin, names, body)
+        place.start(origin, names, size)
         yield place, origin or place
     finally:
         for each in reversed(places):

@@ -54,7 +54,7 @@ class Registries:
     def node_packages(self, key: str, pins: Sequence[str]) -> Path:
         """The folder whose node_modules holds them; run from below it, so that `import` finds them."""
         folder = self.cache / "npm" / key
-        command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder)]
+        command = ["npm", "install", "--loglevel=error", "--no-audit", "--no-fund", "--prefix", str(folder)]
         self._install(folder, [*command, *pins], pins)
         return folder
 

@@ -57,19 +57,19 @@ def _put(place: Place, name: str, body: bytes, changed_ns: int) -> bytes:
 
 
 def _two_bytes(place: Place, name: str) -> bytes:
-    body = bytearray(content("one", SIZE))
+    body = bytearray(place.content("one", SIZE))
     for at in _CHANGED_BYTES:
         body[at] ^= 0xFF
     return _put(place, name, bytes(body), place.changed_ns(name))
 
 
 CHANGES: dict[str, Change] = {
-    "unchanged": lambda place, name: content("one", SIZE),
-    "size": lambda place, name: _put(place, name, content("two", SIZE), time.time_ns() - _MINUTE),
-    "time": lambda place, name: _put(place, name, content("three", SIZE), place.changed_ns(name)),
+    "unchanged": lambda place, name: place.content("one", SIZE),
+    "size": lambda place, name: _put(place, name, place.content("two", SIZE), time.time_ns() - _MINUTE),
+    "time": lambda place, name: _put(place, name, place.content("three", SIZE), place.changed_ns(name)),
     "bytes": _two_bytes,
-    "longer": lambda place, name: _put(place, name, content("four", LONGER), time.time_ns() - _MINUTE),
-    "shorter": lambda place, name: _put(place, name, content("five", SHORTER), time.time_ns() - _MINUTE),
+    "longer": lambda place, name: _put(place, name, place.content("four", LONGER), time.time_ns() - _MINUTE),
+    "shorter": lambda place, name: _put(place, name, place.content("five", SHORTER), time.time_ns() - _MINUTE),
 }
 PROBE = "probe"
 NAMES = (PROBE, *CHANGES)
@@ -82,9 +82,10 @@ def look_at(place: Place, files: Place) -> dict[str, Any]:
     """The validators and how ranges under them are answered, asked for directly."""
     path = place.path_of(PROBE)
     plain = ask(place.port, path)
+    length = len(plain.body)
     tag, date = plain.field("ETag"), plain.field("Last-Modified")
 
-    def ranged(condition: str, first: int = SIZE - 1000) -> str:
+    def ranged(condition: str, first: int = length - 1000) -> str:
         fields = {"Range": f"bytes={first}-", **({"If-Range": condition} if condition else {})}
         return _said(ask(place.port, path, fields=fields), plain, first)
 
@@ -100,7 +101,7 @@ def look_at(place: Place, files: Place) -> dict[str, Any]:
         "if_other_tag": ranged('"another"'),
         "if_date": ranged(date) if date else "",
         "if_old_date": ranged("Mon, 02 Nov 2020 10:00:00 GMT"),
-        "at_end": ranged("", SIZE),
+        "at_end": ranged("", length),
     }
     if files.setup.store is None:
         found["kept"] = _kept_validators(place, files, plain)
@@ -109,10 +110,10 @@ def look_at(place: Place, files: Place) -> dict[str, Any]:
 
 def _said(reply: Reply, plain: Reply, first: int) -> str:
     """`206` for the bytes that were asked for, with what is odd about it after it."""
-    odd = ""
+    length, odd = len(plain.body), ""
     if reply.status == 206 and reply.body != plain.body[first:]:
         odd = " other bytes"
-    if reply.status == 206 and reply.field("Content-Range") != f"bytes {first}-{SIZE - 1}/{SIZE}":
+    if reply.status == 206 and reply.field("Content-Range") != f"bytes {first}-{length - 1}/{length}":
         odd += f" `{reply.field('Content-Range')}`"
     return f"{reply.status or 'no answer'}{odd}"
 
@@ -127,7 +128,7 @@ def _kept_validators(place: Place, files: Place, before: Reply) -> list[str]:
         ("same time", base + 400_000_000, "c"),
         ("another time", base + 60 * 10**9, "d"),
     ):
-        files.put(PROBE, content(seed, SIZE), changed_ns=changed_ns)
+        files.put(PROBE, files.content(seed, SIZE), changed_ns=changed_ns)
         now = ask(place.port, place.path_of(PROBE))
         if name != "first" and _validators(now) == _validators(before):
             kept.append(name)
