@@ -361,6 +361,38 @@ async def test_a_dead_proxy_is_not_blamed_on_the_server(transport, kind):
     assert error.message == f"The proxy at 127.0.0.1:{port} refused the connection."
 
 
+@pytest.mark.parametrize("url", ["http://far.example/x", "https://far.example/x"])
+@pytest.mark.parametrize(
+    "does",
+    [
+        lambda conn: conn.close(),
+        lambda conn: conn.reset(),
+        lambda conn: conn.send(b"no HTTP at all\r\n\r\n") or conn.close(),
+        lambda conn: conn.send(b"HTTP/1.1 200") or conn.close(),
+        lambda conn: conn.stall(),
+    ],
+    ids=["closes", "resets", "talks", "stops", "is silent"],
+)
+async def test_an_http_proxy_that_breaks_is_named(transport, url, does):
+    with ByteServer(lambda conn, request: does(conn)) as proxy:
+        error = (await refused(transport, url, proxy.url("").replace("//", "//me:canary@"), idle_timeout=0.3)).error
+    assert f"he proxy at 127.0.0.1:{proxy.port}" in error.message
+    assert "far.example" not in error.message
+
+
+async def test_https_through_an_https_proxy_is_refused_in_words(transport):
+    error = (await refused(transport, "https://far.example/", "https://me:canary@127.0.0.1:1")).error
+    assert (error.reason, error.retry) == ("net.proxy", Retry.FINAL)
+    assert "https proxy" in error.message
+
+
+async def test_the_certificate_of_an_https_proxy_is_told_as_the_proxys(transport):
+    with ByteServer(Resource(b"x"), tls=True, certificate=authority().issue_cert("other.example")) as proxy:
+        error = (await refused(transport, FAR, proxy.url(""))).error
+    assert error.reason == "tls.hostname"
+    assert f"the proxy at 127.0.0.1:{proxy.port}" in error.message
+
+
 async def test_a_proxy_without_an_address_is_named(transport):
     error = (await refused(transport, FAR, "socks5h://proxy.invalid:1080")).error
     assert error.code in (Code.CANNOT_FIND_HOST, Code.DNS_LOOKUP_FAILED)

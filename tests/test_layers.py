@@ -62,6 +62,7 @@ DOORS = {
     "transfer",
     "connectivity",
     "suffixes",
+    "cookie_file",
     "dialing",
     "socks",
     "notifier",

@@ -71,7 +71,7 @@ def parse(text: str) -> Proxy:
     found = _HOST.fullmatch(re.split(r"[/?#]", place, maxsplit=1)[0])
     port = int(found[2] or _PORTS.get(kind, 1080)) if found else 0
     if found is None or not 0 < port < 65536:
-        raise ValueError("The proxy's address is not valid; write it as http://host:port or socks5h://host:port.")
+        raise ValueError("The proxy's address is not valid.")
     user, _, password = login.partition(":")
     proxy = Proxy(
         kind=kind,
@@ -182,6 +182,10 @@ def is_judged_here(host: str) -> bool:
 # ---- failures in words
 
 
+ADDRESS_HINT = (
+    "Name another proxy, such as http://host:port or socks5h://host:port, in the settings or in the variables http_proxy, "
+    "https_proxy and all_proxy."
+)
 SETTINGS_HINT = "Check the proxy in the settings, or in the variables http_proxy, https_proxy and all_proxy."
 _LOGIN = "Try again and give them, or put them into the proxy's address."
 _ANSWERS: dict[str, tuple[Code, str, Retry, str, str]] = {  # of a SOCKS proxy: code, reason, retry, words, hint

@@ -9,8 +9,6 @@ import argparse
 import os
 from typing import Any
 
-LARGEST_COOKIES = 4 << 20  # bytes of a cookie file
-
 
 def add(parser: argparse.ArgumentParser, *, sends: bool) -> None:
     """`sends`: the requests have a body."""
@@ -37,7 +35,7 @@ def add(parser: argparse.ArgumentParser, *, sends: bool) -> None:
 
 def fields(arguments: argparse.Namespace, url: str) -> dict[str, Any]:
     """What an order for this address says of them."""
-    from transfermon import request_options
+    from transfermon import cookie_file, cookies, request_options
 
     asked = request_options.RequestOptions(
         send_along=tuple(name.lower() for name in arguments.send_along),
@@ -49,7 +47,7 @@ def fields(arguments: argparse.Namespace, url: str) -> dict[str, Any]:
     asked.check()
     found: dict[str, Any] = {"options": request_options.to_dict(asked)}
     if arguments.cookies is not None:
-        found["cookies"] = _cookies(arguments.cookies, url)
+        found["cookies"] = [cookies.to_dict(one) for one in cookie_file.for_address(arguments.cookies, url)]
     return found
 
 
@@ -87,24 +85,3 @@ def _writable(path: str) -> str:
     except OSError as exc:
         raise ValueError(f"The file {path} cannot be written: {exc.strerror}.") from None
     return os.path.abspath(path)
-
-
-def _cookies(path: str, url: str) -> list[dict[str, Any]]:
-    import time
-    from urllib.parse import urlsplit
-
-    from transfermon import cookies, suffixes
-
-    try:
-        with open(path, "rb") as file:
-            data = file.read(LARGEST_COOKIES + 1)
-    except OSError as exc:
-        raise ValueError(f"The cookie file {path} cannot be read: {exc.strerror}.") from None
-    if len(data) > LARGEST_COOKIES:
-        raise ValueError(f"The cookie file {path} is larger than 4 MB.")
-    found = cookies.from_file(data.decode("latin-1"))
-    host = urlsplit(url).hostname or ""
-    fitting = cookies.of_host(found, host, suffixes.is_public, time.time())
-    if not fitting:
-        raise ValueError(f"The cookie file {path} has no cookie for {host} that is still valid.")
-    return [cookies.to_dict(cookie) for cookie in fitting]

@@ -415,6 +415,8 @@ class Transport:
             else None
         )
         proxy = proxies.parse(key.proxy) if key.proxy else None
+        if proxy is not None and proxy.kind == "https" and key.secure:
+            raise ValueError("Addresses with https cannot be loaded through an https proxy.")
         client = _Client(key, Backend(key.reach, self._watch, proxy), context, proxy)
         client.origin = origin
         self._clients.add(client)
@@ -445,7 +447,7 @@ class Transport:
             try:
                 client = await self._client(key, origin, fresh=fresh)
             except ValueError as exc:
-                hint = "Correct the proxy's address in the settings, or in the variables http_proxy and all_proxy."
+                hint = proxies.ADDRESS_HINT
                 raise _failure(Code.CANNOT_CONNECT, str(exc), "net.proxy", hop.url, hint=hint) from exc
             except OSError as exc:
                 raise _failure(

@@ -623,7 +623,8 @@ async def test_t13_a_circle_of_redirects_ends(session: Session, server: ByteServ
 async def test_t14_a_redirect_to_another_origin_drops_what_identifies_the_user(
     monitor: Monitor, server: ByteServer, resource: Resource, status: int
 ):
-    session_headers = {"Cookie": "c=1", "X-Api-Key": "session-secret"}
+    """What says how to read the answer goes along; an API key is a secret whatever it is called."""
+    session_headers = {"Cookie": "c=1", "X-Api-Key": "session-secret", "User-Agent": "mine/1"}
     configuration = dataclasses.replace(
         SessionConfiguration.background("com.example.secret"), http_header_fields=session_headers
     )
@@ -642,6 +643,7 @@ async def test_t14_a_redirect_to_another_origin_drops_what_identifies_the_user(
             assert b"secret" not in request.raw
             assert b"Bearer" not in request.raw
             assert b"c=1" not in request.raw
+            assert (request.header("User-Agent"), request.header("Accept")) == ("mine/1", "*/*")
 
 
 @pytest.fixture

@@ -486,6 +486,7 @@ async def cookies_after(session: Session, server: ByteServer, *fields: str, url:
 async def test_fault_c19_a_cookie_goes_back_where_it_came_from_or_nowhere(
     monitor: Monitor, server: ByteServer, field: str, sent: str
 ):
+    """To its host; with a Domain to that, where it is no public suffix (RFC 6265; `tests/test_cookies.py`)."""
     assert await cookies_after(quick_session(monitor), server, field) == sent
 
 

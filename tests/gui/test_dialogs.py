@@ -15,6 +15,7 @@ from transfermon.gui.dialogs import (
     links_in,
     sorted_out,
 )
+from transfermon.request_options import RequestOptions
 
 DIGEST = "a" * 64
 
@@ -217,6 +218,34 @@ def test_escape_means_the_last_answer(qtbot):
     assert isinstance(box, QMessageBox)
     qtbot.keyClick(box, Qt.Key.Key_Escape)
     assert answers == ["Cancel"]
+
+
+def test_more_carries_what_the_requests_carry_and_trust(dialog, qtbot):
+    dialog.more_button.setChecked(True)
+    rows = dialog.request
+    assert not rows.bare.isVisible()  # a download has no body
+    dialog.method.setCurrentText("PUT")
+    assert rows.bare.isVisible()
+    rows.along.setText("bad(name)")
+    assert "is not the name of a header" in dialog.problems.text()
+    assert not dialog.start_button.isEnabled()
+    rows.along.setText("X-Api-Key, Authorization")
+    rows.authorities.setText("/etc/ca.pem")
+    rows.keys.setText("/tmp/keys")
+    rows.cookies.setText("/tmp/cookies.txt")
+    rows.insecure.click()
+    rows.bare.click()
+    with qtbot.waitSignal(dialog.requested) as asked:
+        dialog.start_button.click()
+    request = asked.args[0]
+    assert request.cookie_file == "/tmp/cookies.txt"
+    assert request.options == RequestOptions(
+        send_along=("x-api-key", "authorization"),
+        insecure_redirects=True,
+        ca_file="/etc/ca.pem",
+        tls_keys="/tmp/keys",
+        no_content_type=True,
+    )
 
 
 def test_more_opens_and_closes_like_a_drawer(qtbot):

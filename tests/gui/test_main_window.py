@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import json
 import os
@@ -41,6 +42,7 @@ from PySide6.QtWidgets import (
 
 from tests import nginx as nginx_server
 from transfermon import autostart
+from transfermon.configuration import SessionConfiguration
 from transfermon.errors import TransferError
 from transfermon.gui import opening
 from transfermon.gui.bridge import Bridge
@@ -578,6 +580,23 @@ async def test_another_method_sends_its_body_and_the_answer_is_shown(world, serv
     assert preview.text.isVisible()
     assert json.loads(preview.text.toPlainText()) == ["POST", "application/json", '{"a": "é"}']
     assert task.kind is Kind.DATA
+
+
+@in_a_world
+async def test_the_cookies_of_a_file_go_with_what_was_asked_for(world, server):
+    file = Path(world.monitor.state_dir) / "cookies.txt"
+    file.write_text("127.0.0.1\tFALSE\t/\tFALSE\t0\tsid\t1\nother.example\tFALSE\t/\tFALSE\t0\tb\t2\n")
+    request = AddRequest(urls=(f"{server.url}/a.bin",), start=False, cookie_file=str(file))
+    world.window.adding.add(request)
+    await until(lambda: world.monitor.tasks())
+    (task,) = world.monitor.tasks()
+    assert [
+        cookie.name for cookie in world.monitor._engine.options_of(task, SessionConfiguration())["own_cookies"]
+    ] == ["sid"]
+    file.write_text("<html>")
+    world.window.adding.add(dataclasses.replace(request, urls=(f"{server.url}/b.bin",)))
+    await until(lambda: any("Netscape" in box.informativeText() for box in world.window.findChildren(QMessageBox)))
+    assert len(world.monitor.tasks()) == 1
 
 
 @in_a_world

@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QMimeData, Qt
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
 
-from transfermon import humanize, jsontext
+from transfermon import cookie_file, humanize
+from transfermon.cookies import Cookie
 from transfermon.errors import InvalidAction, TransferFailure, TransfermonError, redacted
 from transfermon.gui.dialogs import (
     LONGEST_TEXT,
@@ -30,6 +31,7 @@ from transfermon.gui.dialogs import (
 from transfermon.gui.textfile import read_text
 from transfermon.gui.toasts import Toasts
 from transfermon.gui.upload import UploadDialog, UploadRequest, address_for
+from transfermon.request_options import content_type_of
 from transfermon.task import Origin, TaskKey
 from transfermon.urls import check_url, given_addresses
 from transfermon.words import marked, tr
@@ -224,8 +226,23 @@ class Adding:
         )
 
     def _add(self, request: AddRequest, urls: Sequence[str]) -> None:
-        if not urls:
-            return
+        if urls and request.cookie_file:
+            self._window.spawn(self._add_with_cookies(request, urls), "reading a cookie file")
+        elif urls:
+            self._add_all(request, urls, {})
+
+    async def _add_with_cookies(self, request: AddRequest, urls: Sequence[str]) -> None:
+        def read() -> dict[str, list[Cookie]]:
+            return {url: cookie_file.for_address(request.cookie_file, check_url(url)) for url in urls}
+
+        try:
+            found = await asyncio.to_thread(read)
+        except ValueError as exc:
+            tell(self._parent, tr("The cookies cannot be used."), str(exc))
+        else:
+            self._add_all(request, urls, found)
+
+    def _add_all(self, request: AddRequest, urls: Sequence[str], cookies: Mapping[str, Sequence[Cookie]]) -> None:
         added: list[TaskKey] = []
         failures: list[str] = []
         try:
@@ -235,7 +252,7 @@ class Adding:
             return
         for url in urls:
             try:
-                task = _made(session, url, request)
+                task = _made(session, url, request, cookies.get(url, ()))
             except (TransferFailure, ValueError, InvalidAction) as exc:
                 failures.append(f"{humanize.clean(url)[:100]}: {exc}")
             else:
@@ -263,7 +280,7 @@ class Adding:
             self._take(text)
 
 
-def _made(session: Session, url: str, request: AddRequest) -> TransferTask:
+def _made(session: Session, url: str, request: AddRequest, cookies: Sequence[Cookie]) -> TransferTask:
     """One task of what was asked for. Raises as the session's methods."""
     origin = Origin.GIVEN if request.given else Origin.TYPED
     headers = dict(request.headers)
@@ -278,9 +295,12 @@ def _made(session: Session, url: str, request: AddRequest) -> TransferTask:
             speed_limit=request.speed_limit,
             user_initiated=True,
             origin=origin,
+            options=request.options,
+            cookies=cookies,
         )
-    if _is_json(request.body) and not any(name.lower() == "content-type" for name in headers):
-        headers["Content-Type"] = "application/json"
+    named = any(name.lower() == "content-type" for name in headers)
+    if request.body and not named and not request.options.no_content_type:
+        headers["Content-Type"] = content_type_of(request.body.encode())
     return session.data_task(
         url,
         request.body.encode() or None,
@@ -289,15 +309,9 @@ def _made(session: Session, url: str, request: AddRequest) -> TransferTask:
         start=request.start,
         user_initiated=True,
         origin=origin,
+        options=request.options,
+        cookies=cookies,
     )
-
-
-def _is_json(text: str) -> bool:
-    """Whether it is a JSON object or array."""
-    try:
-        return isinstance(jsontext.loads(text), dict | list)
-    except ValueError:
-        return False
 
 
 def _normal(url: str) -> str:

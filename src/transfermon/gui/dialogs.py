@@ -40,6 +40,9 @@ from transfermon.configuration import checked_headers
 from transfermon.errors import TransferFailure
 from transfermon.filenames import safe
 from transfermon.gui import theme
+from transfermon.gui.request_rows import RequestRows
+from transfermon.request_options import NONE as NO_OPTIONS
+from transfermon.request_options import RequestOptions
 from transfermon.urls import check_url
 from transfermon.words import marked, tr
 
@@ -137,6 +140,8 @@ class AddRequest:
     speed_limit: int = 0  # bytes per second; 0: none
     start: bool = True
     given: bool = False  # another program named the addresses: they reach no private network (L15)
+    options: RequestOptions = NO_OPTIONS
+    cookie_file: str = ""  # absolute; its cookies go along
 
 
 class AddDialog(QDialog):
@@ -257,6 +262,7 @@ class AddDialog(QDialog):
         self.limit.setSpecialValueText(tr("No limit"))
         self.limit.lineEdit().setTextMargins(5, 0, 5, 0)  # a style sheet's padding does not reach it
         form.addRow(row_label(tr("Speed limit"), self.limit), self.limit)
+        self.request = RequestRows(self, form, row_label, self._check)
         self._more_form = form
         return box
 
@@ -270,6 +276,7 @@ class AddDialog(QDialog):
         )
         for widget, used in ((self.body, with_body), (self.digest, download), (self.limit, download)):
             self._more_form.setRowVisible(widget, used)
+        self.request.show_body(with_body)
         for place in (self.folder, self.choose_folder, self.name):
             place.setEnabled(download)
         self._check()
@@ -331,6 +338,7 @@ class AddDialog(QDialog):
         try:
             headers_in(self.headers.toPlainText())
             digest = digest_in(self.digest.text())
+            self.request.options()
         except ValueError as exc:
             return str(exc)
         if self.method.currentText() != "GET":
@@ -363,6 +371,8 @@ class AddDialog(QDialog):
             speed_limit=round(self.limit.value() * 1_000_000),
             start=start,
             given=self._given,
+            options=self.request.options(),
+            cookie_file=self.request.cookie_file,
         )
         if found.bad:
             self.urls.setPlainText("\n".join(address for address, _ in found.bad))

@@ -39,7 +39,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from transfermon import humanize
+from transfermon import humanize, proxies
 from transfermon.configuration import SessionConfiguration
 from transfermon.gui import theme
 from transfermon.gui.scope import GROUP_OF, GROUPS, Scope
@@ -256,8 +256,14 @@ def properties_of(info: SessionInfo, settings: SessionConfiguration, folder: str
             tr("HTTP errors"),
             tr("fail the transfer") if settings.http_error_policy == "status" else tr("are saved as they are"),
         ),
-        (tr("Proxy"), tr("its own") if settings.proxy else tr("the system's")),
+        (
+            tr("Proxy"),
+            proxies.shown(settings.proxy or "") or (tr("the system's") if settings.proxy is None else tr("none")),
+        ),
         (tr("Own authorities"), humanize.clean(settings.ca_file) or tr("none")),
+        (tr("Redirects to http"), tr("followed") if settings.allows_insecure_redirects else tr("refused")),
+        (tr("Sent along"), humanize.clean(", ".join(settings.send_along)) or tr("nothing")),
+        (tr("TLS keys"), humanize.clean(settings.tls_keys) or tr("written nowhere")),
         (tr("Headers"), humanize.clean(", ".join(sorted(settings.http_header_fields)) or tr("none"))),
     ]
 

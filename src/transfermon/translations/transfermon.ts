@@ -346,6 +346,10 @@
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>A PEM file of authorities to trust, too</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>A SHA-256 checksum has 64 hexadecimal digits.</source>
         <translation type="unfinished"></translation>
     </message>
@@ -375,6 +379,14 @@
     </message>
     <message>
         <source>A fetch is due now</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A file of cookies; the address&apos;s host gets its own</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A file that gets the keys: who has them can read what is sent</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -569,6 +581,10 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Authorities</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Background</source>
         <translation type="unfinished"></translation>
     </message>
@@ -669,6 +685,10 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Choose: {what}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Choose…</source>
         <translation type="unfinished"></translation>
     </message>
@@ -722,6 +742,10 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>Contact sheet</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Cookies</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -1000,6 +1024,10 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>Folder for the downloads</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Follow redirects from https to http</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -1295,6 +1323,10 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>Names of files, which a locked screen shows as well</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Names of headers that another server gets after a redirect, too</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -1682,6 +1714,10 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Redirects to http</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Refresh</source>
         <translation type="unfinished"></translation>
     </message>
@@ -1834,11 +1870,23 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Send along</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Send files to an address</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Send no Content-Type</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Sending</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Sent along</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -2045,6 +2093,10 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>TLS keys</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Task</source>
         <translation type="unfinished"></translation>
     </message>
@@ -2106,6 +2158,10 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>The connection is not encrypted: others on the way can read the password.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The cookies cannot be used.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -2678,6 +2734,10 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>followed</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>host:port, one a line, that pushes may reach although private</source>
         <translation type="unfinished"></translation>
     </message>
@@ -2699,10 +2759,6 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>iOS would not have done so now: {policy}</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>its own</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -2738,6 +2794,10 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>nothing</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>now</source>
         <translation type="unfinished"></translation>
     </message>
@@ -2759,6 +2819,10 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>ran out of time</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>refused</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -2791,6 +2855,10 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>waits</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>written nowhere</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
