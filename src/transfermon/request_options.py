@@ -5,14 +5,13 @@ Rule: plain values, none of them a secret: they stand in the task's record.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from transfermon import carried_headers
+from transfermon import carried_headers, jsontext
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
@@ -89,8 +88,8 @@ def from_dict(stored: Mapping[str, Any]) -> RequestOptions:
 def content_type_of(body: bytes) -> str:
     """The type that a body is sent with where nobody named one: JSON when it is JSON (RFC 8259), else bytes."""
     try:
-        json.loads(body.decode(), parse_constant=_no_json)
-    except (ValueError, RecursionError):
+        jsontext.loads(body.decode(), parse_constant=_no_json)
+    except ValueError:
         return "application/octet-stream"
     return "application/json"
 
