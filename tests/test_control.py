@@ -270,7 +270,7 @@ def test_a_task_tells_its_live_numbers_and_its_failure():
     task = a_task(received=10, expected=100, error=TransferError(code=-1001, message="Late.", reason="net", status=504))
     live = task_dict(task, Progress(received=50, expected=100))
     assert (live["received"], live["fraction"]) == (50, 0.5)
-    assert live["error"] == {"code": -1001, "message": "Late.", "reason": "net", "hint": "", "status": 504}
+    assert live["error"] == {"code": -1001, "message": "Late.", "reason": "net", "hint": "", "said": "", "status": 504}
     assert task_dict(a_task())["fraction"] is None
 
 

@@ -28,6 +28,9 @@ class Kept:
 class UploadServer:
     """A handler for `ByteServer(..., reads_bodies=False)`. Change it at any time."""
 
+    version: str = "8"  # of the draft, the only one that it answers for
+    names_version: bool = False  # a request in another version is refused, with its own (400)
+    offers: bool = False  # a 104 to a request with a whole body
     limit: str = ""  # Upload-Limit
     announce: str = "accept"  # or "limit", "none": how OPTIONS shows the IETF protocol
     cuts: list[int] = field(default_factory=list)  # bytes of the next appends after which the connection is reset
@@ -36,6 +39,7 @@ class UploadServer:
     shift: int = 0  # added to the offset that the next append is checked against
     final: bytes = reply(200, {"Upload-Complete": "?1", "Content-Type": "text/plain"}, b"stored")
     uploads: dict[str, Kept] = field(default_factory=dict)
+    whole: list[bytes] = field(default_factory=list)  # bodies of plain requests
     said: list[tuple[str, str, str]] = field(default_factory=list)  # method, target, Upload-Offset
     heads: list[Request] = field(default_factory=list)
     received: int = 0  # bytes of all appends
@@ -64,8 +68,10 @@ class UploadServer:
                 _last(conn, answer)
             else:
                 conn.send(answer)
+        elif self.names_version and self._version(request) not in ("", self.version):
+            _last(conn, reply(400, {"Upload-Draft-Interop-Version": self.version}))
         elif request.method == "OPTIONS":
-            conn.send(reply(204, self._announcement()))
+            conn.send(reply(204, self._announcement() if self._speaks(request) else {"Allow": "GET, PUT"}))
         elif request.target.startswith("/uploads/"):
             self._of_upload(conn, request)
         else:
@@ -78,15 +84,23 @@ class UploadServer:
 
     def _create(self, conn: Conn, request: Request) -> None:
         tus = bool(request.header("Tus-Resumable"))
-        body = conn.read_body(request)
-        if not tus and request.header("Upload-Complete") != "?0":
+        told = request.header("Upload-Incomplete" if self.version == "3" else "Upload-Complete")
+        incomplete = told == ("?1" if self.version == "3" else "?0") and self._speaks(request)
+        path = f"/uploads/{len(self.uploads) + 1}"
+        if not tus and not incomplete and (not self.offers or not told or not self._speaks(request)):
+            body = conn.read_body(request)
+            self.whole.append(body)
             conn.send(reply(201, {}, b"plain %d" % len(body)))
             return
-        assert body == b""
-        path = f"/uploads/{len(self.uploads) + 1}"
         self.uploads[path] = Kept(int(request.header("Upload-Length")), request.method)
         fields = {"Location": self.location(path)}
-        fields |= {"Tus-Resumable": "1.0.0"} if tus else {"Upload-Complete": "?0"}
+        if not tus and not incomplete:
+            named = {"Upload-Draft-Interop-Version": self.version}
+            conn.send(reply(104, fields | named | ({"Upload-Limit": self.limit} if self.limit else {})))
+            self._receive(conn, request, self.uploads[path], last=True)
+            return
+        assert conn.read_body(request) == b""
+        fields |= {"Tus-Resumable": "1.0.0"} if tus else self._complete(False)
         conn.send(reply(201, fields | ({"Upload-Limit": self.limit} if self.limit else {})))
 
     def _of_upload(self, conn: Conn, request: Request) -> None:
@@ -98,7 +112,7 @@ class UploadServer:
             return
         if request.method == "HEAD":
             fields = {"Upload-Offset": str(len(upload.body)), "Upload-Length": str(upload.length)}
-            conn.send(reply(204, fields | {"Upload-Complete": "?1" if upload.complete else "?0"}))
+            conn.send(reply(204, fields | self._complete(upload.complete)))
         elif request.method == "DELETE":
             del self.uploads[request.target]
             conn.send(reply(204))
@@ -108,14 +122,19 @@ class UploadServer:
     def _append(self, conn: Conn, request: Request, upload: Kept) -> None:
         tus = bool(request.header("Tus-Resumable"))
         assert request.method == "PATCH"
-        kind = "application/offset+octet-stream" if tus else "application/partial-upload"
-        assert request.header("Content-Type") == kind
+        assert tus or self._version(request) == self.version
+        kind = "application/partial-upload" if int(self.version) >= 6 else ""
+        assert request.header("Content-Type") == ("application/offset+octet-stream" if tus else kind)
         shift, self.shift = self.shift, 0
         if int(request.header("Upload-Offset")) != len(upload.body) + shift:
             problem = json.dumps({"type": "x", "expected-offset": len(upload.body)}).encode()
             fields = {"Upload-Offset": str(len(upload.body)), "Content-Type": "application/problem+json"}
             _last(conn, reply(409, fields if not shift else {}, problem))
             return
+        told = request.header("Upload-Incomplete" if self.version == "3" else "Upload-Complete")
+        self._receive(conn, request, upload, last=tus or told == ("?0" if self.version == "3" else "?1"))
+
+    def _receive(self, conn: Conn, request: Request, upload: Kept, *, last: bool) -> None:
         length = int(request.header("Content-Length"))
         cut = self.cuts.pop(0) if self.cuts else None
         left = length if cut is None else min(cut, length)
@@ -131,11 +150,22 @@ class UploadServer:
         if left:  # the client ended the connection
             conn.cut()
             return
-        upload.complete = len(upload.body) == upload.length and (tus or request.header("Upload-Complete") == "?1")
-        if upload.complete and not tus:
+        upload.complete = last and len(upload.body) == upload.length
+        if upload.complete and not request.header("Tus-Resumable"):
             conn.send(self.final)
         else:
-            conn.send(reply(204, {"Upload-Offset": str(len(upload.body)), "Upload-Complete": "?0"}))
+            conn.send(reply(204, {"Upload-Offset": str(len(upload.body)), **self._complete(False)}))
+
+    def _version(self, request: Request) -> str:
+        return request.header("Upload-Draft-Interop-Version")
+
+    def _speaks(self, request: Request) -> bool:
+        return self._version(request) == self.version
+
+    def _complete(self, complete: bool) -> dict[str, str]:
+        if self.version == "3":
+            return {"Upload-Incomplete": "?0" if complete else "?1"}
+        return {"Upload-Complete": "?1" if complete else "?0"}
 
     @property
     def stored(self) -> list[bytes]:

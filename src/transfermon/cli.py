@@ -197,13 +197,14 @@ def _add_get(parser: argparse.ArgumentParser) -> None:
 
 def _add_put(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE")
-    parser.add_argument("url", metavar="URL")
-    parser.add_argument("--method", metavar="WORD", default="PUT", help="the request's method (%(default)s)")
+    parser.add_argument("url", metavar="URL", help="where to; behind a slash at its end the file's name is put")
+    parser.add_argument("--method", metavar="WORD", default="", help="the request's method (PUT)")
     parser.add_argument(
         "--protocol",
-        choices=("auto", "plain", "ietf", "tus"),
-        default="auto",
-        help="auto asks the server whether it can resume (%(default)s)",
+        metavar="WORD",
+        type=_protocol,
+        default="",
+        help="auto, plain, tus, ietf, or ietf:N for one interop version; auto asks the server what it can (auto)",
     )
     parser.add_argument("--limit-rate", metavar="RATE", default="0", help="bytes per second, such as 500K or 2M")
     _add_sending(parser)
@@ -314,6 +315,16 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise argparse.ArgumentTypeError(f"“{text}” is not a whole number")
     return int(text)
+
+
+def _protocol(text: str) -> str:
+    from transfermon.resumable import parse
+
+    try:
+        parse(text or "auto")
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from None
+    return text
 
 
 def _version() -> str:
@@ -489,8 +500,12 @@ def _facts(task: dict[str, Any]) -> list[tuple[str, str]]:
         ("TLS keys", task["options"].get("tlsKeys", "")),
         ("Resumes", "" if task["state"] == "completed" else "yes" if task["resumable"] else "no, a pause starts over"),
     ]
+    if task["kind"] == "upload":
+        facts += [("Stored as", task["storedAs"]), ("Not confirmed", task["unconfirmed"])]
+        facts += [("Protocol", task["protocol"]), ("Uploads at", task["uploadHost"])]
     if task["error"]:
-        facts += [("Failure", task["error"]["message"]), ("Advice", task["error"]["hint"])]
+        facts += [("Failure", task["error"]["message"]), ("The server says", task["error"]["said"])]
+        facts += [("Advice", task["error"]["hint"])]
     elif task["waitingHint"]:
         facts += [("Advice", task["waitingHint"])]
     return [(name, value) for name, value in facts if value]

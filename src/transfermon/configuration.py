@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from transfermon import resumable
 from transfermon.request_options import RequestOptions
 from transfermon.texts import checked_path, checked_text
 
@@ -114,7 +115,7 @@ class SessionConfiguration:
     maximum_redirects: int = 20
     follows_redirects: bool = True  # False: a redirect is the answer of an upload or data task (V-10)
     resume_policy: str = "careful"  # or "strict", "lenient" (R-06, DESIGN 9)
-    upload_protocol: str = "auto"  # or "plain", "ietf", "tus" (U-14, U-24)
+    upload_protocol: str = "auto"  # or "plain", "tus", "ietf", "ietf:6" for an interop version (U-14, U-24)
     upload_digests: bool = False  # announce the SHA-256 of what is uploaded, where the protocol can (U-15)
     allows_insecure_redirects: bool = False  # https to http (T-14)
     is_ephemeral: bool = False
@@ -162,8 +163,10 @@ class SessionConfiguration:
             raise ValueError("http_error_policy is “status” or “transport”")
         if self.resume_policy not in ("careful", "strict", "lenient"):
             raise ValueError("resume_policy is “careful”, “strict” or “lenient”")
-        if self.upload_protocol not in ("auto", "plain", "ietf", "tus"):
-            raise ValueError("upload_protocol is “auto”, “plain”, “ietf” or “tus”")
+        try:
+            resumable.parse(self.upload_protocol)
+        except ValueError as exc:
+            raise ValueError(f"upload_protocol: {exc}") from None
         if self.http_maximum_connections_per_host < 1:
             raise ValueError("http_maximum_connections_per_host is at least 1")
         if self.timeout_interval_for_request <= 0 or self.timeout_interval_for_resource <= 0:

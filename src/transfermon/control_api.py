@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, unquote
 
-from transfermon import humanize, jsontext, partfile, request_options, suffixes
+from transfermon import humanize, jsontext, partfile, request_options, resumable, suffixes
 from transfermon.answers import Kept
 from transfermon.cookies import Cookie, from_dict
 from transfermon.errors import Code, InvalidAction, TransfermonError, redacted
@@ -89,10 +89,15 @@ def task_dict(task: Task, progress: Progress | None = None) -> dict[str, Any]:
             "message": error.message,
             "reason": error.reason,
             "hint": error.hint,
+            "said": error.said,
             "status": error.status,
         },
         "instead": task.instead,
         "waitingHint": task.waiting_hint if task.waiting else "",
+        "protocol": task.protocol,
+        "uploadHost": resumable.named(task.upload.url) if task.upload is not None else "",
+        "unconfirmed": task.unconfirmed,
+        "storedAs": task.stored_as,
         "attempt": task.attempt,
         "options": request_options.to_dict(task.options),
         "added": task.added,
@@ -329,6 +334,8 @@ class Api:
                 request_headers=self._monitor.with_login(found.key, order.all_headers),
                 options=order.options,
                 cookies=order.cookies,
+                method=order.method,
+                protocol=order.protocol,
             )
             self._go_on(found)
             self._named.add(found.key)
@@ -354,6 +361,7 @@ class Api:
                 protocol=order.protocol,
                 options=order.options,
                 cookies=order.cookies,
+                into_folder=order.into_folder,
             )
         if order.kind is Kind.DATA:
             return session.data_task(
@@ -483,6 +491,7 @@ class Order:
     method: str = ""  # of an upload PUT, of a data task POST, unless given
     file: str = ""  # of an upload, absolute
     protocol: str = ""  # of an upload
+    into_folder: bool = False  # of an upload: a PUT to an address that ends with a slash goes to the file's name in it
     data: bytes | None = field(default=None, repr=False)
     session: str = CLI_SESSION
     destination: str = ""  # absolute; a folder when it ends in a slash or is one
@@ -531,6 +540,7 @@ def _order(body: dict[str, Any]) -> Order:
         method=fields.text("method"),
         file=fields.text("file"),
         protocol=fields.text("protocol"),
+        into_folder=fields.flag("intoFolder"),
         data=fields.data(),
         session=fields.text("session") or CLI_SESSION,
         destination=fields.text("destination"),
@@ -591,7 +601,7 @@ def _same_upload(task: Task, order: Order) -> bool:
         return False
     if task.error is not None:
         return task.error.code != Code.CANCELLED and not (order.all_headers and task.error.code in SECRET_ERRORS)
-    return task.outstanding and (task.session, task.method) == (order.session, order.method or "PUT")
+    return task.outstanding and task.session == order.session
 
 
 class _Fields:

@@ -21,6 +21,7 @@ from transfermon.configuration import SessionConfiguration
 from transfermon.connectivity import Connectivity, Policy
 from transfermon.cookies import Cookie, of_host
 from transfermon.events import Event, NetworkSimulationEvent
+from transfermon.probing import Interops
 from transfermon.runners import Runners
 from transfermon.settings import Settings
 from transfermon.simulation import NONE, Simulation, slower
@@ -68,6 +69,7 @@ class Engine:
         self.connectivity = Connectivity()  # the monitor puts in those that ask the system
         self.policy = Policy()
         self.simulation = NONE  # of a bad network; it ends with the engine
+        self.interops = Interops()  # of the hosts that were uploaded to
         self.transport: Transport | None = None
         self.on_created: Callable[[Task], None] | None = None  # a task was accepted, in the same turn
         self.on_moving: Callable[[], None] | None = None  # a download began: the progress clock must run

@@ -84,7 +84,8 @@ def upload_orders(arguments: argparse.Namespace) -> list[Json]:
         "url": url,
         "file": path,
         "protocol": arguments.protocol,
-        "method": _method(arguments.method),
+        "intoFolder": True,
+        "method": _method(arguments.method) if arguments.method else "",
         "session": SessionConfiguration.background(arguments.session).identifier,
         "headers": request_arguments.content_type(arguments, headers(arguments.header)),
         **request_arguments.fields(arguments, url),
@@ -237,14 +238,16 @@ class LineScreen(Screen):
 
     def ended(self, task: Json) -> None:
         super().ended(task)
-        if task["state"] != "completed" or task["error"]:
+        if task["state"] != "completed" or task["error"] or task["unconfirmed"]:
             return
         if task["kind"] == "download":
             instead = f": {task['instead']}" if task["instead"] else ""
             size = humanize.size(task["received"])
             self._say(self._out, f"Saved {task['path'] or task['name']} ({size}){instead}")
         else:
-            self._say(self._out, f"Sent {_label(task)} ({humanize.size(task['received'])}): {task['statusCode']}")
+            place = f", stored as {task['storedAs']}" if task["storedAs"] else ""
+            sent = f"Sent {_label(task)} ({humanize.size(task['received'])}): {task['statusCode']}{place}"
+            self._say(self._out, sent)
 
     def _say(self, stream: TextIO, text: str) -> None:
         stream.write(humanize.clean(text, 4000) + "\n")
@@ -375,7 +378,7 @@ def _worth_a_line(event: Json) -> str:
 
 def _is_not_it(task: Json) -> bool:
     """Whether what was asked for is not there now."""
-    return bool(task["error"] or task["state"] != "completed" or task["instead"])
+    return bool(task["error"] or task["state"] != "completed" or task["instead"] or task["unconfirmed"])
 
 
 def _failure(task: Json) -> str:
@@ -383,9 +386,14 @@ def _failure(task: Json) -> str:
         return f"{_label(task)}: somebody took it out of the list."
     if task["instead"]:
         return f"{_label(task)}: this is {task['instead']}. Open the address in a browser to see what it wants."
+    if task["unconfirmed"] and not task["error"]:
+        return f"{_label(task)}: sent, not confirmed. {task['unconfirmed']} Look on the server."
     if not task["error"]:
         return ""
-    return f"{_label(task)}: {task['error']['message']} {task['error']['hint']}".strip()
+    said = f"It says: “{task['error']['said'].removesuffix('.')}”." if task["error"]["said"] else ""
+    return " ".join(
+        part for part in (f"{_label(task)}:", task["error"]["message"], said, task["error"]["hint"]) if part
+    )
 
 
 def screen(arguments: argparse.Namespace) -> Screen:

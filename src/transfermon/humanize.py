@@ -9,8 +9,9 @@ import re
 import unicodedata
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
-from transfermon import events
+from transfermon import events, resumable
 from transfermon.errors import Code, TransferError
 from transfermon.task import Activity, Kind, State, Task
 from transfermon.words import marked, tr
@@ -136,13 +137,21 @@ def status(task: Task, now: float) -> str:
     if task.waiting_reason:  # it runs, and something keeps it from going on
         return clean(task.waiting_reason).strip().removesuffix(".")
     if task.activity is Activity.TRANSFERRING:
+        if task.upload is not None and task.upload.elsewhere:
+            return tr("Uploading to {server}").format(server=clean(resumable.named(task.upload.url), 200))
         return tr(_MOVING[task.kind])
     return tr(_ACTIVITIES.get(task.activity, "Queued"))
 
 
 def error(failure: TransferError) -> str:
     """What happened and what to do, on one line."""
-    return clean(" ".join(part for part in (failure.message, failure.hint) if part))
+    said = tr("It says: “{said}”.").format(said=failure.said.removesuffix(".")) if failure.said else ""
+    return clean(" ".join(part for part in (failure.message, said, failure.hint) if part), 800)
+
+
+def unconfirmed(task: Task) -> str:
+    """Why nobody knows that the server has what was sent, and what to do; "" where that is not the question."""
+    return clean(f"{task.unconfirmed} {tr('Look on the server.')}") if task.unconfirmed and task.succeeded else ""
 
 
 def event(told: events.Event) -> str:
@@ -158,11 +167,24 @@ def _shown(char: str) -> str:
 
 
 def _outcome(task: Task) -> str:
+    if task.unconfirmed and task.error is None:
+        return tr("Sent, not confirmed")
+    if task.stored_as and task.error is None:
+        return tr("Done: stored as {place}").format(place=_place(task))
     if task.error is None:
         return tr("Done: {instead}").format(instead=clean(task.instead)) if task.instead else tr("Done")
     if task.error.code == Code.CANCELLED:
         return tr("Cancelled")
     return tr("Failed: {message}").format(message=_clause(task.error.message))
+
+
+def _place(task: Task) -> str:
+    """A name where the folder is the one that was asked for, else an address."""
+    where = resumable.target(task)
+    folder, _, name = task.stored_as.rpartition("/")
+    return clean(
+        unquote(name) if name and folder == where.partition("?")[0].rpartition("/")[0] else task.stored_as, 200
+    )
 
 
 def _clause(sentence: str) -> str:

@@ -710,6 +710,8 @@ class Monitor:
         request_headers: Mapping[str, str] | None = None,
         options: RequestOptions | None = None,
         cookies: Sequence[Cookie] | None = None,
+        method: str = "",
+        protocol: str = "",
     ) -> None:
         """Other options for a task that exists. Raises KeyError, and as `Session.adjust`."""
         self._sessions[key.session].adjust(
@@ -719,6 +721,8 @@ class Monitor:
             request_headers=request_headers,
             options=options,
             cookies=cookies,
+            method=method,
+            protocol=protocol,
         )
 
     def challenge(self, key: TaskKey) -> Challenge | None:

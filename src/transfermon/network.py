@@ -206,6 +206,7 @@ class Outgoing:
     counter: Counter
     limiters: Sequence[Limiter] = ()
     give: Callable[[socket.socket, int, int, float], Awaitable[Given]] | None = None
+    heard: Callable[[bytes], None] | None = None  # told what came before the final answer, perhaps twice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -428,6 +429,8 @@ class Stream(httpcore.AsyncNetworkStream):
         except OSError as exc:
             raise httpcore.WriteError(str(exc)) from exc
         self._left += data
+        if self.outgoing is not None and self.outgoing.heard is not None:
+            self.outgoing.heard(self._left)
         if not data or is_final(self._left):
             raise httpcore.WriteError("the server answered before the body was sent")
 
@@ -590,9 +593,12 @@ class Stream(httpcore.AsyncNetworkStream):
             raise NotHTTP("the answer is not HTTP")
 
     def _end_of_head(self) -> None:
-        status = bytes(self._head[:16]).partition(b" ")[2][:3]
+        head = bytes(self._head)
+        status = head[:16].partition(b" ")[2][:3]
         self._head.clear()
         if status[:1] == b"1" and status != b"101":
+            if self.outgoing is not None and self.outgoing.heard is not None:
+                self.outgoing.heard(head)
             self._interim += 1
             if self._interim > INTERIM_LIMIT:
                 raise HeadTooLarge("too many interim answers")
@@ -832,6 +838,15 @@ def is_final(data: bytes) -> bool:
             return False
         at = end.end()
     return False
+
+
+def interim_heads(data: bytes) -> list[bytes]:
+    """The whole interim answers (1xx) at the beginning of these bytes."""
+    found, at = [], 0
+    while data[at + 9 : at + 10] == b"1" and (end := _HEAD_END.search(data, at)) is not None:
+        found.append(data[at : end.end()])
+        at = end.end()
+    return found
 
 
 def _peer(sock: socket.socket) -> str:

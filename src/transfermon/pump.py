@@ -127,10 +127,12 @@ class _Giving(_Job):
         stall: float,
         limiters: Sequence[Limiter],
         check: Callable[[bool], None],
+        heard: Callable[[bytes], object] | None = None,
     ) -> None:
         super().__init__(sock, b"", fd, offset, length, counter, stall, limiters, None, ends=True)
         self.spliced = False
         self.check = check
+        self.heard = heard
         self.piece = memoryview(bytearray(min(PIECE_OF_TLS if self.tls else PIECE, length)))
         self.ready = self.piece[:0]  # read, and not given yet
         self.owed = 0  # bytes that OpenSSL wants to be offered again
@@ -208,17 +210,19 @@ class Pump:
         counter: Counter,
         *,
         check: Callable[[bool], None],
+        heard: Callable[[bytes], object] | None = None,
         stall: float = 60.0,
         limiters: Sequence[Limiter] = (),
     ) -> Given:
         """Move `length` bytes of the file from `offset` on to the socket. The caller's duties are those of `receive`.
 
         `check` is called on the pump's thread after each read, before its bytes go out, and told whether they are the
-        last; what it raises ends the job with the reason "source". An answer of the server's ends it, too.
+        last; what it raises ends the job with the reason "source". An answer of the server's ends it, too; `heard` is
+        told on that thread what came before one.
         """
         if self._closed:
             raise RuntimeError("the pump is closed")
-        job = _Giving(sock, fd, offset, length, counter, stall, limiters, check)
+        job = _Giving(sock, fd, offset, length, counter, stall, limiters, check, heard)
         outcome = await self._done(job)
         return Given(count=outcome.received, reason=outcome.reason, error=outcome.error, early=job.early)
 
@@ -428,6 +432,8 @@ class Pump:
         elif is_final(job.early):
             self._end(job, "answered")
         else:
+            if job.heard is not None:
+                job.heard(job.early)
             return True
         return False
 

@@ -483,17 +483,18 @@ class Session:
         protocol: str = "",
         options: RequestOptions = NO_OPTIONS,
         cookies: Sequence[Cookie] = (),
+        into_folder: bool = False,
     ) -> UploadTask:
         """Send a file, by its path, or bytes, which in a background session are first kept in a file of ours (U-01 to
         U-03). The file must stay as it is until the end: one that changes stops the upload with -1021 (U-09).
 
-        `protocol` is "plain", "ietf" or "tus", in place of the session's `upload_protocol`. Raises as `download_task`,
-        and ValueError for a method that is no token. What is wrong with the file is the task's error, -1100 to -1102
-        (U-08).
+        `protocol` is "plain", "tus", "ietf" or "ietf:6" (an interop version of the draft), in place of the session's
+        `upload_protocol`. With `into_folder` an address that ends with a slash is a folder: a PUT goes to the file's name
+        in it. Raises as `download_task`, and ValueError for a method that is no token. What is wrong with the file is the
+        task's error, -1100 to -1102 (U-08).
         """
-        if protocol not in ("", *resumable.PROTOCOLS):
-            raise ValueError("the protocol is “auto”, “plain”, “ietf” or “tus”")
-        protocol = protocol or self._row.configuration.upload_protocol
+        wanted = protocol or self._row.configuration.upload_protocol
+        protocol = resumable.decided(wanted)
         task, headers = self._new(Kind.UPLOAD, url, method, request_headers, origin)
         _check_priority(priority)
         body: bytes | None = None
@@ -514,7 +515,9 @@ class Session:
             description=description,
             maximum_attempts=max(0, maximum_attempts),
             earliest_begin=None if earliest_begin_date is None else earliest_begin_date.timestamp(),
-            protocol="" if protocol == resumable.AUTO else protocol,
+            wanted_protocol=wanted if protocol else "",
+            protocol=protocol,
+            into_folder=into_folder,
             not_resumable=PLAIN_UPLOAD if protocol == resumable.PLAIN or not task.source else "",
         )
         return self._adopt(task, headers, start=start, body=body, options=options, cookies=cookies)  # type: ignore[return-value]  # as above
@@ -949,9 +952,17 @@ class Session:
             noted = {} if task.spooled or not task.source else _noted(task.source)
             if noted.get("source_identity", task.source_identity) != task.source_identity or new_url != task.url:
                 task = changed(task, upload=None)
-            if task.upload is None and task.protocol != resumable.PLAIN:
-                noted["protocol"] = ""  # another server, or another day: ask again
-            task = changed(task, sent=task.upload.offset if task.upload else 0, exposed=False, renewed=False, **noted)
+            if task.upload is None and task.source:  # another server, or another day: ask again
+                noted |= _asked_anew(task.wanted_protocol)
+            task = changed(
+                task,
+                sent=task.upload.offset if task.upload else 0,
+                exposed=False,
+                renewed=False,
+                unconfirmed="",
+                stored_as="",
+                **noted,
+            )
         self._engine.answers.drop(task.key)
         self._outstanding += 1
         self._by_url[task.url].remove(number)
@@ -1035,9 +1046,15 @@ class Session:
         request_headers: Mapping[str, str] | None = None,
         options: RequestOptions | None = None,
         cookies: Sequence[Cookie] | None = None,
+        method: str = "",
+        protocol: str = "",
     ) -> None:
-        """Other options for a task that exists; headers hold from its next request on. Raises as `download_task`."""
+        """Other options for a task that exists; headers hold from its next request on. Raises as `download_task`.
+
+        Another `method` or `protocol` of an upload starts it over with that; "" leaves what was asked for before.
+        """
         task = self._tasks[number]
+        self._send_otherwise(task, method.upper() or task.method, protocol or task.wanted_protocol)
         headers = self._engine.secrets_of(task) if request_headers is None else checked_headers(request_headers)
         if request_headers is not None:
             self._engine.keep_secrets(task, headers)
@@ -1050,6 +1067,17 @@ class Session:
         attempts = task.maximum_attempts if maximum_attempts is None else max(0, maximum_attempts)
         self._change(number, speed_limit=limit, maximum_attempts=attempts, header_names=tuple(headers))
         self._engine.limit_task(task.key, limit)
+
+    def _send_otherwise(self, task: Task, method: str, wanted: str) -> None:
+        wanted = wanted if resumable.decided(wanted) else ""
+        if task.kind is not Kind.UPLOAD or (method, wanted) == (task.method, task.wanted_protocol):
+            return
+        if task.upload is not None and task.number not in self._working:
+            self._engine.runners.spawn(self._abandon(task), f"abandon {task.key}")
+        anew = _asked_anew(wanted) if task.source else {}
+        self._change(task.number, method=method, wanted_protocol=wanted, upload=None, renewed=False, sent=0, **anew)
+        if task.number in self._working:
+            self._working[task.number].stop()
 
     # ---- running
 
@@ -1451,7 +1479,7 @@ class Session:
 
     async def _abandon(self, task: Task) -> None:
         """Tell the server once that its half of an upload is of no use any more (U-22)."""
-        from transfermon.upload import abandon
+        from transfermon.exchanges import abandon
 
         with contextlib.suppress(TransferFailure):
             await abandon(self._engine, self._row.configuration, task)
@@ -1743,6 +1771,12 @@ def _as_found(task: Task) -> Task:
     """Nothing connects or moves yet when an engine opens."""
     moved = task.activity in (Activity.CONNECTING, Activity.TRANSFERRING, Activity.VERIFYING)
     return changed(task, activity=Activity.QUEUED) if moved else task
+
+
+def _asked_anew(wanted: str) -> dict[str, Any]:
+    """What the record says of an upload whose protocol is to be found out again, unless it was asked for."""
+    protocol = resumable.decided(wanted)
+    return {"protocol": protocol, "not_resumable": PLAIN_UPLOAD if protocol == resumable.PLAIN else ""}
 
 
 def _noted(path: str) -> dict[str, Any]:

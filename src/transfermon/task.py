@@ -171,9 +171,16 @@ class UploadResource:
     protocol: str  # "ietf" or "tus"
     url: str = field(repr=False)
     length: int
+    version: str = "8"  # of the IETF draft: its interop version
     offset: int = 0  # bytes that the server was last known to have
     max_append: int = 0  # bytes of one request; 0: any number
+    min_append: int = 0
+    piece: int = 0  # bytes of one append since larger ones did not get through; 0: any number
+    tried: int = 0  # bytes of an append that has had no answer; it is durable before the first of them goes out
+    given: int = UNKNOWN  # most bytes that ever went out; -1 while they do, and so after a crash
     expires: float = 0.0  # epoch seconds; 0: never, as far as it was told
+    elsewhere: bool = False  # not at the task's origin: no credentials and no headers of its own go there
+    confined: bool = False  # a public server named it, so that it must not lead into a private network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +216,11 @@ class Task:
     source: str = ""  # absolute path of the file that an upload sends; "" for bytes and streams
     source_identity: tuple[int, ...] = ()  # device, inode, size and mtime_ns, as they were when it was accepted (W15)
     spooled: bool = False  # the source is a private copy of ours, which goes with the task (U-03)
-    protocol: str = ""  # of an upload: "plain", "ietf" or "tus" once it is known or was asked for
+    wanted_protocol: str = ""  # of an upload, as it was asked for: also "ietf:6"; "" when it is to be found out
+    protocol: str = ""  # "plain", "ietf" or "tus" once it is known or was asked for
+    into_folder: bool = False  # a PUT to an address that ends with a slash goes to the file's name there
+    unconfirmed: str = ""  # of a finished upload: why nobody knows that the server has the file; a sentence
+    stored_as: str = ""  # the redacted address where the server says it put the file, if that is not the one asked
     upload: UploadResource | None = None
     renewed: bool = False  # the server had forgotten the upload, so that it began again: once (U-21)
     exposed: bool = False  # a body that must not be sent twice may have reached the server (U-10)

@@ -46,6 +46,7 @@ from transfermon.network import (
     Stream,
     Watch,
     ended_without_close,
+    interim_heads,
     is_public,
 )
 from transfermon.proxies import Proxy
@@ -95,10 +96,13 @@ class Call:
     content_length: int | None = None  # of a callable's bytes; without it they go out chunked
     sending: Progress | None = field(default=None, repr=False)  # counts what of the content was given to the network
     limiters: Sequence[Limiter] = field(default=(), repr=False)  # of the content
+    on_interim: Callable[[Response, bool], None] | None = field(default=None, repr=False, compare=False)  # told each
+    # interim answer as soon as it is there, perhaps twice, and whether its server is a public one
     follows_redirects: bool = True
     session: str = ""  # connections are never shared between sessions
     origin: Origin = Origin.TYPED
     allowed: frozenset[str] = frozenset()  # "host:port" that a given address may reach although it is private
+    confined: bool = False  # a typed address that a public server named: it must not lead into a private network
     proxy: str | None = field(default=None, repr=False)  # None: the system's; "": none
     ca_file: str = ""  # of authorities that are trusted besides the system's
     tls_keys: str = ""  # a file that gets the keys of the connections
@@ -469,7 +473,7 @@ class Transport:
             shown = f"{origin.scheme}://{origin.authority}/…" if call.secret_path else redacted(hop.url)
             trace = Trace(method=hop.method, url=shown, fetch_start=start)
             content = hop.content() if callable(hop.content) else hop.content
-            client.backend.expect_upload(self._outgoing(call, content))
+            client.backend.expect_upload(self._outgoing(call, content, hop, client))
             try:
                 response = await client.handle_async_request(_request(call, self._with_cookies(call, hop), content))
             except (asyncio.CancelledError, TransferFailure):  # the latter of whoever makes the content
@@ -522,20 +526,32 @@ class Transport:
         others = tuple((name, text) for name, text in hop.headers if name.lower() != "authorization")
         return replace(hop, headers=(*others, ("Authorization", answer)) if answer else others)
 
-    def _outgoing(self, call: Call, content: bytes | Content | None) -> Outgoing | None:
+    def _outgoing(self, call: Call, content: bytes | Content | None, hop: _Hop, client: _Client) -> Outgoing | None:
+        heard = functools.partial(_tell_interim, call, hop, client) if call.on_interim is not None else None
         if call.sending is None or content is None:
-            return None
+            return None if heard is None else Outgoing(counter=Progress(), heard=heard)
         counter, limiters = call.sending, call.limiters
         if not isinstance(content, FileBody):
-            return Outgoing(counter=counter, limiters=limiters)
+            return Outgoing(counter=counter, limiters=limiters, heard=heard)
         body, pump = content, self._pumps.for_fd(content.fd)
+        told: Callable[[bytes], object] | None = None
+        if heard is not None:
+            told = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, heard)
 
         async def give(sock: socket.socket, at: int, count: int, stall: float) -> Given:
             return await pump.give(
-                sock, body.fd, body.offset + at, count, counter, check=body.check, stall=stall, limiters=limiters
+                sock,
+                body.fd,
+                body.offset + at,
+                count,
+                counter,
+                check=body.check,
+                heard=told,
+                stall=stall,
+                limiters=limiters,
             )
 
-        return Outgoing(counter=counter, limiters=limiters, give=give)
+        return Outgoing(counter=counter, limiters=limiters, give=give, heard=heard)
 
     def _with_cookies(self, call: Call, hop: _Hop) -> _Hop:
         """The request's own cookies, those of its file and the session's, in one field."""
@@ -675,6 +691,11 @@ class Answer:
 
     def __repr__(self) -> str:
         return f"<Answer {self.response.status} {redacted(self._url)}, {self._taken} of {self.content_length}>"
+
+    @property
+    def confines(self) -> bool:
+        """Whether an address that this server names must not lead into a private network."""
+        return _confines(self._exchange.hop, self._exchange.stream.remote_address)
 
     @property
     def taken_over(self) -> bool:
@@ -1073,7 +1094,7 @@ def _first_hop(call: Call) -> _Hop:
         headers["Authorization"] = authorization
     if callable(call.content) and call.content_length is not None:
         headers["Content-Length"] = str(call.content_length)
-    reach = Reach(anywhere=call.origin is Origin.TYPED, allowed=call.allowed)
+    reach = Reach(anywhere=call.origin is Origin.TYPED and not call.confined, allowed=call.allowed)
     proxy = _proxy_for(call, clean, reach)
     fields = carried_headers.first(headers, _DEFAULTS)
     return _Hop(url=clean, method=call.method, headers=fields, content=call.content, reach=reach, proxy=proxy)
@@ -1143,10 +1164,32 @@ def _next_hop(call: Call, hop: _Hop, exchange: _Exchange, target: str) -> _Hop:
                 hint="Upload to an address there, if you trust that server.",
             )
     reach = hop.reach
-    if reach.anywhere and (hop.proxy or is_public(exchange.stream.remote_address)):
+    if reach.anywhere and _confines(hop, exchange.stream.remote_address):
         reach = Reach(anywhere=False, allowed=reach.allowed)  # public to private is refused for typed ones too (R2)
     proxy = _proxy_for(call, target, reach)
     return _Hop(url=target, method=method, headers=headers, content=content, reach=reach, proxy=proxy)
+
+
+def _confines(hop: _Hop, remote_address: str) -> bool:
+    """Whether what this server names must not lead into a private network."""
+    return not hop.reach.anywhere or bool(hop.proxy) or not remote_address or is_public(remote_address)
+
+
+def _tell_interim(call: Call, hop: _Hop, client: _Client, data: bytes) -> None:
+    stream = client.backend.stream
+    if stream is None or call.on_interim is None:
+        return
+    for head in interim_heads(data):
+        first, *lines = head.decode("latin-1").splitlines()
+        status = first.partition(" ")[2][:3]
+        pairs = (line.partition(":") for line in lines if ":" in line)
+        response = Response(
+            status=int(status) if status.isdigit() else 100,
+            url=hop.url,
+            headers=tuple((name.strip(), value.strip()) for name, _, value in pairs),
+            remote_address=stream.remote_address,
+        )
+        call.on_interim(response, _confines(hop, stream.remote_address))
 
 
 def _record(response: httpx.Response, url: str, remote_address: str) -> Response:

@@ -1,48 +1,44 @@
 """One attempt of an upload or of a data task: from its slot to the server's answer, or to the reason why not.
 
-Rule: the server never gets a whole body of two versions of a file. The file's identity is checked before each piece is
-given away, the last one too (FAULTS V2, W15).
+Rule: what an answer means is decided in `probing`, `resumable` and `receipts`; here it is asked for, sent and written down.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import errno
-import hashlib
 import logging
-import os
-import stat
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import Any, NoReturn
 
-from transfermon import resumable, retry
-from transfermon.answers import LONGEST
-from transfermon.configuration import SessionConfiguration, merged_headers
+from transfermon import probing, receipts, resumable, retry
+from transfermon.configuration import SessionConfiguration
 from transfermon.download import Record, Result, metrics_of, shortened
 from transfermon.engine import Engine
-from transfermon.errors import Code, Retry, TransferError, TransferFailure, redacted
+from transfermon.errors import Retry, TransferError, TransferFailure, redacted
 from transfermon.events import UploadProgressEvent, activity_event
-from transfermon.metrics import Trace
+from transfermon.exchanges import Exchanges, Heard
 from transfermon.network import Limiter
-from transfermon.partfile import identity_of
 from transfermon.pump import until_done
+from transfermon.resumable import IETF, PLAIN, Next
+from transfermon.sources import Counted, Source
 from transfermon.task import (
     PLAIN_UPLOAD,
     UNKNOWN,
     Activity,
     Kind,
+    Origin,
     Progress,
     Response,
     Task,
     UploadResource,
     changed,
 )
-from transfermon.transfer import TAKEOVER, Answer, Call, Content, FileBody
+from transfermon.transfer import TAKEOVER, Content
 
 log = logging.getLogger(__name__)
-TEXT = LONGEST[Kind.UPLOAD]  # bytes of an answer that are kept (U-07)
+_CUT = frozenset({408, 502, 504})  # of a proxy that gave up waiting: as good as no answer
 
 Pieces = Callable[[], AsyncIterator[bytes]]  # makes a body, again each time it must be sent
 
@@ -68,13 +64,15 @@ class Upload:
         self._record = record
         self._accepted = accepted
         self._progress = progress
-        self._limiters = limiters  # those without a rate, too: they may get one meanwhile
+        self._lines = Exchanges(engine, configuration, current, progress, limiters, counts=not callable(stream))
         self._stream = stream
         self._file: Source | None = None
-        self._sent: list[tuple[int, list[Trace]]] = []  # attempt and exchanges of each call, until they are recorded
+        self._counted: Counted | None = None  # the stream that goes out
         self._inner: asyncio.Task[None] | None = None
         self._stopping = False
         self._begun = False  # a first byte of the body went out in this attempt
+        self._given = 0  # most bytes that went out before the request that runs; -1: not known
+        self._began_at = 0.0
         self.restarted = False  # as `Download` has it: an upload that starts over is no reason to give up
         self.text: str | None = None  # of the server's last answer
         self.text_is_whole = True
@@ -116,146 +114,293 @@ class Upload:
         await until_done(self._engine.vault.saved())
         task = self._current()
         sent = task.upload.offset if task.upload is not None else 0
+        self._given = task.upload.given if task.upload is not None else 0
         self._progress.received = self._progress.told = sent
         self._tell(Activity.CONNECTING, attempt=task.attempt + 1, started=task.started or self._engine.now(), sent=sent)
         if task.source:
             self._file = await until_done(asyncio.to_thread(Source.open, task.source, task.source_identity))
-        if await self._protocol() == resumable.PLAIN:
-            await self._send_plain()
-        else:
-            await self._send_resumably()
+        protocol = await self._protocol()
+        if protocol == PLAIN or not await self._send_resumably():
+            await self._send_whole()
+
+    # ---- which way
 
     async def _protocol(self) -> str:
-        """Decided once, and recorded: what a pause costs must be known before it (U-14)."""
+        """Decided once, and recorded: what a pause costs must be known before it (U-14). What trouble decided is not
+        recorded, so that the next attempt asks again.
+        """
         task = self._current()
+        if task.upload is not None:
+            return task.upload.protocol
         if task.protocol:
             return task.protocol
-        wanted = self._configuration.upload_protocol
-        if self._file is None or task.kind is Kind.DATA or self._file.size <= TAKEOVER:
-            wanted = resumable.PLAIN  # nothing to win
-        elif wanted == resumable.AUTO:
-            answer = await self._ask("OPTIONS", task.url, resumable.probe())
-            found = resumable.offered(answer)
-            if found is not None and (error := resumable.too_large(self._file.size, found, task.url)):
-                raise TransferFailure(error)
-            wanted = resumable.PLAIN if found is None else resumable.IETF
-        plain = wanted == resumable.PLAIN
-        self._record(changed(self._current(), protocol=wanted, not_resumable=PLAIN_UPLOAD if plain else ""), None)
-        return wanted
+        finding = await self._found() if self._offers_more else probing.Finding(protocol=PLAIN)
+        if finding.error is not None:
+            if finding.answer is not None:
+                self._record(changed(self._current(), response=shortened(finding.answer)), None)
+            raise TransferFailure(finding.error)
+        plain = finding.protocol == PLAIN
+        protocol = finding.protocol if finding.sure else ""
+        self._record(changed(self._current(), protocol=protocol, not_resumable=PLAIN_UPLOAD if plain else ""), None)
+        return finding.protocol
 
-    async def _ask(self, method: str, url: str, headers: Mapping[str, str]) -> Response:
-        """A request without a body; the head of its answer."""
-        answer = await self._open(method, url, headers, None)
+    @property
+    def _offers_more(self) -> bool:
+        """Whether there is anything to win by asking, and by the draft's fields in a request with the whole body."""
+        task = self._current()
+        return (
+            self._file is not None
+            and task.kind is not Kind.DATA
+            and self._file.size > TAKEOVER
+            and not resumable.decided(task.wanted_protocol)
+        )
+
+    async def _found(self) -> probing.Finding:
+        """Ask the server, once, and again for other versions of the draft where they may be what it speaks."""
+        assert self._file is not None
+        task, interops = self._current(), self._engine.interops
+        left = list(interops.order(task.url))
+        found = await self._probe(left.pop(0))
+        if found.version and found.protocol == PLAIN:  # it is for another version, and says for which
+            left = [found.version]
+        elif not found.others:
+            left = []
+        while left and found.protocol == PLAIN:
+            found = await self._probe(left.pop(0))
+        if found.protocol == IETF:
+            interops.heard(task.url, found.version)
+            if self._file.size < found.limits.min_size:
+                return probing.Finding(protocol=PLAIN)
+        if error := resumable.too_large(self._file.size, found.limits, task.url):
+            raise TransferFailure(error)
+        return found
+
+    async def _probe(self, version: str) -> probing.Finding:
+        task = self._current()
         try:
-            await answer.read(0)
-        finally:
-            await answer.aclose()
-        return answer.response
+            answer = await self._lines.head("OPTIONS", task.url, probing.probe(version))
+        except TransferFailure as failure:
+            if (finding := probing.judge_failure(failure.error)) is not None:
+                return finding
+            raise
+        return probing.judge(answer, version, now=self._engine.now(), attempt=task.attempt)
 
     # ---- resumable
 
-    async def _send_resumably(self) -> None:
-        """U-15 to U-21. No two requests at the same time: each one here has ended before the next (U-23)."""
-        assert self._file is not None
+    async def _send_resumably(self) -> bool:
+        """U-15 to U-21; False where the server offers nothing of the kind after all, and nobody insists on it. No two
+        requests at the same time: each one here has ended before the next (U-23).
+        """
         upload, offset = self._current().upload, -1
         if upload is not None and upload.expires and self._engine.now() >= upload.expires:
             upload = None  # U-19
-        mismatches = 0
+        stuck = 0
+        final: Heard | None = None  # what the server said to the last byte, while it is asked what it has
         while True:
             if upload is None:
-                upload = await self._create()
-                if upload is None:
-                    return None
-                offset = 0
-            if offset < 0:
-                answer = await self._open("HEAD", upload.url, resumable.query(upload.protocol), None)
-                step = resumable.judge_query(upload, answer.response)
+                made = await self._create()
+                if isinstance(made, bool):
+                    return made
+                upload, offset, final = made, 0, None
+            appended = offset >= 0
+            if appended:
+                upload, step, heard = await self._append(upload, offset)
+                final = heard if step.next is Next.ASK and resumable.may_be_last(upload, heard.response) else None
             else:
-                end, last = resumable.piece(upload, offset)
-                self._began(offset)
-                body = self._file.body(offset, end)
-                answer = await self._open("PATCH", upload.url, resumable.append(upload, offset, last=last), body)
-                step = resumable.judge_append(upload, end, answer.response, last=last)
-            try:
-                if step.next is resumable.Next.RESULT:
+                heard = await self._lines.exchange("HEAD", upload.url, resumable.query(upload))
+                step = resumable.judge_query(upload, heard.response, given=self._handed)
+                if final is not None and (ended := receipts.confirm(step, upload, heard.response)) is not None:
+                    self._take(final, unconfirmed=ended.why)
+                    return True
+            match step.next:
+                case Next.RESULT:
                     self._progress.received = max(self._progress.received, step.offset)
-                    return await self._take(answer)
-                text = await answer.read(TEXT)
-            finally:
-                await answer.aclose()
-            if step.next is resumable.Next.START_OVER:
-                if self._current().renewed:
-                    raise TransferFailure(resumable.gone(answer.response.status, upload.url))
-                self._record(changed(self._current(), upload=None, renewed=True, sent=0), None)
-                upload, offset = None, -1
-                continue
-            told = resumable.expected_offset(text.decode("utf-8", "replace")) if answer.response.status == 409 else None
-            if step.next is resumable.Next.FAIL and told is not None and told <= upload.length:
-                step = resumable.Step(next=resumable.Next.GO_ON, offset=told, mismatch=True)
-            if step.next is resumable.Next.FAIL:
-                self._fail(answer, step.error, text)
-            progressed = step.offset > upload.offset
-            mismatches = 0 if progressed else mismatches + step.mismatch
-            if mismatches >= resumable.MISMATCHES:
-                raise TransferFailure(resumable.conflict(answer.response, stuck=True))
-            offset = step.offset
-            upload = changed(upload, offset=offset)
+                    self._take(heard)
+                    return True
+                case Next.START_OVER:
+                    self._start_over(heard.response, upload)
+                    upload = None
+                    continue
+                case Next.ASK:
+                    offset = -1
+                    continue
+                case Next.SMALLER:
+                    less = resumable.smaller(upload, upload.tried, heard.response)
+                    if less is None:
+                        self._fail(heard, None)
+                    upload = less
+                    continue
+                case Next.FAIL:
+                    self._fail(heard, step.error)
+            if not appended:
+                upload = resumable.after_cut(upload, step.offset)
+                if self._given == UNKNOWN:
+                    self._given = step.offset
+            stuck = 0 if step.offset > upload.offset else stuck + appended
+            if stuck >= resumable.MISMATCHES:
+                raise TransferFailure(resumable.conflict(heard.response, stuck=True))
+            final, offset = None, step.offset
+            upload = changed(upload, offset=offset, tried=0)
             self._record(changed(self._current(), upload=upload, sent=offset), None)
 
-    async def _create(self) -> UploadResource | None:
-        """Durable before any data is sent (U-15); None when the server has taken or refused it all the same."""
+    async def _append(self, upload: UploadResource, offset: int) -> tuple[UploadResource, resumable.Step, Heard]:
+        assert self._file is not None
+        end, last = resumable.piece(upload, offset)
+        self._began(offset)
+        unmarked = (upload.tried, upload.given) != (end - offset, UNKNOWN)
+        upload = changed(upload, offset=offset, tried=end - offset, given=UNKNOWN)
+        if unmarked:
+            marked = self._record(changed(self._current(), upload=upload), None)
+            if not self._begun:
+                await marked  # durable before the first byte: after a crash nobody knows how many went out
+        self._begun = True
+        body = self._file.body(offset, end)
+        headers = resumable.append(upload, offset, last=last)
+        heard = await self._lines.exchange("PATCH", upload.url, headers, body)
+        step = resumable.judge_append(
+            upload, end, heard.response, heard.text, last=last, sent=self._progress.received, given=self._handed
+        )
+        return upload, step, heard
+
+    async def _create(self) -> UploadResource | bool:
+        """Durable before any data is sent (U-15). True when the answer was the task's result, False when the server
+        offers nothing that can go on.
+        """
         assert self._file is not None
         task = self._current()
         digest = ""
         if self._configuration.upload_digests:
             digest = await until_done(asyncio.to_thread(self._file.digest))
-        method, headers = resumable.creation(task.protocol, self._file.size, name=task.name, digest=digest)
-        answer = await self._open(method or task.method, task.url, headers, None)
-        try:
-            found = resumable.created(task.protocol, answer.response, self._file.size, self._engine.now())
-            if isinstance(found, TransferError):
-                raise TransferFailure(found)
-            if found is None:
-                if answer.response.status < 400:
-                    raise TransferFailure(_no_resource(answer))
-                await self._take(answer)
-                return None
-            await answer.read(0)
-        finally:
-            await answer.aclose()
+        _, asked = resumable.parse(task.wanted_protocol or task.protocol)
+        url = task.url if task.protocol == resumable.TUS else resumable.target(task)
+        versions = [asked] if asked else list(self._engine.interops.order(url))
+        if task.protocol == resumable.TUS:
+            versions = [resumable.INTEROP]
+        while True:
+            version = versions.pop(0)
+            found, heard = await self._created(task, url, version, digest)
+            if isinstance(found, UploadResource):
+                break
+            named = resumable.version_of(heard.response)
+            if named in versions:
+                versions = [named]
+            elif not versions or not resumable.another_version(heard.response, version):
+                return self._not_created(heard)
+        if task.protocol == IETF:
+            self._engine.interops.heard(url, version)
         if limit := resumable.too_large(
-            self._file.size, resumable.limits(answer.response.header("Upload-Limit")), task.url
+            self._file.size, resumable.limits(heard.response.header("Upload-Limit")), task.url
         ):
             raise TransferFailure(limit)
+        self._given = self._progress.received = 0
+        found = changed(found, tried=resumable.piece(found, 0)[0])
         await self._record(changed(self._current(), upload=found, sent=0, not_resumable=""), None)
         return found
+
+    async def _created(self, task: Task, url: str, version: str, digest: str) -> tuple[UploadResource | None, Heard]:
+        assert self._file is not None
+        own = {name.lower(): value for name, value in self._lines.own_headers().items()}
+        method, headers = resumable.creation(
+            task.protocol,
+            self._file.size,
+            version=version,
+            name=task.name,
+            media_type=own.get("content-type", ""),
+            digest=digest,
+        )
+        headers = {name: value for name, value in headers.items() if name.lower() not in own}
+        interim: list[UploadResource] = []
+        listen = partial(self._announced, interim.append, version) if task.protocol == IETF else None
+        heard = await self._lines.exchange(method or task.method, url, headers, on_interim=listen)
+        found = resumable.created(task.protocol, heard.response, self._file.size, self._engine.now(), version=version)
+        if isinstance(found, TransferError):
+            raise TransferFailure(found)
+        if found is not None:
+            found = changed(found, confined=heard.confines)
+        elif interim and (200 <= heard.response.status < 300 or heard.response.status >= 500):
+            found = interim[-1]
+        if found is not None and found.elsewhere and task.origin is not Origin.TYPED:
+            raise TransferFailure(resumable.refused_elsewhere(found.url))
+        return found, heard
+
+    def _not_created(self, heard: Heard) -> bool:
+        """Nothing that can go on here: an answer to who insists on it, else the file goes whole."""
+        task, response = self._current(), heard.response
+        if resumable.decided(task.wanted_protocol):
+            if response.status < 400:
+                raise TransferFailure(resumable.not_offered(response))
+        elif resumable.may_go_whole(task.protocol, response):
+            self._record(changed(task, protocol=PLAIN, not_resumable=PLAIN_UPLOAD), None)
+            return False
+        self._take(heard)
+        return True
+
+    def _start_over(self, response: Response, upload: UploadResource) -> None:
+        if self._current().renewed:
+            raise TransferFailure(resumable.gone(response.status, upload.url))
+        self._record(changed(self._current(), upload=None, renewed=True, sent=0), None)
+
+    def _announced(
+        self, take: Callable[[UploadResource], None], version: str, interim: Response, confines: bool
+    ) -> None:
+        """An interim answer: where the upload can go on, should this request not come to its end."""
+        task = self._current()
+        length = self._file.size if self._file is not None else 0
+        found = resumable.announced(interim, version, length, self._engine.now())
+        if found is not None and not (found.elsewhere and task.origin is not Origin.TYPED):
+            take(changed(found, confined=confines))
 
     def _began(self, offset: int) -> None:
         """Bytes go out from here; a fall of the counters is a new attempt (U-06)."""
         task = self._current()
         again = self._begun and offset < self._progress.received
-        self._begun = True
+        if self._given != UNKNOWN:
+            self._given = max(self._given, self._progress.received)
         self._progress.received = self._progress.told = offset
         if again or task.activity is not Activity.TRANSFERRING:
             self._tell(Activity.TRANSFERRING, attempt=task.attempt + again, sent=offset)
 
-    def _fail(self, answer: Answer, error: TransferError | None, text: bytes) -> None:
+    @property
+    def _handed(self) -> int:
+        """Most bytes that ever went out; -1: not known."""
+        return UNKNOWN if self._given == UNKNOWN else max(self._given, self._progress.received)
+
+    def _fail(self, heard: Heard, error: TransferError | None) -> NoReturn:
         """U-21: a refusal ends it, trouble in the server leads to another attempt, which asks for the offset."""
-        self.text = decoded(text[:TEXT], answer.response.header("Content-Type"))
-        found = error or retry.judge_status(answer.response, "status", now=self._engine.now(), url=answer.response.url)
+        self.text, response = heard.text, heard.response
+        found = error or retry.judge_status(response, "status", now=self._engine.now(), url=response.url)
         assert found is not None
-        response = changed(shortened(answer.response), url=self._current().url)
-        self._record(changed(self._current(), response=response), None)
-        raise TransferFailure(found)
+        task = changed(self._current(), response=changed(shortened(response), url=self._current().url))
+        if task.upload is not None and found.reason == "srv.offset-beyond":
+            task = changed(task, upload=None)  # nothing can be built upon it
+        elif task.upload is not None and response.status not in _CUT:
+            task = changed(task, upload=changed(task.upload, tried=0))
+        self._record(task, None)
+        raise TransferFailure(self._with_words(found, heard))
 
-    async def _open(self, method: str, url: str, headers: Mapping[str, str], body: Content | None) -> Answer:
-        lines = await self._engine.lines()
-        length = body.length if isinstance(body, FileBody | _Small) else None
-        return await lines.open(self._call(method, url, headers, (lambda: body) if body is not None else None, length))
+    def _with_words(self, error: TransferError, heard: Heard) -> TransferError:
+        if heard.response.status < 400:
+            return error
+        return changed(error, said=receipts.said(heard.text, heard.response.header("Content-Type")))
 
-    # ---- plain
+    # ---- whole
 
-    async def _send_plain(self) -> None:
+    async def _send_whole(self) -> None:
+        """The body at once: with the draft's fields where a server may offer to resume it, and bare where it is wished.
+        Where it may be repeated, a server that reads nothing of them in that version gets the one that it names, or none.
+        """
+        version = self._engine.interops.next(resumable.target(self._current())) if self._offers_more else ""
+        heard = await self._sent_whole(version)
+        if heard is not None and version:
+            named = resumable.version_of(heard.response)
+            if named not in ("", version):
+                heard = await self._sent_whole(named)
+            if heard is not None:
+                heard = await self._sent_whole("")
+        assert heard is None
+
+    async def _sent_whole(self, version: str) -> Heard | None:
+        """None when all is done; else the answer of a server that perhaps only did not understand the draft's fields."""
         task = self._current()
         if not retry.repeatable(task.method, task.header_names):
             await self._record(changed(task, exposed=True), None)  # durable before the first byte (U-10)
@@ -264,91 +409,134 @@ class Upload:
             content = self._content
         elif self._stream is not None:
             content = self._stream
-        lines, length = await self._engine.lines(), self._file.size if self._file is not None else None
-        kind = {"Content-Type": "application/octet-stream"} if content is not None else {}
+        url, size = resumable.target(task), self._file.size if self._file is not None else None
+        headers = {"Content-Type": "application/octet-stream"} if content is not None else {}
         if task.options.no_content_type or any(name.lower() == "content-type" for name in task.header_names):
-            kind = {}
-        answer = await lines.open(self._call(task.method, task.url, kind, content, length))
+            headers = {}
+        if version:
+            headers |= resumable.whole(version, size or 0)
+        listen = partial(self._announced, self._adopt, version) if version else None
+        self._began_at = time.monotonic()
         try:
-            await self._take(answer)
+            heard = await self._lines.exchange(task.method, url, headers, content, length=size, on_interim=listen)
         finally:
-            await answer.aclose()
+            if version and self._current().upload is None:
+                self._engine.interops.silent(url, version)
+        if self._current().upload is not None:
+            await self._resumed(heard)
+        elif version and heard.response.status == 400 and retry.repeatable(task.method, task.header_names):
+            return heard
+        else:
+            await self._judge_whole(heard)
+        return None
 
-    def _call(
-        self,
-        method: str,
-        url: str,
-        own_headers: Mapping[str, str],
-        content: Callable[[], Content] | bytes | None,
-        length: int | None,
-    ) -> Call:
-        task, own = self._current(), self._configuration
-        traces: list[Trace] = []
-        self._sent.append((task.attempt, traces))
-        given = merged_headers(self._engine.vault.get(task.session), self._engine.secrets_of(task))
-        headers = {**merged_headers(given, own_headers)}
-        return Call(
-            url=url,
-            method=method,
-            headers=headers,
-            content=content,
-            content_length=length,
-            sending=Progress() if callable(self._stream) else self._progress,
-            limiters=self._limiters,
-            session=task.session,
-            origin=task.origin,
-            allowed=frozenset(self._engine.allowed_hosts),
-            proxy=self._engine.proxy_of(task.session, own.proxy),
-            proxy_logins=self._engine.proxy_logins(task.session),
-            **self._engine.options_of(task, own),
-            idle_timeout=own.timeout_interval_for_request,
-            follows_redirects=own.follows_redirects,
-            maximum_redirects=own.maximum_redirects,
-            cookies=own.http_should_set_cookies,
-            sensitive=frozenset(name.lower() for name in given),
-            secret_path=task.upload is not None and url == task.upload.url,
-            traces=traces,
+    def _adopt(self, upload: UploadResource) -> None:
+        """What a 104 offered for the request that runs."""
+        task = self._current()
+        if task.upload is None:
+            self._engine.interops.heard(resumable.target(task), upload.version)
+            upload = changed(upload, tried=upload.length)
+            self._record(changed(task, protocol=IETF, upload=upload, not_resumable="", exposed=False), None)
+
+    async def _resumed(self, heard: Heard) -> None:
+        """The end of a request with the whole body for which a 104 made an upload resource."""
+        upload = self._current().upload
+        assert upload is not None
+        step = resumable.judge_append(
+            upload,
+            upload.length,
+            heard.response,
+            heard.text,
+            last=True,
+            sent=self._progress.received,
+            given=self._handed,
         )
+        if step.next is Next.RESULT:
+            self._take(heard)
+        elif step.next is Next.FAIL or (step.next is Next.START_OVER and heard.response.status >= 400):
+            self._fail(heard, step.error)
+        elif step.next is Next.ASK and resumable.may_be_last(upload, heard.response):
+            answer = await self._lines.head("HEAD", upload.url, resumable.query(upload))
+            found = resumable.judge_query(upload, answer, given=self._handed)
+            if (ended := receipts.confirm(found, upload, answer)) is not None:
+                self._take(heard, unconfirmed=ended.why)
+            else:
+                await self._send_resumably()
+        else:  # it has a part, or wants smaller ones
+            await self._send_resumably()
+
+    async def _judge_whole(self, heard: Heard) -> None:
+        task, response = self._current(), heard.response
+        followed = self._configuration.follows_redirects
+        if task.kind is not Kind.UPLOAD or response.status >= 400 or (response.status >= 300 and not followed):
+            self._take(heard)
+            return
+        size, handed = task.expected_to_send, self._progress.received
+        if self._counted is not None:
+            size, handed = 1, int(self._counted.ended)
+        receipt = receipts.judge(response, method=task.method, size=size, handed=handed, body=heard.body)
+        if receipt.means is receipts.Means.LOOK:
+            receipt = await self._looked(response, size)
+        if receipt.error is not None:
+            self._fail(heard, receipt.error)
+        self._take(heard, unconfirmed=receipt.why)
+
+    async def _looked(self, response: Response, size: int) -> receipts.Receipt:
+        """What HEAD says of the address that took the file."""
+        began, now = self._began_at, time.monotonic()
+        try:
+            answer = await self._lines.head("HEAD", response.url, {})
+        except TransferFailure:
+            receipt = receipts.Receipt(means=receipts.Means.UNSURE, why=receipts.UNSURE)
+        else:
+            receipt = receipts.look(answer, size=size, began=began, now=now)
+        tag = receipts.md5_in(response) if receipt.means is receipts.Means.UNSURE else ""
+        if tag and self._file is not None and tag == await until_done(asyncio.to_thread(self._file.md5)):
+            return receipts.DONE
+        return receipt
 
     def _content(self) -> Content:
         """The body from its first byte, as often as it must be sent."""
-        task = self._current()
-        again = self._begun
+        self._began(0)
         self._begun = True
-        self._progress.received = self._progress.told = 0
-        self._tell(Activity.TRANSFERRING, attempt=task.attempt + again, sent=0)
         if self._file is not None:
             return self._file.body(0)
         assert callable(self._stream)
-        return _Counted(aiter(self._stream()), self._progress)
+        self._counted = Counted(aiter(self._stream()), self._progress)
+        return self._counted
 
-    async def _take(self, answer: Answer) -> None:
+    # ---- the end
+
+    def _take(self, heard: Heard, *, unconfirmed: str = "") -> None:
         """The answer is the result, whatever it says."""
         task = self._current()
         sent = self._progress.received
-        most = LONGEST[task.kind]
-        text = await answer.read(most + 1)
-        self.text, self.text_is_whole = decoded(text[:most], answer.response.header("Content-Type")), len(text) <= most
+        self.text, self.text_is_whole = heard.text, heard.whole
         error = retry.judge_status(
-            answer.response, self._configuration.http_error_policy, now=self._engine.now(), url=task.url
+            heard.response, self._configuration.http_error_policy, now=self._engine.now(), url=task.url
         )
         if error is not None and task.upload is not None:
             error = changed(error, retry=Retry.FINAL)  # the upload is complete, whatever came of it (U-20)
-        response = shortened(answer.response)
+        response = shortened(heard.response)
+        stored_as = ""
         if task.upload is not None:
             response = changed(response, url=task.url)
+        elif error is None and task.kind is Kind.UPLOAD:
+            stored_as = receipts.stored_as(heard.response, heard.response.url)
         task = changed(
             self._current(),
             response=response,
             current_url=response.url,
-            received=len(text),
+            received=len(heard.body),
             sent=sent,
             exposed=False,
+            unconfirmed=unconfirmed,
+            stored_as=stored_as,
             expected_to_send=sent if task.expected_to_send == UNKNOWN else task.expected_to_send,
         )
         if error is not None:
             self._record(task, None)
-            raise TransferFailure(error)
+            raise TransferFailure(self._with_words(error, heard) if task.kind is Kind.UPLOAD else error)
         if task.kind is Kind.UPLOAD:
             event = UploadProgressEvent(
                 task=task,
@@ -366,209 +554,13 @@ class Upload:
         if self._file is not None:
             self._file.close()
         task, sent = self._current(), self._progress.received
-        changes = metrics_of(task, self._sent, self._engine.now() - time.monotonic())
-        self._sent.clear()
+        changes = metrics_of(task, self._lines.sent, self._engine.now() - time.monotonic())
+        self._lines.sent.clear()
+        if task.upload is not None:
+            changes["upload"] = changed(task.upload, given=self._handed)
         self._record(changed(task, sent=sent, exposed=task.exposed and sent > 0, **changes), None)
 
     def _tell(self, activity: Activity, **changes: Any) -> None:
         task = changed(self._current(), activity=activity, waiting_until=None, waiting_reason="", **changes)
         self._progress.attempt = task.attempt
         self._record(task, activity_event(task), store=False)
-
-
-async def abandon(engine: Engine, configuration: SessionConfiguration, task: Task) -> None:
-    """Delete a task's upload resource (U-22). Raises TransferFailure."""
-    assert task.upload is not None
-    call = Call(
-        url=task.upload.url,
-        method="DELETE",
-        headers=merged_headers(
-            merged_headers(engine.vault.get(task.session), engine.secrets_of(task)),
-            resumable.query(task.upload.protocol),
-        ),
-        session=task.session,
-        origin=task.origin,
-        allowed=frozenset(engine.allowed_hosts),
-        proxy=engine.proxy_of(task.session, configuration.proxy),
-        proxy_logins=engine.proxy_logins(task.session),
-        **engine.options_of(task, configuration),
-        idle_timeout=min(10.0, configuration.timeout_interval_for_request),
-    )
-    answer = await (await engine.lines()).open(call)
-    await answer.aclose()
-
-
-class Source:
-    """A file that is being sent, open."""
-
-    def __init__(self, path: str, fd: int, size: int, identity: tuple[int, ...]) -> None:
-        self.path, self.size = path, size
-        self._fd = fd
-        self._identity = identity
-
-    def __repr__(self) -> str:
-        return f"<Source {self.path} {self.size}>"
-
-    @classmethod
-    def open(cls, path: str, identity: tuple[int, ...]) -> Source:
-        """Blocking. Raises TransferFailure -1100 to -1102 for what cannot be sent, -1021 for what has changed since
-        `identity` was noted.
-        """
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError as exc:
-            raise TransferFailure(_unreadable(exc, path)) from exc
-        try:
-            status = os.fstat(fd)
-            if not stat.S_ISREG(status.st_mode):
-                raise TransferFailure(_no_file(status, path))
-            found = identity_of(status)
-            if identity and found != identity:
-                raise TransferFailure(_changed(path))
-        except BaseException:
-            os.close(fd)
-            raise
-        return cls(path, fd, status.st_size, found)
-
-    def body(self, offset: int, until: int = UNKNOWN) -> Content:
-        """The bytes from `offset` to `until` (the end). Small ones go the short way, over the loop."""
-        length = (self.size if until == UNKNOWN else until) - offset
-        if length <= TAKEOVER:
-            return _Small(self, offset, length)
-        return FileBody(fd=self._fd, offset=offset, length=length, check=self.check)
-
-    def check(self, last: bool) -> None:
-        """Blocking. Raises TransferFailure -1021 when it is not the file any more that was opened; at the last bytes it
-        must still have its name, too.
-        """
-        try:
-            same = identity_of(os.fstat(self._fd)) == self._identity
-            same = same and (not last or identity_of(os.stat(self.path)) == self._identity)
-        except OSError:
-            same = False
-        if not same:
-            raise TransferFailure(_changed(self.path))
-
-    def digest(self) -> str:
-        """Blocking. The value of a Repr-Digest field. Raises TransferFailure -1102."""
-        try:
-            with open(self.path, "rb") as file:
-                found = hashlib.file_digest(file, "sha256").digest()
-        except OSError as exc:
-            raise TransferFailure(_unreadable(exc, self.path)) from exc
-        return f"sha-256=:{base64.b64encode(found).decode()}:"
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Blocking. Raises TransferFailure -1021 or -1102."""
-        try:
-            data = os.pread(self._fd, length, offset)
-        except OSError as exc:
-            raise TransferFailure(_unreadable(exc, self.path)) from exc
-        self.check(last=offset + length == self.size)
-        return data
-
-    def close(self) -> None:
-        os.close(self._fd)
-
-
-class _Small:
-    """A body of one piece."""
-
-    def __init__(self, source: Source, offset: int, length: int) -> None:
-        self._source, self._offset, self.length = source, offset, length
-        self._left = length
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if not self._left:
-            raise StopAsyncIteration
-        data = await until_done(asyncio.to_thread(self._source.read, self._offset, self._left))
-        self._left = 0
-        return data
-
-
-class _Counted:
-    """A stream's pieces; in chunked coding the network gives away more bytes than these."""
-
-    def __init__(self, pieces: AsyncIterator[bytes], progress: Progress) -> None:
-        self._pieces, self._progress = pieces, progress
-        self._given = 0
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        self._progress.received += self._given
-        self._given = 0
-        piece = await anext(self._pieces)
-        self._given = len(piece)
-        return piece
-
-
-def decoded(body: bytes, content_type: str) -> str:
-    """The text of a body, by the charset that its type declares; bytes that are no such text show as �."""
-    charset = "utf-8"
-    for part in content_type.split(";")[1:]:
-        name, _, value = part.partition("=")
-        if name.strip().lower() == "charset":
-            charset = value.strip().strip('"')
-    try:
-        return body.decode(charset, "replace")
-    except (LookupError, ValueError):
-        return body.decode("utf-8", "replace")
-
-
-def _changed(path: str) -> TransferError:
-    return TransferError(
-        code=Code.BODY_EXHAUSTED,
-        message=f"{os.path.basename(path)} changed since the upload was added.",
-        reason="file.changed",
-        hint="Retry to send it as it is now.",
-    )
-
-
-def _no_resource(answer: Answer) -> TransferError:
-    return TransferError(
-        code=Code.BAD_SERVER_RESPONSE,
-        message="The server takes no resumable upload here.",
-        reason="srv.protocol",
-        hint="Upload without resuming (protocol plain).",
-        status=answer.response.status,
-        url=redacted(answer.response.url),
-    )
-
-
-def _no_file(status: os.stat_result, path: str) -> TransferError:
-    name = os.path.basename(path) or path
-    if stat.S_ISDIR(status.st_mode):
-        return TransferError(
-            code=Code.FILE_IS_DIRECTORY,
-            message=f"{name} is a folder.",
-            reason="file.folder",
-            hint="Upload a file; pack a folder first.",
-        )
-    return TransferError(
-        code=Code.FILE_UNREADABLE,
-        message=f"{name} is no ordinary file.",
-        reason="file.kind",
-        hint="Only ordinary files can be uploaded.",
-    )
-
-
-def _unreadable(exc: OSError, path: str) -> TransferError:
-    name = os.path.basename(path) or path
-    if exc.errno in (errno.ENOENT, errno.ENOTDIR):
-        return TransferError(
-            code=Code.FILE_MISSING,
-            message=f"{name} is not there.",
-            reason="file.missing",
-            hint="Check the path; then retry.",
-        )
-    return TransferError(
-        code=Code.FILE_UNREADABLE,
-        message=f"{name} cannot be read: {os.strerror(exc.errno or errno.EIO)}.",
-        reason="file.unreadable",
-        hint="Check its permissions; then retry.",
-    )

@@ -301,6 +301,7 @@ async def test_a_body_is_sent_with_the_type_that_is_wanted(monitor, server, here
 
 async def test_a_signed_upload_can_be_made_without_a_type(monitor, server, here):
     (here / "f.bin").write_bytes(b"x" * 100)
+    server.handler = lambda conn, request: conn.send(reply(201))
     assert (await run(monitor, "put", "f.bin", server.url("/signed?X=1"), "--no-content-type")).succeeded
     (request,) = server.requests
     assert (request.method, request.body) == ("PUT", b"x" * 100)

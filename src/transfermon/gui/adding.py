@@ -171,6 +171,7 @@ class Adding:
                     method=request.method,
                     request_headers=dict(request.headers) or None,
                     protocol=request.protocol,
+                    into_folder=True,
                     start=request.start,
                     user_initiated=True,
                 )

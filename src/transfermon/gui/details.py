@@ -29,10 +29,19 @@ from transfermon.gui.journal import Column, EventModel, EventTable, Line, merged
 from transfermon.gui.scope import look_of
 from transfermon.gui.speed import SpeedGraph
 from transfermon.gui.waterfall import Waterfall
+from transfermon.resumable import named
 from transfermon.task import Kind, Progress, State, Task, TaskKey
 from transfermon.words import marked, tr
 
-WIDE = (marked("URL"), marked("Final URL"), marked("Save path"), marked("Source"), marked("Method"), marked("State"))
+WIDE = (
+    marked("URL"),
+    marked("Final URL"),
+    marked("Save path"),
+    marked("Source"),
+    marked("Stored as"),
+    marked("Method"),
+    marked("State"),
+)
 LEFT = (marked("Size"), marked("Progress"), marked("Attempts"), marked("HTTP status"), marked("Speed"))
 RIGHT = (marked("Session"), marked("Added"), marked("Finished"), marked("Validators"), marked("Resumable"))
 OPTIONAL = frozenset({*WIDE, marked("Speed"), marked("Resumable")})  # left out where they have nothing to say
@@ -53,6 +62,7 @@ def facts(task: Task, progress: Progress | None, now: float, monotonic: float) -
             "" if task.kind is not Kind.DOWNLOAD else task.final_path or _planned(task), LONGEST
         ),
         "Source": humanize.clean(task.file, LONGEST) if task.kind is Kind.UPLOAD else "",
+        "Stored as": humanize.clean(task.stored_as, LONGEST),
         "Method": task.method if task.kind is not Kind.DOWNLOAD else "",
         "State": humanize.status(task, now),
         "Size": humanize.size(expected) if expected >= 0 else tr("Not told by the server"),
@@ -86,6 +96,8 @@ def resumable(task: Task) -> str:
 def _upload_resumable(task: Task) -> str:
     if task.upload is not None:
         protocol = "tus" if task.upload.protocol == "tus" else tr("IETF draft")
+        if task.upload.elsewhere:
+            protocol = tr("{protocol}, at {server}").format(protocol=protocol, server=named(task.upload.url))
         return tr("Yes: the server keeps what it has got ({protocol})").format(protocol=protocol)
     return tr("Not known before the server answers")
 
@@ -302,6 +314,7 @@ class Details(QWidget):
         problem = humanize.error(error) if error is not None and look_of(self._task) == "failed" else ""
         if self._task.waiting and self._task.waiting_hint:
             problem = humanize.clean(f"{self._task.waiting_reason} {self._task.waiting_hint}".strip())
+        problem = problem or humanize.unconfirmed(self._task)
         self.general.show_facts(facts(self._task, self._progress, time.time(), time.monotonic()), problem)
         self._show_tab()
 

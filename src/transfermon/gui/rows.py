@@ -81,6 +81,7 @@ KINDS = {
     Kind.UPLOAD: ("upload", marked("Upload")),
     Kind.DATA: ("braces", marked("Request")),
 }
+WHOLE = ("done", "unsure")  # looks of what has moved all its bytes
 _ORDER = {look: place for place, look in enumerate(LOOKS)}
 
 
@@ -149,7 +150,7 @@ class Row:
     @property
     def fraction(self) -> float | None:
         """0.0 to 1.0; None while the total is not known."""
-        if self.look == "done":
+        if self.look in WHOLE:
             return 1.0
         if self.expected < 0:
             return None if self.received > 0 or self.look == "running" else 0.0
@@ -169,7 +170,7 @@ class Row:
     @property
     def remaining(self) -> int:
         """-1 when the whole size is not known."""
-        if self.look == "done":
+        if self.look in WHOLE:
             return 0
         return max(0, self.expected - self.received) if self.expected >= 0 else -1
 
@@ -247,7 +248,7 @@ def resumable(task: Task) -> str:
 def _progress_words(row: Row) -> str:
     if row.fraction is None:
         return humanize.size(row.received) if row.received else "–"
-    if row.look == "done":
+    if row.look in WHOLE:
         return "100 %"
     return humanize.percent(row.received, row.expected) or "0 %"
 
@@ -265,7 +266,7 @@ TEXTS: dict[Column, Callable[[Row, float], str]] = {
     Column.ADDED: lambda row, now: moment(row.task.added, now),
     Column.SESSION: lambda row, now: humanize.clean(row.task.session, 100),
     Column.DONE: lambda row, now: humanize.size(row.received),
-    Column.REMAINING: lambda row, now: "" if row.look == "done" else humanize.size(row.remaining),
+    Column.REMAINING: lambda row, now: "" if row.look in WHOLE else humanize.size(row.remaining),
     Column.ATTEMPTS: lambda row, now: str(row.task.attempt) if row.task.attempt else "",
     Column.HTTP: lambda row, now: str(_http(row.task) or ""),
     Column.RESUMABLE: lambda row, now: tr(resumable(row.task)),

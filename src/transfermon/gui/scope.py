@@ -59,6 +59,7 @@ LOOKS: dict[str, tuple[str, str]] = {
     "paused": ("circle-pause", "warn"),
     "cancelled": ("ban", "muted"),
     "done": ("circle-check", "good"),
+    "unsure": ("info", "warn"),  # ended without a failure, and nobody knows that the server has it
     "failed": ("circle-x", "bad"),
 }
 
@@ -67,7 +68,7 @@ def look_of(task: Task) -> str:
     """One of the names in `LOOKS`; also the words that `state:` finds."""
     if task.state is State.COMPLETED:
         if task.error is None:
-            return "done"
+            return "unsure" if task.unconfirmed else "done"
         return "cancelled" if cancelled(task) else "failed"
     if task.state is State.CANCELING:
         return "cancelled"

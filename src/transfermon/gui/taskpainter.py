@@ -38,7 +38,14 @@ from transfermon.task import Kind
 PAD = 8  # pixels left and right of what a cell shows
 ICON = 24  # and of an icon before the words
 LETTERED = 2048  # texts that are kept laid out
-BARS = {"running": "bar", "done": "bar_good", "failed": "bar_bad", "waiting": "bar_warn", "paused": "bar_warn"}
+BARS = {
+    "running": "bar",
+    "done": "bar_good",
+    "failed": "bar_bad",
+    "unsure": "bar_warn",
+    "waiting": "bar_warn",
+    "paused": "bar_warn",
+}
 
 
 class TaskDelegate(QStyledItemDelegate):
@@ -189,7 +196,7 @@ class TaskPainter:
             draw_bar(painter, track, row.fraction, BARS.get(row.look, "bar_idle"), row.step)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         for cell, row in cells:
-            painter.setPen(theme.color("text" if row.look in ("running", "done") else "muted"))
+            painter.setPen(theme.color("text" if row.look in ("running", "done", "unsure") else "muted"))
             words = self._table.tasks.words(row, Column.PROGRESS)
             self._letters.draw(painter, words, cell.adjusted(cell.width() - _side(row), 0, 0, 0), right=True)
 

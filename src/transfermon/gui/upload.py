@@ -54,7 +54,10 @@ class UploadRequest:
 
 
 def address_for(url: str, path: str) -> str:
-    """An address that ends with a slash is a folder there: the file's name is added."""
+    """An address that ends with a slash is a folder there: the file's name is added.
+
+    Not for a PUT: whether it goes to a name or to a folder that takes uploads is seen when the server was asked.
+    """
     return url + quote(os.path.basename(path)) if url.endswith("/") else url
 
 
@@ -239,10 +242,10 @@ class UploadDialog(QDialog):
         self.start_button.setText(tr("Upload %n now", "Upload now", max(1, len(paths))))
 
     def _send(self, *, start: bool) -> None:
-        url = self.address.currentText().strip()
+        url, method = self.address.currentText().strip(), self.method.currentText()
         request = UploadRequest(
-            files=tuple((path, address_for(url, path)) for path in self.paths),
-            method=self.method.currentText(),
+            files=tuple((path, url if method == "PUT" else address_for(url, path)) for path in self.paths),
+            method=method,
             session=self.session.currentText().strip(),
             protocol=list(PROTOCOLS)[self.protocol.currentIndex()],
             headers=headers_in(self.headers.toPlainText()),

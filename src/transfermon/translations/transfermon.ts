@@ -855,6 +855,10 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Done: stored as {place}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Done: {instead}</source>
         <translation type="unfinished"></translation>
     </message>
@@ -1163,6 +1167,10 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>It calls itself “{realm}”.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>It says: “{said}”.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -1890,6 +1898,10 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Sent, not confirmed</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Server</source>
         <translation type="unfinished"></translation>
     </message>
@@ -2078,6 +2090,10 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>Stop, and go on at the next start</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Stored as</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -2504,6 +2520,10 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>Uploading</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Uploading to {server}</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -2992,6 +3012,10 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>{outstanding} not done, {completed} finished, {failed} failed</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>{protocol}, at {server}</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
