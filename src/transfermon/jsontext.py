@@ -14,7 +14,6 @@ from typing import Any
 DEEPEST = 100  # arrays and objects in one another; documents of people have a dozen
 
 _ALL_BUT_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[^"\[\]{}]+', re.DOTALL)
-_HALVES = re.compile("[\ud800-\udfff]")
 _INNERMOST = re.compile(r"\[\]|\{\}")
 
 
@@ -40,11 +39,6 @@ def is_deep(text: str, most: int = DEEPEST) -> bool:
         if not pairs:
             break
     return left.count("[") + left.count("{") > (0 if _INNERMOST.search(left) else most)
-
-
-def is_text(value: object) -> bool:
-    """Whether it is a string that can be kept and sent: without half a character."""
-    return isinstance(value, str) and _HALVES.search(value) is None
 
 
 def number(value: object) -> float | None:

@@ -14,6 +14,7 @@ import os
 
 from transfermon import jsontext
 from transfermon.settings import write_whole
+from transfermon.texts import is_text
 
 log = logging.getLogger(__name__)
 
@@ -80,4 +81,4 @@ class Vault:
 
 
 def _are_headers(value: object) -> bool:
-    return isinstance(value, dict) and all(map(jsontext.is_text, value.values()))
+    return isinstance(value, dict) and all(isinstance(one, str) and is_text(one) for one in value.values())

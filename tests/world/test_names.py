@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Callable, Iterator
 
@@ -23,6 +24,10 @@ ANSWERS: dict[str, tuple[dict[str, str], bytes]] = {
     "/movie.mp4": ({"Content-Type": "text/html; charset=utf-8"}, PAGE),
     "/page/movie.mp4": ({"Content-Type": "text/html; charset=utf-8"}, PAGE),
     "/true/movie.mp4": ({"Content-Type": "text/html"}, MOVIE),
+    "/coded/movie.mp4": ({"Content-Type": "text/html", "Content-Encoding": "gzip"}, gzip.compress(PAGE)),
+    "/empty/movie.mp4": ({"Content-Type": "application/xhtml+xml"}, b""),
+    "/named": ({"Content-Type": "text/html", "Content-Disposition": 'attachment; filename="a.pdf"'}, PAGE),
+    "/get.php?file=movie.mp4": ({"Content-Type": "text/html"}, PAGE),
 }
 
 
@@ -76,6 +81,33 @@ def test_a_page_in_place_of_a_movie_is_saved_as_a_page_and_is_no_success(get, pl
     assert (place.out / "movie.mp4.html").read_bytes() == PAGE
     assert os.listdir(place.out) == ["movie.mp4.html"]
     assert "a web page instead of a video" in place.run("list")[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "words"),
+    [
+        ("/coded/movie.mp4", "movie.mp4.html", "a web page instead of a video"),
+        ("/empty/movie.mp4", "movie.mp4.xhtml", "a web page instead of a video"),
+        ("/named", "a.pdf.html", "a web page instead of a PDF"),
+    ],
+)
+def test_a_page_is_a_page_however_it_comes(path: str, name: str, words: str, get, place: Place):
+    code, _, err = get(path)
+    assert code == 1
+    assert words in err
+    assert os.listdir(place.out) == [name]
+
+
+def test_an_address_that_promises_nothing_may_answer_with_a_page(get, place: Place):
+    assert get("/get.php?file=movie.mp4")[0] == 0
+    assert os.listdir(place.out) == ["get.php"]
+
+
+def test_a_page_does_not_overwrite_what_is_there(get, place: Place):
+    (place.out / "film.mp4").write_bytes(MOVIE)
+    assert get("/page/movie.mp4", "--overwrite", "-o", str(place.out / "film.mp4"))[0] == 1
+    assert (place.out / "film.mp4").read_bytes() == MOVIE
+    assert os.listdir(place.out) == ["film.mp4"]
 
 
 @pytest.mark.parametrize("name", ["film.mp4", "film"])

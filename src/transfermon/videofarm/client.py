@@ -23,6 +23,7 @@ from transfermon.errors import Code, InvalidAction, TransferError, TransferFailu
 from transfermon.events import DownloadProgressEvent, Event, TaskCompletedEvent, UploadProgressEvent
 from transfermon.monitor import DownloadTask, Monitor, TransferTask, UploadTask
 from transfermon.task import UNKNOWN, Origin, Task, TaskKey, changed
+from transfermon.texts import is_text
 from transfermon.urls import check_url, origin_of
 
 LIMIT = 1 << 20  # bytes of a list
@@ -167,7 +168,7 @@ class VideoFarmClient:
         if not isinstance(item, dict):
             return None
         texts = {name: str(item.get(name, "")) for name in (*_NEEDED, "description", "created")}
-        if any(item.get(name) is None for name in _NEEDED) or not all(map(jsontext.is_text, texts.values())):
+        if any(item.get(name) is None for name in _NEEDED) or not all(map(is_text, texts.values())):
             return None
         try:
             addresses = [_address(self.endpoint, texts[name]) for name in ("url", "image", "movie")]
