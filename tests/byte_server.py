@@ -27,6 +27,8 @@ from typing import Self
 
 import trustme
 
+from transfermon.resume import overlap_for
+
 
 @functools.cache
 def authority() -> trustme.CA:
@@ -58,6 +60,12 @@ def reply(status: int, headers: Mapping[str, str] | None = None, body: bytes = b
         fields["Content-Length"] = str(len(body))
     lines = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
     return "\r\n".join(lines).encode("latin-1") + body
+
+
+def rest(stored: int, brought: int = 0) -> str:
+    """The Range of a download that goes on after an interruption; the last connection brought `brought` bytes, or all."""
+    overlap = overlap_for(stored, brought)
+    return f"bytes={stored - overlap if overlap < stored else stored}-"
 
 
 def chunked(pieces: Iterable[bytes]) -> bytes:

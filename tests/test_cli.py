@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.byte_server import ByteServer, Resource, reply
 from transfermon.cli import main
 from transfermon.lock import EngineLock
 
@@ -183,6 +185,47 @@ def test_paused_records_can_be_listed_changed_and_removed_without_a_running_engi
     assert run("cancel", "--all", *more)[0] == 0
     assert run("remove", "cli:1", *more)[0] == 0
     assert run("list")[1] == "No transfers.\n"
+
+
+def test_a_retry_that_nothing_runs_says_so_and_may_be_said_again(run, tmp_path):
+    with ByteServer(lambda conn, request: conn.send(reply(404))) as server:
+        assert run("get", "--retry", "1", "-d", str(tmp_path), server.url("/f.bin"))[0] == 1
+        for address in (None, None, server.url("/g.bin")):  # a task that is queued is no error
+            more = ["--url", address] if address else []
+            code, out, err = run("retry", "cli:1", *more)
+            assert (code, out) == (3, "cli:1 queued\n")
+            assert "the app is not open" in err
+            assert "transfermon standby" in err
+        shown = run("show", "cli:1")[1]
+        assert "/g.bin" in shown
+        assert "Interrupted" in shown
+        assert len(server.requests) <= 4
+
+
+def test_the_list_counts_what_is_stored_and_not_only_what_was_written_down(run, tmp_path):
+    import asyncio
+
+    from transfermon.monitor import Monitor
+    from transfermon.settings import Settings
+
+    body = bytes(500_000)
+    with ByteServer(Resource(body, etag='"v1"', stall_after=400_000)) as server:
+
+        async def killed() -> None:
+            async with Monitor.open(str(tmp_path / "state"), settings=Settings()) as monitor:
+                task = monitor.session("cli").download_task(server.url("/f.bin"), destination=f"{tmp_path}/")
+                while task.count_of_bytes_received < 400_000:
+                    await asyncio.sleep(0.01)
+
+        asyncio.run(killed())
+    with sqlite3.connect(tmp_path / "state" / "transfermon.db") as database:
+        ((text,),) = database.execute("select record from task")
+        record = {**json.loads(text), "received": 0}  # as if it had been killed before the first checkpoint
+        database.execute("update task set record=?", (json.dumps(record),))
+    database.close()
+    (_, line) = run("list")[1].splitlines()
+    assert "80 %" in line
+    assert "Interrupted" in line
 
 
 def make(state: Path, folder: Path, name: str) -> None:

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from tests.byte_server import ByteServer, Conn, Request, Resource, reply
+from tests.byte_server import ByteServer, Conn, Request, Resource, chunked, reply
 from transfermon.cli import main
 from transfermon.lock import EngineLock
 
@@ -38,6 +38,29 @@ def whole(headers: dict[str, str]):
     return handler
 
 
+def plainly(headers: dict[str, str]):
+    """A server that knows no ranges and does not know how long its file is."""
+
+    def handler(conn: Conn, request: Request) -> None:
+        conn.send(reply(200, {"Transfer-Encoding": "chunked", **headers}) + chunked([BODY]))
+
+    return handler
+
+
+def ranged(form: str):
+    """A server with a form of Content-Range of its own."""
+
+    def handler(conn: Conn, request: Request) -> None:
+        if not request.header("Range"):
+            conn.send(reply(200, {"ETag": '"v1"'}, BODY))
+            return
+        first = int(request.header("Range")[6:].partition("-")[0])
+        where = {"Content-Range": form.format(first, len(BODY) - 1, len(BODY))} if form else {}
+        conn.send(reply(206, {"ETag": '"v1"', **where}, BODY[first:]))
+
+    return handler
+
+
 CASES = [
     (Resource(BODY, etag='"v1"'), 0, "yes", ""),
     (Resource(BODY, etag='W/"v1"'), 0, "with care", "No strong validator: the last 64 KiB are fetched again"),
@@ -46,7 +69,17 @@ CASES = [
     (Resource(b"a", etag='"v1"'), 1, "no", "It is so small that it comes in one piece."),
     (whole({"ETag": '"v1"'}), 1, "no", "The server sent the whole file again."),
     (whole({"ETag": '"v1"', "Accept-Ranges": "none"}), 1, "no", "The server does not support ranges."),
-    (whole({}), 1, "no", "The server sends neither an entity tag nor a date."),
+    (whole({}), 1, "no", "The server sent the whole file again."),
+    (
+        Resource(BODY),
+        0,
+        "with care",
+        "The server sends neither an entity tag nor a date. The start and the end of what",
+    ),
+    (plainly({}), 1, "no", "The server sends neither an entity tag nor a date."),  # nor a length
+    (ranged("bytes={}-{}/{}"), 0, "yes", ""),
+    (ranged("items {}-{}/{}"), 1, "no", "The server sent another part of the file than asked for."),
+    (ranged(""), 1, "no", "The server did not say which part of the file it sends."),
     (whole({"ETag": '"v1"', "Content-Encoding": "gzip"}), 1, "no", "The server compresses its answer."),
 ]
 
@@ -79,7 +112,7 @@ def test_the_question_for_the_rest_is_asked_at_the_end_of_the_redirects_and_carr
         code, out, _ = run(server.url("/old"), "-H", "X-Key: k", "--json")
         assert (code, json.loads(out)["resumes"], json.loads(out)["redirects"]) == (0, "yes", 1)
         assert [request.target for request in server.requests] == ["/old", "/new", "/new"]
-        assert server.requests[-1].header("Range") == "bytes=1-"
+        assert server.requests[-1].header("Range") == "bytes=65536-"
         assert server.requests[-1].header("If-Range") == '"v1"'
 
 

@@ -18,6 +18,8 @@ RULES = {
         "configuration",
         "events",
         "resume",
+        "evidence",
+        "questions",
         "retry",
         "filenames",
         "disposition",

@@ -444,6 +444,32 @@ def test_a_part_that_was_removed_or_replaced_is_not_finished(part: PartFile, tmp
     assert Path(part.path).read_text() == "somebody else's"
 
 
+@pytest.mark.parametrize("then", ["nothing", "another disk"])
+def test_a_disk_that_was_taken_away_is_no_place_to_have_saved_in(small_disk: Path, then: str):
+    """Unmounted lazily, the open file lives on, and no path leads to it."""
+    part = PartFile.create(str(small_disk))
+    part.write(0, b"what nobody would find")
+    subprocess.run(["umount", "-l", str(small_disk)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(small_disk)], check=True)  # for the fixture, too
+    if then == "nothing":
+        subprocess.run(["umount", "-l", str(small_disk)], check=True)
+    with pytest.raises(TransferFailure) as caught:
+        part.finish("f.bin", overwrite=False)
+    if then == "nothing":
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(small_disk)], check=True)
+    assert caught.value.error.reason == "disk.missing-folder"
+    assert names(small_disk) == []
+    part.close()
+
+
+def test_a_folder_that_was_moved_is_followed(tmp_path: Path):
+    (tmp_path / "one").mkdir()
+    part = PartFile.create(str(tmp_path / "one"))
+    (tmp_path / "one").rename(tmp_path / "two")
+    assert part.finish("f.bin", overwrite=False) == str(tmp_path / "two" / "f.bin")
+    part.close()
+
+
 def test_discarding_removes_the_part_and_may_be_repeated(part: PartFile, tmp_path: Path):
     part.discard()
     part.close()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.byte_server import ByteServer, Resource, reply
+from tests.byte_server import ByteServer, Resource, reply, rest
 from transfermon.errors import Code, InvalidAction, TransferFailure
 from transfermon.events import Event
 from transfermon.monitor import TEMPORARY, DownloadTask, Monitor, Session
@@ -164,7 +164,7 @@ async def test_a_failed_task_runs_again_under_its_number_and_goes_on(
     task = await failed(session, server, resource)
     session.retry(task.task_identifier)
     assert (await task.wait()).succeeded
-    assert server.requests[-1].header("Range") == "bytes=100000-"
+    assert server.requests[-1].header("Range") == rest(100_000)
     assert Path(task.record.final_path).read_bytes() == resource.body
 
 
@@ -175,7 +175,7 @@ async def test_a_retry_may_use_another_address_and_keeps_the_bytes(
     session.retry(task.task_identifier, server.url("/renewed?token=2"))
     assert (await task.wait()).succeeded
     assert server.requests[-1].target == "/renewed?token=2"
-    assert server.requests[-1].header("Range") == "bytes=100000-"
+    assert server.requests[-1].header("Range") == rest(100_000)
     assert session.records_of(server.url("/failed.bin")) == []
 
 

@@ -577,7 +577,26 @@ def _act(arguments: Arguments) -> int:
     if name == "remove" and arguments.delete_file:
         body["deleteFile"] = True
     replies = ask(folder, [("POST", task_path(key.session, key.number, name), body) for key in keys]) if keys else []
-    return max((_report(name, reply, as_json=arguments.json) for reply in replies), default=DONE)
+    waits = name == "retry" and bool(keys) and not _is_running(folder)
+    past = "queued" if waits else _PAST.get(name, "removed")
+    code = max((_report(past, reply, as_json=arguments.json) for reply in replies), default=DONE)
+    if waits and code == DONE:
+        return complain(
+            "Nothing runs that would try it: the app is not open.",
+            "Open it, or run `transfermon standby`, which ends when all is done.",
+            code=NO_ENGINE,
+        )
+    return code
+
+
+def _is_running(folder: str) -> bool:
+    from transfermon.control_client import Client, NoEngine
+
+    try:
+        Client(folder).request("GET", "/v1/status")
+    except NoEngine:
+        return False
+    return True
 
 
 def _all_keys(folder: str, name: str) -> list[TaskKey]:
@@ -599,7 +618,10 @@ def _all_keys(folder: str, name: str) -> list[TaskKey]:
     return [TaskKey(task["session"], task["number"]) for task in tasks if fits(task)]
 
 
-def _report(name: str, reply: Reply, *, as_json: bool) -> int:
+_PAST = {"pause": "paused", "resume": "resumed", "cancel": "cancelled", "retry": "tried again"}
+
+
+def _report(past: str, reply: Reply, *, as_json: bool) -> int:
     status, body = reply
     if status >= 400:
         code = USAGE if status in (400, MISSING) else FAILED
@@ -607,8 +629,7 @@ def _report(name: str, reply: Reply, *, as_json: bool) -> int:
     if as_json:
         say_json([body])
     else:
-        past = {"pause": "paused", "resume": "resumed", "cancel": "cancelled", "retry": "tried again"}
-        say(f"{body['id']} {past.get(name, 'removed')}")
+        say(f"{body['id']} {past}")
     if body.get("fileDeleted") is False:
         from transfermon import humanize
 

@@ -275,6 +275,10 @@ class Api:
     async def _act(self, key: TaskKey, action: str, body: dict[str, Any]) -> Answer:
         task = self._record(key)
         url, delete_file = _act_options(action, body)
+        if action == "retry" and task.state is State.RUNNING:  # it is tried already, or waits for it: no error
+            self._monitor.hasten(key, url=url or None)
+            self._named.add(key)
+            return Answer(body=self._dict(self._record(key), self._monitor.progress(key)))
         if not task.can(ACTIONS[action]):
             raise Refused(409, f"Task {key} cannot be {_PAST[action]}: it is {_status(task)}.")
         match action:

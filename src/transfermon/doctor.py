@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from transfermon import __version__, humanize, resume, retry
+from transfermon import __version__, evidence, humanize, resume, retry
 from transfermon.control_client import LONGEST_PATH, SOCKET, Client, NoEngine
 from transfermon.errors import TransferFailure, redacted
+from transfermon.evidence import Verdict
 from transfermon.lock import owner
 from transfermon.notifier import Notifier
-from transfermon.resume import Verdict
 from transfermon.settings import Settings, download_folder, open_to_others
 from transfermon.store import SQLITE_VERSION
 from transfermon.task import UNKNOWN, Response, Validators
@@ -31,6 +31,7 @@ from transfermon.transfer import Call, Transport
 
 Facts = list[tuple[str, str]]
 YES, CARE, NO = "yes", "with care", "no"
+_STORED = 2 * resume.OVERLAP  # bytes after which a download is imagined to have broken off
 _TRAY = """
 import sys
 from PySide6.QtWidgets import QApplication
@@ -113,19 +114,19 @@ async def examine(url: str, headers: Mapping[str, str]) -> Prognosis:
 
 
 async def _rest(transport: Transport, url: str, headers: Mapping[str, str], validators: Validators) -> tuple[str, str]:
-    """The verdict on the answer to a question for the rest, as a download asks it."""
-    weakness = resume.weakness(validators, resume.CAREFUL)
-    stored = resume.OVERLAP + 1 if weakness else 1
-    if validators.total != UNKNOWN and stored >= validators.total:
+    """The verdict on the answer to a question for the rest, as a download that broke off asks it."""
+    stored = min(_STORED, validators.total - 1) if validators.total != UNKNOWN else _STORED
+    asked = resume.ask(stored, validators, resume.CAREFUL, places=1)
+    if not asked.headers:
         return (NO, "It is so small that it comes in one piece.")
-    asked = resume.ask(stored, validators, resume.CAREFUL)
     answer, _, _ = await _head(transport, url, headers, asked.headers)
-    judged = resume.judge(asked, stored, validators, answer, resume.CAREFUL)
-    if judged.verdict in (Verdict.APPEND, Verdict.COMPARE):
+    judged = evidence.judge(asked, stored, validators, answer, resume.CAREFUL)
+    if judged.verdict is Verdict.COMPARE:
+        weakness = resume.weakness(validators, resume.CAREFUL)
         return (CARE, weakness) if weakness else (YES, "")
     if judged.verdict is Verdict.STATUS:
         return (NO, f"Asked for the rest, the server answers {answer.status}.")
-    return (NO, judged.reason or resume.IGNORES_RANGES)
+    return (NO, judged.reason or evidence.IGNORES_RANGES)
 
 
 async def _head(

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from transfermon import digests, endings, filenames, filesystem, naming, partfile, resume, retry, targets
+from transfermon import digests, endings, evidence, filenames, filesystem, naming, partfile, resume, retry, targets
 from transfermon.blob import Blob
 from transfermon.configuration import CHECKPOINT_SECONDS, SessionConfiguration, merged_headers
 from transfermon.digests import Hashes
@@ -30,16 +30,19 @@ from transfermon.events import (
     TaskEvent,
     activity_event,
 )
+from transfermon.evidence import Judgement, Verdict
 from transfermon.metrics import MOST_KEPT, REDIRECTS, Trace
 from transfermon.network import Limiter
 from transfermon.partfile import FinishState, PartFile, PartMissing
 from transfermon.pump import until_done
-from transfermon.task import UNKNOWN, Activity, Progress, Response, Task, changed
+from transfermon.questions import Questions
+from transfermon.task import UNKNOWN, Activity, Progress, Response, StoredPart, Task, changed
 from transfermon.transfer import Answer, Call
 from transfermon.urls import without_query
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+_AT_ONCE = 1 << 20  # bytes that are compared at a time
 SMALL = 256 * 1024  # below this a crash costs less than a directory sync (PERFORMANCE 4)
 
 Record = Callable[..., "asyncio.Future[None]"]  # Session._record
@@ -85,6 +88,11 @@ class Download:
         self._calls = DiskCalls()
         self._stored = 0  # right bytes in the part
         self._synced = 0
+        self._base = 0  # what was stored before this attempt brought anything
+        self._questions = Questions(configuration.resume_policy)
+        self._agreed: set[evidence.Place] = set()  # places that were compared in this attempt
+        self._led = ""  # the address that the answer at hand was asked of, in place of the one that was typed
+        self._exchanged = False  # the parts, in this attempt
         self._disk_error: TransferError | None = None  # of a sync that failed, or of a disk that others fill
         self._guarded = False  # the length is not known: a reserve of the disk is kept
         self._hashes: Hashes | None = None  # over the whole file, where it came in one piece
@@ -94,7 +102,7 @@ class Download:
         self._stopping = False
         self._sealed = False  # the final name is being given: too late to stop (T-08)
         self._may_restart = may_restart
-        self.restarted = False  # an answer that cannot be combined was thrown away: that happens once in a task's life
+        self.restarted = False  # a body did not fit its digest and was thrown away: that happens once in a task's life
         self._announced = False
 
     def __repr__(self) -> str:
@@ -156,8 +164,11 @@ class Download:
             return await self._finish()
         await self._look_at_disk()
         while True:
-            asked = self._ask()
-            answer = await (await self._engine.lines()).open(self._call(asked))
+            asked = self._questions.next(self._current(), self._stored)
+            if not await self._places_agree(asked):
+                continue
+            if (answer := await self._open(asked)) is None:
+                continue
             try:
                 whole = await self._use(asked, answer)
             finally:
@@ -220,18 +231,47 @@ class Download:
         await self._deliver(changed(task, part_path="", final_identity=identity, activity=Activity.FINALIZING))
 
     async def _open_part(self) -> None:
+        lost = await self._reopened()
+        task = self._current()
+        older = task.older_part
+        goes_on = older is not None and (bool(lost) or evidence.goes_on(task.validators, self._stored, older))
+        if goes_on and await self._take_the_older():
+            lost = await self._reopened()
+        if lost:
+            self._announce_restart(lost)
+        self._synced = self._base = self._stored
+        self._progress.received = self._progress.told = self._stored  # nobody is told of these as new bytes (R-08)
+        await self._drop_surpassed(self._stored)
+
+    async def _reopened(self) -> str:
+        """Open the part at hand, if there is one; why nothing of it can be used, or ""."""
         task = self._current()
         if not task.part_path:
-            return
+            return ""
         try:
             await self._on_disk(self._reopen, task)
         except PartMissing as missing:
-            self._announce_restart(str(missing))  # gone, or there and not ours any more
-        else:
-            if task.received > 0 and self._stored == 0:
-                self._announce_restart("The part that was stored is shorter than it was.")
-        self._synced = self._stored
-        self._progress.received = self._progress.told = self._stored  # nobody is told of these as new bytes (R-08)
+            return str(missing)  # gone, or there and not ours any more
+        return "The part that was stored is shorter than it was." if task.received > 0 and self._stored == 0 else ""
+
+    async def _take_the_older(self) -> bool:
+        """Go on with the older part; what the newer one holds stays beside it. False where the older one is gone."""
+        task, older, part = self._current(), self._current().older_part, self._part
+        assert older is not None
+        if not os.path.lexists(older.path):
+            self._record(changed(task, older_part=None), None)
+            return False
+        self._part = None
+        if part is not None:
+            await self._settle()
+            if self._stored:
+                await asyncio.to_thread(part.close)
+            else:  # no record will name it
+                self._unwanted.append(part)
+                await self._discard_unwanted()
+        self._record(parts_exchanged(changed(self._current(), received=self._stored)), None)
+        self._stored = self._synced = 0
+        return True
 
     async def _look_at_disk(self) -> None:
         """Ask no server for what cannot be kept: TransferFailure -3000 or -3003 before the request."""
@@ -285,8 +325,89 @@ class Download:
         )
         self._announced = True
 
-    def _ask(self) -> resume.Ask:
-        return resume.ask(self._stored, self._current().validators, self._configuration.resume_policy)
+    async def _open(self, asked: resume.Ask) -> Answer | None:
+        """The answer to it; None where another question follows. Where a redirect led before is asked first, which costs
+        no attempt: whatever it says that is no part of the file leads to the address that was typed at once.
+        """
+        lines = await self._engine.lines()
+        self._led = self._questions.address(self._current(), asked)
+        if self._led:
+            with contextlib.suppress(TransferFailure):
+                return await lines.open(changed(self._call(asked), resumes_at=self._led))
+            self._questions.led_astray()
+            self._led = ""
+        try:
+            return await lines.open(self._call(asked))
+        except TransferFailure as failure:
+            if not asked.headers or failure.code != Code.CANNOT_PARSE_RESPONSE:
+                raise
+            self._questions.ask_plainly(failure.error.message, no_ranges=True)
+            return None
+
+    def _learn(self, known: Any) -> None:
+        if known != self._current().evidence:
+            self._record(changed(self._current(), evidence=known), None)
+
+    async def _places_agree(self, asked: resume.Ask) -> bool:
+        """Compare what must be compared beside the end, each by a request of its own; False where another question
+        follows.
+        """
+        if self._part is None or not asked.overlap:
+            return True
+        places = await self._on_disk(evidence.places, asked, self._stored, self._part.read)
+        if places is None:
+            self._questions.ask_plainly("There is nothing stored that could be compared.")
+            return False
+        for place in places:
+            if place not in self._agreed:
+                if not await self._place_agrees(asked, place):
+                    return False
+                self._agreed.add(place)
+        return True
+
+    async def _place_agrees(self, asked: resume.Ask, place: evidence.Place) -> bool:
+        begin, size = place
+        end = begin + size
+        headers = {**asked.headers, "Range": f"bytes={begin}-{end - 1}"}
+        probe = changed(asked, start=begin, overlap=size, headers=headers, places=max(asked.places, 1))
+        if (answer := await self._open(probe)) is None:
+            return False
+        try:
+            judgement = self._questions.judge(probe, end, self._current(), answer.response)
+            if not self._is_of_use(probe, answer, judgement):
+                return False
+            if judgement.verdict is Verdict.COMPARE and judgement.start + judgement.compare >= end:
+                if await self._agrees(answer, judgement.start, end - judgement.start, None):
+                    return True
+                self._ask_plainly(evidence.CHANGED)
+            else:
+                self._ask_plainly(evidence.IGNORES_RANGES)
+            return False
+        finally:
+            await answer.aclose()
+
+    def _ask_plainly(self, reason: str) -> None:
+        """What was compared differs; an address that only a redirect named decides nothing."""
+        if self._led:
+            self._questions.led_astray()
+        else:
+            self._questions.ask_plainly(reason)
+
+    def _is_of_use(self, asked: resume.Ask, answer: Answer, judgement: Judgement) -> bool:
+        """False where another question follows. Raises TransferFailure where the attempt has failed."""
+        verdict, task = judgement.verdict, self._current()
+        if self._led and verdict not in (Verdict.COMPARE, Verdict.COMPLETE):
+            self._questions.led_astray()
+            return False
+        if verdict in (Verdict.PLAIN, Verdict.AGAIN):
+            self._learn(self._questions.ask_again(judgement, task.evidence))
+            return False
+        if verdict is Verdict.STATUS:
+            self._learn(self._questions.refused(asked, task.evidence, answer.response.status))
+            self._judge_status(answer)
+        if verdict is Verdict.FAILED:
+            raise TransferFailure(evidence.failure_of(judgement, task.url, answer.response.status))
+        return True
 
     def _call(self, asked: resume.Ask) -> Call:
         task, own = self._current(), self._configuration
@@ -312,25 +433,39 @@ class Download:
 
     async def _use(self, asked: resume.Ask, answer: Answer) -> bool:
         """Take what an answer brings. True when the file is whole."""
-        task, policy = self._current(), self._configuration.resume_policy
-        judgement = resume.judge(asked, self._stored, task.validators, answer.response, policy)
-        verdict = judgement.verdict
-        if verdict is resume.Verdict.STATUS:
-            self._judge_status(answer)
-            verdict = resume.Verdict.WHOLE  # the policy "transport" takes an error page for a file (D-10)
-            judgement = changed(judgement, total=resume.total_of(answer.response))
-        if verdict is resume.Verdict.COMPLETE:
-            return True
-        if resume.is_sign_in_page(answer.response, task.validators, task.name):
-            raise TransferFailure(resume.captive(task.url, answer.response.status))
-        if verdict is resume.Verdict.FAILED or (verdict is resume.Verdict.RESTART and not self._may_restart):
-            raise TransferFailure(resume.failure_of(judgement, task.url, answer.response.status))
-        if verdict is resume.Verdict.RESTART:
-            await self._throw_away(judgement.reason)
+        task = self._current()
+        judgement = self._questions.judge(asked, self._stored, task, answer.response)
+        if not self._is_of_use(asked, answer, judgement):
             return False
-        if verdict is resume.Verdict.WHOLE:
-            return await self._receive_new(answer, judgement)
-        return await self._receive_more(asked, answer, judgement)
+        if judgement.verdict is Verdict.COMPLETE:
+            return True
+        if judgement.verdict is Verdict.COMPARE:
+            return await self._receive_more(answer, judgement)
+        if judgement.verdict is Verdict.STATUS:  # the policy "transport" takes an error page for a file (D-10)
+            judgement = changed(judgement, total=resume.total_of(answer.response))
+        elif await self._is_the_older(answer.response):
+            return False
+        return await self._receive_whole(answer, judgement)
+
+    async def _is_the_older(self, response: Response) -> bool:
+        """Whether the answer is the version of the other part, which then goes on: a name may have nodes of two minds."""
+        task, older = self._current(), self._current().older_part
+        etag = response.header("ETag").strip()
+        if older is None or self._exchanged or not resume.is_strong(etag) or etag != older.validators.etag:
+            return False
+        if (
+            task.validators is None
+            or task.validators.etag == etag
+            or older.validators.host != resume.host_of(response.url)
+        ):
+            return False
+        self._exchanged = True
+        if not await self._take_the_older():
+            return False
+        self._questions = Questions(self._configuration.resume_policy)
+        self._agreed.clear()
+        await self._open_part()
+        return True
 
     def _judge_status(self, answer: Answer) -> None:
         task = self._current()
@@ -342,15 +477,16 @@ class Download:
             raise TransferFailure(error)
 
     async def _throw_away(self, reason: str) -> None:
-        """What is stored is no beginning of the file. The next request is a new attempt, from zero (R-10)."""
+        """What is stored is no beginning of the file. The next request is a new attempt, from zero (D-18)."""
         self.restarted, self._may_restart = True, False
         task = self._current()
         attempt, restarts = task.attempt + 1, task.restarts + 1
         self._progress.attempt = attempt
         self._announced = True
         event = DownloadResumedEvent(file_offset=0, expected_total_bytes=UNKNOWN, reason=reason)
-        await self._record(changed(task, attempt=attempt, restarts=restarts, **self._without_part()), event)
+        changes = self._without_part()
         await self._discard_unwanted()
+        await self._record(changed(task, attempt=attempt, restarts=restarts, **changes), event)
 
     def _without_part(self) -> dict[str, Any]:
         """The changes of a record that loses its part."""
@@ -359,7 +495,7 @@ class Download:
 
     def _forget_part(self) -> int:
         """Start over at zero; returns how many bytes that wastes."""
-        wasted, self._stored, self._synced = self._stored, 0, 0
+        wasted, self._stored, self._synced, self._base = self._stored, 0, 0, 0
         self._progress.received = self._progress.told = 0
         if self._part is not None:
             self._unwanted.append(self._part)
@@ -367,21 +503,81 @@ class Download:
         return wasted
 
     async def _discard_unwanted(self) -> None:
+        """Before the record forgets them: a crash in between leaves a record of what is gone, and no orphan."""
         while self._unwanted:
             try:
                 await until_done(asyncio.to_thread(self._unwanted.pop().discard))
             except TransferFailure as failure:
                 log.warning("a part stays: %s", failure)
 
-    async def _receive_new(self, answer: Answer, judgement: resume.Judgement) -> bool:
+    async def _receive_whole(self, answer: Answer, judgement: Judgement) -> bool:
+        """The body is the file from byte 0: into a part of its own, unless it is no version of the file at all."""
+        task, response = self._current(), answer.response
+        folder = task.folder or self._parts_folder
+        decode = bool(answer.content_coding) and not self._compressed_by_itself(answer)
+        total = UNKNOWN if decode or answer.content_coding else judgement.total
+        keeps = self._stored > 0 and not resume.why_not_resumable(
+            task.validators, task.method, self._configuration.resume_policy
+        )
+        if keeps and not await self._has_room(folder, total):
+            # Both do not fit. A validator that proves the new version lets the old one go; else only comparing tells.
+            proven = evidence.is_proven(task.validators, response)
+            if not proven and self._stored <= total:
+                same = Judgement(verdict=Verdict.COMPARE, start=0, length=total, compare=self._stored, total=total)
+                return await self._receive_more(answer, same)
+            if not proven or not await self._has_room(folder, total - self._stored):
+                raise TransferFailure(_no_space(folder, task.url))
+            keeps = False
+        first = await self._first_bytes(answer, decode=decode)
+        return await self._receive_new(answer, judgement, first, keeps=keeps)
+
+    async def _has_room(self, folder: str, total: int) -> bool:
+        with contextlib.suppress(TransferFailure):
+            return total <= await self._on_disk(partfile.free_space, folder, total)
+        return True
+
+    async def _first_bytes(self, answer: Answer, *, decode: bool) -> bytes:
+        """The first bytes of a body that takes the place of what is known of the file; b"" where nothing is known, or
+        they are still to be received. Raises TransferFailure for a note.
+        """
+        task, response = self._current(), answer.response
+        if task.validators is None:
+            return b""
+        head = (
+            await self._on_disk(self._part.read, 0, evidence.ENOUGH) if self._part is not None and self._stored else b""
+        )
+        length = answer.content_length if answer.content_length is not None else UNKNOWN
+        if decode or length == UNKNOWN:
+            ahead, taken = await answer.peek(evidence.SHORT), b""
+            length = len(ahead) if length == UNKNOWN and len(ahead) < evidence.SHORT else length
+        else:
+            taken = ahead = await self._taken(answer, min(length, evidence.ENOUGH))
+        shown = b"" if decode else ahead
+        if evidence.is_note(task.validators, head, self._stored, response, shown, length, task.name):
+            home = task.validators.host in ("", resume.host_of(response.url))
+            elsewhere = bool(answer.redirects) and (not home or response.url != task.current_url)
+            raise TransferFailure(evidence.note(task.url, response, elsewhere=elsewhere))
+        return taken
+
+    async def _taken(self, answer: Answer, count: int, hashes: Hashes | None = None) -> bytes:
+        """The next bytes of a body, in memory."""
+        fd = os.memfd_create("transfermon-taken", os.MFD_CLOEXEC)
+        try:
+            await answer.receive(fd, 0, Progress(), length=count, hasher=hashes)
+            return os.pread(fd, count, 0)
+        finally:
+            os.close(fd)
+
+    async def _receive_new(self, answer: Answer, judgement: Judgement, first: bytes, *, keeps: bool) -> bool:
         task, response = self._current(), answer.response
         decode = bool(answer.content_coding) and not self._compressed_by_itself(answer)
-        total = UNKNOWN if decode else judgement.total
-        if (most := self._configuration.maximum_bytes) and total > most:
+        total = UNKNOWN if decode else resume.content_length(response) if answer.content_coding else judgement.total
+        if (most := self._configuration.maximum_bytes) and max(total, len(first)) > most:
             raise answer.too_big(most)  # before any space is reserved
-        validators = resume.validators_of(response, decoded=decode)
+        validators = resume.validators_of(response, decoded=decode, now=self._engine.now())
         name = task.name or naming.suggested(response, response.url)
         folder = task.folder or self._parts_folder
+        older = await self._put_aside(keeps=keeps)
         part, name = await self._on_disk(self._new_part, folder, total, name)
         task = self._current()  # it may have changed meanwhile
         wasted = self._forget_part()
@@ -399,26 +595,70 @@ class Download:
             received=0,
             part_path=part.path,
             part_inode=part.inode,
+            older_part=older,
+            evidence=self._questions.began_anew(task.evidence, response),
             boot_id=partfile.boot_id(),
             mount_id=self._mount_id,
             not_resumable=resume.why_not_resumable(validators, task.method, self._configuration.resume_policy),
             wasted=task.wasted + wasted,
             restarts=task.restarts + (1 if wasted else 0),
         )
+        self._agreed.clear()
         if (wasted or judgement.reason) and not self._announced:
             self._announced = True
             event: TaskEvent = DownloadResumedEvent(file_offset=0, expected_total_bytes=total, reason=judgement.reason)
         else:
             event = activity_event(new)
         await self._record(new, event)
-        await self._discard_unwanted()
         content = () if decode else digests.parse(response.header("Content-Digest"))
         hashes = _hashes(*self._wanted(), *content)
-        written = await self._receive(answer, 0, decode=decode, hashes=hashes)
+        if first:
+            await self._on_disk(part.write, 0, first)
+            if hashes is not None:
+                hashes.update(memoryview(first))
+        written = len(first) + await self._receive(answer, len(first), decode=decode, hashes=hashes)
         self._hashes = hashes
         if not await self._content_agrees(hashes, content):
             return False
         return total == UNKNOWN or written == total
+
+    async def _put_aside(self, *, keeps: bool) -> StoredPart | None:
+        """Close the part at hand before a new one is made; what of the task's parts is to be kept, at most one.
+
+        What is not kept is deleted before the record forgets it.
+        """
+        task, part = self._current(), self._part
+        if part is None:
+            return task.older_part
+        older = task.older_part
+        if keeps and (older is None or older.received < self._stored):
+            if self._stored != self._synced:
+                await self._sync()
+            if older is not None:
+                await self._remove(older.path)
+            older = stored_part(changed(task, received=self._stored))
+            self._part = None
+            await asyncio.to_thread(part.close)
+        else:
+            self._unwanted.append(part)
+            self._part = None
+            await self._discard_unwanted()
+        return older
+
+    async def _remove(self, path: str) -> None:
+        try:
+            await self._on_disk(partfile.remove, path)
+        except TransferFailure as failure:
+            log.warning("%s stays: %s", path, failure)
+
+    async def _drop_surpassed(self, stored: int) -> None:
+        """The older part goes when the one at hand holds more bytes. Its file goes first: a crash in between leaves a
+        record of a file that is gone, and no file without a record.
+        """
+        older = self._current().older_part
+        if older is not None and stored > older.received:
+            await self._remove(older.path)
+            self._record(changed(self._current(), older_part=None), None)
 
     def _new_part(self, folder: str, total: int, name: str) -> tuple[PartFile, str]:
         """Blocking. The part, and the name that its file can have there. Raises TransferFailure -3000 for a name that
@@ -433,7 +673,7 @@ class Download:
         part = PartFile.create(folder, sync_folder=not 0 <= total < SMALL, mark=mark)
         self._unwanted.append(part)  # until it is taken: the attempt may have been stopped meanwhile
         partfile.require_fit(folder, total)
-        if total > partfile.free_space(folder, total - self._stored) + self._stored:  # what is stored makes room
+        if total > partfile.free_space(folder, total):
             raise TransferFailure(_no_space(folder, task.url))
         if total > 0:
             part.reserve(total)
@@ -452,68 +692,103 @@ class Download:
             "application/x-compressed-tar",
         )
 
-    async def _receive_more(self, asked: resume.Ask, answer: Answer, judgement: resume.Judgement) -> bool:
+    async def _receive_more(self, answer: Answer, judgement: Judgement) -> bool:
         assert self._part is not None
         task = self._current()
-        self._progress.expected = judgement.total
-        whole = digests.parse(answer.response.header("Repr-Digest"))
+        assert task.validators is not None
         content = digests.parse(answer.response.header("Content-Digest"))
         hashes = _hashes(*content)
-        assert task.validators is not None
+        if judgement.compare and not await self._agrees(answer, judgement.start, judgement.compare, hashes):
+            self._ask_plainly(evidence.CHANGED)
+            return False
+        known, reached = self._questions.agreed(task.evidence), judgement.start + judgement.compare
+        if reached < self._stored:
+            known = changed(known, compared=reached)
+        whole = digests.parse(answer.response.header("Repr-Digest"))
         new = changed(
-            task,
-            validators=changed(task.validators, digests=whole or task.validators.digests),
+            self._current(),
+            validators=changed(self._validators_now(answer.response), digests=whole or task.validators.digests),
             activity=Activity.TRANSFERRING,
             response=answer.response,
             current_url=answer.response.url,
             expected=judgement.total,
             received=self._stored,
+            evidence=known,
             boot_id=partfile.boot_id(),
             mount_id=self._mount_id,
         )
-        if self._announced:
+        self._progress.expected = judgement.total
+        if self._announced or reached < self._stored:
             self._record(new, activity_event(new))
         else:
             self._announced = True
-            self._record(new, DownloadResumedEvent(file_offset=self._stored, expected_total_bytes=judgement.total))
-        if asked.overlap and not await self._agrees(asked, answer, hashes):
-            if not self._may_restart:
-                raise TransferFailure(
-                    resume.failure_of(
-                        changed(judgement, verdict=resume.Verdict.RESTART, reason=resume.CHANGED),
-                        task.url,
-                        answer.response.status,
-                    )
-                )
-            await self._throw_away(resume.CHANGED)
+            usable = task.validators.etag or resume.settled(task.validators, self._configuration.resume_policy)
+            reason = "" if usable else resume.weakness(task.validators, self._configuration.resume_policy)
+            self._record(
+                new,
+                DownloadResumedEvent(file_offset=self._stored, expected_total_bytes=judgement.total, reason=reason),
+            )
+        if reached < self._stored:  # the server sends little at a time: what is left is compared with the next answer
             return False
+        left = None if judgement.length is None else judgement.length - judgement.compare
         before = self._stored
-        await self._receive(answer, self._stored, decode=False, hashes=hashes)
+        if left:
+            await self._receive(answer, self._stored, decode=False, hashes=hashes, length=left)
         if not await self._content_agrees(hashes, content):
             return False
-        if self._stored == before and self._stored != judgement.total:
+        if self._stored == before and not judgement.compare and self._stored != judgement.total:
             raise TransferFailure(
-                resume.failure_of(
-                    changed(judgement, reason="The server sent nothing of what was asked for."),
+                evidence.failure_of(
+                    changed(judgement, reason="The server sent nothing of what was asked for.", retry=Retry.RETRY),
                     task.url,
                     answer.response.status,
                 )
             )
+        self._questions.ended_well()
         # A part of an unknown whole is not the end: only a total or a 416 says so (R-11).
         return self._stored == judgement.total
 
-    async def _agrees(self, asked: resume.Ask, answer: Answer, hashes: Hashes | None) -> bool:
-        """Whether the bytes asked for again are those that are stored; nothing is written while in doubt (W13)."""
-        assert self._part is not None
-        stored = await asyncio.to_thread(self._part.read, asked.start, asked.overlap)
-        fd = os.memfd_create("transfermon-overlap", os.MFD_CLOEXEC)
-        try:
-            await answer.receive(fd, 0, Progress(), length=asked.overlap, hasher=hashes)
-            return os.pread(fd, asked.overlap, 0) == stored
-        finally:
-            os.close(fd)
+    def _validators_now(self, response: Response) -> Any:
+        """Those of the stored bytes; another host that was compared has its own from now on."""
+        known = self._current().validators
+        assert known is not None
+        now = resume.validators_of(response, decoded=False, now=self._engine.now())
+        if known.host == now.host:
+            return known
+        if not known.host:
+            return changed(known, host=now.host)
+        return changed(known, host=now.host, etag=now.etag, last_modified=now.last_modified, date=now.date)
 
-    async def _receive(self, answer: Answer, offset: int, *, decode: bool, hashes: Hashes | None) -> int:
+    async def _agrees(self, answer: Answer, begin: int, length: int, hashes: Hashes | None) -> bool:
+        """Whether the next bytes of a body are those that are stored; nothing is written while in doubt (W13).
+
+        Where the connection breaks in the middle, what was equal is remembered.
+        """
+        assert self._part is not None
+        at, end = begin, begin + length
+        while at < end:
+            count = min(_AT_ONCE, end - at)
+            stored = await self._on_disk(self._part.read, at, count)
+            fd = os.memfd_create("transfermon-overlap", os.MFD_CLOEXEC)
+            came = Progress()
+            try:
+                await answer.receive(fd, 0, came, length=count, hasher=hashes)
+                if os.pread(fd, count, 0) != stored:
+                    return False
+            except TransferFailure:
+                if os.pread(fd, came.received, 0) != stored[: came.received]:
+                    return False
+                if end == self._stored:
+                    self._learn(changed(self._current().evidence, compared=at + came.received))
+                raise
+            finally:
+                os.close(fd)
+            at += count
+        return True
+
+    async def _receive(
+        self, answer: Answer, offset: int, *, decode: bool, hashes: Hashes | None, length: int | None = None
+    ) -> int:
         assert self._part is not None
         self._hashes = None
         self._progress.received = offset
@@ -532,6 +807,7 @@ class Download:
                 limiters=self._limiters,
                 decode=decode,
                 hasher=hashes,
+                length=length if answer.content_length is None else None,
                 limit=min((bound for bound in (limit, room) if bound is not None), default=None),
             )
         except TransferFailure as failure:
@@ -567,7 +843,14 @@ class Download:
         self._syncing = asyncio.ensure_future(self._sync())
         await asyncio.shield(self._syncing)
         self._synced = stored
-        self._record(changed(self._current(), received=stored), None)
+        task = self._current()
+        known = task.evidence
+        if stored > self._base:
+            known = changed(known, brought=stored - self._base)
+            if task.older_part is None or stored > task.older_part.received:
+                known = changed(known, no_ranges="")  # a plain answer that breaks here would have to begin again
+        self._record(changed(task, received=stored, evidence=known), None)
+        await self._drop_surpassed(stored)
         if self._guarded and not await self._on_disk(partfile.usable_space, self._part.folder):
             self._disk_error = _nearly_full(self._current())  # others write there, too
             raise TransferFailure(self._disk_error)
@@ -611,6 +894,10 @@ class Download:
         finally:
             self._part = None
             await asyncio.to_thread(part.close)
+        task = self._current()
+        if not self._sealed and evidence.goes_on(task.validators, task.received, task.older_part):
+            self._record(parts_exchanged(task), None)  # the longer one is what is stored, for whoever asks
+            await self._drop_surpassed(self._current().received)
 
     # ---- the end
 
@@ -682,6 +969,9 @@ class Download:
 
     async def _deliver(self, task: Task) -> None:
         """Tell the last progress, then the completion; return when every listener has had it (D-05, D-08)."""
+        if task.older_part is not None:
+            await self._remove(task.older_part.path)
+            task = changed(task, older_part=None)
         told, self._progress.told = self._progress.told, task.expected
         self._record(
             None,
@@ -776,6 +1066,40 @@ def metrics_of(task: Task, sent: Sequence[tuple[int, list[Trace]]], offset: floa
         "transactions": (*task.transactions, *rows)[-MOST_KEPT:],
         "redirect_count": task.redirect_count + redirects,
     }
+
+
+def stored_part(task: Task) -> StoredPart | None:
+    """The newer part of a task as its older one; None for none, and for one without a byte."""
+    if not task.part_path or not task.received or task.validators is None:
+        return None
+    return StoredPart(
+        path=task.part_path,
+        inode=task.part_inode,
+        received=task.received,
+        expected=task.expected,
+        validators=task.validators,
+        boot_id=task.boot_id,
+        mount_id=task.mount_id,
+    )
+
+
+def parts_exchanged(task: Task) -> Task:
+    """The older part is the one to go on with, the newer one is kept beside it."""
+    older = task.older_part
+    assert older is not None
+    return changed(
+        task,
+        part_path=older.path,
+        part_inode=older.inode,
+        received=older.received,
+        expected=older.expected,
+        validators=older.validators,
+        boot_id=older.boot_id,
+        mount_id=older.mount_id,
+        older_part=stored_part(task),
+        wasted=max(0, task.wasted - older.received + task.received),
+        evidence=changed(task.evidence, brought=0, compared=0),
+    )
 
 
 def _hashes(*wanted: str) -> Hashes | None:

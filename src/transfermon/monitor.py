@@ -243,7 +243,8 @@ class Monitor:
         await asyncio.to_thread(engine.vault.load)
         if unfinished := [task for task in remembered.tasks if task.outstanding]:
             parts = os.path.join(self.state_dir, "parts")
-            known = {task.part_path for task in (*remembered.tasks, *(row.task for row in remembered.resume))}
+            everybody = (*remembered.tasks, *(row.task for row in remembered.resume))
+            known = {path for task in everybody for path in task.part_paths}
             folders = {task.folder or parts for task in unfinished}
             await asyncio.to_thread(partfile.sweep, folders, engine.database_id, known)
             await asyncio.to_thread(targets.sweep, folders, engine.database_id)
@@ -277,9 +278,9 @@ class Monitor:
     async def _drop_default(self, row: SessionRow, tasks: Iterable[Task]) -> None:
         """A default session ended with its process; its parts are of no use to anybody."""
         for task in tasks:
-            if task.part_path:
+            for path in task.part_paths:
                 with contextlib.suppress(OSError):
-                    await asyncio.to_thread(os.unlink, task.part_path)
+                    await asyncio.to_thread(os.unlink, path)
         for event in self._unheard.events:
             if event.session == row.key:
                 self._engine.store.acknowledge(event.sequence)
@@ -686,6 +687,10 @@ class Monitor:
 
     def cancel(self, key: TaskKey) -> None:
         self._sessions[key.session].cancel(key.number)
+
+    def hasten(self, key: TaskKey, url: str | None = None) -> None:
+        """End a task's wait for its next attempt; with `url`, ask that address from now on."""
+        self._sessions[key.session].hasten(key.number, url)
 
     def retry(self, key: TaskKey, url: str | None = None) -> None:
         """Raises InvalidAction for a task that has not failed."""

@@ -64,6 +64,7 @@ from transfermon.task import (
     UNKNOWN,
     Action,
     Activity,
+    Evidence,
     Kind,
     Origin,
     Progress,
@@ -942,12 +943,13 @@ class Session:
         new_url = task.url
         if url is not None:
             new_url, credentials = _split_credentials(url)
+            task = changed(task, current_url="", evidence=Evidence())
             if credentials:
                 self._engine.keep_secrets(task, {**self._engine.secrets_of(task), **credentials})
         self._failures.pop(number, None)
         own_part, spent = self._take_back(number)
         if not own_part:
-            task = changed(task, part_path="", received=0, validators=None, upload=None)
+            task = changed(task, part_path="", older_part=None, received=0, validators=None, upload=None)
         if task.kind is Kind.UPLOAD:
             noted = {} if task.spooled or not task.source else _noted(task.source)
             if noted.get("source_identity", task.source_identity) != task.source_identity or new_url != task.url:
@@ -987,6 +989,27 @@ class Session:
         self._record(task, _state_event(task), resume_row=spent)
         self._enqueue(number)
 
+    def hasten(self, number: int, url: str | None = None) -> None:
+        """End the wait of a running task for its next attempt; with `url`, ask that address from now on.
+
+        An attempt that runs goes on, unless there is another address. Raises as `retry`.
+        """
+        task = self._tasks[number]
+        if task.state is not State.RUNNING:
+            raise InvalidAction(f"task {task.key} does not run")
+        if url is not None:
+            new_url, credentials = _split_credentials(url)
+            if credentials:
+                self._engine.keep_secrets(task, {**self._engine.secrets_of(task), **credentials})
+            self._by_url[task.url].remove(number)
+            self._by_url.setdefault(new_url, []).append(number)
+            task = changed(task, url=new_url, current_url="", evidence=Evidence())
+            self._record(task, activity_event(task))
+            if (attempt := self._working.get(number)) is not None:
+                attempt.stop()  # the next one asks there
+        if number in self._timers and task.activity in (Activity.RETRYING, Activity.WAITING_UNTIL):
+            self._again(number)
+
     def remove(self, number: int, *, delete_file: bool = False) -> None:
         """Take the task out of the list; one that still runs is cancelled first. The file stays unless asked."""
         task = self._tasks[number]
@@ -1010,8 +1033,8 @@ class Session:
     async def _removed(self, number: int) -> None:
         task, delete_file = self._tasks[number], self._removing[number]
         own_part, spent = self._take_back(number)
-        if task.part_path and own_part:
-            await asyncio.to_thread(_drop_part, task.part_path)
+        for path in task.part_paths if own_part else ():
+            await asyncio.to_thread(_drop_part, path)
         deleted, kept = False, ""
         if delete_file and task.final_path:
             deleted, kept = await asyncio.to_thread(_delete_written, task)
@@ -1449,14 +1472,15 @@ class Session:
         if row is None and task.upload is not None:
             self._engine.runners.spawn(self._abandon(task), f"abandon {task.key}")
             task = changed(self._tasks[number], upload=None)
-        if row is None and task.part_path:
-            await asyncio.to_thread(_drop_part, task.part_path)
-            task = changed(self._tasks[number], part_path="", received=0, validators=None)
+        if row is None and task.part_paths:
+            for path in task.part_paths:
+                await asyncio.to_thread(_drop_part, path)
+            task = changed(self._tasks[number], part_path="", older_part=None, received=0, validators=None)
         elif row is not None:
             await self._engine.vault.saved()
             await self._engine.store.commit(Change(resume=row))
             if task.cancel_reason != USER_FORCE_QUIT:  # no program was given the data: a retry may use the part
-                task = changed(self._tasks[number], part_path="")
+                task = changed(self._tasks[number], part_path="", older_part=None)
         wanted = self._resume_wanted.pop(number, None)
         if wanted is not None and not wanted.done():
             wanted.set_result(data)
@@ -1510,7 +1534,7 @@ class Session:
         """Make the data that a failed task offered useless; False when it was used, so that the part is another's."""
         row = self._engine.resume_rows.get(self._offered.pop(number, ""))
         task = self._tasks[number]
-        if row is None or not (task.part_path or task.upload):
+        if row is None or not (task.part_paths or task.upload):
             return True, None
         if row.spent:
             return False, None
@@ -1664,13 +1688,14 @@ class Session:
     def _over(self) -> None:
         self._engine.vault.drop(self.key)
         self._engine.vault.drop(f"{self.key} proxy")
-        wanted = {row.task.part_path for row in self._engine.resume_rows.values() if not row.spent}
+        wanted = {path for row in self._engine.resume_rows.values() if not row.spent for path in row.task.part_paths}
         for task in self._tasks.values():
             self._engine.vault.drop(str(task.key))
             if task.spooled:
                 self._engine.runners.spawn(asyncio.to_thread(_unlink, task.source), f"drop the body of {task.key}")
-            if task.part_path and task.part_path not in wanted:
-                self._engine.runners.spawn(asyncio.to_thread(_drop_part, task.part_path), f"forget {task.key}")
+            for path in task.part_paths:
+                if path not in wanted:
+                    self._engine.runners.spawn(asyncio.to_thread(_drop_part, path), f"forget {task.key}")
         if self._engine.transport is not None:
             self._engine.transport.forget(self.key)
             self._engine.transport.drop_idle(self.key)

@@ -30,7 +30,20 @@ from transfermon.configuration import WAKES_KEPT, RetryPolicy, SessionConfigurat
 from transfermon.errors import Retry, StateError, TransferError
 from transfermon.events import Event
 from transfermon.request_options import RequestOptions
-from transfermon.task import Activity, Kind, Origin, Response, State, Task, TaskKey, UploadResource, Validators, changed
+from transfermon.task import (
+    Activity,
+    Evidence,
+    Kind,
+    Origin,
+    Response,
+    State,
+    StoredPart,
+    Task,
+    TaskKey,
+    UploadResource,
+    Validators,
+    changed,
+)
 from transfermon.wakes import Wake, wake_of
 
 log = logging.getLogger(__name__)
@@ -626,7 +639,9 @@ def history(since: int, task: TaskKey | None, limit: int) -> Callable[[sqlite3.C
 def part_paths(database: sqlite3.Connection) -> frozenset[str]:
     """A query for `Store.read`: the part files that any task or unspent resume data names."""
     records = database.execute("select record from task union all select record from resume_data where not spent")
-    return frozenset(path for (record,) in records if (path := json.loads(record).get("part_path")))
+    stored = [json.loads(record) for (record,) in records]
+    older = [(record.get("older_part") or {}).get("path") for record in stored]
+    return frozenset(path for path in (*older, *(record.get("part_path") for record in stored)) if path)
 
 
 # ---- records to text and back
@@ -684,8 +699,14 @@ def task_of(text: str) -> Task:
     """The record that `task_text` wrote. Raises ValueError or TypeError when it is not one."""
     stored = json.loads(text)
     if stored.get("validators") is not None:  # {} stands for one without any
-        stored["validators"]["digests"] = tuple(stored["validators"].get("digests", ()))
-        stored["validators"] = _made(Validators, stored["validators"])
+        stored["validators"] = _validators(stored["validators"])
+    if stored.get("older_part") is not None:
+        stored["older_part"]["validators"] = _validators(stored["older_part"].get("validators", {}))
+        stored["older_part"] = _made(StoredPart, stored["older_part"])
+    if "evidence" in stored:
+        for name in ("contradicted", "ignored"):
+            stored["evidence"][name] = tuple(stored["evidence"].get(name, ()))
+        stored["evidence"] = _made(Evidence, stored["evidence"])
     if stored.get("error") is not None:
         stored["error"] = _made(TransferError, stored["error"])
     if stored.get("response") is not None:
@@ -702,6 +723,12 @@ def task_of(text: str) -> Task:
         stored[name] = tuple(stored.get(name, ()))
     stored["transactions"] = tuple(map(tuple, stored.get("transactions", ())))
     return _made(Task, stored)
+
+
+def _validators(stored: dict[str, Any]) -> Validators:
+    for name in ("digests", "sums"):
+        stored[name] = tuple(stored.get(name, ()))
+    return _made(Validators, stored)
 
 
 def _configuration_text(configuration: SessionConfiguration) -> str:

@@ -138,6 +138,36 @@ class Validators:
     content_encoding: str = ""  # a coding we decode; such a body cannot be resumed (D-14)
     content_type: str = ""  # lower case, without parameters: tells a sign-in page from the file (FAULTS C7)
     digests: tuple[str, ...] = ()  # "sha-256:HEX" of the whole file, from Repr-Digest (D-18)
+    sums: tuple[str, ...] = ()  # "md5:HEX" and the like, from fields that are known to be wrong at times
+    host: str = ""  # "host:port" that said all this: tags of different hosts are not compared
+    label: str = ""  # the content coding under which the body is stored as it came
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What the attempts of a task have learnt of the server, beside the file's validators; kept over restarts."""
+
+    brought: int = 0  # bytes that the last connection stored; 0: not known
+    compared: int = 0  # what is stored was compared up to here since the last interruption
+    no_ranges: str = ""  # "host:port" where ranges do not work
+    contradicted: tuple[str, ...] = ()  # fields of which one answer contradicted another: that started over, once
+    ignored: tuple[str, ...] = ()  # fields that have contradicted themselves again and are no evidence any more
+    refused: int = 0  # the status of the last attempts by range that failed
+    refusals: int = 0  # how many of those in a row
+    found_sum: str = ""  # "md5:HEX" of a whole body that did not fit what the server had announced
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredPart:
+    """The older one of a task's two part files: kept until the newer one is whole or holds more bytes."""
+
+    path: str  # absolute
+    inode: int
+    received: int  # bytes, as of its last checkpoint
+    expected: int
+    validators: Validators
+    boot_id: str = ""
+    mount_id: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,6 +257,8 @@ class Task:
     validators: Validators | None = None
     part_path: str = ""  # absolute; "" when there is none
     part_inode: int = 0  # of the part: by it a file is known again that got its final name just before a crash
+    older_part: StoredPart | None = None
+    evidence: Evidence = field(default=Evidence())
     folder: str = ""  # where the finished file goes; "" for a temporary file (D-08)
     name: str = ""  # the final name, once known or given
     named: bool = False  # the name was given: nothing else may get it
@@ -263,6 +295,12 @@ class Task:
     def named_path(self) -> str:
         """Where the finished file is; "" until it has its name."""
         return "" if self.part_path else self.final_path
+
+    @property
+    def part_paths(self) -> tuple[str, ...]:
+        """All part files of the task."""
+        older = self.older_part.path if self.older_part is not None else ""
+        return tuple(path for path in (self.part_path, older) if path)
 
     @property
     def file(self) -> str:

@@ -114,6 +114,7 @@ class Call:
     own_cookies: Sequence[Cookie] = field(default=(), repr=False)  # of a file, for whatever host they fit
     sensitive: frozenset[str] = frozenset()  # lower-case names of the person's headers: few follow to another origin
     sent_along: frozenset[str] = frozenset()  # lower-case names of those that the person lets follow all the same
+    resumes_at: str = field(default="", repr=False)  # where a redirect of `url` led before: asked in its place
     secret_path: bool = False  # the address is as good as a password: no trace shows more than its origin (U-25)
     traces: list[Trace] | None = field(default=None, repr=False, compare=False)  # gets one for each request sent
 
@@ -294,6 +295,9 @@ class Transport:
         """
         hop = _first_hop(call)
         passed: list[str] = []
+        if call.resumes_at:
+            passed.append(hop.url)
+            hop = _straight_hop(call, hop)
         while True:
             signed = self._signed(call, hop)
             exchange = await self._send(call, signed or hop)
@@ -738,6 +742,20 @@ class Answer:
         while data := await self._next():
             yield data
 
+    async def peek(self, most: int) -> bytes:
+        """The next bytes of the body as they come, still coded, at most so many; they stay to be received.
+
+        What was peeked at comes through the loop, and so does all that follows. Raises TransferFailure as `receive`.
+        """
+        ahead = bytearray()
+        try:
+            while len(ahead) < most and (chunk := await self._next()):
+                ahead += chunk
+        except Exception as exc:
+            raise TransferFailure(translate(exc, self._url, responded=True)) from exc
+        self._rest = bytes(ahead)
+        return self._rest[:most]
+
     async def read(self, limit: int) -> bytes:
         """At most `limit` bytes of a small body, decoded where it is coded; what is behind them is dropped."""
         decoder = Decoder(self.content_coding) if self.content_coding else None
@@ -1168,6 +1186,23 @@ def _next_hop(call: Call, hop: _Hop, exchange: _Exchange, target: str) -> _Hop:
         reach = Reach(anywhere=False, allowed=reach.allowed)  # public to private is refused for typed ones too (R2)
     proxy = _proxy_for(call, target, reach)
     return _Hop(url=target, method=method, headers=headers, content=content, reach=reach, proxy=proxy)
+
+
+def _straight_hop(call: Call, first: _Hop) -> _Hop:
+    """To where a redirect of the first hop led before, as if it had led there again.
+
+    Which network the first one is in is not known without asking it, so a target of its own name alone may be private.
+    """
+    target = urls.redirect_target(first.url, call.resumes_at, allows_insecure=call.allows_insecure_redirects)
+    headers, reach = first.headers, first.reach
+    if urls.origin_of(target) != urls.origin_of(first.url):
+        headers = carried_headers.carried(
+            headers, base=first.url, target=target, person=call.sensitive, marked=call.sent_along, defaults=_DEFAULTS
+        )
+        if urls.origin_of(target).host != urls.origin_of(first.url).host:
+            reach = Reach(anywhere=False, allowed=reach.allowed)
+    proxy = _proxy_for(call, target, reach)
+    return replace(first, url=target, headers=headers, reach=reach, proxy=proxy)
 
 
 def _confines(hop: _Hop, remote_address: str) -> bool:

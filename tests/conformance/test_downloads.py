@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tests.byte_server import ByteServer, Conn, Request, Resource, chunked, reply
+from tests.byte_server import ByteServer, Conn, Request, Resource, chunked, reply, rest
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import (
     Halves,
@@ -209,7 +209,7 @@ async def test_d04_what_is_told_adds_up_over_interruptions(
     for event in recorder.of("downloadprogress", task):
         attempts.setdefault(event.attempt, []).append(event)
     offsets = {event.task.attempt: event.file_offset for event in recorder.of("downloadresumed", task)}
-    assert offsets == {2: 110_000, 3: 220_000}
+    assert offsets == {2: 110_000, 3: 165_000, 4: 247_500}  # half of what came last is compared
     for attempt, events in attempts.items():
         check_sums(events, offsets.get(attempt, 0))
     assert sum(len(events) for events in attempts.values()) > 3
@@ -709,7 +709,7 @@ async def test_d15_a_short_body_goes_on_by_range(
     assert (downloads / "a.bin").read_bytes() == resource.body
     ranges = [request.header("Range") for request in server.requests]
     if ending == "cut_after":  # a reset may throw away what was sent before it
-        assert ranges == ["", f"bytes={size // 2 + 1}-"]
+        assert ranges[1] == rest(size // 2 + 1)
     assert len(ranges) >= 2
 
 

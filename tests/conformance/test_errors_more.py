@@ -222,13 +222,13 @@ async def test_x08_the_jitter_is_full(monitor: Monitor, server: ByteServer, reso
     assert delays_of(recorder, task) == pytest.approx([0.1, 0.15, 0.4], abs=0.04)
 
 
-@pytest.mark.parametrize(("progress", "last"), [(70_000, 0.1), (10_000, 0.4)])
+@pytest.mark.parametrize(("progress", "last"), [(140_000, 0.1), (10_000, 0.4)])
 async def test_x08_only_progress_of_64_kib_forgives_the_failures_before(
     monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, progress: int, last: float
 ):
     monitor._engine.random = lambda: 1.0
     session = quick_session(monitor, retry_policy=RetryPolicy(minimum=0.1, maximum=1))
-    resource.cut_after = progress
+    resource.body, resource.cut_after = resource.body * 2, progress  # of which half is compared the next time
     task = session.download_task(server.url("/a"))
     await recorder.wait_for("taskstate", task, count=3)
     assert delays_of(recorder, task)[2] == pytest.approx(last, abs=0.04)
