@@ -398,8 +398,9 @@ class Resource:
     def _send(self, conn: Conn, part: bytes) -> None:
         stops = [n for n in (self.cut_after, self.reset_after, self.stall_after) if n is not None and n < len(part)]
         stop = min(stops, default=len(part))
-        for at in range(0, stop, self.piece):
-            conn.send(part[at : min(at + self.piece, stop)])
+        piece = self.piece  # a test may change it meanwhile, and this body must stay what it is
+        for at in range(0, stop, piece):
+            conn.send(part[at : min(at + piece, stop)])
             if self.pause and conn.server.stopping.wait(self.pause):
                 conn.cut()
                 return

@@ -1166,15 +1166,15 @@ class Session:
         return self._row.configuration.is_background or self._row.configuration.waits_for_connectivity
 
     def _online(self, task: Task) -> bool:
-        """Whether there is a way for this task, as far as anybody can know: this machine, or a proxy of the session's, or
-        one on this machine, needs no net.
-        """
-        network = self._engine.connectivity
-        if network.leads_to(task.url) or (self._row.configuration.proxy and not network.cut_off):
+        """Whether there is a way for this task, as far as anybody can know; a proxy of the session's may have its own."""
+        return self._has_way(task) or (bool(self._row.configuration.proxy) and not self._engine.connectivity.cut_off)
+
+    def _has_way(self, task: Task) -> bool:
+        """Whether the network leads to the task's server or to the proxy in front of it; to this machine it always does."""
+        network, own = self._engine.connectivity, self._row.configuration.proxy
+        if network.leads_to(task.url):
             return True
-        if self._row.configuration.proxy is not None:
-            return False
-        proxy = proxies.shown(proxies.named_by(os.environ, origin_of(task.url)))
+        proxy = proxies.shown(proxies.named_by(os.environ, origin_of(task.url)) if own is None else own)
         return bool(proxy) and network.leads_to(proxy)
 
     def _wait(self, number: int, hold: Hold) -> None:
@@ -1329,7 +1329,7 @@ class Session:
             self._wait(number, Hold(activity=Activity.WAITING_UNTIL, reason=waiting.LOGIN))
             return
         network = self._engine.connectivity
-        if not network.leads_to(task.url):
+        if not self._has_way(task):
             background = self._row.configuration.is_background
             error = waiting.without_network(error, background=background, cut_off=network.cut_off)
             if error.retry is Retry.WAIT and self._waits_for_connectivity:

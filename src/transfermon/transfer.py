@@ -134,7 +134,7 @@ class _Key:
 
     session: str
     reach: Reach
-    proxy: str
+    proxy: str = field(repr=False)
     secure: bool
     ca_file: str = ""
     tls_keys: str = ""
@@ -146,10 +146,10 @@ class _Hop:
 
     url: str
     method: str
-    headers: tuple[tuple[str, str], ...]
-    content: bytes | Callable[[], Content] | None
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    content: bytes | Callable[[], Content] | None = field(repr=False)
     reach: Reach
-    proxy: str
+    proxy: str = field(repr=False)
 
 
 class _Source(Protocol):

@@ -245,6 +245,18 @@ async def test_a_proxy_on_this_machine_needs_no_network(
     assert (await session.download_task("http://files.example.org/f.zip").wait()).succeeded
 
 
+async def test_a_dead_proxy_on_this_machine_is_not_waited_for_without_a_network(
+    monitor: Monitor, connectivity: Connectivity, monkeypatch: pytest.MonkeyPatch
+):
+    with ByteServer(Resource(b"")) as taken:
+        port = taken.port
+    monkeypatch.setenv("all_proxy", f"socks5h://127.0.0.1:{port}")
+    connectivity.update(False)
+    record = await quick_session(monitor).download_task("http://files.example.org/f", maximum_attempts=2).wait()
+    assert record.error is not None
+    assert (record.error.reason, record.attempt) == ("net.proxy", 2)
+
+
 async def test_the_credentials_of_a_sessions_proxy_are_kept_with_the_secrets_only(monitor: Monitor, tmp_path: Path):
     quick_session(monitor, proxy="socks5h://me:half#canary@127.0.0.1:1080")
     await monitor._engine.vault.saved()
