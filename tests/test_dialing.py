@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.byte_server import ByteServer, Resource, authority, reply
+from tests.byte_server import ByteServer, Conn, Request, Resource, authority, reply
 from tests.socks_server import GRANTED, SocksServer, Talk
 from transfermon import dialing
 from transfermon.dialing import in_turn, race
@@ -470,4 +470,23 @@ async def test_a_redirect_through_a_proxy_into_its_own_network_is_refused(transp
         failure = await refused(transport, FAR, proxy.url())
         assert failure.error.reason == "pol.private-address"
         assert proxy.connections == 1
+        transport.drop_idle()
+
+
+@pytest.mark.parametrize(("kind", "host"), [("socks5h", "intranet"), ("socks5h", "10.0.0.1"), ("socks5", "10.0.0.1")])
+async def test_what_a_person_typed_may_redirect_inside_its_own_network(transport, kind, host):
+    def moved(conn: Conn, request: Request) -> None:
+        conn.send(reply(302, {"Location": "/b"}) if request.target == "/a" else reply(200, {}, b"in"))
+
+    with ByteServer(moved) as server, SocksServer(way_5(server, [])) as proxy:
+        assert await get(transport, f"http://{host}/a", proxy.url(kind)) == b"in"
+        transport.drop_idle()
+
+
+async def test_what_was_typed_on_the_internet_may_not_lead_inside_through_a_proxy_either(transport):
+    server = ByteServer(lambda conn, request: conn.send(reply(302, {"Location": "http://10.0.0.1/"})))
+    with server, SocksServer(way_5(server, [])) as proxy:
+        for kind in ("socks5", "socks5h"):
+            failure = await refused(transport, "http://93.184.216.34/a", proxy.url(kind))
+            assert failure.error.reason == "pol.private-address"
         transport.drop_idle()

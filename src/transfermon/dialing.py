@@ -61,6 +61,7 @@ class Dialer:
         self._proxy = proxy
         self.lookup: tuple[float, float] | None = None  # of the last connection
         self.resolved = 0.0
+        self.target = ""  # the address that a proxy which resolves no names was asked for
 
     def __repr__(self) -> str:
         return f"<Dialer {self._proxy.bare if self._proxy else 'direct'}>"
@@ -92,6 +93,7 @@ class Dialer:
                 sock.close()
                 raise
             else:
+                self.target = "" if proxy.resolves else target
                 return sock
         raise ProxyFailed(proxy, refusals[-1])
 

@@ -721,6 +721,11 @@ class Backend(httpcore.AsyncNetworkBackend):
         return self._stream
 
     @property
+    def target(self) -> str:
+        """The server's address behind a proxy, where it was looked up here."""
+        return self._dialer.target
+
+    @property
     def speaker(self) -> Proxy | None:
         """The proxy while it is the one at the other end; None when that is the server."""
         if self._proxy is None or self._proxy.is_socks:

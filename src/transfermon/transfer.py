@@ -699,7 +699,9 @@ class Answer:
     @property
     def confines(self) -> bool:
         """Whether an address that this server names must not lead into a private network."""
-        return _confines(self._exchange.hop, self._exchange.stream.remote_address)
+        return _confines(
+            self._exchange.hop, self._exchange.stream.remote_address, self._exchange.client.backend.target
+        )
 
     @property
     def taken_over(self) -> bool:
@@ -1182,7 +1184,8 @@ def _next_hop(call: Call, hop: _Hop, exchange: _Exchange, target: str) -> _Hop:
                 hint="Upload to an address there, if you trust that server.",
             )
     reach = hop.reach
-    if reach.anywhere and _confines(hop, exchange.stream.remote_address):
+    behind = exchange.client.backend.target if hop.proxy else ""
+    if reach.anywhere and _confines(hop, exchange.stream.remote_address, behind):
         reach = Reach(anywhere=False, allowed=reach.allowed)  # public to private is refused for typed ones too (R2)
     proxy = _proxy_for(call, target, reach)
     return _Hop(url=target, method=method, headers=headers, content=content, reach=reach, proxy=proxy)
@@ -1205,9 +1208,16 @@ def _straight_hop(call: Call, first: _Hop) -> _Hop:
     return replace(first, url=target, headers=headers, reach=reach, proxy=proxy)
 
 
-def _confines(hop: _Hop, remote_address: str) -> bool:
-    """Whether what this server names must not lead into a private network."""
-    return not hop.reach.anywhere or bool(hop.proxy) or not remote_address or is_public(remote_address)
+def _confines(hop: _Hop, remote_address: str, behind: str = "") -> bool:
+    """Whether what this server names must not lead into a private network. `behind` is its address behind a proxy, where
+    it was looked up here; else its name alone can say that it is private itself.
+    """
+    if not hop.reach.anywhere:
+        return True
+    if not hop.proxy:
+        return not remote_address or is_public(remote_address)
+    host = behind or urls.origin_of(hop.url).host
+    return not proxies.is_judged_here(host) or _is_public(host)
 
 
 def _tell_interim(call: Call, hop: _Hop, client: _Client, data: bytes) -> None:
@@ -1224,7 +1234,7 @@ def _tell_interim(call: Call, hop: _Hop, client: _Client, data: bytes) -> None:
             headers=tuple((name.strip(), value.strip()) for name, _, value in pairs),
             remote_address=stream.remote_address,
         )
-        call.on_interim(response, _confines(hop, stream.remote_address))
+        call.on_interim(response, _confines(hop, stream.remote_address, client.backend.target))
 
 
 def _record(response: httpx.Response, url: str, remote_address: str) -> Response:
