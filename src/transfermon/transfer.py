@@ -699,9 +699,7 @@ class Answer:
     @property
     def confines(self) -> bool:
         """Whether an address that this server names must not lead into a private network."""
-        return _confines(
-            self._exchange.hop, self._exchange.stream.remote_address, self._exchange.client.backend.target
-        )
+        return _confines(self._exchange.hop, self._exchange.stream.remote_address, self._exchange.client.backend.target)
 
     @property
     def taken_over(self) -> bool:

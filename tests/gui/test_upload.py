@@ -9,6 +9,7 @@ from transfermon.gui import upload
 from transfermon.gui.adding import files_in
 from transfermon.gui.details import facts, resumable
 from transfermon.gui.upload import UploadDialog, address_for, looked_at, mistake_in
+from transfermon.request_options import RequestOptions
 from transfermon.task import Kind, State, Task, UploadResource, changed
 
 UPLOAD = Task(session="s", number=1, kind=Kind.UPLOAD, url="https://example.com/in", method="PUT", source="/data/a.iso")
@@ -87,9 +88,11 @@ def test_the_dialog_asks_for_what_is_in_it(dialog, files, qtbot):
     dialog.more_button.setChecked(True)
     dialog.protocol.setCurrentIndex(3)
     dialog.headers.setPlainText("X-Key: 1")
+    dialog.request.bare.setChecked(True)
     with qtbot.waitSignal(dialog.requested) as wanted:
         dialog.paused_button.click()
     (request,) = wanted.args
+    assert request.options == RequestOptions(no_content_type=True)
     assert request.files == (
         (files[0], "https://example.com/in/"),
     )  # the name is put behind it once the server was asked

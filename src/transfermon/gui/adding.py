@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QMimeData, Qt
@@ -162,6 +162,11 @@ class Adding:
         except (ValueError, TransfermonError, InvalidAction) as exc:
             tell(self._parent, tr("The session cannot be used."), str(exc))
             return
+        self._with_cookies(
+            request.cookie_file, [url for _, url in request.files], lambda found: self._upload(session, request, found)
+        )
+
+    def _upload(self, session: Session, request: UploadRequest, cookies: Mapping[str, Sequence[Cookie]]) -> None:
         failures: list[str] = []
         for path, url in request.files:
             try:
@@ -174,6 +179,8 @@ class Adding:
                     into_folder=True,
                     start=request.start,
                     user_initiated=True,
+                    options=request.options,
+                    cookies=cookies.get(url, ()),
                 )
             except (TransferFailure, ValueError, InvalidAction) as exc:
                 failures.append(f"{humanize.clean(os.path.basename(path))[:100]}: {exc}")
@@ -227,21 +234,28 @@ class Adding:
         )
 
     def _add(self, request: AddRequest, urls: Sequence[str]) -> None:
-        if urls and request.cookie_file:
-            self._window.spawn(self._add_with_cookies(request, urls), "reading a cookie file")
-        elif urls:
-            self._add_all(request, urls, {})
+        if urls:
+            self._with_cookies(request.cookie_file, urls, lambda found: self._add_all(request, urls, found))
 
-    async def _add_with_cookies(self, request: AddRequest, urls: Sequence[str]) -> None:
+    def _with_cookies(self, path: str, urls: Sequence[str], do: Callable[[Mapping[str, list[Cookie]]], None]) -> None:
+        """Go on with each address's cookies of a file; at once where there is none, not at all where it is of no use."""
+        if path:
+            self._window.spawn(self._read_cookies(path, urls, do), "reading a cookie file")
+        else:
+            do({})
+
+    async def _read_cookies(
+        self, path: str, urls: Sequence[str], do: Callable[[Mapping[str, list[Cookie]]], None]
+    ) -> None:
         def read() -> dict[str, list[Cookie]]:
-            return {url: cookie_file.for_address(request.cookie_file, check_url(url)) for url in urls}
+            return {url: cookie_file.for_address(path, check_url(url)) for url in urls}
 
         try:
             found = await asyncio.to_thread(read)
-        except ValueError as exc:
+        except (ValueError, TransferFailure) as exc:
             tell(self._parent, tr("The cookies cannot be used."), str(exc))
         else:
-            self._add_all(request, urls, found)
+            do(found)
 
     def _add_all(self, request: AddRequest, urls: Sequence[str], cookies: Mapping[str, Sequence[Cookie]]) -> None:
         added: list[TaskKey] = []

@@ -29,6 +29,9 @@ from transfermon.errors import TransferFailure
 from transfermon.gui import theme
 from transfermon.gui.bell import Bell
 from transfermon.gui.dialogs import button, editor, form_layout, headers_in, label, row_label
+from transfermon.gui.request_rows import RequestRows
+from transfermon.request_options import NONE as NO_OPTIONS
+from transfermon.request_options import RequestOptions
 from transfermon.urls import check_url
 from transfermon.words import marked, tr
 
@@ -51,6 +54,8 @@ class UploadRequest:
     protocol: str = "auto"
     headers: Mapping[str, str] = field(default_factory=dict)
     start: bool = True
+    options: RequestOptions = NO_OPTIONS
+    cookie_file: str = ""  # absolute; its cookies go along
 
 
 def address_for(url: str, path: str) -> str:
@@ -174,6 +179,7 @@ class UploadDialog(QDialog):
         self.headers.setPlaceholderText(tr("Name: value, one a line"))
         self.headers.textChanged.connect(self._check)
         form.addRow(row_label(tr("Headers"), self.headers), self.headers)
+        self.request = RequestRows(self, form, row_label, self._check)
         return box
 
     def _disclose(self, on: bool) -> None:
@@ -232,6 +238,7 @@ class UploadDialog(QDialog):
         problem = problem or mistake_in(len(paths), url, self.method.currentText())
         try:
             headers_in(self.headers.toPlainText())
+            self.request.options()
         except ValueError as exc:
             problem = problem or str(exc)
         self.problem.setText(problem)
@@ -250,6 +257,8 @@ class UploadDialog(QDialog):
             protocol=list(PROTOCOLS)[self.protocol.currentIndex()],
             headers=headers_in(self.headers.toPlainText()),
             start=start,
+            options=self.request.options(),
+            cookie_file=self.request.cookie_file,
         )
         self.accept()
         self.requested.emit(request)
