@@ -16,7 +16,7 @@ run: setup
 # A run writes build/NAME.xml; the fullest one of a commit is build/junit.xml.
 define pytest
 @mkdir -p build && rm -f build/$(1).xml
-@$(PYTEST) -n auto --dist worksteal -rs -o junit_suite_name=$(COMMIT) --junitxml=build/$(1).xml $(2); \
+@$(PYTEST) -n auto --dist worksteal -rfEs -o junit_suite_name=$(COMMIT) --junitxml=build/$(1).xml $(2); \
 	code=$$?; $(BIN)/python tools/keep_report.py build/$(1).xml && exit $$code
 endef
 

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.owners import Place, a_place
@@ -16,6 +17,8 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before PySide6 is impor
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would hand down “ignored”
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and so would nohup
+hypothesis.settings.register_profile("no clock", deadline=None)  # a busy machine is no defect
+hypothesis.settings.load_profile("no clock")
 gc.disable()  # the collector must not meet Qt's objects on a worker thread: it runs between tests, on this one
 
 
