@@ -91,6 +91,21 @@ FORGOTTEN = "The server took the last byte and knows nothing of the upload any m
 SILENT = "The server took the last byte and does not say how much it has."
 
 
+def shown(answer: Response, body: bytes, *, size: int, most: int) -> bytes:
+    """Of an answer that shows a whole file of `size` bytes, its beginning: what should be that of the upload. b"" where
+    the body, of which `most` bytes were read, is no such file.
+    """
+    begin = body[: min(most, size)]
+    told = answer.header("Content-Length").strip()
+    same = told == str(size) if told and not answer.header("Content-Encoding") else len(begin) == min(most, size)
+    return begin if same else b""
+
+
+def not_stored(answer: Response) -> Receipt:
+    """What is at the address has the right length, and is another file."""
+    return Receipt(means=Means.FAILED, error=_older(answer))
+
+
 def md5_in(answer: Response) -> str:
     """The MD5 that a storage server's strong entity tag is, in hexadecimal; "" for any other tag."""
     match = _MD5.fullmatch(answer.header("ETag").strip())
@@ -146,7 +161,7 @@ def _other(answer: Response, length: int, size: int) -> TransferError:
 def _older(answer: Response) -> TransferError:
     return TransferError(
         code=Code.BAD_SERVER_RESPONSE,
-        message="The server did not store the file: what is at that address is older than this upload.",
+        message="The server did not store the file: what is at that address was there before.",
         reason="srv.not-stored",
         hint="Check the address: it may not take uploads.",
         status=answer.status,

@@ -345,8 +345,7 @@ class Upload:
     ) -> None:
         """An interim answer: where the upload can go on, should this request not come to its end."""
         task = self._current()
-        length = self._file.size if self._file is not None else 0
-        found = resumable.announced(interim, version, length, self._engine.now())
+        found = resumable.announced(interim, version, self._size, self._engine.now())
         if found is not None and not (found.elsewhere and task.origin is not Origin.TYPED):
             take(changed(found, confined=confines))
 
@@ -359,6 +358,10 @@ class Upload:
         self._progress.received = self._progress.told = offset
         if again or task.activity is not Activity.TRANSFERRING:
             self._tell(Activity.TRANSFERRING, attempt=task.attempt + again, sent=offset)
+
+    @property
+    def _size(self) -> int:
+        return self._file.size if self._file is not None else 0
 
     @property
     def _handed(self) -> int:
@@ -422,6 +425,8 @@ class Upload:
         finally:
             if version and self._current().upload is None:
                 self._engine.interops.silent(url, version)
+        if version and self._current().upload is None and resumable.completeness(heard.response) is False:
+            self._incomplete(heard, version)
         if self._current().upload is not None:
             await self._resumed(heard)
         elif version and heard.response.status == 400 and retry.repeatable(task.method, task.header_names):
@@ -437,6 +442,18 @@ class Upload:
             self._engine.interops.heard(resumable.target(task), upload.version)
             upload = changed(upload, tried=upload.length)
             self._record(changed(task, protocol=IETF, upload=upload, not_resumable="", exposed=False), None)
+
+    def _incomplete(self, heard: Heard, version: str) -> None:
+        """The server has read the draft's fields, sent no 104, and says that there is more to come."""
+        found = resumable.created(IETF, heard.response, self._size, self._engine.now(), version=version)
+        if isinstance(found, TransferError):
+            raise TransferFailure(found)
+        if found is not None and found.elsewhere and self._current().origin is not Origin.TYPED:
+            raise TransferFailure(resumable.refused_elsewhere(found.url))
+        if found is not None:
+            self._adopt(changed(found, confined=heard.confines))
+        elif heard.response.status < 300:
+            self._fail(heard, resumable.early(heard.response, self._progress.received))
 
     async def _resumed(self, heard: Heard) -> None:
         """The end of a request with the whole body for which a 104 made an upload resource."""
@@ -463,6 +480,8 @@ class Upload:
             else:
                 await self._send_resumably()
         else:  # it has a part, or wants smaller ones
+            if step.next is not Next.SMALLER:  # it has had an answer, so that nothing speaks for smaller ones
+                self._record(changed(self._current(), upload=changed(upload, tried=0)), None)
             await self._send_resumably()
 
     async def _judge_whole(self, heard: Heard) -> None:
@@ -476,23 +495,28 @@ class Upload:
             size, handed = 1, int(self._counted.ended)
         receipt = receipts.judge(response, method=task.method, size=size, handed=handed, body=heard.body)
         if receipt.means is receipts.Means.LOOK:
-            receipt = await self._looked(response, size)
+            receipt = await self._looked(heard, size)
         if receipt.error is not None:
             self._fail(heard, receipt.error)
         self._take(heard, unconfirmed=receipt.why)
 
-    async def _looked(self, response: Response, size: int) -> receipts.Receipt:
-        """What HEAD says of the address that took the file."""
-        began, now = self._began_at, time.monotonic()
+    async def _looked(self, heard: Heard, size: int) -> receipts.Receipt:
+        """What HEAD says of the address that took the file, and what the answer shows of it."""
+        began, now, response = self._began_at, time.monotonic(), heard.response
         try:
             answer = await self._lines.head("HEAD", response.url, {})
         except TransferFailure:
             receipt = receipts.Receipt(means=receipts.Means.UNSURE, why=receipts.UNSURE)
         else:
             receipt = receipts.look(answer, size=size, began=began, now=now)
-        tag = receipts.md5_in(response) if receipt.means is receipts.Means.UNSURE else ""
-        if tag and self._file is not None and tag == await until_done(asyncio.to_thread(self._file.md5)):
-            return receipts.DONE
+        if self._file is None:
+            return receipt
+        if receipt.means is receipts.Means.DONE:
+            begin = receipts.shown(response, heard.body, size=size, most=heard.most)
+            if begin and begin != await until_done(asyncio.to_thread(self._file.read, 0, len(begin))):
+                return receipts.not_stored(response)
+        elif receipt.means is receipts.Means.UNSURE and (tag := receipts.md5_in(response)):
+            return receipts.DONE if tag == await until_done(asyncio.to_thread(self._file.md5)) else receipt
         return receipt
 
     def _content(self) -> Content:

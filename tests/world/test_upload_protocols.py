@@ -13,7 +13,7 @@ from tests.byte_server import ByteServer, Conn, Request, reply
 from tests.conformance.helpers import code_of, quick_session
 from tests.conformance.recorder import eventually
 from tests.tusd import Tusd
-from tests.upload_server import UploadServer, serving
+from tests.upload_server import Kept, UploadServer, serving
 from transfermon.monitor import Monitor
 from transfermon.resumable import VERSIONS
 
@@ -178,6 +178,34 @@ async def test_a_104_counts_while_the_body_is_on_its_way(
     assert (await task.resume().wait()).succeeded
     assert farm.stored == [body]
     assert methods(farm)[-2:] == ["HEAD", "PATCH"]
+
+
+@pytest.mark.parametrize("reads", [0, SIZE])
+@pytest.mark.parametrize("location", [True, False])
+async def test_a_final_answer_that_calls_the_whole_upload_incomplete_is_not_the_end(
+    monitor: Monitor, farm: UploadServer, source: Path, body: bytes, reads: int, location: bool
+):
+    """A server that reads the fields, sends no 104, and has taken all or nothing of the body."""
+
+    def begins(conn: Conn, request: Request) -> None:
+        if request.method == "PUT":
+            farm.uploads["/uploads/1"] = Kept(SIZE, "PUT", bytearray(conn.read_some(reads)))
+            fields = {"Upload-Complete": "?0", "Connection": "close"} | ({"Location": "/uploads/1"} if location else {})
+            conn.send(reply(201, fields))
+            conn.close()
+        elif request.method == "OPTIONS":
+            conn.send(reply(404))
+        else:
+            farm(conn, request)
+
+    with ByteServer(begins, reads_bodies=False) as server:
+        record = await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    if location:
+        assert record.succeeded, record.error
+        assert farm.stored == [body]
+    else:
+        assert record.error is not None
+        assert record.error.reason == "srv.early-answer"
 
 
 async def test_a_104_of_another_version_is_none(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.byte_server import ByteServer, Conn, Request, reply
+from tests.byte_server import ByteServer, Conn, Request, chunked, reply
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import quick_session
 from tests.conformance.recorder import Recorder, eventually
@@ -363,6 +363,8 @@ def now(offset: float = 0.0) -> str:
 FILE = reply(200, {"Accept-Ranges": "bytes", "Last-Modified": OLD, "Content-Type": "video/mp4"}, b"x" * 100)
 PAGE = reply(200, {"Content-Type": "text/html"}, b"<!doctype html><title>App</title>")
 TAGGED = reply(200, {"Accept-Ranges": "bytes", "ETag": f'"{hashlib.md5(BODY).hexdigest()}"'})
+SAME = reply(200, {"Content-Length": str(SIZE)})
+CHUNKED = reply(200, {"Accept-Ranges": "bytes", "Transfer-Encoding": "chunked"})
 PLAIN_CASES = {
     "201": (reply(201), None, "done"),
     "204": (reply(204), None, "done"),
@@ -379,6 +381,14 @@ PLAIN_CASES = {
         reply(200, {"Content-Length": str(SIZE), "Last-Modified": OLD, "Date": now()}),
         "srv.not-stored",
     ),
+    "another file of that length, shown": (
+        reply(200, {"ETag": '"a"', "Accept-Ranges": "bytes"}, BODY[::-1]),
+        SAME,
+        "srv.not-stored",
+    ),
+    "another file, shown in pieces": (CHUNKED + chunked([BODY[::-1]]), SAME, "srv.not-stored"),
+    "this file, shown": (reply(200, {"ETag": '"a"', "Accept-Ranges": "bytes"}, BODY), SAME, "done"),
+    "this file, shown in pieces": (CHUNKED + chunked([BODY]), SAME, "done"),
     "a new file of that length": (
         FILE,
         reply(200, {"Content-Length": str(SIZE), "Last-Modified": now(), "Date": now()}),
