@@ -59,6 +59,11 @@ def kept_of(task: Task) -> int:
     return task.received if task.part_path and not task.not_resumable else 0
 
 
+def left_of(tasks: Iterable[Task]) -> list[tuple[str, int, str]]:
+    """Of each task that has not ended: its name, what it has moved, and why a pause starts over."""
+    return [(task.name or str(task.key), task.moved, task.not_resumable) for task in tasks if task.outstanding]
+
+
 def stopped(left: Iterable[tuple[str, int, str]]) -> str:
     """The last words of a command that was stopped; for each that is left: name, bytes moved, why a pause starts over."""
     anew = [f"{name} starts from zero" for name, moved, why_not in left if moved > 0 and why_not]

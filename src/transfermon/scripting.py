@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
-from transfermon import humanize
+from transfermon import advice, humanize
 from transfermon.errors import EngineBusyError
 from transfermon.events import Event
 from transfermon.runners import Runners
@@ -212,10 +212,11 @@ class Headless:
                         await self._work(monitor)
                 finally:
                     await self._script.end()
+            left = advice.left_of(monitor.tasks())
             if monitor.released:
                 complain("Another transfermon has taken the transfers over; the script has ended.", code=DONE)
         if self._signalled:
-            return complain("Stopped. What is there is kept; the same command goes on.", code=INTERRUPTED)
+            return complain(advice.stopped(left), code=INTERRUPTED)
         return self._script.code
 
     async def _work(self, monitor: Monitor) -> None:
