@@ -418,7 +418,7 @@ def note(url: str, response: Response, *, elsewhere: bool) -> TransferError:
         + (f"a note ({kind[:40]})" if kind else "a note")
         + " in the place of the file.",
         reason="srv.note",
-        hint="Get a new address for the file and retry with it; what is stored is kept.",
+        hint="Get a new address for the file and retry with it.",
         url=redacted(url),
         status=response.status,
         retry=Retry.FINAL,
