@@ -1,6 +1,8 @@
 """Digests in header fields (RFC 9530) and what is known of a file by them (SPEC D-18, R-20).
 
-Rule: only sha-256 and sha-512 count; other algorithms are ignored, and so is a field that is malformed.
+Rule: of the standard's fields only sha-256 and sha-512 count; other algorithms are ignored, and so is a field that is
+malformed. Of what storage services send beside them (`sums`) only md5, sha-1, sha-256 and crc32 of a whole object count,
+and not more than once: such fields are kept with an object, and are wrong where something was changed behind them.
 """
 
 from __future__ import annotations
@@ -9,7 +11,8 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 _PIECE = 1 << 20  # bytes that are read at once
@@ -36,6 +39,60 @@ def parse(value: str) -> tuple[str, ...]:
             return ()
         found[algorithm] = raw.hex()
     return tuple(f"{algorithm}:{value}" for algorithm, value in sorted(found.items()))
+
+
+_SUM_LENGTHS = {"md5": 16, "sha-1": 20, "sha-256": 32, "crc32": 4}
+_AMAZON = {"x-amz-checksum-sha256": "sha-256", "x-amz-checksum-sha1": "sha-1", "x-amz-checksum-crc32": "crc32"}
+
+
+def sums(status: int, field: Callable[[str], str]) -> tuple[str, ...]:
+    """ "md5:HEX" and the like of the whole file, as storage services announce them; for an answer without a coding.
+
+    `field` gives the value of a header field, "" for none. A 206 may carry those of its part, but for Azure's; composite
+    ones ("-3" behind the value) are made of parts that nobody here knows; Google's are of the object as it is stored,
+    which may be unpacked on its way.
+    """
+    found = [("md5", field("x-ms-blob-content-md5"))]
+    if status == 200:
+        found.append(("md5", field("Content-MD5")))
+        if field("x-goog-stored-content-encoding").strip().lower() in ("", "identity"):
+            for part in field("x-goog-hash").split(","):
+                name, _, value = part.strip().partition("=")
+                found.append((name if name == "md5" else "", value))
+        if field("x-amz-checksum-type").strip().upper() != "COMPOSITE":
+            found += [(algorithm, field(name)) for name, algorithm in _AMAZON.items()]
+    read = ((algorithm, _raw(value.strip(), _SUM_LENGTHS.get(algorithm, 0))) for algorithm, value in found)
+    return tuple(dict.fromkeys(f"{algorithm}:{raw.hex()}" for algorithm, raw in read if raw))
+
+
+def _raw(value: str, length: int) -> bytes:
+    """The bytes of base64; b"" for anything else, or another length."""
+    try:
+        raw = base64.b64decode(value, validate=True)
+    except (ValueError, binascii.Error):
+        return b""
+    return raw if len(raw) == length else b""
+
+
+class _Crc32:
+    def __init__(self) -> None:
+        self._value = 0
+
+    def update(self, data: Any, /) -> None:
+        self._value = zlib.crc32(data, self._value)
+
+    def hexdigest(self) -> str:
+        return f"{self._value:08x}"
+
+
+def new(algorithm: str) -> Any:
+    """A hash that is fed with `update` and tells its `hexdigest`. Raises ValueError for an unknown algorithm."""
+    name = algorithm.lower().replace("-", "")
+    if name == "crc32":
+        return _Crc32()
+    if name not in ("sha256", "sha512", "sha384", "sha224", "sha1", "md5"):
+        raise ValueError(f"“{algorithm}” is not a known digest; use sha-256 or sha-512.")
+    return hashlib.new(name, usedforsecurity=False)
 
 
 class Reading:
@@ -71,7 +128,7 @@ class Hashes:
     """Several algorithms over the same bytes. `update` may be called on any thread, on one at a time."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._running: Mapping[str, Any] = {name: hashlib.new(name.replace("-", "")) for name in sorted(names)}
+        self._running: Mapping[str, Any] = {name: new(name) for name in sorted(names)}
 
     def __repr__(self) -> str:
         return f"<Hashes {' '.join(self._running)}>"

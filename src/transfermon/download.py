@@ -42,6 +42,7 @@ from transfermon.urls import without_query
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+_WRONG_SUM = "the server's checksum does not fit"
 _AT_ONCE = 1 << 20  # bytes that are compared at a time
 SMALL = 256 * 1024  # below this a crash costs less than a directory sync (PERFORMANCE 4)
 
@@ -611,7 +612,7 @@ class Download:
             event = activity_event(new)
         await self._record(new, event)
         content = () if decode else digests.parse(response.header("Content-Digest"))
-        hashes = _hashes(*self._wanted(), *content)
+        hashes = _hashes(*(self._wanted() or validators.sums), *content)
         if first:
             await self._on_disk(part.write, 0, first)
             if hashes is not None:
@@ -707,7 +708,11 @@ class Download:
         whole = digests.parse(answer.response.header("Repr-Digest"))
         new = changed(
             self._current(),
-            validators=changed(self._validators_now(answer.response), digests=whole or task.validators.digests),
+            validators=changed(
+                self._validators_now(answer.response),
+                digests=whole or task.validators.digests,
+                sums=digests.sums(206, answer.response.header) or task.validators.sums,
+            ),
             activity=Activity.TRANSFERRING,
             response=answer.response,
             current_url=answer.response.url,
@@ -997,21 +1002,47 @@ class Download:
             await asyncio.to_thread(blob.expire)
 
     async def _is_as_expected(self) -> bool:
-        """Compare with the digests that the caller gave and the server announced (D-18, R-20)."""
-        assert self._part is not None
-        if not self._wanted():
-            return True
-        self._tell(Activity.VERIFYING)
-        for digest in self._wanted():
-            algorithm, _, wanted = digest.partition(":")
-            found = self._hashes.value(algorithm) if self._hashes is not None else None
-            if found is None:
-                found = await until_done(asyncio.to_thread(self._part.digest, algorithm, self._stored))
-            if found != wanted:
-                given = digest == self._current().expected_digest
-                what = "expected one" if given else "one that the server announced"
+        """Compare with the digests that the caller gave and the server announced (D-18, R-20); without any, with the
+        sums that storage services send.
+        """
+        task = self._current()
+        wanted = self._wanted()
+        for digest in wanted:
+            if await self._found(digest) != digest:
+                algorithm = digest.partition(":")[0]
+                what = "expected one" if digest == task.expected_digest else "one that the server announced"
                 return await self._mismatch(f"The {algorithm} of the file is not the {what}.")
+        for digest in task.validators.sums if task.validators is not None and not wanted else ():
+            if (found := await self._found(digest)) != digest:
+                return await self._sum_differs(found)
         return True
+
+    async def _found(self, digest: str) -> str:
+        """ "sha-256:HEX" of the file, in the algorithm of `digest`."""
+        assert self._part is not None
+        if self._current().activity is not Activity.VERIFYING:
+            self._tell(Activity.VERIFYING)
+        algorithm = digest.partition(":")[0]
+        value = self._hashes.value(algorithm) if self._hashes is not None else None
+        if value is None:
+            value = await self._on_disk(self._part.digest, algorithm, self._stored)
+        return f"{algorithm}:{value}"
+
+    async def _sum_differs(self, found: str) -> bool:
+        """A sum that does not fit starts over, once. A second body with the sum of the first shows that it is the field
+        that is wrong: the file is taken, and that is said.
+        """
+        task = self._current()
+        if found == task.evidence.found_sum:
+            self._record(changed(task, remark="; ".join(filter(None, (task.remark, _WRONG_SUM)))), None)
+            return True
+        reason = f"The {found.partition(':')[0]} of the file is not the one that the server announced."
+        if task.evidence.found_sum:
+            self._may_restart = False
+            return await self._mismatch(reason)
+        self._learn(changed(task.evidence, found_sum=found))
+        await self._throw_away(reason)
+        return False
 
     def _wanted(self) -> tuple[str, ...]:
         """The digests that the whole file must have."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import hashlib
 import hmac
 import os
 import re
@@ -22,7 +21,7 @@ from enum import Enum
 from functools import cache
 from typing import Any, Self
 
-from transfermon import filenames, filesystem
+from transfermon import digests, filenames, filesystem
 from transfermon.errors import Code, Retry, TransferError, TransferFailure
 
 _PART_NAME = re.compile(r"\.transfermon-[0-9a-f]{16}\.part")
@@ -197,7 +196,7 @@ class PartFile:
 
         Raises ValueError for an unknown algorithm, TransferFailure -3001 when there are fewer bytes.
         """
-        hashing = _hashing(algorithm)
+        hashing = digests.new(algorithm)
         offset = 0
         while offset < until:
             piece = self.read(offset, min(_BLOCK, until - offset))
@@ -783,13 +782,6 @@ def _regular(path: str) -> os.stat_result | None:
     return status if stat.S_ISREG(status.st_mode) else None
 
 
-def _hashing(algorithm: str) -> Any:
-    name = algorithm.lower().replace("-", "")
-    if name not in ("sha256", "sha512", "sha384", "sha224", "sha1", "md5"):
-        raise ValueError(f"“{algorithm}” is not a known digest; use sha-256 or sha-512.")
-    return hashlib.new(name, usedforsecurity=False)
-
-
 def _matches(path: str, status: os.stat_result, size: int, digest: str) -> bool:
     if 0 <= size != status.st_size:
         return False
@@ -802,7 +794,7 @@ def _same_content(one: str, other: str) -> bool:
 
 
 def _hash_of(path: str, algorithm: str) -> str:
-    hashing = _hashing(algorithm)
+    hashing = digests.new(algorithm)
     try:
         with open(path, "rb") as file:
             while piece := file.read(_BLOCK):

@@ -72,6 +72,7 @@ def validators_of(response: Response, *, decoded: bool, now: float = 0.0) -> Val
         content_encoding=coding if decoded else "",
         content_type=type_of(response),
         digests=() if decoded else digests.parse(response.header("Repr-Digest")),
+        sums=() if coding else digests.sums(response.status, response.header),
         host=host_of(response.url),
         label="" if decoded else coding,
     )

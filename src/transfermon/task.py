@@ -262,6 +262,7 @@ class Task:
     folder: str = ""  # where the finished file goes; "" for a temporary file (D-08)
     name: str = ""  # the final name, once known or given
     named: bool = False  # the name was given: nothing else may get it
+    remark: str = ""  # what to know of the stored file although nothing failed; "" where there is nothing to tell
     instead: str = ""  # of a finished file that is not what its name promised: “a web page instead of a video”
     overwrite: bool = False
     final_path: str = ""  # absolute, once it is settled: the file is there when there is no part any more

@@ -511,3 +511,26 @@ async def test_secrets_do_not_go_along_to_where_a_redirect_led(
         assert [request.header("Range") for request in place.requests] == ["", rest(AT)]
         assert all("secret" not in request.raw.decode("latin-1") for request in place.requests)
     assert len(server.requests) == 1  # the place that answered last was asked at once
+
+
+# ---- labels
+
+
+@pytest.mark.parametrize("same", [True, False])
+async def test_what_is_stored_as_it_came_under_a_label_goes_on_under_the_same_label(
+    session: Session, server: ByteServer, resource: Resource, downloads: Path, same: bool
+):
+    """A .tar.gz that servers call coded: its bytes are kept as they come, and so is its length."""
+    resource.body = b"\x1f\x8b" + resource.body[2:]
+    resource.headers = {"Content-Encoding": "gzip", "Content-Type": "application/x-tar"}
+    task = session.download_task(server.url("/f.tar.gz"))
+    await paused(task, resource)
+    assert task.record.not_resumable == ""
+    if not same:
+        resource.before = ranged(
+            lambda first, last: part_of(resource.body, first, last, ETag='"v1"', Content_Encoding="br")
+        )
+    record = await task.resume().wait()
+    assert (record.succeeded, record.wasted) == (True, 0 if same else AT)
+    assert asked(server) == ["", rest(AT), *([] if same else [""])]
+    assert only(downloads, resource.body, "f.tar.gz")
