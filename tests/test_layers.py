@@ -53,6 +53,8 @@ RULES = {
         "filesystem",
         "pace",
         "answers",
+        "heads",
+        "chunks",
     ),
 }
 DOORS = {

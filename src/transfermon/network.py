@@ -25,6 +25,8 @@ from typing import Any, Protocol
 
 import httpcore
 
+from transfermon import heads
+from transfermon.chunks import Chunks
 from transfermon.dialing import WANT as WANT  # these two are of use to whoever reads and connects
 from transfermon.dialing import AddressRefused as AddressRefused
 from transfermon.dialing import Dialer, wait_for
@@ -40,6 +42,7 @@ SLICE = 0.002  # seconds of work for all streams together in one turn of the loo
 SLOWEST = 16  # bytes per second over the time limit; a server that drips below it counts as silent (FAULTS D5)
 
 _HEAD_END = re.compile(rb"\n\r?\n")  # h11 ends a header block here, bare line feeds included
+_LONGEST_STATUS = 64  # bytes in which the status of an answer is found, or never
 _DENIED = tuple(
     ipaddress.ip_network(text)
     for text in (
@@ -320,7 +323,8 @@ class Stream(httpcore.AsyncNetworkStream):
         self._slow_seconds = 0.0
         self._remaining: int | None = None
         self._framing: Framing | None = None
-        self._tail = b""  # the last bytes of a chunked body
+        self._chunks: Chunks | None = None  # of a chunked body
+        self._healed = False  # a head on this connection had to be: its other end is not to be trusted with a next one
         self._closed = False
         self._detached = False
         self.outgoing: Outgoing | None = None
@@ -475,6 +479,7 @@ class Stream(httpcore.AsyncNetworkStream):
             raise httpcore.ConnectError(str(exc)) from exc
         self._closed = True  # the descriptor moved on
         stream = self._successor(secure)
+        stream._healed = self._healed  # noqa: SLF001 - of a proxy's answer: the same connection
         began = time.monotonic()
         try:
             await stream.shake_hands(timeout)
@@ -503,6 +508,7 @@ class Stream(httpcore.AsyncNetworkStream):
         """How the body is framed: bytes behind its end never reach h11, and an early end is told apart."""
         if isinstance(framing, Framing):
             self._remaining, self._framing = None, framing
+            self._chunks = Chunks() if framing is Framing.CHUNKED else None
         else:
             self._remaining, self._framing = framing, None
 
@@ -515,11 +521,11 @@ class Stream(httpcore.AsyncNetworkStream):
 
     @property
     def reusable(self) -> bool:
-        """Whether nothing odd followed the body. A chunked one must end exactly at its last chunk."""
-        if self._closed or self._detached or self._left or self._failure:
+        """Whether nothing was odd, and nothing followed the body. A chunked one must end exactly at its last chunk."""
+        if self._closed or self._detached or self._left or self._failure or self._healed:
             return False
-        if self._framing is Framing.CHUNKED:
-            return self._tail.endswith(b"0\r\n\r\n")
+        if self._chunks is not None:
+            return self._chunks.done and not self._chunks.healed
         return self._framing is None
 
     # ---- private
@@ -546,7 +552,7 @@ class Stream(httpcore.AsyncNetworkStream):
         self._head.clear()
         self._interim = 0
         self._slow_bytes, self._slow_seconds = 0, 0.0
-        self._remaining, self._framing, self._tail = None, None, b""
+        self._remaining, self._framing, self._chunks = None, None, None
         self.limiters, self.before_wait = (), None
         self.head_seen = self.answered = False
         self.sent_head = self.sent_body = self.head_bytes = 0
@@ -554,8 +560,25 @@ class Stream(httpcore.AsyncNetworkStream):
         self.exchanges += 1
 
     async def _read_head(self, timeout: float | None) -> bytes:
+        """One header block, healed."""
         if not self.answered and self._watch.simulation.on:
             await self._meet_bad_network()
+        while (end := await self._more_head(timeout)) is None:
+            pass
+        block = bytes(self._head[:end])
+        self._left = bytes(self._head[end:])
+        self._head.clear()
+        self.head_bytes += end
+        try:
+            healed = heads.heal(block)
+        except heads.HeadError as exc:
+            raise httpcore.RemoteProtocolError(str(exc)) from exc
+        self._healed = self._healed or healed is not block
+        self._end_of_head(healed)
+        return healed
+
+    async def _more_head(self, timeout: float | None) -> int | None:
+        """Take more bytes; where the header block ends in them, or None."""
         data, self._left = self._left, b""
         if not data:
             data = await self._receive(HEAD_READ_SIZE, timeout)
@@ -567,18 +590,13 @@ class Stream(httpcore.AsyncNetworkStream):
                 self.head_began = self._head_began
         self.answered = True
         searched = max(0, len(self._head) - 2)  # the end may be split over reads
-        before = len(self._head)
         self._head += data
-        self._check_start()
+        if not heads.may_begin(self._head):
+            raise NotHTTP("the answer is not HTTP")
         found = _HEAD_END.search(self._head, searched)
-        end = found.end() if found else len(self._head)
-        if end > HEAD_LIMIT:
+        if (found.end() if found else len(self._head)) > HEAD_LIMIT:
             raise HeadTooLarge("the answer's head is too large")
-        if found:
-            data, self._left = data[: end - before], data[end - before :]
-            self.head_bytes += end
-            self._end_of_head()
-        return data
+        return found.end() if found else None
 
     async def _meet_bad_network(self) -> None:
         simulation = self._watch.simulation
@@ -588,15 +606,9 @@ class Stream(httpcore.AsyncNetworkStream):
         if self._closed:
             raise httpcore.ReadError("the connection was closed on our side")
 
-    def _check_start(self) -> None:
-        if not self._head.startswith(b"HTTP/"[: len(self._head)]):
-            raise NotHTTP("the answer is not HTTP")
-
-    def _end_of_head(self) -> None:
-        head = bytes(self._head)
-        status = head[:16].partition(b" ")[2][:3]
-        self._head.clear()
-        if status[:1] == b"1" and status != b"101":
+    def _end_of_head(self, head: bytes) -> None:
+        status = heads.status_in(head)
+        if status is not None and status < 200 and status != 101:
             if self.outgoing is not None and self.outgoing.heard is not None:
                 self.outgoing.heard(head)
             self._interim += 1
@@ -607,6 +619,20 @@ class Stream(httpcore.AsyncNetworkStream):
         self.head_seen = True
 
     async def _read_body(self, timeout: float | None) -> bytes:
+        if self._chunks is None:
+            return await self._read_raw(timeout)
+        while not self._chunks.done:
+            try:
+                data = self._chunks.feed(await self._read_raw(timeout))
+            except heads.HeadError as exc:
+                raise httpcore.RemoteProtocolError(str(exc)) from exc
+            if self._chunks.done:
+                self._left = self._chunks.extra + self._left
+            if data:
+                return data
+        return b""
+
+    async def _read_raw(self, timeout: float | None) -> bytes:
         size = READ_SIZE if self._remaining is None else min(READ_SIZE, self._remaining)
         if size == 0:
             return b""
@@ -621,8 +647,6 @@ class Stream(httpcore.AsyncNetworkStream):
                 raise ClosedEarly("the connection ended before the body did")
         elif self._remaining is not None:
             self._remaining -= len(data)
-        elif self._framing is Framing.CHUNKED:
-            self._tail = (self._tail + data[-5:])[-5:]
         return data
 
     async def _admitted(self, size: int) -> int:
@@ -836,7 +860,10 @@ def is_final(data: bytes) -> bool:
     """Whether a final answer begins in these bytes; whole interim ones (1xx) before it are passed over."""
     at = 0
     while len(data) > at + 12:
-        if data[at + 9 : at + 10] != b"1" or data[at + 9 : at + 12] == b"101":
+        status = heads.status_in(data, at)
+        if status is None:
+            return len(data) > at + _LONGEST_STATUS  # no answer at all
+        if status >= 200 or status == 101:
             return True
         end = _HEAD_END.search(data, at)
         if end is None:
