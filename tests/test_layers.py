@@ -55,9 +55,11 @@ RULES = {
         "answers",
         "heads",
         "chunks",
+        "labels",
     ),
 }
 DOORS = {
+    "codings",
     "settings",
     "store",
     "vault",
@@ -132,6 +134,9 @@ ONLY_IN = {  # a foreign library has one door
     "starlette": {"videofarm"},
     "uvicorn": {"videofarm"},
     "platformdirs": {"settings"},
+    "brotli": {"codings"},
+    "backports": {"codings"},
+    "compression": {"codings"},
 }
 GUI_MUST_NOT = {"store", "transfer", "network", "pump", "partfile", "session", "download", "engine", "cli"}
 PANELS = {"sessions", "tasks", "details", "preview", "events", "background", "videofarm"}

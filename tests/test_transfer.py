@@ -23,10 +23,11 @@ import trustme
 
 from tests.byte_server import ByteServer, Conn, Request, Resource, authority, chunked, reply
 from transfermon import transfer, urls
+from transfermon.codings import Decoder
 from transfermon.errors import Code, Retry, TransferFailure
 from transfermon.network import AddressRefused, ClosedEarly, HeadTooLarge, NotHTTP, Reach
 from transfermon.task import Origin, Progress
-from transfermon.transfer import Call, Decoder, Transport, translate
+from transfermon.transfer import Call, Transport, translate
 
 pytestmark = pytest.mark.anyio
 Handler = Callable[[Conn, Request], None]
@@ -447,7 +448,7 @@ async def test_a_body_beyond_the_limit_is_stopped(serve, transport, fd, limit):
 async def decoded(transport: Transport, url: str, fd: int, **settings: Any) -> bytes:
     answer = await transport.open(Call(url=url))
     try:
-        count = await answer.receive(fd, 0, Progress(), decode=True, **settings)
+        count = await answer.receive(fd, 0, Progress(), decode=answer.content_coding, **settings)
         return os.pread(fd, count, 0)
     finally:
         await answer.aclose()
@@ -495,7 +496,9 @@ async def test_a_coded_body_can_be_kept_as_it_came(serve, transport, fd):
         ("gzip", CODED["gzip"][:-8] + b"12345678", Code.CANNOT_DECODE_RAW_DATA),
         ("gzip", b"plain text", Code.CANNOT_DECODE_RAW_DATA),
         ("deflate", CODED["deflate"][:-1], Code.CANNOT_DECODE_RAW_DATA),
-        ("br", b"whatever", Code.CANNOT_DECODE_CONTENT),
+        ("br", b"whatever", Code.CANNOT_DECODE_RAW_DATA),
+        ("zstd", b"whatever", Code.CANNOT_DECODE_RAW_DATA),
+        ("compress", b"whatever", Code.CANNOT_DECODE_CONTENT),
         ("gzip, gzip", gzip.compress(CODED["gzip"]), Code.CANNOT_DECODE_CONTENT),
     ],
 )

@@ -98,6 +98,7 @@ def task_dict(task: Task, progress: Progress | None = None) -> dict[str, Any]:
         "uploadHost": resumable.named(task.upload.url) if task.upload is not None else "",
         "unconfirmed": task.unconfirmed,
         "storedAs": task.stored_as,
+        "remark": task.remark,
         "attempt": task.attempt,
         "options": request_options.to_dict(task.options),
         "added": task.added,

@@ -31,6 +31,7 @@ from transfermon.events import (
     activity_event,
 )
 from transfermon.evidence import Judgement, Verdict
+from transfermon.labels import Verdict as Label
 from transfermon.metrics import MOST_KEPT, REDIRECTS, Trace
 from transfermon.network import Limiter
 from transfermon.partfile import FinishState, PartFile, PartMissing
@@ -515,8 +516,8 @@ class Download:
         """The body is the file from byte 0: into a part of its own, unless it is no version of the file at all."""
         task, response = self._current(), answer.response
         folder = task.folder or self._parts_folder
-        decode = bool(answer.content_coding) and not self._compressed_by_itself(answer)
-        total = UNKNOWN if decode or answer.content_coding else judgement.total
+        label = await answer.judged(naming.suggested(response, response.url))
+        total = UNKNOWN if answer.content_coding else judgement.total
         keeps = self._stored > 0 and not resume.why_not_resumable(
             task.validators, task.method, self._configuration.resume_policy
         )
@@ -529,8 +530,8 @@ class Download:
             if not proven or not await self._has_room(folder, total - self._stored):
                 raise TransferFailure(_no_space(folder, task.url))
             keeps = False
-        first = await self._first_bytes(answer, decode=decode)
-        return await self._receive_new(answer, judgement, first, keeps=keeps)
+        first = await self._first_bytes(answer, decode=bool(label.undo))
+        return await self._receive_new(answer, judgement, label, first, keeps=keeps)
 
     async def _has_room(self, folder: str, total: int) -> bool:
         with contextlib.suppress(TransferFailure):
@@ -569,9 +570,11 @@ class Download:
         finally:
             os.close(fd)
 
-    async def _receive_new(self, answer: Answer, judgement: Judgement, first: bytes, *, keeps: bool) -> bool:
+    async def _receive_new(
+        self, answer: Answer, judgement: Judgement, label: Label, first: bytes, *, keeps: bool
+    ) -> bool:
         task, response = self._current(), answer.response
-        decode = bool(answer.content_coding) and not self._compressed_by_itself(answer)
+        decode = bool(label.undo)
         total = UNKNOWN if decode else resume.content_length(response) if answer.content_coding else judgement.total
         if (most := self._configuration.maximum_bytes) and max(total, len(first)) > most:
             raise answer.too_big(most)  # before any space is reserved
@@ -601,6 +604,7 @@ class Download:
             boot_id=partfile.boot_id(),
             mount_id=self._mount_id,
             not_resumable=resume.why_not_resumable(validators, task.method, self._configuration.resume_policy),
+            remark=label.remark,
             wasted=task.wasted + wasted,
             restarts=task.restarts + (1 if wasted else 0),
         )
@@ -617,7 +621,7 @@ class Download:
             await self._on_disk(part.write, 0, first)
             if hashes is not None:
                 hashes.update(memoryview(first))
-        written = len(first) + await self._receive(answer, len(first), decode=decode, hashes=hashes)
+        written = len(first) + await self._receive(answer, len(first), decode=label.undo, hashes=hashes)
         self._hashes = hashes
         if not await self._content_agrees(hashes, content):
             return False
@@ -681,18 +685,6 @@ class Download:
         self._mount_id, self._device = partfile.mount_id(part.fd), part.identity[0]
         return part, name
 
-    def _compressed_by_itself(self, answer: Answer) -> bool:
-        """A coding on a file that is compressed by its name or type is a mislabelled file: keep it as received."""
-        kind = answer.response.header("Content-Type").partition(";")[0].strip().lower()
-        name = self._current().name or naming.suggested(answer.response, answer.response.url)
-        return name.lower().endswith((".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".br", ".svgz")) or kind in (
-            "application/gzip",
-            "application/x-gzip",
-            "application/zip",
-            "application/x-gtar",
-            "application/x-compressed-tar",
-        )
-
     async def _receive_more(self, answer: Answer, judgement: Judgement) -> bool:
         assert self._part is not None
         task = self._current()
@@ -738,7 +730,7 @@ class Download:
         left = None if judgement.length is None else judgement.length - judgement.compare
         before = self._stored
         if left:
-            await self._receive(answer, self._stored, decode=False, hashes=hashes, length=left)
+            await self._receive(answer, self._stored, decode="", hashes=hashes, length=left)
         if not await self._content_agrees(hashes, content):
             return False
         if self._stored == before and not judgement.compare and self._stored != judgement.total:
@@ -792,7 +784,7 @@ class Download:
         return True
 
     async def _receive(
-        self, answer: Answer, offset: int, *, decode: bool, hashes: Hashes | None, length: int | None = None
+        self, answer: Answer, offset: int, *, decode: str, hashes: Hashes | None, length: int | None = None
     ) -> int:
         assert self._part is not None
         self._hashes = None

@@ -241,9 +241,8 @@ class LineScreen(Screen):
         if task["state"] != "completed" or task["error"] or task["unconfirmed"]:
             return
         if task["kind"] == "download":
-            instead = f": {task['instead']}" if task["instead"] else ""
-            size = humanize.size(task["received"])
-            self._say(self._out, f"Saved {task['path'] or task['name']} ({size}){instead}")
+            size, said = humanize.size(task["received"]), task["instead"] or task["remark"]
+            self._say(self._out, f"Saved {task['path'] or task['name']} ({size}){': ' + said if said else ''}")
         else:
             place = f", stored as {task['storedAs']}" if task["storedAs"] else ""
             sent = f"Sent {_label(task)} ({humanize.size(task['received'])}): {task['statusCode']}{place}"

@@ -172,7 +172,8 @@ def _outcome(task: Task) -> str:
     if task.stored_as and task.error is None:
         return tr("Done: stored as {place}").format(place=_place(task))
     if task.error is None:
-        return tr("Done: {instead}").format(instead=clean(task.instead)) if task.instead else tr("Done")
+        said = task.instead or task.remark
+        return tr("Done: {instead}").format(instead=clean(said)) if said else tr("Done")
     if task.error.code == Code.CANCELLED:
         return tr("Cancelled")
     return tr("Failed: {message}").format(message=_clause(task.error.message))

@@ -512,6 +512,15 @@ class Stream(httpcore.AsyncNetworkStream):
         else:
             self._remaining, self._framing = framing, None
 
+    async def peek(self, count: int, timeout: float | None) -> bytes:
+        """The first bytes of a body of known length, `count` or more; they stay for whoever reads it."""
+        while len(self._left) < count:
+            data = await self._receive(HEAD_READ_SIZE, timeout)
+            if not data:
+                raise ClosedEarly("the connection ended before the body did")
+            self._left += data
+        return self._left
+
     def detach_body(self) -> tuple[bytes, socket.socket]:
         """The body's first bytes and the socket, for the pump. The stream still closes the socket, afterwards."""
         assert self.head_seen, "the stream did not see where the body begins"

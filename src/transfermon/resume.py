@@ -14,7 +14,7 @@ from email.utils import formatdate
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from transfermon import digests
+from transfermon import digests, labels
 from transfermon.retry import http_date
 from transfermon.task import UNKNOWN, Evidence, Response, Validators
 
@@ -94,9 +94,8 @@ def host_of(url: str) -> str:
 
 
 def coding_of(response: Response) -> str:
-    """The content coding, lower case; "" for none."""
-    codings = [part.strip().lower() for part in response.header("Content-Encoding").split(",")]
-    return ", ".join(coding for coding in codings if coding and coding != "identity")
+    """The content codings that it names, lower case; "" for none."""
+    return ", ".join(labels.codings_in(response.header("Content-Encoding")))
 
 
 def total_of(response: Response) -> int:

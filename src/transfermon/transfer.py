@@ -16,8 +16,7 @@ import ssl
 import sys
 import time
 import weakref
-import zlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Protocol, cast
@@ -26,8 +25,9 @@ from urllib.parse import urlsplit
 import httpcore
 import httpx
 
-from transfermon import carried_headers, proxies, suffixes, urls
+from transfermon import carried_headers, codings, labels, proxies, suffixes, urls
 from transfermon.challenges import basic_in, digest_offer, login_in, offers
+from transfermon.codings import BATCH, CodingError, Decoder, UnknownCodingError
 from transfermon.cookies import Cookie, Jar
 from transfermon.dialing import ProxyFailed
 from transfermon.errors import Code, Retry, TransferError, TransferFailure, redacted
@@ -58,7 +58,6 @@ from transfermon.task import Origin, Progress, Response
 
 USER_AGENT = "transfermon/0.1.0"
 TAKEOVER = 256 * 1024  # bodies above it go through the pump; below it a kept connection is worth more
-BATCH = 1 << 20
 LONGEST = (1 << 63) - 1  # bytes that a file can have
 DISCARDED = 64 * 1024  # of a redirect's body, to keep the connection
 IDLE_SECONDS = 20.0  # an unused connection is closed after it
@@ -713,7 +712,7 @@ class Answer:
         progress: Progress,
         *,
         limiters: Sequence[Limiter] = (),
-        decode: bool = False,
+        decode: str = "",
         hasher: Hasher | None = None,
         length: int | None = None,
         limit: int | None = None,
@@ -722,14 +721,14 @@ class Answer:
 
         Every byte that arrived is written and added to `progress.received`, also when this raises or is cancelled;
         it returns or raises only when no thread uses `fd` any more. With `length` exactly so many bytes are taken
-        and the next call goes on behind them. `decode` undoes one content coding and checks that it is whole.
+        and the next call goes on behind them. `decode` is a content coding that is undone and must be whole.
         Raises TransferFailure: -1005 for an early end (D-15), -1001 when nothing came for the idle time, -1015 or
         -1016 for a coding that is damaged or unknown, -1103 beyond `limit` bytes, -3003 where the disk fails.
         """
         remaining = None if self.content_length is None else self.content_length - self._taken
         if limit is not None and not decode and remaining is not None and min(remaining, length or remaining) > limit:
             raise self.too_big(limit)
-        decoder = Decoder(self.content_coding) if decode and self.content_coding else None
+        decoder = Decoder(decode) if decode else None
         if decoder is None and self._may_take_over(remaining):
             assert remaining is not None
             wanted = remaining if length is None else min(length, remaining)
@@ -758,7 +757,10 @@ class Answer:
 
     async def read(self, limit: int) -> bytes:
         """At most `limit` bytes of a small body, decoded where it is coded; what is behind them is dropped."""
-        decoder = Decoder(self.content_coding) if self.content_coding else None
+        verdict = await self.judged()
+        if verdict.still_coded:
+            raise self._damaged(UnknownCodingError("not to be undone"))
+        decoder = Decoder(verdict.undo) if verdict.undo else None
         out = bytearray()
         try:
             while len(out) < limit and (chunk := await self._next()):
@@ -766,7 +768,7 @@ class Answer:
                     out += piece
                     if len(out) >= limit:
                         break
-        except zlib.error as exc:
+        except CodingError as exc:
             raise self._damaged(exc) from exc
         except Exception as exc:
             raise TransferFailure(translate(exc, self._url, responded=True, speaker=self._speaker)) from exc
@@ -780,6 +782,36 @@ class Answer:
         trace = self._exchange.trace
         trace.response_end, trace.response_body_bytes = time.monotonic(), self._taken
         await self._exchange.close(self._transport)
+
+    async def judged(self, name: str = "") -> labels.Verdict:
+        """What its Content-Encoding is worth; `name` is the server's. The bytes that are looked at stay in the body.
+
+        Raises TransferFailure as `receive` does.
+        """
+        label = self.response.header("Content-Encoding")
+        kind = self.response.header("Content-Type")
+        first, whole = b"", self.content_length == 0 or not self.content_coding
+        try:
+            while True:
+                verdict = labels.judge(label, name=name, kind=kind, first=first, whole=whole, opens=codings.opens)
+                if verdict is not None:
+                    return verdict
+                first, whole = await self._look(len(first) + 1)
+        except Exception as exc:
+            raise TransferFailure(translate(exc, self._url, responded=True, speaker=self._speaker)) from exc
+
+    async def _look(self, count: int) -> tuple[bytes, bool]:
+        """The body's first bytes, `count` or more, or all of it."""
+        if self.content_length is not None:
+            wanted = min(count, self.content_length)
+            first = (await self._exchange.stream.peek(wanted, self._idle_timeout))[: self.content_length]
+            return first, len(first) == self.content_length
+        while len(self._rest) < count:
+            chunk = await self._exchange.next_chunk()
+            if not chunk:
+                return self._rest, True
+            self._rest += chunk
+        return self._rest, False
 
     # ---- past h11
 
@@ -873,7 +905,7 @@ class Answer:
                 await writer.finish()
         except TransferFailure:
             raise
-        except zlib.error as exc:
+        except CodingError as exc:
             raise self._damaged(exc) from exc
         except OSError as exc:  # httpcore wraps the network's; this one is the file's
             raise TransferFailure(disk_error(exc, self._url)) from exc
@@ -899,12 +931,12 @@ class Answer:
         if decoder is not None and not decoder.whole:
             if self._exchange.framing is Framing.UNTIL_CLOSE:
                 raise ClosedEarly("the connection ended inside a coded body")
-            raise zlib.error("the coded body is cut short")
+            raise CodingError("the coded body is cut short")
         if self._taken == self.content_length and not self._rest:
             await self._exchange.next_chunk()  # lets h11 see the end, so that the connection can be kept
 
     def _damaged(self, exc: Exception) -> TransferFailure:
-        unknown = isinstance(exc, UnknownCoding)
+        unknown = isinstance(exc, UnknownCodingError)
         return _failure(
             Code.CANNOT_DECODE_CONTENT if unknown else Code.CANNOT_DECODE_RAW_DATA,
             f"The server sent the file coded as “{self.content_coding[:40]}”, which cannot be undone."
@@ -924,55 +956,6 @@ class Answer:
             self._url,
             hint="Raise the limit if you want the whole file.",
         )
-
-
-class UnknownCoding(zlib.error):
-    """A content coding that we cannot undo."""
-
-
-class Decoder:
-    """Undoes gzip or deflate in pieces of at most 1 MiB, and knows whether the end was reached (FAULTS A18, A21)."""
-
-    def __init__(self, coding: str) -> None:
-        self._unknown = coding not in ("gzip", "x-gzip", "deflate")
-        self._deflate = coding == "deflate"
-        self._inflate = self._fresh()
-        self._began = False
-
-    @property
-    def whole(self) -> bool:
-        """Whether the coded data ended where its format says, checksum included."""
-        return self._inflate.eof or not self._began
-
-    def decode(self, data: bytes) -> Iterator[bytes]:
-        """Raises zlib.error for damaged data, UnknownCoding for another coding."""
-        if self._unknown:
-            raise UnknownCoding("unknown content coding")
-        full = False
-        while data or full:
-            if self._inflate.eof:
-                data = data.lstrip(b"\0")  # padding
-                if self._deflate or not data.startswith(b"\x1f"):
-                    return
-                self._inflate = self._fresh()  # gzip allows several members
-            piece = self._piece(data)
-            data = self._inflate.unconsumed_tail or self._inflate.unused_data
-            full = len(piece) == BATCH
-            if piece:
-                yield piece
-
-    def _piece(self, data: bytes) -> bytes:
-        first, self._began = not self._began, True
-        try:
-            return bytes(self._inflate.decompress(data, BATCH))
-        except zlib.error:
-            if not (first and self._deflate):
-                raise
-        self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)  # some servers send the bare stream
-        return bytes(self._inflate.decompress(data, BATCH))
-
-    def _fresh(self) -> Any:
-        return zlib.decompressobj() if self._deflate else zlib.decompressobj(zlib.MAX_WBITS | 16)
 
 
 class _Writer:
@@ -1261,8 +1244,7 @@ def _beyond_files(length: bytes) -> bool:
 
 
 def _coding(head: Response) -> str:
-    codings = [part.strip().lower() for part in head.header("Content-Encoding").split(",")]
-    return ", ".join(part for part in codings if part and part != "identity")
+    return ", ".join(labels.codings_in(head.header("Content-Encoding")))
 
 
 # ---- proxies

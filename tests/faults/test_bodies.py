@@ -246,25 +246,37 @@ async def test_fault_a12_an_empty_file_is_a_file(monitor: Monitor, session: Sess
     assert fractions == [1.0]
 
 
+ZIP = b"PK\x03\x04" + bytes(range(256)) * 2000
+
+
 @pytest.mark.parametrize(
-    ("path", "kind", "name"),
+    ("path", "kind", "body", "name"),
     [
-        ("/a.tar.gz", "", "a.tar.gz"),
-        ("/a.tgz", "", "a.tgz"),
-        ("/a", "application/gzip", "a.gz"),
-        ("/a.zip", "application/zip", "a.zip"),
+        ("/a.tar.gz", "", gzip.compress(ZIP), "a.tar.gz"),
+        ("/a.tgz", "text/plain", gzip.compress(ZIP), "a.tgz"),
+        ("/a", "application/gzip", gzip.compress(ZIP), "a.gz"),
+        ("/a.zip", "application/zip", ZIP, "a.zip"),
     ],
 )
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip"])
 async def test_fault_a17_a_compressed_file_that_is_called_coded_is_kept_as_it_came(
-    session: Session, serve: Serve, downloads: Path, path: str, kind: str, name: str
+    session: Session, serve: Serve, downloads: Path, path: str, kind: str, body: bytes, name: str, coding: str
 ):
-    body = gzip.compress(os.urandom(1000) * 400)
-    fields = {"Content-Encoding": "gzip", **({"Content-Type": kind} if kind else {})}
+    fields = {"Content-Encoding": coding, **({"Content-Type": kind} if kind else {})}
     server = serve(reply(200, fields, body))
     record = await end_of(session.download_task(server.url(path)))
     assert record.succeeded
     assert record.expected == len(body)
     assert hashlib.sha256((downloads / name).read_bytes()).digest() == hashlib.sha256(body).digest()
+
+
+@pytest.mark.parametrize(("path", "inner"), [("/a.zip", ZIP), ("/a.tar.gz", gzip.compress(ZIP))])
+async def test_fault_a17_a_compressed_file_that_is_coded_once_more_is_undone_once(
+    session: Session, serve: Serve, downloads: Path, path: str, inner: bytes
+):
+    server = serve(reply(200, {"Content-Encoding": "gzip"}, gzip.compress(inner)))
+    assert (await end_of(session.download_task(server.url(path)))).succeeded
+    assert (downloads / path[1:]).read_bytes() == inner
 
 
 async def test_fault_a18_a_text_that_is_coded_all_the_same_is_undone_and_checked(
