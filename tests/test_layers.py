@@ -56,6 +56,7 @@ RULES = {
         "heads",
         "chunks",
         "labels",
+        "hostnames",
     ),
 }
 DOORS = {
@@ -134,6 +135,7 @@ ONLY_IN = {  # a foreign library has one door
     "starlette": {"videofarm"},
     "uvicorn": {"videofarm"},
     "platformdirs": {"settings"},
+    "idna": {"hostnames"},
     "brotli": {"codings"},
     "backports": {"codings"},
     "compression": {"codings"},

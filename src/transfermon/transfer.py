@@ -579,12 +579,12 @@ class _Digest:
 
     def next(self, hop: _Hop) -> str:
         """The answer to the last challenge once more, with the next count."""
-        flow = self._auth.auth_flow(httpx.Request(hop.method, hop.url))
+        flow = self._auth.auth_flow(httpx.Request(hop.method, hop.url, headers=[_host(hop.url)]))
         return _as_read(next(flow).headers["Authorization"])
 
     def first(self, hop: _Hop, offer: Mapping[str, str]) -> str:
         """The answer to a new challenge, which `challenges.digest_offer` found."""
-        request = httpx.Request(hop.method, hop.url)
+        request = httpx.Request(hop.method, hop.url, headers=[_host(hop.url)])
         parts = [f"{name}={offer[name]}" for name in ("realm", "nonce", "opaque", "algorithm") if offer.get(name)]
         parts += ["qop=auth"] if "qop" in offer else []
         field = f"Digest {', '.join(parts)}".encode("latin-1")
@@ -1111,13 +1111,18 @@ def _request(call: Call, hop: _Hop, made: bytes | Content | None) -> httpx.Reque
     request = httpx.Request(
         hop.method,
         hop.url,
-        headers=[(name.encode("ascii"), _header_bytes(value)) for name, value in hop.headers],
+        headers=[_host(hop.url), *((name.encode("ascii"), _header_bytes(value)) for name, value in hop.headers)],
         content=content,
         extensions={"timeout": {"connect": wait, "read": wait, "write": wait, "pool": wait}},
     )
     if isinstance(content, _Content):
         request.stream = content  # in place of a generator around it
     return request
+
+
+def _host(url: str) -> tuple[bytes, bytes]:
+    """The field Host: httpx would decode the name first, and refuses those of IDNA 2003."""
+    return b"Host", urlsplit(url).netloc.encode("ascii")
 
 
 def _header_bytes(value: str) -> bytes:

@@ -1,20 +1,19 @@
 """The one parser for addresses: what is checked here is what is shown and what is connected to (FAULTS R1).
 
-Rule: an address that two readers could understand in two ways is refused, never repaired. Standard library only.
+Rule: an address that two readers could understand in two ways is refused, never repaired.
 """
 
 from __future__ import annotations
 
 import base64
-import encodings.idna
 import ipaddress
 import re
-import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 from transfermon.errors import Code, Retry, TransferError, TransferFailure, redacted
+from transfermon.hostnames import ascii_name
 
 LONGEST = 16_384  # characters; servers refuse far shorter ones
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -25,7 +24,6 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DOTS = re.compile("[\u3002\uff0e\uff61]")
-_DEVIATIONS = frozenset("\u00df\u03c2\u200c\u200d")  # IDNA 2008 keeps what 2003 replaced: another name, another owner
 
 
 class Origin(NamedTuple):
@@ -197,12 +195,12 @@ def _ascii_host(url: str, authority: str) -> str:
     if not name:
         raise _bad(url, "The address names no host.")
     try:
-        ascii_name = ".".join(_ascii_label(label) for label in name.split("."))
+        name = ascii_name(name)
     except UnicodeError as exc:
         raise _bad(url, "The host in the address is not a valid name.") from exc
-    if not _NAME.fullmatch(ascii_name) or len(ascii_name) > 254:
+    if not _NAME.fullmatch(name) or len(name) > 254:
         raise _bad(url, "The host in the address is not a valid name.")
-    return ascii_name
+    return name
 
 
 def _bracketed(url: str, authority: str) -> str:
@@ -215,13 +213,3 @@ def _bracketed(url: str, authority: str) -> str:
         return f"[{ipaddress.IPv6Address(inside).compressed}]"
     except ValueError as exc:
         raise _bad(url, "The host in the address is not a valid IPv6 address.") from exc
-
-
-def _ascii_label(label: str) -> str:
-    if label.isascii():
-        return label.lower()
-    if not _DEVIATIONS.intersection(label):
-        return encodings.idna.ToASCII(label).decode("ascii").lower()
-    encodings.idna.nameprep(label)  # raises for what no name may hold
-    kept = unicodedata.normalize("NFKC", label.lower())
-    return "xn--" + kept.encode("punycode").decode("ascii")

@@ -192,7 +192,7 @@ async def test_fault_a21_a_bomb_in_an_answer_stops_at_the_limit_in_little_memory
     assert caught.value.error.reason == "pol.too-big"
 
 
-@pytest.mark.parametrize("coding", ["gzip, gzip, gzip", "gzip,deflate", "br", "gzip, br"])
+@pytest.mark.parametrize("coding", ["gzip, gzip, gzip", "gzip,deflate", "br, gzip", "gzip, br"])
 async def test_fault_a21_chained_codings_are_not_undone(
     monitor: Monitor, server: ByteServer, resource: Resource, coding: str
 ):
