@@ -58,7 +58,7 @@ async def test_an_endless_answer_stops_at_the_reserve_and_is_not_asked_for_again
             lowest = [1 << 60]
             run.monitor.subscribe(lambda _: lowest.append(partfile.free_space(str(out))))
             task = run.session.download_task(server.url("/stream"))
-            await run.until(lambda: task.record.attempt >= 4, "more attempts")
+            await run.until(lambda: task.record.attempt >= 4 and task.record.waiting, "more attempts")
             assert len(server.requests) == 1, "not again before there is more room"
             assert "does not say how long" in task.record.waiting_reason
             assert min(lowest) >= filesystem.reserve(48 * 1024 * 1024) - 1
