@@ -264,7 +264,6 @@ class Task:
     named: bool = False  # the name was given: nothing else may get it
     remark: str = ""  # what to know of the stored file although nothing failed; "" where there is nothing to tell
     instead: str = ""  # of a finished file that is not what its name promised: “a web page instead of a video”
-    remark: str = ""  # what to know of the stored file although nothing failed; "" where there is nothing to tell
     overwrite: bool = False
     final_path: str = ""  # absolute, once it is settled: the file is there when there is no part any more
     final_identity: tuple[int, ...] = ()  # device, inode, size and mtime_ns of the file that was written
