@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-XVFB = ("Xvfb", "-screen", "0", "1280x800x24", "-ac", "-nolisten", "tcp", "-noreset")
-PROGRAMS = ("Xvfb", "xdotool")
+# It ends with this process, however that ends.
+XVFB = ("setpriv", "--pdeathsig", "TERM", "Xvfb", "-screen", "0", "1280x800x24", "-ac", "-nolisten", "tcp", "-noreset")
+PROGRAMS = ("Xvfb", "xdotool", "setpriv")
 
 
 def why_not() -> str:
