@@ -45,15 +45,28 @@ def test_where_nothing_can_be_tried_the_real_attempt_says_why(tmp_path: Path):
 @pytest.mark.parametrize("name", ["half \ud800.bin", "x" * 256])
 def test_a_name_that_cannot_be_is_refused_in_words(tmp_path: Path, name: str):
     with pytest.raises(TransferFailure) as caught:
-        targets.settled(str(tmp_path), name, given=True, overwrite=True)
+        targets.Targets().settled(str(tmp_path), name, given=True, overwrite=True)
     assert (caught.value.error.code, caught.value.error.reason) == (-3000, "disk.name")
 
 
 def test_a_folder_is_not_replaced_by_a_file(tmp_path: Path):
     (tmp_path / "taken").mkdir()
     with pytest.raises(TransferFailure, match="A folder has the name"):
-        targets.settled(str(tmp_path), "taken", given=True, overwrite=True)
-    assert targets.settled(str(tmp_path), "taken", given=True, overwrite=False) == "taken"
+        targets.Targets().settled(str(tmp_path), "taken", given=True, overwrite=True)
+    assert targets.Targets().settled(str(tmp_path), "taken", given=True, overwrite=False) == "taken"
+
+
+def test_ordinary_names_are_tried_once_in_a_folder_and_others_each_time(tmp_path: Path):
+    settling = targets.Targets()
+
+    def looked(name: str) -> bool:
+        before = tmp_path.stat().st_mtime_ns
+        os.utime(tmp_path, ns=(1, 1))
+        assert settling.settled(str(tmp_path), name, given=False, overwrite=False) == name
+        return tmp_path.stat().st_mtime_ns not in (1, before)
+
+    names = ["naïve.zip", "a.zip", "b.zip", "naïve.zip", "long" * 20, "c_1-2.tar.gz"]
+    assert [looked(name) for name in names] == [True, True, False, True, True, False]
 
 
 def test_what_a_crash_left_is_swept_and_nothing_else(tmp_path: Path):

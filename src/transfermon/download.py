@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from transfermon import digests, endings, evidence, filenames, filesystem, naming, partfile, resume, retry, targets
+from transfermon import digests, endings, evidence, filenames, filesystem, naming, partfile, resume, retry
 from transfermon.blob import Blob
 from transfermon.configuration import CHECKPOINT_SECONDS, SessionConfiguration, merged_headers
 from transfermon.digests import Hashes
@@ -674,7 +674,8 @@ class Download:
             with contextlib.suppress(OSError):  # create says better what is wrong
                 os.makedirs(folder, mode=0o700 if folder.endswith("/parts") else 0o777, exist_ok=True)
         mark = self._engine.database_id
-        name = targets.settled(folder, name, given=bool(task.name), overwrite=task.overwrite, mark=mark)
+        given, over = bool(task.name), task.overwrite
+        name = self._engine.targets.settled(folder, name, given=given, overwrite=over, mark=mark)
         part = PartFile.create(folder, sync_folder=not 0 <= total < SMALL, mark=mark)
         self._unwanted.append(part)  # until it is taken: the attempt may have been stopped meanwhile
         partfile.require_fit(folder, total)

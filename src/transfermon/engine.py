@@ -27,6 +27,7 @@ from transfermon.settings import Settings
 from transfermon.simulation import NONE, Simulation, slower
 from transfermon.slots import Slots
 from transfermon.store import Change, ResumeRow, Store
+from transfermon.targets import Targets
 from transfermon.task import Progress, Task, TaskKey, changed
 from transfermon.vault import Vault
 from transfermon.wakes import AppState, RateLimiter, Wake
@@ -58,6 +59,7 @@ class Engine:
         self.vault = Vault(f"{state_dir}/secrets.json")
         self.slots = Slots(settings.running_tasks)
         self.answers = Answers()
+        self.targets = Targets()
         self.progress: dict[TaskKey, Progress] = {}  # of running downloads, live
         self.allowed_hosts: set[str] = set(settings.allowed_hosts)
         self.resume_rows: dict[str, ResumeRow] = {}

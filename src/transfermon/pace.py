@@ -22,7 +22,8 @@ def by_our_doing(rates: Collection[tuple[float, int]]) -> bool:
 class Pace:
     """Looks at the counters from time to time, and remembers a minute of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, window: float = WINDOW) -> None:
+        self._window = window
         self._seen: dict[TaskKey, deque[tuple[float, int]]] = {}
 
     def __repr__(self) -> str:
@@ -39,7 +40,7 @@ class Pace:
         if seen and count < seen[-1][1]:  # it started over
             seen.clear()
         seen.append((now, count))
-        while len(seen) > 1 and now - seen[1][0] >= WINDOW:
+        while len(seen) > 1 and now - seen[1][0] >= self._window:
             seen.popleft()
         began, first = seen[0]
-        return now - began >= WINDOW and count - first < SLOW * (now - began)
+        return now - began >= self._window and count - first < SLOW * (now - began)

@@ -16,6 +16,7 @@ import secrets
 import shutil
 import stat
 import sys
+import time
 from collections.abc import Collection, Iterable
 from enum import Enum
 from functools import cache
@@ -34,6 +35,7 @@ _HOLDS_FOLDERS = os.open in os.supports_dir_fd and hasattr(os, "O_DIRECTORY")
 _PLAIN = 0o600
 _LEAST_RESERVED = 1024 * 1024
 _BLOCK = 1024 * 1024
+_TRIES, _PAUSE = 20, 0.1  # times, seconds
 _SHORT_NAME = 140  # bytes; encrypting file systems take no more (eCryptfs: 143)
 _UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV, errno.ESPIPE, errno.EPERM})
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -668,11 +670,24 @@ def _replace_placeholder(source: str, target: str, folder_fd: int | None) -> Non
     os.stat(source, dir_fd=folder_fd, follow_symlinks=False)  # no name is claimed for nothing
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOEXEC, _PLAIN, dir_fd=folder_fd))
     try:
-        os.replace(source, target, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
+        _patiently_replace(source, target, folder_fd)
     except OSError:
         with contextlib.suppress(OSError):
             os.unlink(target, dir_fd=folder_fd)
         raise
+
+
+def _patiently_replace(source: str, target: str, folder_fd: int | None) -> None:
+    """rclone refuses for a moment while it sends one of the two files on its way."""
+    for left in reversed(range(_TRIES)):
+        try:
+            os.replace(source, target, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
+        except OSError as error:
+            if not left or error.errno not in (errno.EIO, errno.EBUSY):
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
 
 
 def _in_memory(fd: int) -> bool:

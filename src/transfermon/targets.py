@@ -19,6 +19,7 @@ from transfermon import filenames
 from transfermon.errors import Code, TransferError, TransferFailure
 
 _TRIAL = re.compile(r"\.transfermon-[0-9a-f]{16}\.try")
+_ORDINARY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PLAIN = "name"  # no file system refuses it
 _CLEARINGS, _PAUSE = 20, 0.05  # times, seconds
 _SHORT = 132  # bytes: with a number behind it, it fits where names are encrypted (eCryptfs: 143)
@@ -43,16 +44,38 @@ def _ascii(name: str) -> str:
     return "".join(char if char.isascii() else "_" for char in letters)
 
 
-def settled(folder: str, name: str, *, given: bool, overwrite: bool, mark: str = "") -> str:
-    """Blocking. The name that the file will have. Raises TransferFailure -3000 with a sentence where it can have none,
-    or where a folder has the name of the file to replace.
+class Targets:
+    """One for the whole engine. A folder that has held one ordinary name holds the others: they are not tried again,
+    since to make and remove a folder takes some file systems milliseconds.
     """
-    if overwrite and os.path.isdir(os.path.join(folder, name)):
-        raise _refusal(f"A folder has the name “{os.path.join(folder, name)}” already.")
-    found = first_fit(folder, candidates(name, given=given, overwrite=overwrite), mark)
-    if not found:
-        raise _refusal(f"This disk cannot hold a file called “{name}”.")
-    return found
+
+    def __init__(self) -> None:
+        self._proven: set[tuple[int, int]] = set()  # device and inode of such folders
+
+    def settled(self, folder: str, name: str, *, given: bool, overwrite: bool, mark: str = "") -> str:
+        """Blocking. The name that the file will have. Raises TransferFailure -3000 with a sentence where it can have
+        none, or where a folder has the name of the file to replace.
+        """
+        if overwrite and os.path.isdir(os.path.join(folder, name)):
+            raise _refusal(f"A folder has the name “{os.path.join(folder, name)}” already.")
+        place = _identity(folder)
+        ordinary = _ORDINARY.fullmatch(name) is not None
+        if ordinary and place in self._proven:
+            return name
+        found = first_fit(folder, candidates(name, given=given, overwrite=overwrite), mark)
+        if not found:
+            raise _refusal(f"This disk cannot hold a file called “{name}”.")
+        if ordinary and found == name and place is not None:
+            self._proven.add(place)
+        return found
+
+
+def _identity(folder: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(folder)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def first_fit(folder: str, names: Sequence[str], mark: str = "") -> str:

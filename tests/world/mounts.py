@@ -168,7 +168,7 @@ def rclone(place: Path, cache: str = "writes") -> Iterator[Path]:
     behind = place.with_suffix(".behind")
     behind.mkdir()
     cached = ["--cache-dir", str(place.parent / "cache"), "--config", str(place.parent / "rclone.conf")]
-    options = ["--vfs-cache-mode", cache, "--vfs-write-back", "50ms", *cached]
+    options = ["--vfs-cache-mode", cache, *cached]
     with _served(place, "rclone", "mount", str(behind), str(place), *options):
         yield place
 

@@ -22,6 +22,7 @@ from tests.faults.test_disk import Mount, Run, fill, mount, running
 from tests.world import mounts
 from transfermon import filesystem, partfile
 from transfermon.events import Event, TaskRemovedEvent
+from transfermon.pace import Pace
 from transfermon.task import Activity, TaskKey
 
 pytestmark = pytest.mark.anyio
@@ -223,6 +224,36 @@ async def test_send_prints_all_of_the_answer_or_fails(tmp_path: Path, megabytes:
     else:
         assert (done.returncode, done.stdout) == (1, "")
         assert "too long" in done.stderr
+
+
+# ---- slow transfers
+
+
+def trickle(conn: Conn, request: Request) -> None:
+    conn.send(reply(200, {"Content-Length": "1000000"}) + b"x")
+    while not conn.server.stopping.wait(0.2):
+        try:
+            conn.send(b"x" * 10)
+        except OSError:
+            break
+    conn.close()
+
+
+async def test_slow_transfers_do_not_keep_another_waiting(tmp_path: Path):
+    out = tmp_path / "out"
+    out.mkdir()
+    with ByteServer(trickle) as slow, ByteServer(Resource(b"quick")) as quick:
+        async with running(tmp_path / "state", out) as run:
+            run.monitor._pace = Pace(window=2.0)
+            run.monitor.update_settings(running_tasks=2)
+            addresses = [slow.url("/a").replace("127.0.0.1", host) for host in ("127.0.0.1", "localhost")]
+            for address in addresses:
+                run.session.download_task(address)
+            await run.until(lambda: len(slow.requests) == 2, "both slow ones")
+            task = run.session.download_task(quick.url("/b.txt"))
+            assert task.record.activity is Activity.QUEUED
+            await run.until(lambda: task.record.succeeded, "its turn")
+            assert len(run.monitor.running_progress()) == 2, "the slow ones go on"
 
 
 # ---- a disk that hangs
