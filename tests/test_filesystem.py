@@ -51,6 +51,11 @@ def test_only_a_name_that_is_taken_ends_the_search_for_a_way(number: int):
     assert not filesystem.may_try_another_way(errno.EEXIST)
 
 
+@pytest.mark.parametrize(("number", "nothing"), [(errno.EPERM, True), (errno.ESPIPE, True), (errno.EIO, False)])
+def test_a_disk_that_is_written_once_gives_nothing_back(number: int, nothing: bool):
+    assert filesystem.gives_nothing_back(number) == nothing
+
+
 WRITTEN = (1, 77, 1000, 5_000_000_000)
 
 

@@ -12,6 +12,7 @@ LEAST_RESERVE, MOST_RESERVE = 16 * MB, 100 * MB
 COARSE = 2_000_000_000  # nanoseconds: FAT keeps times to two seconds, and rounds when it is mounted again
 _FAT = frozenset({"vfat", "msdos", "umsdos", "fat", "fusefat"})  # a length has 32 bits there; exFAT is another system
 _TAKEN = frozenset({errno.EEXIST})
+_WRITES_ONLY = frozenset({errno.EPERM, errno.EACCES, errno.EBADF, errno.ESPIPE, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
 def ends_at_4_gib(kind: str) -> bool:
@@ -52,6 +53,11 @@ def may_try_another_way(number: int) -> bool:
     All but "it exists": file systems without a call answer EPERM, EINVAL, EIO (rclone) or what they like.
     """
     return number not in _TAKEN
+
+
+def gives_nothing_back(number: int) -> bool:
+    """Whether an open file cannot be read for what its disk is (rclone without a cache), and not for an accident."""
+    return number in _WRITES_ONLY
 
 
 def is_same_file(found: tuple[int, ...], written: tuple[int, ...]) -> bool:

@@ -183,6 +183,8 @@ class PartFile:
                 offset += len(piece)
                 length -= len(piece)
         except OSError as error:
+            if filesystem.gives_nothing_back(error.errno or 0):
+                raise TransferFailure(_in_one_go()) from error
             raise failure(error, Code.CANNOT_OPEN_FILE, self.path) from error
         return b"".join(pieces)
 
@@ -858,6 +860,16 @@ def _words(error: OSError, code: int, path: str) -> tuple[str, str, str]:
         return "disk.too-large", "This disk cannot hold a file of that size.", "Choose a folder on another disk."
     said = (os.strerror(number) if number else str(error)).lower()
     return "disk.io", f"{_DEEDS.get(Code(code), 'The disk failed')}: {said}.", "Check the disk, then try again."
+
+
+def _in_one_go() -> TransferError:
+    return TransferError(
+        code=Code.CANNOT_OPEN_FILE,
+        message="This disk takes a file in one go only, and gives back nothing of a part.",
+        reason="disk.append",
+        hint="Choose a folder on another disk where the connection breaks often.",
+        retry=Retry.RETRY,
+    )
 
 
 def _folder_gone(folder: str) -> TransferError:

@@ -61,7 +61,7 @@ async def test_an_endless_answer_stops_at_the_reserve_and_is_not_asked_for_again
             task = run.session.download_task(server.url("/stream"))
             await run.until(lambda: task.record.attempt >= 4 and task.record.waiting, "more attempts")
             assert len(server.requests) == 1, "not again before there is more room"
-            assert "does not say how long" in task.record.waiting_reason
+            await run.until(lambda: "does not say how long" in task.record.waiting_reason, "the words")
             assert min(lowest) >= filesystem.reserve(48 * 1024 * 1024) - 1
             assert bool(os.listdir(out)) == kept, "what cannot go on does not keep the disk full"
             assert bool(task.record.received) == kept
