@@ -124,7 +124,12 @@ def test_a_folder_gets_the_name(url: str, method: str, into: bool, target: str):
         ("https://h/in", "https://i/up", "https://i/up", True),
         ("http://h/in", "https://h/up", "https://h/up", True),
         ("http://h/in", "//i/up", "http://i/up", True),
+        ("http://h/in", "http://u:p@h/up#x", "http://h/up", False),
         ("http://h/in", "http://h:80/up", "http://h:80/up", False),
+        ("http://h:8080/in", "http://h/up", "http://h:8080/up", False),
+        ("https://h:8443/in", "https://h/up", "https://h:8443/up", False),
+        ("http://h:8080/in", "http://h:80/up", "http://h:80/up", True),
+        ("http://h:8080/in", "http://i/up", "http://i/up", True),
     ],
 )
 def test_where_an_upload_resource_is(asked: str, location: str, url: str, elsewhere: bool):

@@ -224,7 +224,8 @@ def _resource(
     if not location:
         return None
     try:
-        url = _at_home(answer.url, urljoin(answer.url, location))
+        parts = urlsplit(_at_home(answer.url, urljoin(answer.url, location)))
+        url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
         here, there = _origin(answer.url), _origin(url)
     except ValueError:
         return _unusable(answer)
@@ -262,9 +263,12 @@ def _unusable(answer: Response) -> TransferError:
 
 
 def _at_home(base: str, url: str) -> str:
-    """An http address of the same host under an https one is its https one: TLS ends before the server that made it."""
+    """What a server means that does not see how it was reached: an http address of the same host under an https one is
+    its https one (TLS ends before it), and one without a port has the port that was asked (a proxy left it out).
+    """
     here, there = urlsplit(base), urlsplit(url)
-    if (here.scheme, there.scheme) == ("https", "http") and here.hostname == there.hostname:
+    lost = (here.scheme, there.scheme) == ("https", "http") or (here.scheme == there.scheme and there.port is None)
+    if lost and here.hostname == there.hostname:
         return urlunsplit((here.scheme, here.netloc.rpartition("@")[2], there.path, there.query, ""))
     return url
 

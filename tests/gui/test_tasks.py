@@ -30,7 +30,7 @@ from transfermon.gui.taskmenu import menu_for
 from transfermon.gui.taskmodel import AT_ONCE, MOST_RUNS, ROW_ROLE, TASK_ROLE, TaskModel, runs
 from transfermon.gui.taskpainter import Lettering
 from transfermon.gui.tasks import GIVE_WAY, NAME_WANTED, TaskTable
-from transfermon.task import Kind, TaskKey, Validators
+from transfermon.task import Kind, TaskKey, Validators, changed
 
 EVERY = [
     a_task(number=1),
@@ -364,6 +364,7 @@ def test_the_clock_runs_only_while_a_row_counts_down_and_is_seen(table, model):
         (EVERY[2], "waiting", "waiting"),
         (EVERY[3], "waiting", "paused"),
         (EVERY[4], "finished", "done"),
+        (changed(EVERY[4], unconfirmed="Nobody knows."), "finished", "unsure"),
         (EVERY[5], "failed", "failed"),
         (EVERY[6], "finished", "cancelled"),
     ],
