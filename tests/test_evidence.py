@@ -313,7 +313,10 @@ def test_416_without_a_tag_completes_where_nothing_that_is_there_was_asked_for()
         (200, {"Content_Length": "77", "Content_Range": "bytes 0-76/77"}, WHOLE, 77),
         (200, {"Content_Length": "77", "Content_Range": "bytes 0-76/100"}, FAILED, None),
         (200, {"Content_Length": "77", "Content_Range": "bytes 5-9/100"}, WHOLE, 77),  # it does not fit the length
-        (204, {}, WHOLE, 0),
+        (203, {"Content_Length": "77"}, WHOLE, 77),
+        (202, {"Content_Length": "77"}, STATUS, None),
+        (204, {}, STATUS, None),
+        (205, {}, STATUS, None),
         (206, {"Content_Range": RANGE}, FAILED, None),
         (206, {"Content_Range": "bytes 0-76/77", "Content_Length": "77"}, WHOLE, 77),
         (206, {"Content_Range": "bytes 0-76/77"}, WHOLE, 77),

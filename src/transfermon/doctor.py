@@ -94,7 +94,7 @@ async def examine(url: str, headers: Mapping[str, str]) -> Prognosis:
     transport = Transport()
     try:
         first, where, redirects = await _head(transport, url, headers, {})
-        error = retry.judge_status(first, "status", now=time.time(), url=where)
+        error = retry.judge_download(first, "status", now=time.time(), url=where)
         if error is not None:
             raise TransferFailure(error)
         validators = resume.validators_of(first, decoded=bool(resume.coding_of(first)))

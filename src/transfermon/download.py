@@ -470,12 +470,21 @@ class Download:
         return True
 
     def _judge_status(self, answer: Answer) -> None:
-        task = self._current()
-        error = retry.judge_status(
-            answer.response, self._configuration.http_error_policy, now=self._engine.now(), url=task.url
+        task, now = self._current(), self._engine.now()
+        since = task.making_since if task.making_since is not None else now
+        error = retry.judge_download(
+            answer.response, self._configuration.http_error_policy, now=now, making_since=since, url=task.url
         )
         if error is not None:
-            self._record(changed(task, response=shortened(answer.response)), None)
+            waits = since if error.status == retry.NOT_YET else task.making_since
+            self._record(
+                changed(
+                    task,
+                    response=shortened(answer.response),
+                    making_since=waits if error.retryable else None,
+                ),
+                None,
+            )
             raise TransferFailure(error)
 
     async def _throw_away(self, reason: str) -> None:
@@ -605,6 +614,7 @@ class Download:
             mount_id=self._mount_id,
             not_resumable=resume.why_not_resumable(validators, task.method, self._configuration.resume_policy),
             remark=label.remark,
+            making_since=None,
             wasted=task.wasted + wasted,
             restarts=task.restarts + (1 if wasted else 0),
         )

@@ -23,7 +23,8 @@ that answer has brought more. No I/O here: every answer is judged by value. The 
 | | another 200 | WHOLE, unless it is a `note` |
 | all | 200, or 206 from the first byte to the last | WHOLE, unless it is a `note` |
 | | another 206, 200 with a Content-Range of less | FAILED |
-| either | 204 to a range, 3xx | FAILED |
+| either | 202; 204 or 205 where everything was asked for | STATUS |
+| | 204 to a range, 3xx | FAILED |
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ from transfermon.resume import (
     type_of,
     unsatisfied_range,
 )
-from transfermon.retry import http_date
+from transfermon.retry import NO_FILE, NOT_YET, http_date
 from transfermon.task import UNKNOWN, Evidence, Response, StoredPart, Validators
 
 CHANGED = "The file changed on the server."
@@ -120,7 +121,7 @@ def judge(
     patience = evidence.refusals + 1 if evidence.refused == status else 1
     if status in _REFUSES_RANGES or (status in _IN_TROUBLE and patience >= PATIENCE):
         return _plain(f"Asked for the rest, the server answers {status}.", no_ranges=True)
-    if status >= 400:
+    if status >= 400 or status == NOT_YET:
         return Judgement(verdict=Verdict.STATUS)
     if status != 200:
         # Another 2xx is not an answer to a question for the rest; a sign-in page's 204 must not cost the part.
@@ -274,7 +275,7 @@ def _judge_plain(asked: Ask, stored: int, validators: Validators | None, respons
             return _failed("The server sent a part of the file although all was asked for.")
     elif status == 206:
         return _failed("The server sent a part of the file although all was asked for.")
-    if status >= 400:
+    if status >= 400 or status in NO_FILE:
         return Judgement(verdict=Verdict.STATUS)
     if status >= 300:
         return _failed(f"The server answered {status}, which is no file.", Retry.RETRY)

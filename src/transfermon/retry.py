@@ -19,9 +19,15 @@ LONGEST_WAIT = (
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})  # RFC 9110 §9.2.2
 _UNTOUCHED = frozenset({408, 425, 429, 503})  # the server says that it has not begun with the request
-_RETRY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_RETRY = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 528), 530})
+NOT_YET = 202
+NO_FILE = frozenset({NOT_YET, 204, 205})  # successes that bring no file
+LONGEST_MAKING = 3600.0  # seconds in all for which a file that is not made yet is waited for
 _RESTART = frozenset({412})
 _WORDS = {
+    202: "the file is not ready yet",
+    204: "there is no file at this address",
+    205: "there is no file at this address",
     400: "it could not read the request",
     401: "a user name and password are needed",
     403: "access is not allowed",
@@ -56,6 +62,15 @@ _WORDS = {
     507: "the server has no space left",
     508: "a loop in the server",
     511: "this network wants you to sign in",
+    520: "a server behind it answered something odd",
+    521: "a server behind it is down",
+    522: "a server behind it does not answer",
+    523: "a server behind it cannot be reached",
+    524: "a server behind it takes too long",
+    525: "a server behind it could not be spoken to securely",
+    526: "a server behind it has a certificate that is not valid",
+    527: "the connection to a server behind it broke",
+    530: "a server behind it cannot be found",
 }
 _REASONS = {401: "srv.auth", 403: "srv.forbidden", 407: "net.proxy-auth"}
 _HINTS = {
@@ -110,6 +125,31 @@ def judge_status(response: Response, policy: str, *, now: float, url: str = "") 
         status=status,
         retry=retry,
         retry_after=retry_after(response.header("Retry-After"), now) if retry is Retry.RETRY else None,
+    )
+
+
+def judge_download(
+    response: Response, policy: str, *, now: float, making_since: float | None = None, url: str = ""
+) -> TransferError | None:
+    """As `judge_status`, where a file was asked for: 202 waits like 503, and 204 and 205 are failures too.
+
+    `making_since` is when the first 202 came, in epoch seconds; after an hour in all nothing is waited for any more.
+    """
+    status = response.status
+    if status not in NO_FILE or policy == "transport":
+        return judge_status(response, policy, now=now, url=url)
+    left = LONGEST_MAKING - (now - making_since if making_since is not None else 0.0) if status == NOT_YET else 0.0
+    asked = retry_after(response.header("Retry-After"), now)
+    waited = "" if left > 0 or status != NOT_YET else ", after an hour"
+    return TransferError(
+        code=Code.BAD_SERVER_RESPONSE,
+        message=f"The server answered {status}: {_WORDS[status]}{waited}.",
+        reason=f"srv.http-{status}",
+        hint="" if left > 0 else "Try again later, or ask its owner." if status == NOT_YET else "Check the address.",
+        url=redacted(response.url or url),
+        status=status,
+        retry=Retry.RETRY if left > 0 else Retry.FINAL,
+        retry_after=min(asked, left) if asked is not None and left > 0 else None,
     )
 
 

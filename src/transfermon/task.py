@@ -262,6 +262,7 @@ class Task:
     folder: str = ""  # where the finished file goes; "" for a temporary file (D-08)
     name: str = ""  # the final name, once known or given
     named: bool = False  # the name was given: nothing else may get it
+    making_since: float | None = None  # epoch seconds; of the first 202, while the server has nothing else to say
     remark: str = ""  # what to know of the stored file although nothing failed; "" where there is nothing to tell
     instead: str = ""  # of a finished file that is not what its name promised: “a web page instead of a video”
     overwrite: bool = False
