@@ -403,6 +403,32 @@ async def test_a_proxy_without_an_address_is_named(transport):
 # ---- whom a proxy may be asked for (FAULTS R3)
 
 
+async def test_a_proxy_that_cannot_reach_one_address_is_asked_for_the_next(transport, far, monkeypatch):
+    found = [(SIX, ("2606:4700::1", 80, 0, 0)), (FOUR, ("93.184.216.34", 80))]
+    told = [(family, socket.SOCK_STREAM, 6, "", address) for family, address in found]
+    real = socket.getaddrinfo
+
+    def lookup(host: str, *more: Any, **options: Any) -> Any:
+        return told if host == "far.example" else real(host, *more, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    asked = []
+
+    def script(talk: Talk) -> None:
+        talk.greet()
+        asked.append(talk.asked()[0])
+        if ":" in asked[-1]:
+            talk.send(b"\x05\x04\x00\x01" + bytes(6))
+            return
+        talk.send(GRANTED)
+        talk.carry(far.port)
+
+    with SocksServer(script) as proxy:
+        assert await get(transport, FAR, proxy.url("socks5")) == b"far"
+        transport.drop_idle()
+    assert asked == ["2606:4700::1", "93.184.216.34"]
+
+
 @pytest.mark.parametrize("host", ["10.0.0.1", "127.1", "2130706433", "intranet", "[fd00::1]", "0x7f.1"])
 @pytest.mark.parametrize("kind", ["socks5h", "socks4a", "http"])
 async def test_a_private_address_from_others_reaches_no_proxy(transport, host, kind):

@@ -72,15 +72,15 @@ class Dialer:
         Raises httpcore's ConnectError, whose context has the errno, ConnectTimeout, AddressRefused and ProxyFailed.
         """
         self.lookup = None
-        proxy = self._proxy
+        proxy, limit = self._proxy, deadline - time.monotonic()
         if proxy is None:
             return await self._connect(await self._addresses(host, port, deadline, self._permits), deadline)
         if not proxy.is_socks:
             return await self._to_proxy(proxy, deadline)
         targets = [host] if proxy.resolves else await self._targets(proxy, host, port, deadline)
         refusals: list[Refused] = []
-        for target in targets:
-            sock = await self._to_proxy(proxy, deadline)
+        for target in targets:  # a refusal may have taken its time
+            sock = await self._to_proxy(proxy, time.monotonic() + limit)
             try:
                 await talk(sock, handshake(proxy, target, port), timeout, self._deadlines)
             except Refused as exc:
