@@ -18,6 +18,7 @@ PATIENCE = 3  # attempts that trouble at the probe may end; then the upload goes
 _PARTIAL = "application/partial-upload"
 _TROUBLE = frozenset({401, 407, 408, 425, 429, 502, 503, 504, 511, *range(520, 528), 530})
 _SURE = frozenset({400, 404, 405, 410, 501})  # besides 2xx: the server has looked at the method or the address
+NOT_THIS_WAY = frozenset({404, 405, 412, 415, 501})  # refusals of a plain upload that leave tus to be asked for
 # A server that cannot answer the question can still take a file.
 _NO_SUPPORT = frozenset(
     {

@@ -469,6 +469,12 @@ def gone(answer_status: int, url: str) -> TransferError:
     )
 
 
+def is_spent(error: TransferError) -> bool:
+    """Whether nothing can be built upon the upload resource after this failure: a retry makes another."""
+    final = error.retry is Retry.FINAL
+    return final and error.reason in ("srv.offset", "srv.offset-beyond", "srv.early-answer")
+
+
 def not_offered(answer: Response) -> TransferError:
     """A creation that made no upload resource."""
     return TransferError(

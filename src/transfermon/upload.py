@@ -147,13 +147,13 @@ class Upload:
     @property
     def _offers_more(self) -> bool:
         """Whether there is anything to win by asking, and by the draft's fields in a request with the whole body."""
+        return self._is_open and self._size > TAKEOVER
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether the way is ours to choose."""
         task = self._current()
-        return (
-            self._file is not None
-            and task.kind is not Kind.DATA
-            and self._file.size > TAKEOVER
-            and not resumable.decided(task.wanted_protocol)
-        )
+        return self._file is not None and task.kind is Kind.UPLOAD and not resumable.decided(task.wanted_protocol)
 
     async def _found(self) -> probing.Finding:
         """Ask the server, once, and again for other versions of the draft where they may be what it speaks."""
@@ -238,7 +238,7 @@ class Upload:
                     self._given = step.offset
             stuck = 0 if step.offset > upload.offset else stuck + appended
             if stuck >= resumable.MISMATCHES:
-                raise TransferFailure(resumable.conflict(heard.response, stuck=True))
+                self._fail(heard, resumable.conflict(heard.response, stuck=True))
             final, offset = None, step.offset
             upload = changed(upload, offset=offset, tried=0)
             self._record(changed(self._current(), upload=upload, sent=offset), None)
@@ -374,8 +374,8 @@ class Upload:
         found = error or retry.judge_status(response, "status", now=self._engine.now(), url=response.url)
         assert found is not None
         task = changed(self._current(), response=changed(shortened(response), url=self._current().url))
-        if task.upload is not None and found.reason == "srv.offset-beyond":
-            task = changed(task, upload=None)  # nothing can be built upon it
+        if task.upload is not None and resumable.is_spent(found):
+            task = changed(task, upload=None)
         elif task.upload is not None and response.status not in _CUT:
             task = changed(task, upload=changed(task.upload, tried=0))
         self._record(task, None)
@@ -431,9 +431,19 @@ class Upload:
             await self._resumed(heard)
         elif version and heard.response.status == 400 and retry.repeatable(task.method, task.header_names):
             return heard
-        else:
+        elif not await self._sent_by_tus(heard.response):
             await self._judge_whole(heard)
         return None
+
+    async def _sent_by_tus(self, refusal: Response) -> bool:
+        """A small file goes without a question. Where it is refused like that, the server may take it by tus alone."""
+        if not self._is_open or self._size > TAKEOVER or refusal.status not in probing.NOT_THIS_WAY:
+            return False
+        found = await self._probe(resumable.INTEROP)
+        if found.protocol != resumable.TUS:
+            return False
+        self._record(changed(self._current(), protocol=resumable.TUS, exposed=False, not_resumable=""), None)
+        return await self._send_resumably()
 
     def _adopt(self, upload: UploadResource) -> None:
         """What a 104 offered for the request that runs."""

@@ -65,6 +65,30 @@ async def test_tus_is_seen_by_its_discovery_and_gets_the_collection(
     assert (farm.stored, farm.received) == ([body], SIZE)
 
 
+@pytest.mark.parametrize("size", [0, 5, 200_000])
+async def test_a_small_file_that_is_refused_goes_by_tus_where_that_is_the_way(
+    monitor: Monitor, tmp_path: Path, size: int
+):
+    (tmp_path / "small").write_bytes(b"s" * size)
+    farm = Tusd()
+    with ByteServer(farm, reads_bodies=False) as server:
+        task = quick_session(monitor).upload_task(server.url("/f/"), tmp_path / "small", method="PUT", into_folder=True)
+        record = await task.wait()
+    assert (record.succeeded, record.protocol) == (True, "tus"), record.error
+    assert [bytes(found) for _, found in farm.uploads.values()] == [b"s" * size]
+    assert [method for method, _ in farm.said[:3]] == ["PUT", "OPTIONS", "POST"]
+
+
+async def test_a_small_file_that_is_refused_elsewhere_fails_with_that_answer(
+    monitor: Monitor, farm: UploadServer, server: ByteServer, tmp_path: Path
+):
+    (tmp_path / "small").write_bytes(b"s")
+    farm.answers = {"PUT": [reply(404, {}, b"no such folder")]}
+    record = await quick_session(monitor).upload_task(server.url("/in"), tmp_path / "small", method="PUT").wait()
+    assert record.error is not None
+    assert (record.error.status, record.error.said) == (404, "no such folder")
+
+
 @pytest.mark.parametrize("fields", [{"Tus-Version": "1.0.0"}, {"Tus-Resumable": "1.0.0"}])
 async def test_one_field_of_the_discovery_is_enough(
     monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path, fields: dict[str, str]

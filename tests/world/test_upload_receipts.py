@@ -91,6 +91,10 @@ async def test_a_server_that_keeps_half_for_ever_is_a_failure(
     server.handler = half
     task = quick_session(monitor).upload_task(server.url("/in"), source, method="PUT", protocol=protocol)
     assert reason(await task.wait()) == "srv.offset"
+    server.handler = farm
+    monitor.retry(task.key)  # with another resource
+    assert (await task.wait()).succeeded
+    assert farm.stored == [BODY]
 
 
 def _after_all(conn: Conn, request: Request, fields: dict[str, str]) -> None:
