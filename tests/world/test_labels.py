@@ -163,3 +163,14 @@ async def test_a_coded_answer_tells_no_fraction_before_its_end(
     told = recorder.of("downloadprogress", task)
     assert all(event.fraction is None and event.total_bytes_expected_to_write in (0, UNKNOWN) for event in told[:-1])
     assert (told[-1].fraction, told[-1].total_bytes_written) == (1.0, len(TEXT))
+
+
+@pytest.mark.parametrize("label", ["gzip", "x-gzip"])
+async def test_an_archive_that_is_only_labelled_goes_on_where_it_stopped(
+    session: Session, server: ByteServer, resource, downloads: Path, label: str
+):
+    resource.body = TAR_GZ
+    resource.headers["Content-Encoding"] = label
+    resource.cut_after = len(TAR_GZ) * 2 // 3
+    assert await saved(session, server, "/a.tar.gz") == TAR_GZ
+    assert server.requests[1].header("Range")
