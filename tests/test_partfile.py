@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from transfermon import partfile
 from transfermon.errors import Retry, TransferFailure
 from transfermon.partfile import (
     FinishState,
@@ -572,3 +573,18 @@ def test_after_a_kill_the_length_is_a_prefix_of_right_bytes(tmp_path: Path):
     expected = b"".join(bytes([number % 251]) * 70001 for number in range(good // 70001 + 1))
     assert data == expected[:good]
     part.close()
+
+
+@pytest.mark.parametrize(
+    ("claim", "age", "dropped"), [(b"", 0, True), (b"", 60, False), (b"x", 0, False), (None, 0, False)]
+)
+def test_only_an_empty_file_that_is_no_older_than_the_part_is_a_claim_of_ours(
+    tmp_path: Path, claim: bytes | None, age: int, dropped: bool
+):
+    part, final = tmp_path / "part", tmp_path / "a.bin"
+    part.write_bytes(b"abc")
+    if claim is not None:
+        final.write_bytes(claim)
+        os.utime(final, ns=(0, part.stat().st_mtime_ns - age * 1_000_000_000))
+    assert partfile.drop_claim(str(part), str(final)) == dropped
+    assert final.exists() == (claim is not None and not dropped)

@@ -220,6 +220,8 @@ class Download:
             await self._record(changed(task, final_path="", **self._without_part()), None)
             raise TransferFailure(_vanished(task))
         if state is FinishState.REPEAT:
+            if not task.overwrite:
+                await asyncio.to_thread(partfile.drop_claim, task.part_path, task.final_path)
             return False
         if state is FinishState.DONE_REMOVE_PART:
             await asyncio.to_thread(partfile.remove, task.part_path)

@@ -385,6 +385,22 @@ def finish_state(part_path: str, final_path: str, *, size: int = -1, digest: str
     return FinishState.REPEAT
 
 
+def drop_claim(part_path: str, final_path: str) -> bool:
+    """Delete the empty file with which a crash has left the final name claimed, where names are given so.
+
+    The name was free when it was settled, so an empty file of the same owner that is no older than the part is ours.
+    """
+    part, claim = _regular(part_path), _regular(final_path)
+    if part is None or claim is None or claim.st_size or claim.st_uid != part.st_uid:
+        return False
+    if claim.st_mtime_ns + filesystem.COARSE < part.st_mtime_ns:
+        return False
+    with contextlib.suppress(OSError):
+        os.unlink(final_path)
+        return True
+    return False
+
+
 def renamed(folder: str, inode: int, size: int) -> str:
     """Where in `folder` a part of that inode and size is now, under a name that is no part's; "" when nowhere.
 

@@ -12,7 +12,17 @@ import pytest
 
 from tests.byte_server import ByteServer, Conn, Request, reply
 from tests.faults.engine_script import configuration
-from tests.faults.harness import content, eventually, mounted, ordered, parts
+from tests.faults.harness import (
+    LIMIT,
+    Engine,
+    content,
+    eventually,
+    gone_on,
+    mounted,
+    ordered,
+    parts,
+    why_no_strace,
+)
 from tests.world import mounts
 from transfermon import partfile
 from transfermon.monitor import Monitor
@@ -132,6 +142,22 @@ async def test_a_name_that_the_disk_refuses_fails_before_the_first_byte_when_it_
     assert (task.error.code, task.error.reason, task.received) == (-3000, "disk.name", 0)
     assert "a:b.bin" in task.error.message
     assert os.listdir(out) == []
+
+
+@pytest.mark.skipif(bool(why_no_strace()), reason=why_no_strace() or "-")
+@pytest.mark.parametrize("mount", [mounts.exfat, mounts.rclone], ids=lambda mount: mount.__name__)
+async def test_a_crash_between_claiming_a_name_and_giving_it_leaves_one_whole_file(mount: Mount, tmp_path: Path, disk):
+    out, state = disk(mount), tmp_path / "state"
+    rule = ["-e", "trace=renameat", "-e", "inject=renameat:signal=KILL:when=1"]
+    with ByteServer(Breaking(0, 0)) as server:
+        with Engine(state, out, "--url", server.url("/a.bin"), strace=rule) as engine:
+            engine.process.wait(LIMIT)
+        assert (out / "a.bin").read_bytes() == b"", "the claim"
+        assert len(parts(out)) == 1
+        await gone_on(state, out)
+        assert len(server.requests) == 1
+    assert os.listdir(out) == ["a.bin"]
+    assert (out / "a.bin").read_bytes() == BODY
 
 
 async def test_btrfs_is_asked_again_where_it_gives_back_room_late(tmp_path: Path, disk):
