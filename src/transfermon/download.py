@@ -960,10 +960,14 @@ class Download:
         assert self._part is not None
         task = self._current()
         name = task.name or "download"
+        if task.instead:  # the engine ended after it was judged
+            name = os.path.splitext(name)[0]
         found = task.validators
-        if found is None or task.expected_digest or not task.folder or (task.response and task.response.status >= 400):
+        if found is None or not endings.is_page_type(found.content_type):
             return name, ""
-        head = await until_done(asyncio.to_thread(self._part.read, 0, min(self._stored, endings.FIRST_BYTES)))
+        if task.expected_digest or not task.folder or (task.response and task.response.status >= 400):
+            return name, ""
+        head = await self._on_disk(self._part.read, 0, min(self._stored, endings.FIRST_BYTES))
         address_name = filenames.from_url(task.current_url or task.url)
         instead = endings.instead(name, address_name, found.content_type, head)
         if instead and task.named:

@@ -246,10 +246,15 @@ def instead(name: str, address_name: str, content_type: str, head: bytes) -> str
     """
     ending = split(name)[1] or split(address_name)[1]
     kind = KINDS.get("." + ending.rpartition(".")[2].lower())
-    if kind is None or media_type(content_type) not in _PAGES or not is_text(head):
+    if kind is None or not is_page_type(content_type) or not is_text(head):
         return ""
     fits = kind.fits(head) if kind.fits is not None else not is_page(head)
     return "" if fits else f"a web page instead of {kind.words}"
+
+
+def is_page_type(content_type: str) -> bool:
+    """Whether the server calls its answer a web page."""
+    return media_type(content_type) in _PAGES
 
 
 def as_page(name: str, content_type: str) -> str:

@@ -73,7 +73,7 @@ class TransferError:
     code: int
     message: str  # one sentence of what happened
     reason: str = ""  # a stable word for programs, such as "net.refused" (SPEC, FAULTS)
-    hint: str = ""  # one sentence of what to do
+    hint: str = ""  # what can be done about the cause, and, once that is decided, what follows (`advice`)
     said: str = ""  # the beginning of what the server answered, as one line of plain text
     url: str = ""  # redacted: no user information, no query values
     status: int | None = None  # HTTP status, where there was one

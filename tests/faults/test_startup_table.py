@@ -188,6 +188,32 @@ async def test_w12_a_part_that_is_gone_or_not_ours_starts_over_and_says_so(
         assert (place.out / "stranger").read_bytes() == BODY[:STORED], "a stranger's file was touched"
 
 
+@pytest.mark.parametrize(
+    ("body", "name", "instead"),
+    [
+        (b"<!doctype html>".ljust(SIZE), "a.mp4.html", "a web page instead of a video"),
+        (b"\0\0\0\x18ftypmp42".ljust(SIZE, b"\0"), "a.mp4", ""),
+    ],
+)
+async def test_w12_a_page_that_was_about_to_get_its_name_is_judged_again(
+    body: bytes, name: str, instead: str, place: Place
+):
+    place.was_finishing()
+    place.part.write_bytes(body)
+    found = place.record.validators
+    assert found is not None
+    place.edit(
+        name="a.mp4.html",
+        instead="a web page instead of a video",
+        final_path=str(place.out / "a.mp4.html"),
+        validators=dataclasses.replace(found, content_type="text/html"),
+        named=False,
+    )
+    record = await place.gone_on()
+    assert (record.name, record.instead, place.asked) == (name, instead, [])
+    assert (place.out / name).read_bytes() == body
+
+
 async def test_w12_finishing_with_the_part_and_no_file_gives_the_name_without_a_request(place: Place):
     place.was_finishing()
     check_finished(place, await place.gone_on())
