@@ -13,7 +13,6 @@ from transfermon.errors import Retry
 from transfermon.evidence import (
     Verdict,
     failure_of,
-    goes_on,
     is_another,
     is_blank,
     is_note,
@@ -22,6 +21,7 @@ from transfermon.evidence import (
     note,
     places,
 )
+from transfermon.parts import goes_on
 from transfermon.resume import LEAST, OVERLAP, Ask, ask
 from transfermon.task import UNKNOWN, Evidence, Response, StoredPart, Validators, changed
 

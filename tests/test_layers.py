@@ -20,6 +20,7 @@ RULES = {
         "resume",
         "evidence",
         "questions",
+        "parts",
         "retry",
         "filenames",
         "disposition",

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from transfermon import digests, endings, evidence, filenames, filesystem, naming, partfile, resume, retry
+from transfermon import digests, endings, evidence, filenames, filesystem, naming, partfile, parts, resume, retry
 from transfermon.blob import Blob
 from transfermon.configuration import CHECKPOINT_SECONDS, SessionConfiguration, merged_headers
 from transfermon.digests import Hashes
@@ -238,7 +238,7 @@ class Download:
         lost = await self._reopened()
         task = self._current()
         older = task.older_part
-        goes_on = older is not None and (bool(lost) or evidence.goes_on(task.validators, self._stored, older))
+        goes_on = older is not None and (bool(lost) or parts.goes_on(task.validators, self._stored, older))
         if goes_on and await self._take_the_older():
             lost = await self._reopened()
         if lost:
@@ -273,7 +273,7 @@ class Download:
             else:  # no record will name it
                 self._unwanted.append(part)
                 await self._discard_unwanted()
-        self._record(parts_exchanged(changed(self._current(), received=self._stored)), None)
+        self._record(parts.exchanged(changed(self._current(), received=self._stored)), None)
         self._stored = self._synced = 0
         return True
 
@@ -653,7 +653,7 @@ class Download:
                 await self._sync()
             if older is not None:
                 await self._remove(older.path)
-            older = stored_part(changed(task, received=self._stored))
+            older = parts.newer(changed(task, received=self._stored))
             self._part = None
             await asyncio.to_thread(part.close)
         else:
@@ -905,8 +905,8 @@ class Download:
             self._part = None
             await asyncio.to_thread(part.close)
         task = self._current()
-        if not self._sealed and evidence.goes_on(task.validators, task.received, task.older_part):
-            self._record(parts_exchanged(task), None)  # the longer one is what is stored, for whoever asks
+        if not self._sealed and parts.goes_on(task.validators, task.received, task.older_part):
+            self._record(parts.exchanged(task), None)  # the longer one is what is stored, for whoever asks
             await self._drop_surpassed(self._current().received)
 
     # ---- the end
@@ -1106,40 +1106,6 @@ def metrics_of(task: Task, sent: Sequence[tuple[int, list[Trace]]], offset: floa
         "transactions": (*task.transactions, *rows)[-MOST_KEPT:],
         "redirect_count": task.redirect_count + redirects,
     }
-
-
-def stored_part(task: Task) -> StoredPart | None:
-    """The newer part of a task as its older one; None for none, and for one without a byte."""
-    if not task.part_path or not task.received or task.validators is None:
-        return None
-    return StoredPart(
-        path=task.part_path,
-        inode=task.part_inode,
-        received=task.received,
-        expected=task.expected,
-        validators=task.validators,
-        boot_id=task.boot_id,
-        mount_id=task.mount_id,
-    )
-
-
-def parts_exchanged(task: Task) -> Task:
-    """The older part is the one to go on with, the newer one is kept beside it."""
-    older = task.older_part
-    assert older is not None
-    return changed(
-        task,
-        part_path=older.path,
-        part_inode=older.inode,
-        received=older.received,
-        expected=older.expected,
-        validators=older.validators,
-        boot_id=older.boot_id,
-        mount_id=older.mount_id,
-        older_part=stored_part(task),
-        wasted=max(0, task.wasted - older.received + task.received),
-        evidence=changed(task.evidence, brought=0, compared=0),
-    )
 
 
 def _hashes(*wanted: str) -> Hashes | None:

@@ -51,7 +51,7 @@ from transfermon.resume import (
     unsatisfied_range,
 )
 from transfermon.retry import NO_FILE, NOT_YET, http_date
-from transfermon.task import UNKNOWN, Evidence, Response, StoredPart, Validators
+from transfermon.task import UNKNOWN, Evidence, Response, Validators
 
 CHANGED = "The file changed on the server."
 IGNORES_RANGES = "The server sent the whole file again."
@@ -163,7 +163,7 @@ def _judge_partial(
     if content_length(response) not in (UNKNOWN, length):
         return _plain("The server's description of the part contradicts its length.", no_ranges=True)
     total = validators.total if found.total == UNKNOWN else found.total
-    if _differ(found.total, validators.total) or end > total != UNKNOWN:
+    if differ(found.total, validators.total) or end > total != UNKNOWN:
         return _plain(RESIZED)
     compare = min(stored - found.first, length)
     if end <= asked.start or (end <= stored and not compare):
@@ -193,8 +193,8 @@ def _labels(asked: Ask, validators: Validators, response: Response, policy: str,
     same_host = _same_host(validators, response)
     tags = bool(validators.etag) and same_host and "etag" not in evidence.ignored
     dates = bool(date and validators.last_modified) and "last_modified" not in evidence.ignored
-    same_date = dates and _same_date(date, validators.last_modified)
-    if tags and etag and not _same_tag(etag, validators.etag):
+    same_date = dates and dates_agree(date, validators.last_modified)
+    if tags and etag and not tags_agree(etag, validators.etag):
         return _Labels(other=dates and not same_date, doubt="" if dates and not same_date else "etag")
     if dates and not same_date:
         return _Labels(doubt="last_modified") if tags and etag else _Labels(other=True)
@@ -208,8 +208,8 @@ def _judge_unsatisfied(asked: Ask, stored: int, validators: Validators, response
     length = unsatisfied_range(response.header("Content-Range"))
     etag = response.header("ETag").strip()
     tags = bool(etag and validators.etag) and _same_host(validators, response)
-    same = _same_tag(etag, validators.etag) if tags else not asked.overlap  # what is there was asked for, too
-    if length == stored and not _differ(validators.total, stored) and same:
+    same = tags_agree(etag, validators.etag) if tags else not asked.overlap  # what is there was asked for, too
+    if length == stored and not differ(validators.total, stored) and same:
         return Judgement(verdict=Verdict.COMPLETE, start=stored, length=0, total=stored)
     return _plain(RESIZED if length != UNKNOWN else "The server does not have the rest of the file.")
 
@@ -228,11 +228,11 @@ def _judge_200(asked: Ask, stored: int, validators: Validators, response: Respon
             first = asked.start
         if first is not None:
             end, compare = first + length, min(stored - first, length)
-            whole = not _differ(total, end) and not _differ(_total_in_range(response), end)
+            whole = not differ(total, end) and not differ(_total_in_range(response), end)
             if asked.overlap and compare > 0 and end > stored and whole:
                 return Judgement(verdict=Verdict.COMPARE, start=first, length=length, compare=compare, total=end)
             return _plain("The server sent a part of the file as if it were all of it.", no_ranges=True)
-        if strong and _differ(total, length):
+        if strong and differ(total, length):
             return _plain("The server sent something of another length under the same entity tag.")
     if not same_host and len(asked.headers) > 1 and UNKNOWN != length == total and _may_agree(validators, response):
         return Judgement(verdict=Verdict.AGAIN, conditional=False)
@@ -256,9 +256,9 @@ def _total_in_range(response: Response) -> int:
 def _may_agree(validators: Validators, response: Response) -> bool:
     """Whether no validator rules out that this is the same version."""
     etag, date = response.header("ETag").strip(), response.header("Last-Modified").strip()
-    if etag and validators.etag and _same_host(validators, response) and not _same_tag(etag, validators.etag):
+    if etag and validators.etag and _same_host(validators, response) and not tags_agree(etag, validators.etag):
         return False
-    return not (date and validators.last_modified) or _same_date(date, validators.last_modified)
+    return not (date and validators.last_modified) or dates_agree(date, validators.last_modified)
 
 
 # ---- everything was asked for
@@ -294,7 +294,7 @@ def is_another(validators: Validators | None, response: Response) -> bool:
     """Whether the head of a whole answer says that this is another version than the stored one."""
     if validators is None:
         return False
-    return not _may_agree(validators, response) or _differ(total_of(response), validators.total)
+    return not _may_agree(validators, response) or differ(total_of(response), validators.total)
 
 
 def is_proven(validators: Validators | None, response: Response) -> bool:
@@ -363,7 +363,7 @@ def is_note(
         return False
     kind, known = type_of(response), validators.content_type
     date = response.header("Last-Modified").strip()
-    own = bool(etag and etag != validators.etag) or bool(date and not _same_date(date, validators.last_modified))
+    own = bool(etag and etag != validators.etag) or bool(date and not dates_agree(date, validators.last_modified))
     if _becomes_text(_kind(kind), known, head, name):
         return True
     if own and (not kind or not known or kind == known):
@@ -477,32 +477,18 @@ def is_blank(block: bytes) -> bool:
     return block.count(block[:1]) == len(block) if block else True
 
 
-def goes_on(validators: Validators | None, received: int, older: StoredPart | None) -> bool:
-    """Whether the older one of two parts is the one to go on with: nothing tells them apart, and it holds more."""
-    if older is None or validators is None:
-        return older is not None
-    tags = (validators.etag, older.validators.etag)
-    if validators.host != older.validators.host or (all(tags) and not _same_tag(*tags)):
-        return False
-    dates = (validators.last_modified, older.validators.last_modified)
-    if all(dates) and not _same_date(*dates):
-        return False
-    known = any(all(pair) for pair in (tags, dates)) or UNKNOWN not in (validators.total, older.validators.total)
-    return known and not _differ(validators.total, older.validators.total) and older.received > received
-
-
 def _same_host(validators: Validators, response: Response) -> bool:
     return not validators.host or validators.host == host_of(response.url)
 
 
-def _same_tag(one: str, other: str) -> bool:
+def tags_agree(one: str, other: str) -> bool:
     """Strong tags agree only with themselves; weak ones with their strong form, too."""
     if is_strong(other):
         return one == other
     return _opaque(one) == _opaque(other)
 
 
-def _same_date(one: str, other: str) -> bool:
+def dates_agree(one: str, other: str) -> bool:
     return one == other or (http_date(one) is not None and http_date(one) == http_date(other))
 
 
@@ -510,7 +496,7 @@ def _opaque(etag: str) -> str:
     return etag.removeprefix("W/").removeprefix("w/")
 
 
-def _differ(one: int, other: int) -> bool:
+def differ(one: int, other: int) -> bool:
     """Whether both lengths are known and not the same."""
     return UNKNOWN not in (one, other) and one != other
 

@@ -202,7 +202,7 @@ async def test_d03_without_content_length_the_total_is_unknown(
 async def test_d04_what_is_told_adds_up_over_interruptions(
     session: Session, server: ByteServer, resource: Resource, recorder: Recorder
 ):
-    resource.cut_after, resource.piece, resource.pause = 110_000, 10_000, 0.02
+    resource.cut_after, resource.piece, resource.pause = 110_000, 10_000, 0.05
     task = session.download_task(server.url("/a"))
     assert (await task.wait()).succeeded
     attempts: dict[int, list[DownloadProgressEvent]] = {}
