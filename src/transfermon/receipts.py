@@ -91,6 +91,13 @@ FORGOTTEN = "The server took the last byte and knows nothing of the upload any m
 SILENT = "The server took the last byte and does not say how much it has."
 
 
+def for_method(receipt: Receipt, method: str) -> Receipt:
+    """What was found at the address is no proof against a request that is not to put the file there."""
+    if method == "PUT" or receipt.means is not Means.FAILED:
+        return receipt
+    return Receipt(means=Means.UNSURE, why=UNSURE)
+
+
 def shown(answer: Response, body: bytes, *, size: int, most: int) -> bytes:
     """Of an answer that shows a whole file of `size` bytes, its beginning: what should be that of the upload. b"" where
     the body, of which `most` bytes were read, is no such file.

@@ -505,7 +505,7 @@ class Upload:
             size, handed = 1, int(self._counted.ended)
         receipt = receipts.judge(response, method=task.method, size=size, handed=handed, body=heard.body)
         if receipt.means is receipts.Means.LOOK:
-            receipt = await self._looked(heard, size)
+            receipt = receipts.for_method(await self._looked(heard, size), task.method)
         if receipt.error is not None:
             self._fail(heard, receipt.error)
         self._take(heard, unconfirmed=receipt.why)

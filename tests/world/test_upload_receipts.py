@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import time
@@ -419,6 +420,22 @@ async def test_what_a_plain_answer_proves(monitor: Monitor, recorder: Recorder, 
         record = await task.wait()
     found = reason(record) if record.error is not None else "unsure" if record.unconfirmed else "done"
     assert found == state
+
+
+@pytest.mark.parametrize("case", ["a file's answer, another length", "a page", "another file of that length, shown"])
+async def test_a_post_is_not_judged_by_what_is_at_its_address(monitor: Monitor, source: Path, case: str):
+    """Its file goes elsewhere: a page is what came of it, and an answer like one to GET leaves it open."""
+    answer, head, _ = PLAIN_CASES[case]
+    assert head is not None
+    handle = like_get(answer, head)
+
+    def posted(conn: Conn, request: Request) -> None:
+        handle(conn, dataclasses.replace(request, method="PUT") if request.method == "POST" else request)
+
+    with ByteServer(posted, reads_bodies=False) as server:
+        record = await quick_session(monitor).upload_task(server.url("/a"), source, protocol="plain").wait()
+    assert record.succeeded
+    assert (record.unconfirmed == "") is (case == "a page")
 
 
 async def test_a_good_answer_before_the_last_byte_of_a_plain_upload_is_a_failure(monitor: Monitor, tmp_path: Path):
