@@ -10,6 +10,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.owners import Place, a_place
 
@@ -19,6 +20,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and so would nohup
 hypothesis.settings.register_profile("no clock", deadline=None)  # a busy machine is no defect
 hypothesis.settings.load_profile("no clock")
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")  # how fast examples come is the machine's affair
+
 gc.disable()  # the collector must not meet Qt's objects on a worker thread: it runs between tests, on this one
 
 

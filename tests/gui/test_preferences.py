@@ -29,7 +29,7 @@ from transfermon.gui.preferences import (
 from transfermon.settings import NEVER, Settings
 
 CHANNEL = Channel(words="Push channel off", addresses=("https://ntfy.sh/t",))
-ELSEWHERE = {"path", "push_enabled"}  # not a value of the dialog's own
+ELSEWHERE = {"path", "faults", "push_enabled"}  # not a value of the dialog's own
 
 
 @pytest.fixture
