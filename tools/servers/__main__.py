@@ -62,9 +62,8 @@ def _try_one(
             if setup.download:
                 result["sends"] = trials.look_at(place, files)
                 result["doctor"] = trials.doctor(place, options.product)
-                result["downloads"] = {
-                    change: asdict(trials.download(place, files, options.product, change)) for change in trials.CHANGES
-                }
+                outcomes = trials.downloads(place, files, options.product)
+                result["downloads"] = {change: asdict(outcome) for change, outcome in outcomes.items()}
             if setup.upload is not None:
                 result["uploads"] = {
                     name: asdict(trials.upload(place, files, options.product, killed=name == "killed"))

@@ -7,10 +7,12 @@ import os
 import subprocess
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 SECONDS = 120.0
+_BREAK_SECONDS = 40.0  # some never break: what came was shorter, or failed
 _PATIENCE = 10.0
 _SETTLED = 0.3  # a part that has not grown for so long holds all that arrived
 
@@ -36,13 +38,13 @@ class Product:
             out, err = process.communicate()
         return Ended(code=process.returncode, words=f"{out}\n{err}".strip())
 
-    def run_until(self, broken: threading.Event, folder: Path, least: int, *words: str) -> Ended | None:
-        """Until the connection broke and all that arrived is in the part (at least so much is awaited for some
+    def run_until(self, broken: Sequence[threading.Event], folder: Path, least: int, *words: str) -> Ended | None:
+        """Until all connections broke and all that arrived is in the parts (at least so much is awaited for some
         seconds); then `kill -9`. Its end if it came first.
         """
         process = self._start(*words)
-        end = time.monotonic() + SECONDS
-        while not broken.wait(0.05) and process.poll() is None and time.monotonic() < end:
+        end = time.monotonic() + _BREAK_SECONDS
+        while not all(each.wait(0.05) for each in broken) and process.poll() is None and time.monotonic() < end:
             pass
         patience = time.monotonic() + _PATIENCE
         size, since = -1, time.monotonic()
@@ -80,4 +82,4 @@ class Product:
 
 
 def _stored(folder: Path) -> int:
-    return max((path.stat().st_size for path in folder.glob(".*.part")), default=0)
+    return sum(path.stat().st_size for path in folder.glob(".*.part"))

@@ -107,7 +107,7 @@ def _downloads(result: Result) -> list[str]:
 
 def _uploads(result: Result) -> list[str]:
     outcomes = result["uploads"]
-    words = "" if outcomes["killed"]["code"] == 0 else _plain(outcomes["killed"]["words"])
+    words = "" if outcomes["killed"]["code"] == 0 else outcomes["killed"]["words"]
     return [result["name"], result["version"], *map(_happened, outcomes.values()), words]
 
 
@@ -119,7 +119,7 @@ def _happened(outcome: Mapping[str, Any]) -> str:
 
 
 def _with_words(outcome: Mapping[str, Any]) -> str:
-    words = _plain(outcome["words"])
+    words = outcome["words"]
     return (
         f"{_happened(outcome)}: {words}"
         if outcome["code"] or outcome["verdict"] == trials.UNSENT
@@ -127,16 +127,12 @@ def _with_words(outcome: Mapping[str, Any]) -> str:
     )
 
 
-def _plain(words: str) -> str:
-    return words.removeprefix("transfermon: ").partition(": ")[2] or words
-
-
 # ---- the rest
 
 
 def _failures(results: Iterable[Result]) -> list[str]:
     lines = [
-        f"- {result['name']}, {change}: {_plain(outcome['words'])}"
+        f"- {result['name']}, {change}: {outcome['words']}"
         for result in results
         for change, outcome in result["downloads"].items()
         if outcome["code"]

@@ -6,11 +6,11 @@ server said before and after, with the product out of the way.
 
 from __future__ import annotations
 
-import shutil
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,34 +148,47 @@ def doctor(place: Place, command: str) -> tuple[str, str]:
     """What the product says of resuming there, and why. A cache has the file by then, as in each trial."""
     path = place.path_of(PROBE)
     ask(place.port, path)
-    with _trial(place, command, Cut()) as (product, _, _):
+    with _trial(command) as (product, _):
         return product.doctor(f"http://127.0.0.1:{place.port}{path}")
 
 
-def download(place: Place, files: Place, command: str, change: str) -> Outcome:
-    """Interrupted at 1.5 MB, the program killed, the file changed, and the same command once more."""
-    with _trial(place, command, Cut(down=CUT)) as (product, relay, folder):
-        url = f"http://127.0.0.1:{relay.port}{place.path_of(change)}"
-        saved = folder / f"saved{place.setup.ending}"
-        words = ("get", "-o", str(saved), url)
-        before = ask(place.port, place.path_of(change))
-        ended = product.run_until(relay.broken, folder, CUT - _HEADS, *words)
-        if ended is not None and ended.code != 0:
-            return Outcome(verdict=FAILED, words=_last(ended, url), code=ended.code)
-        first = relay.open()
-        new = CHANGES[change](files, change)
-        after = ask(place.port, place.path_of(change))
+def downloads(place: Place, files: Place, command: str) -> dict[str, Outcome]:
+    """What became of each change: all files in one command, each through a relay of its own, all interrupted at 1.5 MB
+    when the program is killed; the files are changed, and the same command runs once more.
+    """
+    before = {change: ask(place.port, place.path_of(change)) for change in CHANGES}
+    with _trial(command) as (product, folder), _relays(place) as relays:
+        urls = {change: f"http://127.0.0.1:{relays[change].port}{place.path_of(change)}" for change in CHANGES}
+        words = ("get", "-d", str(folder), *urls.values())
+        product.run_until([relay.broken for relay in relays.values()], folder, (CUT - _HEADS) * len(CHANGES), *words)
+        first = {change: relay.open() for change, relay in relays.items()}
+        new = {change: replace(files, change) for change, replace in CHANGES.items()}
+        after = {change: ask(place.port, place.path_of(change)) for change in CHANGES}
         ended = product.run(*words)
-        second = relay.open()
-        if not saved.exists():
-            if not after.whole:
-                return _failed(BROKEN, ended, url, second)
+        second = {change: relay.open() for change, relay in relays.items()}
+        saved = {change: _saved(folder, change) for change in CHANGES}
+        if any(body is None and after[change].whole for change, body in saved.items()):
             product.run(*words)  # what only `remove` can cure fails again
-            return _failed(CURED if saved.exists() else FAILED, ended, url, second)
-        body = saved.read_bytes()
-        verdict = judge(body, new, before, after, _down(second))
-        again = max(0, _down(first) + _down(second) - len(body))
-        return Outcome(verdict=verdict, again=again, words=_last(ended, url), exchange=_exchanges(second))
+        found = {}
+        for change, body in saved.items():
+            said = _last(ended, f"{change}{place.setup.ending}")
+            exchange = _exchanges(second[change])
+            if body is None:
+                cured = CURED if _saved(folder, change) is not None else FAILED
+                verdict = cured if after[change].whole else BROKEN
+                found[change] = Outcome(verdict=verdict, words=said, code=ended.code, exchange=exchange)
+                continue
+            came = _down(second[change])
+            verdict = judge(body, new[change], before[change], after[change], came)
+            again = max(0, _down(first[change]) + came - len(body))
+            found[change] = Outcome(verdict=verdict, again=again, words=said, exchange=exchange)
+        return found
+
+
+def _saved(folder: Path, name: str) -> bytes | None:
+    """The finished file of this name, whatever ending it got."""
+    paths = sorted(folder.glob(f"{name}.*")) + sorted(folder.glob(f"{name}-*"))
+    return paths[0].read_bytes() if paths else None
 
 
 def judge(body: bytes, new: bytes, before: Reply, after: Reply, came: int) -> str:
@@ -194,10 +207,6 @@ def judge(body: bytes, new: bytes, before: Reply, after: Reply, came: int) -> st
     return MIXTURE if told or apart > len(_CHANGED_BYTES) else UNKNOWABLE
 
 
-def _failed(verdict: str, ended: Ended, url: str, exchanges: list[Exchange]) -> Outcome:
-    return Outcome(verdict=verdict, words=_last(ended, url), code=ended.code, exchange=_exchanges(exchanges))
-
-
 # ---- uploads
 
 
@@ -206,7 +215,7 @@ def upload(place: Place, files: Place, command: str, *, killed: bool) -> Outcome
     plan = place.setup.upload
     assert plan is not None
     body = content(f"upload {killed}", SIZE)
-    with _trial(place, command, Cut(up=CUT), stay_closed=killed) as (product, relay, folder):
+    with _trial(command) as (product, folder), _relay(place, Cut(up=CUT), stay_closed=killed) as relay:
         file = folder / ("killed.bin" if killed else "broken.bin")
         file.write_bytes(body)
         sign = files.setup.store.sign if files.setup.store else ""
@@ -216,10 +225,10 @@ def upload(place: Place, files: Place, command: str, *, killed: bool) -> Outcome
         words = ("put", "--method", plan.method, "--protocol", plan.protocol, *headers, str(file), url)
         sent = 0
         if killed:
-            early = product.run_until(relay.broken, folder, 0, *words)
+            early = product.run_until([relay.broken], folder, 0, *words)
             sent = sum(each.up for each in relay.open())
             if early is not None and early.code != 0:
-                return Outcome(verdict=FAILED, words=_last(early, url), code=early.code)
+                return Outcome(verdict=FAILED, words=_last(early, file.name), code=early.code)
         ended = product.run(*words)
         exchanges = relay.open()
         sent += sum(each.up for each in exchanges)
@@ -227,7 +236,7 @@ def upload(place: Place, files: Place, command: str, *, killed: bool) -> Outcome
         outcome = Outcome(
             verdict="",
             again=max(0, sent - SIZE),
-            words=_last(ended, url),
+            words=_last(ended, file.name),
             code=ended.code,
             exchange=_exchanges(exchanges),
         )
@@ -252,26 +261,37 @@ def _is_there(place: Place, files: Place, name: str, body: bytes) -> bool:
 
 
 @contextmanager
-def _trial(place: Place, command: str, cut: Cut, *, stay_closed: bool = True) -> Iterator[tuple[Product, Relay, Path]]:
-    folder = Path(tempfile.mkdtemp(prefix="trial-", dir=place.folder.parent))
+def _trial(command: str) -> Iterator[tuple[Product, Path]]:
+    """The product with a state of its own, and an empty folder."""
+    with tempfile.TemporaryDirectory(prefix="transfermon-servers-") as folder:
+        for name in ("state", "files"):
+            os.mkdir(os.path.join(folder, name))
+        yield Product(command=command, state=Path(folder, "state")), Path(folder, "files")
+
+
+@contextmanager
+def _relay(place: Place, cut: Cut, *, stay_closed: bool = True) -> Iterator[Relay]:
     relay = Relay(target=place.port, cut=cut, stay_closed=stay_closed)
-    (folder / "state").mkdir()
-    (folder / "files").mkdir()
     try:
-        yield Product(command=command, state=folder / "state"), relay, folder / "files"
+        yield relay
     finally:
         relay.close()
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _relays(place: Place) -> Iterator[dict[str, Relay]]:
+    with ExitStack() as stack:
+        yield {change: stack.enter_context(_relay(place, Cut(down=CUT))) for change in CHANGES}
 
 
 def _down(exchanges: list[Exchange]) -> int:
     return sum(each.down for each in exchanges)
 
 
-def _last(ended: Ended, url: str) -> str:
-    """The last sentence that the product said, without the address."""
-    lines = [line.strip() for line in ended.words.replace(url, "URL").splitlines() if line.strip()]
-    return lines[-1][:300] if lines else f"exit code {ended.code}, no words"
+def _last(ended: Ended, name: str) -> str:
+    """The last sentence that the product said of this file."""
+    lines = [line.strip() for line in ended.words.splitlines() if f"{name}: " in line]
+    return lines[-1].partition(f"{name}: ")[2][:300] if lines else f"exit code {ended.code}, no words"
 
 
 def _exchanges(exchanges: list[Exchange]) -> list[str]:
