@@ -132,7 +132,7 @@ def _overlay(below: str, layer: Path) -> str:
     for name in ("upper", "work", "mount"):
         (layer / name).mkdir(parents=True, exist_ok=True)
     where = f"lowerdir={below},upperdir={layer}/upper,workdir={layer}/work"
-    return f"mount -t overlay overlay -o {where} {layer}/mount"
+    return f"flock {layer}/lock mount -t overlay overlay -o {where} {layer}/mount"  # two at once clear one work folder
 
 
 def _run(command: Sequence[str]) -> None:
