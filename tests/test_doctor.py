@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import random
 
 import pytest
 
@@ -12,6 +14,8 @@ from transfermon.cli import main
 from transfermon.lock import EngineLock
 
 BODY = bytes(range(256)) * 1024  # 256 KiB, four times the overlap
+CODED = gzip.compress(random.Random(1).randbytes(len(BODY)), mtime=0)
+GZIP = {"Content-Encoding": "gzip"}
 OLD = "Mon, 02 Nov 2026 10:00:00 GMT"
 SENT = "Fri, 27 Nov 2026 10:00:00 GMT"
 
@@ -29,11 +33,11 @@ def run(tmp_path, monkeypatch, capsys):
     return one
 
 
-def whole(headers: dict[str, str]):
+def whole(headers: dict[str, str], body: bytes = BODY):
     """A server that knows no ranges."""
 
     def handler(conn: Conn, request: Request) -> None:
-        conn.send(reply(200, headers, BODY))
+        conn.send(reply(200, headers, body))
 
     return handler
 
@@ -80,7 +84,10 @@ CASES = [
     (ranged("bytes={}-{}/{}"), 0, "yes", ""),
     (ranged("items {}-{}/{}"), 1, "no", "The server sent another part of the file than asked for."),
     (ranged(""), 1, "no", "The server did not say which part of the file it sends."),
-    (whole({"ETag": '"v1"', "Content-Encoding": "gzip"}), 1, "no", "The server compresses its answer."),
+    (whole({"ETag": '"v1"', "Content-Encoding": "gzip"}, CODED), 1, "no", "The server compresses its answer."),
+    (Resource(CODED, etag='"v1"', headers={**GZIP, "Content-Type": "application/gzip"}), 0, "yes", ""),  # a .gz file
+    (Resource(BODY, etag='"v1"', headers=GZIP), 0, "yes", ""),  # a label without a reason
+    (Resource(BODY, etag='"v1"', headers={"Content-Encoding": "aws-chunked"}), 0, "yes", ""),
 ]
 
 

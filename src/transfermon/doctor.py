@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from transfermon import __version__, evidence, humanize, resume, retry
+from transfermon import __version__, evidence, humanize, naming, resume, retry
 from transfermon.control_client import LONGEST_PATH, SOCKET, Client, NoEngine
 from transfermon.errors import TransferFailure, redacted
 from transfermon.evidence import Verdict
@@ -27,7 +27,7 @@ from transfermon.notifier import Notifier
 from transfermon.settings import Settings, download_folder, open_to_others
 from transfermon.store import SQLITE_VERSION
 from transfermon.task import UNKNOWN, Response, Validators
-from transfermon.transfer import Call, Transport
+from transfermon.transfer import Answer, Call, Transport
 
 Facts = list[tuple[str, str]]
 YES, CARE, NO = "yes", "with care", "no"
@@ -66,7 +66,7 @@ class Prognosis:
             "lastModified": self.validators.last_modified,
             "acceptRanges": self.validators.accept_ranges,
             "contentType": self.validators.content_type,
-            "contentEncoding": self.validators.content_encoding,
+            "contentEncoding": self.validators.content_encoding or self.validators.label,
         }
 
     def facts(self) -> Facts:
@@ -82,22 +82,27 @@ class Prognosis:
             ("Entity tag", etag or "none"),
             ("Changed", found.last_modified or "not said"),
             ("Ranges", found.accept_ranges or "not said"),
-            ("Coding", found.content_encoding),
+            ("Coding", found.content_encoding or found.label),
         ]
         return [(name, value) for name, value in rows if value]
 
 
 async def examine(url: str, headers: Mapping[str, str]) -> Prognosis:
-    """Ask for the file, then for its rest as after a pause, and read no body. Raises TransferFailure for an address
-    that does not answer or answers with an error.
+    """Ask for the file, then for its rest as after a pause, and read no more of a body than tells whether it is coded.
+    Raises TransferFailure for an address that does not answer or answers with an error.
     """
     transport = Transport()
     try:
-        first, where, redirects = await _head(transport, url, headers, {})
-        error = retry.judge_download(first, "status", now=time.time(), url=where)
-        if error is not None:
-            raise TransferFailure(error)
-        validators = resume.validators_of(first, decoded=bool(resume.coding_of(first)))
+        answer = await _open(transport, url, headers, {})
+        try:
+            first, where, redirects = answer.response, answer.response.url, len(answer.redirects)
+            error = retry.judge_download(first, "status", now=time.time(), url=where)
+            if error is not None:
+                raise TransferFailure(error)
+            label = await answer.judged(naming.suggested(first, where))
+        finally:
+            await answer.aclose()
+        validators = resume.validators_of(first, decoded=bool(label.undo), now=time.time())
         verdict, reason = NO, resume.why_not_resumable(validators, "GET", resume.CAREFUL)
         if not reason:
             verdict, reason = await _rest(transport, where, headers, validators)
@@ -119,24 +124,20 @@ async def _rest(transport: Transport, url: str, headers: Mapping[str, str], vali
     asked = resume.ask(stored, validators, resume.CAREFUL, places=1)
     if not asked.headers:
         return (NO, "It is so small that it comes in one piece.")
-    answer, _, _ = await _head(transport, url, headers, asked.headers)
-    judged = evidence.judge(asked, stored, validators, answer, resume.CAREFUL)
+    answer = await _open(transport, url, headers, asked.headers)
+    await answer.aclose()
+    judged = evidence.judge(asked, stored, validators, answer.response, resume.CAREFUL)
     if judged.verdict is Verdict.COMPARE:
         weakness = resume.weakness(validators, resume.CAREFUL)
         return (CARE, weakness) if weakness else (YES, "")
     if judged.verdict is Verdict.STATUS:
-        return (NO, f"Asked for the rest, the server answers {answer.status}.")
+        return (NO, f"Asked for the rest, the server answers {answer.response.status}.")
     return (NO, judged.reason or evidence.IGNORES_RANGES)
 
 
-async def _head(
-    transport: Transport, url: str, headers: Mapping[str, str], more: Mapping[str, str]
-) -> tuple[Response, str, int]:
-    """The head of an answer, the address that gave it, and how many redirects led there."""
+async def _open(transport: Transport, url: str, headers: Mapping[str, str], more: Mapping[str, str]) -> Answer:
     sensitive = frozenset(name.lower() for name in headers)
-    answer = await transport.open(Call(url=url, headers={**headers, **more}, sensitive=sensitive))
-    await answer.aclose()
-    return answer.response, answer.response.url, len(answer.redirects)
+    return await transport.open(Call(url=url, headers={**headers, **more}, sensitive=sensitive))
 
 
 # ---- this installation
