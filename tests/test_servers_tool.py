@@ -79,6 +79,7 @@ MIXED = b"o" * 30 + b"n" * 70
         (NEW, NEW, True, trials.RESTARTED),
         (OLD, NEW, False, trials.OLD),
         (MIXED, NEW, False, trials.MIXTURE),
+        (OLD[:60], NEW, False, trials.UNSEEN),
         (OLD[:60] + TOUCHED[60:], TOUCHED, False, trials.UNKNOWABLE),
         (OLD[:60] + TOUCHED[60:], TOUCHED, True, trials.MIXTURE),
     ],

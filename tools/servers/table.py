@@ -152,6 +152,6 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _doctor_agrees(result: Result) -> bool:
     happened = result["downloads"]["unchanged"]["verdict"]
-    if happened not in (trials.RESUMED, trials.RESTARTED):
+    if happened not in (trials.RESUMED, trials.RESTARTED, trials.UNSEEN):
         return False
     return bool((result["doctor"][0] in ("yes", "with care")) == (happened == trials.RESUMED))

@@ -36,6 +36,7 @@ MIXTURE = "MIXTURE"
 UNKNOWABLE = "mixture, unknowable"  # nothing that the server said had changed, nor any place that is compared
 CURED = "failed, then saved"  # by the same command once more
 BROKEN = "failed: cut short"  # the server sends less than it says, to any client
+UNSEEN = "cut, unknowable"  # no length and no chunks: the end of the connection is the end of the file
 UNSENT = "SAID TO BE SENT"
 
 
@@ -202,6 +203,8 @@ def judge(body: bytes, new: bytes, before: Reply, after: Reply, came: int) -> st
         return OLD
     if body == after.body:
         return AS_SENT
+    if not any(before.field(name) for name in ("Content-Length", "Transfer-Encoding")) and before.body.startswith(body):
+        return UNSEEN
     told = _validators(before) != _validators(after)
     apart = sum(a != b for a, b in zip(before.body, new, strict=False))
     return MIXTURE if told or apart > len(_CHANGED_BYTES) else UNKNOWABLE
