@@ -337,7 +337,9 @@ class Download:
         self._led = self._questions.address(self._current(), asked)
         if self._led:
             with contextlib.suppress(TransferFailure):
-                return await lines.open(changed(self._call(asked), resumes_at=self._led))
+                return await lines.open(
+                    changed(self._call(asked), resumes_at=self._led, strayed=self._current().strayed)
+                )
             self._questions.led_astray()
             self._led = ""
         try:
@@ -605,6 +607,7 @@ class Download:
             name=name,
             response=response,
             current_url=response.url,
+            strayed=answer.strayed,
             validators=validators,
             expected=total,
             received=0,
@@ -721,6 +724,7 @@ class Download:
             activity=Activity.TRANSFERRING,
             response=answer.response,
             current_url=answer.response.url,
+            strayed=answer.strayed,
             expected=judgement.total,
             received=self._stored,
             evidence=known,

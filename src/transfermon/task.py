@@ -222,6 +222,7 @@ class Task:
     kind: Kind
     url: str  # the original request's (T-11)
     current_url: str = ""  # after redirects
+    strayed: bool = False  # another origin was on the way there
     method: str = "GET"
     header_names: tuple[str, ...] = ()  # the request's own headers; their values are in secrets.json
     options: RequestOptions = NONE

@@ -114,6 +114,7 @@ class Call:
     sensitive: frozenset[str] = frozenset()  # lower-case names of the person's headers: few follow to another origin
     sent_along: frozenset[str] = frozenset()  # lower-case names of those that the person lets follow all the same
     resumes_at: str = field(default="", repr=False)  # where a redirect of `url` led before: asked in its place
+    strayed: bool = False  # another origin was on the way there, so that what stayed behind does not come back
     secret_path: bool = False  # the address is as good as a password: no trace shows more than its origin (U-25)
     traces: list[Trace] | None = field(default=None, repr=False, compare=False)  # gets one for each request sent
 
@@ -686,6 +687,8 @@ class Answer:
         self._detached: tuple[bytes, socket.socket] | None = None
         self._closed = False
         self.response: Response = exchange.head
+        origin = urls.origin_of(hop.url)
+        self.strayed = call.strayed or any(urls.origin_of(url) != origin for url in redirects)
         self.redirects = redirects
         self.content_length = exchange.framing if isinstance(exchange.framing, int) else None
         self.content_coding = _coding(exchange.head)
@@ -1184,7 +1187,7 @@ def _straight_hop(call: Call, first: _Hop) -> _Hop:
     """
     target = urls.redirect_target(first.url, call.resumes_at, allows_insecure=call.allows_insecure_redirects)
     headers, reach = first.headers, first.reach
-    if urls.origin_of(target) != urls.origin_of(first.url):
+    if call.strayed or urls.origin_of(target) != urls.origin_of(first.url):
         headers = carried_headers.carried(
             headers, base=first.url, target=target, person=call.sensitive, marked=call.sent_along, defaults=_DEFAULTS
         )

@@ -99,6 +99,25 @@ async def test_the_other_host_gets_what_says_how_to_read_it_and_no_secret(monito
     assert b"canary" not in request.raw
 
 
+async def test_what_was_dropped_on_the_way_does_not_come_back_when_it_goes_on(monitor, server, resource, downloads):
+    """A chain that leads away and back: where it ended is asked again without what stayed behind."""
+    resource.body, resource.etag, resource.cut_after = os.urandom(1_000_000), '"v1"', 600_000
+    with ByteServer(lambda conn, request: conn.send(reply(302, {"Location": server.url("/end")}))) as second:
+
+        def before(conn: Conn, request: Request) -> bool:
+            if request.target == "/a":
+                conn.send(reply(302, {"Location": second.url("/b", "localhost")}))
+            elif request.header("Range"):
+                resource.cut_after = None
+            return request.target == "/a"
+
+        resource.before = before
+        task = quick_session(monitor).download_task(server.url("/a"), request_headers={"X-Api-Key": "canary"})
+        assert (await task.wait()).succeeded
+    assert (downloads / "end").read_bytes() == resource.body
+    assert [request.header("X-Api-Key") for request in server.requests if request.target == "/end"] == ["", ""]
+
+
 async def test_what_is_marked_goes_along(monitor, server, resource, here):
     with ByteServer(Resource(b"x")) as other:
         resource.before = lambda conn, request: (
