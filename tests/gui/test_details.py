@@ -73,6 +73,7 @@ def test_a_total_that_is_not_known_is_said_to_be_so():
     [
         (a_task(validators=VALIDATORS), "Yes: the server sends an entity tag"),
         (a_task(validators=Validators(last_modified="Sat, 21 Nov 2026 10:00:00 GMT")), "Yes: the server sends a date"),
+        (a_task(validators=Validators(total=9000)), "Yes: its start and end are compared"),
         (a_task(), "Not known before the server answers"),
         (
             a_task(validators=VALIDATORS, not_resumable="The server names no version."),

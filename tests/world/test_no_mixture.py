@@ -149,7 +149,7 @@ async def test_the_file_is_the_old_one_or_the_new_one_whole(
 ):
     session = quick_session(monitor)
     plans = [plan for plan in PLANS if tells(plan, new, labelled)]
-    plans = random.Random(17).sample(plans, 80)
+    plans = random.Random(17).sample(plans, 50)
     server = Server()
     for number, plan in enumerate(plans):
         server.plans[f"/{number}.bin"] = (plan, new, labelled)

@@ -90,7 +90,11 @@ def resumable(task: Task) -> str:
         return tr("Not known before the server answers")
     if not (task.moved or task.outstanding):
         return tr("Yes, but nothing was kept")
-    return tr("Yes: the server sends an entity tag") if task.validators.etag else tr("Yes: the server sends a date")
+    if task.validators.etag:
+        return tr("Yes: the server sends an entity tag")
+    if task.validators.last_modified:
+        return tr("Yes: the server sends a date")
+    return tr("Yes: its start and end are compared")
 
 
 def _upload_resumable(task: Task) -> str:

@@ -2683,6 +2683,10 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Yes: its start and end are compared</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Yes: the server keeps what it has got ({protocol})</source>
         <translation type="unfinished"></translation>
     </message>
