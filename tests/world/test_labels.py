@@ -19,7 +19,8 @@ from tests.owners import Place
 from transfermon.codings import zstd
 from transfermon.errors import Code, TransferFailure
 from transfermon.monitor import Monitor, Session
-from transfermon.task import UNKNOWN
+from transfermon.task import UNKNOWN, Progress
+from transfermon.transfer import Call, Transport
 
 pytestmark = pytest.mark.anyio
 TEXT = b"".join(b"line %d of a text\n" % n for n in range(50_000))
@@ -174,3 +175,17 @@ async def test_an_archive_that_is_only_labelled_goes_on_where_it_stopped(
     resource.cut_after = len(TAR_GZ) * 2 // 3
     assert await saved(session, server, "/a.tar.gz") == TAR_GZ
     assert server.requests[1].header("Range")
+
+
+@pytest.mark.parametrize("label", ["aws-chunked", "gzip", "zstd"])
+async def test_a_large_file_that_is_only_labelled_still_goes_past_the_parser(label: str, tmp_path: Path):
+    transport = Transport()
+    with ByteServer(always_sends(reply(200, {"Content-Encoding": label}, ZIP))) as server:
+        answer = await transport.open(Call(url=server.url("/f.zip")))
+        assert (await answer.judged("f.zip")).undo == ""
+        with (tmp_path / "part").open("w+b") as file:
+            assert await answer.receive(file.fileno(), 0, Progress()) == len(ZIP)
+            assert answer.taken_over
+            assert file.read() == ZIP
+        await answer.aclose()
+    await transport.aclose()
