@@ -33,7 +33,7 @@ class _Stream(Protocol):
 
 
 class Decoder:
-    """Undoes one coding in pieces of at most 1 MiB, and knows whether the end was reached (FAULTS A18, A21)."""
+    """Undoes one coding in pieces of at most 1 MiB, and knows whether the end was reached."""
 
     def __init__(self, coding: str) -> None:
         self._coding = coding
