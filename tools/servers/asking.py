@@ -14,7 +14,7 @@ class Reply:
     status: int  # 0: no answer that can be read
     fields: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
-    whole: bool = True  # whether the body ended as the head said
+    whole: bool = True  # whether it came to the end that its head had named
 
     def field(self, name: str) -> str:
         return ", ".join(value for key, value in self.fields if key.lower() == name.lower())
@@ -36,6 +36,6 @@ def ask(
             got, whole = exc.partial, False
         return Reply(status=answer.status, fields=tuple(answer.getheaders()), body=got, whole=whole)
     except (OSError, http.client.HTTPException):
-        return Reply(status=0)
+        return Reply(status=0, whole=False)
     finally:
         connection.close()

@@ -113,7 +113,7 @@ def _uploads(result: Result) -> list[str]:
 
 def _happened(outcome: Mapping[str, Any]) -> str:
     again = outcome["again"]
-    if outcome["code"] or again < 1000:
+    if outcome["code"] or again < 1000 or outcome["verdict"] == trials.UNSEEN:
         return str(outcome["verdict"])
     return f"{outcome['verdict']}, {again / 1000:.0f} kB"
 

@@ -35,7 +35,7 @@ AS_SENT = "as sent"  # neither the old nor the new file, but what a plain reques
 MIXTURE = "MIXTURE"
 UNKNOWABLE = "mixture, unknowable"  # nothing that the server said had changed, nor any place that is compared
 CURED = "failed, then saved"  # by the same command once more
-BROKEN = "failed: cut short"  # the server sends less than it says, to any client
+BROKEN = "failed: cut short"  # as a plain request is at that server: less than it says, or nothing at all
 UNSEEN = "cut, unknowable"  # no length and no chunks: the end of the connection is the end of the file
 UNSENT = "SAID TO BE SENT"
 
