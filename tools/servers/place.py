@@ -141,8 +141,11 @@ class Place:
 
     def stop(self) -> None:
         for process in self._processes:
+            for child in _children(process.pid):  # the first of its process namespace, which ends with it
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)  # here: one that changed its user is not told of its parent's death
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # and with it what lives in its process namespace
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
     @property
@@ -196,6 +199,13 @@ class Place:
     def _last_words(self) -> str:
         lines = (self.folder / "log").read_text(errors="replace").strip().splitlines()
         return " / ".join(lines[-4:])[-600:]
+
+
+def _children(process: int) -> list[int]:
+    try:
+        return [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def _filled(text: str, words: dict[str, str]) -> str:
