@@ -494,6 +494,7 @@ class _Server(uvicorn.Server):
         # The answers under way are cancelled; the library would report each one with a traceback.
         logging.getLogger("uvicorn.error").disabled = True
         self.should_exit = self.force_exit = True
+        self.config.timeout_graceful_shutdown = 0  # from 3.12 on, a closed server waits for connections that are open
         for connection in list(self.server_state.connections):
             if isinstance(connection, _Connection):
                 connection.transport.abort()
