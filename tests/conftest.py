@@ -5,10 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
-import hypothesis
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -18,8 +18,6 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before PySide6 is impor
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would hand down “ignored”
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and so would nohup
-hypothesis.settings.register_profile("no clock", deadline=None)  # a busy machine is no defect
-hypothesis.settings.load_profile("no clock")
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")  # how fast examples come is the machine's affair
 
@@ -38,7 +36,18 @@ def pytest_collection_finish() -> None:
 def _garbage() -> Iterator[None]:
     yield
     gc.collect()
-    gc.freeze()  # what is left stays for long: looking at it again after each test took half of the suite's time
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, Any, Any]:
+    """What is left after a test stays for long: looking at it again after each test took half of the suite's time.
+
+    Only now, when nothing holds the test's fixtures any more: a window that is frozen alive would live for ever.
+    """
+    result = yield
+    gc.collect()
+    gc.freeze()
+    return result
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from tests.byte_server import ByteServer, Resource
 from tests.farm import Farm
 from tests.owners import Place, until
 
+pytestmark = pytest.mark.slow  # whole programs, most of them with a window
 EXAMPLES = Path(__file__).parent.parent / "examples"
 BODY = bytes(range(256)) * 4000  # about 1 MB
 HEADLESS = pytest.mark.parametrize("headless", [["--headless"], []], ids=["headless", "app"])

@@ -24,7 +24,7 @@ from tests.farm import Farm
 from tests.owners import end_all
 from transfermon.control_client import Client, NoEngine
 
-pytestmark = pytest.mark.skipif(bool(screen.why_not()), reason=screen.why_not())
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(screen.why_not()), reason=screen.why_not())]
 LONGEST = 90.0  # seconds, on a machine with other work
 
 

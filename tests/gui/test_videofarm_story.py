@@ -17,9 +17,10 @@ from tests import desktop, screen
 from tests.farm import Farm
 from tests.gui.test_real_window import LONGEST, App, answered, display, until, upload_of_another  # noqa: F401
 
-pytestmark = pytest.mark.skipif(
-    bool(screen.why_not()) or desktop.DAEMON is None, reason=screen.why_not() or desktop.WHY_NOT
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(screen.why_not()) or desktop.DAEMON is None, reason=screen.why_not() or desktop.WHY_NOT),
+]
 MOVIE = 3_000_000
 
 COMMON = """
