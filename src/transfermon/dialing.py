@@ -1,6 +1,6 @@
 """Reaching a host: its addresses, which of them is tried when (RFC 8305), and the way through a proxy.
 
-Rule: the address that is connected to is the one that was checked (FAULTS R3), on every way. No word for people is here;
+Rule: the address that is connected to is the one that was checked, on every way. No word for people is here;
 a failure says at which hop it happened.
 """
 

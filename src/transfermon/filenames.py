@@ -1,4 +1,4 @@
-"""A safe file name from an address or a stranger (SPEC D-13).
+"""A safe file name from an address or a stranger.
 
 Rule: whatever comes in, `safe()` gives one component that is legal on every system, and a name that was
 already so stays as it is.

@@ -291,7 +291,7 @@ class Transport:
 
         Raises TransferFailure for everything that the world does wrong. Credentials in a typed URL become an
         Authorization field; on a redirect to another origin that, Cookie and every header in `sensitive` are dropped for
-        good but for those that `carried_headers` lets go along (FAULTS R4, T-14).
+        good but for those that `carried_headers` lets go along.
         """
         hop = _first_hop(call)
         passed: list[str] = []
@@ -1400,7 +1400,7 @@ def disk_error(exc: OSError, url: str) -> TransferError:
 
 
 def translate(exc: BaseException, url: str, *, responded: bool, speaker: Proxy | None = None) -> TransferError:
-    """The record of what the network, the server or the trust did wrong (SPEC 6.1, 6.2). Never empty words. `speaker` is
+    """The record of what the network, the server or the trust did wrong. Never empty words. `speaker` is
     the proxy where it, and not the server, is at the other end of the connection.
     """
     if isinstance(exc, ProxyFailed):
