@@ -320,4 +320,5 @@ def test_what_is_stored_of_an_interrupted_download_is_counted(tmp_path: Path):
     listed: dict[str, Any] = json.loads(command(tmp_path, "--json", "list").stdout)
     assert listed["status"] == "Interrupted"
     assert listed["received"] == part.stat().st_size
-    assert command(tmp_path, "list").stdout.splitlines()[1].split()[1:3] == ["74", "%"]
+    percent = str(listed["received"] * 100 // len(body))  # it was killed somewhere after 5 of the 6 MB that came
+    assert command(tmp_path, "list").stdout.splitlines()[1].split()[1:3] == [percent, "%"]
