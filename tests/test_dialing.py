@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -108,6 +110,31 @@ async def test_all_failures_are_told_in_their_order():
     with pytest.raises(ExceptionGroup) as caught:
         await race(["a", "b"], line.connect)
     assert [str(exc) for exc in caught.value.exceptions] == ["first", "second"]
+
+
+async def test_a_name_that_is_not_found_after_its_asker_has_gone_is_nobodys_failure(monkeypatch):
+    loop = asyncio.get_running_loop()
+    asked, answer, unheard = asyncio.Event(), asyncio.Event(), []
+
+    async def getaddrinfo(*_: object, **__: object) -> None:
+        asked.set()
+        with contextlib.suppress(asyncio.CancelledError):  # the system's own look-up goes on, too
+            await answer.wait()
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+    loop.set_exception_handler(lambda _, context: unheard.append(context))
+    asking = asyncio.ensure_future(dialing._resolve("nowhere.example", 80, 60))
+    await asked.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    answer.set()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    gc.collect()
+    loop.set_exception_handler(None)
+    assert unheard == []
 
 
 async def test_who_gives_up_leaves_no_connection_behind():

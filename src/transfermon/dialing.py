@@ -260,14 +260,23 @@ async def _resolve(host: str, port: int, limit: float) -> list[Address]:
         return [(family, (host, port))]
     loop = asyncio.get_running_loop()
     looking = asyncio.ensure_future(loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-    done, _ = await asyncio.wait({looking}, timeout=limit)
-    if not done:
+    looking.add_done_callback(_forget)
+    try:
+        done, _ = await asyncio.wait({looking}, timeout=limit)
+    finally:
         looking.cancel()
+    if not done:
         raise httpcore.ConnectTimeout("the name was not resolved in time")
     try:
         return list(dict.fromkeys((info[0], info[4]) for info in looking.result()))
     except (OSError, UnicodeError) as exc:
         raise httpcore.ConnectError(str(exc)) from exc
+
+
+def _forget(looking: asyncio.Future[Any]) -> None:
+    """Who asked may have gone meanwhile: a name that is not found is nobody's failure then."""
+    if not looking.cancelled():
+        looking.exception()
 
 
 async def _connected(
