@@ -24,6 +24,7 @@ settings.load_profile("suite")  # how fast examples come is the machine's affair
 gc.disable()  # the collector must not meet Qt's objects on a worker thread: it runs between tests, on this one
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     return 2 * (os.cpu_count() or 1)  # most tests wait for processes and sockets half of their time
 

@@ -11,13 +11,14 @@ import json
 import logging
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from transfermon.clock import Timer
 from transfermon.engine import Engine
 from transfermon.events import NotificationEvent
+from transfermon.record import record
 from transfermon.store import Change
 from transfermon.task import changed
 from transfermon.wakes import AppState
@@ -29,7 +30,7 @@ _MONTHS = {"monthly": 1, "yearly": 12}
 _DAYS = {"daily": 1, "weekly": 7}
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class LocalNotification:
     """What was scheduled."""
 

@@ -6,8 +6,8 @@ Rule: the newest is always there; what had to go for it is known to be gone, and
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 
+from transfermon.record import record
 from transfermon.task import Kind, TaskKey
 
 MIB = 1 << 20
@@ -16,7 +16,7 @@ LONGEST = {Kind.UPLOAD: MIB, Kind.DATA: 8 * MIB}  # bytes of one
 TOLD = MIB  # characters of one that an event carries, and the journal keeps
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Kept:
     """`text` is None where there was no answer, or it is gone. `whole`: nothing of the answer is missing."""
 

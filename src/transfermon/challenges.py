@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
 
 from transfermon.proxies import Proxy, is_loopback, parse
+from transfermon.record import record
 from transfermon.task import Origin, Task
 from transfermon.urls import origin_of
 
@@ -21,7 +21,7 @@ _ALGORITHMS = frozenset(f"{name}{end}" for name in ("MD5", "SHA", "SHA-256", "SH
 _LOGIN = "Digest-Login "  # in the place of an Authorization that is different for each request
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Challenge:
     """Who asks. Equal ones can be answered together."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any
 
@@ -16,6 +16,7 @@ from transfermon import jsontext
 from transfermon.configuration import SessionConfiguration
 from transfermon.errors import TransferFailure
 from transfermon.monitor import Monitor
+from transfermon.record import record
 
 _TOKEN = "push.device_token"  # noqa: S105 - the name of a stored value
 
@@ -26,19 +27,19 @@ class NotificationType(Enum):
     SOUND = "sound"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class PushRegistered:
     device_token: str  # 64 hex digits, the same for as long as the state directory lives
     type: str = "remote"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class PushRegistrationFailed:
     error: str
     type: str = "remote"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class CloudAnswer:
     """What the provider said; `error` is a sentence when it refused or could not be reached."""
 

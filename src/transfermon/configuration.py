@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from transfermon import resumable
+from transfermon.record import record
 from transfermon.request_options import RequestOptions
 from transfermon.texts import checked_path, checked_text
 
@@ -79,7 +80,7 @@ def merged_headers(session: Mapping[str, str], request: Mapping[str, str]) -> di
     return {**{name: value for name, value in session.items() if name.lower() not in given}, **request}
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class RetryPolicy:
     """When to try again (SPEC 6.2, X-08)."""
 

@@ -12,7 +12,7 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +23,7 @@ from transfermon.answers import Kept
 from transfermon.cookies import Cookie, from_dict
 from transfermon.errors import Code, InvalidAction, TransfermonError, redacted
 from transfermon.events import Event
+from transfermon.record import record
 from transfermon.request_options import NONE as NO_OPTIONS
 from transfermon.request_options import RequestOptions, content_type_of
 from transfermon.simulation import NONE, profile_named
@@ -144,7 +145,7 @@ class Turns:
 # ---- what may be asked, apart from HTTP
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Answer:
     """What goes back. `then` is called once the answer is on its way."""
 
@@ -487,7 +488,7 @@ async def replay(monitor: Monitor, since: int) -> list[Event]:
     return await monitor.history(since=since, limit=HISTORY) if since < monitor.sequence else []
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Order:
     """What `POST /v1/tasks` asks for."""
 

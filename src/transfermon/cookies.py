@@ -10,10 +10,11 @@ import encodings.idna
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
+
+from transfermon.record import record
 
 MOST = 300  # of one session
 MOST_OF_DOMAIN = 50
@@ -32,7 +33,7 @@ _YEAR = re.compile(r"(\d{2,4})(?:\D.*)?", re.ASCII)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Cookie:
     """One that was set. The domain is lower case, ASCII and without a leading dot."""
 

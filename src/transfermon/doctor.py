@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
@@ -24,6 +23,7 @@ from transfermon.errors import TransferFailure, redacted
 from transfermon.evidence import Verdict
 from transfermon.lock import owner
 from transfermon.notifier import Notifier
+from transfermon.record import record
 from transfermon.settings import Settings, download_folder, open_to_others
 from transfermon.store import SQLITE_VERSION
 from transfermon.task import UNKNOWN, Response, Validators
@@ -43,7 +43,7 @@ _TRAY_SECONDS = 10.0
 _DISTRIBUTIONS = ("PySide6-Essentials", "qasync", "httpx", "desktop-notifier")
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Prognosis:
     """Whether a download that stops in the middle would go on there."""
 

@@ -13,7 +13,6 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from transfermon import digests, endings, evidence, filenames, filesystem, naming, partfile, parts, resume, retry
@@ -37,6 +36,7 @@ from transfermon.network import Limiter
 from transfermon.partfile import FinishState, PartFile, PartMissing
 from transfermon.pump import until_done
 from transfermon.questions import Questions
+from transfermon.record import record
 from transfermon.task import UNKNOWN, Activity, Progress, Response, StoredPart, Task, changed
 from transfermon.transfer import Answer, Call
 from transfermon.urls import without_query
@@ -50,7 +50,7 @@ SMALL = 256 * 1024  # below this a crash costs less than a directory sync (PERFO
 Record = Callable[..., "asyncio.Future[None]"]  # Session._record
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Result:
     """How an attempt ended: neither field set means the file is there."""
 

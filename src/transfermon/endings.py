@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from transfermon.filenames import shortened, split
+from transfermon.record import record
 
 FIRST_BYTES = 512  # of the body that the judgements below look at
 
@@ -104,7 +104,7 @@ _PAGE = re.compile(
 _PAGES = frozenset({"text/html", "application/xhtml+xml"})
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Kind:
     """What a person expects of an ending: a word for it, and how its first bytes look."""
 

@@ -6,9 +6,11 @@ mistakes fail as `InvalidAction`, `ValueError` or `TypeError` and are never dres
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum, IntEnum
 from urllib.parse import urlsplit, urlunsplit
+
+from transfermon.record import record
 
 DOMAIN = "NSURLErrorDomain"
 
@@ -66,7 +68,7 @@ class Retry(Enum):
     FINAL = "final"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class TransferError:
     """Why a task failed. A plain value: stored, sent over the control socket, shown."""
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any, ClassVar
 
 from transfermon.metrics import TaskMetrics
+from transfermon.record import record
 from transfermon.task import Kind, Progress, Task, TaskKey, changed
 
 _COMMON = {"sequence": "sequence", "event_id": "eventId", "time": "time", "session_identifier": "sessionIdentifier"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Event:
     """Fields of every event. `event_id` and `sequence` stay the same when an event is delivered again."""
 
@@ -64,14 +65,14 @@ def _plain(value: Any) -> Any:
     return value.to_dict()
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class TaskEvent(Event):
     """An event of one task."""
 
     task_identifier: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class TaskCreatedEvent(TaskEvent):
     """[beyond] A task was accepted: it is durable when this is told (W2)."""
 
@@ -81,7 +82,7 @@ class TaskCreatedEvent(TaskEvent):
     url: str = ""  # redacted
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class TaskStateEvent(TaskEvent):
     """[beyond] State or activity changed; `reason` says why in words, `until` when a waiting one goes on."""
 
@@ -101,7 +102,7 @@ class TaskStateEvent(TaskEvent):
     attempt: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class TaskActivityEvent(TaskStateEvent):
     """[beyond] A running task went on to the next activity; told in order, not kept in the journal."""
 
@@ -109,7 +110,7 @@ class TaskActivityEvent(TaskStateEvent):
     journalled = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class TaskRemovedEvent(TaskEvent):
     """[beyond] The record left the list; its file was deleted too where `file_deleted` says so.
 
@@ -123,7 +124,7 @@ class TaskRemovedEvent(TaskEvent):
     file_kept: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class TaskWaitingEvent(TaskEvent):
     """`taskIsWaitingForConnectivity`: at most once per task, default sessions only."""
 
@@ -131,7 +132,7 @@ class TaskWaitingEvent(TaskEvent):
     keys = {"task_identifier": "taskIdentifier"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class DownloadProgressEvent(TaskEvent):
     """At most ten a second and task; never stored (D-02 to D-05). An unknown total is 0 here."""
 
@@ -156,7 +157,7 @@ class DownloadProgressEvent(TaskEvent):
     speed: float = 0.0  # [beyond] bytes per second, smoothed
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class DownloadResumedEvent(TaskEvent):
     """The body continues at `file_offset`; 0 announces a start from zero (R-08, R-09)."""
 
@@ -172,7 +173,7 @@ class DownloadResumedEvent(TaskEvent):
     reason: str = ""  # [beyond] why it starts over, in words
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class DownloadCompletedEvent(TaskEvent):
     """The file is whole and under its final name (D-06, D-07)."""
 
@@ -188,7 +189,7 @@ class DownloadCompletedEvent(TaskEvent):
     suggested_filename: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class UploadProgressEvent(TaskEvent):
     """Bytes given to the network so far; totals restart with each attempt from zero (U-05, U-06)."""
 
@@ -207,7 +208,7 @@ class UploadProgressEvent(TaskEvent):
     attempt: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class TaskCompletedEvent(TaskEvent):
     """`sessioncompleted`: exactly once for every task that was started (E-03, E-04)."""
 
@@ -239,14 +240,14 @@ class TaskCompletedEvent(TaskEvent):
         return self.task.metrics if self.task is not None else None
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class SessionCreatedEvent(Event):
     """[beyond] A session was made or restored."""
 
     type = "sessioncreated"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class SessionFinishingEvent(Event):
     """[beyond] The session takes no more tasks; it ends with its last one."""
 
@@ -255,7 +256,7 @@ class SessionFinishingEvent(Event):
     canceling: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class SessionIdleEvent(Event):
     """[beyond] The last outstanding task is done (E-05); the counts are those since the session last was idle."""
 
@@ -265,7 +266,7 @@ class SessionIdleEvent(Event):
     failed: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class SessionInvalidatedEvent(Event):
     """The last event of a session (S-14)."""
 
@@ -274,7 +275,7 @@ class SessionInvalidatedEvent(Event):
     error: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class BackgroundTransferEvent(Event):
     """Stored events of a session wait; the key `sessionId` is the ancestors'."""
 
@@ -283,14 +284,14 @@ class BackgroundTransferEvent(Event):
     handler_id: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class SessionEventsCompletedEvent(Event):
     """All stored events of a background delivery were told."""
 
     type = "sessioneventscompleted"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class BackgroundFetchEvent(Event):
     """The app may look for new content; `handler_id` starts with `Fetch-`."""
 
@@ -300,7 +301,7 @@ class BackgroundFetchEvent(Event):
     by_hand: bool = False  # [beyond] a button or a command, not the timer
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class SilentPushEvent(Event):
     """A push woke the app. Custom fields are fields of `to_dict()`; `payload` is the untouched original (P-04)."""
 
@@ -316,7 +317,7 @@ class SilentPushEvent(Event):
         return {**{key: value for key, value in self.custom.items() if key not in own}, **own}
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class HandlerEndedEvent(Event):
     """[beyond] A handler was closed; `result` is new_data, no_data or failed."""
 
@@ -328,7 +329,7 @@ class HandlerEndedEvent(Event):
     started_tasks: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class HandlerExpiredEvent(Event):
     """[beyond] A handler was open when its budget ran out."""
 
@@ -339,7 +340,7 @@ class HandlerExpiredEvent(Event):
     elapsed: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class WakeChangedEvent(Event):
     """[beyond] A line of the wake ledger is new or has changed. The ledger itself is remembered, not this."""
 
@@ -349,7 +350,7 @@ class WakeChangedEvent(Event):
     wake: Any = None  # a wakes.Wake
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class PushChannelEvent(Event):
     """[beyond] The push channel is connected, waits, was refused or switched off."""
 
@@ -359,7 +360,7 @@ class PushChannelEvent(Event):
     channel: Any = None  # a pushchannel.ChannelStatus
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class NetworkSimulationEvent(Event):
     """[beyond] What is simulated of a bad network has changed. It is not remembered."""
 
@@ -369,7 +370,7 @@ class NetworkSimulationEvent(Event):
     simulation: Any = None  # a simulation.Simulation
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class NotificationEvent(Event):
     """A local notification was shown, or would have been while the app is in front (N-03)."""
 

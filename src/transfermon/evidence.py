@@ -30,11 +30,11 @@ that answer has brought more. No I/O here: every answer is judged by value. The 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
 from transfermon.errors import Code, Retry, TransferError, redacted
+from transfermon.record import record
 from transfermon.resume import (
     LEAST,
     OVERLAP,
@@ -76,7 +76,7 @@ class Verdict(Enum):
     STATUS = "status"  # an HTTP error status that says nothing about ranges
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Judgement:
     verdict: Verdict
     start: int = 0  # where in the file the body's first byte belongs

@@ -7,7 +7,7 @@ credential does.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from transfermon import resumable
 from transfermon.answers import LONGEST
@@ -15,6 +15,7 @@ from transfermon.configuration import SessionConfiguration, merged_headers
 from transfermon.engine import Engine
 from transfermon.metrics import Trace
 from transfermon.network import Limiter
+from transfermon.record import record
 from transfermon.sources import Small
 from transfermon.task import Progress, Response, Task
 from transfermon.transfer import Call, Content, FileBody
@@ -23,7 +24,7 @@ Body = Content | Callable[[], Content] | bytes | None
 Interim = Callable[[Response, bool], None]  # told the head, and whether its server is a public one
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Heard:
     """A final answer, read to what is kept of it."""
 

@@ -14,9 +14,9 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from transfermon.record import record
 from transfermon.runners import Runners
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ WHY = "Transfers are running"
 _SUSPEND = 4  # the flag of the portal and of GNOME; the screen may go dark
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Service:
     """One that can be asked; its method's answer needs no look: the connection is what counts."""
 

@@ -20,7 +20,8 @@ import codecs
 import re
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from transfermon.record import record
 
 LOOKED_AT = 64 * 1024  # bytes after which a verdict is given whatever they are
 
@@ -58,7 +59,7 @@ _TYPES = {
 Opens = Callable[[str, bytes, bool], bool]
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Verdict:
     undo: str = ""  # the coding to be undone; "" for none
     still_coded: bool = False  # what is stored as it came is not the file that was meant

@@ -11,11 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from transfermon.record import record
+
 MOST_KEPT = 64  # transactions of one task; of more the oldest are dropped
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class TransactionMetrics:
     """One request and its answer: an attempt, or a redirect on the way. The order of the fields is that of a row."""
 
@@ -53,7 +55,7 @@ class TransactionMetrics:
         return self.status
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class TaskMetrics:
     """SPEC 1.4."""
 

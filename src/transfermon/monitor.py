@@ -15,7 +15,6 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from transfermon import partfile, proxies, retry, store, targets
@@ -43,6 +42,7 @@ from transfermon.lock import EngineLock
 from transfermon.pace import Pace, by_our_doing
 from transfermon.payload import Payload
 from transfermon.pushchannel import SECRETS, PushChannel
+from transfermon.record import record
 from transfermon.request_options import RequestOptions
 from transfermon.session import (
     TEMPORARY,
@@ -85,7 +85,7 @@ _FLUSH_SECONDS = 5.0
 _SHORT = 0.02  # seconds between two looks at something that ends soon
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class SessionInfo:
     """A session as front ends show it."""
 
@@ -97,7 +97,7 @@ class SessionInfo:
     failed: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Snapshot:
     """Everything as it was decided up to `sequence`."""
 
@@ -106,7 +106,7 @@ class Snapshot:
     sessions: tuple[SessionInfo, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Status:
     """What `GET /v1/status` and the status bar say."""
 

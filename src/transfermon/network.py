@@ -19,7 +19,6 @@ import ssl
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
@@ -31,6 +30,7 @@ from transfermon.dialing import WANT as WANT  # these two are of use to whoever 
 from transfermon.dialing import AddressRefused as AddressRefused
 from transfermon.dialing import Dialer, wait_for
 from transfermon.proxies import Proxy
+from transfermon.record import record
 from transfermon.simulation import NONE, Simulation
 
 READ_SIZE = 256 * 1024  # the best size through h11; larger ones make it copy fresh pages
@@ -78,7 +78,7 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not denied
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Reach:
     """Where a request may connect to. Connections are never shared between different ones."""
 
@@ -198,7 +198,7 @@ class Counter(Protocol):
     received: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Outgoing:
     """The body of a request on its way out: who counts what the system has taken, and who slows it down.
 
@@ -212,7 +212,7 @@ class Outgoing:
     heard: Callable[[bytes], None] | None = None  # told what came before the final answer, perhaps twice
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Given:
     """How the giving of a body ended."""
 

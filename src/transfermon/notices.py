@@ -6,16 +6,17 @@ Rule: plain values in, plain values out. Who shows them, and where, is the busin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from transfermon import humanize
 from transfermon.errors import Code
+from transfermon.record import record
 from transfermon.task import Task
 from transfermon.words import tr
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Notice:
     """What to tell. `user_info` is JSON and comes back with the event."""
 

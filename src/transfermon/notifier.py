@@ -10,11 +10,11 @@ import asyncio
 import html
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from transfermon import humanize
+from transfermon.record import record
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ TITLE = 80  # characters
 BODY = 400
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Button:
     title: str
     pressed: Callable[[], None]

@@ -8,18 +8,18 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from transfermon import jsontext
 from transfermon.payload import LIMIT, Payload, parse, payload_of
+from transfermon.record import record
 
 OPEN, KEEPALIVE, MESSAGE, DELETE = "open", "keepalive", "message", "message_delete"
 _FILLERS = ("You received a file: {name}", "triggered")  # what stands in a message that has no text of its own
 _TEXTS = ("text/plain", "application/json")
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Line:
     """One line of the stream. Times are epoch seconds by the server's clock; 0 is none."""
 

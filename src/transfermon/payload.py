@@ -9,13 +9,14 @@ import ipaddress
 import json
 import shlex
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
 from transfermon import jsontext
+from transfermon.record import record
 from transfermon.words import tr
 
 LIMIT = 4096  # bytes, as at Apple (P-11)
@@ -33,7 +34,7 @@ _ALERT = ("title", "title-loc-key", "subtitle", "subtitle-loc-key", "body", "loc
 _MISSPELT = frozenset(["content_available", "contentAvailable", "contentavailable", "content-avaliable"])
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Payload:
     """A payload that could be read."""
 
@@ -66,7 +67,7 @@ class Severity(Enum):
     WARNING = "warning"  # it would not do what it seems to
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Finding:
     severity: Severity
     message: str

@@ -6,11 +6,12 @@ can do, so nothing is remembered of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import urlsplit
 
 from transfermon import retry
 from transfermon.errors import Code, Retry, TransferError
+from transfermon.record import record
 from transfermon.resumable import IETF, INTEROP, PLAIN, TUS, VERSIONS, Limits, integer, limits, version_of
 from transfermon.task import Response, changed
 
@@ -32,7 +33,7 @@ _NO_SUPPORT = frozenset(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Finding:
     """What the probe brought. PLAIN says only that nothing else was found; "" that there was trouble."""
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import quote, unquote, urlsplit
 
 from transfermon.errors import Code, Retry, TransferError, redacted
+from transfermon.record import record
 from transfermon.urls import Origin
 
 SOCKS = {"socks": "socks5h", "socks4": "socks4", "socks4a": "socks4a", "socks5": "socks5", "socks5h": "socks5h"}
@@ -22,7 +23,7 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s\[\]:@]+)(?::([0-9]{1,5}))?")
 _LOGIN_LIMIT = 255  # bytes of a name or password that SOCKS5 can carry (RFC 1929 §2)
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Proxy:
     """One that was named by a person or by their desktop."""
 

@@ -17,7 +17,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from transfermon.network import (
@@ -32,6 +31,7 @@ from transfermon.network import (
     give_back,
     is_final,
 )
+from transfermon.record import record
 
 CHUNK = 1 << 20  # the one buffer; a write of this size is twice as fast as one of 256 KiB on a new file
 PIECE = 256 * 1024  # read and given at once: it stays in the processor's cache, four times as much does not
@@ -47,7 +47,7 @@ class Hasher(Protocol):
     def update(self, data: memoryview, /) -> None: ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Outcome:
     """How a body ended. All `received` bytes are written and counted, whatever the reason."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +19,7 @@ from transfermon.errors import Code, TransferFailure
 from transfermon.events import PushChannelEvent
 from transfermon.ntfy import DELETE, KEEPALIVE, MESSAGE, OPEN, Line, line_of, payload_in
 from transfermon.pushmemory import Changes, PushMemory
+from transfermon.record import record
 from transfermon.store import Change
 from transfermon.task import Origin
 from transfermon.words import marked, tr
@@ -48,7 +48,7 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class ChannelStatus:
     """What is known of the channel. `at` is in epoch seconds: connected since, or waiting until."""
 

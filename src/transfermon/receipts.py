@@ -7,13 +7,13 @@ like one to GET is none either: the server may have done nothing but show what i
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin, urlsplit
 
 from transfermon import humanize, resumable
 from transfermon.errors import Code, TransferError, redacted
+from transfermon.record import record
 from transfermon.retry import http_date
 from transfermon.task import Response, UploadResource
 
@@ -33,7 +33,7 @@ class Means(Enum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Receipt:
     means: Means
     error: TransferError | None = None

@@ -8,15 +8,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
 from transfermon import carried_headers, jsontext
+from transfermon.record import record
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class RequestOptions:
     """One task's."""
 

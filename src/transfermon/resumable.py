@@ -10,11 +10,11 @@ from __future__ import annotations
 import base64
 import mimetypes
 import re
-from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from transfermon.errors import Code, Retry, TransferError, redacted
+from transfermon.record import record
 from transfermon.task import UNKNOWN, Response, Task, UploadResource, changed
 
 PLAIN, IETF, TUS, AUTO = "plain", "ietf", "tus", "auto"
@@ -33,7 +33,7 @@ _MEMBER = re.compile(r"([a-z*][a-z0-9_.*-]*)(?:=(-?[0-9]{1,15}))?(?:;[^,]*)?")
 _ANOTHER_VERSION = frozenset({400, 412, 415, 422, 501})  # creations that were perhaps not understood
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Limits:
     """What a server takes: bytes and seconds; 0: no limit that it told of."""
 
@@ -55,7 +55,7 @@ class Next(Enum):
     FAIL = "fail"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Step:
     next: Next
     offset: int = 0

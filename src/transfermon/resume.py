@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from email.utils import formatdate
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from transfermon import digests, labels
+from transfermon.record import record
 from transfermon.retry import http_date
 from transfermon.task import UNKNOWN, Evidence, Response, Validators
 
@@ -34,7 +35,7 @@ _UNSATISFIED = re.compile(r"(?:bytes[ \t]*[=:]?[ \t]*)?\*/([0-9]{1,19})", re.ASC
 _PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Ask:
     """What the next request says about the bytes that are stored."""
 

@@ -12,12 +12,13 @@ import json
 import math
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import Any, Self
 
 from transfermon import jsontext
 from transfermon.errors import StateError
+from transfermon.record import record
 from transfermon.texts import is_text
 
 ENVIRONMENT = "TRANSFERMON_STATE_DIR"
@@ -106,7 +107,7 @@ def keep_whole(path: str, data: bytes) -> None:
     write_whole(path, data)
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Settings:
     """Preferences. Changes are made with `replaced`, which also saves."""
 

@@ -7,15 +7,16 @@ network each ask the one value that the engine holds.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from transfermon.record import record
 from transfermon.words import in_english, tr
 
 MARK = "~"  # between a server's entity tag and the number of the version that is pretended
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Profile:
     """A slow line. The rate is that of both directions together."""
 
@@ -44,7 +45,7 @@ def profile_named(name: str) -> Profile | None:
     return found
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Simulation:
     """What the network pretends. Raises ValueError for what no network does."""
 

@@ -29,6 +29,7 @@ from transfermon import events
 from transfermon.configuration import WAKES_KEPT, RetryPolicy, SessionConfiguration
 from transfermon.errors import Retry, StateError, TransferError
 from transfermon.events import Event
+from transfermon.record import record
 from transfermon.request_options import RequestOptions
 from transfermon.task import (
     Activity,
@@ -82,7 +83,7 @@ MIGRATIONS = [
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class SessionRow:
     """A session as it is remembered. Header values are in secrets.json, not here."""
 
@@ -92,7 +93,7 @@ class SessionRow:
     next_number: int = 1
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class ResumeRow:
     """What a resume data value stands for: the record of the cancelled task (R-03, R-15)."""
 
@@ -101,7 +102,7 @@ class ResumeRow:
     spent: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Change:
     """Everything in one change is committed in one transaction, with all other changes that wait."""
 
@@ -115,7 +116,7 @@ class Change:
     wake: Wake | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Unheard:
     """What was told to nobody, or not to everybody, before the last engine of the app ended."""
 
@@ -124,7 +125,7 @@ class Unheard:
     notified: bool = False  # somebody has shown a banner since
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Remembered:
     """The state as found when the store was opened."""
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from transfermon.errors import InvalidAction, TransferError
 from transfermon.metrics import TaskMetrics, task_metrics
+from transfermon.record import record
 from transfermon.request_options import NONE, RequestOptions
 from transfermon.texts import is_text
 
@@ -126,7 +127,7 @@ class TaskKey(NamedTuple):
         return cls(session, int(number))
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Validators:
     """What identifies the version of a resource whose bytes are in the part file (RFC 9110 §8.8)."""
 
@@ -143,7 +144,7 @@ class Validators:
     label: str = ""  # the content coding under which the body is stored as it came
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Evidence:
     """What the attempts of a task have learnt of the server, beside the file's validators; kept over restarts."""
 
@@ -157,7 +158,7 @@ class Evidence:
     found_sum: str = ""  # "md5:HEX" of a whole body that did not fit what the server had announced
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class StoredPart:
     """The older one of a task's two part files: kept until the newer one is whole or holds more bytes."""
 
@@ -170,7 +171,7 @@ class StoredPart:
     mount_id: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Response:
     """The head of the last final answer."""
 
@@ -194,7 +195,7 @@ class Response:
         return found
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class UploadResource:
     """What a server made for an upload that can go on (U-15). Its address is as good as a password (U-25)."""
 
@@ -213,7 +214,7 @@ class UploadResource:
     confined: bool = False  # a public server named it, so that it must not lead into a private network
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Task:
     """All that is remembered of a task. Stored whole; secrets are not in here (DESIGN 9, Secrets)."""
 

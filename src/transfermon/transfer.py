@@ -17,7 +17,7 @@ import sys
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
@@ -51,6 +51,7 @@ from transfermon.network import (
 )
 from transfermon.proxies import Proxy
 from transfermon.pump import Hasher, Outcome, Pumps, until_done
+from transfermon.record import record
 from transfermon.retry import IDEMPOTENT
 from transfermon.simulation import Simulation
 from transfermon.socks import NoSocks, Refused
@@ -67,7 +68,7 @@ _BLANK = bytes(64 << 20)  # never touched: pages that nobody has seen
 _OF_THE_BODY = frozenset({"content-length", "content-type", "content-encoding", "transfer-encoding"})
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class FileBody:
     """A part of an open file as the body of a request.
 
@@ -84,7 +85,7 @@ class FileBody:
 Content = AsyncIterator[bytes] | FileBody
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Call:
     """One request, ready to be sent. Header values stay in here and reach no log and no error."""
 
@@ -119,7 +120,7 @@ class Call:
     traces: list[Trace] | None = field(default=None, repr=False, compare=False)  # gets one for each request sent
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Timing:
     """Monotonic seconds of the last hop."""
 
@@ -128,7 +129,7 @@ class Timing:
     head: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class _Key:
     """What must agree before two requests may use the same connection (FAULTS R3, C20)."""
 
@@ -140,7 +141,7 @@ class _Key:
     tls_keys: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class _Hop:
     """One request of a chain of redirects."""
 

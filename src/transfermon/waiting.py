@@ -5,9 +5,8 @@ Rule: plain values in, plain values out; whoever asks moves the task and comes b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from transfermon.errors import Code, Retry, TransferError
+from transfermon.record import record
 from transfermon.task import Activity, Task, changed
 
 NO_NETWORK = "There is no network."
@@ -21,7 +20,7 @@ _EXPLAINED = frozenset({Code.NOT_CONNECTED, Code.DNS_LOOKUP_FAILED, Code.TIMED_O
 CURABLE = _EXPLAINED | {Code.CANNOT_FIND_HOST, Code.CANNOT_CONNECT, Code.CONNECTION_LOST}
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Hold:
     """Why a task waits. Without `until` somebody has to say when it goes on."""
 

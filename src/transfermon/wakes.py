@@ -23,6 +23,7 @@ from transfermon.configuration import (
     RATE_LIMIT_FIRST,
     RATE_LIMIT_MOST,
 )
+from transfermon.record import record
 from transfermon.task import changed
 from transfermon.words import marked, tr
 
@@ -62,7 +63,7 @@ class Outcome(Enum):
     DROPPED = "dropped"  # it was never delivered
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Judgement:
     verdict: Verdict
     reason: str = ""  # in words; "" when there is nothing against it
@@ -76,7 +77,7 @@ class Judgement:
 GRANTED = Judgement(verdict=Verdict.GRANTED)
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Wake:
     """One line of the wake ledger: what came, what was said to it, and what came of it. Kept across restarts."""
 
@@ -158,7 +159,7 @@ def wake_of(stored: Mapping[str, Any]) -> Wake:
 # ---- background fetch
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class FetchState:
     """What the scheduler knows; all but the interval is remembered as it is. Times are epoch seconds."""
 

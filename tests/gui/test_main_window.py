@@ -928,8 +928,9 @@ async def test_quitting_can_stop_everything(world, server):
     assert [task.cancel_reason for task in world.monitor.tasks()] == [0]
 
 
-def test_a_minimised_window_is_not_painted(qapp, tmp_path):
+def test_a_minimised_window_is_not_painted(qtbot, tmp_path):
     window = MainWindow(state_dir=str(tmp_path))
+    qtbot.addWidget(window)
     window.show()
     assert window.updatesEnabled()
     window.showMinimized()

@@ -5,10 +5,10 @@ Rule: no Qt here; a second launch loads none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from transfermon.record import record
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Asked:
     """What is wanted of the window besides being there. The addresses come from other programs, unchecked."""
 

@@ -6,15 +6,15 @@ Rule: no Qt here; the window makes one action of each row, and the menus, the to
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from transfermon.record import record
 from transfermon.task import Action, Activity, State, Task
 from transfermon.words import marked, tr
 
 TABLE = "table"  # keys that act only while the list has the focus: a text box needs them for itself
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Command:
     id: str
     text: str  # in English, like `tip` and `label`: whoever shows it translates it
@@ -147,7 +147,7 @@ def toggled(selected: Sequence[Task]) -> Action:
     return Action.SUSPEND if any(task.can(Action.SUSPEND) for task in selected) else Action.RESUME
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Closing:
     """What the window's X does."""
 

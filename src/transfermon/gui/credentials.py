@@ -7,7 +7,6 @@ window. What was typed is in memory and in the engine's vault; a cancelled quest
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt
@@ -18,6 +17,7 @@ from transfermon.challenges import Challenge, basic
 from transfermon.errors import InvalidAction, TransfermonError
 from transfermon.events import Event, TaskCompletedEvent, TaskRemovedEvent
 from transfermon.gui.dialogs import button, form_layout, label
+from transfermon.record import record
 from transfermon.task import TaskKey
 from transfermon.words import tr
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window show
     from transfermon.monitor import Monitor
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Login:
     """What a person has typed."""
 
@@ -36,7 +36,7 @@ class Login:
         return f"<Login {self.user}>"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class _Cancelled:
     """What was on its way when a question was cancelled, and does not ask it again."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
@@ -41,6 +41,7 @@ from transfermon.errors import TransferFailure
 from transfermon.filenames import safe
 from transfermon.gui import theme
 from transfermon.gui.request_rows import RequestRows
+from transfermon.record import record
 from transfermon.request_options import NONE as NO_OPTIONS
 from transfermon.request_options import RequestOptions
 from transfermon.urls import check_url
@@ -73,7 +74,7 @@ def _trimmed(link: str) -> str:
     return link
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Sorted:
     """What a box of addresses holds: the usable ones, and the others with a sentence each."""
 
@@ -122,7 +123,7 @@ def digest_in(text: str) -> str:
     return "sha-256:" + match.group(1).lower()
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class AddRequest:
     """What the person asked for in the Add dialog. An empty folder means the session's own.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer
@@ -17,6 +16,7 @@ from transfermon.events import Event, NotificationEvent, SessionIdleEvent, TaskC
 from transfermon.gathering import BURST, Gathering, session_of
 from transfermon.notices import Notice, discreet, notice_for, start_notice, worth_telling
 from transfermon.notifier import Button, Notifier
+from transfermon.record import record
 from transfermon.task import Task, TaskKey
 from transfermon.words import tr
 
@@ -27,7 +27,7 @@ BATCH_MS = 10_000  # a batch that stays open longer is told of (DESIGN 9)
 START_MS = 1_000  # downloads that one push or fetch starts within this are told of together
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Door:
     """What a click on a banner or message can do; the window's own commands."""
 

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
 
 import PySide6
 import shiboken6
@@ -23,6 +22,7 @@ from PySide6.QtGui import QImage
 
 from transfermon.gui.bell import Bell, Rope
 from transfermon.gui.picture_helper import magic_of
+from transfermon.record import record
 from transfermon.words import marked
 
 HELPER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "picture_helper.py")
@@ -38,7 +38,7 @@ SENTENCES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Question:
     generation: int  # what it belongs to; older ones are passed over
     number: int
@@ -48,7 +48,7 @@ class Question:
     partial: bool = False  # the file is still arriving: only a JPEG shows something then
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Answer:
     """`image` is there or `reason` says why not: a key of `SENTENCES`, or "format" for what is no picture."""
 

@@ -11,7 +11,6 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt, Signal
@@ -43,6 +42,7 @@ from transfermon.errors import TransferFailure
 from transfermon.gui import theme
 from transfermon.gui.dialogs import button, editor, label, line
 from transfermon.gui.wakes import INTERVALS, interval_index
+from transfermon.record import record
 from transfermon.settings import NEVER, Settings
 from transfermon.urls import check_url
 from transfermon.wakes import FETCH_MODE, PUSH_MODE
@@ -67,7 +67,7 @@ _TOPIC = re.compile(r"[-_A-Za-z0-9]{1,64}")
 _HOST = re.compile(r"(?:[A-Za-z0-9_](?:[-A-Za-z0-9_.]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Login:
     """Whether the desktop starts the app at login, and whether hidden in the tray."""
 
@@ -75,7 +75,7 @@ class Login:
     hidden: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Channel:
     """What is known of the push channel: its state in words, where to publish, and whether a token is kept."""
 

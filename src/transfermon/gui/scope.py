@@ -5,9 +5,8 @@ Rule: every task is in exactly one group, so the counts of the groups add up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from transfermon.errors import Code
+from transfermon.record import record
 from transfermon.tally import Fate, fate_of
 from transfermon.task import Activity, State, Task
 
@@ -25,7 +24,7 @@ GROUP_OF = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Scope:
     """`kind` is "all", one of `GROUPS`, "session" with the session's key, or "videofarm": a page of its own."""
 

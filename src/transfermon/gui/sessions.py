@@ -43,6 +43,7 @@ from transfermon import humanize, proxies
 from transfermon.configuration import SessionConfiguration
 from transfermon.gui import theme
 from transfermon.gui.scope import GROUP_OF, GROUPS, Scope
+from transfermon.record import record
 from transfermon.tally import Tally
 from transfermon.words import marked, tr
 
@@ -200,7 +201,7 @@ class SidebarModel(QAbstractListModel):
 # The menu of a session, and what its properties say
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class SessionItem:
     action: str
     text: str

@@ -5,20 +5,21 @@ Rule: both show what the monitor says, never what was clicked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
 from transfermon import humanize
+from transfermon.record import record
 from transfermon.simulation import NONE, PROFILES, Simulation
 from transfermon.words import tr
 
 LOSSES = (0.01, 0.05, 0.2)
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Choice:
     """A line of the menu, and what is simulated after it was chosen."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, Qt, QTimer
@@ -27,6 +26,7 @@ from PySide6.QtWidgets import QToolTip, QWidget
 
 from transfermon import humanize
 from transfermon.gui import theme
+from transfermon.record import record
 from transfermon.task import TaskKey
 from transfermon.words import marked, tr
 
@@ -100,7 +100,7 @@ class Speeds:
         return out
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Summary:
     """Bytes per second."""
 

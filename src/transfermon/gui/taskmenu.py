@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from transfermon.gui.commands import PRIORITIES, queued
+from transfermon.record import record
 from transfermon.task import Action, Task
 from transfermon.words import tr
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class MenuItem:
     action: str
     text: str

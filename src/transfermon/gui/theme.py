@@ -10,7 +10,6 @@ import contextlib
 import html
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 from PySide6.QtCore import QByteArray, QLoggingCategory, QObject, QRect, QRectF, QSize, Qt, Signal
@@ -19,6 +18,7 @@ from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication
 from shiboken6 import isValid
 
+from transfermon.record import record
 from transfermon.words import marked, tr
 
 ICONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "icons")
@@ -31,7 +31,7 @@ ROW = 32  # pixels of a row in a table
 SCHEMES = ("system", "light", "dark")
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Colors:
     """Text roles keep 4.5:1 on every ground, selected rows too; the bars' colours are for fills only."""
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from PySide6.QtCore import QObject, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QColor, QIcon, QPainter, QPen, QPixmap, QPolygonF
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
 from transfermon import humanize
+from transfermon.record import record
 from transfermon.tally import Fate, Tally
 from transfermon.task import Progress, Task, TaskKey
 from transfermon.words import tr
@@ -27,7 +28,7 @@ HOST = "org.kde.StatusNotifierWatcher"
 IDLE, ACTIVE, ERROR = "#8a93a0", "#2f7de1", "#d1242f"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class TrayState:
     """All that can be seen of the tray icon."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import quote
 
 from PySide6.QtCore import Qt, Signal
@@ -30,6 +30,7 @@ from transfermon.gui import theme
 from transfermon.gui.bell import Bell
 from transfermon.gui.dialogs import button, editor, form_layout, headers_in, label, row_label
 from transfermon.gui.request_rows import RequestRows
+from transfermon.record import record
 from transfermon.request_options import NONE as NO_OPTIONS
 from transfermon.request_options import RequestOptions
 from transfermon.urls import check_url
@@ -44,7 +45,7 @@ PROTOCOLS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class UploadRequest:
     """What the person asked for: each path with its address."""
 

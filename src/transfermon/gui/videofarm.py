@@ -58,6 +58,7 @@ from transfermon.gui import theme
 from transfermon.gui.bars import Bar, Note
 from transfermon.gui.dialogs import button, editor, form_layout, label, line, row_label
 from transfermon.gui.pictures import Answer, Pictures, Question
+from transfermon.record import record
 from transfermon.settings import write_whole
 from transfermon.task import State, TaskKey
 from transfermon.urls import check_url
@@ -767,7 +768,7 @@ class VideoFarmPage(QWidget):
         self._tick.stop()
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class NewVideo:
     """What the person wants to send."""
 

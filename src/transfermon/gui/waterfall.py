@@ -7,7 +7,6 @@ and a request that followed a redirect begins where it began.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from PySide6.QtCore import QEvent, QRect, QRectF, QSize, Qt
@@ -17,6 +16,7 @@ from PySide6.QtWidgets import QScrollArea, QToolTip, QWidget
 from transfermon import humanize
 from transfermon.gui import theme
 from transfermon.metrics import REDIRECTS, TransactionMetrics
+from transfermon.record import record
 from transfermon.words import marked, tr
 
 ROW = 50  # pixels
@@ -38,7 +38,7 @@ COLORS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Phase:
     """A part of a request; seconds since its attempt began."""
 
@@ -51,7 +51,7 @@ class Phase:
         return f"{tr(self.name)} {lasted(self.end - self.begin)}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Bar:
     """One request."""
 

@@ -13,7 +13,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, ClassVar
 from urllib.parse import urljoin, urlsplit
 
@@ -22,6 +22,7 @@ from transfermon.configuration import SessionConfiguration
 from transfermon.errors import Code, InvalidAction, TransferError, TransferFailure, redacted
 from transfermon.events import DownloadProgressEvent, Event, TaskCompletedEvent, UploadProgressEvent
 from transfermon.monitor import DownloadTask, Monitor, TransferTask, UploadTask
+from transfermon.record import record
 from transfermon.task import UNKNOWN, Origin, Task, TaskKey, changed
 from transfermon.texts import is_text
 from transfermon.urls import check_url, origin_of
@@ -35,7 +36,7 @@ _NEEDED = ("id", "title", "url", "image", "movie")  # the fields that an entry o
 _KEPT = 500  # records of each kind, the newest
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class RemoteVideo:
     """A video as the server lists it."""
 
@@ -49,7 +50,7 @@ class RemoteVideo:
     created: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class VideoDownload:
     """Movie and thumbnail of one video, as one thing. Remembered across restarts."""
 
@@ -81,7 +82,7 @@ class VideoDownload:
         return task in (self.movie_paused, self.thumbnail_paused)
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class VideoUpload:
     """A movie on its way to a prepared video. Remembered across restarts."""
 
@@ -90,7 +91,7 @@ class VideoUpload:
     task: str = ""  # as SESSION:NUMBER
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Notice:
     """What happened to a transfer of a video (V-15). `kind` is "started", "progress", "paused", "completed" or "failed"."""
 
