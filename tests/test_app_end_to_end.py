@@ -19,6 +19,8 @@ from tests.farm import Farm, expected_sha256
 from tests.owners import end_all
 from transfermon.control_client import Client, NoEngine
 
+pytestmark = pytest.mark.slow  # the whole demo with its window, and two starts of the app
+
 LIMIT = 60.0
 OFFSCREEN = ("This plugin does not support", "systemTrayWindowChanged")  # Qt's platform without a screen says these
 

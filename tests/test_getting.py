@@ -197,7 +197,9 @@ def test_get_gives_up_after_the_attempts_it_is_given(shell, server, resource):
     assert "transfermon: a.bin: " in err
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "stop", [signal.SIGINT, *(pytest.param(other, marks=pytest.mark.slow) for other in (signal.SIGTERM, signal.SIGHUP))]
+)
 def test_an_interrupted_get_keeps_what_is_there_and_the_same_command_goes_on(shell, server, resource, stop):
     slow(resource)
     process = shell.start("get", server.url("/a.bin"))

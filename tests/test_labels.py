@@ -74,8 +74,8 @@ def test_a_label_names_codings_or_none(label: str, codings: tuple[str, ...]):
         ("aws-chunked,gzip", packed(TEXT), "a.txt", ""),
         ("deflate", zlib.compress(TEXT), "a.txt", ""),
         ("deflate", DEFLATED, "a.txt", ""),
-        ("br", brotli.compress(TEXT), "a.txt", ""),
-        ("br", brotli.compress(b"ok"), "a.txt", ""),
+        ("br", brotli.compress(TEXT, quality=1), "a.txt", ""),
+        ("br", brotli.compress(b"ok", quality=1), "a.txt", ""),
         ("zstd", zstd().compress(TEXT), "a.tar", "application/x-tar"),
         ("zstd", zstd().compress(b""), "a", ""),
     ],
@@ -95,7 +95,7 @@ def test_a_coding_that_is_there_is_undone(label: str, body: bytes, name: str, ki
         ("gzip", packed(TAR), "download", "application/x-gzip; charset=binary"),
         ("gzip", packed(b"<svg/>"), "a.svgz", "image/svg+xml"),
         ("gzip", TAR, "a.tar.gz", ""),  # unpacked by who sent it, and named as before
-        ("br", brotli.compress(TEXT), "a.txt.br", ""),
+        ("br", brotli.compress(TEXT, quality=1), "a.txt.br", ""),
         ("zstd", zstd().compress(TAR), "a.tar.zst", ""),
         ("x-compress", b"\x1f\x9d\x90" + TEXT, "a.Z", ""),
         ("bzip2", b"BZh9" + TEXT, "a.tar.bz2", ""),
@@ -147,7 +147,7 @@ def test_a_window_beyond_the_limit_is_not_opened():
 @settings(deadline=None)
 @given(
     st.sampled_from(["gzip", "deflate", "br", "zstd", "gzip, gzip", "compress", "aws-chunked"]),
-    st.binary(max_size=200) | st.sampled_from([packed(TEXT), zlib.compress(TEXT), brotli.compress(TEXT)]),
+    st.binary(max_size=200) | st.sampled_from([packed(TEXT), zlib.compress(TEXT), brotli.compress(TEXT, quality=1)]),
     st.sampled_from(["a.txt", "a.tar.gz", "a.zip", ""]),
 )
 def test_the_verdict_does_not_depend_on_how_the_bytes_came(label: str, body: bytes, name: str):

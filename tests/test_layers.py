@@ -13,6 +13,7 @@ ROOT = Path(transfermon.__file__).parent
 RULES = {
     *(
         "advice",
+        "record",
         "errors",
         "task",
         "configuration",

@@ -9,6 +9,8 @@ import pytest
 from benchmarks.videofarm_load import Load, Wave, forget_peak, memory, run
 from tests.farm import Farm
 
+pytestmark = pytest.mark.slow
+
 SIZE = 300_000
 
 

@@ -407,6 +407,7 @@ def test_faults_of_the_command_line_hold_where_they_should_and_the_address_is_no
 
 
 @pytest.mark.anyio
+@pytest.mark.slow
 async def test_two_hundred_clients_at_once_all_get_their_bytes(farm):
     size = 1_500_000
     expected = expected_sha256(size)

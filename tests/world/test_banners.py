@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.byte_server import ByteServer, reply
 from tests.owners import Place
+
+pytestmark = pytest.mark.slow  # a dozen commands, one after the other
 
 
 def test_twelve_files_in_a_row_are_no_twelve_notifications(place: Place):

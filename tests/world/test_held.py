@@ -203,7 +203,9 @@ def test_the_command_says_that_another_file_stays(tmp_path: Path):
 # ---- send
 
 
-@pytest.mark.parametrize("engine", [False, True], ids=["alone", "with a running engine"])
+@pytest.mark.parametrize(
+    "engine", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["alone", "with a running engine"]
+)
 @pytest.mark.parametrize(("megabytes", "whole"), [(3, True), (9, False)])
 async def test_send_prints_all_of_the_answer_or_fails(tmp_path: Path, megabytes: int, whole: bool, engine: bool):
     text = "é" * (megabytes * MB // 2)

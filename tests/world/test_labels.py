@@ -143,7 +143,7 @@ async def test_a_bomb_under_another_label_stops_at_the_limit(
         ("utf-8", TEXT, TEXT),
         ("gzip", TEXT, TEXT),
         ("gzip", packed(TEXT), TEXT),
-        ("br", brotli.compress(b'{"a": 1}'), b'{"a": 1}'),
+        ("br", brotli.compress(b'{"a": 1}', quality=1), b'{"a": 1}'),
         ("zstd", zstd().compress(TEXT), TEXT),
     ],
 )

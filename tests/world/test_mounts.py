@@ -30,7 +30,7 @@ from transfermon.session import Session
 from transfermon.settings import Settings
 from transfermon.task import Task
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]  # file systems that are made and mounted for it
 
 BODY = content(1_000_000)
 Mount = Callable[[Path], AbstractContextManager[Path]]

@@ -10,12 +10,11 @@ import os
 import secrets
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from transfermon.record import record
 from transfermon.videofarm import samples
 from transfermon.videofarm.bodies import Content, content_of_file
 
@@ -27,7 +26,7 @@ class FarmError(Exception):
     """The data folder is of no use; the text is one sentence for a person."""
 
 
-@record
+@dataclass(frozen=True, kw_only=True)
 class Video:
     """`created` is in milliseconds since 1970, `duration` in seconds. Without `movie` nothing was uploaded yet."""
 

@@ -24,7 +24,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from transfermon.record import record
 from transfermon.videofarm.bodies import problem
 
 PAYLOAD_LIMIT = 4096  # bytes, as at Apple (P-11)
@@ -45,7 +44,7 @@ class Refusal(Exception):  # noqa: N818
         self.status = status
 
 
-@record
+@dataclass(frozen=True, kw_only=True)
 class Message:
     """One payload for one device. Times are seconds since 1970."""
 
@@ -70,7 +69,7 @@ class Message:
         )
 
 
-@record
+@dataclass(frozen=True, kw_only=True)
 class Delivery:
     """The provider's headers of a message, checked against its payload."""
 
