@@ -26,7 +26,8 @@ gc.disable()  # the collector must not meet Qt's objects on a worker thread: it 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    return 2 * (os.cpu_count() or 1)  # most tests wait for processes and sockets half of their time
+    cores = os.cpu_count() or 1
+    return min(3 * cores, cores + 8)  # most tests wait for processes and sockets half of their time
 
 
 def pytest_collection_finish() -> None:

@@ -289,7 +289,7 @@ def test_a_killed_app_holds_nothing_and_the_standby_holds_its_own(keepers, resou
     assert keepers.taken == 2
 
 
-@pytest.mark.parametrize("command", ["get", "run"])
+@pytest.mark.parametrize("command", ["get", pytest.param("run", marks=pytest.mark.slow)])
 def test_a_command_that_takes_its_time_keeps_the_computer_awake(command, keepers, resource, server, place, tmp_path):
     resource.body, resource.stall_after = BODY * 12, None
     slow(resource)

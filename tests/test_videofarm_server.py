@@ -536,14 +536,14 @@ def test_the_same_port_and_folder_can_be_used_again_and_a_resume_goes_on(tmp_pat
             assert httpx.get(again.url + "videos/2/movie", headers=headers).status_code == 206
 
 
-def test_the_server_needs_nothing_else_of_transfermon_and_no_qt():
+def test_the_server_needs_nothing_else_of_transfermon_but_its_records_and_no_qt():
     script = (
         "import sys, transfermon.videofarm.server\n"
         "ours = [n for n in sys.modules if n.startswith('transfermon.') and not n.startswith('transfermon.videofarm')]\n"
         "print(ours, [n for n in sys.modules if n.startswith(('PySide6', 'httpx', 'qasync'))])\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "[] []\n"
+    assert done.stdout == "['transfermon.record'] []\n"
 
 
 def test_the_help_explains_the_faults():

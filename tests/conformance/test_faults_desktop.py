@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import os
 from pathlib import Path
 
@@ -18,7 +19,12 @@ from transfermon.gui.dialogs import LONGEST_TEXT, MOST_LINKS, links_in, sorted_o
 from transfermon.task import State
 
 ROOT = Path(transfermon.__file__).parent
-TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8")) for path in ROOT.rglob("*.py")}
+
+
+@functools.cache
+def trees() -> dict[str, ast.Module]:
+    """Every module of the program."""
+    return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8")) for path in ROOT.rglob("*.py")}
 
 
 class Opened(QObject):
@@ -81,7 +87,7 @@ def test_fault_l12_show_in_folder_opens_a_folder_or_nothing(opened, tmp_path):
 def test_fault_l12_one_module_hands_over_to_the_desktop():
     callers = {
         name
-        for name, tree in TREES.items()
+        for name, tree in trees().items()
         for node in ast.walk(tree)
         if (isinstance(node, ast.Attribute) and node.attr in ("openUrl", "startfile"))
         or (isinstance(node, ast.Import) and any(one.name == "webbrowser" for one in node.names))
@@ -143,12 +149,12 @@ UNPACKS = {"pickle", "marshal", "shelve", "dill", "yaml", "jsonpickle"}
 def test_fault_l18_outside_data_is_never_run_and_never_unpickled():
     calls = {
         (name, node.func.id)
-        for name, tree in TREES.items()
+        for name, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RUNS
     }
     assert calls == {("scripting.py", "compile"), ("scripting.py", "exec")}  # the person's own program
-    for name, tree in TREES.items():
+    for name, tree in trees().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 assert not UNPACKS & {one.name.partition(".")[0] for one in node.names}, name
@@ -163,7 +169,7 @@ def test_fault_l18_outside_data_is_never_run_and_never_unpickled():
 
 def test_fault_m12_no_archive_is_unpacked_and_no_document_opened_by_itself():
     unpackers = {"zipfile", "tarfile", "gzip", "bz2", "lzma", "zipimport"}
-    for name, tree in TREES.items():
+    for name, tree in trees().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 assert not unpackers & {one.name.partition(".")[0] for one in node.names}, name
@@ -173,7 +179,7 @@ def test_fault_m12_no_archive_is_unpacked_and_no_document_opened_by_itself():
                 assert node.attr not in ("unpack_archive", "extractall"), name
     callers = {
         name
-        for name, tree in TREES.items()
+        for name, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr in ("open_file", "show_in_folder")
     }

@@ -86,7 +86,7 @@ def an_app(folder: str) -> Iterator[subprocess.Popen[str]]:
         end_all(Path(folder), [process])
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_the_app_comes_up_and_ends_cleanly_on_a_signal(tmp_path, number):
     with an_app(str(tmp_path / "state")) as process:
         process.send_signal(number)

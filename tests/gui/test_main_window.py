@@ -1064,6 +1064,7 @@ async def test_undo_before_all_are_paused_leaves_none_paused(world, server):
     await until(lambda: world.states() == [State.RUNNING] * 20)
 
 
+@pytest.mark.slow
 @in_a_world
 async def test_two_thousand_paused_at_once_leave_the_window_its_turns(world, server):
     session = world.monitor.session("many")

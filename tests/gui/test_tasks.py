@@ -79,6 +79,7 @@ def test_the_model_keeps_qts_rules(model, qtmodeltester):
     qtmodeltester.check(model)
 
 
+@pytest.mark.slow
 def test_the_model_keeps_qts_rules_while_everything_happens(qapp):
     model = TaskModel()
     tester = QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal)

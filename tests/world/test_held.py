@@ -103,6 +103,7 @@ async def test_a_small_answer_of_unknown_length_is_saved_where_there_is_room(tmp
 # ---- a line that breaks all the time
 
 
+@pytest.mark.slow
 def test_five_attempts_are_no_limit_where_each_brings_something_and_nothing_is_fetched_twice(tmp_path: Path):
     body = content(1_000_000)
     asked: list[int] = []

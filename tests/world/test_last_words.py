@@ -30,7 +30,10 @@ def silent(conn: Conn, _: Request) -> None:
     conn.close()
 
 
-@pytest.mark.parametrize("handler", [breaks_each_time, without_validator, busy, silent])
+@pytest.mark.parametrize(
+    "handler",
+    [breaks_each_time, busy, *(pytest.param(other, marks=pytest.mark.slow) for other in (without_validator, silent))],
+)
 def test_a_command_that_gave_up_promises_no_retry(handler, place: Place):
     """Its own words, those of `show` and those that programs read."""
     with ByteServer(handler) as server:

@@ -138,7 +138,12 @@ def is_a_third(plan: tuple[object, ...], data: bytes, new: bytes, labelled: bool
 @pytest.mark.parametrize(
     ("new", "labelled"),
     [
-        pytest.param(new, labelled, id=f"{name}, {'tag and date' if labelled else 'neither'}")
+        pytest.param(
+            new,
+            labelled,
+            id=f"{name}, {'tag and date' if labelled else 'neither'}",
+            marks=() if name in ("everywhere", "at the break") else pytest.mark.slow,
+        )
         for name, new in VERSIONS.items()
         for labelled in (True, False)
         if labelled or new is not IN_THE_MIDDLE

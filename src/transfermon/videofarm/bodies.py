@@ -18,7 +18,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import field
 from email.utils import formatdate, parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
@@ -27,6 +27,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from transfermon.record import record
 from transfermon.videofarm.faults import Faults
 
 PIECE = 256 * 1024
@@ -37,7 +38,7 @@ def _nothing() -> None:
     return
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Content:
     """A body that can be read at any place. `read(offset, size)` may block; it is never called on the loop.
 
@@ -126,7 +127,7 @@ def requested_range(header: str, size: int) -> tuple[int, int] | None:
     return start, end
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Answer:
     """What goes out: head, and which bytes of the content. `end` equals `start` when there is no body to send."""
 

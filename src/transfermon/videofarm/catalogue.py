@@ -10,11 +10,12 @@ import os
 import secrets
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from transfermon.record import record
 from transfermon.videofarm import samples
 from transfermon.videofarm.bodies import Content, content_of_file
 
@@ -26,7 +27,7 @@ class FarmError(Exception):
     """The data folder is of no use; the text is one sentence for a person."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Video:
     """`created` is in milliseconds since 1970, `duration` in seconds. Without `movie` nothing was uploaded yet."""
 

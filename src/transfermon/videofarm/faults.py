@@ -26,8 +26,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
+
+from transfermon.record import record
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 _COUNTED = frozenset({"cut", "reset", "stall", "short", "status"})
@@ -37,7 +39,7 @@ class FaultError(ValueError):
     """A SPEC that cannot be understood; the text is one sentence for the person who wrote it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Faults:
     """What goes wrong with one answer. Sizes in bytes of the body as sent, times in seconds."""
 
@@ -57,7 +59,7 @@ class Faults:
     retry_after: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Fault:
     """One fault as written. `times` is None when it holds for every request."""
 
@@ -66,7 +68,7 @@ class Fault:
     times: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Rule:
     """The faults of one SPEC. `prefix` is empty when it holds for every path."""
 

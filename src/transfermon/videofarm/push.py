@@ -24,6 +24,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from transfermon.record import record
 from transfermon.videofarm.bodies import problem
 
 PAYLOAD_LIMIT = 4096  # bytes, as at Apple (P-11)
@@ -44,7 +45,7 @@ class Refusal(Exception):  # noqa: N818
         self.status = status
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Message:
     """One payload for one device. Times are seconds since 1970."""
 
@@ -69,7 +70,7 @@ class Message:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Delivery:
     """The provider's headers of a message, checked against its payload."""
 

@@ -11,9 +11,11 @@ import os
 import struct
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+
+from transfermon.record import record
 
 PICTURES = Path(__file__).with_name("samples")
 FRAMES_PER_SECOND = 25
@@ -23,7 +25,7 @@ _STEP = 40503  # odd, so the first 2**20 blocks all begin at another place of th
 MADE_AT = 1_714_543_200  # 2024-05-01T06:00:00Z: the date of everything that was made, not uploaded
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class SamplePicture:
     name: str
     title: str
@@ -37,7 +39,7 @@ class SamplePicture:
         return _picture(self.file)
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class SampleVideo:
     """A video still to be made. `size` is wanted, in bytes; the film comes within one frame of it."""
 

@@ -26,7 +26,6 @@ import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, quote
@@ -41,6 +40,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from transfermon.record import record
 from transfermon.videofarm import faults as fault_grammar
 from transfermon.videofarm import samples
 from transfermon.videofarm.bodies import Content, ContentResponse, content_of_json, problem
@@ -500,7 +500,7 @@ class _Server(uvicorn.Server):
                 connection.transport.abort()
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Options:
     host: str
     port: int

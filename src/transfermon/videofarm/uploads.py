@@ -16,13 +16,14 @@ import secrets
 import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from transfermon.record import record
 from transfermon.videofarm.bodies import problem
 from transfermon.videofarm.samples import picture_size
 
@@ -43,7 +44,7 @@ class Refused(Exception):  # noqa: N818 - an answer
         self.answer = problem(status, detail, headers=headers)
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Begun:
     """An unfinished upload, or a finished one that its client may still ask for. Times are epoch seconds."""
 
