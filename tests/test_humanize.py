@@ -8,20 +8,9 @@ from hypothesis import strategies as st
 
 from transfermon import events
 from transfermon.errors import Retry, TransferError
-from transfermon.humanize import (
-    clean,
-    countdown,
-    duration,
-    error,
-    event,
-    percent,
-    progress,
-    rate,
-    size,
-    status,
-    time_left,
-)
+from transfermon.humanize import error, event, status
 from transfermon.task import Activity, Kind, State, Task
+from transfermon.units import clean, countdown, duration, percent, progress, rate, size, time_left
 
 NOW = 1_800_000_000.0
 REFUSED = TransferError(code=-1004, message="The server refused the connection.", hint="Try later.", retry=Retry.RETRY)

@@ -14,6 +14,8 @@ RULES = {
     *(
         "advice",
         "record",
+        "units",
+        "upload_protocol",
         "errors",
         "task",
         "configuration",

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon import probing, receipts, resumable
+from transfermon import probing, receipts, resumable, upload_protocol
 from transfermon.errors import Code, Retry
-from transfermon.resumable import LARGEST_PIECE, MIB, VERSIONS, Next
+from transfermon.resumable import LARGEST_PIECE, MIB, Next
 from transfermon.task import UNKNOWN, Kind, Response, Task, UploadResource, changed
+from transfermon.upload_protocol import VERSIONS
 
 URL = "https://example.com/in/a.bin"
 SIZE = 10_000_000
@@ -83,13 +84,13 @@ def test_a_name_and_a_type_go_along():
     ],
 )
 def test_a_protocol_may_name_its_version(text: str, found: tuple[str, str]):
-    assert resumable.parse(text) == found
+    assert upload_protocol.parse(text) == found
 
 
 @pytest.mark.parametrize("text", ["", "ftp", "ietf:", "ietf:4", "ietf:9", "tus:1", "plain:8", "IETF"])
 def test_other_protocols_are_refused(text: str):
     with pytest.raises(ValueError, match="ietf:N"):
-        resumable.parse(text)
+        upload_protocol.parse(text)
 
 
 @pytest.mark.parametrize(

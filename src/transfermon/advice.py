@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import Enum
 
-from transfermon import humanize
+from transfermon import units
 from transfermon.errors import Retry, TransferError
 from transfermon.task import Kind, Task
 from transfermon.words import in_english
@@ -76,7 +76,7 @@ def _kept(kept: int, kind: Kind) -> str:
     if kept <= 0:
         return ""
     with in_english():
-        size = humanize.size(kept)
+        size = units.size(kept)
     if kind is Kind.UPLOAD:
         return f"The server has {size} of it, and a retry goes on there."
     return f"What was received ({size}) is kept, and a retry goes on with it."

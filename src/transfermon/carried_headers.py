@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import urlsplit
 
+from transfermon.request_options import OF_THE_PROXY
+
 Fields = tuple[tuple[str, str], ...]
 
 CARRIED = frozenset({"user-agent", "accept", "accept-language", "referer"})
 CREDENTIALS = frozenset({"authorization", "cookie"})
-OF_THE_PROXY = "proxy-authorization"  # goes to no origin: a proxy's credentials stand in the proxy's address
 
 
 def first(headers: Mapping[str, str], defaults: Mapping[str, str]) -> Fields:

@@ -318,7 +318,7 @@ def _count(text: str) -> int:
 
 
 def _protocol(text: str) -> str:
-    from transfermon.resumable import parse
+    from transfermon.upload_protocol import parse
 
     try:
         parse(text or "auto")
@@ -457,16 +457,17 @@ def _list(arguments: Arguments) -> int:
 
 
 def _row(task: dict[str, Any]) -> tuple[str, ...]:
-    from transfermon import humanize
+
+    from transfermon import units
 
     known = task["expected"] >= 0
-    done = humanize.percent(task["received"], task["expected"]) if known else humanize.size(task["received"])
+    done = units.percent(task["received"], task["expected"]) if known else units.size(task["received"])
     return (
         task["id"],
         done,
-        humanize.size(task["expected"]),
-        humanize.rate(task["speed"]),
-        humanize.clean(task["name"] or task["url"], 60),
+        units.size(task["expected"]),
+        units.rate(task["speed"]),
+        units.clean(task["name"] or task["url"], 60),
         task["status"],
     )
 
@@ -483,7 +484,8 @@ def _show(arguments: Arguments) -> int:
 
 
 def _facts(task: dict[str, Any]) -> list[tuple[str, str]]:
-    from transfermon import humanize
+
+    from transfermon import units
 
     facts = [
         ("Task", task["id"]),
@@ -492,8 +494,8 @@ def _facts(task: dict[str, Any]) -> list[tuple[str, str]]:
         ("Name", task["name"]),
         ("File", task["path"]),
         ("Folder", task["folder"]),
-        ("Bytes", humanize.progress(task["received"], task["expected"])),
-        ("Speed", humanize.rate(task["speed"]) if task["speed"] else ""),
+        ("Bytes", units.progress(task["received"], task["expected"])),
+        ("Speed", units.rate(task["speed"]) if task["speed"] else ""),
         ("Attempt", str(task["attempt"] or "")),
         ("Added", _when(task["added"])),
         ("Ended", _when(task["finished"])),
@@ -550,7 +552,7 @@ def _events(arguments: Arguments) -> int:
 
 
 def _print_event(event: dict[str, Any], *, as_json: bool) -> None:
-    from transfermon import events, humanize
+    from transfermon import events, humanize, units
 
     if as_json:
         say_json([event])
@@ -558,7 +560,7 @@ def _print_event(event: dict[str, Any], *, as_json: bool) -> None:
     try:
         words = humanize.event(events.from_dict(event, str(event.get("session", ""))))
     except (ValueError, TypeError):  # from a newer engine
-        words = humanize.clean(str(event.get("type")))
+        words = units.clean(str(event.get("type")))
     say(f"{event.get('sequence', 0):>6}  {_when(event.get('time'))}  {words}")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from transfermon import resumable
+from transfermon import upload_protocol
 from transfermon.record import record
 from transfermon.request_options import RequestOptions
 from transfermon.texts import checked_path, checked_text
@@ -165,7 +165,7 @@ class SessionConfiguration:
         if self.resume_policy not in ("careful", "strict", "lenient"):
             raise ValueError("resume_policy is “careful”, “strict” or “lenient”")
         try:
-            resumable.parse(self.upload_protocol)
+            upload_protocol.parse(self.upload_protocol)
         except ValueError as exc:
             raise ValueError(f"upload_protocol: {exc}") from None
         if self.http_maximum_connections_per_host < 1:

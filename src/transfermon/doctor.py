@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
-from transfermon import __version__, evidence, humanize, naming, resume, retry
+from transfermon import __version__, evidence, naming, resume, retry, units
 from transfermon.control_client import LONGEST_PATH, SOCKET, Client, NoEngine
 from transfermon.errors import TransferFailure, redacted
 from transfermon.evidence import Verdict
@@ -77,7 +77,7 @@ class Prognosis:
             ("Address", self.url),
             ("Redirects", str(self.redirects) if self.redirects else ""),
             ("Status", str(self.response.status)),
-            ("Size", humanize.size(found.total) if found.total != UNKNOWN else "not said"),
+            ("Size", units.size(found.total) if found.total != UNKNOWN else "not said"),
             ("Type", found.content_type),
             ("Entity tag", etag or "none"),
             ("Changed", found.last_modified or "not said"),
@@ -162,7 +162,7 @@ async def installation(state_dir: str) -> dict[str, str]:
         "Download folder": f"{folder}, {_free(folder)} free",
         "Open files": _limit(resource.RLIMIT_NOFILE),
         "Transfers at once": f"{settings.running_tasks}, {settings.connections_per_host} to one host",
-        "Speed limit": humanize.rate(settings.speed_limit) if settings.speed_limit else "none",
+        "Speed limit": units.rate(settings.speed_limit) if settings.speed_limit else "none",
         "Background modes": ", ".join(settings.background_modes) or "none",
         "Background fetch": _interval(settings),
         "Push channel": "on" if settings.push_enabled else "off",
@@ -199,12 +199,12 @@ def _free(path: str) -> str:
     there = path
     while not os.path.isdir(there) and os.path.dirname(there) != there:
         there = os.path.dirname(there)
-    return humanize.size(shutil.disk_usage(there).free)
+    return units.size(shutil.disk_usage(there).free)
 
 
 def _size(path: str) -> str:
     try:
-        return humanize.size(os.path.getsize(path))
+        return units.size(os.path.getsize(path))
     except OSError:
         return "none yet"
 
@@ -243,7 +243,7 @@ def _limit(which: int) -> str:
 
 
 def _interval(settings: Settings) -> str:
-    return f"every {humanize.duration(settings.fetch_interval)}" if settings.fetch_interval >= 0 else "never by itself"
+    return f"every {units.duration(settings.fetch_interval)}" if settings.fetch_interval >= 0 else "never by itself"
 
 
 def _display() -> str:

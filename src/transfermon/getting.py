@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import unquote, urlsplit
 
-from transfermon import advice, humanize, request_arguments
+from transfermon import advice, request_arguments, units
 from transfermon.configuration import SessionConfiguration, checked_headers
 from transfermon.control_client import Client, NoEngine, task_path
 from transfermon.errors import EngineBusyError, StateError, TransferFailure
@@ -241,15 +241,15 @@ class LineScreen(Screen):
         if task["state"] != "completed" or task["error"] or task["unconfirmed"]:
             return
         if task["kind"] == "download":
-            size, said = humanize.size(task["received"]), task["instead"] or task["remark"]
+            size, said = units.size(task["received"]), task["instead"] or task["remark"]
             self._say(self._out, f"Saved {task['path'] or task['name']} ({size}){': ' + said if said else ''}")
         else:
             place = f", stored as {task['storedAs']}" if task["storedAs"] else ""
-            sent = f"Sent {_label(task)} ({humanize.size(task['received'])}): {task['statusCode']}{place}"
+            sent = f"Sent {_label(task)} ({units.size(task['received'])}): {task['statusCode']}{place}"
             self._say(self._out, sent)
 
     def _say(self, stream: TextIO, text: str) -> None:
-        stream.write(humanize.clean(text, 4000) + "\n")
+        stream.write(units.clean(text, 4000) + "\n")
         stream.flush()
 
 
@@ -311,9 +311,9 @@ def bar(tasks: Collection[Json], width: int, glyphs: str = "=-") -> str:
     known = all(task["expected"] >= 0 for task in tasks)
     expected = sum(task["expected"] for task in tasks) if known else -1
     speed = sum(task["speed"] for task in left)
-    figures = [humanize.percent(received, expected), _amount(received, expected)]
+    figures = [units.percent(received, expected), _amount(received, expected)]
     if speed >= 1:
-        figures += [humanize.rate(speed), humanize.time_left(received, expected, speed)]
+        figures += [units.rate(speed), units.time_left(received, expected, speed)]
     elif len(left) == 1:
         figures.append(left[0]["status"].partition(":")[0].lower())
     text = "  ".join(figure for figure in figures if figure and figure != "–")
@@ -330,7 +330,7 @@ def bar(tasks: Collection[Json], width: int, glyphs: str = "=-") -> str:
 
 
 def _amount(received: int, expected: int) -> str:
-    return humanize.size(received) if expected < 0 else f"{humanize.size(received)} of {humanize.size(expected)}"
+    return units.size(received) if expected < 0 else f"{units.size(received)} of {units.size(expected)}"
 
 
 def _glyphs(stream: TextIO) -> str:
@@ -348,7 +348,7 @@ def _column(char: str) -> int:
 
 
 def _fit(text: str, width: int) -> str:
-    text = humanize.clean(text)
+    text = units.clean(text)
     if _columns(text) <= width:
         return text
     out = ""
@@ -362,13 +362,13 @@ def _fit(text: str, width: int) -> str:
 def _label(task: Json) -> str:
     """The name once it is known, else the end of the address."""
     parts = urlsplit(task["url"])
-    return humanize.clean(task["name"] or unquote(parts.path.rpartition("/")[2]) or parts.netloc or task["id"], 200)
+    return units.clean(task["name"] or unquote(parts.path.rpartition("/")[2]) or parts.netloc or task["id"], 200)
 
 
 def _worth_a_line(event: Json) -> str:
     if event["type"] == "downloadresumed":
         if event.get("fileOffset"):
-            return f"goes on at {humanize.size(event['fileOffset'])}"
+            return f"goes on at {units.size(event['fileOffset'])}"
         return f"starts from zero: {event['reason']}" if event.get("reason") else ""
     if event["type"] == "taskstate" and event.get("reason"):
         return f"waiting: {event['reason']}"

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from transfermon import humanize
+from transfermon import units
 from transfermon.errors import Code
 from transfermon.record import record
 from transfermon.task import Task
@@ -38,7 +38,7 @@ def worth_telling(task: Task) -> bool:
 
 
 def name_of(task: Task) -> str:
-    return humanize.clean(task.name or task.url.partition("?")[0].rpartition("/")[2] or task.url)
+    return units.clean(task.name or task.url.partition("?")[0].rpartition("/")[2] or task.url)
 
 
 def notice_for(tasks: Sequence[Task], session: str) -> Notice:
@@ -49,11 +49,11 @@ def notice_for(tasks: Sequence[Task], session: str) -> Notice:
     info = {"task": str(shown.key), "count": len(tasks), "failed": len(failed)}
     if len(tasks) == 1:
         if shown.error is None:
-            size = f", {humanize.size(shown.moved)}" if shown.moved > 0 else ""
+            size = f", {units.size(shown.moved)}" if shown.moved > 0 else ""
             size = f": {shown.instead}" if shown.instead else size
             return Notice(title=tr("Transfer finished"), body=f"{name_of(shown)}{size}", user_info=info)
         return Notice(title=tr("Transfer failed"), body=f"{name_of(shown)}: {shown.error.message}", user_info=info)
-    size = humanize.size(sum(task.moved for task in good))
+    size = units.size(sum(task.moved for task in good))
     if not failed:
         body = tr("%n files, {size}", "1 file, {size}", len(good)).format(size=size)
         return Notice(title=tr("Transfers finished"), body=_in_session(body, session), user_info=info)
@@ -66,7 +66,7 @@ def notice_for(tasks: Sequence[Task], session: str) -> Notice:
 
 
 def _in_session(body: str, session: str) -> str:
-    return tr("{what} in {session}").format(what=body, session=humanize.clean(session)) if session else body
+    return tr("{what} in {session}").format(what=body, session=units.clean(session)) if session else body
 
 
 def start_notice(tasks: Sequence[Task]) -> Notice:
@@ -97,5 +97,5 @@ def return_notice(tasks: Sequence[Task]) -> Notice:
             "%n transfers finished while you were away, {size} lost",
             "1 transfer finished while you were away, {size} lost",
             count,
-        ).format(size=humanize.size(sum(task.wasted for task in tasks)))
+        ).format(size=units.size(sum(task.wasted for task in tasks)))
     return Notice(title=tr("Welcome back"), body=body, user_info=info)

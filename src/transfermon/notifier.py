@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from transfermon import humanize
+from transfermon import units
 from transfermon.record import record
 
 log = logging.getLogger(__name__)
@@ -105,12 +105,12 @@ class Notifier:
 
 def plain_title(title: str) -> str:
     """One line without control and direction marks; services show titles as they are."""
-    return _cut(humanize.clean(title), TITLE)
+    return _cut(units.clean(title), TITLE)
 
 
 def escaped_body(body: str) -> str:
     """The same, and escaped: services read bodies as markup."""
-    return html.escape(_cut(humanize.clean(body), BODY), quote=False)
+    return html.escape(_cut(units.clean(body), BODY), quote=False)
 
 
 def _cut(text: str, limit: int) -> str:

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 from transfermon import retry
 from transfermon.errors import Code, Retry, TransferError
 from transfermon.record import record
-from transfermon.resumable import IETF, INTEROP, PLAIN, TUS, VERSIONS, Limits, integer, limits, version_of
+from transfermon.resumable import Limits, integer, limits, version_of
 from transfermon.task import Response, changed
+from transfermon.upload_protocol import IETF, INTEROP, PLAIN, TUS, VERSIONS
 
 PATIENCE = 3  # attempts that trouble at the probe may end; then the upload goes without an answer
 _PARTIAL = "application/partial-upload"

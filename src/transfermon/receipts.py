@@ -11,7 +11,7 @@ from enum import Enum
 from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin, urlsplit
 
-from transfermon import humanize, resumable
+from transfermon import resumable, units
 from transfermon.errors import Code, TransferError, redacted
 from transfermon.record import record
 from transfermon.retry import http_date
@@ -196,7 +196,7 @@ def stored_as(answer: Response, asked: str) -> str:
         unquote(here.path),
         here.query,
     )
-    return "" if same else humanize.clean(redacted(url), 2000)
+    return "" if same else units.clean(redacted(url), 2000)
 
 
 def said(text: str, content_type: str) -> str:
@@ -210,7 +210,7 @@ def said(text: str, content_type: str) -> str:
         text = " ".join(page.words)
     elif kind.startswith(_LIKE_A_FILE) or kind == "application/octet-stream":
         return ""
-    return humanize.clean(" ".join(text[: SHOWN * 10].split()), SHOWN)
+    return units.clean(" ".join(text[: SHOWN * 10].split()), SHOWN)
 
 
 class _Page(HTMLParser):

@@ -10,10 +10,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, Self
 
-from transfermon import carried_headers, jsontext
+from transfermon import jsontext
 from transfermon.record import record
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+OF_THE_PROXY = "proxy-authorization"  # goes to no origin: a proxy's credentials stand in the proxy's address
 
 
 @record
@@ -31,7 +33,7 @@ class RequestOptions:
         for name in self.send_along:
             if not _TOKEN.fullmatch(name):
                 raise ValueError(f"“{name[:50]}” is not the name of a header.")
-            if name.lower() == carried_headers.OF_THE_PROXY:
+            if name.lower() == OF_THE_PROXY:
                 raise ValueError("A proxy's credentials go to no server; put them into the proxy's address.")
         if not all(os.path.isabs(path) for path in (self.ca_file, self.tls_keys) if path):
             raise ValueError("The files of authorities and of TLS keys are named by absolute paths.")

@@ -16,13 +16,8 @@ from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 from transfermon.errors import Code, Retry, TransferError, redacted
 from transfermon.record import record
 from transfermon.task import UNKNOWN, Response, Task, UploadResource, changed
+from transfermon.upload_protocol import IETF, INTEROP, TUS, VERSIONS
 
-PLAIN, IETF, TUS, AUTO = "plain", "ietf", "tus", "auto"
-PROTOCOLS = (AUTO, PLAIN, IETF, TUS)
-# The interop versions that are spoken somewhere, in the order in which they are tried. A server does not answer for a
-# version that is not its own. 3 is draft -01, 5 is -03, 6 is -04 and -05, 8 is -08 and later.
-VERSIONS = ("8", "6", "5", "3")
-INTEROP = VERSIONS[0]
 MISMATCHES = 3  # in a row without progress (U-18)
 MIB = 1 << 20
 LARGEST_PIECE, SMALLEST_PIECE = 64 * MIB, MIB
@@ -64,22 +59,6 @@ class Step:
 
 
 # ---- what was asked for
-
-
-def parse(wanted: str) -> tuple[str, str]:
-    """Protocol and interop version ("": any) of "auto", "plain", "tus", "ietf" or "ietf:N"; raises ValueError."""
-    protocol, colon, version = wanted.partition(":")
-    if protocol not in PROTOCOLS or (colon and (protocol != IETF or version not in VERSIONS)):
-        raise ValueError(
-            f"the protocol is “auto”, “plain”, “tus”, “ietf”, or “ietf:N” with N one of {', '.join(VERSIONS)}"
-        )
-    return protocol, version
-
-
-def decided(wanted: str) -> str:
-    """The protocol, where nothing is left to find out; else ""."""
-    protocol, _ = parse(wanted or AUTO)
-    return "" if protocol == AUTO else protocol
 
 
 def in_folder(url: str, name: str) -> str:

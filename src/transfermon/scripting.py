@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
-from transfermon import advice, humanize
+from transfermon import advice, units
 from transfermon.errors import EngineBusyError
 from transfermon.events import Event
 from transfermon.runners import Runners
@@ -151,7 +151,7 @@ class Script:
 
 
 def _last_line(exc: BaseException) -> str:
-    return humanize.clean(traceback.format_exception_only(exc)[-1].strip(), 500)
+    return units.clean(traceback.format_exception_only(exc)[-1].strip(), 500)
 
 
 def _on_stderr(text: str) -> None:

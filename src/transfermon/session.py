@@ -22,7 +22,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
-from transfermon import advice, filesystem, partfile, proxies, resumable, resume, retry, waiting
+from transfermon import advice, filesystem, partfile, proxies, resume, retry, upload_protocol, waiting
 from transfermon.answers import TOLD, Kept
 from transfermon.bus import handling
 from transfermon.configuration import SessionConfiguration, checked_headers
@@ -495,7 +495,7 @@ class Session:
         task's error, -1100 to -1102 (U-08).
         """
         wanted = protocol or self._row.configuration.upload_protocol
-        protocol = resumable.decided(wanted)
+        protocol = upload_protocol.decided(wanted)
         task, headers = self._new(Kind.UPLOAD, url, method, request_headers, origin)
         _check_priority(priority)
         body: bytes | None = None
@@ -519,7 +519,7 @@ class Session:
             wanted_protocol=wanted if protocol else "",
             protocol=protocol,
             into_folder=into_folder,
-            not_resumable=PLAIN_UPLOAD if protocol == resumable.PLAIN or not task.source else "",
+            not_resumable=PLAIN_UPLOAD if protocol == upload_protocol.PLAIN or not task.source else "",
         )
         return self._adopt(task, headers, start=start, body=body, options=options, cookies=cookies)  # type: ignore[return-value]  # as above
 
@@ -541,7 +541,7 @@ class Session:
             raise InvalidAction("a background session sends files and bytes only: a stream ends with the process")
         task, headers = self._new(Kind.UPLOAD, url, method, request_headers, origin)
         return self._adopt(  # type: ignore[return-value]  # of this kind
-            changed(task, name="stream", protocol=resumable.PLAIN, not_resumable=PLAIN_UPLOAD),
+            changed(task, name="stream", protocol=upload_protocol.PLAIN, not_resumable=PLAIN_UPLOAD),
             headers,
             start=start,
             body=factory,
@@ -1092,7 +1092,7 @@ class Session:
         self._engine.limit_task(task.key, limit)
 
     def _send_otherwise(self, task: Task, method: str, wanted: str) -> None:
-        wanted = wanted if resumable.decided(wanted) else ""
+        wanted = wanted if upload_protocol.decided(wanted) else ""
         if task.kind is not Kind.UPLOAD or (method, wanted) == (task.method, task.wanted_protocol):
             return
         if task.upload is not None and task.number not in self._working:
@@ -1800,8 +1800,8 @@ def _as_found(task: Task) -> Task:
 
 def _asked_anew(wanted: str) -> dict[str, Any]:
     """What the record says of an upload whose protocol is to be found out again, unless it was asked for."""
-    protocol = resumable.decided(wanted)
-    return {"protocol": protocol, "not_resumable": PLAIN_UPLOAD if protocol == resumable.PLAIN else ""}
+    protocol = upload_protocol.decided(wanted)
+    return {"protocol": protocol, "not_resumable": PLAIN_UPLOAD if protocol == upload_protocol.PLAIN else ""}
 
 
 def _noted(path: str) -> dict[str, Any]:

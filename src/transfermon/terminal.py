@@ -32,9 +32,10 @@ def say_json(records: Iterable[dict[str, Any]]) -> None:
 
 def say_table(rows: Sequence[Sequence[str]], *, right: Iterable[int] = ()) -> None:
     """Columns as wide as their widest cell; those in `right` hold numbers. Cells are cleaned here."""
-    from transfermon import humanize
 
-    cells = [[humanize.clean(cell, 200) for cell in row] for row in rows]
+    from transfermon import units
+
+    cells = [[units.clean(cell, 200) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     numbers = set(right)
     for row in cells:
@@ -51,9 +52,9 @@ def sentence(text: str) -> str:
 
 def complain(title: str, hint: str = "", *, code: int) -> int:
     """One sentence on stderr; the exit code back."""
-    from transfermon import humanize
+    from transfermon import units
 
-    sys.stderr.write(f"transfermon: {humanize.clean(f'{title} {hint}'.strip(), 1000)}\n")
+    sys.stderr.write(f"transfermon: {units.clean(f'{title} {hint}'.strip(), 1000)}\n")
     sys.stderr.flush()
     return code
 

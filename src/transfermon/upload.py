@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any, NoReturn
 
-from transfermon import probing, receipts, resumable, retry
+from transfermon import probing, receipts, resumable, retry, upload_protocol
 from transfermon.configuration import SessionConfiguration
 from transfermon.download import Record, Result, metrics_of, shortened
 from transfermon.engine import Engine
@@ -21,7 +21,7 @@ from transfermon.events import UploadProgressEvent, activity_event
 from transfermon.exchanges import Exchanges, Heard
 from transfermon.network import Limiter
 from transfermon.pump import until_done
-from transfermon.resumable import IETF, PLAIN, Next
+from transfermon.resumable import Next
 from transfermon.sources import Counted, Source
 from transfermon.task import (
     PLAIN_UPLOAD,
@@ -36,6 +36,7 @@ from transfermon.task import (
     changed,
 )
 from transfermon.transfer import TAKEOVER, Content
+from transfermon.upload_protocol import IETF, PLAIN
 
 log = logging.getLogger(__name__)
 _CUT = frozenset({408, 502, 504})  # of a proxy that gave up waiting: as good as no answer
@@ -153,7 +154,7 @@ class Upload:
     def _is_open(self) -> bool:
         """Whether the way is ours to choose."""
         task = self._current()
-        return self._file is not None and task.kind is Kind.UPLOAD and not resumable.decided(task.wanted_protocol)
+        return self._file is not None and task.kind is Kind.UPLOAD and not upload_protocol.decided(task.wanted_protocol)
 
     async def _found(self) -> probing.Finding:
         """Ask the server, once, and again for other versions of the draft where they may be what it speaks."""
@@ -271,11 +272,11 @@ class Upload:
         digest = ""
         if self._configuration.upload_digests:
             digest = await until_done(asyncio.to_thread(self._file.digest))
-        _, asked = resumable.parse(task.wanted_protocol or task.protocol)
-        url = task.url if task.protocol == resumable.TUS else resumable.target(task)
+        _, asked = upload_protocol.parse(task.wanted_protocol or task.protocol)
+        url = task.url if task.protocol == upload_protocol.TUS else resumable.target(task)
         versions = [asked] if asked else list(self._engine.interops.order(url))
-        if task.protocol == resumable.TUS:
-            versions = [resumable.INTEROP]
+        if task.protocol == upload_protocol.TUS:
+            versions = [upload_protocol.INTEROP]
         while True:
             version = versions.pop(0)
             found, heard = await self._created(task, url, version, digest)
@@ -326,7 +327,7 @@ class Upload:
     def _not_created(self, heard: Heard) -> bool:
         """Nothing that can go on here: an answer to who insists on it, else the file goes whole."""
         task, response = self._current(), heard.response
-        if resumable.decided(task.wanted_protocol):
+        if upload_protocol.decided(task.wanted_protocol):
             if response.status < 400:
                 raise TransferFailure(resumable.not_offered(response))
         elif resumable.may_go_whole(task.protocol, response):
@@ -439,10 +440,10 @@ class Upload:
         """A small file goes without a question. Where it is refused like that, the server may take it by tus alone."""
         if not self._is_open or self._size > TAKEOVER or refusal.status not in probing.NOT_THIS_WAY:
             return False
-        found = await self._probe(resumable.INTEROP)
-        if found.protocol != resumable.TUS:
+        found = await self._probe(upload_protocol.INTEROP)
+        if found.protocol != upload_protocol.TUS:
             return False
-        self._record(changed(self._current(), protocol=resumable.TUS, exposed=False, not_resumable=""), None)
+        self._record(changed(self._current(), protocol=upload_protocol.TUS, exposed=False, not_resumable=""), None)
         return await self._send_resumably()
 
     def _adopt(self, upload: UploadResource) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from transfermon import humanize
+from transfermon import units
 from transfermon.configuration import (
     BACKGROUND_FETCH_INTERVAL_NEVER,
     BACKGROUND_HANDLER_BUDGET,
@@ -220,11 +220,11 @@ def judge_fetch(fetch: FetchState, *, now: float, state: AppState, modes: Collec
     if state is AppState.FOREGROUND:
         return _refused("The app is in the foreground, where nothing is fetched in the background.")
     if now < due:
-        wait = humanize.duration(due - now)
+        wait = units.duration(due - now)
         if fetch.last is None:
             reason = f"The first fetch is due in {wait}."
         else:
-            reason = f"The last fetch was {humanize.duration(now - fetch.last)} ago; the next is due in {wait}."
+            reason = f"The last fetch was {units.duration(now - fetch.last)} ago; the next is due in {wait}."
         return Judgement(verdict=Verdict.DELAYED, reason=reason, until=due)
     return GRANTED
 
@@ -266,7 +266,7 @@ def judge_push(
     until = recent[-PUSHES_PER_HOUR] + PUSH_WINDOW
     reason = (
         f"{len(recent)} pushes came in the last hour, and {PUSHES_PER_HOUR} are allowed; "
-        f"the next is delivered in {humanize.duration(until - now)}, or when the app is opened."
+        f"the next is delivered in {units.duration(until - now)}, or when the app is opened."
     )
     return Judgement(verdict=Verdict.HELD, reason=reason, until=until)
 
@@ -346,12 +346,10 @@ def reason_text(wake: Wake) -> str:
 def outcome_text(wake: Wake, now: float) -> str:
     """What came of it; of one that waits or is open, how long still. `now` in epoch seconds."""
     if wake.waiting:
-        return (
-            tr("waits") if wake.until is None else tr("due in {time}").format(time=humanize.countdown(wake.until - now))
-        )
+        return tr("waits") if wake.until is None else tr("due in {time}").format(time=units.countdown(wake.until - now))
     if wake.open and wake.delivered is not None:
         left = wake.delivered + BACKGROUND_HANDLER_BUDGET - now
-        return tr("open, {time} left").format(time=humanize.countdown(left))
+        return tr("open, {time} left").format(time=units.countdown(left))
     if wake.outcome is Outcome.INTERRUPTED:
         return tr("the app ended before its handler did")
     if (words := _OUTCOMES.get(wake.outcome)) is None:
@@ -368,13 +366,11 @@ def schedule_text(fetch: FetchState, *, now: float, state: AppState, modes: Coll
     due = fetch.due(now)
     if due is None:
         return tr("No fetch comes by itself.")
-    every = tr("every {time} at most").format(time=humanize.duration(fetch.effective(now)))
+    every = tr("every {time} at most").format(time=units.duration(fetch.effective(now)))
     overruns = fetch.at(now).overruns
     if overruns:
         every = tr("{every}, %n overruns counted", "{every}, 1 overrun counted", overruns).format(every=every)
     if state is AppState.FOREGROUND:
         return tr("Fetches {every}, while the app is in the background.").format(every=every)
-    when = (
-        tr("Next fetch in {time}").format(time=humanize.countdown(due - now)) if due > now else tr("A fetch is due now")
-    )
+    when = tr("Next fetch in {time}").format(time=units.countdown(due - now)) if due > now else tr("A fetch is due now")
     return tr("{when}; {every}.").format(when=when, every=every)

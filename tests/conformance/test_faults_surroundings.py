@@ -18,7 +18,7 @@ from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import FastLoop, LoopClock, advance, quick_session
 from tests.conformance.recorder import LIMIT, eventually
 from tests.records import a_task
-from transfermon import humanize
+from transfermon import humanize, units
 from transfermon.configuration import RetryPolicy
 from transfermon.connectivity import Policy
 from transfermon.gui.rows import VALUES, Column
@@ -177,7 +177,7 @@ def test_fault_s3_sizes_beyond_32_and_53_bits_stay_exact_in_records_words_and_th
     task = a_task(received=size - 1, expected=size)
     again = task_of(task_text(task))
     assert (again.received, again.expected) == (size - 1, size)
-    assert humanize.percent(size - 1, size) == "99 %"
+    assert units.percent(size - 1, size) == "99 %"
     model = TaskModel()
     model.reset([task])
     assert VALUES[Column.SIZE](model.index(0, Column.SIZE).data(ROW_ROLE)) == size

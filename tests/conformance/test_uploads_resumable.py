@@ -20,9 +20,9 @@ from tests.upload_server import Kept, UploadServer, serving
 from transfermon.errors import TransferFailure
 from transfermon.humanize import status
 from transfermon.monitor import Monitor, UploadTask
-from transfermon.resumable import INTEROP, VERSIONS
 from transfermon.store import task_text
 from transfermon.task import Origin
+from transfermon.upload_protocol import INTEROP, VERSIONS
 
 pytestmark = pytest.mark.anyio
 SIZE = 3_000_000

@@ -16,7 +16,7 @@ import pytest
 from tests.byte_server import ByteServer, Conn, Request, chunked, reply, rest
 from tests.conformance.helpers import parts_in, quick_session
 from tests.conformance.recorder import LIMIT, Recorder, eventually
-from transfermon import humanize
+from transfermon import humanize, units
 from transfermon.configuration import RetryPolicy
 from transfermon.monitor import DownloadTask, Monitor, Session
 from transfermon.settings import Settings
@@ -387,7 +387,7 @@ async def test_fault_a26_folded_and_eight_bit_fields_are_read(session: Session, 
     assert record.succeeded
     assert record.response is not None
     assert record.response.header("X-A").split() == ["one", "two"]
-    assert "\x1b" not in humanize.clean(record.response.header("X-B"))
+    assert "\x1b" not in units.clean(record.response.header("X-B"))
 
 
 @pytest.mark.parametrize("ranged_only", [True, False])

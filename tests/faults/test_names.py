@@ -19,10 +19,10 @@ from tests.byte_server import ByteServer, Conn, Request, reply
 from tests.faults.engine_script import configuration
 from transfermon import cli, spreadsheet
 from transfermon.configuration import SessionConfiguration
-from transfermon.humanize import clean
 from transfermon.monitor import Monitor
 from transfermon.settings import Settings
 from transfermon.task import Task
+from transfermon.units import clean
 
 pytestmark = pytest.mark.anyio
 

@@ -37,7 +37,7 @@ from tests.records import (
     created,
 )
 from tools import translations
-from transfermon import humanize, words
+from transfermon import humanize, units, words
 from transfermon.events import BackgroundTransferEvent
 from transfermon.gui import theme, translation
 from transfermon.gui.background import PushComposer
@@ -302,18 +302,18 @@ async def test_every_text_of_the_window_is_translated(tmp_path, qapp):
 
 
 def test_a_count_has_the_forms_of_the_language_and_english_needs_no_file(qapp, tmp_path):
-    assert (humanize.size(1), humanize.size(5)) == ("1 byte", "5 bytes")
+    assert (units.size(1), units.size(5)) == ("1 byte", "5 bytes")
     with in_brackets(qapp, tmp_path):
-        assert (humanize.size(1), humanize.size(5)) == ("[1 bytes]", "[5 bytes]")
+        assert (units.size(1), units.size(5)) == ("[1 bytes]", "[5 bytes]")
         with in_english():
-            assert (humanize.size(1), humanize.duration(5)) == ("1 byte", "5 s")
+            assert (units.size(1), units.duration(5)) == ("1 byte", "5 s")
         assert tr("no translator has seen this") == "no translator has seen this"
         assert tr("%n unknown things", "1 unknown thing", 1) == "1 unknown thing"
 
 
 def test_a_language_without_a_file_stays_english(qapp, tmp_path):
     assert not translation.install(qapp, QLocale("fr_FR"), str(tmp_path))
-    assert humanize.duration(5) == "5 s"
+    assert units.duration(5) == "5 s"
     assert not qapp.findChildren(QTranslator)
 
 
@@ -326,7 +326,7 @@ def test_words_that_are_made_without_a_widget_are_translated(qapp, tmp_path):
         said += [item.text for item in session_items("active", named=True) if item is not None]
         model = SidebarModel()
         said += [model.entry(row).text for row in range(model.rowCount())]
-        said += [TrayState().line, counts_line(1, 2, 3, 4), humanize.duration(4000)]
+        said += [TrayState().line, counts_line(1, 2, 3, 4), units.duration(4000)]
         said += [humanize.status(one, 0.0) for one in (*tasks, a_cancelled_task())]
         said += [choice.text for choice in choices(Simulation())]
         said += [facts(task, None, 0.0, 0.0)[name] for name in ("State", "Attempts", "Size", "Resumable")]

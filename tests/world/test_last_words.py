@@ -6,7 +6,7 @@ import pytest
 
 from tests.byte_server import ByteServer, Conn, Request, Resource, reply
 from tests.owners import Place
-from transfermon import humanize
+from transfermon import units
 
 BODY = bytes(range(256)) * 4000
 CUT = 600_000
@@ -55,5 +55,5 @@ def test_what_is_kept_is_promised_only_where_a_retry_goes_on_with_it(place: Plac
         place.run("get", "-d", str(place.out), "--retry", "2", server.url("/g.bin"))
         said = place.run("show", "cli:2")[1]
     begun = int(server.requests[-1].header("Range").removeprefix("bytes=").removesuffix("-"))
-    kept = humanize.size(begun + resource.cut_after)
+    kept = units.size(begun + resource.cut_after)
     assert f"What was received ({kept}) is kept, and a retry goes on with it." in said

@@ -15,7 +15,7 @@ from tests.conformance.recorder import eventually
 from tests.tusd import Tusd
 from tests.upload_server import Kept, UploadServer, serving
 from transfermon.monitor import Monitor
-from transfermon.resumable import VERSIONS
+from transfermon.upload_protocol import VERSIONS
 
 pytestmark = pytest.mark.anyio
 SIZE = 3_000_000

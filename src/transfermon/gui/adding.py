@@ -15,7 +15,7 @@ from PySide6.QtCore import QMimeData, Qt
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
 
-from transfermon import cookie_file, humanize
+from transfermon import cookie_file, units
 from transfermon.cookies import Cookie
 from transfermon.errors import InvalidAction, TransferFailure, TransfermonError, redacted
 from transfermon.gui.dialogs import (
@@ -183,7 +183,7 @@ class Adding:
                     cookies=cookies.get(url, ()),
                 )
             except (TransferFailure, ValueError, InvalidAction) as exc:
-                failures.append(f"{humanize.clean(os.path.basename(path))[:100]}: {exc}")
+                failures.append(f"{units.clean(os.path.basename(path))[:100]}: {exc}")
         if failures:
             tell(self._parent, tr("Some files were not added."), "\n".join(failures[:10]))
         if count := len(request.files) - len(failures):
@@ -224,7 +224,7 @@ class Adding:
 
         one = len(repeated) == 1
         title = tr("%n addresses are in the list already.", "This address is in the list already.", len(repeated))
-        shown = "\n".join(humanize.clean(url)[:100] for url in repeated[:5]) + ("\n…" if len(repeated) > 5 else "")
+        shown = "\n".join(units.clean(url)[:100] for url in repeated[:5]) + ("\n…" if len(repeated) > 5 else "")
         ask(
             self._parent,
             title,
@@ -269,7 +269,7 @@ class Adding:
             try:
                 task = _made(session, url, request, cookies.get(url, ()))
             except (TransferFailure, ValueError, InvalidAction) as exc:
-                failures.append(f"{humanize.clean(url)[:100]}: {exc}")
+                failures.append(f"{units.clean(url)[:100]}: {exc}")
             else:
                 added.append(task.key)
         if failures:

@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from transfermon import humanize
+from transfermon import units
 from transfermon.payload import COMMAND_TOOLS, Finding, Severity, commands, lint
 from transfermon.wakes import Wake, verdict_text
 from transfermon.words import marked, tr
@@ -60,7 +60,7 @@ def earlier_payloads(ledger: Sequence[Wake]) -> list[str]:
 def findings_text(findings: list[Finding]) -> str:
     """One line for each, errors first."""
     ordered = sorted(findings, key=lambda finding: finding.severity is not Severity.ERROR)
-    return "\n".join(f"{tr(_MARKS[finding.severity])}: {humanize.clean(finding.message)}" for finding in ordered)
+    return "\n".join(f"{tr(_MARKS[finding.severity])}: {units.clean(finding.message)}" for finding in ordered)
 
 
 def sendable(findings: list[Finding]) -> bool:
@@ -199,12 +199,12 @@ class PushComposer(QDialog):
         self._check()
 
     def refused(self, sentence: str) -> None:
-        self.answer.setText(humanize.clean(sentence))
+        self.answer.setText(units.clean(sentence))
         self._check()
 
 
 def _one_line(text: str) -> str:
-    return humanize.clean(" ".join(text.split()), 60)
+    return units.clean(" ".join(text.split()), 60)
 
 
 def _text(name: str) -> QLabel:

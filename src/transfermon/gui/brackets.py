@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from transfermon import humanize
+from transfermon import units
 from transfermon.configuration import BACKGROUND_HANDLER_BUDGET, SESSION_HANDLER_LIMIT
 from transfermon.events import (
     BackgroundFetchEvent,
@@ -140,7 +140,7 @@ class Brackets:
             self._handlers[event.session] = event.handler_id
             # One that is begun again was never completed: the app went away in between.
             self._open = [span for span in self._open if not (span.delivery and span.key == event.session)]
-            name = humanize.clean(event.session_identifier or event.session, 100)
+            name = units.clean(event.session_identifier or event.session, 100)
             return self._span(event, taken, event.session, tr("Delivery to “{name}”").format(name=name), delivery=True)
         if isinstance(event, SessionEventsCompletedEvent):  # from here on the handler has its 30 s (B-12)
             handler = self._handlers.pop(event.session, "")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QLineEdit, QWidget
 
-from transfermon import humanize
+from transfermon import units
 from transfermon.challenges import Challenge, basic
 from transfermon.errors import InvalidAction, TransfermonError
 from transfermon.events import Event, TaskCompletedEvent, TaskRemovedEvent
@@ -58,7 +58,7 @@ def question(challenge: Challenge, *, refused: bool) -> str:
         tr("The last ones were not accepted.") if refused else "",
         tr("{who} asks for a user name and password.").format(who=who),
     ]
-    if realm := humanize.clean(challenge.realm, 80).strip():
+    if realm := units.clean(challenge.realm, 80).strip():
         parts.append(tr("It calls itself “{realm}”.").format(realm=realm))
     if not challenge.protected:
         parts.append(tr("The connection is not encrypted: others on the way can read the password."))

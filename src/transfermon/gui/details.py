@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from transfermon import humanize
+from transfermon import humanize, units
 from transfermon.events import Event
 from transfermon.gui import theme
 from transfermon.gui.headers import Headers
@@ -56,21 +56,19 @@ def facts(task: Task, progress: Progress | None, now: float, monotonic: float) -
     speed = live.rate.per_second(monotonic) if live else 0.0
     final = task.response.url if task.response is not None else task.current_url
     return {
-        "URL": humanize.clean(task.url, LONGEST),
-        "Final URL": humanize.clean(final, LONGEST) if final and final != task.url else "",
-        "Save path": humanize.clean(
-            "" if task.kind is not Kind.DOWNLOAD else task.final_path or _planned(task), LONGEST
-        ),
-        "Source": humanize.clean(task.file, LONGEST) if task.kind is Kind.UPLOAD else "",
-        "Stored as": humanize.clean(task.stored_as, LONGEST),
+        "URL": units.clean(task.url, LONGEST),
+        "Final URL": units.clean(final, LONGEST) if final and final != task.url else "",
+        "Save path": units.clean("" if task.kind is not Kind.DOWNLOAD else task.final_path or _planned(task), LONGEST),
+        "Source": units.clean(task.file, LONGEST) if task.kind is Kind.UPLOAD else "",
+        "Stored as": units.clean(task.stored_as, LONGEST),
         "Method": task.method if task.kind is not Kind.DOWNLOAD else "",
         "State": humanize.status(task, now),
-        "Size": humanize.size(expected) if expected >= 0 else tr("Not told by the server"),
-        "Progress": humanize.progress(received, expected),
+        "Size": units.size(expected) if expected >= 0 else tr("Not told by the server"),
+        "Progress": units.progress(received, expected),
         "Speed": _speed(received, expected, speed) if look_of(task) == "running" else "",
         "Attempts": _attempts(task),
         "HTTP status": _status(task),
-        "Session": humanize.clean(task.session, 200),
+        "Session": units.clean(task.session, 200),
         "Added": _moment(task.added),
         "Finished": _moment(task.finished),
         "Resumable": resumable(task),
@@ -83,7 +81,7 @@ def resumable(task: Task) -> str:
     if task.succeeded:
         return ""
     if task.not_resumable:
-        return tr("No: {not_resumable}").format(not_resumable=humanize.clean(task.not_resumable))
+        return tr("No: {not_resumable}").format(not_resumable=units.clean(task.not_resumable))
     if task.kind is Kind.UPLOAD:
         return _upload_resumable(task)
     if task.validators is None:
@@ -111,10 +109,8 @@ def _planned(task: Task) -> str:
 
 
 def _speed(received: int, expected: int, speed: float) -> str:
-    left = humanize.time_left(received, expected, speed)
-    return (
-        humanize.rate(speed) if left == "–" else tr("{rate}, {left} left").format(rate=humanize.rate(speed), left=left)
-    )
+    left = units.time_left(received, expected, speed)
+    return units.rate(speed) if left == "–" else tr("{rate}, {left} left").format(rate=units.rate(speed), left=left)
 
 
 def _attempts(task: Task) -> str:
@@ -129,7 +125,7 @@ def _status(task: Task) -> str:
     if task.response is None:
         status = task.error.status if task.error is not None else None
         return str(status) if status else ""
-    return humanize.clean(f"{task.response.status} ({task.response.http_version})")
+    return units.clean(f"{task.response.status} ({task.response.http_version})")
 
 
 def _moment(when: float | None) -> str:
@@ -140,7 +136,7 @@ def _validators(task: Task) -> str:
     if task.validators is None:
         return ""
     found = (task.validators.etag, task.validators.last_modified)
-    return humanize.clean(", ".join(part for part in found if part)) or tr("None")
+    return units.clean(", ".join(part for part in found if part)) or tr("None")
 
 
 class Value(QLineEdit):
@@ -317,7 +313,7 @@ class Details(QWidget):
         error = self._task.error
         problem = humanize.error(error) if error is not None and look_of(self._task) == "failed" else ""
         if self._task.waiting and self._task.waiting_hint:
-            problem = humanize.clean(f"{self._task.waiting_reason} {self._task.waiting_hint}".strip())
+            problem = units.clean(f"{self._task.waiting_reason} {self._task.waiting_hint}".strip())
         problem = problem or humanize.unconfirmed(self._task)
         self.general.show_facts(facts(self._task, self._progress, time.time(), time.monotonic()), problem)
         self._show_tab()

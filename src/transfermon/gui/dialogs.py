@@ -35,7 +35,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from transfermon import humanize
+from transfermon import units
 from transfermon.configuration import checked_headers
 from transfermon.errors import TransferFailure
 from transfermon.filenames import safe
@@ -322,7 +322,7 @@ class AddDialog(QDialog):
 
     def _check(self) -> None:
         found = sorted_out(self.urls.toPlainText())
-        lines = [f"{humanize.clean(address)[:80]}: {sentence}" for address, sentence in found.bad[:5]]
+        lines = [f"{units.clean(address)[:80]}: {sentence}" for address, sentence in found.bad[:5]]
         if len(found.bad) > 5:
             lines.append(tr("… and {count} more.").format(count=len(found.bad) - 5))
         if mistake := self._mistake(len(found.good)):

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from PySide6.QtGui import QTextCharFormat, QTextCursor, QTextOption
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
-from transfermon import humanize
+from transfermon import units
 from transfermon.errors import redacted
 from transfermon.gui import theme
 from transfermon.task import Kind, Response, Task
@@ -61,15 +61,15 @@ def pieces(task: Task, of_session: Iterable[str] = ()) -> Iterator[Piece]:
 def _request(task: Task, of_session: Iterable[str]) -> Iterator[Piece]:
     sent = task.metrics.transactions
     yield "title", tr("Request") + "\n"
-    yield "accent", humanize.clean(sent[-1].method if sent else task.method, 40)
-    yield "text", f" {humanize.clean(sent[-1].url if sent else redacted(task.current_url or task.url), LONGEST)}\n"
+    yield "accent", units.clean(sent[-1].method if sent else task.method, 40)
+    yield "text", f" {units.clean(sent[-1].url if sent else redacted(task.current_url or task.url), LONGEST)}\n"
     for name in task.header_names:
-        yield "muted", f"{humanize.clean(name, 100)}: "
+        yield "muted", f"{units.clean(name, 100)}: "
         yield "text", f"{tr(MASK)}\n"
     own = {name.lower() for name in task.header_names}
     added = sorted(name for name in of_session if name.lower() not in own)
     for name in added:
-        yield "muted", f"{humanize.clean(name, 100)}: "
+        yield "muted", f"{units.clean(name, 100)}: "
         yield "text", f"{tr(MASK)}"
         yield "note", f"  {tr('of the session')}\n"
     yield "note", f"{tr('Also sent') if own or added else tr('Sent')}: {tr(ALWAYS)}"
@@ -77,11 +77,11 @@ def _request(task: Task, of_session: Iterable[str]) -> Iterator[Piece]:
 
 def _response(task: Task, response: Response) -> Iterator[Piece]:
     yield "title", tr("Response") + "\n"
-    yield "muted", f"{humanize.clean(response.http_version, 20)} "
+    yield "muted", f"{units.clean(response.http_version, 20)} "
     yield _role(response.status), _status(response.status)
     for name, value in response.headers[:MOST]:
-        yield "muted", f"\n{humanize.clean(name, 100)}: "
-        yield "text", humanize.clean(masked(task.kind, name, value), LONGEST)
+        yield "muted", f"\n{units.clean(name, 100)}: "
+        yield "text", units.clean(masked(task.kind, name, value), LONGEST)
     more = len(response.headers) - MOST
     if more > 0:
         yield "muted", "\n" + tr("… and {more} more").format(more=more)

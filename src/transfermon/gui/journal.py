@@ -33,7 +33,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from transfermon import humanize
+from transfermon import humanize, units
 from transfermon.configuration import BACKGROUND_HANDLER_BUDGET
 from transfermon.events import (
     Event,
@@ -118,7 +118,7 @@ class Line:
 
     @property
     def session(self) -> str:
-        return humanize.clean(self.event.session_identifier or self.event.session, 100)
+        return units.clean(self.event.session_identifier or self.event.session, 100)
 
     @property
     def task(self) -> str:

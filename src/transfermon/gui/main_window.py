@@ -43,7 +43,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from transfermon import autostart, humanize
+from transfermon import autostart, humanize, units
 from transfermon.configuration import BACKGROUND_FETCH_INTERVAL_NEVER
 from transfermon.errors import InvalidAction, TransfermonError, redacted
 from transfermon.events import (
@@ -528,7 +528,7 @@ class MainWindow(QMainWindow):
             self.wakes.refresh()
         frozen = status.frozen_reason
         self.warning_label.setText(
-            tr("Changes cannot be stored now: {frozen}").format(frozen=humanize.clean(frozen)) if frozen else ""
+            tr("Changes cannot be stored now: {frozen}").format(frozen=units.clean(frozen)) if frozen else ""
         )
         self.warning_label.setVisible(bool(frozen))
 
@@ -667,7 +667,7 @@ class MainWindow(QMainWindow):
             if answer == "Reset" and session is not None:
                 session.reset(lambda _done: self.toasts.show_message(tr("The session was reset.")))
 
-        title = tr("Reset {key}?").format(key=humanize.clean(key, 60))
+        title = tr("Reset {key}?").format(key=units.clean(key, 60))
         text = tr(
             "Its cookies, the passwords of ended transfers and parts of files that no transfer knows are forgotten. "
             "Transfers and finished files stay."
@@ -687,7 +687,7 @@ class MainWindow(QMainWindow):
             if answer == "Cancel all":
                 self._end_session(key, cancel=True)
 
-        title = tr("Cancel all transfers of {key}?").format(key=humanize.clean(key, 60))
+        title = tr("Cancel all transfers of {key}?").format(key=units.clean(key, 60))
         text = tr("The session ends. Finished files stay; what is under way is lost.")
         ask(self, title, text, [marked("Cancel all"), marked("Keep them")], answered, warning=True)
 
@@ -868,7 +868,7 @@ class MainWindow(QMainWindow):
         """Open a finished file, after a question when that may run a program."""
         for task in self._tasks([key]):
             if not opening.why_not(task) and opening.may_run(task.file):
-                name = humanize.clean(os.path.basename(task.file))
+                name = units.clean(os.path.basename(task.file))
                 ask(
                     self,
                     tr("Open {name}?").format(name=name),
@@ -962,7 +962,7 @@ class MainWindow(QMainWindow):
             if host in self._asked_hosts:
                 continue
             self._asked_hosts.add(host)
-            shown = "\n".join(humanize.clean(redacted(task.url))[:100] for task in self._tasks(keys[:5]))
+            shown = "\n".join(units.clean(redacted(task.url))[:100] for task in self._tasks(keys[:5]))
             ask(
                 self,
                 tr("May pushes download from {host}?").format(host=host),
@@ -1314,7 +1314,7 @@ def _status(name: str, accessible: str) -> QLabel:
 
 
 def _rate(rate: float) -> str:
-    return humanize.rate(rate) if rate >= 1 else "–"
+    return units.rate(rate) if rate >= 1 else "–"
 
 
 def counts_line(running: int, queued: int, waiting: int, failed: int) -> str:

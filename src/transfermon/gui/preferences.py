@@ -36,7 +36,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from transfermon import humanize
+from transfermon import units
 from transfermon.configuration import BACKGROUND_FETCH_INTERVAL_NEVER
 from transfermon.errors import TransferFailure
 from transfermon.gui import theme
@@ -93,9 +93,9 @@ def folder_in(text: str) -> str:
     while not os.path.exists(existing):
         existing = os.path.dirname(existing)
     if not os.path.isdir(existing):
-        raise ValueError(tr("{existing} is a file, not a folder.").format(existing=humanize.clean(existing, 80)))
+        raise ValueError(tr("{existing} is a file, not a folder.").format(existing=units.clean(existing, 80)))
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise ValueError(tr("Nothing can be stored in {existing}.").format(existing=humanize.clean(existing, 80)))
+        raise ValueError(tr("Nothing can be stored in {existing}.").format(existing=units.clean(existing, 80)))
     return path
 
 
@@ -122,9 +122,7 @@ def topics_in(text: str) -> tuple[str, ...]:
     for topic in topics:
         if not _TOPIC.fullmatch(topic):
             raise ValueError(
-                tr("“{topic}” is no topic: letters, digits, - and _, at most 64.").format(
-                    topic=humanize.clean(topic, 40)
-                )
+                tr("“{topic}” is no topic: letters, digits, - and _, at most 64.").format(topic=units.clean(topic, 40))
             )
     return topics
 
@@ -135,9 +133,7 @@ def hosts_in(text: str) -> tuple[str, ...]:
     for host in hosts:
         match = _HOST.fullmatch(host)
         if match is None or int(match.group(1) or 1) not in range(1, 65_536):
-            raise ValueError(
-                tr("“{host}” is no host; write a name, or name:port.").format(host=humanize.clean(host, 60))
-            )
+            raise ValueError(tr("“{host}” is no host; write a name, or name:port.").format(host=units.clean(host, 60)))
     return hosts
 
 
@@ -146,7 +142,7 @@ def ported_in(text: str) -> tuple[str, ...]:
     hosts = hosts_in(text)
     for host in hosts:
         if not re.search(r":[0-9]+$", host) or host.endswith("]"):
-            raise ValueError(tr("“{host}” needs its port, as in {host}:443.").format(host=humanize.clean(host, 60)))
+            raise ValueError(tr("“{host}” needs its port, as in {host}:443.").format(host=units.clean(host, 60)))
     return hosts
 
 

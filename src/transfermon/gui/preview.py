@@ -36,7 +36,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from transfermon import humanize, jsontext
+from transfermon import humanize, jsontext, units
 from transfermon.filenames import from_url
 from transfermon.gui import theme
 from transfermon.gui.pictures import SENTENCES, Answer, Pictures, Question
@@ -424,7 +424,7 @@ class Preview(QWidget):
             self._show_card(theme.file_icon(name), "muted", "")
             self._ask(self._room())
         elif task.kind is Kind.DATA and task.state is State.COMPLETED and (text := self.text_of(task.key)):
-            self._show_foot(name, tr("Answer, {size}").format(size=humanize.size(len(text.encode()))), buttons=False)
+            self._show_foot(name, tr("Answer, {size}").format(size=units.size(len(text.encode()))), buttons=False)
             self.text.setPlainText(_readable(text))
             self._turn_to(self._text_page)
             self.shown.emit()
@@ -494,7 +494,7 @@ class Preview(QWidget):
         sizes = [task.moved for task in self._tasks]
         self._show_foot(
             "",
-            tr("%n transfers, {size}", "1 transfer, {size}", len(self._tasks)).format(size=humanize.size(sum(sizes))),
+            tr("%n transfers, {size}", "1 transfer, {size}", len(self._tasks)).format(size=units.size(sum(sizes))),
             buttons=False,
         )
         self._turn_to(self._sheet_page)
@@ -557,7 +557,7 @@ class Preview(QWidget):
                 self._look()
             if answer.image is None:  # not enough of it is here
                 return
-        length = humanize.size(answer.length) if answer.length >= 0 else ""
+        length = units.size(answer.length) if answer.length >= 0 else ""
         if answer.image is None:
             words = ", ".join(part for part in (theme.file_words(name), length) if part)
             self._show_foot(name, words, buttons=answer.reason != "missing")
@@ -632,12 +632,12 @@ def _readable(text: str) -> str:
     if len(text) <= LONGEST_ANSWER:
         with contextlib.suppress(ValueError):
             shown = json.dumps(jsontext.loads(text), indent=2, ensure_ascii=False)
-    lines = [humanize.clean(line, LONGEST_ANSWER) for line in shown.splitlines()]
+    lines = [units.clean(line, LONGEST_ANSWER) for line in shown.splitlines()]
     return "\n".join([*lines, "…"] if len(text) > LONGEST_ANSWER else lines)
 
 
 def _name(task: Task) -> str:
-    return humanize.clean(task.name or from_url(task.url) or task.url, 200)
+    return units.clean(task.name or from_url(task.url) or task.url, 200)
 
 
 def _breakable(name: str) -> str:

@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import Any
 from urllib.parse import urlsplit
 
-from transfermon import humanize
+from transfermon import humanize, units
 from transfermon.filenames import from_url
 from transfermon.gui.scope import LOOKS, group_of, look_of
 from transfermon.task import Action, Kind, Progress, Task
@@ -186,7 +186,7 @@ class Row:
 
 def name_of(task: Task) -> str:
     """The file's name, as far as it is known, on one safe line."""
-    return humanize.clean(task.name or from_url(task.url) or task.url, 200)
+    return units.clean(task.name or from_url(task.url) or task.url, 200)
 
 
 def host_of(url: str) -> str:
@@ -247,10 +247,10 @@ def resumable(task: Task) -> str:
 
 def _progress_words(row: Row) -> str:
     if row.fraction is None:
-        return humanize.size(row.received) if row.received else "–"
+        return units.size(row.received) if row.received else "–"
     if row.look in WHOLE:
         return "100 %"
-    return humanize.percent(row.received, row.expected) or "0 %"
+    return units.percent(row.received, row.expected) or "0 %"
 
 
 TEXTS: dict[Column, Callable[[Row, float], str]] = {
@@ -258,23 +258,23 @@ TEXTS: dict[Column, Callable[[Row, float], str]] = {
     Column.KIND: lambda row, now: tr(KINDS[row.task.kind][1]),
     Column.PROGRESS: lambda row, now: _progress_words(row),
     Column.STATUS: lambda row, now: humanize.status(row.task, now),
-    Column.SPEED: lambda row, now: humanize.rate(row.speed) if row.look == "running" else "",
+    Column.SPEED: lambda row, now: units.rate(row.speed) if row.look == "running" else "",
     Column.LEFT: lambda row, now: (
-        humanize.time_left(row.received, row.expected, row.speed) if row.look == "running" else ""
+        units.time_left(row.received, row.expected, row.speed) if row.look == "running" else ""
     ),
-    Column.SIZE: lambda row, now: humanize.size(row.size),
+    Column.SIZE: lambda row, now: units.size(row.size),
     Column.ADDED: lambda row, now: moment(row.task.added, now),
-    Column.SESSION: lambda row, now: humanize.clean(row.task.session, 100),
-    Column.DONE: lambda row, now: humanize.size(row.received),
-    Column.REMAINING: lambda row, now: "" if row.look in WHOLE else humanize.size(row.remaining),
+    Column.SESSION: lambda row, now: units.clean(row.task.session, 100),
+    Column.DONE: lambda row, now: units.size(row.received),
+    Column.REMAINING: lambda row, now: "" if row.look in WHOLE else units.size(row.remaining),
     Column.ATTEMPTS: lambda row, now: str(row.task.attempt) if row.task.attempt else "",
     Column.HTTP: lambda row, now: str(_http(row.task) or ""),
     Column.RESUMABLE: lambda row, now: tr(resumable(row.task)),
-    Column.HOST: lambda row, now: humanize.clean(host_of(row.task.url), 100),
+    Column.HOST: lambda row, now: units.clean(host_of(row.task.url), 100),
     Column.ACTIVITY: lambda row, now: moment(row.last_active, now),
     Column.FINISHED: lambda row, now: moment(row.task.finished, now),
     Column.NUMBER: lambda row, now: str(row.task.number),
-    Column.PATH: lambda row, now: humanize.clean(row.task.file or row.task.final_path or row.task.folder),
+    Column.PATH: lambda row, now: units.clean(row.task.file or row.task.final_path or row.task.folder),
 }
 
 

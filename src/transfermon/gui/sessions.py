@@ -39,7 +39,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from transfermon import humanize, proxies
+from transfermon import proxies, units
 from transfermon.configuration import SessionConfiguration
 from transfermon.gui import theme
 from transfermon.gui.scope import GROUP_OF, GROUPS, Scope
@@ -232,10 +232,10 @@ def properties_of(info: SessionInfo, settings: SessionConfiguration, folder: str
     secrets.
     """
     lives = tr("until it is invalidated") if info.identifier is not None else tr("as long as the app runs")
-    limit = humanize.rate(settings.speed_limit) if settings.speed_limit else tr("none")
+    limit = units.rate(settings.speed_limit) if settings.speed_limit else tr("none")
     waits = settings.waits_for_connectivity or settings.is_background
     return [
-        (tr("Identifier"), humanize.clean(info.identifier or tr("none"), 255)),
+        (tr("Identifier"), units.clean(info.identifier or tr("none"), 255)),
         (tr("State"), tr(_STATES.get(info.state, info.state))),
         (tr("Lives"), lives),
         (
@@ -244,11 +244,11 @@ def properties_of(info: SessionInfo, settings: SessionConfiguration, folder: str
                 outstanding=info.outstanding, completed=info.completed, failed=info.failed
             ),
         ),
-        (tr("Folder"), humanize.clean(folder)),
+        (tr("Folder"), units.clean(folder)),
         (tr("Connections per host"), str(settings.http_maximum_connections_per_host)),
         (tr("Speed limit"), limit),
-        (tr("Time without a byte"), humanize.duration(settings.timeout_interval_for_request)),
-        (tr("Time for a transfer"), humanize.duration(settings.timeout_interval_for_resource)),
+        (tr("Time without a byte"), units.duration(settings.timeout_interval_for_request)),
+        (tr("Time for a transfer"), units.duration(settings.timeout_interval_for_resource)),
         (tr("Without a network"), tr("waits") if waits else tr("fails")),
         (tr("Metered networks"), tr("used") if settings.allows_metered_access else tr("not used")),
         (tr("Discretionary"), tr("yes") if settings.is_discretionary else tr("no")),
@@ -261,11 +261,11 @@ def properties_of(info: SessionInfo, settings: SessionConfiguration, folder: str
             tr("Proxy"),
             proxies.shown(settings.proxy or "") or (tr("the system's") if settings.proxy is None else tr("none")),
         ),
-        (tr("Own authorities"), humanize.clean(settings.ca_file) or tr("none")),
+        (tr("Own authorities"), units.clean(settings.ca_file) or tr("none")),
         (tr("Redirects to http"), tr("followed") if settings.allows_insecure_redirects else tr("refused")),
-        (tr("Sent along"), humanize.clean(", ".join(settings.send_along)) or tr("nothing")),
-        (tr("TLS keys"), humanize.clean(settings.tls_keys) or tr("written nowhere")),
-        (tr("Headers"), humanize.clean(", ".join(sorted(settings.http_header_fields)) or tr("none"))),
+        (tr("Sent along"), units.clean(", ".join(settings.send_along)) or tr("nothing")),
+        (tr("TLS keys"), units.clean(settings.tls_keys) or tr("written nowhere")),
+        (tr("Headers"), units.clean(", ".join(sorted(settings.http_header_fields)) or tr("none"))),
     ]
 
 
@@ -313,7 +313,7 @@ def _value(name: str, value: str) -> QLineEdit:
 
 def _entry_of(info: SessionInfo) -> Entry:
     name = info.identifier if info.identifier is not None else tr("This run only")
-    return Entry(text=humanize.clean(name, 100), scope=Scope(kind="session", session=info.key), icon="layers")
+    return Entry(text=units.clean(name, 100), scope=Scope(kind="session", session=info.key), icon="layers")
 
 
 class SidebarDelegate(QStyledItemDelegate):

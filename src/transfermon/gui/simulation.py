@@ -11,7 +11,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
-from transfermon import humanize
+from transfermon import units
 from transfermon.record import record
 from transfermon.simulation import NONE, PROFILES, Simulation
 from transfermon.words import tr
@@ -35,7 +35,7 @@ def choices(now: Simulation) -> list[Choice]:
     for profile in PROFILES:
         on = now.profile == profile
         text = tr("{name}: {rate}, {latency:.0f} ms").format(
-            name=profile.name, rate=humanize.rate(profile.rate), latency=profile.latency * 1000
+            name=profile.name, rate=units.rate(profile.rate), latency=profile.latency * 1000
         )
         then = replace(now, profile=None if on else profile)
         found.append(Choice(text=text, then=then, checked=on, opens_group=profile is PROFILES[0]))

@@ -24,7 +24,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from transfermon import humanize
+from transfermon import units
 from transfermon.gui import theme
 from transfermon.record import record
 from transfermon.task import TaskKey
@@ -111,7 +111,7 @@ class Summary:
     @property
     def words(self) -> str:
         return tr("Now {now}, average {average}, highest {highest}").format(
-            now=humanize.rate(self.now), average=humanize.rate(self.average), highest=humanize.rate(self.highest)
+            now=units.rate(self.now), average=units.rate(self.average), highest=units.rate(self.highest)
         )
 
 
@@ -219,7 +219,7 @@ class SpeedGraph(QWidget):
             y = round(plot.bottom() - share * plot.height())
             painter.fillRect(QRectF(plot.left(), y, plot.width(), 1), theme.color("line"))
             painter.setPen(theme.color("muted"))
-            label = humanize.rate(top * share) if share else "0"
+            label = units.rate(top * share) if share else "0"
             painter.drawText(QRect(0, y - 10, LEFT - 10, 20), Qt.AlignmentFlag.AlignRight | middle, label)
         below = QRect(int(plot.left()), int(plot.bottom()) + 3, int(plot.width()), BOTTOM - 4)
         painter.drawText(below, Qt.AlignmentFlag.AlignLeft | middle, tr("5 min ago"))
@@ -261,7 +261,7 @@ class SpeedGraph(QWidget):
             return ""
         column = round((x - plot.left()) / plot.width() * (SPAN - 1))
         ago = SPAN - 1 - column
-        rate = humanize.rate(self.columns[column])
+        rate = units.rate(self.columns[column])
         if not ago:
             return tr("{rate}, now").format(rate=rate)
-        return tr("{rate}, {time} ago").format(rate=rate, time=humanize.duration(ago))
+        return tr("{rate}, {time} ago").format(rate=rate, time=units.duration(ago))

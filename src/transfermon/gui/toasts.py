@@ -10,7 +10,7 @@ from collections.abc import Callable
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
-from transfermon import humanize
+from transfermon import units
 from transfermon.words import tr
 
 SHOWN_MS = 6000
@@ -38,7 +38,7 @@ class Toast(QFrame):
         self._on_end = on_end
         row = QHBoxLayout(self)
         row.setContentsMargins(14, 8, 8, 8)
-        self.label = QLabel(humanize.clean(text))
+        self.label = QLabel(units.clean(text))
         self.label.setTextFormat(Qt.TextFormat.PlainText)
         self.label.setObjectName("toast_text")
         self.label.setWordWrap(len(text) > 80)

@@ -13,7 +13,7 @@ from PySide6.QtCore import QObject, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QColor, QIcon, QPainter, QPen, QPixmap, QPolygonF
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
-from transfermon import humanize
+from transfermon import units
 from transfermon.record import record
 from transfermon.tally import Fate, Tally
 from transfermon.task import Progress, Task, TaskKey
@@ -62,7 +62,7 @@ def tray_state(
             received += min(done, total)
             expected += total
         if live and len(rows) < ROWS:
-            rows.append(f"{_short(task)}  {humanize.percent(done, total) if total > 0 else humanize.size(done)}")
+            rows.append(f"{_short(task)}  {units.percent(done, total) if total > 0 else units.size(done)}")
     step = round(STEPS * received / expected) if expected else None
     line = _line(len(running), rate, expected - received)
     return TrayState(running=len(running), step=step, failed=failed, line=line, tip="\n".join([line, *rows]))
@@ -71,14 +71,14 @@ def tray_state(
 def _line(running: int, rate: float, left: int) -> str:
     parts = [tr("%n active", "1 active", running)]
     if rate >= 1:
-        parts.append(humanize.rate(rate))
+        parts.append(units.rate(rate))
         if left > 0:
-            parts.append(tr("{time} left").format(time=humanize.duration(left / rate)))
+            parts.append(tr("{time} left").format(time=units.duration(left / rate)))
     return ", ".join(parts)
 
 
 def _short(task: Task) -> str:
-    name = humanize.clean(task.name or task.url.rpartition("/")[2] or task.url)
+    name = units.clean(task.name or task.url.rpartition("/")[2] or task.url)
     return name if len(name) <= 32 else f"{name[:15]}…{name[-16:]}"
 
 

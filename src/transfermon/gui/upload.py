@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from transfermon import humanize
+from transfermon import units
 from transfermon.errors import TransferFailure
 from transfermon.gui import theme
 from transfermon.gui.bell import Bell
@@ -73,7 +73,7 @@ def looked_at(paths: Sequence[str]) -> dict[str, str]:
 
 
 def _look(path: str) -> str:
-    name = humanize.clean(os.path.basename(path.rstrip("/")) or path, 80)
+    name = units.clean(os.path.basename(path.rstrip("/")) or path, 80)
     if os.path.isdir(path):
         return tr("“{name}” is a folder; pack it into one file first, or choose the files in it.").format(name=name)
     return "" if os.path.isfile(path) else tr("There is no file “{name}”.").format(name=name)

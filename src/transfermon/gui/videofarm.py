@@ -52,7 +52,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from transfermon import humanize
+from transfermon import units
 from transfermon.errors import TransferFailure, TransfermonError
 from transfermon.gui import theme
 from transfermon.gui.bars import Bar, Note
@@ -109,13 +109,13 @@ class Card:
     def words(self) -> str:
         """The state, and how far it is."""
         if self.state in (DOWNLOADING, PAUSED) and self.total > 0:
-            return f"{tr(WORDS[self.state])}, {humanize.percent(self.done, self.total)}"
+            return f"{tr(WORDS[self.state])}, {units.percent(self.done, self.total)}"
         return tr(WORDS[self.state])
 
     @property
     def line(self) -> str:
         """Under the title."""
-        length = f"{humanize.duration(self.video.duration)}  ·  " if self.video.duration is not None else ""
+        length = f"{units.duration(self.video.duration)}  ·  " if self.video.duration is not None else ""
         return f"{length}{self.words}"
 
 
@@ -206,13 +206,13 @@ class VideoModel(QAbstractListModel):
             return None
         card = self.cards[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
-            return humanize.clean(card.video.title, 200)
+            return units.clean(card.video.title, 200)
         if role == CARD_ROLE:
             return card
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return f"{humanize.clean(card.video.title, 200)}, {card.line}"
+            return f"{units.clean(card.video.title, 200)}, {card.line}"
         if role == Qt.ItemDataRole.ToolTipRole:
-            return theme.plain_tip(humanize.clean(card.video.description or card.video.title, 400))
+            return theme.plain_tip(units.clean(card.video.description or card.video.title, 400))
         return None
 
 
@@ -308,7 +308,7 @@ class _Delegate(QStyledItemDelegate):
             theme.draw_icon(painter, "pause", "warn", middle, 18)
         else:
             painter.setPen(theme.color("text"))
-            words = humanize.percent(card.done, card.total) if card.total > 0 else "…"
+            words = units.percent(card.done, card.total) if card.total > 0 else "…"
             font = painter.font()
             font.setPointSizeF(max(6.5, font.pointSizeF() - 1.5))
             painter.setFont(font)
@@ -598,12 +598,12 @@ class VideoFarmPage(QWidget):
             self.refresh()
 
     def _say(self, sentence: str) -> None:
-        self.message.setText(humanize.clean(sentence, 400))
+        self.message.setText(units.clean(sentence, 400))
         self.message.setFixedWidth(max(200, self.grid.width() - 40))
         self.message.adjustSize()
         self.message.setVisible(bool(sentence) and not self.model.cards)
         if sentence and self.model.cards:
-            self.summary.setText(humanize.clean(sentence, 300))
+            self.summary.setText(units.clean(sentence, 300))
 
     def _summarise(self) -> None:
         count, shown = self.model.rowCount(), self.found.rowCount()
@@ -652,7 +652,7 @@ class VideoFarmPage(QWidget):
                 try:
                     act(card)
                 except (TransfermonError, ValueError) as exc:
-                    self.said.emit(f"{humanize.clean(card.video.title, 60)}: {exc}")
+                    self.said.emit(f"{units.clean(card.video.title, 60)}: {exc}")
         self.look()
 
     def _download_of(self, card: Card) -> VideoDownload | None:
@@ -866,7 +866,7 @@ class VideoUploadDialog(QDialog):
     def _check(self) -> None:
         fields = (self.movie.text(), self.picture.text())
         missing = [path for path in fields if path.strip() and not os.path.isfile(os.path.expanduser(path.strip()))]
-        self.refuse(tr("There is no file “{name}”.").format(name=humanize.clean(missing[0], 80)) if missing else "")
+        self.refuse(tr("There is no file “{name}”.").format(name=units.clean(missing[0], 80)) if missing else "")
         if missing:
             self.start_button.setEnabled(False)
 
@@ -895,7 +895,7 @@ class VideoUploadDialog(QDialog):
 
     def refuse(self, sentence: str) -> None:
         """Say why not, and let the person try again."""
-        self.problem.setText(humanize.clean(sentence, 300))
+        self.problem.setText(units.clean(sentence, 300))
         self.problem.setVisible(bool(sentence))
         self.bar.hide()
         self.words.setText("")

@@ -38,7 +38,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from transfermon import humanize
+from transfermon import units
 from transfermon.configuration import BACKGROUND_FETCH_INTERVAL_NEVER, BACKGROUND_HANDLER_BUDGET, WAKES_KEPT
 from transfermon.gui import theme
 from transfermon.gui.bars import Bar
@@ -88,14 +88,14 @@ def cell(wake: Wake, column: int, now: float) -> str:
         return clock(wake.time)
     if column == Column.KIND:
         name = tr("Fetch") if wake.kind is WakeKind.FETCH else tr("Push")
-        return humanize.clean(f"{name}, {source_text(wake)}", 100)
+        return units.clean(f"{name}, {source_text(wake)}", 100)
     if column == Column.VERDICT:
         return tr(_VERDICTS[wake.verdict][0])
     if column == Column.OUTCOME:
         return outcome_text(wake, now)
     if column == Column.STARTED:
         return str(len(wake.tasks)) if wake.tasks else ""
-    return humanize.clean(reason_text(wake), LONGEST_REASON)
+    return units.clean(reason_text(wake), LONGEST_REASON)
 
 
 def interval_index(interval: float) -> int:
@@ -415,7 +415,7 @@ class WakesView(QWidget):
         wake = self.selected
         self.again_button.setEnabled(wake is not None)
         self.edit_button.setEnabled(wake is not None and wake.payload is not None)
-        words = humanize.clean(reason_text(wake), LONGEST_REASON) if wake is not None else ""
+        words = units.clean(reason_text(wake), LONGEST_REASON) if wake is not None else ""
         self.reason.setText(words)
         self.reason.setVisible(bool(words))
 

@@ -13,7 +13,7 @@ from PySide6.QtCore import QEvent, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QGuiApplication, QHelpEvent, QKeyEvent, QKeySequence, QPainter, QPainterPath, QPaintEvent
 from PySide6.QtWidgets import QScrollArea, QToolTip, QWidget
 
-from transfermon import humanize
+from transfermon import units
 from transfermon.gui import theme
 from transfermon.metrics import REDIRECTS, TransactionMetrics
 from transfermon.record import record
@@ -78,7 +78,7 @@ def lasted(seconds: float) -> str:
         return tr("under 1 ms")
     if seconds < 10:
         return tr("{number:,.0f} ms").format(number=seconds * 1000)
-    return tr("{number:.1f} s").format(number=seconds) if seconds < 100 else humanize.duration(seconds)
+    return tr("{number:.1f} s").format(number=seconds) if seconds < 100 else units.duration(seconds)
 
 
 def bars(transactions: Sequence[TransactionMetrics]) -> list[Bar]:
@@ -92,9 +92,7 @@ def bars(transactions: Sequence[TransactionMetrics]) -> list[Bar]:
         if first:
             attempt, began = sent.attempt, sent.fetch_start
         then = (
-            tr("Redirected")
-            if before in REDIRECTS
-            else tr("Then {method}").format(method=humanize.clean(sent.method, 20))
+            tr("Redirected") if before in REDIRECTS else tr("Then {method}").format(method=units.clean(sent.method, 20))
         )
         out.append(_bar(sent, tr("Attempt {attempt}").format(attempt=sent.attempt) if first else then, first, began))
         before = sent.status or 0
@@ -111,7 +109,7 @@ def _bar(sent: TransactionMetrics, title: str, first: bool, began: float) -> Bar
     return Bar(
         title=title,
         place=_place(sent),
-        url=humanize.clean(f"{sent.method} {sent.url}", 1000),
+        url=units.clean(f"{sent.method} {sent.url}", 1000),
         outcome=tr("No answer") if sent.status is None else tr("HTTP {status}").format(status=sent.status),
         role="bad" if sent.status is None or sent.status >= 400 else "warn" if sent.status >= 300 else "good",
         first=first,
@@ -138,7 +136,7 @@ def _marks(sent: TransactionMetrics) -> list[tuple[str, float, float]]:
 
 def _place(sent: TransactionMetrics) -> str:
     try:
-        return humanize.clean(urlsplit(sent.url).netloc, 200)
+        return units.clean(urlsplit(sent.url).netloc, 200)
     except ValueError:
         return ""
 
