@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.nginx import PATH, WHY_NOT, Nginx, running
-from transfermon.configuration import SessionConfiguration
-from transfermon.errors import Code, TransferError
-from transfermon.events import Event
-from transfermon.monitor import Monitor
-from transfermon.settings import Settings
-from transfermon.store import Change, SessionRow, Store
-from transfermon.task import UNKNOWN, Activity, State, Task, changed
+from transfermon.engine.monitor import Monitor
+from transfermon.model.configuration import SessionConfiguration
+from transfermon.model.errors import Code, TransferError
+from transfermon.model.events import Event
+from transfermon.model.task import UNKNOWN, Activity, State, Task, changed
+from transfermon.storage.settings import Settings
+from transfermon.storage.store import Change, SessionRow, Store
 
 MIB = 1 << 20
 ROWS, HISTORY, AT_ONCE = 10_000, 5_000, 100

@@ -273,11 +273,11 @@ class App:
 
 def in_app(case: str, folder: str, begin: float) -> Answer:
     """Run the app as `transfermon gui` does, with one more part that watches and then quits."""
-    from transfermon.gui import life
+    from transfermon.gui import app_life
 
     answer: Answer = {}
 
-    class Watched(life.Life):
+    class Watched(app_life.Life):
         def _show(self, window: Any, tray: Any) -> None:
             paints = Paints()
             paints.first = lambda: answer.__setitem__("shown", time.monotonic() - begin)
@@ -303,8 +303,8 @@ def in_app(case: str, folder: str, begin: float) -> Answer:
             finally:
                 self._stop.set()
 
-    life.Life = Watched  # type: ignore[misc]
-    life.run(folder, demo=False, minimized=False)
+    app_life.Life = Watched  # type: ignore[misc]
+    app_life.run(folder, demo=False, minimized=False)
     return answer
 
 
@@ -317,9 +317,9 @@ def _drop(event: Any, monitor: Any) -> None:
 def rows(folder: str, begin: float) -> Answer:
     """The list alone: how long rows take to load, what they weigh, and what a progress of many of them costs."""
     from tests.records import NOW, a_progress, a_task
-    from transfermon.gui import theme
-    from transfermon.gui.taskmodel import TaskModel
-    from transfermon.gui.tasks import TaskTable
+    from transfermon.gui.list.model import TaskModel
+    from transfermon.gui.list.table import TaskTable
+    from transfermon.gui.toolkit import theme
 
     app = QApplication(sys.argv[:1])
     theme.apply(app, "light")

@@ -24,8 +24,8 @@ from typing import Any
 from tests.faults.engine_script import SESSION
 from tests.faults.harness import PART, Engine, content, eventually, left
 from tests.nginx import PATH, WHY_NOT, Nginx, running
-from transfermon import standby
-from transfermon.events import TERMINAL
+from transfermon.host import standby
+from transfermon.model.events import TERMINAL
 
 MIB = 1 << 20
 AT_ONCE = 8  # as the engine's own limit

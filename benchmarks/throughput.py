@@ -23,7 +23,7 @@ import trustme
 
 from benchmarks.peers import Peer, compare, measure, transfermon
 from tests.nginx import PATH, WHY_NOT, Nginx, running
-from transfermon.control_client import Client
+from transfermon.control.client import Client
 
 MIB = 1 << 20
 SMALL_FILES, SMALL_SIZE = 2000, 16 * 1024

@@ -5,7 +5,7 @@
 # is the percent-coded UTF-8. RFC 6266 has percent signs in `filename*` alone. aiohttp's own reader, werkzeug 3.1.3 and
 # Python's `email` read the name as it stands, percent signs and all; Chromium and Firefox undo them.
 # Why it matters here: whoever believes the grammar saves `mein%20bericht.pdf`. What browsers take is the measure
-# (src/transfermon/disposition.py).
+# (src/transfermon/http/disposition.py).
 # Exits 0 while it is like that.
 set -eu
 work=$(mktemp -d)

@@ -2,11 +2,11 @@
 # rclone 1.60.1 (Debian 12) refuses link(2) on its mounts with EIO, "Input/output
 # error". POSIX has EOPNOTSUPP or EPERM for a file system without hard links; EIO is what a dying disk says. A program
 # that gives a finished file its name by link() takes the disk for broken. Why it matters here: transfermon tries each
-# way to give a name, and takes only EEXIST for an answer (src/transfermon/filesystem.py).
+# way to give a name, and takes only EEXIST for an answer (src/transfermon/storage/file_system.py).
 # exfat-fuse 1.3.0 answers ENOENT, "No such file or directory", where a name that exFAT cannot hold is to be created, in
 # place of EINVAL; fusefat 0.1a answers EPERM to names that are not ASCII, and to a truncate to the length that the file
 # has. Why it matters here: no error number tells a refused name from a missing folder, so names are tried beforehand
-# beside an ordinary one (src/transfermon/targets.py), and a cut that changes nothing is not made.
+# beside an ordinary one (src/transfermon/storage/name_trial.py), and a cut that changes nothing is not made.
 # Needs root, FUSE, a loop device and Debian 12, from which it installs what is missing.
 # Exits 0 while they behave like that, 1 when one does not any more, 77 where it cannot be tried.
 set -eu

@@ -6,8 +6,8 @@
 # httpx 0.28.1 cannot ask a host with an emoji in its name (`xn--i-7iq.example`, a name by the rules of DNS, and such
 # names exist): to fill in Host it decodes the name by IDNA 2008, and raises idna.InvalidCodepoint, which is none of its
 # own exceptions. A Host given by the caller avoids that.
-# curl and browsers take all three. Why it matters here: src/transfermon/heads.py and chunks.py rewrite such lines before
-# h11 sees them, and src/transfermon/transfer.py gives every request its Host.
+# curl and browsers take all three. Why it matters here: src/transfermon/http/heads.py and chunks.py rewrite such lines before
+# h11 sees them, and src/transfermon/wire/transport.py gives every request its Host.
 # Exits 0 while they behave like that, 1 when one does not any more, 77 where it cannot be tried.
 set -eu
 place=$(mktemp -d)

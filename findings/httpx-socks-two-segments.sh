@@ -1,7 +1,7 @@
 #!/bin/sh
 # httpx 0.28.1 with httpcore 1.0.9 and socksio 1.0.0 takes the answer of a SOCKS 5 proxy for malformed when it comes in
 # more than one TCP segment. TCP promises no borders, so a proxy may send its two bytes in two segments; curl and
-# browsers read on. Why it matters here: `transfermon` leads this talk itself (src/transfermon/socks.py), reading as many
+# browsers read on. Why it matters here: `transfermon` leads this talk itself (src/transfermon/wire/socks.py), reading as many
 # bytes as an answer has, and does not use httpcore's SOCKS proxy.
 # Exits 0 while it behaves like that, 1 when it does not any more.
 set -eu

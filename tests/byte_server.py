@@ -27,7 +27,7 @@ from typing import Self
 
 import trustme
 
-from transfermon.resume import overlap_for
+from transfermon.http.resume import overlap_for
 
 
 @functools.cache

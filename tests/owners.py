@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.byte_server import Resource
-from transfermon import lock
-from transfermon.control_client import Client, NoEngine
+from transfermon.control.client import Client, NoEngine
+from transfermon.system import lock
 
 T = TypeVar("T")
 LIMIT = 30.0  # seconds that something may take that must come

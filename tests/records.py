@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from transfermon.errors import Code, Retry, TransferError
-from transfermon.events import (
+from transfermon.model.errors import Code, Retry, TransferError
+from transfermon.model.events import (
     DownloadCompletedEvent,
     Event,
     TaskCompletedEvent,
@@ -14,7 +14,7 @@ from transfermon.events import (
     TaskRemovedEvent,
     TaskStateEvent,
 )
-from transfermon.task import Activity, Kind, Progress, State, Task
+from transfermon.model.task import Activity, Kind, Progress, State, Task
 
 NOW = 1_760_000_000.0  # epoch seconds
 _sequence = itertools.count(1)

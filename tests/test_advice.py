@@ -9,9 +9,9 @@ import pytest
 
 import transfermon
 from tests.records import a_queued_task
-from transfermon.advice import Decision, hint, kept_of, stopped
-from transfermon.errors import Retry, TransferError
-from transfermon.task import PLAIN_UPLOAD, Kind, UploadResource, changed
+from transfermon.model.errors import Retry, TransferError
+from transfermon.model.task import PLAIN_UPLOAD, Kind, UploadResource, changed
+from transfermon.text.advice import Decision, hint, kept_of, stopped
 
 LOST = TransferError(code=-1005, message="h ended the connection too early.", reason="net.closed", retry=Retry.RETRY)
 FULL = TransferError(

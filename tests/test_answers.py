@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon.answers import Answers, Kept
-from transfermon.task import TaskKey
+from transfermon.engine.answers import Answers, Kept
+from transfermon.model.task import TaskKey
 
 
 def key(number: int) -> TaskKey:

@@ -18,9 +18,9 @@ from tests import apache
 from tests.byte_server import ByteServer, Conn, Request, reply, rest
 from tests.conformance.helpers import parts_in, quick_session
 from tests.conformance.recorder import Recorder, eventually
-from transfermon import resume
-from transfermon.monitor import DownloadTask, Monitor
-from transfermon.settings import Settings
+from transfermon.engine.monitor import DownloadTask, Monitor
+from transfermon.http import resume
+from transfermon.storage.settings import Settings
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(apache.PATH is None, reason=apache.WHY_NOT)]
 SIZE = 3_000_000

@@ -17,7 +17,7 @@ import pytest
 from tests import desktop
 from tests.farm import Farm, expected_sha256
 from tests.owners import end_all
-from transfermon.control_client import Client, NoEngine
+from transfermon.control.client import Client, NoEngine
 
 pytestmark = pytest.mark.slow  # the whole demo with its window, and two starts of the app
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.recorder import eventually
-from transfermon.approvals import MOST, host_of
-from transfermon.monitor import Monitor
-from transfermon.settings import Settings
-from transfermon.task import State
+from transfermon.engine.approvals import MOST, host_of
+from transfermon.engine.monitor import Monitor
+from transfermon.model.task import State
+from transfermon.model.wake_policy import Outcome
+from transfermon.storage.settings import Settings
 from transfermon.videofarm.sync import PUSH_SESSION, VideoSync
-from transfermon.wakes import Outcome
 
 pytestmark = pytest.mark.anyio
 FILE = "https://files.example.com/a.bin"

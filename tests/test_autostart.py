@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon import autostart
+from transfermon.system import autostart
 
 
 @pytest.fixture

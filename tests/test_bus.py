@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-import transfermon.bus
-from transfermon.bus import EventBus, handling
-from transfermon.events import (
+import transfermon.engine.event_bus
+from transfermon.engine.event_bus import EventBus, handling
+from transfermon.model.events import (
     BackgroundFetchEvent,
     DownloadCompletedEvent,
     DownloadProgressEvent,
@@ -19,7 +19,7 @@ from transfermon.events import (
     SessionIdleEvent,
     TaskCompletedEvent,
 )
-from transfermon.runners import Runners
+from transfermon.system.runners import Runners
 
 pytestmark = pytest.mark.anyio
 
@@ -194,7 +194,7 @@ async def test_a_failing_listener_is_logged_and_stops_nothing(bench: Bench, capl
 
 
 async def test_a_listener_that_takes_too_long_is_passed(bench: Bench, caplog, monkeypatch):
-    monkeypatch.setattr(transfermon.bus, "LISTENER_LIMIT", 0.01)
+    monkeypatch.setattr(transfermon.engine.event_bus, "LISTENER_LIMIT", 0.01)
     ended: list[str] = []
 
     async def hangs(event: Any) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon.carried_headers import carried, first, referer_for, with_cookies
+from transfermon.http.carried_headers import carried, first, referer_for, with_cookies
 
 DEFAULTS = {"Accept": "*/*", "User-Agent": "ours/1"}
 HERE, THERE = "https://a.example/x", "https://b.example/y"

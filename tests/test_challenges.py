@@ -14,15 +14,15 @@ import pytest
 
 from tests import apache
 from tests.byte_server import ByteServer, Conn, Request, reply
-from transfermon import humanize
-from transfermon.challenges import Challenge, basic, digest_login, digest_offer, hint, login_in, offers
-from transfermon.configuration import SessionConfiguration
-from transfermon.errors import InvalidAction
-from transfermon.events import TaskStateEvent
-from transfermon.monitor import Monitor
-from transfermon.settings import Settings
-from transfermon.standby import Standby
-from transfermon.task import Activity, Origin, State, changed
+from transfermon.engine.monitor import Monitor
+from transfermon.host.standby import Standby
+from transfermon.http.challenges import Challenge, basic, digest_login, digest_offer, hint, login_in, offers
+from transfermon.model.configuration import SessionConfiguration
+from transfermon.model.errors import InvalidAction
+from transfermon.model.events import TaskStateEvent
+from transfermon.model.task import Activity, Origin, State, changed
+from transfermon.storage.settings import Settings
+from transfermon.text import humanize
 
 pytestmark = pytest.mark.anyio
 AUTH = ("auth_digest", "authn_core", "authn_file", "authz_user")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transfermon.chunks import LONGEST, Chunks
-from transfermon.heads import HeadError
+from transfermon.http.chunks import LONGEST, Chunks
+from transfermon.http.heads import HeadError
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.byte_server import ByteServer, Resource, reply
-from transfermon.cli import main
-from transfermon.lock import EngineLock
+from transfermon.commands.main import main
+from transfermon.system.lock import EngineLock
 
 Run = Callable[..., tuple[int, str, str]]
 URL = "http://127.0.0.1:9/a.bin"
@@ -151,10 +151,10 @@ argparse.ArgumentParser().format_help()
 before = set(sys.modules)  # Python's own: its parser brings dataclasses from 3.14 on
 from transfermon import cli
 assert cli.main(["--help"]) == 0
-heavy = {"asyncio", "dataclasses", "json", "socket", "transfermon.errors"} & (set(sys.modules) - before)
+heavy = {"asyncio", "dataclasses", "json", "socket", "transfermon.model.errors"} & (set(sys.modules) - before)
 assert not heavy, heavy
 assert cli.main(["fetch"]) == 3
-heavy = {"asyncio", "h11", "httpx", "sqlite3", "transfermon.monitor"} & set(sys.modules)
+heavy = {"asyncio", "h11", "httpx", "sqlite3", "transfermon.engine.monitor"} & set(sys.modules)
 assert not heavy, heavy
 """
     environment = {**os.environ, "TRANSFERMON_STATE_DIR": "/nonexistent"}
@@ -207,8 +207,8 @@ def test_a_retry_that_nothing_runs_says_so_and_may_be_said_again(run, tmp_path):
 def test_the_list_counts_what_is_stored_and_not_only_what_was_written_down(run, tmp_path):
     import asyncio
 
-    from transfermon.monitor import Monitor
-    from transfermon.settings import Settings
+    from transfermon.engine.monitor import Monitor
+    from transfermon.storage.settings import Settings
 
     body = bytes(500_000)
     with ByteServer(Resource(body, etag='"v1"', stall_after=400_000)) as server:
@@ -233,8 +233,8 @@ def test_the_list_counts_what_is_stored_and_not_only_what_was_written_down(run, 
 def make(state: Path, folder: Path, name: str) -> None:
     import asyncio
 
-    from transfermon.monitor import Monitor
-    from transfermon.settings import Settings
+    from transfermon.engine.monitor import Monitor
+    from transfermon.storage.settings import Settings
 
     async def one() -> None:
         async with Monitor.open(str(state), settings=Settings()) as monitor:

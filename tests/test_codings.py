@@ -11,7 +11,7 @@ import zlib
 import brotli
 import pytest
 
-from transfermon.codings import CodingError, Decoder, UnknownCodingError, opens, zstd
+from transfermon.wire.codings import CodingError, Decoder, UnknownCodingError, opens, zstd
 
 BODY = os.urandom(50_000) + b"x" * 2_000_000
 CODED = {
@@ -73,5 +73,5 @@ def test_a_bomb_comes_in_small_pieces(coding: str):
 
 
 def test_the_libraries_are_loaded_when_such_a_body_comes():
-    script = "import sys, transfermon.monitor\nassert not {'brotli', 'backports.zstd', 'compression.zstd'} & set(sys.modules)"
+    script = "import sys, transfermon.engine.monitor\nassert not {'brotli', 'backports.zstd', 'compression.zstd'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)

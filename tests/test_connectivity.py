@@ -5,8 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from transfermon import connectivity
-from transfermon.connectivity import Connectivity, Policy, SystemConnectivity, SystemPolicy, is_local, on_battery
+from transfermon.system import network_status
+from transfermon.system.network_status import (
+    Connectivity,
+    Policy,
+    SystemConnectivity,
+    SystemPolicy,
+    is_local,
+    on_battery,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +78,7 @@ def test_a_simulated_end_of_the_network_is_told_and_cuts_off_this_machine_too():
 async def test_the_system_is_asked_once_and_let_go():
     network = SystemConnectivity()
     network.open()
-    assert network.online is bool(connectivity.ways_out())
+    assert network.online is bool(network_status.ways_out())
     network.close()
     await asyncio.sleep(0)
 

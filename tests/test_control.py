@@ -20,15 +20,15 @@ from urllib.parse import quote
 
 import pytest
 
-from transfermon.cli import main
-from transfermon.control import BACKLOG, CONNECTIONS, LARGEST_BODY, ControlServer, Feed
-from transfermon.control_api import Order, same_task, task_dict
-from transfermon.control_client import SOCKET, Client, EngineFull, NoEngine, task_path
-from transfermon.errors import Code, TransferError, TransfermonError
-from transfermon.events import DownloadProgressEvent
-from transfermon.monitor import Monitor
-from transfermon.settings import Settings
-from transfermon.task import Kind, Progress, State, Task
+from transfermon.commands.main import main
+from transfermon.control.api import Order, same_task, task_dict
+from transfermon.control.client import SOCKET, Client, EngineFull, NoEngine, task_path
+from transfermon.control.server import BACKLOG, CONNECTIONS, LARGEST_BODY, ControlServer, Feed
+from transfermon.engine.monitor import Monitor
+from transfermon.model.errors import Code, TransferError, TransfermonError
+from transfermon.model.events import DownloadProgressEvent
+from transfermon.model.task import Kind, Progress, State, Task
+from transfermon.storage.settings import Settings
 
 pytestmark = pytest.mark.anyio
 URL = "http://127.0.0.1:9/a.bin"  # never asked: the tasks here are made suspended

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon import suffixes
-from transfermon.cookies import (
+from transfermon.http import public_suffixes
+from transfermon.http.cookies import (
     LONGEST_HEADER,
     MOST,
     MOST_OF_DOMAIN,
@@ -29,7 +29,7 @@ PAGE = "http://home.example.org/dir/page"
 
 
 def sent(*fields: str, to: str = "http://home.example.org/dir/other", page: str = PAGE) -> str:
-    jar = Jar(suffixes.is_public)
+    jar = Jar(public_suffixes.is_public)
     jar.take(page, fields, NOW)
     return "; ".join(f"{name}={value}" for name, value in jar.pairs(to, NOW))
 
@@ -201,7 +201,7 @@ def test_the_path_of_a_cookie_without_one(path, own):
 
 
 def test_what_is_kept_is_bounded():
-    jar = Jar(suffixes.is_public)
+    jar = Jar(public_suffixes.is_public)
     for host in range(20):
         jar.take(f"http://h{host}.example/", [f"c{number}={'x' * 2000}" for number in range(200)], NOW)
         assert len(jar.pairs(f"http://h{host}.example/", NOW)) <= MOST_OF_DOMAIN
@@ -254,12 +254,12 @@ def test_another_form_is_refused_in_words_and_without_its_text(text):
     ],
 )
 def test_only_what_a_host_gets_is_kept_of_a_file(host, names):
-    assert [cookie.name for cookie in of_host(from_file(FILE), host, suffixes.is_public, NOW)] == names
+    assert [cookie.name for cookie in of_host(from_file(FILE), host, public_suffixes.is_public, NOW)] == names
 
 
 def test_a_file_sets_nothing_for_a_public_suffix():
     everywhere = Cookie(name="a", value="1", domain="org", host_only=False)
-    assert of_host([everywhere], "example.org", suffixes.is_public, NOW) == []
+    assert of_host([everywhere], "example.org", public_suffixes.is_public, NOW) == []
 
 
 def test_a_server_replaces_and_ends_what_a_file_gave():
@@ -267,7 +267,7 @@ def test_a_server_replaces_and_ends_what_a_file_gave():
         Cookie(name="a", value="file", domain="home.example.org"),
         Cookie(name="b", value="2", domain="home.example.org"),
     ]
-    jar = Jar(suffixes.is_public)
+    jar = Jar(public_suffixes.is_public)
     assert jar.pairs(PAGE, NOW, given) == [("a", "file"), ("b", "2")]
     jar.take(PAGE, ["a=new; Path=/", "b=; Max-Age=0; Path=/"], NOW)
     assert jar.pairs(PAGE, NOW, given) == [("a", "new")]

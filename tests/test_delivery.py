@@ -6,9 +6,9 @@ from collections import deque
 
 import pytest
 
-from transfermon.delivery import STAGES, Absence, Stage, Step, progress_event
-from transfermon.events import DownloadProgressEvent, TaskCompletedEvent, UploadProgressEvent
-from transfermon.task import Activity, Kind, Progress, State, Task
+from transfermon.engine.delivery import STAGES, Absence, Stage, Step, progress_event
+from transfermon.model.events import DownloadProgressEvent, TaskCompletedEvent, UploadProgressEvent
+from transfermon.model.task import Activity, Kind, Progress, State, Task
 
 IDLE, QUEUED, HANDED_OVER = Stage.IDLE, Stage.EVENTS_QUEUED, Stage.HANDED_OVER
 DRAINING, DRAINED, ENDED = Stage.DRAINING, Stage.DRAINED, Stage.ENDED

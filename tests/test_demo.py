@@ -5,12 +5,12 @@ import os
 
 import pytest
 
-from transfermon.demo import MARK, PHOTOS, VIDEOS, Demo, fresh_folder
-from transfermon.errors import StateError
-from transfermon.lock import EngineLock
-from transfermon.monitor import Monitor
-from transfermon.settings import Settings
-from transfermon.task import Activity
+from transfermon.engine.monitor import Monitor
+from transfermon.model.errors import StateError
+from transfermon.model.task import Activity
+from transfermon.storage.settings import Settings
+from transfermon.system.lock import EngineLock
+from transfermon.videofarm.demo import MARK, PHOTOS, VIDEOS, Demo, fresh_folder
 
 pytestmark = pytest.mark.anyio
 

@@ -15,9 +15,9 @@ from xml.etree import ElementTree
 import pytest
 from PySide6.QtGui import QImage
 
-from transfermon import cli
+from transfermon.commands import main
 from transfermon.gui import app
-from transfermon.gui.asked import Asked
+from transfermon.gui.launch import Asked
 
 ROOT = Path(__file__).parent.parent
 ASSETS = ROOT / "assets"
@@ -61,7 +61,7 @@ def test_each_action_is_announced_and_has_its_group():
 
 def test_the_window_is_found_by_its_launcher():
     """Qt's desktop file name, the launcher's file name and its window class agree."""
-    life = (ROOT / "src/transfermon/gui/life.py").read_text(encoding="utf-8")
+    life = (ROOT / "src/transfermon/gui/app_life.py").read_text(encoding="utf-8")
     assert f'setDesktopFileName("{LAUNCHER.stem}")' in life
     assert launcher()["Desktop Entry"]["StartupWMClass"] == LAUNCHER.stem
 
@@ -87,7 +87,7 @@ def test_each_command_of_the_launcher_is_one_that_the_app_takes(command, monkeyp
     seen = asked_for(monkeypatch)
     words = [word for word in shlex.split(command) if not re.fullmatch("%[a-zA-Z]", word)]
     assert words[0] == "transfermon"
-    assert cli.main(words[1:]) == 0
+    assert main.main(words[1:]) == 0
     assert len(seen) == 1
 
 
@@ -97,7 +97,7 @@ def test_fault_l15_what_the_desktop_puts_in_is_never_an_option(monkeypatch):
     given = ["--demo", "--state-dir=/tmp/elsewhere", "-h", "https://example.com/a", "--"]
     words = shlex.split(launcher()["Desktop Entry"]["Exec"])
     assert words[-2:] == ["--", "%U"]
-    assert cli.main([*words[1:-1], *given]) == 0
+    assert main.main([*words[1:-1], *given]) == 0
     assert seen == [Asked(urls=tuple(given))]
 
 

@@ -14,11 +14,11 @@ import pytest
 
 from tests.byte_server import ByteServer, Conn, Request, Resource, authority, reply
 from tests.socks_server import GRANTED, SocksServer, Talk
-from transfermon import dialing
-from transfermon.dialing import in_turn, race
-from transfermon.errors import Code, Retry, TransferFailure
-from transfermon.task import Origin, Progress
-from transfermon.transfer import Call, Transport
+from transfermon.model.errors import Code, Retry, TransferFailure
+from transfermon.model.task import Origin, Progress
+from transfermon.wire import connect
+from transfermon.wire.connect import in_turn, race
+from transfermon.wire.transport import Call, Transport
 
 pytestmark = pytest.mark.anyio
 SIX, FOUR = socket.AF_INET6, socket.AF_INET
@@ -77,7 +77,7 @@ async def test_a_silent_address_costs_a_quarter_of_a_second():
     with await race(["dead", "living"], line.connect) as won:
         assert won is line.made["living"]
     assert 0.2 < asyncio.get_running_loop().time() - began < 0.5
-    assert dialing.NEXT_ADDRESS == 0.25
+    assert connect.NEXT_ADDRESS == 0.25
 
 
 async def test_an_address_that_fails_costs_nothing():
@@ -124,7 +124,7 @@ async def test_a_name_that_is_not_found_after_its_asker_has_gone_is_nobodys_fail
 
     monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
     loop.set_exception_handler(lambda _, context: unheard.append(context))
-    asking = asyncio.ensure_future(dialing._resolve("nowhere.example", 80, 60))
+    asking = asyncio.ensure_future(connect._resolve("nowhere.example", 80, 60))
     await asked.wait()
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):

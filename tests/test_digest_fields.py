@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 
-from transfermon.digests import Hashes, algorithms, parse
+from transfermon.http.digests import Hashes, algorithms, parse
 
 DATA = b"Transfermon"
 HEX = {"sha-256": hashlib.sha256(DATA).hexdigest(), "sha-512": hashlib.sha512(DATA).hexdigest()}

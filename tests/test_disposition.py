@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon.disposition import filename_in
-from transfermon.filenames import safe
+from transfermon.http.disposition import filename_in
+from transfermon.http.filenames import safe
 
 
 def raw(text: str, charset: str = "utf-8") -> str:

@@ -10,8 +10,8 @@ import random
 import pytest
 
 from tests.byte_server import ByteServer, Conn, Request, Resource, chunked, reply
-from transfermon.cli import main
-from transfermon.lock import EngineLock
+from transfermon.commands.main import main
+from transfermon.system.lock import EngineLock
 
 BODY = bytes(range(256)) * 1024  # 256 KiB, four times the overlap
 CODED = gzip.compress(random.Random(1).randbytes(len(BODY)), mtime=0)

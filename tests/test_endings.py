@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon.endings import KINDS, charset, instead, is_page, is_text, media_type, with_ending
-from transfermon.filenames import safe
+from transfermon.http.endings import KINDS, charset, instead, is_page, is_text, media_type, with_ending
+from transfermon.http.filenames import safe
 
 PAGE = b"<!DOCTYPE html>\n<title>Sign in</title>"
 

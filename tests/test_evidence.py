@@ -9,21 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon.errors import Retry
-from transfermon.evidence import (
-    Verdict,
-    failure_of,
-    is_another,
-    is_blank,
-    is_note,
-    is_proven,
-    judge,
-    note,
-    places,
-)
-from transfermon.parts import goes_on
-from transfermon.resume import LEAST, OVERLAP, Ask, ask
-from transfermon.task import UNKNOWN, Evidence, Response, StoredPart, Validators, changed
+from transfermon.http.evidence import Verdict, failure_of, is_another, is_blank, is_note, is_proven, judge, note, places
+from transfermon.http.parts import goes_on
+from transfermon.http.resume import LEAST, OVERLAP, Ask, ask
+from transfermon.model.errors import Retry
+from transfermon.model.task import UNKNOWN, Evidence, Response, StoredPart, Validators, changed
 
 M = 1024 * 1024
 N = 500_000  # bytes stored

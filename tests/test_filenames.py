@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon.filenames import numbered, safe, shortened, split
-from transfermon.naming import suggested
-from transfermon.task import Response
+from transfermon.http.filenames import numbered, safe, shortened, split
+from transfermon.http.naming import suggested
+from transfermon.model.task import Response
 
 
 def an_answer(disposition: str, url: str = "http://host/from-url.bin") -> Response:

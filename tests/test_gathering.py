@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon.gathering import BURST, FIRST, MOST, Gathering, session_of
-from transfermon.task import Kind, Task
+from transfermon.engine.notification_batches import BURST, FIRST, MOST, Gathering, session_of
+from transfermon.model.task import Kind, Task
 
 
 def told(times: list[float], *, burst: int = 1) -> list[tuple[float, int]]:

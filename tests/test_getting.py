@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 
 from tests.byte_server import ByteServer, Resource
-from transfermon.control import ControlServer
-from transfermon.control_client import Client, NoEngine
-from transfermon.errors import EngineBusyError
-from transfermon.getting import bar
-from transfermon.monitor import Monitor
-from transfermon.settings import Settings
+from transfermon.commands.transfer import bar
+from transfermon.control.client import Client, NoEngine
+from transfermon.control.server import ControlServer
+from transfermon.engine.monitor import Monitor
+from transfermon.model.errors import EngineBusyError
+from transfermon.storage.settings import Settings
 
 BODY = bytes(range(256)) * 8192  # 2 MiB
 DIGEST = hashlib.sha256(BODY).hexdigest()

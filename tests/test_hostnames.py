@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from transfermon.errors import TransferFailure
-from transfermon.hostnames import ascii_name
-from transfermon.urls import check_url, origin_of
+from transfermon.http.addresses import check_url, origin_of
+from transfermon.http.host_names import ascii_name
+from transfermon.model.errors import TransferFailure
 
 
 @pytest.mark.parametrize(
@@ -62,5 +62,5 @@ def test_a_name_that_no_browser_takes_is_refused(name: str):
 
 
 def test_the_tables_are_loaded_when_such_a_name_comes():
-    script = "import sys, transfermon.urls as u\nu.check_url('http://a.example/')\nassert 'idna' not in sys.modules"
+    script = "import sys, transfermon.http.addresses as u\nu.check_url('http://a.example/')\nassert 'idna' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True)

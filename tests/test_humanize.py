@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon import events
-from transfermon.errors import Retry, TransferError
-from transfermon.humanize import error, event, status
-from transfermon.task import Activity, Kind, State, Task
-from transfermon.units import clean, countdown, duration, percent, progress, rate, size, time_left
+from transfermon.model import events
+from transfermon.model.errors import Retry, TransferError
+from transfermon.model.task import Activity, Kind, State, Task
+from transfermon.model.units import clean, countdown, duration, percent, progress, rate, size, time_left
+from transfermon.text.humanize import error, event, status
 
 NOW = 1_800_000_000.0
 REFUSED = TransferError(code=-1004, message="The server refused the connection.", hint="Try later.", retry=Retry.RETRY)

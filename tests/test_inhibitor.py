@@ -16,10 +16,10 @@ from tests.awake import GNOME, LOGIN, PORTAL, POWER, Keepers, keeping
 from tests.byte_server import ByteServer, Resource
 from tests.owners import LIMIT, quick, slow, until
 from tests.test_scripting import DOWNLOAD
-from transfermon import inhibitor
-from transfermon.inhibitor import Inhibitor
-from transfermon.monitor import Monitor
-from transfermon.settings import Settings
+from transfermon.engine.monitor import Monitor
+from transfermon.storage.settings import Settings
+from transfermon.system import stay_awake
+from transfermon.system.stay_awake import Inhibitor
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(desktop.DAEMON is None, reason=desktop.WHY_NOT)]
 ALL = (LOGIN, GNOME, POWER, PORTAL)
@@ -88,7 +88,7 @@ async def test_where_the_system_says_no_the_session_is_asked(keepers):
 
 
 async def test_a_service_that_hangs_is_passed_and_blocks_nobody(keepers, monkeypatch):
-    monkeypatch.setattr(inhibitor, "ANSWER", 0.2)
+    monkeypatch.setattr(stay_awake, "ANSWER", 0.2)
     keepers.answers[LOGIN] = "nothing"
     awake = Inhibitor()
     awake.want(True)
@@ -109,9 +109,9 @@ async def test_a_bus_that_never_speaks_blocks_nobody(tmp_path, monkeypatch):
         awake.want(True)
         caller, _ = await asyncio.to_thread(listener.accept)
         with caller:
-            async with asyncio.timeout(inhibitor.ANSWER):  # it does not wait for its answer
+            async with asyncio.timeout(stay_awake.ANSWER):  # it does not wait for its answer
                 await awake.close()
-        monkeypatch.setattr(inhibitor, "ANSWER", 0.05)
+        monkeypatch.setattr(stay_awake, "ANSWER", 0.05)
         patient = Inhibitor()
         patient.want(True)
         await comes("the end of the search", lambda: not len(patient._runners))
@@ -133,7 +133,7 @@ async def test_changing_one_s_mind_at_any_moment_leaves_nothing_held(keepers):
 
 
 async def test_a_yes_that_was_not_read_yet_when_nobody_wanted_it_any_more_holds_nothing(keepers):
-    line = inhibitor.Line(inhibitor.SERVICES[0])
+    line = stay_awake.Line(stay_awake.SERVICES[0])
     asking = asyncio.ensure_future(line.ask())
     while line._bus is None:  # then the question was sent, and nothing is read before the next turn of the loop
         await asyncio.sleep(0)
@@ -155,15 +155,15 @@ def waits_in(sock: socket.socket) -> bytes:
 async def test_without_a_bus_one_line_is_logged_and_nobody_is_asked_again_soon(tmp_path, monkeypatch, caplog):
     for name in ("DBUS_SYSTEM_BUS_ADDRESS", "DBUS_SESSION_BUS_ADDRESS"):
         monkeypatch.setenv(name, f"unix:path={tmp_path}/none")
-    caplog.set_level(logging.INFO, inhibitor.__name__)
+    caplog.set_level(logging.INFO, stay_awake.__name__)
     now = 1000.0
     awake = Inhibitor(clock=lambda: now)
     for _ in range(3):
         awake.want(True)
         await comes("the end of the search", lambda: not len(awake._runners))
         awake.want(False)
-        now += inhibitor.AGAIN / 4
-    now += inhibitor.AGAIN
+        now += stay_awake.AGAIN / 4
+    now += stay_awake.AGAIN
     with keeping((LOGIN,)) as keepers:
         monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", keepers.address)
         awake.want(True)

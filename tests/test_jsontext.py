@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon.jsontext import DEEPEST, is_deep, loads, number
+from transfermon.model.json_text import DEEPEST, is_deep, loads, number
 
 
 def nested(levels: int) -> str:

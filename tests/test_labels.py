@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transfermon.codings import opens, zstd
-from transfermon.labels import LOOKED_AT, Verdict, codings_in, judge
+from transfermon.http.labels import LOOKED_AT, Verdict, codings_in, judge
+from transfermon.wire.codings import opens, zstd
 
 TEXT = b"".join(b"line %d of a text\n" % n for n in range(20_000))
 ZIP = b"PK\x03\x04\x14\x00" + bytes(range(256)) * 20

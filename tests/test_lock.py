@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from transfermon.errors import Code, EngineBusyError, StateError
-from transfermon.lock import NAME, EngineLock
+from transfermon.model.errors import Code, EngineBusyError, StateError
+from transfermon.system.lock import NAME, EngineLock
 
 HOLDER = """
 import subprocess, sys, time

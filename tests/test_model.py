@@ -30,13 +30,13 @@ from hypothesis.stateful import (
 
 from tests.byte_server import ByteServer, Conn, Request, Resource, reply
 from tests.faults.harness import Held
-from transfermon.configuration import RetryPolicy, SessionConfiguration
-from transfermon.errors import InvalidAction, SessionInvalidatedError, SessionInvalidatingError
-from transfermon.events import TERMINAL, Event
-from transfermon.monitor import Monitor
-from transfermon.session import Session, SessionState
-from transfermon.settings import Settings
-from transfermon.task import Action, Activity, State, TaskKey
+from transfermon.engine.monitor import Monitor
+from transfermon.engine.session import Session, SessionState
+from transfermon.model.configuration import RetryPolicy, SessionConfiguration
+from transfermon.model.errors import InvalidAction, SessionInvalidatedError, SessionInvalidatingError
+from transfermon.model.events import TERMINAL, Event
+from transfermon.model.task import Action, Activity, State, TaskKey
+from transfermon.storage.settings import Settings
 
 T = TypeVar("T")
 BODY = bytes(range(256)) * 200

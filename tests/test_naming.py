@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon.endings import as_page, with_ending
-from transfermon.filenames import safe, split
-from transfermon.naming import suggested
-from transfermon.task import Response
+from transfermon.http.endings import as_page, with_ending
+from transfermon.http.filenames import safe, split
+from transfermon.http.naming import suggested
+from transfermon.model.task import Response
 
 FIELD = (
     "attachment",

@@ -11,7 +11,7 @@ import httpcore
 import pytest
 
 from tests.byte_server import ByteServer, reply
-from transfermon.network import (
+from transfermon.wire.network import (
     HEAD_LIMIT,
     AddressRefused,
     Backend,

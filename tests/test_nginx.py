@@ -19,9 +19,9 @@ import pytest
 from tests import nginx
 from tests.conformance.helpers import quick_session
 from tests.conformance.recorder import Recorder, eventually
-from transfermon import resume
-from transfermon.monitor import DownloadTask, Monitor
-from transfermon.settings import Settings
+from transfermon.engine.monitor import DownloadTask, Monitor
+from transfermon.http import resume
+from transfermon.storage.settings import Settings
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(nginx.PATH is None, reason=nginx.WHY_NOT)]
 SIZE = 6_000_000

@@ -13,9 +13,9 @@ import pytest
 from tests import nginx
 from tests.byte_server import rest
 from tests.conformance.recorder import eventually
-from transfermon.monitor import Monitor
-from transfermon.settings import Settings
-from transfermon.task import Task
+from transfermon.engine.monitor import Monitor
+from transfermon.model.task import Task
+from transfermon.storage.settings import Settings
 from transfermon.videofarm import VideoDownload, VideoFarmClient
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(nginx.PATH is None, reason=nginx.WHY_NOT)]

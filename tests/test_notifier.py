@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from transfermon.notifier import BODY, TITLE, Notifier, escaped_body, plain_title
+from transfermon.system.notifier import BODY, TITLE, Notifier, escaped_body, plain_title
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon.ntfy import line_of, payload_in
+from transfermon.engine.ntfy import line_of, payload_in
 
 URL = "https://ntfy.example/file/abc.jpg"
 NOW = 1_800_000_000.0

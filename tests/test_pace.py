@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from transfermon.pace import Pace, by_our_doing
-from transfermon.task import TaskKey
+from transfermon.engine.pace import Pace, by_our_doing
+from transfermon.model.task import TaskKey
 
 SLOW, FAST = TaskKey("s", 1), TaskKey("s", 2)
 

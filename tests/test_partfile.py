@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from transfermon import partfile
-from transfermon.errors import Retry, TransferFailure
-from transfermon.partfile import (
+from transfermon.model.errors import Retry, TransferFailure
+from transfermon.storage import part_file
+from transfermon.storage.part_file import (
     FinishState,
     PartFile,
     PartMissing,
@@ -586,5 +586,5 @@ def test_only_an_empty_file_that_is_no_older_than_the_part_is_a_claim_of_ours(
     if claim is not None:
         final.write_bytes(claim)
         os.utime(final, ns=(0, part.stat().st_mtime_ns - age * 1_000_000_000))
-    assert partfile.drop_claim(str(part), str(final)) == dropped
+    assert part_file.drop_claim(str(part), str(final)) == dropped
     assert final.exists() == (claim is not None and not dropped)

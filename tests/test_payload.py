@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon.events import SilentPushEvent
-from transfermon.payload import LIMIT, Severity, commands, lint, parse, url_problem
+from transfermon.model.events import SilentPushEvent
+from transfermon.model.push_payload import LIMIT, Severity, commands, lint, parse, url_problem
 
 SEED = '{"alert":"","content-available":1,"download_url":"https://host/a.png"}'
 NESTED = '{"aps":{"alert":"","content-available":1},"download_url":"https://host/a.png"}'

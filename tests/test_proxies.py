@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon import proxies
-from transfermon.errors import Code, Retry
-from transfermon.proxies import Proxy, excepted, named_by, parse, shown
-from transfermon.urls import Origin
+from transfermon.http import proxies
+from transfermon.http.addresses import Origin
+from transfermon.http.proxies import Proxy, excepted, named_by, parse, shown
+from transfermon.model.errors import Code, Retry
 
 
 @pytest.mark.parametrize(

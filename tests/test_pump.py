@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from transfermon.network import Limiter
-from transfermon.pump import CHUNK, Outcome, Pump, Pumps, until_done
-from transfermon.task import Progress
+from transfermon.model.task import Progress
+from transfermon.wire.network import Limiter
+from transfermon.wire.pump import CHUNK, Outcome, Pump, Pumps, until_done
 
 pytestmark = pytest.mark.anyio
 BODY = os.urandom(3 * CHUNK + 17)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transfermon.ntfy import Line
-from transfermon.pushmemory import BLOCKS, LEAST, MARGIN, PLACE, PushMemory
+from transfermon.engine.ntfy import Line
+from transfermon.engine.push_memory import BLOCKS, LEAST, MARGIN, PLACE, PushMemory
 
 T = 1_800_000_000
 

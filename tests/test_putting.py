@@ -13,11 +13,11 @@ import pytest
 
 from tests.byte_server import ByteServer, Conn, Request, reply
 from tests.conformance.recorder import eventually
-from transfermon import cli
-from transfermon.control import ControlServer
-from transfermon.control_api import Api
-from transfermon.monitor import Monitor
-from transfermon.settings import Settings
+from transfermon.commands import main
+from transfermon.control.api import Api
+from transfermon.control.server import ControlServer
+from transfermon.engine.monitor import Monitor
+from transfermon.storage.settings import Settings
 
 BODY = os.urandom(700_000)
 
@@ -53,7 +53,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def run(tmp_path: Path, *words: str) -> int:
-    return cli.main(["--state-dir", str(tmp_path / "state"), *words])
+    return main.main(["--state-dir", str(tmp_path / "state"), *words])
 
 
 def test_put_sends_a_file_and_says_so(tmp_path, server, receiver, source, capsys):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from transfermon.record import record
+from transfermon.model.record import record
 
 
 @record

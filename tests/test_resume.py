@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon.resume import (
+from transfermon.http.resume import (
     LEAST,
     OVERLAP,
     Ask,
@@ -25,7 +25,7 @@ from transfermon.resume import (
     weakness,
     why_not_resumable,
 )
-from transfermon.task import UNKNOWN, Evidence, Response, Validators
+from transfermon.model.task import UNKNOWN, Evidence, Response, Validators
 
 M = 1024 * 1024
 OLD, DATE = "Tue, 10 Nov 2026 10:00:00 GMT", "Tue, 10 Nov 2026 12:00:00 GMT"

@@ -8,10 +8,10 @@ from email.utils import formatdate
 
 import pytest
 
-from transfermon.configuration import RetryPolicy
-from transfermon.errors import Retry, TransferError
-from transfermon.retry import LONGEST_WAIT, http_date, judge_status, next_delay, retry_after
-from transfermon.task import Response
+from transfermon.http.retry import LONGEST_WAIT, http_date, judge_status, next_delay, retry_after
+from transfermon.model.configuration import RetryPolicy
+from transfermon.model.errors import Retry, TransferError
+from transfermon.model.task import Response
 
 NOW = 1_800_000_000.0
 POLICY = RetryPolicy()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.byte_server import ByteServer, Resource
 from tests.owners import until
-from transfermon.cli import _script_words
+from transfermon.commands.main import _script_words
 
 SIZE = 300_000
 DOWNLOAD = """

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from tests.byte_server import ByteServer, Resource, reply, rest
-from transfermon.errors import Code, InvalidAction, TransferFailure
-from transfermon.events import Event
-from transfermon.monitor import TEMPORARY, DownloadTask, Monitor, Session
-from transfermon.settings import Settings
-from transfermon.task import Activity, Origin, State
+from transfermon.engine.monitor import TEMPORARY, DownloadTask, Monitor, Session
+from transfermon.model.errors import Code, InvalidAction, TransferFailure
+from transfermon.model.events import Event
+from transfermon.model.task import Activity, Origin, State
+from transfermon.storage.settings import Settings
 
 pytestmark = pytest.mark.anyio
 LIMIT = 30.0

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.world import mounts
-from transfermon.errors import StateError
-from transfermon.events import Event, NotificationEvent
-from transfermon.monitor import Monitor
-from transfermon.settings import (
+from transfermon.engine.monitor import Monitor
+from transfermon.model.errors import StateError
+from transfermon.model.events import Event, NotificationEvent
+from transfermon.storage.settings import (
     ENVIRONMENT,
     Settings,
     ensure_private,

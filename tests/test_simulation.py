@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from transfermon.simulation import NONE, PROFILES, Simulation, profile_named, slower
+from transfermon.wire.simulation import NONE, PROFILES, Simulation, profile_named, slower
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon.slots import Slots
-from transfermon.task import TaskKey
+from transfermon.engine.queue import Slots
+from transfermon.model.task import TaskKey
 
 
 class Queue:

@@ -19,14 +19,14 @@ import pytest
 from tests import desktop
 from tests.byte_server import ByteServer, Resource
 from tests.owners import a_place, alive, is_held, quick, slow, until
-from transfermon import standby
-from transfermon.errors import EngineBusyError, StateError
-from transfermon.events import NotificationEvent
-from transfermon.lock import NAME, EngineLock, owner
-from transfermon.monitor import Monitor
-from transfermon.notifier import Button, Notifier
-from transfermon.settings import Settings, ensure_private
-from transfermon.standby import SCRIPT, Announcer, Standby, Waiter
+from transfermon.engine.monitor import Monitor
+from transfermon.host import standby
+from transfermon.host.standby import SCRIPT, Announcer, Standby, Waiter
+from transfermon.model.errors import EngineBusyError, StateError
+from transfermon.model.events import NotificationEvent
+from transfermon.storage.settings import Settings, ensure_private
+from transfermon.system.lock import NAME, EngineLock, owner
+from transfermon.system.notifier import Button, Notifier
 
 pytestmark = pytest.mark.anyio
 BODY = bytes(range(256)) * 47_000  # 12 MB

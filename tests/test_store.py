@@ -19,11 +19,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon import store as store_module
-from transfermon.configuration import WAKES_KEPT, RetryPolicy, SessionConfiguration
-from transfermon.errors import StateError
-from transfermon.events import Event, TaskCompletedEvent, TaskCreatedEvent
-from transfermon.store import (
+from transfermon.model.configuration import WAKES_KEPT, RetryPolicy, SessionConfiguration
+from transfermon.model.errors import StateError
+from transfermon.model.events import Event, TaskCompletedEvent, TaskCreatedEvent
+from transfermon.model.task import Kind, State, Task, TaskKey, Validators
+from transfermon.model.wake_policy import Wake, WakeKind
+from transfermon.storage import store as store_module
+from transfermon.storage.store import (
     MIGRATIONS,
     PRUNE_EVERY,
     Change,
@@ -35,8 +37,6 @@ from transfermon.store import (
     task_of,
     task_text,
 )
-from transfermon.task import Kind, State, Task, TaskKey, Validators
-from transfermon.wakes import Wake, WakeKind
 
 pytestmark = pytest.mark.anyio
 LIMIT = 30.0

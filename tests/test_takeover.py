@@ -13,10 +13,10 @@ import pytest
 import qasync
 
 from tests.byte_server import ByteServer, Conn, Request, chunked, reply
-from transfermon.errors import Code, Retry, TransferFailure
-from transfermon.network import Limiter
-from transfermon.task import Progress
-from transfermon.transfer import TAKEOVER, Answer, Call, Transport
+from transfermon.model.errors import Code, Retry, TransferFailure
+from transfermon.model.task import Progress
+from transfermon.wire.network import Limiter
+from transfermon.wire.transport import TAKEOVER, Answer, Call, Transport
 
 pytestmark = pytest.mark.anyio
 LOOPS: list[

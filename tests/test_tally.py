@@ -14,8 +14,8 @@ from tests.records import (
     a_task,
     a_waiting_task,
 )
-from transfermon.tally import Fate, Tally, fate_of, tallied
-from transfermon.task import Kind, State
+from transfermon.model.tally import Fate, Tally, fate_of, tallied
+from transfermon.model.task import Kind, State
 
 KINDS = [a_task, a_queued_task, a_waiting_task, a_paused_task, a_finished_task, a_cancelled_task, a_failed_task]
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from transfermon import texts
-from transfermon.configuration import SessionConfiguration, checked_headers
-from transfermon.control_api import Api
-from transfermon.monitor import Monitor
-from transfermon.session import Session
-from transfermon.task import TaskKey
+from transfermon.control.api import Api
+from transfermon.engine.monitor import Monitor
+from transfermon.engine.session import Session
+from transfermon.model import checked_text
+from transfermon.model.configuration import SessionConfiguration, checked_headers
+from transfermon.model.task import TaskKey
 
 pytestmark = pytest.mark.anyio
 
@@ -27,8 +27,8 @@ NEVER = "caf\ud800"  # no bytes at all
 
 @pytest.mark.parametrize(("value", "text", "path"), [("café", True, True), (HALF, False, True), (NEVER, False, False)])
 def test_a_file_may_be_called_by_any_bytes_but_a_text_is_text(value: str, text: bool, path: bool):
-    assert texts.is_text(value) == text
-    for check, fine in ((texts.checked_text, text), (texts.checked_path, path)):
+    assert checked_text.is_text(value) == text
+    for check, fine in ((checked_text.checked_text, text), (checked_text.checked_path, path)):
         if fine:
             assert check(value, "it") == value
         else:
@@ -38,7 +38,7 @@ def test_a_file_may_be_called_by_any_bytes_but_a_text_is_text(value: str, text: 
 
 def test_a_nul_is_in_no_path():
     with pytest.raises(ValueError, match="NUL"):
-        texts.checked_path("a\0b", "the path")
+        checked_text.checked_path("a\0b", "the path")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_nul_is_in_no_path():
     [({"a": ["b", {"c": NEVER}]}, NEVER), ({NEVER: 1}, NEVER), ({"a": [1, None, "é", True]}, None), (HALF, HALF)],
 )
 def test_half_a_character_is_found_wherever_it_hides_in_json(value: Any, found: str | None):
-    assert texts.without_text(value) == found
+    assert checked_text.without_text(value) == found
 
 
 @pytest.mark.parametrize("name", [HALF, NEVER])

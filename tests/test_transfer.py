@@ -22,12 +22,13 @@ import pytest
 import trustme
 
 from tests.byte_server import ByteServer, Conn, Request, Resource, authority, chunked, reply
-from transfermon import transfer, urls
-from transfermon.codings import Decoder
-from transfermon.errors import Code, Retry, TransferFailure
-from transfermon.network import AddressRefused, ClosedEarly, HeadTooLarge, NotHTTP, Reach
-from transfermon.task import Origin, Progress
-from transfermon.transfer import Call, Transport, translate
+from transfermon.http import addresses
+from transfermon.model.errors import Code, Retry, TransferFailure
+from transfermon.model.task import Origin, Progress
+from transfermon.wire import transport as transport_module
+from transfermon.wire.codings import Decoder
+from transfermon.wire.network import AddressRefused, ClosedEarly, HeadTooLarge, NotHTTP, Reach
+from transfermon.wire.transport import Call, Transport, translate
 
 pytestmark = pytest.mark.anyio
 Handler = Callable[[Conn, Request], None]
@@ -294,9 +295,9 @@ async def test_a_given_address_uses_no_connection_that_a_typed_one_opened(serve,
 @pytest.mark.parametrize(("seen_at", "stays"), [("93.184.216.34", False), ("192.168.1.5", True)])
 def test_a_typed_address_on_the_internet_may_not_redirect_into_a_private_network(seen_at, stays):
     call = Call(url="http://example.org/")
-    hop = transfer._first_hop(call)
+    hop = transport_module._first_hop(call)
     exchange = SimpleNamespace(head=SimpleNamespace(status=302), stream=SimpleNamespace(remote_address=seen_at))
-    following = transfer._next_hop(call, hop, cast(Any, exchange), "http://192.168.1.1/")
+    following = transport_module._next_hop(call, hop, cast(Any, exchange), "http://192.168.1.1/")
     assert following.reach == Reach(anywhere=stays)
 
 
@@ -606,8 +607,10 @@ async def test_the_system_s_proxy_is_used_and_its_exceptions_hold(serve, transpo
     monkeypatch.setenv("no_proxy", "near.localhost")
     assert (await get(transport, "http://far.example/"))[1] == b"http://far.example/"
     assert (await get(transport, server.url()))[1] == b"direct"  # loopback never goes through one
-    assert transfer._configured_proxy(Call(url="x", proxy=""), urls.Origin("http", "far.example", 80)) == ""
-    assert transfer._configured_proxy(Call(url="x"), urls.Origin("http", "near.localhost", 80)) == ""
+    assert (
+        transport_module._configured_proxy(Call(url="x", proxy=""), addresses.Origin("http", "far.example", 80)) == ""
+    )
+    assert transport_module._configured_proxy(Call(url="x"), addresses.Origin("http", "near.localhost", 80)) == ""
 
 
 async def test_given_addresses_need_a_permission_behind_a_proxy(serve, transport):

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon import probing, receipts, resumable, upload_protocol
-from transfermon.errors import Code, Retry
-from transfermon.resumable import LARGEST_PIECE, MIB, Next
-from transfermon.task import UNKNOWN, Kind, Response, Task, UploadResource, changed
-from transfermon.upload_protocol import VERSIONS
+from transfermon.http.upload_protocols import probing, receipts, rules
+from transfermon.http.upload_protocols.rules import LARGEST_PIECE, MIB, Next
+from transfermon.model import upload_protocol
+from transfermon.model.errors import Code, Retry
+from transfermon.model.task import UNKNOWN, Kind, Response, Task, UploadResource, changed
+from transfermon.model.upload_protocol import VERSIONS
 
 URL = "https://example.com/in/a.bin"
 SIZE = 10_000_000
@@ -45,29 +46,29 @@ def test_each_version_of_the_draft_has_its_fields(version: str, begin: str, midd
     def lines(fields: dict[str, str]) -> set[str]:
         return {f"{name}: {value}" for name, value in fields.items()}
 
-    method, created = resumable.creation("ietf", SIZE, version=version)
+    method, created = rules.creation("ietf", SIZE, version=version)
     upload = resource(version=version)
     assert method == ""
     assert {begin, f"Upload-Draft-Interop-Version: {version}", f"Upload-Length: {SIZE}", "Content-Length: 0"} <= lines(
         created
     )
-    assert last in lines(resumable.whole(version, SIZE))
+    assert last in lines(rules.whole(version, SIZE))
     for asked, ends in ((middle, False), (last, True)):
-        appended = resumable.append(upload, 5, last=ends)
+        appended = rules.append(upload, 5, last=ends)
         assert {asked, "Upload-Offset: 5", f"Upload-Draft-Interop-Version: {version}"} <= lines(appended)
         assert appended.get("Content-Type", "") == kind
-    assert resumable.query(upload) == {"Upload-Draft-Interop-Version": version}
+    assert rules.query(upload) == {"Upload-Draft-Interop-Version": version}
 
 
 def test_a_name_and_a_type_go_along():
-    method, fields = resumable.creation("tus", SIZE, name="grün, 1.mp4")
+    method, fields = rules.creation("tus", SIZE, name="grün, 1.mp4")
     told = dict(pair.split(" ") for pair in fields["Upload-Metadata"].split(","))
     assert method == "POST"
     assert {key: base64.b64decode(value).decode() for key, value in told.items()} == {
         "filename": "grün, 1.mp4",
         "filetype": "video/mp4",
     }
-    _, fields = resumable.creation("ietf", SIZE, name="grün.mp4", media_type="video/x")
+    _, fields = rules.creation("ietf", SIZE, name="grün.mp4", media_type="video/x")
     assert fields["Content-Disposition"] == "inline; filename*=UTF-8''gr%C3%BCn.mp4"
     assert fields["Content-Type"] == "video/x"
 
@@ -106,7 +107,7 @@ def test_other_protocols_are_refused(text: str):
 )
 def test_a_folder_gets_the_name(url: str, method: str, into: bool, target: str):
     task = Task(session="s", number=1, kind=Kind.UPLOAD, url=url, method=method, name="a b.bin", into_folder=into)
-    assert resumable.target(task) == target
+    assert rules.target(task) == target
 
 
 # ---- where it goes on
@@ -134,7 +135,7 @@ def test_a_folder_gets_the_name(url: str, method: str, into: bool, target: str):
     ],
 )
 def test_where_an_upload_resource_is(asked: str, location: str, url: str, elsewhere: bool):
-    found = resumable.created("tus", answer(201, asked, Location=location), SIZE, 0.0)
+    found = rules.created("tus", answer(201, asked, Location=location), SIZE, 0.0)
     assert isinstance(found, UploadResource)
     assert (found.url, found.elsewhere) == (url, elsewhere)
 
@@ -150,7 +151,7 @@ def test_where_an_upload_resource_is(asked: str, location: str, url: str, elsewh
     ],
 )
 def test_where_none_can_be(location: str, code: Code):
-    found = resumable.created("tus", answer(201, Location=location), SIZE, 0.0)
+    found = rules.created("tus", answer(201, Location=location), SIZE, 0.0)
     assert getattr(found, "code", None) == code
 
 
@@ -167,7 +168,7 @@ def test_where_none_can_be(location: str, code: Code):
 def test_an_interim_answer_is_read_in_its_version_only(status: int, named: str, asked: str, found: bool):
     fields = {"Location": "/up/1"} | ({"Upload-Draft-Interop-Version": named} if named else {})
     interim = Response(status=status, url=URL, headers=tuple(fields.items()))
-    assert (resumable.announced(interim, asked, SIZE, 0.0) is not None) is found
+    assert (rules.announced(interim, asked, SIZE, 0.0) is not None) is found
 
 
 # ---- pieces
@@ -190,7 +191,7 @@ def test_an_interim_answer_is_read_in_its_version_only(status: int, named: str, 
     ],
 )
 def test_smaller_pieces(tried: int, limits: str, piece: int | None):
-    found = resumable.smaller(resource(length=1 << 41), tried, answer(413, Upload_Limit=limits))
+    found = rules.smaller(resource(length=1 << 41), tried, answer(413, Upload_Limit=limits))
     assert (found.piece if found is not None else None) == piece
 
 
@@ -198,8 +199,8 @@ def test_smaller_pieces(tried: int, limits: str, piece: int | None):
 def test_pieces_come_to_an_end_within_the_limits(length: int, limit: int, least: int):
     """Behind any limit the next try is smaller, never below 1 MiB or the server's least, and there are seven at most."""
     upload, tries = resource(length=length, min_append=least), 0
-    while (end := resumable.piece(upload, 0)[0]) > limit:
-        less = resumable.smaller(upload, end)
+    while (end := rules.piece(upload, 0)[0]) > limit:
+        less = rules.smaller(upload, end)
         if less is None:
             assert limit < max(2 * MIB, least + 1, 2) or end <= MIB
             return
@@ -213,7 +214,7 @@ def test_pieces_come_to_an_end_within_the_limits(length: int, limit: int, least:
     [(3 * MIB, 0, 0, 2 * MIB), (3 * MIB, 0, 5, 0), (3 * MIB, 7, 5, 2 * MIB), (0, 0, 0, 0), (MIB, 0, 0, 0)],
 )
 def test_a_cut_makes_pieces_only_where_nothing_came_of_it(tried: int, before: int, after: int, piece: int):
-    found = resumable.after_cut(resource(tried=tried, offset=before), after)
+    found = rules.after_cut(resource(tried=tried, offset=before), after)
     assert (found.piece, found.tried) == (piece, 0)
 
 
@@ -240,7 +241,7 @@ def test_no_answer_completes_an_upload_before_its_last_byte(
     }
     upload = resource(protocol, version=version)
     end = SIZE if last else SIZE - 1
-    step = resumable.judge_append(
+    step = rules.judge_append(
         upload, end, answer(status, **fields), last=last, sent=min(sent, end), given=min(sent, end)
     )
     if told is not None and told > min(sent, end):
@@ -251,7 +252,7 @@ def test_no_answer_completes_an_upload_before_its_last_byte(
         assert last
         assert sent >= SIZE
         assert told in (None, SIZE)
-        assert told == SIZE or (protocol == "ietf" and resumable.completeness(answer(status, **fields)) is True)
+        assert told == SIZE or (protocol == "ietf" and rules.completeness(answer(status, **fields)) is True)
     if step.next is Next.GO_ON:
         assert step.offset <= min(sent, end)
 
@@ -275,7 +276,7 @@ def test_no_answer_completes_an_upload_before_its_last_byte(
 )
 def test_where_a_server_stands(given: int, told: int | None, complete: str, protocol: str, expected: Next):
     fields = {"Upload_Offset": "" if told is None else str(told), "Upload_Complete": complete}
-    assert resumable.judge_query(resource(protocol), answer(200, **fields), given=given).next is expected
+    assert rules.judge_query(resource(protocol), answer(200, **fields), given=given).next is expected
 
 
 @given(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon.errors import Code, TransferFailure
-from transfermon.urls import Origin, check_url, origin_of, redirect_target, without_credentials
+from transfermon.http.addresses import Origin, check_url, origin_of, redirect_target, without_credentials
+from transfermon.model.errors import Code, TransferFailure
 
 
 @pytest.mark.parametrize(

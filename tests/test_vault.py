@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from transfermon.configuration import SessionConfiguration
-from transfermon.monitor import Monitor
-from transfermon.vault import Vault
+from transfermon.engine.monitor import Monitor
+from transfermon.model.configuration import SessionConfiguration
+from transfermon.storage.secrets import Vault
 
 pytestmark = pytest.mark.anyio
 

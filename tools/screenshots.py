@@ -24,20 +24,20 @@ from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
 import qasync  # isort: skip - it takes another Qt when PySide6 is not there first
 
-from transfermon.challenges import Challenge
-from transfermon.demo import Demo, fresh_folder
-from transfermon.gui import theme
-from transfermon.gui.bridge import Bridge
-from transfermon.gui.credentials import CredentialsDialog
-from transfermon.gui.dialogs import AddDialog, AddRequest
-from transfermon.gui.main_window import MainWindow
-from transfermon.gui.scope import Scope, look_of
-from transfermon.monitor import Monitor
-from transfermon.runners import Runners
-from transfermon.settings import Settings
-from transfermon.simulation import NONE, Simulation
-from transfermon.task import Kind
+from transfermon.engine.monitor import Monitor
+from transfermon.gui.dialogs.new_transfer import AddDialog, AddRequest
+from transfermon.gui.list.scope import Scope, look_of
+from transfermon.gui.toolkit import theme
+from transfermon.gui.window.bridge import Bridge
+from transfermon.gui.window.credentials import CredentialsDialog
+from transfermon.gui.window.main_window import MainWindow
+from transfermon.http.challenges import Challenge
+from transfermon.model.task import Kind
+from transfermon.storage.settings import Settings
+from transfermon.system.runners import Runners
+from transfermon.videofarm.demo import Demo, fresh_folder
 from transfermon.videofarm.sync import VideoSync
+from transfermon.wire.simulation import NONE, Simulation
 
 PATIENCE = 120.0  # seconds
 View = Callable[[MainWindow], Awaitable[None]]

@@ -29,7 +29,7 @@ def program(name: str) -> str:
 def collect(target: Path) -> None:
     """Bring a file of texts up to date with the sources; translations in it stay."""
     everything = sorted(SOURCES.rglob("*.py"))
-    files = [str(path) for path in everything if "transfermon.words" in path.read_text(encoding="utf-8")]
+    files = [str(path) for path in everything if "transfermon.model.translate" in path.read_text(encoding="utf-8")]
     options = ["-silent", "-no-obsolete", "-locations", "none", "-sort-messages"]
     _run([program("lupdate"), *options, "-tr-function-alias", "QT_TR_NOOP+=marked", *files, "-ts", str(target)])
 

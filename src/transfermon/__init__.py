@@ -10,44 +10,44 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from transfermon.background import FetchResult as FetchResult
-    from transfermon.configuration import RetryPolicy as RetryPolicy
-    from transfermon.configuration import SessionConfiguration as SessionConfiguration
-    from transfermon.errors import EngineBusyError as EngineBusyError
-    from transfermon.errors import InvalidAction as InvalidAction
-    from transfermon.errors import SessionInvalidatedError as SessionInvalidatedError
-    from transfermon.errors import SessionInvalidatingError as SessionInvalidatingError
-    from transfermon.errors import TransferError as TransferError
-    from transfermon.errors import TransferFailure as TransferFailure
-    from transfermon.errors import TransfermonError as TransfermonError
-    from transfermon.monitor import Monitor as Monitor
-    from transfermon.session import TEMPORARY as TEMPORARY
-    from transfermon.session import DataTask as DataTask
-    from transfermon.session import DownloadTask as DownloadTask
-    from transfermon.session import Session as Session
-    from transfermon.session import UploadTask as UploadTask
-    from transfermon.wakes import AppState as AppState
+    from transfermon.engine.monitor import Monitor as Monitor
+    from transfermon.engine.session import TEMPORARY as TEMPORARY
+    from transfermon.engine.session import DataTask as DataTask
+    from transfermon.engine.session import DownloadTask as DownloadTask
+    from transfermon.engine.session import Session as Session
+    from transfermon.engine.session import UploadTask as UploadTask
+    from transfermon.engine.wake_engine import FetchResult as FetchResult
+    from transfermon.model.configuration import RetryPolicy as RetryPolicy
+    from transfermon.model.configuration import SessionConfiguration as SessionConfiguration
+    from transfermon.model.errors import EngineBusyError as EngineBusyError
+    from transfermon.model.errors import InvalidAction as InvalidAction
+    from transfermon.model.errors import SessionInvalidatedError as SessionInvalidatedError
+    from transfermon.model.errors import SessionInvalidatingError as SessionInvalidatingError
+    from transfermon.model.errors import TransferError as TransferError
+    from transfermon.model.errors import TransferFailure as TransferFailure
+    from transfermon.model.errors import TransfermonError as TransfermonError
+    from transfermon.model.wake_policy import AppState as AppState
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AppState": "wakes",
-    "DataTask": "session",
-    "DownloadTask": "session",
-    "EngineBusyError": "errors",
-    "FetchResult": "background",
-    "InvalidAction": "errors",
-    "Monitor": "monitor",
-    "RetryPolicy": "configuration",
-    "Session": "session",
-    "SessionConfiguration": "configuration",
-    "SessionInvalidatedError": "errors",
-    "SessionInvalidatingError": "errors",
-    "TEMPORARY": "session",
-    "TransferError": "errors",
-    "TransferFailure": "errors",
-    "TransfermonError": "errors",
-    "UploadTask": "session",
+    "AppState": "model.wake_policy",
+    "DataTask": "engine.session",
+    "DownloadTask": "engine.session",
+    "EngineBusyError": "model.errors",
+    "FetchResult": "engine.wake_engine",
+    "InvalidAction": "model.errors",
+    "Monitor": "engine.monitor",
+    "RetryPolicy": "model.configuration",
+    "Session": "engine.session",
+    "SessionConfiguration": "model.configuration",
+    "SessionInvalidatedError": "model.errors",
+    "SessionInvalidatingError": "model.errors",
+    "TEMPORARY": "engine.session",
+    "TransferError": "model.errors",
+    "TransferFailure": "model.errors",
+    "TransfermonError": "model.errors",
+    "UploadTask": "engine.session",
 }
 
 

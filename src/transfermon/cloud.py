@@ -12,11 +12,11 @@ from dataclasses import field
 from enum import Enum
 from typing import Any
 
-from transfermon import jsontext
-from transfermon.configuration import SessionConfiguration
-from transfermon.errors import TransferFailure
-from transfermon.monitor import Monitor
-from transfermon.record import record
+from transfermon.engine.monitor import Monitor
+from transfermon.model import json_text
+from transfermon.model.configuration import SessionConfiguration
+from transfermon.model.errors import TransferFailure
+from transfermon.model.record import record
 
 _TOKEN = "push.device_token"  # noqa: S105 - the name of a stored value
 
@@ -110,7 +110,7 @@ class Cloud:
         if record.error is not None:
             return CloudAnswer(success=False, error=f"{record.error.message} {record.error.hint}".strip())
         try:
-            body = jsontext.loads(task.response_text or "")
+            body = json_text.loads(task.response_text or "")
             if not isinstance(body, dict):
                 raise ValueError("not an object")
         except ValueError:

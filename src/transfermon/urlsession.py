@@ -14,15 +14,15 @@ import weakref
 from collections.abc import Awaitable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from transfermon.background import FetchResult
-from transfermon.configuration import (
+from transfermon.engine.monitor import TEMPORARY, DataTask, DownloadTask, Monitor, Session, TransferTask, UploadTask
+from transfermon.engine.wake_engine import FetchResult
+from transfermon.model.configuration import (
     BACKGROUND_FETCH_INTERVAL_MIN,
     BACKGROUND_FETCH_INTERVAL_NEVER,
     BACKGROUND_HANDLER_BUDGET,
     SessionConfiguration,
 )
-from transfermon.errors import InvalidAction
-from transfermon.monitor import TEMPORARY, DataTask, DownloadTask, Monitor, Session, TransferTask, UploadTask
+from transfermon.model.errors import InvalidAction
 
 __all__ = [
     "BACKGROUND_FETCH_INTERVAL_MIN",

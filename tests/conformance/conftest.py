@@ -17,10 +17,10 @@ import qasync
 
 from tests.byte_server import ByteServer, Resource
 from tests.conformance.recorder import RECORDERS, Recorder, recorder_of
-from transfermon.clock import Clock
-from transfermon.connectivity import Connectivity, Policy
-from transfermon.monitor import Monitor, Session
-from transfermon.settings import Settings
+from transfermon.engine.monitor import Monitor, Session
+from transfermon.storage.settings import Settings
+from transfermon.system.clock import Clock
+from transfermon.system.network_status import Connectivity, Policy
 
 _LOOPS: list[asyncio.AbstractEventLoop] = []  # kept: a Qt object must not be collected on another thread
 

@@ -18,11 +18,11 @@ from typing import Any
 
 from tests.byte_server import Conn, Request, Resource, reply
 from tests.conformance.recorder import eventually
-from transfermon.clock import Clock
-from transfermon.configuration import RetryPolicy, SessionConfiguration
-from transfermon.events import DownloadProgressEvent
-from transfermon.monitor import Monitor, Session, TransferTask
-from transfermon.task import Task
+from transfermon.engine.monitor import Monitor, Session, TransferTask
+from transfermon.model.configuration import RetryPolicy, SessionConfiguration
+from transfermon.model.events import DownloadProgressEvent
+from transfermon.model.task import Task
+from transfermon.system.clock import Clock
 
 QUICK = RetryPolicy(minimum=0.01, maximum=0.05)
 DELIVERED = ("backgroundtransfer", "downloadcompleted", "sessioncompleted", "sessioneventscompleted")

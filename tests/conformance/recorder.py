@@ -15,7 +15,8 @@ from weakref import WeakKeyDictionary
 
 import pytest
 
-from transfermon.events import (
+from transfermon.engine.monitor import Monitor
+from transfermon.model.events import (
     DownloadCompletedEvent,
     DownloadProgressEvent,
     DownloadResumedEvent,
@@ -30,8 +31,7 @@ from transfermon.events import (
     TaskStateEvent,
     UploadProgressEvent,
 )
-from transfermon.monitor import Monitor
-from transfermon.task import Activity, Kind, State, TaskKey
+from transfermon.model.task import Activity, Kind, State, TaskKey
 
 BOTH_LOOPS = pytest.mark.parametrize("anyio_backend", ["asyncio", "qasync"], indirect=True)
 LIMIT = 30.0  # seconds that a test waits for something that must come

@@ -16,14 +16,14 @@ from tests.byte_server import ByteServer, Resource
 from tests.conformance.conftest import OpenMonitor, qt_backend
 from tests.conformance.helpers import DELIVERED, App, FastLoop, Halves, advance, engine_process, quick_session
 from tests.conformance.recorder import BOTH_LOOPS, LIMIT, eventually
-from transfermon.background import FetchResult
-from transfermon.configuration import BACKGROUND_HANDLER_BUDGET, SESSION_HANDLER_LIMIT, SessionConfiguration
-from transfermon.control_api import Api
-from transfermon.events import BackgroundTransferEvent, Event
-from transfermon.monitor import TEMPORARY, DownloadTask, Monitor, Session
-from transfermon.settings import Settings
-from transfermon.task import TaskKey
-from transfermon.wakes import AppState
+from transfermon.control.api import Api
+from transfermon.engine.monitor import TEMPORARY, DownloadTask, Monitor, Session
+from transfermon.engine.wake_engine import FetchResult
+from transfermon.model.configuration import BACKGROUND_HANDLER_BUDGET, SESSION_HANDLER_LIMIT, SessionConfiguration
+from transfermon.model.events import BackgroundTransferEvent, Event
+from transfermon.model.task import TaskKey
+from transfermon.model.wake_policy import AppState
+from transfermon.storage.settings import Settings
 
 pytestmark = pytest.mark.anyio
 

@@ -16,8 +16,9 @@ from tests.byte_server import ByteServer
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import App, FastLoop, LoopClock, advance
 from tests.conformance.recorder import eventually
-from transfermon.background import FetchResult
-from transfermon.configuration import (
+from transfermon.engine.monitor import Monitor
+from transfermon.engine.wake_engine import FetchResult
+from transfermon.model.configuration import (
     BACKGROUND_FETCH_INTERVAL_NEVER,
     BACKGROUND_HANDLER_BUDGET,
     FETCH_FLOOR,
@@ -26,11 +27,10 @@ from transfermon.configuration import (
     RATE_LIMIT_FIRST,
     RATE_LIMIT_MOST,
 )
-from transfermon.events import BackgroundFetchEvent
-from transfermon.monitor import Monitor
-from transfermon.settings import Settings
-from transfermon.task import Activity, TaskKey
-from transfermon.wakes import AppState, FetchState, Outcome, RateLimiter, Verdict, effective_interval
+from transfermon.model.events import BackgroundFetchEvent
+from transfermon.model.task import Activity, TaskKey
+from transfermon.model.wake_policy import AppState, FetchState, Outcome, RateLimiter, Verdict, effective_interval
+from transfermon.storage.settings import Settings
 
 pytestmark = pytest.mark.anyio
 FETCHES = ("backgroundfetch", "backgroundhandlerexpired", "handlerended")

@@ -10,8 +10,8 @@ from tests.byte_server import ByteServer, Conn, Request, reply
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import code_of, default_session
 from tests.conformance.recorder import Recorder, eventually, recorder_of
-from transfermon.monitor import Monitor, Session
-from transfermon.task import State
+from transfermon.engine.monitor import Monitor, Session
+from transfermon.model.task import State
 
 pytestmark = pytest.mark.anyio
 

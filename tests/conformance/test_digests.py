@@ -13,8 +13,8 @@ from tests.byte_server import ByteServer, Conn, Request, Resource, reply, rest
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import always, code_of, default_session, parts_in, quick_session
 from tests.conformance.recorder import BOTH_LOOPS, Recorder, recorder_of
-from transfermon.monitor import Monitor, Session
-from transfermon.task import Activity
+from transfermon.engine.monitor import Monitor, Session
+from transfermon.model.task import Activity
 
 pytestmark = pytest.mark.anyio
 ALGORITHMS = ["sha-256", "sha-512"]

@@ -33,10 +33,10 @@ from tests.conformance.helpers import (
     sent,
 )
 from tests.conformance.recorder import BOTH_LOOPS, LIMIT, Recorder, eventually, recorder_of
-from transfermon.events import DownloadProgressEvent
-from transfermon.monitor import TEMPORARY, Monitor, Session
-from transfermon.settings import Settings
-from transfermon.task import UNKNOWN, Activity, State
+from transfermon.engine.monitor import TEMPORARY, Monitor, Session
+from transfermon.model.events import DownloadProgressEvent
+from transfermon.model.task import UNKNOWN, Activity, State
+from transfermon.storage.settings import Settings
 
 pytestmark = pytest.mark.anyio
 MiB = 1 << 20

@@ -24,11 +24,11 @@ from tests.byte_server import ByteServer, Conn, Request, Resource, reply, rest
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import QUICK, Halves, code_of, default_session, parts_in, quick_session, sent
 from tests.conformance.recorder import BOTH_LOOPS, Recorder, eventually, recorder_of
-from transfermon.configuration import RetryPolicy, SessionConfiguration
-from transfermon.connectivity import Connectivity
-from transfermon.errors import DOMAIN, TransferFailure
-from transfermon.monitor import DownloadTask, Monitor, Session
-from transfermon.task import Activity, State, Task
+from transfermon.engine.monitor import DownloadTask, Monitor, Session
+from transfermon.model.configuration import RetryPolicy, SessionConfiguration
+from transfermon.model.errors import DOMAIN, TransferFailure
+from transfermon.model.task import Activity, State, Task
+from transfermon.system.network_status import Connectivity
 
 pytestmark = pytest.mark.anyio
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="uses Linux' ways to make a disk or a network fail")

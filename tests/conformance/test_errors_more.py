@@ -18,12 +18,12 @@ from tests.byte_server import ByteServer, Conn, Request, Resource, authority, re
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import always, code_of, default_session, engine_process, quick_session
 from tests.conformance.recorder import Recorder, eventually, recorder_of
-from transfermon.configuration import RetryPolicy
-from transfermon.connectivity import Connectivity
-from transfermon.humanize import status
-from transfermon.monitor import Monitor, Session
-from transfermon.task import Activity, State
-from transfermon.transfer import Transport
+from transfermon.engine.monitor import Monitor, Session
+from transfermon.model.configuration import RetryPolicy
+from transfermon.model.task import Activity, State
+from transfermon.system.network_status import Connectivity
+from transfermon.text.humanize import status
+from transfermon.wire.transport import Transport
 
 pytestmark = pytest.mark.anyio
 DAY = datetime.timedelta(days=1)

@@ -13,9 +13,9 @@ import pytest
 from tests.byte_server import ByteServer, Conn, Request, Resource, reply
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.recorder import BOTH_LOOPS, Recorder, eventually, recorder_of
-from transfermon.configuration import SessionConfiguration
-from transfermon.monitor import TEMPORARY, DownloadTask, Monitor, Session
-from transfermon.task import State
+from transfermon.engine.monitor import TEMPORARY, DownloadTask, Monitor, Session
+from transfermon.model.configuration import SessionConfiguration
+from transfermon.model.task import State
 
 pytestmark = pytest.mark.anyio
 
@@ -429,7 +429,7 @@ async def test_e09_the_engine_ends_while_a_listener_waits(open_monitor: OpenMoni
 async def test_e09_the_engine_ends_while_a_listener_holds_the_finished_file(
     open_monitor: OpenMonitor, server: ByteServer, monkeypatch
 ):
-    monkeypatch.setattr("transfermon.bus.LISTENER_LIMIT", 0.5)
+    monkeypatch.setattr("transfermon.engine.event_bus.LISTENER_LIMIT", 0.5)
     started: list[str] = []
 
     async def never(event: Any) -> None:

@@ -15,13 +15,13 @@ from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import App, FastLoop, Halves, advance, engine_process
 from tests.conformance.recorder import eventually
 from tests.conformance.test_background_delivery import app, download, headless
-from transfermon import events
-from transfermon.blob import Blob
-from transfermon.configuration import BACKGROUND_HANDLER_BUDGET, SESSION_HANDLER_LIMIT
-from transfermon.events import Event
-from transfermon.monitor import TEMPORARY, Monitor, Session
-from transfermon.settings import Settings
-from transfermon.task import TaskKey
+from transfermon.engine.monitor import TEMPORARY, Monitor, Session
+from transfermon.model import events
+from transfermon.model.configuration import BACKGROUND_HANDLER_BUDGET, SESSION_HANDLER_LIMIT
+from transfermon.model.events import Event
+from transfermon.model.task import TaskKey
+from transfermon.storage.finished_file import Blob
+from transfermon.storage.settings import Settings
 
 pytestmark = pytest.mark.anyio
 PUSH = '{"alert": "", "content-available": 1, "number": %d}'

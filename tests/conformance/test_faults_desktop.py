@@ -13,10 +13,10 @@ from PySide6.QtGui import QDesktopServices
 
 import transfermon
 from tests.records import a_task
-from transfermon.gui import opening
-from transfermon.gui.adding import files_in, is_payload, text_of
-from transfermon.gui.dialogs import LONGEST_TEXT, MOST_LINKS, links_in, sorted_out
-from transfermon.task import State
+from transfermon.gui.dialogs.new_transfer import LONGEST_TEXT, MOST_LINKS, links_in, sorted_out
+from transfermon.gui.window import files
+from transfermon.gui.window.adding import files_in, is_payload, text_of
+from transfermon.model.task import State
 
 ROOT = Path(transfermon.__file__).parent
 
@@ -54,7 +54,7 @@ def finished(path: object, **more: object):
 @pytest.mark.parametrize("name", ["a.png", "-rf.png", "--help", "a b;$(id).txt", "é\n.txt", "http:x"])
 def test_fault_l12_a_finished_file_is_handed_over_as_itself_and_never_as_an_option(opened, tmp_path, name):
     (tmp_path / name).write_bytes(b"x")
-    assert opening.open_file(finished(tmp_path / name)) == ""
+    assert files.open_file(finished(tmp_path / name)) == ""
     assert [url.toLocalFile() for url in opened.urls] == [str(tmp_path / name)]
     assert all(url.toString().startswith("file:///") for url in opened.urls)
 
@@ -70,17 +70,17 @@ def test_fault_l12_nothing_else_is_opened(opened, tmp_path):
         *(finished(text) for text in ("http://example.org/a", "javascript:alert(1)", "smb://host/a", "a.png", "-x")),
     ]
     for task in refused:
-        assert opening.open_file(task), task
+        assert files.open_file(task), task
     assert opened.urls == []
 
 
 def test_fault_l12_show_in_folder_opens_a_folder_or_nothing(opened, tmp_path):
     (tmp_path / "-x").mkdir()
     (tmp_path / "-x" / "a.png").write_bytes(b"x")
-    assert opening.show_in_folder(finished(tmp_path / "-x" / "a.png")) == ""
+    assert files.show_in_folder(finished(tmp_path / "-x" / "a.png")) == ""
     assert [url.toLocalFile() for url in opened.urls] == [str(tmp_path / "-x")]
-    assert opening.show_in_folder(finished(tmp_path / "gone" / "a.png"))
-    assert opening.show_in_folder(finished("smb://host/share/a.png"))
+    assert files.show_in_folder(finished(tmp_path / "gone" / "a.png"))
+    assert files.show_in_folder(finished("smb://host/share/a.png"))
     assert len(opened.urls) == 1
 
 

@@ -13,7 +13,7 @@ from tests.byte_server import ByteServer, Resource
 from tests.gui.test_main_window import anyio_backend, in_a_world, until  # noqa: F401
 from tests.owners import LIMIT, Place, quick, slow
 from tests.owners import until as until_it
-from transfermon.task import State
+from transfermon.model.task import State
 
 pytestmark = pytest.mark.anyio
 TEN = 10

@@ -23,11 +23,11 @@ from hypothesis import strategies as st
 from tests.byte_server import ByteServer, Resource
 from tests.conformance.helpers import FastLoop, advance
 from tests.owners import Place, a_place, slow, until
-from transfermon.control import CONNECTIONS, LARGEST_BODY, PATIENCE, ControlServer
-from transfermon.control_client import SOCKET, EngineFull
-from transfermon.monitor import Monitor
-from transfermon.settings import Settings
-from transfermon.store import MIGRATIONS, Store
+from transfermon.control.client import SOCKET, EngineFull
+from transfermon.control.server import CONNECTIONS, LARGEST_BODY, PATIENCE, ControlServer
+from transfermon.engine.monitor import Monitor
+from transfermon.storage.settings import Settings
+from transfermon.storage.store import MIGRATIONS, Store
 
 
 @pytest.fixture

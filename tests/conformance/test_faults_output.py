@@ -11,10 +11,10 @@ import pytest
 
 from tests.byte_server import ByteServer, Resource
 from tests.owners import Place, slow, until
-from transfermon.errors import redacted
-from transfermon.gui.details import facts
-from transfermon.task import Kind, Task
-from transfermon.urls import check_url, without_credentials
+from transfermon.gui.panels.details import facts
+from transfermon.http.addresses import check_url, without_credentials
+from transfermon.model.errors import redacted
+from transfermon.model.task import Kind, Task
 
 HOSTILE = "a\x1b]52;c;ZXZpbA==\x07\x1b[2J\rb\u202egpj\u2028c\x9bd"
 ACTING = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]")

@@ -13,8 +13,8 @@ from PySide6.QtCore import QBuffer, QByteArray, QIODevice
 from PySide6.QtGui import QColor, QImage
 
 from tests.records import a_finished_task, a_task
-from transfermon.gui.pictures import Helper, HelperError, Question
-from transfermon.gui.preview import Preview
+from transfermon.gui.panels.pictures import Helper, HelperError, Question
+from transfermon.gui.panels.preview import Preview
 
 JPEG = b"\xff\xd8"
 

@@ -22,12 +22,12 @@ from tests import nginx
 from tests.byte_server import ByteServer, Resource
 from tests.gui.test_main_window import World, a_world, until
 from tests.records import NOW, a_finished_task, downloaded
-from transfermon.configuration import SessionConfiguration
-from transfermon.events import from_dict
-from transfermon.gui import theme
-from transfermon.monitor import Monitor
-from transfermon.settings import Settings
-from transfermon.store import KEPT, Change, SessionRow, Store
+from transfermon.engine.monitor import Monitor
+from transfermon.gui.toolkit import theme
+from transfermon.model.configuration import SessionConfiguration
+from transfermon.model.events import from_dict
+from transfermon.storage.settings import Settings
+from transfermon.storage.store import KEPT, Change, SessionRow, Store
 
 pytestmark = pytest.mark.anyio
 ROWS, RUNNING = 10_000, 50
@@ -183,7 +183,7 @@ def test_fault_s5_a_million_events_are_pruned_and_replayed_in_bounded_memory(tmp
         )
         database.commit()
     code = (
-        "import sys; from transfermon.cli import main; code = main(sys.argv[1:]);"
+        "import sys; from transfermon.commands.main import main; code = main(sys.argv[1:]);"
         "sys.stderr.write(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0]); sys.exit(code)"
     )
     words = [sys.executable, "-c", code, "--state-dir", str(tmp_path), "--json", "events"]

@@ -16,16 +16,16 @@ from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QTextBrowser, Q
 
 from tests import desktop
 from tests.records import a_failed_task, a_finished_task, a_task
-from transfermon.configuration import SessionConfiguration
-from transfermon.errors import Code, TransferError
-from transfermon.gui.dialogs import tell
-from transfermon.gui.preview import Preview
-from transfermon.gui.rows import Column
-from transfermon.gui.taskmodel import TaskModel
-from transfermon.gui.tasks import TaskTable
-from transfermon.gui.toasts import Toasts
-from transfermon.monitor import Monitor
-from transfermon.notifier import BODY, TITLE, Notifier
+from transfermon.engine.monitor import Monitor
+from transfermon.gui.dialogs.new_transfer import tell
+from transfermon.gui.list.columns import Column
+from transfermon.gui.list.model import TaskModel
+from transfermon.gui.list.table import TaskTable
+from transfermon.gui.panels.preview import Preview
+from transfermon.gui.toolkit.toasts import Toasts
+from transfermon.model.configuration import SessionConfiguration
+from transfermon.model.errors import Code, TransferError
+from transfermon.system.notifier import BODY, TITLE, Notifier
 
 pytestmark = pytest.mark.anyio
 PLAIN = Qt.TextFormat.PlainText

@@ -13,11 +13,11 @@ from tests import desktop
 from tests.awake import LOGIN, Keepers, keeping
 from tests.byte_server import ByteServer, Resource
 from tests.owners import Place, a_place, quick, slow, until
-from transfermon import sleep
-from transfermon.monitor import Monitor
-from transfermon.settings import Settings
-from transfermon.sleep import Sleep
-from transfermon.task import State
+from transfermon.engine.monitor import Monitor
+from transfermon.model.task import State
+from transfermon.storage.settings import Settings
+from transfermon.system import sleep
+from transfermon.system.sleep import Sleep
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(desktop.DAEMON is None, reason=desktop.WHY_NOT)]
 BODY = bytes(range(256)) * 40_000

@@ -18,14 +18,15 @@ from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import FastLoop, LoopClock, advance, quick_session
 from tests.conformance.recorder import LIMIT, eventually
 from tests.records import a_task
-from transfermon import humanize, units
-from transfermon.configuration import RetryPolicy
-from transfermon.connectivity import Policy
-from transfermon.gui.rows import VALUES, Column
-from transfermon.gui.taskmodel import ROW_ROLE, TaskModel
-from transfermon.monitor import Monitor
-from transfermon.store import MIGRATIONS, task_of, task_text
-from transfermon.task import Activity, TaskKey
+from transfermon.engine.monitor import Monitor
+from transfermon.gui.list.columns import VALUES, Column
+from transfermon.gui.list.model import ROW_ROLE, TaskModel
+from transfermon.model import units
+from transfermon.model.configuration import RetryPolicy
+from transfermon.model.task import Activity, TaskKey
+from transfermon.storage.store import MIGRATIONS, task_of, task_text
+from transfermon.system.network_status import Policy
+from transfermon.text import humanize
 
 pytestmark = pytest.mark.anyio
 YEAR = 365 * 86_400.0

@@ -16,11 +16,11 @@ import trustme
 from tests.byte_server import ByteServer, Resource, authority, bare_server
 from tests.conformance.helpers import default_session, quick_session
 from tests.conformance.recorder import LIMIT, eventually
-from transfermon.configuration import RetryPolicy, SessionConfiguration
-from transfermon.gui.sessions import properties_of
-from transfermon.monitor import DownloadTask, Monitor
-from transfermon.settings import Settings
-from transfermon.transfer import Transport, system_trust
+from transfermon.engine.monitor import DownloadTask, Monitor
+from transfermon.gui.panels.sidebar import properties_of
+from transfermon.model.configuration import RetryPolicy, SessionConfiguration
+from transfermon.storage.settings import Settings
+from transfermon.wire.transport import Transport, system_trust
 
 pytestmark = pytest.mark.anyio
 DAY = datetime.timedelta(days=1)

@@ -10,9 +10,9 @@ import pytest
 from tests.byte_server import ByteServer, Resource
 from tests.conformance.recorder import recorder_of
 from tests.owners import Place, alive, quick, slow, until
-from transfermon.errors import Code
-from transfermon.events import TaskCompletedEvent
-from transfermon.task import State
+from transfermon.model.errors import Code
+from transfermon.model.events import TaskCompletedEvent
+from transfermon.model.task import State
 
 pytestmark = pytest.mark.anyio
 

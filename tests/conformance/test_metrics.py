@@ -8,12 +8,12 @@ from tests.byte_server import ByteServer, Conn, Request, Resource, reply
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import always, default_session, quick_session, silent
 from tests.conformance.recorder import Recorder, recorder_of
-from transfermon.events import Event
-from transfermon.metrics import MOST_KEPT, TransactionMetrics
-from transfermon.monitor import Monitor, Session
-from transfermon.resume import overlap_for
-from transfermon.store import task_of, task_text
-from transfermon.transfer import Transport
+from transfermon.engine.monitor import Monitor, Session
+from transfermon.http.resume import overlap_for
+from transfermon.model.events import Event
+from transfermon.model.metrics import MOST_KEPT, TransactionMetrics
+from transfermon.storage.store import task_of, task_text
+from transfermon.wire.transport import Transport
 
 pytestmark = pytest.mark.anyio
 

@@ -10,10 +10,10 @@ import pytest
 
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import App, FastLoop, LoopClock, advance
-from transfermon.alerts import made
-from transfermon.monitor import Monitor
-from transfermon.standby import busy
-from transfermon.wakes import AppState
+from transfermon.engine.alerts import made
+from transfermon.engine.monitor import Monitor
+from transfermon.host.standby import busy
+from transfermon.model.wake_policy import AppState
 
 pytestmark = pytest.mark.anyio
 

@@ -10,13 +10,13 @@ import pytest
 import qasync
 
 from tests.gui.test_main_window import Server, World, in_a_world, until
-from transfermon.errors import Code, TransferError
-from transfermon.gui.life import door_of
-from transfermon.gui.notifications import Notifications
-from transfermon.notices import return_notice
-from transfermon.notifier import Button, Notifier
-from transfermon.runners import Runners
-from transfermon.task import Kind, State, Task
+from transfermon.gui.app_life import door_of
+from transfermon.gui.window.notifications import Notifications
+from transfermon.model.errors import Code, TransferError
+from transfermon.model.task import Kind, State, Task
+from transfermon.system.notifier import Button, Notifier
+from transfermon.system.runners import Runners
+from transfermon.text.notification_texts import return_notice
 
 pytestmark = pytest.mark.anyio
 FAILED = TransferError(code=Code.CANNOT_CONNECT, message="The server refused the connection.")

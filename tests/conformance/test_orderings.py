@@ -12,7 +12,9 @@ import pytest
 from tests.byte_server import ByteServer, Resource, reply
 from tests.conformance.recorder import BOTH_LOOPS, Recorder, recorder_of
 from tests.conformance.scripts import answers, stalls
-from transfermon.events import (
+from transfermon.engine.monitor import Monitor, Session
+from transfermon.engine.session import SessionState
+from transfermon.model.events import (
     DownloadCompletedEvent,
     DownloadProgressEvent,
     DownloadResumedEvent,
@@ -23,9 +25,7 @@ from transfermon.events import (
     TaskCreatedEvent,
     TaskStateEvent,
 )
-from transfermon.monitor import Monitor, Session
-from transfermon.session import SessionState
-from transfermon.task import Activity, Kind, State, Task
+from transfermon.model.task import Activity, Kind, State, Task
 
 pytestmark = pytest.mark.anyio
 

@@ -20,13 +20,13 @@ from tests.conformance.test_background_delivery import (
     in_order,
 )
 from tests.conformance.test_events_more import PUSH, stored
-from transfermon.configuration import BACKGROUND_HANDLER_BUDGET, LISTENER_LIMIT
-from transfermon.events import Event
-from transfermon.gui.notifications import Door, Notifications
-from transfermon.monitor import Monitor, Session
-from transfermon.notifier import Notifier
-from transfermon.runners import Runners
-from transfermon.settings import Settings
+from transfermon.engine.monitor import Monitor, Session
+from transfermon.gui.window.notifications import Door, Notifications
+from transfermon.model.configuration import BACKGROUND_HANDLER_BUDGET, LISTENER_LIMIT
+from transfermon.model.events import Event
+from transfermon.storage.settings import Settings
+from transfermon.system.notifier import Notifier
+from transfermon.system.runners import Runners
 
 pytestmark = pytest.mark.anyio
 

@@ -17,12 +17,12 @@ from tests.conformance.helpers import App
 from tests.conformance.recorder import eventually
 from tests.farm import Farm
 from transfermon.cloud import Cloud, NotificationType, PushRegistered, register_for_push_notifications
-from transfermon.configuration import PUSHES_PER_HOUR
-from transfermon.monitor import Monitor
-from transfermon.pushchannel import ChannelState, back_off, lines
-from transfermon.settings import Settings
+from transfermon.engine.monitor import Monitor
+from transfermon.engine.push_channel import ChannelState, back_off, lines
+from transfermon.model.configuration import PUSHES_PER_HOUR
+from transfermon.model.wake_policy import Outcome, Verdict, Wake
+from transfermon.storage.settings import Settings
 from transfermon.videofarm.sync import VideoSync
-from transfermon.wakes import Outcome, Verdict, Wake
 
 pytestmark = pytest.mark.anyio
 SILENT = {"alert": "", "content-available": 1}

@@ -19,14 +19,14 @@ from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import App
 from tests.conformance.recorder import eventually
 from tests.conformance.test_push import HEAD, SILENT, an_ntfy, channel, said
-from transfermon import payload
-from transfermon.background import FetchResult
-from transfermon.monitor import Monitor
-from transfermon.pushchannel import ChannelState
-from transfermon.settings import Settings
-from transfermon.task import Origin, State
+from transfermon.engine.monitor import Monitor
+from transfermon.engine.push_channel import ChannelState
+from transfermon.engine.wake_engine import FetchResult
+from transfermon.model import push_payload
+from transfermon.model.task import Origin, State
+from transfermon.model.wake_policy import AppState, Outcome, Verdict
+from transfermon.storage.settings import Settings
 from transfermon.videofarm.sync import VideoSync
-from transfermon.wakes import AppState, Outcome, Verdict
 
 pytestmark = pytest.mark.anyio
 
@@ -250,11 +250,11 @@ PAYLOADS = st.one_of(
 def test_fault_p3_any_payload_is_read_or_refused_with_a_sentence(text: str):
     problem = ""
     try:
-        payload.parse(text)
+        push_payload.parse(text)
     except ValueError as exc:
         problem = f"{exc}"
         assert problem.endswith(".")
-    if len(text.encode("utf-8", "replace")) > payload.LIMIT:
+    if len(text.encode("utf-8", "replace")) > push_payload.LIMIT:
         assert problem
 
 

@@ -17,9 +17,9 @@ from tests.byte_server import ByteServer, Conn, Request, Resource, reply, rest
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import code_of, default_session, engine_process, parts_in, quick_session, sent
 from tests.conformance.recorder import BOTH_LOOPS, Recorder, eventually, recorder_of
-from transfermon import resume
-from transfermon.monitor import DownloadTask, Monitor, Session
-from transfermon.task import Activity, State, TaskKey, Validators
+from transfermon.engine.monitor import DownloadTask, Monitor, Session
+from transfermon.http import resume
+from transfermon.model.task import Activity, State, TaskKey, Validators
 
 pytestmark = pytest.mark.anyio
 OLD, SENT = "Mon, 01 Jun 2026 10:00:00 GMT", "Mon, 01 Jun 2026 11:00:00 GMT"  # an hour: settled by any rule

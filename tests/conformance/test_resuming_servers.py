@@ -20,8 +20,8 @@ from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import code_of, engine_process, parts_in, quick_session
 from tests.conformance.recorder import Recorder, eventually, recorder_of
 from tests.opponents import NAMES, Asked, Opponent, Traits, serving, why_not
-from transfermon import resume
-from transfermon.monitor import Monitor, TransferTask
+from transfermon.engine.monitor import Monitor, TransferTask
+from transfermon.http import resume
 
 pytestmark = pytest.mark.anyio
 SIZE = 2_000_000

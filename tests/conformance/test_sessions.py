@@ -15,11 +15,11 @@ import pytest
 from tests.byte_server import ByteServer, Conn, Request, Resource, reply, rest
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.recorder import BOTH_LOOPS, LIMIT, Recorder, eventually, recorder_of
-from transfermon.configuration import REFUSED_HEADERS, SessionConfiguration
-from transfermon.errors import Code, SessionInvalidatedError, SessionInvalidatingError
-from transfermon.monitor import Monitor, Session
-from transfermon.session import SessionState
-from transfermon.task import State
+from transfermon.engine.monitor import Monitor, Session
+from transfermon.engine.session import SessionState
+from transfermon.model.configuration import REFUSED_HEADERS, SessionConfiguration
+from transfermon.model.errors import Code, SessionInvalidatedError, SessionInvalidatingError
+from transfermon.model.task import State
 
 pytestmark = pytest.mark.anyio
 

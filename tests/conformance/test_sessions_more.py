@@ -14,11 +14,11 @@ from tests.byte_server import ByteServer, Conn, Request, Resource, reply
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import Halves, engine_process, parts_in
 from tests.conformance.recorder import Recorder, eventually
-from transfermon.configuration import SessionConfiguration
-from transfermon.errors import EngineBusyError, SessionInvalidatedError, SessionInvalidatingError
-from transfermon.monitor import TEMPORARY, Monitor, Session
-from transfermon.settings import Settings
-from transfermon.task import State
+from transfermon.engine.monitor import TEMPORARY, Monitor, Session
+from transfermon.model.configuration import SessionConfiguration
+from transfermon.model.errors import EngineBusyError, SessionInvalidatedError, SessionInvalidatingError
+from transfermon.model.task import State
+from transfermon.storage.settings import Settings
 
 pytestmark = pytest.mark.anyio
 BACKGROUND = SessionConfiguration.background("com.example.test")

@@ -15,13 +15,13 @@ from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import code_of, default_session, quick_session
 from tests.conformance.recorder import Recorder, eventually
 from tests.farm import Farm, expected_sha256
-from transfermon import cli
-from transfermon.control import ControlServer
-from transfermon.control_api import Api
-from transfermon.humanize import event as event_text
-from transfermon.monitor import Monitor, Session, TransferTask
-from transfermon.simulation import NONE, PROFILES, Profile, Simulation, profile_named
-from transfermon.task import Activity
+from transfermon.commands import main
+from transfermon.control.api import Api
+from transfermon.control.server import ControlServer
+from transfermon.engine.monitor import Monitor, Session, TransferTask
+from transfermon.model.task import Activity
+from transfermon.text.humanize import event as event_text
+from transfermon.wire.simulation import NONE, PROFILES, Profile, Simulation, profile_named
 
 pytestmark = pytest.mark.anyio
 OFFLINE = Simulation(offline=True)
@@ -355,7 +355,7 @@ async def test_the_command_line_changes_what_is_named(
     monitor: Monitor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     async def run(*words: str) -> tuple[int, str]:
-        code = await asyncio.to_thread(cli.main, ["--state-dir", str(tmp_path / "state"), "simulate", *words])
+        code = await asyncio.to_thread(main.main, ["--state-dir", str(tmp_path / "state"), "simulate", *words])
         said = capsys.readouterr()
         return code, said.out + said.err
 

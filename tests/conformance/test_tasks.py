@@ -16,11 +16,11 @@ from tests.byte_server import ByteServer, Conn, Request, Resource, reply
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.recorder import BOTH_LOOPS, LIMIT, Recorder, eventually, recorder_of
 from tests.conformance.scripts import answers, stalls
-from transfermon.configuration import SessionConfiguration
-from transfermon.errors import Code, TransferFailure
-from transfermon.monitor import DownloadTask, Monitor, Session, TransferTask
-from transfermon.task import UNKNOWN, Activity, State
-from transfermon.transfer import Transport
+from transfermon.engine.monitor import DownloadTask, Monitor, Session, TransferTask
+from transfermon.model.configuration import SessionConfiguration
+from transfermon.model.errors import Code, TransferFailure
+from transfermon.model.task import UNKNOWN, Activity, State
+from transfermon.wire.transport import Transport
 
 pytestmark = pytest.mark.anyio
 

@@ -12,11 +12,11 @@ from tests.byte_server import ByteServer, Resource, rest
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import code_of, default_session, quick_session, silent
 from tests.conformance.recorder import BOTH_LOOPS, LIMIT, Recorder, eventually, recorder_of
-from transfermon.connectivity import Connectivity, Policy
-from transfermon.errors import InvalidAction
-from transfermon.humanize import status
-from transfermon.monitor import Monitor, Session
-from transfermon.task import Activity, State
+from transfermon.engine.monitor import Monitor, Session
+from transfermon.model.errors import InvalidAction
+from transfermon.model.task import Activity, State
+from transfermon.system.network_status import Connectivity, Policy
+from transfermon.text.humanize import status
 
 pytestmark = pytest.mark.anyio
 ELSEWHERE = "0.0.0.0"  # leads to this machine, but does not look like it: a task for it needs the network

@@ -15,10 +15,10 @@ from tests.byte_server import ByteServer, Conn, Request, reply
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import code_of, default_session, engine_process, quick_session
 from tests.conformance.recorder import Recorder, eventually, recorder_of
-from transfermon.errors import InvalidAction, TransferFailure
-from transfermon.monitor import Monitor, Session
-from transfermon.store import task_text
-from transfermon.task import Activity, State
+from transfermon.engine.monitor import Monitor, Session
+from transfermon.model.errors import InvalidAction, TransferFailure
+from transfermon.model.task import Activity, State
+from transfermon.storage.store import task_text
 
 pytestmark = pytest.mark.anyio
 plain_session = partial(quick_session, upload_protocol="plain")

@@ -17,12 +17,12 @@ from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import code_of, engine_process, quick_session
 from tests.conformance.recorder import Recorder, eventually, recorder_of
 from tests.upload_server import Kept, UploadServer, serving
-from transfermon.errors import TransferFailure
-from transfermon.humanize import status
-from transfermon.monitor import Monitor, UploadTask
-from transfermon.store import task_text
-from transfermon.task import Origin
-from transfermon.upload_protocol import INTEROP, VERSIONS
+from transfermon.engine.monitor import Monitor, UploadTask
+from transfermon.model.errors import TransferFailure
+from transfermon.model.task import Origin
+from transfermon.model.upload_protocol import INTEROP, VERSIONS
+from transfermon.storage.store import task_text
+from transfermon.text.humanize import status
 
 pytestmark = pytest.mark.anyio
 SIZE = 3_000_000

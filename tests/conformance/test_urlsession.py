@@ -12,8 +12,8 @@ import pytest
 
 from tests.byte_server import ByteServer, Resource
 from transfermon import urlsession
-from transfermon.errors import InvalidAction
-from transfermon.monitor import Monitor
+from transfermon.engine.monitor import Monitor
+from transfermon.model.errors import InvalidAction
 
 pytestmark = pytest.mark.anyio
 

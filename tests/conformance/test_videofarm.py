@@ -18,7 +18,7 @@ import pytest
 from tests.conformance.helpers import quick_session
 from tests.conformance.recorder import eventually
 from tests.farm import Farm, wait_until
-from transfermon.monitor import Monitor, UploadTask
+from transfermon.engine.monitor import Monitor, UploadTask
 from transfermon.videofarm import samples
 
 pytestmark = pytest.mark.anyio

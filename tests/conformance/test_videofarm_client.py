@@ -22,14 +22,14 @@ from tests.conformance.helpers import App
 from tests.conformance.recorder import eventually
 from tests.farm import Farm
 from transfermon import urlsession
-from transfermon.errors import InvalidAction, TransferFailure
-from transfermon.monitor import Monitor
-from transfermon.notices import return_notice
-from transfermon.settings import Settings
-from transfermon.task import State, TaskKey
+from transfermon.engine.monitor import Monitor
+from transfermon.model.errors import InvalidAction, TransferFailure
+from transfermon.model.task import State, TaskKey
+from transfermon.model.wake_policy import Outcome
+from transfermon.storage.settings import Settings
+from transfermon.text.notification_texts import return_notice
 from transfermon.videofarm.client import SESSION, Notice, VideoFarmClient, multipart
 from transfermon.videofarm.sync import VideoSync
-from transfermon.wakes import Outcome
 
 pytestmark = pytest.mark.anyio
 
@@ -321,7 +321,7 @@ async def test_a_picture_is_sent_as_what_it_is(begin: bytes, kind: str):
 def test_the_public_names_come_when_they_are_asked_for():
     script = (
         "import sys, transfermon.videofarm as farm\n"
-        "before = 'transfermon.monitor' in sys.modules\n"
+        "before = 'transfermon.engine.monitor' in sys.modules\n"
         "print(before, farm.VideoFarmClient.__name__, farm.Notice.__name__, hasattr(farm, 'Nothing'))\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)

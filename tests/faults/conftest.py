@@ -11,8 +11,8 @@ from tests.conformance.conftest import *  # noqa: F403 - fixtures are found by t
 from tests.conformance.recorder import RECORDERS, Recorder
 from tests.faults import namespaces
 from tests.faults.namespaces import Network
-from transfermon.monitor import Monitor
-from transfermon.settings import Settings
+from transfermon.engine.monitor import Monitor
+from transfermon.storage.settings import Settings
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ import signal
 import sys
 from typing import Any
 
-from transfermon.configuration import RetryPolicy, SessionConfiguration
-from transfermon.events import TERMINAL, Event
-from transfermon.monitor import Monitor
-from transfermon.settings import Settings
+from transfermon.engine.monitor import Monitor
+from transfermon.model.configuration import RetryPolicy, SessionConfiguration
+from transfermon.model.events import TERMINAL, Event
+from transfermon.storage.settings import Settings
 
 SESSION = "faults"
 _PR_SET_PTRACER, _ANYBODY = 0x59616D61, -1

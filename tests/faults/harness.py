@@ -26,11 +26,11 @@ from typing import Any, Self
 
 from tests.byte_server import Conn, Resource
 from tests.faults.engine_script import SESSION, configuration
-from transfermon.events import TERMINAL, Event
-from transfermon.monitor import Monitor
-from transfermon.settings import Settings
-from transfermon.store import task_of
-from transfermon.task import State, Task, TaskKey
+from transfermon.engine.monitor import Monitor
+from transfermon.model.events import TERMINAL, Event
+from transfermon.model.task import State, Task, TaskKey
+from transfermon.storage.settings import Settings
+from transfermon.storage.store import task_of
 
 ROOT = os.geteuid() == 0
 LIMIT = 30.0  # seconds that a test waits for something that must come

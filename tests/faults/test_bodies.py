@@ -16,11 +16,12 @@ import pytest
 from tests.byte_server import ByteServer, Conn, Request, chunked, reply, rest
 from tests.conformance.helpers import parts_in, quick_session
 from tests.conformance.recorder import LIMIT, Recorder, eventually
-from transfermon import humanize, units
-from transfermon.configuration import RetryPolicy
-from transfermon.monitor import DownloadTask, Monitor, Session
-from transfermon.settings import Settings
-from transfermon.task import UNKNOWN, Activity, State, Task
+from transfermon.engine.monitor import DownloadTask, Monitor, Session
+from transfermon.model import units
+from transfermon.model.configuration import RetryPolicy
+from transfermon.model.task import UNKNOWN, Activity, State, Task
+from transfermon.storage.settings import Settings
+from transfermon.text import humanize
 
 pytestmark = pytest.mark.anyio
 SIZES = [60_000, 400_000]  # through the loop, and through the pump

@@ -15,11 +15,11 @@ import pytest
 from tests.byte_server import ByteServer, Conn, Request, Resource, chunked, reply
 from tests.conformance.helpers import always, parts_in, quick_session, sent
 from tests.conformance.recorder import Recorder, eventually
-from transfermon.configuration import SessionConfiguration
-from transfermon.errors import Code, Retry, TransferFailure
-from transfermon.monitor import Monitor, Session
-from transfermon.resume import OVERLAP
-from transfermon.task import Activity, Task
+from transfermon.engine.monitor import Monitor, Session
+from transfermon.http.resume import OVERLAP
+from transfermon.model.configuration import SessionConfiguration
+from transfermon.model.errors import Code, Retry, TransferFailure
+from transfermon.model.task import Activity, Task
 
 pytestmark = pytest.mark.anyio
 LIMIT = 1_000_000

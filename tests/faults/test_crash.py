@@ -25,9 +25,9 @@ from tests.faults.harness import (
     the_task,
     why_no_strace,
 )
-from transfermon.errors import EngineBusyError, StateError
-from transfermon.lock import EngineLock
-from transfermon.settings import Settings
+from transfermon.model.errors import EngineBusyError, StateError
+from transfermon.storage.settings import Settings
+from transfermon.system.lock import EngineLock
 
 pytestmark = pytest.mark.anyio
 

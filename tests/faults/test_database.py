@@ -17,11 +17,11 @@ import pytest
 from tests.byte_server import ByteServer, Resource
 from tests.faults.engine_script import configuration
 from tests.faults.harness import LIMIT, Held, content, parts
-from transfermon.errors import StateError
-from transfermon.events import NotificationEvent
-from transfermon.monitor import Monitor
-from transfermon.settings import Settings
-from transfermon.store import BUSY_SECONDS
+from transfermon.engine.monitor import Monitor
+from transfermon.model.errors import StateError
+from transfermon.model.events import NotificationEvent
+from transfermon.storage.settings import Settings
+from transfermon.storage.store import BUSY_SECONDS
 
 pytestmark = pytest.mark.anyio
 

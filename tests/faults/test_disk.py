@@ -31,14 +31,14 @@ from tests.faults.harness import (
     the_task,
     why_no_strace,
 )
-from transfermon import resume
-from transfermon.events import Event, TaskCompletedEvent, TaskCreatedEvent
-from transfermon.monitor import Monitor
-from transfermon.partfile import PartFile
-from transfermon.session import DownloadTask, Session
-from transfermon.settings import Settings
-from transfermon.store import Change, Store
-from transfermon.task import Activity, State
+from transfermon.engine.monitor import Monitor
+from transfermon.engine.session import DownloadTask, Session
+from transfermon.http import resume
+from transfermon.model.events import Event, TaskCompletedEvent, TaskCreatedEvent
+from transfermon.model.task import Activity, State
+from transfermon.storage.part_file import PartFile
+from transfermon.storage.settings import Settings
+from transfermon.storage.store import Change, Store
 
 pytestmark = pytest.mark.anyio
 

@@ -24,10 +24,10 @@ import pytest
 
 from tests.byte_server import ByteServer, Resource
 from tests.owners import LIMIT, Place, alive, quick, slow, until
-from transfermon.events import TERMINAL, Event
-from transfermon.monitor import Monitor
-from transfermon.resume import OVERLAP
-from transfermon.settings import Settings
+from transfermon.engine.monitor import Monitor
+from transfermon.http.resume import OVERLAP
+from transfermon.model.events import TERMINAL, Event
+from transfermon.storage.settings import Settings
 
 BODY = random.Random(7).randbytes(12_000_000)
 
@@ -229,7 +229,7 @@ def test_fault_k15_the_command_standby_goes_on_after_it_was_killed(place, server
 
 
 AS_ANOTHER = """
-import contextlib, io, os, platformdirs.unix, sys, transfermon.standby
+import contextlib, io, os, platformdirs.unix, sys, transfermon.host.standby
 from transfermon.cli import main
 user, group, home, rehearsal, *words = sys.argv[1:]
 with contextlib.redirect_stdout(io.StringIO()):  # loads all: the other user may not be allowed to read it

@@ -17,12 +17,13 @@ import pytest
 
 from tests.byte_server import ByteServer, Conn, Request, reply
 from tests.faults.engine_script import configuration
-from transfermon import cli, spreadsheet
-from transfermon.configuration import SessionConfiguration
-from transfermon.monitor import Monitor
-from transfermon.settings import Settings
-from transfermon.task import Task
-from transfermon.units import clean
+from transfermon.commands import main
+from transfermon.engine.monitor import Monitor
+from transfermon.model.configuration import SessionConfiguration
+from transfermon.model.task import Task
+from transfermon.model.units import clean
+from transfermon.storage.settings import Settings
+from transfermon.text import spreadsheet
 
 pytestmark = pytest.mark.anyio
 
@@ -381,7 +382,7 @@ async def test_fault_g19_the_command_exports_what_the_list_holds(tmp_path: Path,
             monitor.ready()
             record = await monitor.session("a").download_task(server.url("/a")).wait()
     assert record.name.startswith("=HYPERLINK")
-    assert await asyncio.to_thread(cli.main, ["--state-dir", str(tmp_path / "state"), "list", "--csv"]) == 0
+    assert await asyncio.to_thread(main.main, ["--state-dir", str(tmp_path / "state"), "list", "--csv"]) == 0
     (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out, newline=""))
     assert row["id"] == "a:1"
     assert row["name"] == f"'{record.name}"

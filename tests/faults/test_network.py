@@ -24,14 +24,14 @@ from tests.conformance.helpers import code_of, default_session, engine_process, 
 from tests.conformance.recorder import LIMIT, RECORDERS, Recorder, eventually, recorder_of
 from tests.faults import namespaces
 from tests.faults.namespaces import SERVER, SERVER_6, NameServer, Network, failed, found
-from transfermon import connectivity as door
-from transfermon.configuration import RetryPolicy
-from transfermon.connectivity import SystemConnectivity
-from transfermon.humanize import status
-from transfermon.monitor import Monitor
-from transfermon.settings import Settings
-from transfermon.task import Activity, State
-from transfermon.transfer import Transport
+from transfermon.engine.monitor import Monitor
+from transfermon.model.configuration import RetryPolicy
+from transfermon.model.task import Activity, State
+from transfermon.storage.settings import Settings
+from transfermon.system import network_status as door
+from transfermon.system.network_status import SystemConnectivity
+from transfermon.text.humanize import status
+from transfermon.wire.transport import Transport
 
 pytestmark = pytest.mark.anyio
 

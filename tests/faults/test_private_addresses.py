@@ -19,10 +19,10 @@ from tests.byte_server import ByteServer, Resource, reply
 from tests.conformance.helpers import always
 from tests.conformance.recorder import LIMIT, eventually
 from tests.faults.namespaces import NameServer, Network, found
-from transfermon.monitor import Monitor
-from transfermon.task import Task
+from transfermon.engine.monitor import Monitor
+from transfermon.model.task import Task
+from transfermon.model.wake_policy import Outcome
 from transfermon.videofarm.sync import VideoSync
-from transfermon.wakes import Outcome
 
 pytestmark = pytest.mark.anyio
 PRIVATE = [

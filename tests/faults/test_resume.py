@@ -16,10 +16,10 @@ from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import engine_process, parts_in, quick_session, sent
 from tests.conformance.recorder import Recorder, eventually, recorder_of
 from tests.conformance.test_resuming import as_after_a_reboot
-from transfermon import resume
-from transfermon.errors import Retry
-from transfermon.monitor import DownloadTask, Monitor, Session
-from transfermon.task import Activity
+from transfermon.engine.monitor import DownloadTask, Monitor, Session
+from transfermon.http import resume
+from transfermon.model.errors import Retry
+from transfermon.model.task import Activity
 
 pytestmark = pytest.mark.anyio
 SIZE, AT = 700_000, 280_000  # 40 %

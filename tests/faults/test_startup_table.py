@@ -16,12 +16,12 @@ import pytest
 from tests.byte_server import ByteServer, rest
 from tests.faults.engine_script import SESSION, configuration
 from tests.faults.harness import Held, content, eventually, left, parts, the_task
-from transfermon.events import Event
-from transfermon.monitor import Monitor
-from transfermon.session import DownloadTask
-from transfermon.settings import Settings
-from transfermon.store import task_text
-from transfermon.task import Activity, State, Task, TaskKey
+from transfermon.engine.monitor import Monitor
+from transfermon.engine.session import DownloadTask
+from transfermon.model.events import Event
+from transfermon.model.task import Activity, State, Task, TaskKey
+from transfermon.storage.settings import Settings
+from transfermon.storage.store import task_text
 
 pytestmark = pytest.mark.anyio
 

@@ -18,13 +18,13 @@ from tests.byte_server import ByteServer, Conn, Request, Resource, reply, rest
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import always, code_of, default_session, parts_in, quick_session, sent
 from tests.conformance.recorder import LIMIT, Recorder, recorder_of
-from transfermon import cookies
-from transfermon.configuration import RetryPolicy
-from transfermon.humanize import status
-from transfermon.monitor import Monitor, Session
-from transfermon.resume import OVERLAP
-from transfermon.store import task_text
-from transfermon.task import Activity, State
+from transfermon.engine.monitor import Monitor, Session
+from transfermon.http import cookies
+from transfermon.http.resume import OVERLAP
+from transfermon.model.configuration import RetryPolicy
+from transfermon.model.task import Activity, State
+from transfermon.storage.store import task_text
+from transfermon.text.humanize import status
 
 pytestmark = pytest.mark.anyio
 

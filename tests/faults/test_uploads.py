@@ -15,9 +15,9 @@ from tests.byte_server import ByteServer, Conn, Request, reply
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import code_of, quick_session
 from tests.conformance.recorder import LIMIT, Recorder, eventually
-from transfermon.humanize import status
-from transfermon.monitor import Monitor
-from transfermon.task import Activity, State
+from transfermon.engine.monitor import Monitor
+from transfermon.model.task import Activity, State
+from transfermon.text.humanize import status
 
 pytestmark = pytest.mark.anyio
 plain_session = partial(quick_session, upload_protocol="plain")

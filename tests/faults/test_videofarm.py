@@ -19,7 +19,7 @@ from tests.conformance.recorder import eventually
 from tests.farm import Farm, wait_until
 from tests.faults.harness import ROOT, mounted
 from tests.upload_server import UploadServer, serving
-from transfermon.monitor import Monitor
+from transfermon.engine.monitor import Monitor
 from transfermon.videofarm import samples
 
 pytestmark = pytest.mark.anyio

@@ -10,13 +10,13 @@ from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QLabel, QTabBar, QWidget
 
 from tests.gui.test_main_window import a_server, a_world, anyio_backend, until  # noqa: F401
-from transfermon.gui.background import PushComposer
-from transfermon.gui.dialogs import AddDialog
-from transfermon.gui.preferences import Channel, Login, Preferences
-from transfermon.gui.sessions import SessionProperties
-from transfermon.gui.upload import UploadDialog
-from transfermon.gui.videofarm import VideoUploadDialog
-from transfermon.settings import Settings
+from transfermon.gui.dialogs.new_transfer import AddDialog
+from transfermon.gui.dialogs.preferences import Channel, Login, Preferences
+from transfermon.gui.dialogs.push_composer import PushComposer
+from transfermon.gui.dialogs.upload import UploadDialog
+from transfermon.gui.panels.sidebar import SessionProperties
+from transfermon.gui.videofarm.page import VideoUploadDialog
+from transfermon.storage.settings import Settings
 
 PAGES = ("General", "Transfers", "Background", "Push", "Notifications", "Advanced")
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.owners import end_all
-from transfermon.control_client import Client
+from transfermon.control.client import Client
 from transfermon.gui.app import display_problem, missing_library, plugin_problem, run
-from transfermon.gui.life import Presence
-from transfermon.wakes import AppState
+from transfermon.gui.app_life import Presence
+from transfermon.model.wake_policy import AppState
 
 
 @pytest.mark.parametrize(

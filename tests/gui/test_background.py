@@ -5,9 +5,9 @@ import json
 import pytest
 from PySide6.QtCore import Qt
 
-from transfermon.gui.background import PushComposer, findings_text, sendable, templates
-from transfermon.payload import lint, parse
-from transfermon.wakes import Wake, WakeKind
+from transfermon.gui.dialogs.push_composer import PushComposer, findings_text, sendable, templates
+from transfermon.model.push_payload import lint, parse
+from transfermon.model.wake_policy import Wake, WakeKind
 
 
 @pytest.fixture

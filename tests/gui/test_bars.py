@@ -6,9 +6,9 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QToolButton
 
-from transfermon.gui import theme
-from transfermon.gui.bars import ICON, WORDS, Bar, Note
-from transfermon.gui.main_window import MainWindow
+from transfermon.gui.toolkit import theme
+from transfermon.gui.toolkit.collapsing_bars import ICON, WORDS, Bar, Note
+from transfermon.gui.window.main_window import MainWindow
 
 
 def button(text: str) -> QToolButton:

@@ -7,7 +7,7 @@ import weakref
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThread
 
-from transfermon.gui.bell import Bell
+from transfermon.gui.toolkit.thread_signal import Bell
 
 
 @pytest.fixture

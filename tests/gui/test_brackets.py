@@ -6,8 +6,12 @@ import pytest
 from PySide6.QtCore import Qt
 
 from tests.records import NOW, a_task, completed
-from transfermon.configuration import BACKGROUND_HANDLER_BUDGET, SESSION_HANDLER_LIMIT
-from transfermon.events import (
+from transfermon.gui.panels.event_brackets import LANES, Brackets, Part
+from transfermon.gui.panels.event_list import EventsView
+from transfermon.gui.panels.event_log import GUTTER, Column
+from transfermon.gui.toolkit import theme
+from transfermon.model.configuration import BACKGROUND_HANDLER_BUDGET, SESSION_HANDLER_LIMIT
+from transfermon.model.events import (
     BackgroundFetchEvent,
     BackgroundTransferEvent,
     HandlerEndedEvent,
@@ -16,10 +20,6 @@ from transfermon.events import (
     SessionEventsCompletedEvent,
     SilentPushEvent,
 )
-from transfermon.gui import theme
-from transfermon.gui.brackets import LANES, Brackets, Part
-from transfermon.gui.events import EventsView
-from transfermon.gui.journal import GUTTER, Column
 
 
 def at(seconds: float, cls, session: str = "demo", **fields):

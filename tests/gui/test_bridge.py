@@ -6,10 +6,10 @@ from typing import Any, cast
 
 import pytest
 
-from transfermon.events import DownloadProgressEvent, Event, NotificationEvent, TaskActivityEvent
-from transfermon.gui.bridge import TICK_MS, Bridge
-from transfermon.monitor import Monitor, Snapshot
-from transfermon.task import Progress, TaskKey
+from transfermon.engine.monitor import Monitor, Snapshot
+from transfermon.gui.window.bridge import TICK_MS, Bridge
+from transfermon.model.events import DownloadProgressEvent, Event, NotificationEvent, TaskActivityEvent
+from transfermon.model.task import Progress, TaskKey
 
 KEY = TaskKey("s", 1)
 

@@ -6,7 +6,7 @@ import weakref
 
 from PySide6.QtCore import QAbstractEventDispatcher, QThread
 
-from transfermon.gui.collector import YOUNG, Collector
+from transfermon.gui.toolkit.collector import YOUNG, Collector
 
 
 class Knot:

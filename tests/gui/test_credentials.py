@@ -11,11 +11,11 @@ from PySide6.QtWidgets import QLabel
 
 from tests.byte_server import ByteServer, Conn, Request, reply
 from tests.gui.test_main_window import World, a_world, in_a_world, until
-from transfermon.challenges import Challenge
-from transfermon.configuration import SessionConfiguration
-from transfermon.gui.credentials import CredentialsDialog, Login, _Cancelled, question
-from transfermon.monitor import Monitor
-from transfermon.task import TaskKey
+from transfermon.engine.monitor import Monitor
+from transfermon.gui.window.credentials import CredentialsDialog, Login, _Cancelled, question
+from transfermon.http.challenges import Challenge
+from transfermon.model.configuration import SessionConfiguration
+from transfermon.model.task import TaskKey
 
 pytestmark = pytest.mark.anyio
 HOUSE = Challenge(authority="example.com:80", realm="The house")

@@ -18,8 +18,8 @@ from tests.records import (
     created,
     moved,
 )
-from transfermon.gui.details import Details, facts, resumable
-from transfermon.task import Response, Validators
+from transfermon.gui.panels.details import Details, facts, resumable
+from transfermon.model.task import Response, Validators
 
 VALIDATORS = Validators(etag='"abc"', last_modified="Sat, 21 Nov 2026 10:00:00 GMT", total=100_000_000)
 

@@ -4,7 +4,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QMessageBox
 
-from transfermon.gui.dialogs import (
+from transfermon.gui.dialogs.new_transfer import (
     LARGEST_BODY,
     MOST_LINKS,
     AddDialog,
@@ -15,7 +15,7 @@ from transfermon.gui.dialogs import (
     links_in,
     sorted_out,
 )
-from transfermon.request_options import RequestOptions
+from transfermon.model.request_options import RequestOptions
 
 DIGEST = "a" * 64
 

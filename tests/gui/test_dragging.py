@@ -7,11 +7,11 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel
 
 from tests.records import a_finished_task, a_task
-from transfermon.gui.dragging import data_of, picture, words_for
-from transfermon.gui.rows import Column
-from transfermon.gui.taskmodel import TaskModel
-from transfermon.gui.tasks import TaskTable
-from transfermon.task import TaskKey
+from transfermon.gui.list.columns import Column
+from transfermon.gui.list.dragging import data_of, picture, words_for
+from transfermon.gui.list.model import TaskModel
+from transfermon.gui.list.table import TaskTable
+from transfermon.model.task import TaskKey
 
 NO_KEY, CTRL, SHIFT = (
     getattr(Qt.KeyboardModifier, name) for name in ("NoModifier", "ControlModifier", "ShiftModifier")

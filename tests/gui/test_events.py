@@ -9,7 +9,9 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog
 
 from tests.records import NOW, a_failed_task, a_finished_task, a_task, completed, created, moved
-from transfermon.events import (
+from transfermon.gui.panels.event_list import EventsView
+from transfermon.gui.panels.event_log import GROUPS, Column, EventModel, Line, clock, group_of, merged, ndjson
+from transfermon.model.events import (
     CLASSES,
     BackgroundFetchEvent,
     NotificationEvent,
@@ -17,8 +19,6 @@ from transfermon.events import (
     TaskActivityEvent,
     TaskEvent,
 )
-from transfermon.gui.events import EventsView
-from transfermon.gui.journal import GROUPS, Column, EventModel, Line, clock, group_of, merged, ndjson
 
 
 @pytest.fixture

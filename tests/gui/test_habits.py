@@ -17,13 +17,13 @@ from tests.gui.test_main_window import in_a_world, until
 from tests.gui.test_sessions import TASKS, a_session
 from tests.gui.test_videofarm_page import a_video
 from tests.records import a_failed_task, a_finished_task, a_paused_task, a_queued_task, a_task
-from transfermon.gui.journal import EventModel, Line
-from transfermon.gui.main_window import MainWindow
-from transfermon.gui.sessions import SidebarModel, session_items
-from transfermon.gui.taskmenu import menu_for
-from transfermon.gui.videofarm import VideoModel, _Found
-from transfermon.tally import tallied
-from transfermon.task import State
+from transfermon.gui.panels.event_log import EventModel, Line
+from transfermon.gui.panels.sidebar import SidebarModel, session_items
+from transfermon.gui.videofarm.page import VideoModel, _Found
+from transfermon.gui.window.main_window import MainWindow
+from transfermon.gui.window.task_menu import menu_for
+from transfermon.model.tally import tallied
+from transfermon.model.task import State
 
 FATAL = QAbstractItemModelTester.FailureReportingMode.Fatal
 

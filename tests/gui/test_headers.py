@@ -4,9 +4,9 @@ import pytest
 from PySide6.QtGui import QTextCursor
 
 from tests.records import a_failed_task, a_task
-from transfermon.gui.details import Details
-from transfermon.gui.headers import MASK, MOST, Headers, masked, pieces
-from transfermon.task import Kind, Response
+from transfermon.gui.panels.details import Details
+from transfermon.gui.panels.headers import MASK, MOST, Headers, masked, pieces
+from transfermon.model.task import Kind, Response
 
 URL = "https://example.org/files/clip-001.mp4"
 

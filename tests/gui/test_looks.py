@@ -26,14 +26,15 @@ from PySide6.QtWidgets import (
 import transfermon.gui
 from tests.gui.test_main_window import anyio_backend, in_a_world, until  # noqa: F401
 from tests.records import a_task
-from transfermon.gui import dialogs, theme
-from transfermon.gui.dialogs import AddDialog
-from transfermon.gui.main_window import MainWindow, _start_size
-from transfermon.gui.rows import Column
-from transfermon.gui.taskmodel import TaskModel
-from transfermon.gui.taskpainter import draw_bar
-from transfermon.gui.tasks import TaskTable
-from transfermon.task import UNKNOWN
+from transfermon.gui.dialogs import new_transfer
+from transfermon.gui.dialogs.new_transfer import AddDialog
+from transfermon.gui.list.columns import Column
+from transfermon.gui.list.model import TaskModel
+from transfermon.gui.list.painter import draw_bar
+from transfermon.gui.list.table import TaskTable
+from transfermon.gui.toolkit import theme
+from transfermon.gui.window.main_window import MainWindow, _start_size
+from transfermon.model.task import UNKNOWN
 
 GUI = Path(transfermon.gui.__file__).parent
 
@@ -189,12 +190,12 @@ def test_only_a_person_s_click_reads_the_clipboard(monkeypatch, window):
         def clipboard() -> Clipboard:
             return Clipboard()
 
-    monkeypatch.setattr(dialogs, "QGuiApplication", Application)
+    monkeypatch.setattr(new_transfer, "QGuiApplication", Application)
     window.hide()
     window.show()
     window.activateWindow()
     assert read == []
-    assert dialogs.clipboard_links()
+    assert new_transfer.clipboard_links()
     assert read == ["read"]
 
 

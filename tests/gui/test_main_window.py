@@ -41,27 +41,37 @@ from PySide6.QtWidgets import (
 )
 
 from tests import nginx as nginx_server
-from transfermon import autostart
-from transfermon.configuration import SessionConfiguration
-from transfermon.errors import TransferError
-from transfermon.gui import opening
-from transfermon.gui.bridge import Bridge
-from transfermon.gui.commands import COMMANDS, KEEP, PRIORITIES, TOOLBAR, TRAY, closing, enabled, quit_words, toggled
-from transfermon.gui.details import resumable
-from transfermon.gui.dialogs import AddDialog, AddRequest
-from transfermon.gui.main_window import MainWindow, as_curl, counts_line, session_progress, start_widths
-from transfermon.gui.preferences import Preferences
-from transfermon.gui.scope import Scope
-from transfermon.gui.sessions import SessionProperties
-from transfermon.gui.textfile import read_text
-from transfermon.gui.upload import UploadDialog, UploadRequest
-from transfermon.monitor import Monitor
-from transfermon.runners import Runners
-from transfermon.settings import Settings
-from transfermon.simulation import NONE, Simulation
-from transfermon.tally import tallied
-from transfermon.task import Action, Kind, Origin, Progress, State, Task, TaskKey, changed
+from transfermon.engine.monitor import Monitor
+from transfermon.gui.dialogs.new_transfer import AddDialog, AddRequest
+from transfermon.gui.dialogs.preferences import Preferences
+from transfermon.gui.dialogs.upload import UploadDialog, UploadRequest
+from transfermon.gui.list.scope import Scope
+from transfermon.gui.panels.details import resumable
+from transfermon.gui.panels.sidebar import SessionProperties
+from transfermon.gui.window import files
+from transfermon.gui.window.bridge import Bridge
+from transfermon.gui.window.commands import (
+    COMMANDS,
+    KEEP,
+    PRIORITIES,
+    TOOLBAR,
+    TRAY,
+    closing,
+    enabled,
+    quit_words,
+    toggled,
+)
+from transfermon.gui.window.main_window import MainWindow, as_curl, counts_line, session_progress, start_widths
+from transfermon.gui.window.text_file import read_text
+from transfermon.model.configuration import SessionConfiguration
+from transfermon.model.errors import TransferError
+from transfermon.model.tally import tallied
+from transfermon.model.task import Action, Kind, Origin, Progress, State, Task, TaskKey, changed
+from transfermon.storage.settings import Settings
+from transfermon.system import autostart
+from transfermon.system.runners import Runners
 from transfermon.videofarm.sync import VideoSync
+from transfermon.wire.simulation import NONE, Simulation
 
 pytestmark = pytest.mark.anyio
 BODY = b"picture" * 1000
@@ -219,19 +229,19 @@ def test_only_an_ordinary_finished_file_can_be_opened(tmp_path):
     file = tmp_path / "a.png"
     file.write_bytes(b"x")
     os.symlink(file, tmp_path / "link.png")
-    assert opening.why_not(RUNNING)
-    assert opening.why_not(a_task(state=State.COMPLETED, error=FAILED, final_path=str(file)))
-    assert opening.why_not(a_task(state=State.COMPLETED, final_path=str(tmp_path / "link.png")))
-    assert opening.why_not(a_task(state=State.COMPLETED, final_path=str(tmp_path)))
-    assert opening.why_not(a_task(state=State.COMPLETED, final_path=str(tmp_path / "gone.png")))
-    assert opening.why_not(a_task(state=State.COMPLETED, final_path=str(file))) == ""
+    assert files.why_not(RUNNING)
+    assert files.why_not(a_task(state=State.COMPLETED, error=FAILED, final_path=str(file)))
+    assert files.why_not(a_task(state=State.COMPLETED, final_path=str(tmp_path / "link.png")))
+    assert files.why_not(a_task(state=State.COMPLETED, final_path=str(tmp_path)))
+    assert files.why_not(a_task(state=State.COMPLETED, final_path=str(tmp_path / "gone.png")))
+    assert files.why_not(a_task(state=State.COMPLETED, final_path=str(file))) == ""
 
 
 @pytest.mark.parametrize(
     ("path", "runs"), [("/a/b.png", False), ("/a/b.EXE", True), ("/a/b.desktop", True), ("/a/b", False)]
 )
 def test_a_file_that_may_run_is_known_by_its_name(path, runs):
-    assert opening.may_run(path) is runs
+    assert files.may_run(path) is runs
 
 
 # The window with a real monitor behind it

@@ -6,14 +6,14 @@ from typing import Any, cast
 
 import pytest
 
-from transfermon.errors import Code, TransferError
-from transfermon.events import Event, NotificationEvent, SessionIdleEvent, TaskCompletedEvent, TaskCreatedEvent
-from transfermon.gui.notifications import Door, Notifications
-from transfermon.monitor import Monitor
-from transfermon.notices import notice_for, start_notice, worth_telling
-from transfermon.notifier import Button, Notifier
-from transfermon.settings import Settings
-from transfermon.task import Kind, State, Task, TaskKey
+from transfermon.engine.monitor import Monitor
+from transfermon.gui.window.notifications import Door, Notifications
+from transfermon.model.errors import Code, TransferError
+from transfermon.model.events import Event, NotificationEvent, SessionIdleEvent, TaskCompletedEvent, TaskCreatedEvent
+from transfermon.model.task import Kind, State, Task, TaskKey
+from transfermon.storage.settings import Settings
+from transfermon.system.notifier import Button, Notifier
+from transfermon.text.notification_texts import notice_for, start_notice, worth_telling
 
 FAILED = TransferError(code=Code.CANNOT_CONNECT, message="The server refused the connection.")
 CANCELLED = TransferError(code=Code.CANCELLED, message="Cancelled.")

@@ -15,8 +15,7 @@ from PySide6.QtWidgets import (
     QSpinBox,
 )
 
-from transfermon.gui import theme
-from transfermon.gui.preferences import (
+from transfermon.gui.dialogs.preferences import (
     Channel,
     Login,
     Preferences,
@@ -26,7 +25,8 @@ from transfermon.gui.preferences import (
     server_in,
     topics_in,
 )
-from transfermon.settings import NEVER, Settings
+from transfermon.gui.toolkit import theme
+from transfermon.storage.settings import NEVER, Settings
 
 CHANNEL = Channel(words="Push channel off", addresses=("https://ntfy.sh/t",))
 ELSEWHERE = {"path", "faults", "push_enabled"}  # not a value of the dialog's own

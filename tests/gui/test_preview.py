@@ -12,10 +12,10 @@ from PySide6.QtCore import QSize
 from PySide6.QtGui import QColor, QImage, QImageWriter, qRgb
 
 from tests.records import a_failed_task, a_finished_task, a_paused_task, a_task
-from transfermon.gui import pictures as module
-from transfermon.gui.picture_helper import magic_of
-from transfermon.gui.pictures import Helper, HelperError, Pictures, Question
-from transfermon.gui.preview import SHEET, Preview
+from transfermon.gui.panels import pictures as module
+from transfermon.gui.panels.picture_helper import magic_of
+from transfermon.gui.panels.pictures import Helper, HelperError, Pictures, Question
+from transfermon.gui.panels.preview import SHEET, Preview
 
 LIMIT = 10_000  # ms: a machine under load still starts the helper in this
 

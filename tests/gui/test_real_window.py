@@ -22,7 +22,7 @@ from tests import desktop, screen
 from tests.byte_server import ByteServer, Conn, Request, Resource, reply
 from tests.farm import Farm
 from tests.owners import end_all
-from transfermon.control_client import Client, NoEngine
+from transfermon.control.client import Client, NoEngine
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(screen.why_not()), reason=screen.why_not())]
 LONGEST = 90.0  # seconds, on a machine with other work

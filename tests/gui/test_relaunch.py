@@ -11,14 +11,14 @@ from typing import Any, cast
 import pytest
 
 from tests.byte_server import ByteServer, Conn, Request, Resource, reply
-from transfermon.errors import Code, TransferError
-from transfermon.gui.notifications import Door, Notifications
-from transfermon.gui.relaunch import Relaunch
-from transfermon.monitor import Monitor
-from transfermon.notices import Notice, return_notice
-from transfermon.notifier import Notifier
-from transfermon.settings import Settings
-from transfermon.task import Kind, State, Task
+from transfermon.engine.monitor import Monitor
+from transfermon.gui.window.notifications import Door, Notifications
+from transfermon.gui.window.relaunch import Relaunch
+from transfermon.model.errors import Code, TransferError
+from transfermon.model.task import Kind, State, Task
+from transfermon.storage.settings import Settings
+from transfermon.system.notifier import Notifier
+from transfermon.text.notification_texts import Notice, return_notice
 
 FAILED = TransferError(code=Code.CANNOT_CONNECT, message="The server refused the connection.")
 

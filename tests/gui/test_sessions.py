@@ -4,11 +4,11 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 
 from tests.records import a_failed_task, a_finished_task, a_paused_task, a_queued_task, a_task
-from transfermon.configuration import SessionConfiguration
-from transfermon.gui.scope import Scope
-from transfermon.gui.sessions import ENTRY_ROLE, Sidebar, properties_of, session_items
-from transfermon.monitor import SessionInfo
-from transfermon.tally import tallied
+from transfermon.engine.monitor import SessionInfo
+from transfermon.gui.list.scope import Scope
+from transfermon.gui.panels.sidebar import ENTRY_ROLE, Sidebar, properties_of, session_items
+from transfermon.model.configuration import SessionConfiguration
+from transfermon.model.tally import tallied
 
 TASKS = [
     a_task(number=1),

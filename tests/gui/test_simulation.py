@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from transfermon.gui.simulation import SimulationMark, SimulationMenu, choices
-from transfermon.simulation import NONE, PROFILES, Simulation
+from transfermon.gui.window.simulation_menu import SimulationMark, SimulationMenu, choices
+from transfermon.wire.simulation import NONE, PROFILES, Simulation
 
 STATE = Simulation(profile=PROFILES[2], loss=0.05, status=503, answers=1)
 

@@ -6,10 +6,10 @@ import pytest
 from PySide6.QtCore import QEvent, QObject
 
 from tests.records import a_task
-from transfermon.gui import theme
-from transfermon.gui.details import Details
-from transfermon.gui.speed import EMPTY, LEFT, MOST_TASKS, SPAN, SpeedGraph, Speeds, scale, summary
-from transfermon.task import TaskKey
+from transfermon.gui.panels.details import Details
+from transfermon.gui.panels.speed_graph import EMPTY, LEFT, MOST_TASKS, SPAN, SpeedGraph, Speeds, scale, summary
+from transfermon.gui.toolkit import theme
+from transfermon.model.task import TaskKey
 
 KEY = TaskKey("demo", 1)
 

@@ -22,15 +22,15 @@ from tests.records import (
     moved,
     removed,
 )
-from transfermon.events import SessionIdleEvent
-from transfermon.gui import theme
-from transfermon.gui.rows import LAST_LIVE, SHOWN, VALUES, Column, matches, moment
-from transfermon.gui.scope import GROUPS, Scope, group_of, look_of
-from transfermon.gui.taskmenu import menu_for
-from transfermon.gui.taskmodel import AT_ONCE, MOST_RUNS, ROW_ROLE, TASK_ROLE, TaskModel, runs
-from transfermon.gui.taskpainter import Lettering
-from transfermon.gui.tasks import GIVE_WAY, NAME_WANTED, TaskTable
-from transfermon.task import Kind, TaskKey, Validators, changed
+from transfermon.gui.list.columns import LAST_LIVE, SHOWN, VALUES, Column, matches, moment
+from transfermon.gui.list.model import AT_ONCE, MOST_RUNS, ROW_ROLE, TASK_ROLE, TaskModel, runs
+from transfermon.gui.list.painter import Lettering
+from transfermon.gui.list.scope import GROUPS, Scope, group_of, look_of
+from transfermon.gui.list.table import GIVE_WAY, NAME_WANTED, TaskTable
+from transfermon.gui.toolkit import theme
+from transfermon.gui.window.task_menu import menu_for
+from transfermon.model.events import SessionIdleEvent
+from transfermon.model.task import Kind, TaskKey, Validators, changed
 
 EVERY = [
     a_task(number=1),

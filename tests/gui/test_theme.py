@@ -8,11 +8,11 @@ import pytest
 from PySide6.QtCore import QSize
 from PySide6.QtGui import QColor, QFont, QFontInfo, QIcon, QPalette
 
-from transfermon.gui import theme
-from transfermon.gui.commands import COMMANDS
-from transfermon.gui.rows import KINDS
-from transfermon.gui.scope import LOOKS
-from transfermon.gui.theme import DARK, LIGHT
+from transfermon.gui.list.columns import KINDS
+from transfermon.gui.list.scope import LOOKS
+from transfermon.gui.toolkit import theme
+from transfermon.gui.toolkit.theme import DARK, LIGHT
+from transfermon.gui.window.commands import COMMANDS
 
 GUI = Path(theme.__file__).parent
 TEXTS = ("text", "muted", "accent", "good", "bad", "warn", "violet")
@@ -125,7 +125,7 @@ def test_every_icon_that_is_named_is_there():
 
 
 def test_every_icon_that_is_there_is_drawn_in_the_colour_of_its_role():
-    for path in (GUI / "icons").glob("*.svg"):
+    for path in (GUI / "toolkit" / "icons").glob("*.svg"):
         image = theme.pixmap(path.stem, "bad", 24, 1.0).toImage()
         colors = {
             image.pixelColor(x, y).name() for x in range(24) for y in range(24) if image.pixelColor(x, y).alpha() == 255
@@ -136,7 +136,7 @@ def test_every_icon_that_is_there_is_drawn_in_the_colour_of_its_role():
 
 
 def test_the_icons_have_their_licence():
-    assert "Lucide" in (GUI / "icons" / "LICENSE").read_text(encoding="utf-8")
+    assert "Lucide" in (GUI / "toolkit" / "icons" / "LICENSE").read_text(encoding="utf-8")
 
 
 def test_a_copy_of_an_icon_that_is_changed_is_one_of_its_own(qapp):
@@ -198,11 +198,11 @@ def test_every_icon_that_is_there_is_used():
     code = "".join(path.read_text(encoding="utf-8") for path in GUI.glob("*.py"))
     words = set(re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)*", code))
     drawn = {f"arrow-{way}-{scheme}" for way in ("up", "down") for scheme in ("dark", "light")}
-    assert {path.stem for path in (GUI / "icons").glob("*.svg")} - words <= drawn
+    assert {path.stem for path in (GUI / "toolkit" / "icons").glob("*.svg")} - words <= drawn
 
 
 def test_every_icon_that_the_code_asks_for_is_there():
-    there = {path.stem for path in (GUI / "icons").glob("*.svg")}
+    there = {path.stem for path in (GUI / "toolkit" / "icons").glob("*.svg")}
     code = "".join(path.read_text(encoding="utf-8") for path in GUI.glob("*.py"))
     asking = (
         r'theme\.(?:icon|pixmap)\(\s*"([a-z0-9-]+)"',

@@ -37,30 +37,31 @@ from tests.records import (
     created,
 )
 from tools import translations
-from transfermon import humanize, units, words
-from transfermon.events import BackgroundTransferEvent
-from transfermon.gui import theme, translation
-from transfermon.gui.background import PushComposer
-from transfermon.gui.brackets import Brackets
-from transfermon.gui.commands import quit_words
-from transfermon.gui.details import facts
-from transfermon.gui.dialogs import AddDialog, ask
-from transfermon.gui.main_window import counts_line
-from transfermon.gui.preferences import Channel, Login, Preferences
-from transfermon.gui.sessions import SidebarModel, session_items
-from transfermon.gui.simulation import choices
-from transfermon.gui.taskmenu import menu_for
-from transfermon.gui.tray import TrayState
-from transfermon.gui.upload import UploadDialog
-from transfermon.gui.videofarm import VideoUploadDialog
-from transfermon.gui.wakes import Column as WakeColumn
-from transfermon.gui.wakes import cell
-from transfermon.notices import start_notice, still_notice
-from transfermon.payload import lint
-from transfermon.settings import Settings
-from transfermon.simulation import Simulation
-from transfermon.wakes import Verdict, Wake, WakeKind, outcome_text
-from transfermon.words import in_english, tr
+from transfermon.gui.dialogs.new_transfer import AddDialog, ask
+from transfermon.gui.dialogs.preferences import Channel, Login, Preferences
+from transfermon.gui.dialogs.push_composer import PushComposer
+from transfermon.gui.dialogs.upload import UploadDialog
+from transfermon.gui.panels.details import facts
+from transfermon.gui.panels.event_brackets import Brackets
+from transfermon.gui.panels.sidebar import SidebarModel, session_items
+from transfermon.gui.panels.wake_ledger import Column as WakeColumn
+from transfermon.gui.panels.wake_ledger import cell
+from transfermon.gui.toolkit import theme, translation
+from transfermon.gui.videofarm.page import VideoUploadDialog
+from transfermon.gui.window.commands import quit_words
+from transfermon.gui.window.main_window import counts_line
+from transfermon.gui.window.simulation_menu import choices
+from transfermon.gui.window.task_menu import menu_for
+from transfermon.gui.window.tray import TrayState
+from transfermon.model import translate, units
+from transfermon.model.events import BackgroundTransferEvent
+from transfermon.model.push_payload import lint
+from transfermon.model.translate import in_english, tr
+from transfermon.model.wake_policy import Verdict, Wake, WakeKind, outcome_text
+from transfermon.storage.settings import Settings
+from transfermon.text import humanize
+from transfermon.text.notification_texts import start_notice, still_notice
+from transfermon.wire.simulation import Simulation
 
 GUI = Path(transfermon.__file__).parent / "gui"
 
@@ -203,7 +204,7 @@ def in_brackets(app: QCoreApplication, folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        words.use(None)
+        translate.use(None)
         for translator in app.findChildren(QTranslator):
             app.removeTranslator(translator)
             translator.deleteLater()

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from PySide6.QtGui import QAction
 
-from transfermon.gui.tray import ROWS, SIZES, STEPS, Tray, TrayState, painted, tray_state
-from transfermon.tally import Tally
-from transfermon.task import Activity, Kind, Progress, State, Task, TaskKey
+from transfermon.gui.window.tray import ROWS, SIZES, STEPS, Tray, TrayState, painted, tray_state
+from transfermon.model.tally import Tally
+from transfermon.model.task import Activity, Kind, Progress, State, Task, TaskKey
 
 
 def a_task(number: int = 1, **fields: object) -> Task:

@@ -5,12 +5,12 @@ import threading
 import pytest
 from PySide6.QtCore import QMimeData, QUrl
 
-from transfermon.gui import upload
-from transfermon.gui.adding import files_in
-from transfermon.gui.details import facts, resumable
-from transfermon.gui.upload import UploadDialog, address_for, looked_at, mistake_in
-from transfermon.request_options import RequestOptions
-from transfermon.task import Kind, State, Task, UploadResource, changed
+from transfermon.gui.dialogs import upload
+from transfermon.gui.dialogs.upload import UploadDialog, address_for, looked_at, mistake_in
+from transfermon.gui.panels.details import facts, resumable
+from transfermon.gui.window.adding import files_in
+from transfermon.model.request_options import RequestOptions
+from transfermon.model.task import Kind, State, Task, UploadResource, changed
 
 UPLOAD = Task(session="s", number=1, kind=Kind.UPLOAD, url="https://example.com/in", method="PUT", source="/data/a.iso")
 

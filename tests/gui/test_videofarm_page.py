@@ -11,9 +11,8 @@ from PySide6.QtTest import QAbstractItemModelTester
 
 from tests.farm import Farm
 from tests.gui.test_main_window import Server, World, a_world, anyio_backend, in_a_world, until  # noqa: F401
-from transfermon.gui import opening
-from transfermon.gui.scope import Scope
-from transfermon.gui.videofarm import (
+from transfermon.gui.list.scope import Scope
+from transfermon.gui.videofarm.page import (
     DOWNLOADING,
     FAILED,
     HERE,
@@ -30,6 +29,7 @@ from transfermon.gui.videofarm import (
     prune,
     thumbnail_of,
 )
+from transfermon.gui.window import files
 from transfermon.videofarm.client import RemoteVideo
 
 pytestmark = pytest.mark.anyio
@@ -131,7 +131,7 @@ def test_the_oldest_thumbnails_go(tmp_path):
 
 @pytest.mark.parametrize("url", ["http://other/movie", "file:///etc/passwd", "http://farm:81/x", ""])
 def test_only_a_movie_of_this_server_is_streamed(url):
-    assert "not at this server" in opening.stream(url, "http://farm")
+    assert "not at this server" in files.stream(url, "http://farm")
 
 
 def test_the_upload_dialog_wants_a_title_a_picture_and_a_movie(qtbot, tmp_path):

@@ -7,12 +7,22 @@ import time
 import pytest
 from PySide6.QtTest import QAbstractItemModelTester
 
-from transfermon.configuration import BACKGROUND_FETCH_INTERVAL_NEVER, WAKES_KEPT
-from transfermon.gui.background import PushComposer, earlier_payloads
-from transfermon.gui.wakes import INTERVALS, Column, WakeModel, WakesView, cell, interval_index
-from transfermon.payload import COMMAND_TOOLS, commands
-from transfermon.task import changed
-from transfermon.wakes import AppState, FetchState, Outcome, Verdict, Wake, WakeKind, schedule_text, verdict_text
+from transfermon.gui.dialogs.fetch_intervals import INTERVALS, interval_index
+from transfermon.gui.dialogs.push_composer import PushComposer, earlier_payloads
+from transfermon.gui.panels.wake_ledger import Column, WakeModel, WakesView, cell
+from transfermon.model.configuration import BACKGROUND_FETCH_INTERVAL_NEVER, WAKES_KEPT
+from transfermon.model.push_payload import COMMAND_TOOLS, commands
+from transfermon.model.task import changed
+from transfermon.model.wake_policy import (
+    AppState,
+    FetchState,
+    Outcome,
+    Verdict,
+    Wake,
+    WakeKind,
+    schedule_text,
+    verdict_text,
+)
 
 NOW = 1_800_000_000.0
 PUSH = Wake(

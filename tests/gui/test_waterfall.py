@@ -7,10 +7,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 
 from tests.records import NOW, a_task
-from transfermon.gui import theme
-from transfermon.gui.details import Details
-from transfermon.gui.waterfall import COLORS, EMPTY, LEAST, Phase, Waterfall, bars, lasted, spans
-from transfermon.metrics import Trace, TransactionMetrics, task_metrics
+from transfermon.gui.panels.details import Details
+from transfermon.gui.panels.waterfall import COLORS, EMPTY, LEAST, Phase, Waterfall, bars, lasted, spans
+from transfermon.gui.toolkit import theme
+from transfermon.model.metrics import Trace, TransactionMetrics, task_metrics
 
 
 def a_row(attempt: int, begin: float, **changes):

@@ -10,7 +10,7 @@ import pytest
 from tests.byte_server import ByteServer, Conn, Request, Resource, reply, rest
 from tests.conformance.helpers import parts_in, quick_session
 from tests.conformance.recorder import Recorder
-from transfermon.monitor import Monitor, Session
+from transfermon.engine.monitor import Monitor, Session
 
 pytestmark = pytest.mark.anyio
 SIZE, AT = 300_000, 200_000

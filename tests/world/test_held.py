@@ -20,13 +20,13 @@ from tests.byte_server import ByteServer, Conn, Request, Resource, reply
 from tests.faults.harness import content, ordered
 from tests.faults.test_disk import Mount, Run, fill, mount, running
 from tests.world import mounts
-from transfermon import filesystem, partfile
-from transfermon.events import Event, TaskRemovedEvent
-from transfermon.pace import Pace
-from transfermon.task import Activity, TaskKey
+from transfermon.engine.pace import Pace
+from transfermon.model.events import Event, TaskRemovedEvent
+from transfermon.model.task import Activity, TaskKey
+from transfermon.storage import file_system, part_file
 
 pytestmark = pytest.mark.anyio
-MB = filesystem.MB
+MB = file_system.MB
 __all__ = ["mount"]  # a fixture
 
 
@@ -57,12 +57,12 @@ async def test_an_endless_answer_stops_at_the_reserve_and_is_not_asked_for_again
     with ByteServer(partial(endless, fields)) as server:
         async with running(tmp_path / "state", out) as run:
             lowest = [1 << 60]
-            run.monitor.subscribe(lambda _: lowest.append(partfile.free_space(str(out))))
+            run.monitor.subscribe(lambda _: lowest.append(part_file.free_space(str(out))))
             task = run.session.download_task(server.url("/stream"))
             await run.until(lambda: task.record.attempt >= 4 and task.record.waiting, "more attempts")
             assert len(server.requests) == 1, "not again before there is more room"
             await run.until(lambda: "does not say how long" in task.record.waiting_reason, "the words")
-            assert min(lowest) >= filesystem.reserve(48 * 1024 * 1024) - 1
+            assert min(lowest) >= file_system.reserve(48 * 1024 * 1024) - 1
             assert bool(os.listdir(out)) == kept, "what cannot go on does not keep the disk full"
             assert bool(task.record.received) == kept
             assert bool(task.record.wasted) != kept

@@ -16,8 +16,8 @@ from tests.byte_server import ByteServer, Conn, Request, Resource, reply, rest
 from tests.conformance.conftest import OpenMonitor
 from tests.conformance.helpers import engine_process, parts_in, quick_session, sent
 from tests.conformance.recorder import Recorder, eventually, recorder_of
-from transfermon import resume
-from transfermon.monitor import DownloadTask, Monitor, Session
+from transfermon.engine.monitor import DownloadTask, Monitor, Session
+from transfermon.http import resume
 
 pytestmark = pytest.mark.anyio
 SIZE, AT = 700_000, 400_000
@@ -443,17 +443,17 @@ await asyncio.Event().wait()
 async def test_a_disk_without_room_for_both_keeps_the_old_one_until_a_validator_speaks(
     session: Session, server: ByteServer, resource: Resource, downloads: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from transfermon import partfile
+    from transfermon.storage import part_file
 
     task = session.download_task(server.url("/a.bin"))
     await paused(task, resource)
-    real = partfile.free_space
+    real = part_file.free_space
 
     def little(folder: str, needed: int = 0) -> int:
         used = sum(part.stat().st_size for part in parts_in(Path(folder)))
         return min(real(folder), SIZE + 100_000 - used)
 
-    monkeypatch.setattr(partfile, "free_space", little)
+    monkeypatch.setattr(part_file, "free_space", little)
     resource.before = lambda conn, request: (  # the same file, whole: compared, for there is no room beside it
         bool(request.header("Range")) and sent(conn, reply(200, {"ETag": '"v1"'}, resource.body))
     )

@@ -16,11 +16,11 @@ import pytest
 from tests.byte_server import ByteServer, Conn, Request, chunked, reply
 from tests.conformance.helpers import always, parts_in, quick_session
 from tests.owners import Place
-from transfermon.codings import zstd
-from transfermon.errors import Code, TransferFailure
-from transfermon.monitor import Monitor, Session
-from transfermon.task import UNKNOWN, Progress
-from transfermon.transfer import Call, Transport
+from transfermon.engine.monitor import Monitor, Session
+from transfermon.model.errors import Code, TransferFailure
+from transfermon.model.task import UNKNOWN, Progress
+from transfermon.wire.codings import zstd
+from transfermon.wire.transport import Call, Transport
 
 pytestmark = pytest.mark.anyio
 TEXT = b"".join(b"line %d of a text\n" % n for n in range(50_000))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.byte_server import ByteServer, Conn, Request, Resource, reply
 from tests.owners import Place
-from transfermon import units
+from transfermon.model import units
 
 BODY = bytes(range(256)) * 4000
 CUT = 600_000

@@ -9,11 +9,11 @@ import pytest
 
 from tests.byte_server import ByteServer, Conn, Request, Resource, reply
 from tests.conformance.helpers import quick_session, sent
-from transfermon.configuration import RetryPolicy
-from transfermon.errors import Code, Retry
-from transfermon.monitor import Monitor, Session
-from transfermon.retry import LONGEST_MAKING, judge_download
-from transfermon.task import Response
+from transfermon.engine.monitor import Monitor, Session
+from transfermon.http.retry import LONGEST_MAKING, judge_download
+from transfermon.model.configuration import RetryPolicy
+from transfermon.model.errors import Code, Retry
+from transfermon.model.task import Response
 
 pytestmark = pytest.mark.anyio
 NOW = 1_796_000_000.0

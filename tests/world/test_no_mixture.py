@@ -24,7 +24,7 @@ import pytest
 
 from tests.byte_server import ByteServer, Conn, Request, reply
 from tests.conformance.helpers import quick_session
-from transfermon.monitor import Monitor
+from transfermon.engine.monitor import Monitor
 
 pytestmark = pytest.mark.anyio
 SIZE, AT = 120_000, 70_000

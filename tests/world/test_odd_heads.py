@@ -13,10 +13,10 @@ import pytest
 import trustme
 
 from tests.byte_server import ByteServer, Conn, Request, authority, chunked
-from transfermon.errors import Code, TransferFailure
-from transfermon.monitor import Session
-from transfermon.task import Progress, Task
-from transfermon.transfer import Call, Transport
+from transfermon.engine.monitor import Session
+from transfermon.model.errors import Code, TransferFailure
+from transfermon.model.task import Progress, Task
+from transfermon.wire.transport import Call, Transport
 
 pytestmark = pytest.mark.anyio
 BODY = bytes(range(256)) * 4

@@ -14,7 +14,7 @@ import pytest
 from tests.byte_server import ByteServer, Resource
 from tests.conformance.helpers import quick_session
 from tests.real_server import RealServer, free_port
-from transfermon.monitor import Monitor
+from transfermon.engine.monitor import Monitor
 
 pytestmark = pytest.mark.anyio
 LOGIN = "me:s%40cret#@"

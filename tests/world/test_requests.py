@@ -15,14 +15,14 @@ import trustme
 from tests.byte_server import ByteServer, Conn, Request, Resource, authority, reply
 from tests.conformance.helpers import parts_in, quick_session
 from tests.socks_server import GRANTED, SocksServer, Talk
-from transfermon import cli, getting
-from transfermon.connectivity import Connectivity
-from transfermon.control_api import Api
-from transfermon.errors import TransferFailure
-from transfermon.monitor import Monitor
-from transfermon.request_options import RequestOptions, content_type_of
-from transfermon.task import Task, TaskKey
-from transfermon.urls import redirect_target
+from transfermon.commands import main, transfer
+from transfermon.control.api import Api
+from transfermon.engine.monitor import Monitor
+from transfermon.http.addresses import redirect_target
+from transfermon.model.errors import TransferFailure
+from transfermon.model.request_options import RequestOptions, content_type_of
+from transfermon.model.task import Task, TaskKey
+from transfermon.system.network_status import Connectivity
 
 pytestmark = pytest.mark.anyio
 
@@ -35,8 +35,8 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def orders(*words: str) -> list[dict[str, Any]]:
     """What a command line asks of the engine."""
-    arguments = cli._parser(words).parse_args(words)
-    made = {"get": getting.orders, "put": getting.upload_orders, "send": getting.data_orders}
+    arguments = main._parser(words).parse_args(words)
+    made = {"get": transfer.orders, "put": transfer.upload_orders, "send": transfer.data_orders}
     return made[words[0]](arguments)
 
 
@@ -382,7 +382,7 @@ def test_the_hint_for_an_insecure_redirect_names_an_option_that_there_is(capsys)
         redirect_target("https://a.example/", "http://b.example/", allows_insecure=False)
     assert "--insecure-redirects" in caught.value.hint
     with pytest.raises(SystemExit):
-        cli._parser(["get"]).parse_args(["get", "--help"])
+        main._parser(["get"]).parse_args(["get", "--help"])
     assert "--insecure-redirects" in capsys.readouterr().out
 
 
@@ -432,9 +432,9 @@ async def test_keys_are_written_where_a_person_says_so_and_by_no_variable(monito
 
 def test_who_writes_keys_is_told_what_that_means(here, capsys, monkeypatch):
     words = ["get", "--tls-keys", "keys", "http://h.example/"]
-    arguments = cli._parser(words).parse_args(words)
-    monkeypatch.setattr(getting.Getter, "run", lambda self: 0)
-    assert cli._get(arguments) == 0
+    arguments = main._parser(words).parse_args(words)
+    monkeypatch.setattr(transfer.Getter, "run", lambda self: 0)
+    assert main._get(arguments) == 0
     said = capsys.readouterr().err
     assert f"{here}/keys" in said
     assert "who has them can read all that is sent" in said

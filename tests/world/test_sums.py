@@ -12,8 +12,8 @@ import pytest
 
 from tests.byte_server import ByteServer, Conn, Request, Resource, rest
 from tests.conformance.helpers import code_of, parts_in, quick_session
-from transfermon import digests
-from transfermon.monitor import Monitor, Session
+from transfermon.engine.monitor import Monitor, Session
+from transfermon.http import digests
 
 pytestmark = pytest.mark.anyio
 DATA = b"what an object holds"

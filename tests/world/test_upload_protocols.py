@@ -14,8 +14,8 @@ from tests.conformance.helpers import code_of, quick_session
 from tests.conformance.recorder import eventually
 from tests.tusd import Tusd
 from tests.upload_server import Kept, UploadServer, serving
-from transfermon.monitor import Monitor
-from transfermon.upload_protocol import VERSIONS
+from transfermon.engine.monitor import Monitor
+from transfermon.model.upload_protocol import VERSIONS
 
 pytestmark = pytest.mark.anyio
 SIZE = 3_000_000
@@ -399,11 +399,11 @@ def secure(farm: UploadServer) -> ByteServer:
 
 
 async def test_an_http_location_under_https_is_the_same_server(monitor: Monitor, source: Path, body: bytes, **_: Any):
-    from transfermon import transfer
+    from transfermon.wire import transport
 
     farm = UploadServer()
     with secure(farm) as server:
-        monitor._engine.transport = transfer.Transport(tls_context=ByteServer.client_context())
+        monitor._engine.transport = transport.Transport(tls_context=ByteServer.client_context())
         farm.location = lambda path: f"http://127.0.0.1:{server.port}{path}"
         headers = {"Authorization": "Bearer 1"}
         task = quick_session(monitor).upload_task(server.url("/in"), source, method="PUT", request_headers=headers)
@@ -416,11 +416,11 @@ async def test_an_http_location_under_https_is_the_same_server(monitor: Monitor,
 
 
 async def test_a_way_out_of_encryption_is_refused(monitor: Monitor, source: Path):
-    from transfermon import transfer
+    from transfermon.wire import transport
 
     farm = UploadServer(location=lambda path: f"http://other.localhost:1{path}")
     with secure(farm) as server:
-        monitor._engine.transport = transfer.Transport(tls_context=ByteServer.client_context())
+        monitor._engine.transport = transport.Transport(tls_context=ByteServer.client_context())
         record = await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
     assert code_of(record) == -1022
     assert "http://other.localhost:1" in record.error.message  # type: ignore[union-attr]

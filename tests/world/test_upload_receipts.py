@@ -17,10 +17,10 @@ from tests.conformance.helpers import quick_session
 from tests.conformance.recorder import Recorder, eventually
 from tests.owners import Place
 from tests.upload_server import Kept, UploadServer, serving
-from transfermon.humanize import status
-from transfermon.monitor import Monitor
-from transfermon.resumable import MIB
-from transfermon.task import Task
+from transfermon.engine.monitor import Monitor
+from transfermon.http.upload_protocols.rules import MIB
+from transfermon.model.task import Task
+from transfermon.text.humanize import status
 
 pytestmark = pytest.mark.anyio
 SIZE = 3_000_000

@@ -14,12 +14,12 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from transfermon.errors import TransfermonError
-from transfermon.gui.asked import NOTHING, Asked, another_shows
-from transfermon.settings import ensure_private, state_folder
+from transfermon.gui.launch import NOTHING, Asked, another_shows
+from transfermon.model.errors import TransfermonError
+from transfermon.storage.settings import ensure_private, state_folder
 
 if TYPE_CHECKING:  # handed through
-    from transfermon.scripting import Script
+    from transfermon.host.scripting import Script
 
 UNUSABLE = 2  # what is wrong before a task exists (DESIGN 9, exit codes)
 PACKAGES = (
@@ -48,7 +48,7 @@ def run(
         folder = _folder(state_dir, demo=demo)
         if script is None and another_shows(folder, asked):
             return 0
-        from transfermon.gui import life
+        from transfermon.gui import app_life
     except ImportError as exc:
         problem = missing_library(str(exc))
         if not problem:
@@ -56,7 +56,7 @@ def run(
         return _unusable(problem)
     except TransfermonError as exc:
         return _unusable(f"{exc.title} {exc.hint}".strip())
-    return life.run(folder, demo=demo, minimized=minimized, script=script, asked=asked)
+    return app_life.run(folder, demo=demo, minimized=minimized, script=script, asked=asked)
 
 
 def display_problem(environment: Mapping[str, str], platform: str) -> str:
@@ -100,7 +100,7 @@ def missing_library(text: str) -> str:
 
 def _folder(state_dir: str | None, *, demo: bool) -> str:
     if demo:
-        from transfermon.demo import fresh_folder
+        from transfermon.videofarm.demo import fresh_folder
 
         return fresh_folder(state_dir)
     folder = state_folder(state_dir)

@@ -27,7 +27,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from transfermon.record import record
+from transfermon.model.record import record
 from transfermon.videofarm.faults import Faults
 
 PIECE = 256 * 1024

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from transfermon.record import record
+from transfermon.model.record import record
 from transfermon.videofarm import samples
 from transfermon.videofarm.bodies import Content, content_of_file
 

@@ -17,15 +17,16 @@ from dataclasses import asdict
 from typing import Any, ClassVar
 from urllib.parse import urljoin, urlsplit
 
-from transfermon import jsontext, urlsession
-from transfermon.configuration import SessionConfiguration
-from transfermon.errors import Code, InvalidAction, TransferError, TransferFailure, redacted
-from transfermon.events import DownloadProgressEvent, Event, TaskCompletedEvent, UploadProgressEvent
-from transfermon.monitor import DownloadTask, Monitor, TransferTask, UploadTask
-from transfermon.record import record
-from transfermon.task import UNKNOWN, Origin, Task, TaskKey, changed
-from transfermon.texts import is_text
-from transfermon.urls import check_url, origin_of
+from transfermon import urlsession
+from transfermon.engine.monitor import DownloadTask, Monitor, TransferTask, UploadTask
+from transfermon.http.addresses import check_url, origin_of
+from transfermon.model import json_text
+from transfermon.model.checked_text import is_text
+from transfermon.model.configuration import SessionConfiguration
+from transfermon.model.errors import Code, InvalidAction, TransferError, TransferFailure, redacted
+from transfermon.model.events import DownloadProgressEvent, Event, TaskCompletedEvent, UploadProgressEvent
+from transfermon.model.record import record
+from transfermon.model.task import UNKNOWN, Origin, Task, TaskKey, changed
 
 LIMIT = 1 << 20  # bytes of a list
 SESSION = "videofarm"  # of the background transfers
@@ -151,7 +152,7 @@ class VideoFarmClient:
         url = urljoin(self.endpoint, "videos")
         body = await self.monitor.read(url, limit=LIMIT)
         try:
-            listed = jsontext.loads(body)
+            listed = json_text.loads(body)
             if not isinstance(listed, list):
                 raise ValueError("not a list")
         except ValueError as exc:
@@ -182,7 +183,7 @@ class VideoFarmClient:
             url=addresses[0],
             thumbnail_url=addresses[1],
             movie_url=addresses[2],
-            duration=jsontext.number(item.get("duration")),
+            duration=json_text.number(item.get("duration")),
             created=texts["created"],
         )
 
@@ -452,7 +453,7 @@ def _no_list(url: str) -> TransferError:
 
 def _refused(text: str | None, status: int, url: str) -> TransferError:
     try:
-        detail = str(jsontext.loads(text or "")["detail"])
+        detail = str(json_text.loads(text or "")["detail"])
     except (ValueError, TypeError, KeyError):
         detail = f"The server answered {status}."
     return TransferError(

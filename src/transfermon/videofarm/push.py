@@ -24,7 +24,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from transfermon.record import record
+from transfermon.model.record import record
 from transfermon.videofarm.bodies import problem
 
 PAYLOAD_LIMIT = 4096  # bytes, as at Apple (P-11)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from transfermon.record import record
+from transfermon.model.record import record
 
 PICTURES = Path(__file__).with_name("samples")
 FRAMES_PER_SECOND = 25

@@ -40,7 +40,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from transfermon.record import record
+from transfermon.model.record import record
 from transfermon.videofarm import faults as fault_grammar
 from transfermon.videofarm import samples
 from transfermon.videofarm.bodies import Content, ContentResponse, content_of_json, problem

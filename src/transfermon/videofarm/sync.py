@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import logging
 
-from transfermon.approvals import host_of
-from transfermon.background import FetchResult
-from transfermon.errors import TransferFailure
-from transfermon.events import BackgroundFetchEvent, SilentPushEvent
-from transfermon.monitor import Monitor
+from transfermon.engine.approvals import host_of
+from transfermon.engine.monitor import Monitor
+from transfermon.engine.wake_engine import FetchResult
+from transfermon.model.errors import TransferFailure
+from transfermon.model.events import BackgroundFetchEvent, SilentPushEvent
 from transfermon.videofarm.client import RemoteVideo, VideoFarmClient
 
 log = logging.getLogger(__name__)

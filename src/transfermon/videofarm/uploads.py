@@ -23,7 +23,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from transfermon.record import record
+from transfermon.model.record import record
 from transfermon.videofarm.bodies import problem
 from transfermon.videofarm.samples import picture_size
 

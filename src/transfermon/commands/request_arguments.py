@@ -1,0 +1,88 @@
+"""The options of `get`, `put` and `send` about what their requests carry and trust.
+
+Rule: nothing of ours is loaded before a command is run. What cannot be is a ValueError with one sentence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+
+def add(parser: argparse.ArgumentParser, *, sends: bool) -> None:
+    """`sends`: the requests have a body."""
+    group = parser.add_argument_group("what the requests carry and trust")
+    if sends:
+        kind = group.add_mutually_exclusive_group()
+        kind.add_argument("--content-type", metavar="TYPE", default="", help="the type of what is sent")
+        kind.add_argument("--no-content-type", action="store_true", help="send no Content-Type at all")
+    group.add_argument(
+        "--send-along",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="let this header follow a redirect to another server, too; without it none does but User-Agent, Accept, "
+        "Accept-Language and the origin of Referer",
+    )
+    group.add_argument("--cookies", metavar="FILE", help="send the cookies that this file has for the address's host")
+    group.add_argument("--insecure-redirects", action="store_true", help="follow a redirect from https to http")
+    group.add_argument("--ca-file", metavar="FILE", default="", help="trust the authorities in this PEM file, too")
+    group.add_argument(
+        "--tls-keys", metavar="FILE", default="", help="write the keys of the connections there, to look into them"
+    )
+
+
+def fields(arguments: argparse.Namespace, url: str) -> dict[str, Any]:
+    """What an order for this address says of them."""
+    from transfermon.http import cookie_file, cookies
+    from transfermon.model import request_options
+
+    asked = request_options.RequestOptions(
+        send_along=tuple(name.lower() for name in arguments.send_along),
+        insecure_redirects=arguments.insecure_redirects,
+        ca_file=_authorities(arguments.ca_file),
+        tls_keys=_writable(arguments.tls_keys),
+        no_content_type=getattr(arguments, "no_content_type", False),
+    )
+    asked.check()
+    found: dict[str, Any] = {"options": request_options.to_dict(asked)}
+    if arguments.cookies is not None:
+        found["cookies"] = [cookies.to_dict(one) for one in cookie_file.for_address(arguments.cookies, url)]
+    return found
+
+
+def notes(arguments: argparse.Namespace) -> list[str]:
+    """What a person should know before it begins."""
+    if not arguments.tls_keys:
+        return []
+    path = os.path.abspath(arguments.tls_keys)
+    return [f"The keys of the connections are written to {path}: who has them can read all that is sent."]
+
+
+def content_type(arguments: argparse.Namespace, headers: dict[str, str]) -> dict[str, str]:
+    """The headers with the type of what is sent."""
+    if not arguments.content_type and not arguments.no_content_type:
+        return headers
+    others = {name: value for name, value in headers.items() if name.lower() != "content-type"}
+    return {**others, "Content-Type": arguments.content_type} if arguments.content_type else others
+
+
+def _authorities(path: str) -> str:
+    if not path:
+        return ""
+    try:
+        with open(path, "rb"):
+            return os.path.abspath(path)
+    except OSError as exc:
+        raise ValueError(f"The file {path} cannot be read: {exc.strerror}.") from None
+
+
+def _writable(path: str) -> str:
+    if not path:
+        return ""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as exc:
+        raise ValueError(f"The file {path} cannot be written: {exc.strerror}.") from None
+    return os.path.abspath(path)

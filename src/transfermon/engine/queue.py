@@ -1,0 +1,141 @@
+"""Who may run now: so many tasks over all, so many connections per session and host, the important ones first.
+
+Rule: a waiting task costs an entry in a heap, not a coroutine; granting one costs the same whether ten wait or ten
+thousand.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+import itertools
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from transfermon.model.task import TaskKey
+
+Group = tuple[str, str]  # session, and origin as scheme://host:port
+MOST_SLOW = 16  # slow transfers that do not count against the limit over all
+
+
+@dataclass(slots=True)
+class _Waiter:
+    key: TaskKey
+    group: Group
+    priority: float
+    order: int
+    limit: int
+    start: Callable[[], None]
+    gone: bool = False
+
+    def __lt__(self, other: _Waiter) -> bool:
+        return (-self.priority, self.order) < (-other.priority, other.order)
+
+
+class Slots:
+    """One for the whole engine. Calls back `start` at once, or later from `release`."""
+
+    def __init__(self, running: int) -> None:
+        self._running = running
+        self._closed = False
+        self._held: dict[TaskKey, Group] = {}
+        self._slow: set[TaskKey] = set()  # of the held ones
+        self._per_group: dict[Group, int] = {}
+        self._queues: dict[Group, list[_Waiter]] = {}
+        self._waiting: dict[TaskKey, _Waiter] = {}
+        self._order = itertools.count()
+        self._before = itertools.count(-1, -1)
+
+    def __repr__(self) -> str:
+        return f"<Slots {len(self._held)}/{self._running} held, {len(self._waiting)} waiting>"
+
+    def set_running(self, running: int) -> None:
+        """Change the limit over all; running tasks go on, more start at once where it grew."""
+        self._running = running
+        self._grant()
+
+    def set_slow(self, keys: Collection[TaskKey]) -> None:
+        """These are so slow that others may run beside them, over the limit; all others count again. They go on
+        counting against the connections to their host.
+        """
+        self._slow = self._held.keys() & set(keys)
+        self._grant()
+
+    def close(self, *, closed: bool = True) -> None:
+        """Grant nothing until it is opened again: nothing can be stored now (FAULTS F3)."""
+        self._closed = closed
+        self._grant()
+
+    def ask(self, key: TaskKey, group: Group, *, limit: int, priority: float, start: Callable[[], None]) -> None:
+        """Wait for a slot; `limit` is the session's number of connections to one host (T-12)."""
+        self._put(_Waiter(key, group, priority, next(self._order), limit, start))
+        self._grant()
+
+    def _put(self, waiter: _Waiter) -> None:
+        self.withdraw(waiter.key)
+        self._waiting[waiter.key] = waiter
+        heapq.heappush(self._queues.setdefault(waiter.group, []), waiter)
+
+    def withdraw(self, key: TaskKey) -> bool:
+        """Wait no longer. False when it did not wait."""
+        waiter = self._waiting.pop(key, None)
+        if waiter is None:
+            return False
+        waiter.gone = True  # the heap drops it when it comes to the top
+        waiter.start = _nothing  # and must not keep a session alive until then (S-15)
+        return True
+
+    def release(self, key: TaskKey) -> None:
+        """Give the slot back; a no-op for one that holds none."""
+        self._slow.discard(key)
+        group = self._held.pop(key, None)
+        if group is None:
+            return
+        self._per_group[group] -= 1
+        if not self._per_group[group]:
+            del self._per_group[group]
+        self._grant()
+
+    def reprioritise(self, key: TaskKey, priority: float) -> None:
+        """T-09: the priority may change at any time and decides among those that wait for the same host."""
+        waiter = self._waiting.get(key)
+        if waiter is not None:
+            self._put(dataclasses.replace(waiter, priority=priority))  # among equals it keeps its place
+
+    def move(self, key: TaskKey, *, first: bool) -> None:
+        """Go before or behind all others that wait and are as important; a no-op for one that does not wait."""
+        waiter = self._waiting.get(key)
+        if waiter is not None:
+            self._put(dataclasses.replace(waiter, order=next(self._before if first else self._order)))
+
+    @property
+    def _counted(self) -> int:
+        return len(self._held) - min(len(self._slow), MOST_SLOW)
+
+    def _grant(self) -> None:
+        while not self._closed and self._counted < self._running:
+            best: _Waiter | None = None
+            for group in list(self._queues):
+                head = self._head(group)
+                if head is not None and self._per_group.get(group, 0) < head.limit and (best is None or head < best):
+                    best = head
+            if best is None:
+                return
+            heapq.heappop(self._queues[best.group])
+            del self._waiting[best.key]
+            self._held[best.key] = best.group
+            self._per_group[best.group] = self._per_group.get(best.group, 0) + 1
+            best.start()
+
+    def _head(self, group: Group) -> _Waiter | None:
+        queue = self._queues[group]
+        while queue and queue[0].gone:
+            heapq.heappop(queue)
+        if not queue:
+            del self._queues[group]
+            return None
+        return queue[0]
+
+
+def _nothing() -> None:
+    pass

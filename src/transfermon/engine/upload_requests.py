@@ -1,0 +1,179 @@
+"""The requests of one attempt of an upload or of a data task, and their answers.
+
+Rule: what goes along with a request is decided here alone. At another origin than the task's no header of its own and no
+credential does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import field
+
+from transfermon.engine.answers import LONGEST
+from transfermon.engine.shared import Engine
+from transfermon.http.upload_protocols import rules
+from transfermon.model.configuration import SessionConfiguration, merged_headers
+from transfermon.model.metrics import Trace
+from transfermon.model.record import record
+from transfermon.model.task import Progress, Response, Task
+from transfermon.wire.body_source import Small
+from transfermon.wire.network import Limiter
+from transfermon.wire.transport import Call, Content, FileBody
+
+Body = Content | Callable[[], Content] | bytes | None
+Interim = Callable[[Response, bool], None]  # told the head, and whether its server is a public one
+
+
+@record
+class Heard:
+    """A final answer, read to what is kept of it."""
+
+    response: Response
+    body: bytes = field(repr=False)
+    confines: bool  # an address that its server names must not lead into a private network
+    most: int  # bytes of the body that are kept (U-07); one more was read
+
+    @property
+    def text(self) -> str:
+        return decoded(self.body[: self.most], self.response.header("Content-Type"))
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is missing of the text."""
+        return len(self.body) <= self.most
+
+
+class Exchanges:
+    """Made for one attempt. `counts`: whether what goes out is counted as it goes, and not by whoever makes the body."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        configuration: SessionConfiguration,
+        current: Callable[[], Task],
+        progress: Progress,
+        limiters: list[Limiter],
+        *,
+        counts: bool = True,
+    ) -> None:
+        self._engine = engine
+        self._configuration = configuration
+        self._current = current
+        self._progress = progress if counts else Progress()
+        self._limiters = limiters  # those without a rate, too: they may get one meanwhile
+        self.sent: list[tuple[int, list[Trace]]] = []  # attempt and exchanges of each call, until they are recorded
+
+    def __repr__(self) -> str:
+        return f"<Exchanges of {self._current().key}>"
+
+    def own_headers(self) -> dict[str, str]:
+        """The session's and the task's, with their values."""
+        task = self._current()
+        return merged_headers(self._engine.vault.get(task.session), self._engine.secrets_of(task))
+
+    async def exchange(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: Body = None,
+        *,
+        length: int | None = None,
+        most: int | None = None,
+        on_interim: Interim | None = None,
+    ) -> Heard:
+        """Send it and read the answer, with as much of its body as is kept, or `most` bytes. Raises TransferFailure."""
+        lines = await self._engine.lines()
+        content: Callable[[], Content] | bytes | None
+        if isinstance(body, FileBody | Small):
+            content, length = (lambda: body), body.length
+        else:
+            assert body is None or isinstance(body, bytes) or callable(body)
+            content = body
+        answer = await lines.open(self._call(method, url, headers, content, length, on_interim))
+        try:
+            most = LONGEST[self._current().kind] if most is None else most
+            text = await answer.read(most + 1 if most else 0)
+            return Heard(response=answer.response, body=text, confines=answer.confines, most=most)
+        finally:
+            await answer.aclose()
+
+    async def head(self, method: str, url: str, headers: Mapping[str, str]) -> Response:
+        """The head of the answer to a request without a body."""
+        return (await self.exchange(method, url, headers, most=0)).response
+
+    def _call(
+        self,
+        method: str,
+        url: str,
+        own_headers: Mapping[str, str],
+        content: Callable[[], Content] | bytes | None,
+        length: int | None,
+        on_interim: Interim | None,
+    ) -> Call:
+        task, own = self._current(), self._configuration
+        traces: list[Trace] = []
+        self.sent.append((task.attempt, traces))
+        resource = task.upload if task.upload is not None and url == task.upload.url else None
+        elsewhere = resource is not None and resource.elsewhere
+        given = {} if elsewhere else self.own_headers()
+        options = self._engine.options_of(task, own) | ({"own_cookies": ()} if elsewhere else {})
+        return Call(
+            url=url,
+            method=method,
+            headers=merged_headers(given, own_headers),
+            content=content,
+            content_length=length,
+            sending=self._progress,
+            limiters=self._limiters,
+            on_interim=on_interim,
+            session=task.session,
+            origin=task.origin,
+            allowed=frozenset(self._engine.allowed_hosts),
+            confined=resource is not None and elsewhere and resource.confined,
+            proxy=self._engine.proxy_of(task.session, own.proxy),
+            proxy_logins=self._engine.proxy_logins(task.session),
+            **options,
+            idle_timeout=own.timeout_interval_for_request,
+            follows_redirects=own.follows_redirects,
+            maximum_redirects=own.maximum_redirects,
+            cookies=own.http_should_set_cookies and not elsewhere,
+            sensitive=frozenset(name.lower() for name in given),
+            secret_path=resource is not None,
+            traces=traces,
+        )
+
+
+async def abandon(engine: Engine, configuration: SessionConfiguration, task: Task) -> None:
+    """Delete a task's upload resource (U-22). Raises TransferFailure."""
+    upload = task.upload
+    assert upload is not None
+    own = merged_headers(engine.vault.get(task.session), engine.secrets_of(task))
+    call = Call(
+        url=upload.url,
+        method="DELETE",
+        headers=merged_headers({} if upload.elsewhere else own, rules.query(upload)),
+        session=task.session,
+        origin=task.origin,
+        allowed=frozenset(engine.allowed_hosts),
+        confined=upload.elsewhere and upload.confined,
+        proxy=engine.proxy_of(task.session, configuration.proxy),
+        proxy_logins=engine.proxy_logins(task.session),
+        **engine.options_of(task, configuration) | ({"own_cookies": ()} if upload.elsewhere else {}),
+        idle_timeout=min(10.0, configuration.timeout_interval_for_request),
+    )
+    answer = await (await engine.lines()).open(call)
+    await answer.aclose()
+
+
+def decoded(body: bytes, content_type: str) -> str:
+    """The text of a body, by the charset that its type declares; bytes that are no such text show as �."""
+    charset = "utf-8"
+    for part in content_type.split(";")[1:]:
+        name, _, value = part.partition("=")
+        if name.strip().lower() == "charset":
+            charset = value.strip().strip('"')
+    try:
+        return body.decode(charset, "replace")
+    except (LookupError, ValueError):
+        return body.decode("utf-8", "replace")

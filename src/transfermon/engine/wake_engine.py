@@ -1,0 +1,465 @@
+"""What wakes the app: background fetch and silent push, each with a handler and a line in the ledger.
+
+Rule: there is one wake path. The button, the command, the timer and the push channel are judged by `wakes`, written
+down, and delivered by `_deliver`, which opens the handler before the event is told (O-15).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+
+from transfermon.engine.shared import Engine
+from transfermon.model import wake_policy
+from transfermon.model.configuration import (
+    BACKGROUND_FETCH_INTERVAL_NEVER,
+    BACKGROUND_HANDLER_BUDGET,
+    PUSHES_PER_HOUR,
+    SESSION_HANDLER_LIMIT,
+    WAKES_KEPT,
+)
+from transfermon.model.events import (
+    BackgroundFetchEvent,
+    Event,
+    HandlerEndedEvent,
+    HandlerExpiredEvent,
+    NotificationEvent,
+    SilentPushEvent,
+    WakeChangedEvent,
+)
+from transfermon.model.push_payload import Payload, parse, payload_of
+from transfermon.model.task import Task, changed
+from transfermon.model.wake_policy import AppState, FetchState, Judgement, Outcome, Verdict, Wake, WakeKind
+from transfermon.storage.store import Change
+from transfermon.system.clock import Timer
+
+log = logging.getLogger(__name__)
+BY_HAND, TIMER = "button", "timer"
+FETCH_STATE = "background.fetch"  # what the scheduler remembers
+PUSH_TIMES = "background.pushes"  # when the last ones were delivered: a flood must not push them out of the ledger
+
+
+class FetchResult(Enum):
+    NEW_DATA = "new_data"
+    NO_DATA = "no_data"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class _Handler:
+    kind: str
+    opened: float  # monotonic
+    expiry: Timer
+    wake: str = ""  # its line in the ledger; "" for the handler of a session
+    started_tasks: int = 0
+
+
+class Background:
+    """The open handlers, the ledger, and the door for wake-ups."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._clock = engine.clock
+        self._open: dict[str, _Handler] = {}
+        self._wakes: dict[str, Wake] = {}
+        self._fetch = FetchState()
+        self._pushes: deque[float] = deque(maxlen=2 * PUSHES_PER_HOUR)  # deliveries by hand count, too
+        self._timer: Timer | None = None
+        self._ready = False
+        self._force_quit = False
+        self.on_closed: Callable[[str, bool], None] | None = None  # identifier, and whether its budget ran out
+        self.on_taken_back: Callable[[tuple[str, ...]], None] | None = (
+            None  # tasks as SESSION:NUMBER, not to begin any more
+        )
+        engine.on_created = self._count
+
+    def __repr__(self) -> str:
+        return f"<Background {len(self._open)} open handlers, {len(self._wakes)} wakes>"
+
+    # ---- life
+
+    def restore(self, remembered: Iterable[Wake], state: str, pushes: str) -> None:
+        """Take the ledger as it was stored. A handler that was open has nobody to end it any more."""
+        self._fetch = wake_policy.fetch_of(state, self._asked_interval())
+        self._pushes.extend(json.loads(pushes or "[]"))
+        for wake in remembered:
+            self._wakes[wake.identifier] = wake
+            if wake.open:
+                self._update(changed(wake, outcome=Outcome.INTERRUPTED, ended=self._clock.now()))
+
+    def ready(self) -> None:
+        """Listeners are there: what was held for a start of the app is delivered, and the timer runs."""
+        self._ready = True
+        if self._engine.app_state is AppState.FOREGROUND:
+            self._deliver_held()
+        self._arm()
+
+    def close(self) -> None:
+        self._ready = False
+        self._engine.on_created = None
+        if self._timer is not None:
+            self._timer.cancel()
+        for handler in self._open.values():
+            handler.expiry.cancel()
+        self._open.clear()
+
+    # ---- what front ends look at
+
+    @property
+    def open_handlers(self) -> tuple[str, ...]:
+        return tuple(self._open)
+
+    @property
+    def ledger(self) -> tuple[Wake, ...]:
+        """Oldest first; the newest 1,000."""
+        return tuple(self._wakes.values())
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two background fetches as asked for; NEVER is infinite."""
+        return self._fetch.interval
+
+    @property
+    def effective_interval(self) -> float:
+        """Seconds, with the floor and the penalty for overruns (SPEC 2.4)."""
+        return self._fetch.effective(self._clock.now())
+
+    @property
+    def schedule(self) -> str:
+        """When the next fetch comes by itself, in a sentence."""
+        return wake_policy.schedule_text(
+            self._fetch, now=self._clock.now(), state=self._engine.app_state, modes=self._modes
+        )
+
+    @property
+    def counts_down(self) -> bool:
+        """Whether `schedule` is another sentence with each second."""
+        return self._engine.app_state is AppState.BACKGROUND and self.next_fetch is not None
+
+    @property
+    def overruns(self) -> int:
+        return self._fetch.at(self._clock.now()).overruns
+
+    @property
+    def next_fetch(self) -> float | None:
+        """Epoch seconds before which no fetch comes by itself; None when none is to come."""
+        if wake_policy.FETCH_MODE not in self._modes:
+            return None
+        return self._fetch.due(self._clock.now())
+
+    @property
+    def expects(self) -> bool:
+        """Whether a wake may still come by itself, so that an engine without a window has a reason to stay."""
+        return self.next_fetch is not None or any(wake.waiting for wake in self._wakes.values())
+
+    @property
+    def _modes(self) -> tuple[str, ...]:
+        return self._engine.settings.background_modes
+
+    # ---- what changes
+
+    def settings_changed(self) -> None:
+        """The interval or the modes may be others."""
+        asked = self._asked_interval()
+        if asked != self._fetch.interval:
+            self._keep(changed(self._fetch, interval=asked, since=self._clock.now()))
+        self._arm()
+
+    def _asked_interval(self) -> float:
+        asked = self._engine.settings.fetch_interval
+        return BACKGROUND_FETCH_INTERVAL_NEVER if asked < 0 else asked
+
+    def state_changed(self, state: AppState) -> None:
+        """The app went to the back, or a person brought it to the front."""
+        if state is AppState.FOREGROUND:
+            self._engine.limiter.reset()
+            if self._engine.strict:
+                for handler_id in [key for key, handler in self._open.items() if handler.wake]:
+                    self.end(handler_id, FetchResult.FAILED)  # B-14: no overrun
+            if self._ready:
+                self._deliver_held()
+        self._arm()
+
+    def force_quit(self) -> None:
+        """Everything was stopped by a person: what is held is dropped, and nothing wakes the app (P-08, P-10)."""
+        self._force_quit = True
+        for wake in self.ledger:
+            if wake.waiting:
+                self._drop(wake, "All transfers were stopped and the app was quit.")
+
+    # ---- wakes
+
+    def fetch(self, *, by_hand: bool) -> Wake:
+        """Ask for `backgroundfetch`. By hand it is delivered at once unless the policy is "strict" (B-10, B-11)."""
+        judgement = wake_policy.judge_fetch(
+            self._fetch, now=self._clock.now(), state=self._engine.app_state, modes=self._modes
+        )
+        wake = self._enter(WakeKind.FETCH, BY_HAND if by_hand else TIMER, judgement, by_hand=by_hand)
+        if wake.waiting:
+            self._replace(wake, "Another fetch was asked for.")
+        elif wake.verdict is Verdict.GRANTED:
+            wake = self._deliver(wake)
+        self._arm()
+        return wake
+
+    def push(self, payload: Payload | str, *, by_hand: bool, source: str = "", sequence: str = "") -> Wake:
+        """Take a push: a silent one is delivered with the payload's own fields (P-04, P-05, P-07), an alert is
+        shown (P-06). One that the policy holds waits for the hour or for the app, the newest only (P-10). It takes the
+        place of an earlier one of the same `sequence`, as far as that has not begun anything.
+
+        Raises ValueError for a payload that is not a JSON object, is over 4096 bytes, or asks for neither.
+        """
+        if isinstance(payload, str):
+            payload = parse(payload)
+        if not payload.content_available and not payload.visible:
+            raise ValueError("The payload has no “content-available”: 1, so it wakes no app.")
+        judgement = wake_policy.GRANTED
+        if payload.content_available:
+            judgement = self._judge_push()
+        source = source or (BY_HAND if by_hand else "channel")
+        self.take_back(sequence, "An update took its place.")
+        wake = self._enter(WakeKind.PUSH, source, judgement, by_hand=by_hand, payload=payload, sequence=sequence)
+        if payload.visible and wake.verdict is not Verdict.REFUSED:
+            self._show(payload, sequence)
+        if not payload.content_available:
+            note = "It has no “content-available”: 1, so it only shows its text."
+            wake = self._update(changed(wake, outcome=Outcome.DROPPED, note=note))
+        elif wake.waiting:
+            self._replace(wake, "A newer push took its place.")
+        elif wake.verdict is Verdict.GRANTED:
+            wake = self._deliver(wake)
+        self._arm()
+        return wake
+
+    def take_back(self, sequence: str, note: str = "Its sender took it back.") -> None:
+        """Undo what pushes of this sequence have not begun: one that waits is dropped, tasks that were made for one and
+        have not started leave the list, now or as soon as their handler makes them. What has begun goes on.
+        """
+        for wake in [wake for wake in self.ledger if sequence and wake.sequence == sequence and not wake.superseded]:
+            self._update(changed(wake, superseded=True))
+            if wake.waiting:
+                self._drop(changed(wake, superseded=True), note)
+            self._cancel_unbegun(wake.tasks)
+
+    def _cancel_unbegun(self, tasks: tuple[str, ...]) -> None:
+        if tasks and self.on_taken_back is not None:
+            self.on_taken_back(tasks)
+
+    def refuse(self, payload: Payload | None, *, source: str, reason: str) -> Wake:
+        """Enter a push that whoever received it does not pass on: a wrong topic or token, a repetition, an expiry."""
+        judgement = Judgement(verdict=Verdict.REFUSED, reason=reason)
+        return self._enter(WakeKind.PUSH, source, judgement, by_hand=False, payload=payload)
+
+    def send_again(self, identifier: str) -> Wake:
+        """Deliver what a line of the ledger stands for once more, by hand. Raises KeyError."""
+        wake = self._wakes[identifier]
+        if wake.kind is WakeKind.FETCH or wake.payload is None:
+            return self.fetch(by_hand=True)
+        return self.push(payload_of(wake.payload), by_hand=True)
+
+    def _judge_push(self) -> Judgement:
+        return wake_policy.judge_push(
+            self._pushes, now=self._clock.now(), modes=self._modes, force_quit=self._force_quit
+        )
+
+    def _enter(
+        self,
+        kind: WakeKind,
+        source: str,
+        judgement: Judgement,
+        *,
+        by_hand: bool,
+        payload: Payload | None = None,
+        sequence: str = "",
+    ) -> Wake:
+        policy = ""
+        if by_hand and not self._engine.strict and not judgement.granted:
+            policy, judgement = judgement.reason, wake_policy.GRANTED
+        return self._update(
+            Wake(
+                identifier=uuid.uuid4().hex,
+                kind=kind,
+                source=source,
+                time=self._clock.now(),
+                verdict=judgement.verdict,
+                reason=judgement.reason,
+                policy=policy,
+                until=judgement.until,
+                payload=None if payload is None else dict(payload.original),
+                sequence=sequence,
+                outcome=Outcome.DROPPED if judgement.verdict is Verdict.REFUSED else Outcome.NONE,
+            )
+        )
+
+    def _deliver(self, wake: Wake) -> Wake:
+        now = self._clock.now()
+        by_hand = wake.source == BY_HAND
+        event: Event
+        if wake.kind is WakeKind.FETCH:
+            handler_id = f"Fetch-{uuid.uuid4()}"
+            event = BackgroundFetchEvent(handler_id=handler_id, by_hand=by_hand)
+            self._keep(changed(self._fetch, last=now))
+        else:
+            handler_id = f"SilentPush-{uuid.uuid4()}"
+            self._pushes.append(now)
+            self._engine.store.commit(Change(value=(PUSH_TIMES, json.dumps(list(self._pushes)))))
+            payload = payload_of(wake.payload or {})
+            event = SilentPushEvent(
+                handler_id=handler_id, by_hand=by_hand, payload=payload.original, custom=payload.event_fields()
+            )
+        self._open_handler(handler_id, event.type, BACKGROUND_HANDLER_BUDGET, wake.identifier)
+        wake = self._update(changed(wake, handler_id=handler_id, delivered=now))
+        self._engine.record(event)
+        return wake
+
+    def _show(self, payload: Payload, sequence: str) -> None:
+        told = NotificationEvent(alert_title=payload.title, alert_body=payload.alert, identifier=sequence)
+        self._engine.record(told)
+
+    def _replace(self, newest: Wake, note: str) -> None:
+        for wake in self.ledger:
+            if wake.waiting and wake.kind is newest.kind and wake.identifier != newest.identifier:
+                self._drop(wake, note)
+
+    def _drop(self, wake: Wake, note: str) -> None:
+        self._update(changed(wake, outcome=Outcome.DROPPED, note=note, ended=self._clock.now()))
+
+    def _woken(self) -> None:
+        if self._engine.app_state is AppState.BACKGROUND:
+            self._engine.limiter.woken(self._clock.now())
+
+    def _update(self, wake: Wake) -> Wake:
+        self._wakes[wake.identifier] = wake
+        while len(self._wakes) > WAKES_KEPT:
+            del self._wakes[next(iter(self._wakes))]
+        self._engine.record(WakeChangedEvent(wake=wake), wake=wake)
+        return wake
+
+    def _keep(self, fetch: FetchState) -> None:
+        self._fetch = fetch
+        self._engine.store.commit(Change(value=(FETCH_STATE, wake_policy.fetch_text(fetch))))
+
+    # ---- the timer: one, for whatever comes next
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        next_time = self._next()
+        if self._ready and next_time is not None:
+            self._timer = self._clock.at(next_time, self._due)
+
+    def _next(self) -> float | None:
+        times = [wake.until for wake in self._wakes.values() if self._may_come(wake) and wake.until is not None]
+        if self._engine.app_state is AppState.BACKGROUND and self.next_fetch is not None:
+            times.append(self.next_fetch)
+        return min(times, default=None)
+
+    def _may_come(self, wake: Wake) -> bool:
+        return wake.waiting and (wake.kind is WakeKind.PUSH or self._engine.app_state is AppState.BACKGROUND)
+
+    def _due(self) -> None:
+        self._timer = None
+        now = self._clock.now()
+        for wake in self.ledger:
+            if self._may_come(wake) and wake.until is not None and wake.until <= now:
+                self._try_again(wake)
+        if self._engine.app_state is AppState.BACKGROUND and self.next_fetch is not None and self.next_fetch <= now:
+            self.fetch(by_hand=False)
+        self._arm()
+
+    def _try_again(self, wake: Wake) -> None:
+        """Its time has come; meanwhile the state or the settings may have changed."""
+        if wake.kind is WakeKind.PUSH:
+            judgement = self._judge_push()
+        else:
+            judgement = wake_policy.judge_fetch(
+                self._fetch, now=self._clock.now(), state=self._engine.app_state, modes=self._modes
+            )
+        if judgement.granted:
+            self._deliver(wake)
+        elif judgement.verdict is Verdict.REFUSED:
+            self._drop(wake, judgement.reason)
+        else:
+            self._update(changed(wake, until=judgement.until, reason=judgement.reason))
+
+    def _deliver_held(self) -> None:
+        """A person has opened the app (P-10)."""
+        for wake in self.ledger:
+            if wake.waiting and wake.kind is WakeKind.PUSH:
+                self._deliver(wake)
+
+    # ---- handlers
+
+    def open_session(self) -> str:
+        """Open the handler of a `backgroundtransfer`; it has 120 s in all (SPEC 2.4)."""
+        handler_id = f"Session-{uuid.uuid4()}"
+        self._woken()
+        self._open_handler(handler_id, "backgroundtransfer", SESSION_HANDLER_LIMIT)
+        return handler_id
+
+    def _open_handler(self, handler_id: str, kind: str, budget: float, wake: str = "") -> None:
+        expiry = self._clock.later(budget, partial(self._expire, handler_id))
+        self._open[handler_id] = _Handler(kind, self._clock.monotonic(), expiry, wake)
+
+    def drained(self, handler_id: str) -> None:
+        """Its stored events were told: 30 s are left, unless the whole budget ends before (B-12)."""
+        handler = self._open.get(handler_id)
+        if handler is None:
+            return
+        if self._clock.monotonic() + BACKGROUND_HANDLER_BUDGET < handler.opened + SESSION_HANDLER_LIMIT:
+            handler.expiry.cancel()
+            handler.expiry = self._clock.later(BACKGROUND_HANDLER_BUDGET, partial(self._expire, handler_id))
+
+    def end(self, handler_id: str, result: FetchResult = FetchResult.NO_DATA) -> bool:
+        """Close the handler named; False, with a log line, when it is not open (B-04)."""
+        handler = self._open.pop(handler_id, None)
+        if handler is None:
+            log.info("handler %s is not open", handler_id)
+            return False
+        handler.expiry.cancel()
+        self._engine.record(
+            HandlerEndedEvent(
+                handler_id=handler_id,
+                result=result.value,
+                elapsed=self._clock.monotonic() - handler.opened,
+                started_tasks=handler.started_tasks,
+            )
+        )
+        self._closed(handler_id, handler, Outcome(result.value))
+        return True
+
+    def _expire(self, handler_id: str) -> None:
+        handler = self._open.pop(handler_id)
+        elapsed = self._clock.monotonic() - handler.opened
+        self._engine.record(HandlerExpiredEvent(handler_id=handler_id, kind=handler.kind, elapsed=elapsed))
+        self._closed(handler_id, handler, Outcome.EXPIRED)
+
+    def _closed(self, handler_id: str, handler: _Handler, outcome: Outcome) -> None:
+        now, expired = self._clock.now(), outcome is Outcome.EXPIRED
+        fetch = self._fetch.overran(now) if expired else self._fetch.ended_in_time(outcome, now)
+        if fetch != self._fetch:
+            self._keep(fetch)
+            self._arm()
+        if (wake := self._wakes.get(handler.wake)) is not None:
+            self._update(changed(wake, outcome=outcome, ended=now))
+        self._engine.bus.give_up(handler_id)  # an event that still waits for a listener comes too late now
+        if self.on_closed is not None:
+            self.on_closed(handler_id, expired)
+
+    def _count(self, task: Task) -> None:
+        handler = self._open.get(task.handler_id)
+        if handler is None:
+            return
+        handler.started_tasks += 1
+        if (wake := self._wakes.get(handler.wake)) is not None:
+            self._update(changed(wake, tasks=(*wake.tasks, str(task.key))))
+            if wake.superseded:  # it was taken back before its handler came so far
+                asyncio.get_running_loop().call_soon(self._cancel_unbegun, (str(task.key),))

@@ -1,0 +1,515 @@
+"""The dialogs: new transfers, questions, properties of nothing else.
+
+Rule: dialogs are shown and answer through a signal or a call, never with `exec()`. Every outside text is plain text.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QGridLayout,
+    QHBoxLayout,
+    QInputDialog,
+    QLabel,
+    QLineEdit,
+    QMessageBox,
+    QPlainTextEdit,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from transfermon.gui.dialogs.request_rows import RequestRows
+from transfermon.gui.toolkit import theme
+from transfermon.http.addresses import check_url
+from transfermon.http.filenames import safe
+from transfermon.model import units
+from transfermon.model.configuration import checked_headers
+from transfermon.model.errors import TransferFailure
+from transfermon.model.record import record
+from transfermon.model.request_options import NONE as NO_OPTIONS
+from transfermon.model.request_options import RequestOptions
+from transfermon.model.translate import marked, tr
+
+MOST_LINKS = 1000  # from one paste or drop (FAULTS R17)
+LONGEST_TEXT = 1_000_000  # characters that are looked through for links
+LARGEST_BODY = 64 * 1024  # bytes; what is more belongs into a file, and that into an upload
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
+
+_LINK = re.compile(r"https?://[^\s<>\"“”„«»`|^{}\\]+", re.IGNORECASE)
+_TRAILING = ".,;:!?'*"
+_PAIRS = {")": "(", "]": "["}
+_DIGEST = re.compile(r"(?:sha-?256\s*[:=]\s*)?([0-9a-fA-F]{64})", re.IGNORECASE)
+
+
+def links_in(text: str) -> list[str]:
+    """The http and https addresses in a text, each once, in their order; punctuation after them is not part."""
+    found = (_trimmed(match.group()) for match in _LINK.finditer(text[:LONGEST_TEXT]))
+    return list(dict.fromkeys(link for link in found if len(link) > len("https://")))[:MOST_LINKS]
+
+
+def _trimmed(link: str) -> str:
+    while link:
+        last = link[-1]
+        closes_nothing = last in _PAIRS and link.count(_PAIRS[last]) < link.count(last)
+        if last not in _TRAILING and not closes_nothing:
+            break
+        link = link[:-1]
+    return link
+
+
+@record
+class Sorted:
+    """What a box of addresses holds: the usable ones, and the others with a sentence each."""
+
+    good: tuple[str, ...] = ()
+    bad: tuple[tuple[str, str], ...] = ()
+
+
+def sorted_out(text: str) -> Sorted:
+    """Line by line: the links in it, or the line itself as an address."""
+    good: dict[str, None] = {}
+    bad: dict[str, str] = {}
+    for line in text[:LONGEST_TEXT].splitlines():
+        for address in links_in(line) or [line.strip()]:
+            if not address:
+                continue
+            try:
+                check_url(address)
+            except TransferFailure as exc:
+                bad[address] = " ".join(part for part in (exc.title, exc.hint) if part)
+            else:
+                good[address] = None
+    return Sorted(good=tuple(good)[:MOST_LINKS], bad=tuple(bad.items()))
+
+
+def headers_in(text: str) -> dict[str, str]:
+    """Header lines, `Name: value`. Raises ValueError with a sentence for the first bad one."""
+    out: dict[str, str] = {}
+    for line in text.splitlines():
+        if not line.strip():
+            continue
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise ValueError(tr("“{line}” is not a header; write Name: value.").format(line=line.strip()))
+        out[name.strip()] = value.strip()
+    return checked_headers(out, where="headers")
+
+
+def digest_in(text: str) -> str:
+    """`sha-256:HEX` from what a person pasted; "" from nothing. Raises ValueError with a sentence."""
+    text = text.strip()
+    if not text:
+        return ""
+    match = _DIGEST.fullmatch(text)
+    if match is None:
+        raise ValueError(tr("A SHA-256 checksum has 64 hexadecimal digits."))
+    return "sha-256:" + match.group(1).lower()
+
+
+@record
+class AddRequest:
+    """What the person asked for in the Add dialog. An empty folder means the session's own.
+
+    GET is a download; another method is a data task, which sends `body` and has no file.
+    """
+
+    urls: tuple[str, ...]
+    folder: str = ""
+    name: str = ""  # of the file; empty: the server's
+    session: str = ""
+    method: str = "GET"
+    body: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    digest: str = ""
+    speed_limit: int = 0  # bytes per second; 0: none
+    start: bool = True
+    given: bool = False  # another program named the addresses: they reach no private network (L15)
+    options: RequestOptions = NO_OPTIONS
+    cookie_file: str = ""  # absolute; its cookies go along
+
+
+class AddDialog(QDialog):
+    """Asks for addresses. `requested` carries an AddRequest with the good ones; while bad ones are left, the dialog
+    stays open with only those in the box.
+    """
+
+    requested = Signal(object)
+
+    def __init__(
+        self,
+        parent: QWidget | None = None,
+        *,
+        text: str = "",
+        sessions: Sequence[str] = (),
+        session: str = "",
+        folder: str = "",
+        given: bool = False,
+    ) -> None:
+        super().__init__(parent)
+        self._given = given
+        self.setWindowTitle(tr("Add transfers"))
+        self.setObjectName("add_dialog")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setMinimumWidth(620)
+        self._build(sessions, session, folder)
+        self.urls.setPlainText(text)
+        self._change_method(self.method.currentText())
+
+    def _build(self, sessions: Sequence[str], session: str, folder: str) -> None:
+        layout = QVBoxLayout(self)
+        layout.setSpacing(10)
+        self.urls = editor("add_urls", tr("Addresses, one a line"), height=120)
+        self.urls.setPlaceholderText(tr("https://…   one address a line, or any text with links"))
+        self.urls.textChanged.connect(self._check)
+        layout.addWidget(label(tr("Addresses from another program") if self._given else tr("Addresses")))
+        layout.addWidget(self.urls)
+        self.problems = label("", name="add_problems")
+        self.problems.setProperty("role", "bad")
+        self.problems.setWordWrap(True)
+        layout.addWidget(self.problems)
+        layout.addLayout(self._places(sessions, session, folder))
+        self.more_button = QToolButton()
+        self.more_button.setObjectName("add_more")
+        self.more_button.setText(tr("More"))
+        self.more_button.setCheckable(True)
+        self.more_button.setProperty("role", "disclosure")
+        self.more_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        layout.addWidget(self.more_button, alignment=Qt.AlignmentFlag.AlignLeft)
+        self.more = self._more()
+        self.more_button.toggled.connect(self._disclose)
+        self._disclose(False)
+        layout.addWidget(self.more)
+        layout.addStretch(1)
+        layout.addWidget(self._buttons())
+
+    def _places(self, sessions: Sequence[str], session: str, folder: str) -> QFormLayout:
+        form = form_layout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self.folder = line("add_folder", tr("Folder"))
+        self.folder.setText(folder)
+        self.folder.setPlaceholderText(tr("The session's download folder"))
+        choose = self.choose_folder = QPushButton(tr("Choose…"))
+        choose.setObjectName("add_choose_folder")
+        choose.setAutoDefault(False)
+        choose.clicked.connect(self._choose_folder)
+        row = QHBoxLayout()
+        row.addWidget(self.folder, 1)
+        row.addWidget(choose)
+        form.addRow(row_label(tr("Folder")), row)
+        self.name = line("add_name", tr("Name of the file"))
+        self.name.setPlaceholderText(tr("The server's name; another for a single address"))
+        self.name.textChanged.connect(self._check)
+        form.addRow(row_label(tr("Name"), self.name), self.name)
+        self.session = QComboBox()
+        self.session.setObjectName("add_session")
+        self.session.setAccessibleName(tr("Session"))
+        self.session.setEditable(True)
+        self.session.addItems(list(sessions))
+        self.session.setCurrentText(session)
+        form.addRow(row_label(tr("Session"), self.session), self.session)
+        return form
+
+    def _more(self) -> QWidget:
+        box = QWidget()
+        form = form_layout(box)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self.method = QComboBox()
+        self.method.setObjectName("add_method")
+        self.method.setAccessibleName(tr("Method"))
+        self.method.addItems(list(METHODS))
+        self.method.currentTextChanged.connect(self._change_method)
+        self.method_note = label("", name="add_method_note")
+        self.method_note.setProperty("role", "muted")
+        row = QHBoxLayout()
+        row.addWidget(self.method)
+        row.addWidget(self.method_note, 1)
+        form.addRow(row_label(tr("Method"), self.method), row)
+        self.body = editor("add_body", tr("Body of the request"), height=64)
+        self.body.textChanged.connect(self._check)
+        self.body.setPlaceholderText(tr("Text; JSON is sent as application/json"))
+        form.addRow(row_label(tr("Body"), self.body), self.body)
+        self.headers = editor("add_headers", tr("Request headers, one a line"), height=64)
+        self.headers.setPlaceholderText(tr("Name: value, one a line"))
+        self.headers.textChanged.connect(self._check)
+        form.addRow(row_label(tr("Headers"), self.headers), self.headers)
+        self.digest = line("add_digest", tr("SHA-256 checksum"))
+        self.digest.setPlaceholderText(tr("64 hexadecimal digits; for a single address"))
+        self.digest.textChanged.connect(self._check)
+        form.addRow(row_label(tr("SHA-256"), self.digest), self.digest)
+        self.limit = QDoubleSpinBox()
+        self.limit.setObjectName("add_speed_limit")
+        self.limit.setAccessibleName(tr("Speed limit"))
+        self.limit.setRange(0, 100_000)
+        self.limit.setDecimals(1)
+        self.limit.setSuffix(tr(" MB/s"))
+        self.limit.setSpecialValueText(tr("No limit"))
+        self.limit.lineEdit().setTextMargins(5, 0, 5, 0)  # a style sheet's padding does not reach it
+        form.addRow(row_label(tr("Speed limit"), self.limit), self.limit)
+        self.request = RequestRows(self, form, row_label, self._check)
+        self._more_form = form
+        return box
+
+    def _change_method(self, method: str) -> None:
+        """A download has a file and what belongs to it; another request has a body."""
+        download, with_body = method == "GET", method not in ("GET", "HEAD")
+        self.method_note.setText(
+            tr("A download: the answer becomes a file.")
+            if download
+            else tr("The answer is shown, not saved as a file.")
+        )
+        for widget, used in ((self.body, with_body), (self.digest, download), (self.limit, download)):
+            self._more_form.setRowVisible(widget, used)
+        self.request.show_body(with_body)
+        for place in (self.folder, self.choose_folder, self.name):
+            place.setEnabled(download)
+        self._check()
+        self._fit()
+
+    def _disclose(self, on: bool) -> None:
+        self.more_button.setIcon(theme.icon("chevron-down" if on else "chevron-right", "muted"))
+        self.more_button.setText(tr("Less") if on else tr("More"))
+        self.more.setVisible(on)
+        self._fit()
+
+    def _fit(self) -> None:
+        """As high as what is shown now."""
+        outer = self.layout()
+        if self.isVisible() and outer is not None:
+            for layout in (self._more_form, outer):  # the inner one first
+                layout.invalidate()
+                layout.activate()
+            self.resize(self.width(), self.sizeHint().height())
+
+    def _buttons(self) -> QDialogButtonBox:
+        box = QDialogButtonBox()
+        box.addButton(button(tr("Cancel"), "add_cancel"), QDialogButtonBox.ButtonRole.RejectRole)
+        self.paused_button = button(tr("Add paused"), "add_paused")
+        self.start_button = button(tr("Start now"), "add_start")
+        self.start_button.setDefault(True)
+        self.start_button.setProperty("primary", True)
+        box.addButton(self.paused_button, QDialogButtonBox.ButtonRole.ActionRole)
+        box.addButton(self.start_button, QDialogButtonBox.ButtonRole.ActionRole)
+        self.start_button.clicked.connect(lambda: self._send(start=True))
+        self.paused_button.clicked.connect(lambda: self._send(start=False))
+        box.rejected.connect(self.reject)
+        return box
+
+    def _choose_folder(self) -> None:
+        chooser = QFileDialog(self, tr("Folder for the downloads"), self.folder.text() or os.path.expanduser("~"))
+        chooser.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        chooser.setFileMode(QFileDialog.FileMode.Directory)
+        chooser.setOption(QFileDialog.Option.ShowDirsOnly)
+        chooser.fileSelected.connect(self.folder.setText)
+        chooser.open()
+
+    def _check(self) -> None:
+        found = sorted_out(self.urls.toPlainText())
+        lines = [f"{units.clean(address)[:80]}: {sentence}" for address, sentence in found.bad[:5]]
+        if len(found.bad) > 5:
+            lines.append(tr("… and {count} more.").format(count=len(found.bad) - 5))
+        if mistake := self._mistake(len(found.good)):
+            lines.append(mistake)
+        self.problems.setText("\n".join(lines))
+        self.problems.setVisible(bool(lines))
+        usable = bool(found.good) and not mistake
+        self.start_button.setEnabled(usable)
+        self.paused_button.setEnabled(usable)
+        count = len(found.good)
+        self.start_button.setText(tr("Start %n now", "Start now", max(1, count)))
+
+    def _mistake(self, addresses: int) -> str:
+        try:
+            headers_in(self.headers.toPlainText())
+            digest = digest_in(self.digest.text())
+            self.request.options()
+        except ValueError as exc:
+            return str(exc)
+        if self.method.currentText() != "GET":
+            too_long = len(self._body_text().encode()) > LARGEST_BODY
+            return tr("That is too much for a body: put it into a file and upload that.") if too_long else ""
+        if digest and addresses > 1:
+            return tr("A checksum fits one address only.")
+        name = self.name.text().strip()
+        if name and addresses > 1:
+            return tr("A name fits one address only.")
+        if name != (usable := safe(name) if name else ""):
+            return tr("No file can have that name everywhere; “{name}” would do.").format(name=usable)
+        return ""
+
+    def _body_text(self) -> str:
+        return self.body.toPlainText() if self.method.currentText() not in ("GET", "HEAD") else ""
+
+    def _send(self, *, start: bool) -> None:
+        found = sorted_out(self.urls.toPlainText())
+        folder = self.folder.text().strip()
+        request = AddRequest(
+            urls=found.good,
+            folder=os.path.abspath(os.path.expanduser(folder)) if folder else "",
+            name=self.name.text().strip(),
+            session=self.session.currentText().strip(),
+            method=self.method.currentText(),
+            body=self._body_text(),
+            headers=headers_in(self.headers.toPlainText()),
+            digest=digest_in(self.digest.text()),
+            speed_limit=round(self.limit.value() * 1_000_000),
+            start=start,
+            given=self._given,
+            options=self.request.options(),
+            cookie_file=self.request.cookie_file,
+        )
+        if found.bad:
+            self.urls.setPlainText("\n".join(address for address, _ in found.bad))
+        else:
+            self.accept()
+        self.requested.emit(request)
+
+
+def clipboard_links() -> str:
+    """The links on the clipboard, one a line; "" when there are none. Read only when a person asks (FAULTS R17)."""
+    return "\n".join(links_in(QGuiApplication.clipboard().text()))
+
+
+def ask(
+    parent: QWidget | None,
+    title: str,
+    text: str,
+    answers: Sequence[str],
+    on_answer: Callable[[str, bool], None],
+    *,
+    remember: str = "",
+    warning: bool = False,
+) -> QMessageBox:
+    """Ask with a button for each answer; they are `marked` texts, and what is compared is English. The last is what Escape means; the first is the default, but for a warning
+    the last is that too. `on_answer` gets the answer and whether the box with the text `remember` was ticked.
+    """
+    box = QMessageBox(parent)
+    box.setObjectName("question")
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    box.setWindowTitle("Transfermon")
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setIcon(QMessageBox.Icon.Warning if warning else QMessageBox.Icon.NoIcon)
+    box.setText(title)
+    box.setInformativeText(text)
+    for label in box.findChildren(QLabel):  # the informative text has no format of its own
+        label.setTextFormat(Qt.TextFormat.PlainText)
+    tick = QCheckBox(remember, box)  # PySide does not keep one without a parent: the box would hold a dead pointer
+    tick.setVisible(bool(remember))
+    if remember:
+        box.setCheckBox(tick)
+    buttons: dict[QAbstractButton, str] = {}
+    for answer in answers:
+        button = box.addButton(tr(answer), QMessageBox.ButtonRole.ActionRole)
+        button.setObjectName("answer_" + answer.lower().replace(" ", "_"))
+        buttons[button] = answer
+    ordered = list(buttons)
+    default = _pushed(ordered[-1 if warning else 0])
+    default.setProperty("primary", not warning)
+    default.style().unpolish(default)
+    default.style().polish(default)
+    box.setDefaultButton(default)
+    box.setEscapeButton(_pushed(ordered[-1]))
+
+    if not warning:
+        _close_gap(box)
+
+    def finished(_result: int) -> None:
+        on_answer(buttons.get(box.clickedButton(), answers[-1]), tick.isChecked())
+
+    box.finished.connect(finished)
+    box.open()
+    return box
+
+
+def _close_gap(box: QMessageBox) -> None:
+    """Where an icon would be: its place is kept free without one."""
+    layout = box.layout()
+    assert isinstance(layout, QGridLayout)
+    for item in filter(None, map(layout.itemAt, range(layout.count()))):
+        if (gap := item.spacerItem()) is not None:
+            gap.changeSize(0, 0, QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+    layout.setColumnStretch(1, 1)
+
+
+def text_question(parent: QWidget, name: str, *, title: str, label: str, text: str, ok: str) -> QInputDialog:
+    """Ask for one line, to be shown by the caller; `textValueSelected` carries it."""
+    dialog = QInputDialog(parent)
+    dialog.setObjectName(name)
+    dialog.setWindowTitle(title)
+    dialog.setLabelText(label)
+    dialog.setTextValue(text)
+    dialog.setOkButtonText(ok)
+    dialog.resize(560, dialog.sizeHint().height())
+    return dialog
+
+
+def tell(parent: QWidget | None, title: str, text: str) -> QMessageBox:
+    """Say something that must be read."""
+    return ask(parent, title, text, [marked("Close")], lambda _answer, _remember: None)
+
+
+def _pushed(button: QAbstractButton) -> QPushButton:
+    assert isinstance(button, QPushButton)
+    return button
+
+
+def label(text: str, *, name: str = "") -> QLabel:
+    made = QLabel(text)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    made.setObjectName(name)
+    return made
+
+
+def form_layout(parent: QWidget | None = None) -> QFormLayout:
+    form = QFormLayout(parent) if parent is not None else QFormLayout()
+    form.setHorizontalSpacing(10)
+    form.setVerticalSpacing(10)
+    return form
+
+
+def row_label(text: str, buddy: QWidget | None = None) -> QLabel:
+    """As wide as the longest, so that the fields under "More" stand below the others."""
+    made = label(text)
+    made.setMinimumWidth(made.fontMetrics().horizontalAdvance(tr("Speed limit")) + 8)
+    if buddy is not None:
+        made.setBuddy(buddy)
+    return made
+
+
+def editor(name: str, accessible: str, *, height: int) -> QPlainTextEdit:
+    made = QPlainTextEdit()
+    made.setObjectName(name)
+    made.setAccessibleName(accessible)
+    made.setTabChangesFocus(True)
+    made.setFixedHeight(height)
+    return made
+
+
+def line(name: str, accessible: str) -> QLineEdit:
+    made = QLineEdit()
+    made.setObjectName(name)
+    made.setAccessibleName(accessible)
+    return made
+
+
+def button(text: str, name: str) -> QPushButton:
+    made = QPushButton(text)
+    made.setObjectName(name)
+    return made

@@ -1,0 +1,646 @@
+"""What the selected file looks like: a picture, a sheet of pictures, or its type; of a request without a file, its answer.
+
+Rule: it shows what `pictures` answers; nothing is read or decoded here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+
+from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import (
+    QFocusEvent,
+    QFont,
+    QImage,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from transfermon.gui.list.scope import LOOKS, look_of
+from transfermon.gui.panels.pictures import SENTENCES, Answer, Pictures, Question
+from transfermon.gui.toolkit import theme
+from transfermon.http.filenames import from_url
+from transfermon.model import json_text, units
+from transfermon.model.task import Kind, State, Task, TaskKey
+from transfermon.model.translate import tr
+from transfermon.text import humanize
+
+MARGIN = 12  # left and right of a picture
+CARD = 190  # pixels of height for the icon of a file's type
+UNLIMITED = 16_777_215  # Qt's QWIDGETSIZE_MAX
+FULL = 4096  # pixels a side at 100 %, at the most
+SHEET = 60  # pictures on a sheet
+TILE = 96
+SOON, REST = 1.0, 4  # an arriving picture is looked at again after so many seconds, or so many times what it took
+LONGEST_MAGIC = 16  # bytes by which a format is told
+MORE = 0.04  # of the file, that must have come meanwhile
+LONGEST_ANSWER = 50_000  # characters that are shown
+
+
+class Canvas(QWidget):
+    """One picture, fitted or at 100 %; then it is dragged, or moved by wheel and arrow keys."""
+
+    zoom_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("preview_picture")
+        self.setAccessibleName(tr("Picture"))
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self._image: QImage | None = None
+        self._full = (0, 0)
+        self.actual = False
+        self._offset = QPointF()
+        self._dragged: QPointF | None = None
+
+    def show_image(self, image: QImage | None, full: tuple[int, int], *, actual: bool) -> None:
+        self._image, self._full = image, full
+        if actual != self.actual:
+            self._offset = QPointF()
+        self.actual = actual
+        self.setCursor(Qt.CursorShape.OpenHandCursor if actual else Qt.CursorShape.ArrowCursor)
+        self.update()
+
+    @property
+    def image(self) -> QImage | None:
+        return self._image
+
+    def target(self) -> QRectF:
+        """Where the picture is drawn, in logical pixels."""
+        assert self._image is not None
+        room = self.size()
+        size = self._whole() if self.actual else self.fitted(room)
+        x, y = (room.width() - size.width()) / 2, (room.height() - size.height()) / 2
+        if self.actual:
+            x, y = x + self._offset.x(), y + self._offset.y()
+        return QRectF(round(x), round(y), size.width(), size.height())
+
+    def _whole(self) -> QSize:
+        assert self._image is not None
+        full = QSize(*self._full) if self._full[0] else self._image.size()
+        return full / self.devicePixelRatioF()
+
+    def fitted(self, room: QSize) -> QSize:
+        """The picture's size in this room: it is made smaller where it must, never larger."""
+        size, room = self._whole(), room - QSize(2 * MARGIN, 0)
+        if size.width() > room.width() or size.height() > room.height():
+            size = size.scaled(room, Qt.AspectRatioMode.KeepAspectRatio)
+        return size
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if self._image is None:
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        target = self.target()
+        if self._image.hasAlphaChannel() and not self.actual:
+            painter.fillRect(target, theme.color("track"))
+        painter.drawImage(target, self._image)
+        if self.hasFocus():
+            painter.setPen(theme.color("accent"))
+            painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
+
+    def _pan(self, x: float, y: float) -> None:
+        if not self.actual or self._image is None:
+            return
+        target = self.target()
+        most_x = max(0.0, (target.width() - self.width()) / 2)
+        most_y = max(0.0, (target.height() - self.height()) / 2)
+        self._offset = QPointF(
+            max(-most_x, min(most_x, self._offset.x() + x)), max(-most_y, min(most_y, self._offset.y() + y))
+        )
+        self.update()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self._dragged = event.position()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self._dragged is not None:
+            step = event.position() - self._dragged
+            self._dragged = event.position()
+            self._pan(step.x(), step.y())
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        self._dragged = None
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        self.zoom_wanted.emit()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        self._pan(event.angleDelta().x() / 2, event.angleDelta().y() / 2)
+
+    def keyPressEvent(self, event: QEvent) -> None:
+        steps = {
+            Qt.Key.Key_Left: (40, 0),
+            Qt.Key.Key_Right: (-40, 0),
+            Qt.Key.Key_Up: (0, 40),
+            Qt.Key.Key_Down: (0, -40),
+        }
+        key = event.key()  # type: ignore[attr-defined]
+        if key in steps and self.actual:
+            self._pan(*steps[key])
+        else:
+            super().keyPressEvent(event)  # type: ignore[arg-type]
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self.update()
+
+
+class Sheet(QWidget):
+    """Small pictures of many files, with their names; what is no picture has the icon of its type."""
+
+    GAP, NAME = 10, 20
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("preview_sheet")
+        self.setAccessibleName(tr("Contact sheet"))
+        self._names: list[str] = []
+        self._images: dict[int, QImage] = {}
+        self._more = 0
+
+    def show_names(self, names: Sequence[str], more: int) -> None:
+        self._names, self._more = list(names), more
+        self._images.clear()
+        self._fit()
+
+    def set_image(self, number: int, image: QImage) -> None:
+        self._images[number] = image
+        self.update(self._tile(number))
+
+    @property
+    def images(self) -> dict[int, QImage]:
+        return self._images
+
+    def _columns(self) -> int:
+        return max(1, (self.width() - self.GAP) // (TILE + self.GAP))
+
+    def _tile(self, number: int) -> QRect:
+        row, column = divmod(number, self._columns())
+        return QRect(
+            self.GAP + column * (TILE + self.GAP),
+            self.GAP + row * (TILE + self.NAME + self.GAP),
+            TILE,
+            TILE + self.NAME,
+        )
+
+    def _fit(self) -> None:
+        rows = -(-(len(self._names) + bool(self._more)) // self._columns())
+        self.setMinimumHeight(self.GAP + rows * (TILE + self.NAME + self.GAP))
+        self.update()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        font = QFont(self.font())
+        font.setPointSizeF(8.0)
+        painter.setFont(font)
+        for number, name in enumerate(self._names):
+            tile = self._tile(number)
+            if tile.intersects(event.rect()):
+                self._draw(painter, tile, number, name)
+        if self._more:
+            painter.setPen(theme.color("muted"))
+            tile = self._tile(len(self._names))
+            painter.drawText(tile.adjusted(0, 0, 0, -self.NAME), Qt.AlignmentFlag.AlignCenter, f"+ {self._more}")
+
+    def _draw(self, painter: QPainter, tile: QRect, number: int, name: str) -> None:
+        box = tile.adjusted(0, 0, 0, -self.NAME)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.color("track"))
+        painter.drawRoundedRect(box, 6, 6)
+        image = self._images.get(number)
+        if image is None:
+            theme.draw_icon(painter, theme.file_icon(name), "muted", box, 28)
+        else:
+            size = image.size().scaled(box.size() - QSize(8, 8), Qt.AspectRatioMode.KeepAspectRatio)
+            target = QRect(box.topLeft(), size)
+            target.moveCenter(box.center())
+            painter.drawImage(target, image)
+        painter.setPen(theme.color("muted"))
+        text = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, TILE)
+        painter.drawText(QRect(tile.x(), box.bottom() + 3, TILE, 16), Qt.AlignmentFlag.AlignHCenter, text)
+
+
+class Preview(QWidget):
+    """`open_wanted` and `folder_wanted` carry a task's key. `shown` is emitted when a picture, or the words why there
+    is none, is there.
+    """
+
+    open_wanted = Signal(object)
+    folder_wanted = Signal(object)
+    shown = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("preview")
+        self.setMinimumWidth(180)
+        self._tasks: list[Task] = []
+        self._generation = 0
+        self._asked = QSize()
+        self._answer: Answer | None = None
+        self._asked_at = 0.0
+        self._next_look, self._seen = 0.0, 0  # when an arriving file may be asked about again; bytes that it had
+        self._grown: tuple[Task, int, int] | None = None  # since then
+        self._looking = QTimer(self)
+        self._looking.setSingleShot(True)
+        self._looking.timeout.connect(self._look)
+        self.text_of: Callable[[TaskKey], str | None] = lambda _key: None  # what a server answered to a request
+        self.pictures = Pictures(self)
+        self.pictures.answered.connect(self._answered)
+        self._again = QTimer(self)
+        self._again.setSingleShot(True)
+        self._again.setInterval(200)
+        self._again.timeout.connect(self._ask_larger)
+        self._build()
+        theme.themed.changed.connect(self._retint)
+        self.show_tasks([])
+        self._retint()
+
+    def __repr__(self) -> str:
+        return f"<Preview {[str(task.key) for task in self._tasks[:3]]}>"
+
+    def _build(self) -> None:
+        self.title = QLabel(tr("Preview"))
+        self.title.setObjectName("preview_title")
+        self.title.setProperty("role", "title")
+        self.zoom = QToolButton()
+        self.zoom.setObjectName("preview_zoom")
+        self.zoom.setText("100 %")
+        self.zoom.setAccessibleName(tr("Show the picture at 100 %"))
+        self.zoom.setToolTip(tr("Show the picture at 100 %, or fitted"))
+        self.zoom.setCheckable(True)
+        self.zoom.setProperty("flat", True)
+        self.zoom.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.zoom.toggled.connect(self._zoomed)
+        top = QHBoxLayout()
+        top.setContentsMargins(14, 0, 8, 0)
+        top.addWidget(self.title, 1)
+        top.addWidget(self.zoom)
+        head = QWidget()
+        head.setFixedHeight(theme.ROW + 4)
+        head.setLayout(top)
+        self.canvas = Canvas()
+        self.canvas.zoom_wanted.connect(self.zoom.toggle)
+        self.sheet = Sheet()
+        scroll = QScrollArea()
+        scroll.setObjectName("preview_scroll")
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(self.sheet)
+        self._sheet_page = scroll
+        self.pages = QStackedWidget()
+        self.text = QPlainTextEdit()
+        self.text.setObjectName("preview_text")
+        self.text.setAccessibleName(tr("Answer of the server"))
+        self.text.setReadOnly(True)
+        self.text.setFont(theme.fixed_font())
+        self._text_page = QWidget()
+        around = QVBoxLayout(self._text_page)
+        around.setContentsMargins(MARGIN, 0, MARGIN, 0)
+        around.addWidget(self.text)
+        for page in (self._make_card(), self.canvas, scroll, self._text_page):
+            self.pages.addWidget(page)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 10)
+        column.setSpacing(0)
+        column.addWidget(head)
+        column.addWidget(self.pages, 1000)
+        column.addWidget(self._make_foot())
+        column.addStretch(1)  # below: the words stand right under the picture
+        self._head = head
+
+    def _make_card(self) -> QWidget:
+        self.card = QWidget()
+        self.symbol = QLabel()
+        self.symbol.setObjectName("preview_symbol")
+        self.symbol.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.sentence = _label("preview_sentence", "muted")
+        column = QVBoxLayout(self.card)
+        column.setContentsMargins(18, 12, 18, 12)
+        column.setSpacing(10)
+        column.addStretch(2)
+        column.addWidget(self.symbol)
+        column.addWidget(self.sentence)
+        column.addStretch(3)
+        return self.card
+
+    def _make_foot(self) -> QWidget:
+        self.name = _label("preview_name", "")
+        self.facts = _label("preview_facts", "muted")
+        self.open_button = QPushButton(tr("Open"))
+        self.open_button.setObjectName("preview_open")
+        self.open_button.clicked.connect(self._open)
+        self.folder_button = QPushButton(tr("Show in folder"))
+        self.folder_button.setObjectName("preview_folder")
+        self.folder_button.clicked.connect(self._show_folder)
+        self.buttons = QWidget()
+        row = self._row = QBoxLayout(QBoxLayout.Direction.LeftToRight, self.buttons)
+        row.setContentsMargins(0, 6, 0, 0)
+        row.setSpacing(6)
+        row.addStretch(1)
+        row.addWidget(self.open_button)
+        row.addWidget(self.folder_button)
+        row.addStretch(1)
+        foot = self._foot = QWidget()
+        column = self._foot_column = QVBoxLayout(foot)
+        column.setContentsMargins(12, 8, 12, 0)
+        column.setSpacing(2)
+        for widget in (self.name, self.facts, self.buttons):
+            column.addWidget(widget)
+        return foot
+
+    def _fit_buttons(self) -> None:
+        edges = self._foot_column.contentsMargins()
+        both = self.open_button.sizeHint().width() + self._row.spacing() + self.folder_button.sizeHint().width()
+        fits = both <= self.width() - edges.left() - edges.right()
+        self._row.setDirection(QBoxLayout.Direction.LeftToRight if fits else QBoxLayout.Direction.TopToBottom)
+
+    def _open(self) -> None:
+        self.open_wanted.emit(self._tasks[0].key)
+
+    def _show_folder(self) -> None:
+        self.folder_wanted.emit(self._tasks[0].key)
+
+    # Showing
+
+    def show_tasks(self, tasks: Sequence[Task]) -> None:
+        """Show what is selected now. The same finished files again change nothing."""
+        if tasks and [_identity(task) for task in tasks] == [_identity(task) for task in self._tasks]:
+            return
+        goes_on = len(tasks) == len(self._tasks) == 1 and tasks[0].key == self._tasks[0].key
+        self._tasks = list(tasks)
+        self._generation = self.pictures.new_generation()
+        self._next_look, self._seen, self._grown = 0.0, 0, None
+        self._looking.stop()
+        if goes_on and self._answer is not None and (tasks[0].file or tasks[0].outstanding):
+            self._show_more_of(tasks[0])
+            return
+        self._answer = None
+        self._again.stop()
+        self.zoom.setChecked(False)
+        self.zoom.hide()
+        if len(tasks) > 1:
+            self._show_sheet()
+        elif tasks:
+            self._show_one(tasks[0])
+        else:
+            self._show_foot("", "", buttons=False)
+            self._show_card("image", "muted", tr("Select a transfer to see its file."))
+
+    def _show_one(self, task: Task) -> None:
+        name = _name(task)
+        done = bool(task.file)
+        if _arrives(task):
+            self._ask_partial(task)
+        self._show_foot(name, theme.file_words(name), buttons=done)
+        if done:
+            self._show_card(theme.file_icon(name), "muted", "")
+            self._ask(self._room())
+        elif task.kind is Kind.DATA and task.state is State.COMPLETED and (text := self.text_of(task.key)):
+            self._show_foot(name, tr("Answer, {size}").format(size=units.size(len(text.encode()))), buttons=False)
+            self.text.setPlainText(_readable(text))
+            self._turn_to(self._text_page)
+            self.shown.emit()
+        else:
+            _, role = LOOKS[look_of(task)]
+            words = humanize.status(task, time.time()).partition(":")[0]
+            self._show_card(theme.file_icon(name), role if role in ("bad", "warn") else "muted", f"{words}.")
+
+    def _show_more_of(self, task: Task) -> None:
+        """The picture stays until that of the larger, or whole, file is there."""
+        if task.file:
+            self._ask(self._room())
+        elif _arrives(task):  # else it gets its name just now
+            self._ask_partial(task)
+
+    def note_progress(self, task: Task, received: int, expected: int) -> None:
+        """The selected file has grown: a JPEG that arrives is shown as far as it is here."""
+        if len(self._tasks) == 1 and self._tasks[0].key == task.key and _arrives(task):
+            self._grown = task, received, expected
+            self._look()
+
+    def _look(self) -> None:
+        """At the arriving file, if enough of it came, and as soon as it is time for that."""
+        task, received, expected = self._grown or (None, 0, 0)
+        if task is None or received - self._seen < max(1, round(expected * MORE)) or self._next_look == math.inf:
+            return
+        if (wait := self._next_look - time.monotonic()) > 0:
+            self._looking.start(round(wait * 1000) + 1)
+            return
+        self._tasks, self._seen = [task], received
+        self._ask_partial(task)
+
+    def _ask_partial(self, task: Task) -> None:
+        self._asked, self._asked_at, self._next_look = self._room(), time.monotonic(), math.inf
+        self._put(0, task.part_path, self._asked, partial=True)
+
+    def _show_card(self, icon: str, role: str, sentence: str) -> None:
+        self._symbol = icon, role
+        self.symbol.setPixmap(theme.pixmap(icon, role, 64, self.devicePixelRatioF()))
+        self.sentence.setText(sentence)
+        self.sentence.setVisible(bool(sentence))
+        self._turn_to(self.card)
+
+    def _turn_to(self, page: QWidget) -> None:
+        self.pages.setCurrentWidget(page)
+        self._fit_page()
+
+    def _fit_page(self) -> None:
+        """A picture or a file's icon is as high as it needs, so that its words are right under it."""
+        page, most = self.pages.currentWidget(), UNLIMITED
+        if page is self.canvas and not self.zoom.isChecked() and self.canvas.image is not None:
+            most = max(40, self.canvas.fitted(self._space().expandedTo(QSize(60, 60))).height())
+        elif page is self.card and self.name.text():
+            most = CARD
+        self.pages.setMaximumHeight(most)
+
+    def _show_foot(self, name: str, words: str, *, buttons: bool) -> None:
+        self.name.setText(_breakable(name))
+        self.name.setVisible(bool(name))
+        self.facts.setText(words)
+        self.facts.setVisible(bool(words))
+        self.buttons.setVisible(buttons)
+
+    def _show_sheet(self) -> None:
+        first = self._tasks[:SHEET]
+        self.sheet.show_names([_name(task) for task in first], len(self._tasks) - len(first))
+        sizes = [task.moved for task in self._tasks]
+        self._show_foot(
+            "",
+            tr("%n transfers, {size}", "1 transfer, {size}", len(self._tasks)).format(size=units.size(sum(sizes))),
+            buttons=False,
+        )
+        self._turn_to(self._sheet_page)
+        side = round((TILE - 8) * self.devicePixelRatioF())
+        for number, task in enumerate(first):
+            if task.file:
+                self._put(number, task.file, QSize(side, side))
+
+    def _retint(self) -> None:
+        icon, role = self._symbol
+        self.symbol.setPixmap(theme.pixmap(icon, role, 64, self.devicePixelRatioF()))
+        self.canvas.update()
+        self.sheet.update()
+        self.zoom.setIcon(theme.icon("zoom-in", "muted"))
+
+    # Asking
+
+    def _space(self) -> QSize:
+        """What a picture may fill, its words being below it."""
+        words = max(self._foot.sizeHint().height(), self._foot.heightForWidth(self.width()))
+        return QSize(self.width(), self.height() - self._head.height() - words - 12)
+
+    def _room(self) -> QSize:
+        size = (self._space() - QSize(2 * MARGIN, 0)).expandedTo(QSize(120, 120)) * self.devicePixelRatioF()
+        return size.boundedTo(QSize(FULL, FULL))
+
+    def _ask(self, room: QSize) -> None:
+        self._asked = room
+        self._put(0, self._tasks[0].file, room)
+
+    def _put(self, number: int, path: str, room: QSize, *, partial: bool = False) -> None:
+        self.pictures.ask(
+            Question(
+                generation=self._generation,
+                number=number,
+                path=path,
+                width=room.width(),
+                height=room.height(),
+                partial=partial,
+            )
+        )
+
+    def _answered(self, answer: Answer) -> None:
+        if answer.question.generation != self._generation:
+            return
+        if len(self._tasks) > 1:
+            if answer.image is not None:
+                self.sheet.set_image(answer.question.number, answer.image)
+        else:
+            self._show_answer(answer)
+        self.shown.emit()
+
+    def _show_answer(self, answer: Answer) -> None:
+        name = _name(self._tasks[0])
+        if answer.question.partial:
+            hopeless = answer.reason == "slow" or (answer.reason == "format" and answer.length >= LONGEST_MAGIC)
+            if not hopeless:
+                now = time.monotonic()
+                self._next_look = now + max(SOON, REST * (now - self._asked_at))
+                self._look()
+            if answer.image is None:  # not enough of it is here
+                return
+        length = units.size(answer.length) if answer.length >= 0 else ""
+        if answer.image is None:
+            words = ", ".join(part for part in (theme.file_words(name), length) if part)
+            self._show_foot(name, words, buttons=answer.reason != "missing")
+            sentence = tr(SENTENCES.get(answer.reason, ""))
+            self._show_card("image-off" if sentence else theme.file_icon(name), "muted", sentence)
+            return
+        self._answer = answer
+        width, height = answer.full
+        here = tr("{size} so far, still arriving").format(size=length) if answer.question.partial else length
+        self._show_foot(name, f"{width} × {height}  ·  {answer.kind}  ·  {here}", buttons=not answer.question.partial)
+        self.canvas.setAccessibleName(tr("Picture, {width} by {height} pixels").format(width=width, height=height))
+        self.zoom.setVisible(True)
+        self.canvas.show_image(answer.image, answer.full, actual=self.zoom.isChecked())
+        self._turn_to(self.canvas)
+
+    def _zoomed(self, on: bool) -> None:
+        self.zoom.setText(tr("Fit") if on else "100 %")
+        if self._answer is None:
+            return
+        self.canvas.show_image(self.canvas.image, self._answer.full, actual=on)
+        self._fit_page()
+        self._ask_larger()
+
+    def _ask_larger(self) -> None:
+        """The picture in more pixels, when more are seen now than were asked for."""
+        if self._answer is None or self._answer.image is None:
+            return
+        wanted = QSize(*self._answer.full).boundedTo(QSize(FULL, FULL)) if self.zoom.isChecked() else self._room()
+        has = self._answer.image.size()
+        full = QSize(*self._answer.full)
+        if has != full and (wanted.width() > self._asked.width() or wanted.height() > self._asked.height()):
+            self._asked = wanted
+            self._put(0, self._answer.question.path, wanted, partial=self._answer.question.partial)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_buttons()
+        self._fit_page()
+        if self._answer is not None:
+            self._again.start()
+
+    def close(self) -> bool:
+        """Ends the helper too."""
+        self.pictures.close()
+        return super().close()
+
+
+def _label(name: str, role: str) -> QLabel:
+    label = QLabel()
+    label.setObjectName(name)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    label.setWordWrap(True)
+    label.setProperty("role", role)
+    return label
+
+
+def _identity(task: Task) -> tuple[object, ...]:
+    return task.key, look_of(task), task.file, task.finished, task.name, task.part_path
+
+
+def _arrives(task: Task) -> bool:
+    """Whether it is a JPEG of which something may be here already; its bytes lie in their order."""
+    kind = task.response.header("Content-Type") if task.response is not None else ""
+    named = _name(task).lower().endswith((".jpg", ".jpeg")) or kind.partition(";")[0].strip().lower() == "image/jpeg"
+    return named and task.kind is Kind.DOWNLOAD and bool(task.part_path) and not task.file
+
+
+def _readable(text: str) -> str:
+    """JSON with its lines broken, and no character that would turn others around."""
+    shown = text[:LONGEST_ANSWER]
+    if len(text) <= LONGEST_ANSWER:
+        with contextlib.suppress(ValueError):
+            shown = json.dumps(json_text.loads(text), indent=2, ensure_ascii=False)
+    lines = [units.clean(line, LONGEST_ANSWER) for line in shown.splitlines()]
+    return "\n".join([*lines, "…"] if len(text) > LONGEST_ANSWER else lines)
+
+
+def _name(task: Task) -> str:
+    return units.clean(task.name or from_url(task.url) or task.url, 200)
+
+
+def _breakable(name: str) -> str:
+    # A label breaks lines at blanks only, and would else be as wide as the longest name.
+    return "\u200b".join(name[at : at + 12] for at in range(0, len(name), 12))
