@@ -4,8 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q
 COMMIT = $(shell git describe --always --dirty --abbrev=40 2>/dev/null || echo unknown)
-QUICK := $(addprefix tests/test_,$(addsuffix .py,desktop_files digest_fields filenames humanize layers lock payload \
-	resume retry settings simulation slots tally urls vault)) tests/faults/test_startup_table.py
+QUICK := tests/model tests/text tests/repository/test_layers.py tests/repository/test_desktop_files.py \
+	$(addprefix tests/http/test_,$(addsuffix .py,digest_fields filenames resume retry addresses)) \
+	$(addprefix tests/,$(addsuffix .py,system/test_lock storage/test_settings storage/test_secrets wire/test_simulation \
+	engine/test_queue promises/faults/test_startup_table))
 
 .PHONY: run test test-all quick check format bench screenshots translations fresh pythons setup test-setup \
 	test-all-setup clean

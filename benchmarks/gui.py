@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.nginx import PATH, WHY_NOT, Nginx, running
+from tests.helpers.nginx import PATH, WHY_NOT, Nginx, running
 from transfermon.engine.monitor import Monitor
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.errors import Code, TransferError

@@ -316,7 +316,7 @@ def _drop(event: Any, monitor: Any) -> None:
 
 def rows(folder: str, begin: float) -> Answer:
     """The list alone: how long rows take to load, what they weigh, and what a progress of many of them costs."""
-    from tests.records import NOW, a_progress, a_task
+    from tests.helpers.records import NOW, a_progress, a_task
     from transfermon.gui.list.model import TaskModel
     from transfermon.gui.list.table import TaskTable
     from transfermon.gui.toolkit import theme

@@ -21,9 +21,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.faults.engine_script import SESSION
-from tests.faults.harness import PART, Engine, content, eventually, left
-from tests.nginx import PATH, WHY_NOT, Nginx, running
+from tests.helpers.engine_script import SESSION
+from tests.helpers.harness import PART, Engine, content, eventually, left
+from tests.helpers.nginx import PATH, WHY_NOT, Nginx, running
 from transfermon.host import standby
 from transfermon.model.events import TERMINAL
 

@@ -19,9 +19,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.byte_server import ByteServer, Conn, Request
-from tests.faults.harness import content, eventually, left
-from tests.upload_server import UploadServer
+from tests.helpers.byte_server import ByteServer, Conn, Request
+from tests.helpers.harness import content, eventually, left
+from tests.helpers.upload_server import UploadServer
 
 MIB = 1 << 20
 RATE = 12 * MIB  # bytes per second of all uploads together, so that there is a middle

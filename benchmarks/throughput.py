@@ -22,7 +22,7 @@ from pathlib import Path
 import trustme
 
 from benchmarks.peers import Peer, compare, measure, transfermon
-from tests.nginx import PATH, WHY_NOT, Nginx, running
+from tests.helpers.nginx import PATH, WHY_NOT, Nginx, running
 from transfermon.control.client import Client
 
 MIB = 1 << 20

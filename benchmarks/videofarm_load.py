@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.farm import Farm
+from tests.helpers.farm import Farm
 from transfermon.videofarm.samples import expected_bytes, pattern
 
 MIB = 1 << 20

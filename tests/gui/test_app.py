@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.owners import end_all
+from tests.helpers.owners import end_all
 from transfermon.control.client import Client
 from transfermon.gui.app import display_problem, missing_library, plugin_problem, run
 from transfermon.gui.app_life import Presence

@@ -12,11 +12,11 @@ from PySide6.QtGui import QKeySequence
 from PySide6.QtTest import QAbstractItemModelTester
 
 import transfermon.gui
-from tests.gui.test_events import story
-from tests.gui.test_main_window import in_a_world, until
-from tests.gui.test_sessions import TASKS, a_session
-from tests.gui.test_videofarm_page import a_video
-from tests.records import a_failed_task, a_finished_task, a_paused_task, a_queued_task, a_task
+from tests.gui.panels.test_event_list import story
+from tests.gui.panels.test_sidebar import TASKS, a_session
+from tests.gui.videofarm.test_page import a_video
+from tests.gui.window.test_main_window import in_a_world, until
+from tests.helpers.records import a_failed_task, a_finished_task, a_paused_task, a_queued_task, a_task
 from transfermon.gui.panels.event_log import EventModel, Line
 from transfermon.gui.panels.sidebar import SidebarModel, session_items
 from transfermon.gui.videofarm.page import VideoModel, _Found

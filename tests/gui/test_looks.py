@@ -24,8 +24,8 @@ from PySide6.QtWidgets import (
 )
 
 import transfermon.gui
-from tests.gui.test_main_window import anyio_backend, in_a_world, until  # noqa: F401
-from tests.records import a_task
+from tests.gui.window.test_main_window import anyio_backend, in_a_world, until  # noqa: F401
+from tests.helpers.records import a_task
 from transfermon.gui.dialogs import new_transfer
 from transfermon.gui.dialogs.new_transfer import AddDialog
 from transfermon.gui.list.columns import Column

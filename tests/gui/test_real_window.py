@@ -18,10 +18,10 @@ import httpx
 import pytest
 from PySide6.QtGui import QImage
 
-from tests import desktop, screen
-from tests.byte_server import ByteServer, Conn, Request, Resource, reply
-from tests.farm import Farm
-from tests.owners import end_all
+from tests.helpers import desktop, screen
+from tests.helpers.byte_server import ByteServer, Conn, Request, Resource, reply
+from tests.helpers.farm import Farm
+from tests.helpers.owners import end_all
 from transfermon.control.client import Client, NoEngine
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(screen.why_not()), reason=screen.why_not())]

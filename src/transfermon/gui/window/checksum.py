@@ -11,8 +11,8 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QProgressDialog, QWidget
 
 from transfermon.gui.dialogs.new_transfer import digest_in, text_question
+from transfermon.gui.toolkit import files
 from transfermon.gui.toolkit.toasts import Toasts
-from transfermon.gui.window import files
 from transfermon.http.digests import Reading, sha256_of
 from transfermon.model.task import Task
 from transfermon.model.translate import tr

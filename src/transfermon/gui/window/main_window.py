@@ -55,10 +55,9 @@ from transfermon.gui.panels.event_log import ndjson
 from transfermon.gui.panels.preview import Preview
 from transfermon.gui.panels.sidebar import SessionProperties, Sidebar, properties_of, session_items
 from transfermon.gui.panels.wake_ledger import WakesView
-from transfermon.gui.toolkit import theme
+from transfermon.gui.toolkit import files, theme
 from transfermon.gui.toolkit.collapsing_bars import Toolbar
 from transfermon.gui.toolkit.toasts import Toast, Toasts
-from transfermon.gui.window import files
 from transfermon.gui.window.adding import DEFAULT_SESSION, Adding
 from transfermon.gui.window.checksum import Verifying
 from transfermon.gui.window.closing import Ending

@@ -1,5 +1,0 @@
-"""The fixtures of the conformance tests: monitor, session, recorder, server."""
-
-from __future__ import annotations
-
-from tests.conformance.conftest import *  # noqa: F403 - fixtures are found by their names
