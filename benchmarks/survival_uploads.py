@@ -29,9 +29,9 @@ _TCP_INFO, _BYTES_RECEIVED = 11, 128
 
 _ENGINE = """
 import asyncio, dataclasses, sys
-from transfermon.configuration import RetryPolicy, SessionConfiguration
-from transfermon.monitor import Monitor
-from transfermon.settings import Settings
+from transfermon.model.configuration import RetryPolicy, SessionConfiguration
+from transfermon.engine.monitor import Monitor
+from transfermon.storage.settings import Settings
 
 async def main(state, url, protocol, rate, *files):
     async with Monitor.open(state, settings=Settings(speed_limit=int(rate))) as monitor:

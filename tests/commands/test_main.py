@@ -149,7 +149,7 @@ def test_help_and_commands_to_a_running_engine_load_no_engine():
 import argparse, sys
 argparse.ArgumentParser().format_help()
 before = set(sys.modules)  # Python's own: its parser brings dataclasses from 3.14 on
-from transfermon import cli
+from transfermon.commands import main as cli
 assert cli.main(["--help"]) == 0
 heavy = {"asyncio", "dataclasses", "json", "socket", "transfermon.model.errors"} & (set(sys.modules) - before)
 assert not heavy, heavy

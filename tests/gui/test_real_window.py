@@ -214,8 +214,8 @@ FONTS = """
 import sys
 from PySide6.QtGui import QFont, QFontDatabase
 from PySide6.QtWidgets import QApplication, QWidget
-from transfermon.gui import theme
-from transfermon.gui.main_window import MainWindow
+from transfermon.gui.toolkit import theme
+from transfermon.gui.window.main_window import MainWindow
 
 app = QApplication(sys.argv)
 family = next(name for name in QFontDatabase.families() if name != app.font().family())

@@ -27,9 +27,9 @@ LIMIT = 30.0  # seconds that something may take that must come
 # The app without its window: Qt takes half a second to load.
 APP = """
 import asyncio, sys
-from transfermon.control import ControlServer
-from transfermon.monitor import Monitor
-from transfermon.standby import Waiter
+from transfermon.control.server import ControlServer
+from transfermon.engine.monitor import Monitor
+from transfermon.host.standby import Waiter
 
 async def live():
     async with Monitor.open(sys.argv[1], what="a test's app") as monitor:

@@ -130,9 +130,9 @@ def check_sums(events: list[DownloadProgressEvent], offset: int) -> None:
 _ENGINE = """
 import asyncio, dataclasses, sys
 sys.path[:0] = {path!r}
-from transfermon.configuration import RetryPolicy, SessionConfiguration
-from transfermon.monitor import Monitor, TEMPORARY
-from transfermon.settings import Settings
+from transfermon.model.configuration import RetryPolicy, SessionConfiguration
+from transfermon.engine.monitor import Monitor, TEMPORARY
+from transfermon.storage.settings import Settings
 
 async def main():
     async with Monitor.open({state!r}, settings=Settings(download_folder={downloads!r})) as monitor:

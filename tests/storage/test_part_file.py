@@ -548,7 +548,7 @@ def test_no_descriptor_is_left_open(tmp_path: Path):
 
 WRITER = """
 import sys
-from transfermon.partfile import PartFile, mount_id
+from transfermon.storage.part_file import PartFile, mount_id
 part = PartFile.create(sys.argv[1])
 part.reserve(1 << 26)
 print(part.path, mount_id(part.fd), flush=True)

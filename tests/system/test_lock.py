@@ -17,7 +17,7 @@ from transfermon.system.lock import NAME, EngineLock
 
 HOLDER = """
 import subprocess, sys, time
-from transfermon.lock import EngineLock
+from transfermon.system.lock import EngineLock
 lock = EngineLock.acquire(sys.argv[1], "a test holder")
 if "child" in sys.argv:
     subprocess.Popen(["sleep", "60"], close_fds=False)

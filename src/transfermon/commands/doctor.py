@@ -37,7 +37,7 @@ _STORED = 2 * resume.OVERLAP  # bytes after which a download is imagined to have
 _TRAY = """
 import sys
 from PySide6.QtWidgets import QApplication
-from transfermon.gui.tray import Tray
+from transfermon.gui.window.tray import Tray
 application = QApplication([])
 sys.exit(Tray.available())
 """

@@ -29,7 +29,7 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QApplication
 
-from transfermon.gui.main_window import MainWindow
+from transfermon.gui.window.main_window import MainWindow
 from transfermon.gui.videofarm import DOWNLOADING, HERE, PAUSED, VideoUploadDialog
 
 REPORT, FOLDER = Path(sys.argv[1]), Path(sys.argv[2])

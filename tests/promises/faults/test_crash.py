@@ -243,7 +243,7 @@ def test_fault_k17_a_second_engine_is_refused_by_name(state: Path, folder: Path)
 
 SAVE = """
 import sys
-from transfermon.settings import Settings
+from transfermon.storage.settings import Settings
 Settings.load(sys.argv[1]).replaced(theme="dark", speed_limit=5)
 """
 

@@ -230,7 +230,7 @@ def test_fault_k15_the_command_standby_goes_on_after_it_was_killed(place, server
 
 AS_ANOTHER = """
 import contextlib, io, os, platformdirs.unix, sys, transfermon.host.standby
-from transfermon.cli import main
+from transfermon.commands.main import main
 user, group, home, rehearsal, *words = sys.argv[1:]
 with contextlib.redirect_stdout(io.StringIO()):  # loads all: the other user may not be allowed to read it
     main(["--state-dir", rehearsal, "list"])

@@ -147,9 +147,9 @@ async def test_x02_a_refused_connection(monitor: Monitor, recorder: Recorder):
 _OFFLINE = """
 import asyncio, dataclasses, json, sys
 sys.path[:0] = {path!r}
-from transfermon.configuration import SessionConfiguration
-from transfermon.monitor import Monitor
-from transfermon.settings import Settings
+from transfermon.model.configuration import SessionConfiguration
+from transfermon.engine.monitor import Monitor
+from transfermon.storage.settings import Settings
 
 async def main():
     async with Monitor.open({state!r}, settings=Settings(download_folder={state!r})) as monitor:

@@ -68,7 +68,7 @@ ENDING = """
 import sys
 from PySide6.QtCore import QCoreApplication, QEvent, QTimer
 from PySide6.QtWidgets import QWidget
-from transfermon.gui.life import Application
+from transfermon.gui.app_life import Application
 
 class Asks(QWidget):
     def closeEvent(self, event):
