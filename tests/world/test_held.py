@@ -298,6 +298,7 @@ async def test_a_disk_that_hangs_is_named_in_the_row_and_goes_on_when_it_answers
         pytest.skip(str(why))
 
 
+@pytest.mark.slow
 def test_what_is_stored_of_an_interrupted_download_is_counted(tmp_path: Path):
     """`list` without a running app: nothing has looked at the part yet."""
     body = content(8 * MB)

@@ -491,12 +491,13 @@ def test_the_server_s_reason_is_shown_as_plain_text(place: Place, source: Path):
     assert "x" * 300 not in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "second", "used"),
     [
         ("tus", "", "tus"),
-        pytest.param("tus", "plain", "plain", marks=pytest.mark.slow),
-        pytest.param("plain", "auto", "", marks=pytest.mark.slow),
+        ("tus", "plain", "plain"),
+        ("plain", "auto", ""),
     ],
 )
 def test_a_protocol_is_remembered_until_another_is_asked_for(
@@ -510,7 +511,8 @@ def test_a_protocol_is_remembered_until_another_is_asked_for(
     assert methods(farm) == {"tus": ["POST", "PATCH"], "plain": ["PUT"], "": ["OPTIONS", "PUT", "PATCH"]}[used]
 
 
-@pytest.mark.parametrize(("second", "used"), [("", "POST"), pytest.param("PUT", "PUT", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("second", "used"), [("", "POST"), ("PUT", "PUT")])
 def test_a_method_is_remembered_until_another_is_asked_for(
     place: Place, source: Path, farm: UploadServer, server: ByteServer, second: str, used: str
 ):
