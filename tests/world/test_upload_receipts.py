@@ -454,6 +454,7 @@ def put(place: Place, source: Path, url: str, *words: str) -> tuple[int, str, st
     return place.run("put", "--retry", "2", str(source), url, *words)
 
 
+@pytest.mark.slow
 def test_sent_and_not_confirmed_is_neither_done_nor_failed(place: Place, source: Path):
     with ByteServer(like_get(FILE, reply(405)), reads_bodies=False) as server:
         code, out, err = put(place, source, server.url("/a"), "--protocol", "plain")
@@ -463,6 +464,7 @@ def test_sent_and_not_confirmed_is_neither_done_nor_failed(place: Place, source:
     assert "Sent, not confirmed" in place.run("list")[1]
 
 
+@pytest.mark.slow
 def test_another_place_is_told(place: Place, source: Path):
     moved = like_get(reply(201, {"Location": "/in/film-2.mp4?sig=s3cret"}), None)
     with ByteServer(moved, reads_bodies=False) as server:
