@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from transfermon.engine.monitor import Monitor as Monitor
-    from transfermon.engine.session import TEMPORARY as TEMPORARY
-    from transfermon.engine.session import DataTask as DataTask
-    from transfermon.engine.session import DownloadTask as DownloadTask
+    from transfermon.engine.new_tasks import TEMPORARY as TEMPORARY
     from transfermon.engine.session import Session as Session
-    from transfermon.engine.session import UploadTask as UploadTask
+    from transfermon.engine.task_handles import DataTask as DataTask
+    from transfermon.engine.task_handles import DownloadTask as DownloadTask
+    from transfermon.engine.task_handles import UploadTask as UploadTask
     from transfermon.engine.wake_engine import FetchResult as FetchResult
     from transfermon.model.configuration import RetryPolicy as RetryPolicy
     from transfermon.model.configuration import SessionConfiguration as SessionConfiguration
@@ -32,8 +32,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AppState": "model.wake_policy",
-    "DataTask": "engine.session",
-    "DownloadTask": "engine.session",
+    "DataTask": "engine.task_handles",
+    "DownloadTask": "engine.task_handles",
     "EngineBusyError": "model.errors",
     "FetchResult": "engine.wake_engine",
     "InvalidAction": "model.errors",
@@ -43,11 +43,11 @@ _HOMES = {
     "SessionConfiguration": "model.configuration",
     "SessionInvalidatedError": "model.errors",
     "SessionInvalidatingError": "model.errors",
-    "TEMPORARY": "engine.session",
+    "TEMPORARY": "engine.new_tasks",
     "TransferError": "model.errors",
     "TransferFailure": "model.errors",
     "TransfermonError": "model.errors",
-    "UploadTask": "engine.session",
+    "UploadTask": "engine.task_handles",
 }
 
 

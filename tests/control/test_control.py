@@ -321,7 +321,7 @@ async def test_progress_is_told_to_those_who_ask_for_it(tmp_path, asked, kinds):
         first = asyncio.create_task(asyncio.to_thread(next, stream))
         await until(lambda: len(bus._observers) > before)
         progress = DownloadProgressEvent(session="cli", task_identifier=1, task=monitor.tasks()[0])
-        await until(lambda: not monitor._sessions["cli"]._unpublished)
+        await until(lambda: not any(run.on_the_way for run in monitor._sessions["cli"].runs))
         bus.publish(progress)
         monitor.remove(monitor.tasks()[0].key)
         got = [(await first)["type"]]

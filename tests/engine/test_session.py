@@ -162,7 +162,7 @@ async def test_a_failed_task_runs_again_under_its_number_and_goes_on(
     session: Session, server: ByteServer, resource: Resource
 ):
     task = await failed(session, server, resource)
-    session.retry(task.task_identifier)
+    session.run_of(task.task_identifier).retry()
     assert (await task.wait()).succeeded
     assert server.requests[-1].header("Range") == rest(100_000)
     assert Path(task.record.final_path).read_bytes() == resource.body
@@ -172,7 +172,7 @@ async def test_a_retry_may_use_another_address_and_keeps_the_bytes(
     session: Session, server: ByteServer, resource: Resource
 ):
     task = await failed(session, server, resource)
-    session.retry(task.task_identifier, server.url("/renewed?token=2"))
+    session.run_of(task.task_identifier).retry(server.url("/renewed?token=2"))
     assert (await task.wait()).succeeded
     assert server.requests[-1].target == "/renewed?token=2"
     assert server.requests[-1].header("Range") == rest(100_000)
@@ -188,7 +188,7 @@ async def test_only_a_failed_task_can_be_retried(session: Session, server: ByteS
         await task.wait()
     before = task.record
     with pytest.raises(InvalidAction):
-        session.retry(task.task_identifier)
+        session.run_of(task.task_identifier).retry()
     assert task.record == before
 
 
@@ -198,7 +198,7 @@ async def test_a_retry_with_an_unusable_address_changes_nothing(
     task = await failed(session, server, resource)
     before = task.record
     with pytest.raises(TransferFailure):
-        session.retry(task.task_identifier, "ftp://h/x")
+        session.run_of(task.task_identifier).retry("ftp://h/x")
     assert (task.record, session.outstanding) == (before, 0)
 
 
@@ -435,5 +435,5 @@ async def test_a_task_that_was_overdue_may_be_retried(monitor: Monitor, server: 
     task = session.download_task(server.url("/a"))
     assert (await task.wait()).failed
     resource.before = None
-    session.retry(task.task_identifier)
+    session.run_of(task.task_identifier).retry()
     assert (await task.wait()).succeeded

@@ -31,7 +31,8 @@ from hypothesis.stateful import (
 from tests.helpers.byte_server import ByteServer, Conn, Request, Resource, reply
 from tests.helpers.harness import Held
 from transfermon.engine.monitor import Monitor
-from transfermon.engine.session import Session, SessionState
+from transfermon.engine.session import Session
+from transfermon.engine.session_core import SessionState
 from transfermon.model.configuration import RetryPolicy, SessionConfiguration
 from transfermon.model.errors import InvalidAction, SessionInvalidatedError, SessionInvalidatingError
 from transfermon.model.events import TERMINAL, Event

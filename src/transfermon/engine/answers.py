@@ -13,7 +13,7 @@ from transfermon.model.task import Kind, TaskKey
 MIB = 1 << 20
 MOST = 32 * MIB  # bytes of all answers of one engine
 LONGEST = {Kind.UPLOAD: MIB, Kind.DATA: 8 * MIB}  # bytes of one
-TOLD = MIB  # characters of one that an event carries, and the journal keeps
+_TOLD = MIB  # characters of one that an event carries, and the journal keeps
 
 
 @record
@@ -52,6 +52,11 @@ class Answers:
             data, whole = self._kept[key]
             return Kept(text=data.decode("utf-8", "surrogatepass"), whole=whole)
         return Kept(whole=key not in self._gone)
+
+    def told(self, key: TaskKey) -> str | None:
+        """What of the answer an event carries."""
+        text = self.get(key).text
+        return None if text is None else text[:_TOLD]
 
     def drop(self, key: TaskKey) -> None:
         """The task has left, or is tried again."""

@@ -68,12 +68,12 @@ class Approvals:
     def start(self, host: str) -> None:
         """Start what waits for this host. That the next ones start at once is a setting, `push_hosts`."""
         for key in self._taken(host):
-            self._sessions[key.session].resume(key.number)
+            self._sessions[key.session].run_of(key.number).resume()
 
     def drop(self, host: str) -> None:
         """Take what waits for this host off the list; nothing of it was fetched."""
         for key in self._taken(host):
-            self._sessions[key.session].remove(key.number)
+            self._sessions[key.session].run_of(key.number).remove()
 
     def _taken(self, host: str) -> list[TaskKey]:
         keys = self.waiting.get(host, [])

@@ -19,7 +19,8 @@ from enum import Enum
 from functools import partial
 
 from transfermon.engine.event_bus import WAKES, Delivered
-from transfermon.engine.session import Session, SessionState
+from transfermon.engine.session import Session
+from transfermon.engine.session_core import SessionState
 from transfermon.engine.shared import Engine
 from transfermon.engine.wake_engine import Background
 from transfermon.model.events import (

@@ -48,7 +48,7 @@ _WRONG_SUM = "the server's checksum does not fit"
 _AT_ONCE = 1 << 20  # bytes that are compared at a time
 SMALL = 256 * 1024  # below this a crash costs less than a directory sync (PERFORMANCE 4)
 
-Record = Callable[..., "asyncio.Future[None]"]  # Session._record
+Record = Callable[..., "asyncio.Future[None]"]  # SessionCore.record_task, of this task
 
 
 @record

@@ -17,24 +17,21 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from transfermon.engine import surroundings, task_orders, task_progress
 from transfermon.engine.alerts import PENDING, Alerts, LocalNotification, made
 from transfermon.engine.answers import Kept
 from transfermon.engine.approvals import WAITING, Approvals
 from transfermon.engine.delivery import Delivery
 from transfermon.engine.event_bus import Listener
+from transfermon.engine.new_tasks import TEMPORARY
 from transfermon.engine.pace import Pace, by_our_doing
 from transfermon.engine.push_channel import SECRETS, PushChannel
-from transfermon.engine.session import (
-    TEMPORARY,
-    USER_FORCE_QUIT,
-    DataTask,
-    DownloadTask,
-    Session,
-    SessionState,
-    TransferTask,
-    UploadTask,
-)
+from transfermon.engine.session import Session
+from transfermon.engine.session_core import SessionState
 from transfermon.engine.shared import Engine
+from transfermon.engine.task_ends import USER_FORCE_QUIT
+from transfermon.engine.task_handles import DataTask, DownloadTask, TransferTask, UploadTask
+from transfermon.engine.task_run import TaskRun
 from transfermon.engine.wake_engine import FETCH_STATE, PUSH_TIMES, Background, FetchResult
 from transfermon.http import proxies, retry
 from transfermon.http.addresses import check_url, origin_of
@@ -338,13 +335,13 @@ class Monitor:
     async def heard(self, key: TaskKey) -> None:
         """Done when every listener has had the end of that task (O-16); at once when none is being told."""
         session = self._sessions.get(key.session)
-        if session is not None:
-            await session.heard(key.number)
+        if session is not None and (run := session.find_run(key.number)) is not None:
+            await run.heard()
 
     def run_only(self, keys: Iterable[TaskKey]) -> None:
         """Let these restored tasks go on, and no others: what an engine opened by a command does (DESIGN 9)."""
         for key in keys:
-            self._sessions[key.session].start_one(key.number)
+            self._run_of(key).start()
 
     async def _close(self) -> None:
         engine = self._engine
@@ -380,13 +377,13 @@ class Monitor:
     def _network_changed(self) -> None:
         for session in list(self._sessions.values()):
             if self._engine.connectivity.online:
-                session.network_returned()
+                surroundings.network_returned(session.runs)
             else:
-                session.network_lost()
+                surroundings.network_lost(session.runs)
 
     def _reconsider(self) -> None:
         for session in list(self._sessions.values()):
-            session.reconsider()
+            surroundings.reconsider(session.runs)
 
     def _frozen(self, reason: str) -> None:
         """Nothing goes on that cannot be remembered; all goes on by itself when it can (F3, K19)."""
@@ -498,7 +495,7 @@ class Monitor:
         self.background.state_changed(state)
         if state is AppState.FOREGROUND:
             for session in list(self._sessions.values()):
-                session.came_to_front()
+                surroundings.came_to_front(session.runs)
 
     @property
     def suspended(self) -> bool:
@@ -680,25 +677,29 @@ class Monitor:
 
     # ---- commands
 
+    def _run_of(self, key: TaskKey) -> TaskRun:
+        """Raises KeyError."""
+        return self._sessions[key.session].run_of(key.number)
+
     def resume(self, key: TaskKey) -> None:
-        self._sessions[key.session].resume(key.number)
+        self._run_of(key).resume()
 
     def suspend(self, key: TaskKey) -> None:
-        self._sessions[key.session].suspend(key.number)
+        self._run_of(key).suspend()
 
     def cancel(self, key: TaskKey) -> None:
-        self._sessions[key.session].cancel(key.number)
+        self._run_of(key).cancel()
 
     def hasten(self, key: TaskKey, url: str | None = None) -> None:
         """End a task's wait for its next attempt; with `url`, ask that address from now on."""
-        self._sessions[key.session].hasten(key.number, url)
+        task_orders.hasten(self._run_of(key), url)
 
     def retry(self, key: TaskKey, url: str | None = None) -> None:
         """Raises InvalidAction for a task that has not failed."""
-        self._sessions[key.session].retry(key.number, url)
+        self._run_of(key).retry(url)
 
     def remove(self, key: TaskKey, *, delete_file: bool = False) -> None:
-        self._sessions[key.session].remove(key.number, delete_file=delete_file)
+        self._run_of(key).remove(delete_file=delete_file)
 
     def move_in_queue(self, keys: Sequence[TaskKey], *, first: bool) -> None:
         """Let queued tasks start before, or after, all others of the same priority; among them they keep this order.
@@ -719,9 +720,9 @@ class Monitor:
         method: str = "",
         protocol: str = "",
     ) -> None:
-        """Other options for a task that exists. Raises KeyError, and as `Session.adjust`."""
-        self._sessions[key.session].adjust(
-            key.number,
+        """Other options for a task that exists. Raises KeyError, and as `task_orders.adjust`."""
+        task_orders.adjust(
+            self._run_of(key),
             speed_limit=speed_limit,
             maximum_attempts=maximum_attempts,
             request_headers=request_headers,
@@ -828,7 +829,7 @@ class Monitor:
             session = self._sessions.get(key.session)
             task = session.find(key.number) if session is not None else None
             if session is not None and task is not None and task.outstanding and task.started is None:
-                session.remove(key.number)
+                session.run_of(key.number).remove()
 
     async def push(self, payload: Payload | str, *, by_hand: bool = True, source: str = "") -> Wake:
         """Take a push, as `fetch`. Raises ValueError for an unusable payload. `source` names the channel."""
@@ -935,7 +936,8 @@ class Monitor:
         now = time.monotonic()
         for key, progress in list(self._engine.progress.items()):
             progress.rate.add(now, progress.received)
-            self._sessions[key.session].tell_progress(key.number, progress, progress.rate.per_second(now))
+            if (run := self._sessions[key.session].find_run(key.number)) is not None:
+                task_progress.tell_progress(run, progress, progress.rate.per_second(now))
         if now >= self._next_look:
             self._next_look = now + _LOOK
             self._look_after(now)
@@ -948,8 +950,9 @@ class Monitor:
         moved = {key: progress.received for key, progress in engine.progress.items()}
         slow = self._pace.look(now, moved)
         engine.slots.set_slow({key for key in slow if not by_our_doing(engine.rates_of(key))})
-        for session in {key.session for key in moved}:
-            self._sessions[session].tell_disk()
+        for key in moved:
+            if (run := self._sessions[key.session].find_run(key.number)) is not None:
+                task_progress.tell_disk(run)
 
 
 def _info(session: Session) -> SessionInfo:

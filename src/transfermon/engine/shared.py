@@ -212,6 +212,10 @@ class Engine:
         if str(key) in self._limiters:
             self._limiters[str(key)].rate = rate
 
+    def drop_limiter(self, key: TaskKey) -> None:
+        """The task has left the list."""
+        self._limiters.pop(str(key), None)
+
     def rates_of(self, key: TaskKey) -> list[tuple[float, int]]:
         """The limits under which a running task moves, in bytes per second, and how many running ones share each."""
         limits = self._limiters

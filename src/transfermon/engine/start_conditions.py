@@ -1,13 +1,16 @@
-"""What keeps a task from starting although it should run: its time, the network, the policy (SPEC T-10, T-17, T-18).
+"""What keeps a task from starting although it should run: its time, the network, the policy (T-10, T-17, T-18).
 
 Rule: plain values in, plain values out; whoever asks moves the task and comes back when something has changed.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from transfermon.model.errors import Code, Retry, TransferError
 from transfermon.model.record import record
 from transfermon.model.task import Activity, Task, changed
+from transfermon.text import advice
 
 NO_NETWORK = "There is no network."
 CUT_OFF = "The network simulation is offline."
@@ -17,7 +20,7 @@ DISK_SILENT = "The disk does not answer."
 SILENT = 5.0  # seconds in one call, after which a disk does not answer; those that wake up take less
 # Failures that a missing network explains, and those that a network that comes back may cure (X-08).
 _EXPLAINED = frozenset({Code.NOT_CONNECTED, Code.DNS_LOOKUP_FAILED, Code.TIMED_OUT})
-CURABLE = _EXPLAINED | {Code.CANNOT_FIND_HOST, Code.CANNOT_CONNECT, Code.CONNECTION_LOST}
+_CURABLE = _EXPLAINED | {Code.CANNOT_FIND_HOST, Code.CANNOT_CONNECT, Code.CONNECTION_LOST}
 
 
 @record
@@ -28,6 +31,16 @@ class Hold:
     reason: str
     until: float | None = None  # epoch seconds
     hint: str = ""  # what a person can do meanwhile
+
+    @property
+    def of_record(self) -> dict[str, Any]:
+        """What the record of the task says of it."""
+        return {
+            "activity": self.activity,
+            "waiting_until": self.until,
+            "waiting_reason": self.reason,
+            "waiting_hint": self.hint,
+        }
 
 
 def hold(
@@ -60,8 +73,23 @@ def hold(
     return None
 
 
+def hold_after(error: TransferError, delay: float, *, now: float) -> Hold:
+    """How a task waits for its next attempt, `delay` seconds from now, after this failure."""
+    activity, reason = Activity.RETRYING, error.message
+    if error.retry is Retry.WAIT:
+        activity = Activity.WAITING_FOR_CONNECTIVITY
+    elif error.retry_after == delay > 0:
+        activity, reason = Activity.WAITING_UNTIL, "The server asks to wait."
+    return Hold(activity=activity, reason=reason, until=now + delay, hint=advice.hint(error, advice.decided(error)))
+
+
+def is_curable(error: TransferError) -> bool:
+    """Whether a network that returns may be all that is missing (X-08)."""
+    return error.retry is Retry.WAIT or (error.code in _CURABLE and error.retry_after is None)
+
+
 def without_network(error: TransferError, *, background: bool, cut_off: bool = False) -> TransferError:
-    """The failure as it is to be seen while there is no network: -1009, which waits and counts no attempt (6.2).
+    """The failure as it is to be seen while there is no network: -1009, which waits and counts no attempt.
 
     A transfer that breaks has met the network, so in a default session it stays -1005 (X-03).
     """

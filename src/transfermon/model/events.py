@@ -422,6 +422,17 @@ def activity_event(task: Task) -> TaskActivityEvent:
     return TaskActivityEvent(state=task.state.value, activity=task.activity.value, attempt=task.attempt)
 
 
+def state_event(task: Task) -> TaskStateEvent:
+    """Where a task is in its life now, and what it waits for."""
+    return TaskStateEvent(
+        state=task.state.value,
+        activity=task.activity.value,
+        reason=task.waiting_reason,
+        until=task.waiting_until,
+        attempt=task.attempt,
+    )
+
+
 def _all_classes(cls: type[Event]) -> list[type[Event]]:
     return [cls, *(found for child in cls.__subclasses__() for found in _all_classes(child))]
 

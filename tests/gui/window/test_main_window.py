@@ -1200,7 +1200,7 @@ async def test_the_status_bar_has_both_rates_and_the_network(world, server):
     engine.progress[key] = a_rate(2_000_000, now)
     sent = world.monitor.session("up").data_task(f"{server.url}/x", start=False)
     engine.progress[sent.key] = a_rate(3_000_000, now)
-    world.monitor.session("up")._tasks[sent.key.number] = changed(sent.record, kind=Kind.UPLOAD)
+    world.monitor.session("up").run_of(sent.key.number).record = changed(sent.record, kind=Kind.UPLOAD)
     window._show_status()
     assert window.rate_label.text() == "↓ 2.0 MB/s   ↑ 3.0 MB/s"
     assert window.network_label.text() == "Online"

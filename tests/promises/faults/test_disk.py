@@ -32,7 +32,8 @@ from tests.helpers.harness import (
     why_no_strace,
 )
 from transfermon.engine.monitor import Monitor
-from transfermon.engine.session import DownloadTask, Session
+from transfermon.engine.session import Session
+from transfermon.engine.task_handles import DownloadTask
 from transfermon.http import resume
 from transfermon.model.events import Event, TaskCompletedEvent, TaskCreatedEvent
 from transfermon.model.task import Activity, State

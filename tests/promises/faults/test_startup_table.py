@@ -17,7 +17,7 @@ from tests.helpers.byte_server import ByteServer, rest
 from tests.helpers.engine_script import SESSION, configuration
 from tests.helpers.harness import Held, content, eventually, left, parts, the_task
 from transfermon.engine.monitor import Monitor
-from transfermon.engine.session import DownloadTask
+from transfermon.engine.task_handles import DownloadTask
 from transfermon.model.events import Event
 from transfermon.model.task import Activity, State, Task, TaskKey
 from transfermon.storage.settings import Settings

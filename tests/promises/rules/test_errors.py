@@ -588,10 +588,9 @@ async def waits(session: Session, recorder: Recorder, url: str, count: int) -> l
         )
         event = [e for e in recorder.of("taskstate", task) if e.activity == "retrying"][n]
         found.append(event.until - event.time)
-        timer = session._timers.get(task.task_identifier)
-        if timer is not None:  # the wait itself is another test's
-            timer.cancel()
-            session._again(task.task_identifier)
+        run = session.run_of(task.task_identifier)
+        if run.wait.timed:  # the wait itself is another test's
+            run.again()
     task.cancel()
     await task.wait()
     return found

@@ -164,7 +164,7 @@ async def test_e05_a_retried_task_makes_the_session_busy_again(
     task = session.download_task(server.url("/gone"))
     await recorder.wait_for("sessionidle")
     resource.before = None
-    session.retry(task.task_identifier)
+    session.run_of(task.task_identifier).retry()
     assert session.outstanding == 1
     idle = await recorder.wait_for("sessionidle", count=2)
     assert (idle.completed, idle.failed, task.record.succeeded) == (1, 0, True)

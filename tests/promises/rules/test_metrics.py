@@ -196,6 +196,6 @@ async def test_t19_a_retry_by_hand_counts_anew(session: Session, server: ByteSer
     task = session.download_task(server.url("/a"))
     await task.wait()
     resource.before = None
-    session.retry(task.task_identifier)
+    session.run_of(task.task_identifier).retry()
     assert (await task.wait()).succeeded
     assert [one.response for one in task.metrics.transactions] == [200]

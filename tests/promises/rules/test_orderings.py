@@ -13,7 +13,7 @@ from tests.helpers.byte_server import ByteServer, Resource, reply
 from tests.helpers.recorder import BOTH_LOOPS, Recorder, recorder_of
 from tests.helpers.scripts import answers, stalls
 from transfermon.engine.monitor import Monitor, Session
-from transfermon.engine.session import SessionState
+from transfermon.engine.session_core import SessionState
 from transfermon.model.events import (
     DownloadCompletedEvent,
     DownloadProgressEvent,

@@ -16,7 +16,7 @@ from tests.helpers.byte_server import ByteServer, Conn, Request, Resource, reply
 from tests.helpers.recorder import BOTH_LOOPS, LIMIT, Recorder, eventually, recorder_of
 from tests.promises.rules.conftest import OpenMonitor
 from transfermon.engine.monitor import Monitor, Session
-from transfermon.engine.session import SessionState
+from transfermon.engine.session_core import SessionState
 from transfermon.model.configuration import REFUSED_HEADERS, SessionConfiguration
 from transfermon.model.errors import Code, SessionInvalidatedError, SessionInvalidatingError
 from transfermon.model.task import State
@@ -354,7 +354,7 @@ async def test_s12_a_failed_task_cannot_be_retried_after_an_invalidation(
     waiting = session.download_task(server.url("/waiting"), start=False)
     session.finish_tasks_and_invalidate()
     with pytest.raises(SessionInvalidatedError):
-        session.retry(failed.task_identifier)
+        session.run_of(failed.task_identifier).retry()
     assert failed.state is State.COMPLETED
     waiting.cancel()
 

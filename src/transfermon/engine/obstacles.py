@@ -1,0 +1,52 @@
+"""What stands in a task's way now: its time, the network, the policy.
+
+Rule: looked at afresh each time, nothing is remembered here; what it means is decided in `start_conditions`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from transfermon.engine import start_conditions
+from transfermon.engine.shared import Engine
+from transfermon.engine.start_conditions import Hold
+from transfermon.http import proxies
+from transfermon.http.addresses import origin_of
+from transfermon.model.configuration import SessionConfiguration
+from transfermon.model.task import Task
+from transfermon.model.wake_policy import AppState
+from transfermon.system.network_status import is_local
+
+
+def obstacle(task: Task, own: SessionConfiguration, engine: Engine) -> Hold | None:
+    """What the task has to wait for before it may ask for a slot (T-10, T-17, T-18). `own` is its session's."""
+    # A metered network that must not be used counts as none.
+    unwanted = engine.policy.metered and not own.allows_metered_access and not is_local(task.url)
+    return start_conditions.hold(
+        task,
+        now=engine.now(),
+        background=own.is_background,
+        discretionary=own.is_discretionary or (task.in_background and engine.strict),
+        online=not waits_for_connectivity(own) or (is_online(task, own, engine) and not unwanted),
+        cut_off=engine.connectivity.cut_off,
+        why_not=engine.policy.why_not(),
+        limited=engine.strict and engine.app_state is AppState.BACKGROUND,
+    )
+
+
+def waits_for_connectivity(own: SessionConfiguration) -> bool:
+    return own.is_background or own.waits_for_connectivity
+
+
+def is_online(task: Task, own: SessionConfiguration, engine: Engine) -> bool:
+    """Whether there is a way for this task, as far as anybody can know; a proxy of the session's may have its own."""
+    return has_way(task, own, engine) or (bool(own.proxy) and not engine.connectivity.cut_off)
+
+
+def has_way(task: Task, own: SessionConfiguration, engine: Engine) -> bool:
+    """Whether the network leads to the task's server or to the proxy in front of it; to this machine it always does."""
+    network = engine.connectivity
+    if network.leads_to(task.url):
+        return True
+    proxy = proxies.shown(proxies.named_by(os.environ, origin_of(task.url)) if own.proxy is None else own.proxy)
+    return bool(proxy) and network.leads_to(proxy)

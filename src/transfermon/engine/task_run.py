@@ -1,0 +1,465 @@
+"""A task's live side: what it waits for, the attempt that runs, who waits for its end, and its way out of the list.
+
+Rule: whatever lives as long as one task is an attribute here and goes with it. The record is changed through the
+session's door alone, and what it becomes is decided in `task_steps`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import weakref
+from typing import Any
+from urllib.parse import urlsplit
+
+from transfermon.engine import obstacles, start_conditions, task_ends, task_files
+from transfermon.engine.end_listeners import EndListeners
+from transfermon.engine.new_tasks import Pieces, split_credentials
+from transfermon.engine.resource_timer import ResourceTimer
+from transfermon.engine.resume_data import ResumeOffer
+from transfermon.engine.session_core import Recorded, SessionCore
+from transfermon.engine.shared import Engine
+from transfermon.engine.start_conditions import Hold
+from transfermon.engine.task_attempt import TaskAttempt
+from transfermon.engine.task_failures import TaskFailures
+from transfermon.engine.task_wait import TaskWait
+from transfermon.model import task_steps
+from transfermon.model.configuration import SessionConfiguration
+from transfermon.model.errors import InvalidAction, Retry, TransferError, TransferFailure
+from transfermon.model.events import (
+    TaskCompletedEvent,
+    TaskRemovedEvent,
+    TaskWaitingEvent,
+    activity_event,
+    state_event,
+)
+from transfermon.model.task import Action, Activity, Progress, State, Task, TaskKey, changed, progress_of
+from transfermon.storage.store import Change, ResumeRow
+from transfermon.text import advice
+
+log = logging.getLogger(__name__)
+
+
+class TaskRun(Recorded):
+    """One task of a session, as long as it is in the list."""
+
+    # What most tasks of a long list never have is said here once, not in each of them.
+    handle: weakref.ref[Any] | None = None  # the program's object, so that there is one at a time
+    accepted: asyncio.Future[None] | None = None  # done when the task is durable; None: it has been for long
+    body: Pieces | bytes | None = None  # what is sent where there is no file
+    unusable = False  # made from resume data that cannot be used
+    attempt: TaskAttempt | None = None  # the one that runs
+    runner: asyncio.Task[None] | None = None  # of the attempt, until it has let go
+    ends_after: frozenset[asyncio.Task[None]] = frozenset()  # attempts that had finished before this one was cancelled
+    _told_waiting = False
+    _removing: bool | None = None  # to be taken out of the list when it has ended; True: with the file
+    _leaving = False  # it is being taken out
+
+    def __init__(self, core: SessionCore, record: Task) -> None:
+        super().__init__(record)
+        self.core = core
+        self.engine = core.engine
+        self.offer = ResumeOffer(self.engine)
+        self.wait = TaskWait()
+        self._timer = ResourceTimer()
+        self._failures = TaskFailures()
+        self._listeners = EndListeners()
+
+    def __repr__(self) -> str:
+        return f"<TaskRun {self.key} {self.record.state.value}>"
+
+    @property
+    def key(self) -> TaskKey:
+        return self.record.key
+
+    @property
+    def own(self) -> SessionConfiguration:
+        """The session's settings now."""
+        return self.core.configuration
+
+    # ---- the record
+
+    def change(self, **changes: Any) -> asyncio.Future[None]:
+        """A change of a field that is no step in the task's life."""
+        task = changed(self.record, **changes)
+        return self.core.record_task(self, task, activity_event(task))
+
+    def _step(self, task: Task, *, resume_row: ResumeRow | None = None) -> None:
+        self.core.record_task(self, task, state_event(task), resume_row=resume_row)
+
+    # ---- commands
+
+    def resume(self) -> None:
+        """T-03; a no-op for a task that is not suspended (T-07)."""
+        if self.record.state is not State.SUSPENDED:
+            return
+        self._step(task_steps.resumed(self.record, now=self.engine.now()))
+        if self.record.state is not State.SUSPENDED:
+            self.enqueue()
+
+    def suspend(self) -> None:
+        """T-03, T-04, T-05; a no-op for a task that is ending or has ended (T-07)."""
+        task = self.record
+        if task.state not in (State.RUNNING, State.SUSPENDED) or task.activity is Activity.FINALIZING:
+            return
+        self._step(task_steps.suspended(task, now=self.engine.now()))
+        if task.state is State.RUNNING:
+            self.halt()
+
+    def cancel(self, *, reason: int | None = None) -> None:
+        """T-06; a no-op for a task that is ending or has ended (T-07). `reason` is a number of X-10."""
+        if not self.record.can(Action.CANCEL):
+            return
+        self._step(task_steps.cancelled(self.record, reason))
+        if not self.halt():
+            self.core.see_out(self._end_cancelled(), f"cancel {self.key}")
+
+    async def cancel_by_producing_resume_data(self) -> bytes | None:
+        """R-01, R-02, O-09: resolves before `sessioncompleted`, which carries the same data."""
+        if not self.record.can(Action.CANCEL):
+            return None
+        wanted = self.offer.want()
+        self.cancel()
+        return await wanted
+
+    def retry(self, url: str | None = None) -> None:
+        """Run a failed or cancelled task again under its own number; with `url`, from another address.
+
+        What is stored is kept and goes on where the server's validator agrees. Raises InvalidAction for a task
+        that has not failed or is being removed, ValueError or TransferFailure for an unusable URL.
+        """
+        before = task = self.record
+        self.core.check_open()
+        if self._removing is not None:
+            raise InvalidAction(f"task {task.key} is being removed")
+        task.after(Action.RETRY)
+        if not task.can(Action.RETRY):
+            raise InvalidAction(f"task {task.key} has not failed")
+        if url is not None:
+            task = at_address(self, url)
+        own_part, spent = self.offer.take_back(self.record)
+        if not own_part:
+            task = changed(task_steps.without_part(task), upload=None)
+        file = task_files.noted(task.source) if task.source and not task.spooled else {}
+        task = task_steps.tried_again(task, before, file)
+        self.engine.answers.drop(task.key)
+        self.core.move_to_address(self, task.url)
+        self._step(task, resume_row=spent)
+        self.enqueue()
+
+    # ---- on the way to a slot
+
+    def start_restored(self) -> None:
+        """Run what was running, end what was ending, when the engine opened (X-11)."""
+        error = task_ends.lost_error(self.record)
+        if error is None:
+            self.start()
+            return
+        if self.record.state is State.SUSPENDED:
+            self._step(changed(self.record, state=self.record.after(Action.RESUME), suspend_count=0))
+        self._end_failed(error)
+
+    def start(self) -> None:
+        if self.record.state is State.CANCELING:
+            self.core.see_out(self._end_restored(), f"cancel {self.key}")
+        elif self.record.state is State.RUNNING and self.runner is None and not self.wait.timed:
+            self.enqueue()
+
+    def enqueue(self) -> None:
+        """Ask for a slot, or wait for what has to come before that."""
+        task = self.record
+        if self.unusable:
+            self.engine.runners.spawn(self._refuse(), f"refuse {task.key}")
+            return
+        if self.engine.closing or self.runner is not None:  # the attempt asks again when it has let go
+            return
+        if task.started is not None:
+            self._arm()  # waiting counts too (T-16)
+        if (hold := self.obstacle()) is not None:
+            self.wait_for(hold)
+            return
+        parts = urlsplit(task.url)
+        self.engine.slots.ask(
+            task.key,
+            (task.session, f"{parts.scheme}://{parts.netloc}"),
+            limit=self.own.http_maximum_connections_per_host,
+            priority=task.priority,
+            start=self._begin,
+        )
+
+    def obstacle(self) -> Hold | None:
+        """What it has to wait for before it may ask for a slot."""
+        return obstacles.obstacle(self.record, self.own, self.engine)
+
+    def wait_for(self, hold: Hold) -> None:
+        """Hold the task back. Nothing runs meanwhile; a timer does where the end is known."""
+        self._tell_wait(hold)
+        if hold.until is None:
+            self.wait.held = True
+        elif not self.engine.closing:
+            self.wait.for_seconds(hold.until - self.engine.now(), self.again)
+
+    def _tell_wait(self, hold: Hold) -> None:
+        """`taskwaiting` comes once for a task of a default session."""
+        self._step(changed(self.record, **hold.of_record))
+        offline = hold.activity is Activity.WAITING_FOR_CONNECTIVITY
+        if offline and not self.own.is_background and not self._told_waiting:
+            self._told_waiting = True
+            self.core.record_task(self, self.record, TaskWaitingEvent())
+
+    def again(self) -> None:
+        """The wait is over."""
+        self.wait.end()
+        self.change(activity=Activity.QUEUED, waiting_until=None, waiting_reason="")
+        self.enqueue()
+
+    # ---- the attempt
+
+    def _begin(self) -> None:
+        """A slot was granted."""
+        progress = self.engine.progress[self.key] = progress_of(self.record)
+        attempt = self.attempt = self._new_attempt()
+        self.runner = self.engine.runners.spawn(self._work(attempt, progress), f"{self.record.kind.value} {self.key}")
+        self._arm()
+        if self.engine.on_moving is not None:
+            self.engine.on_moving()
+
+    def _new_attempt(self) -> TaskAttempt:
+        return TaskAttempt(
+            self.core,
+            self,
+            accepted=self.when_accepted(),
+            body=self.body,
+            may_restart=not self._failures.restarted,
+        )
+
+    async def _work(self, attempt: TaskAttempt, progress: Progress) -> None:
+        try:
+            error, stopped = await attempt.run(progress)
+        finally:
+            self.attempt = self.runner = None
+            self._timer.disarm()
+        self._failures.restarted |= attempt.restarted
+        await self._attempt_ended(error, stopped=stopped, overdue=attempt.overdue)
+
+    async def _attempt_ended(self, error: TransferError | None, *, stopped: bool, overdue: bool) -> None:
+        """What an attempt's end means for the task."""
+        state = self.record.state
+        if error is None and not stopped:
+            self._succeeded()
+        elif state is State.CANCELING:
+            await self._end_cancelled()
+        elif overdue and state is State.RUNNING:
+            self._end_failed(task_ends.overdue_error(self.record))
+        elif state is State.RUNNING and error is not None:
+            self._failed(error)
+        elif state is State.RUNNING:
+            self.enqueue()  # suspended and resumed while the attempt was letting go
+        # else it is suspended: the record says so already
+
+    def stop_attempt(self) -> None:
+        """Let go of the transfer if it moves; a running task queues again."""
+        if self.attempt is not None:
+            self.attempt.stop()
+
+    def halt(self) -> bool:
+        """Stop whatever moves or waits. True when a running attempt will report its end."""
+        self.wait.end()
+        self.engine.slots.withdraw(self.key)
+        self._timer.disarm()
+        self.stop_attempt()
+        return self.runner is not None
+
+    def _arm(self) -> None:
+        limit = self.own.timeout_interval_for_resource
+        self._timer.arm(self.record, limit, now=self.engine.now(), then=self._time_out)
+
+    def _time_out(self) -> None:
+        self._timer.disarm()
+        if self.attempt is not None:
+            self.attempt.time_out()
+        else:  # it waits for a slot or for its next attempt
+            self.halt()
+            self._end_failed(task_ends.overdue_error(self.record))
+
+    # ---- the end
+
+    def _succeeded(self) -> None:
+        task = self.record
+        self.engine.vault.drop(str(task.key))
+        if task.spooled:
+            drop = asyncio.to_thread(task_files.drop_file, task.source)
+            self.engine.runners.spawn(drop, f"drop the body of {task.key}")
+        self.body = None
+        self.offer.answer(None)  # it had finished before the cancel reached it (T-08)
+        self._complete(task, Action.FINISH, None, task_ends.success_event(task, self.engine.answers.told(self.key)))
+
+    def _failed(self, error: TransferError) -> None:
+        """An attempt has failed: wait for the next one, or end."""
+        engine, own = self.engine, self.own
+        if not engine.attached and engine.wants_login(changed(self.record, state=State.COMPLETED, error=error)):
+            self.wait_for(Hold(activity=Activity.WAITING_UNTIL, reason=start_conditions.LOGIN))
+            return
+        if not obstacles.has_way(self.record, own, engine):
+            cut_off = engine.connectivity.cut_off
+            error = start_conditions.without_network(error, background=own.is_background, cut_off=cut_off)
+            if error.retry is Retry.WAIT and obstacles.waits_for_connectivity(own):
+                hint = advice.hint(error, advice.Decision.WAIT)
+                self.wait_for(Hold(activity=Activity.WAITING_FOR_CONNECTIVITY, reason=error.message, hint=hint))
+                return
+        delay = self._failures.next_delay(self.record, error, own, engine.random)
+        if delay is None:
+            self._end_failed(error)
+            return
+        self.wait.curable = start_conditions.is_curable(error)
+        self._tell_wait(start_conditions.hold_after(error, delay, now=engine.now()))
+        if not engine.closing:
+            self.wait.for_seconds(delay, self.again)
+            self._arm()
+
+    def _end_failed(self, error: TransferError) -> None:
+        error = task_ends.final_error(self.record, error)
+        row = self.offer.make(self.record, self.own.resume_policy)  # R-16
+        event = task_ends.failure_event(error, self.engine.answers.told(self.key), row)
+        self._complete(self.record, Action.FAIL, error, event, resume_row=row)
+
+    async def _refuse(self) -> None:
+        self.unusable = False
+        if self.record.state is State.RUNNING:
+            self._end_failed(task_ends.UNUSABLE_RESUME_DATA)
+
+    async def _end_restored(self) -> None:
+        """The engine ended while it cancelled. A file that already had its name is finished (T-08)."""
+        if self.record.activity is Activity.FINALIZING:
+            try:
+                if await self._new_attempt().was_finished():
+                    self._succeeded()
+                    return
+            except TransferFailure as failure:
+                log.warning("%s: %s", self.key, failure)
+        await self._end_cancelled()
+
+    async def _end_cancelled(self) -> None:
+        """The engine has let go of a cancelled task: keep or delete its part, then say -999."""
+        if self.ends_after:
+            await asyncio.wait(self.ends_after)  # O-12: what had finished says so before the cancellations
+        task = self.record
+        if task.state is not State.CANCELING:
+            return
+        row = self.offer.make(task, self.own.resume_policy) if self.offer.wanted else None
+        if row is None and task.upload is not None:
+            abandon_upload(self)
+            task = changed(self.record, upload=None)
+        if row is None and task.part_paths:
+            for path in task.part_paths:
+                await asyncio.to_thread(task_files.drop_part, path)
+            task = task_steps.without_part(self.record)
+        elif row is not None:
+            await self.engine.vault.saved()
+            await self.engine.store.commit(Change(resume=row))
+            if task.cancel_reason != task_ends.USER_FORCE_QUIT:  # no program has the data: a retry may use the part
+                task = changed(self.record, part_path="", older_part=None)
+        if self.offer.answer(row):
+            await asyncio.sleep(0)  # whoever waits for the data hears of it before the event (O-09)
+        if self.record.state is not State.CANCELING:
+            return
+        error = task_ends.cancelled_error(task)
+        self._complete(task, Action.STOPPED, error, task_ends.cancelled_event(task, error, row))
+
+    def _complete(
+        self,
+        task: Task,
+        action: Action,
+        error: TransferError | None,
+        event: TaskCompletedEvent,
+        *,
+        resume_row: ResumeRow | None = None,
+    ) -> None:
+        self._failures = TaskFailures()
+        self._timer.forget()
+        self.accepted = None
+        self._listeners.pending = True
+        task = task_steps.ended(task, action, error, now=self.engine.now())
+        self.core.record_task(self, task, event, delivered=self._was_told, resume_row=resume_row)
+        self.core.count_end(success=event.success)
+
+    def _was_told(self) -> None:
+        self._listeners.have_returned()
+        if self._removing is not None:
+            self._start_removal()
+
+    # ---- who waits
+
+    def when_accepted(self) -> asyncio.Future[None]:
+        """Done when the task is durable: from then on it survives everything."""
+        if self.accepted is not None:
+            return self.accepted
+        accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        accepted.set_result(None)
+        return accepted
+
+    async def ended(self) -> None:
+        """Done when the task has ended and every listener has been told, or when it has left the list."""
+        if self.gone or (self.record.state is State.COMPLETED and not self._listeners.pending):
+            return
+        await self._listeners.returned()
+
+    async def heard(self) -> None:
+        """Done when the listeners of the task's end have returned; at once when none is being told of one."""
+        if self._listeners.pending:
+            await self.ended()
+
+    # ---- out of the list
+
+    def remove(self, *, delete_file: bool = False) -> None:
+        """Take the task out of the list; one that still runs is cancelled first. The file stays unless asked."""
+        self._removing = delete_file
+        if self.record.outstanding:
+            self.cancel()
+        else:
+            self._start_removal()
+
+    def _start_removal(self) -> None:
+        if not self._leaving:
+            self._leaving = True
+            self.core.see_out(self._removed(), f"remove {self.key}")
+
+    async def _removed(self) -> None:
+        task = self.record
+        delete_file = bool(self._removing)
+        own_part, spent = self.offer.take_back(self.record)
+        for path in task.part_paths if own_part else ():
+            await asyncio.to_thread(task_files.drop_part, path)
+        deleted, kept = False, ""
+        if delete_file and task.final_path:
+            deleted, kept = await asyncio.to_thread(task_files.delete_written, task)
+        if task.spooled:
+            await asyncio.to_thread(task_files.drop_file, task.source)
+        self.body = None
+        self.engine.answers.drop(task.key)
+        self.engine.vault.drop(str(task.key))
+        self.core.record_task(self, task, TaskRemovedEvent(file_deleted=deleted, file_kept=kept), resume_row=spent)
+        self.core.drop(self)
+        await self.engine.vault.saved()
+
+
+def at_address(run: TaskRun, url: str) -> Task:
+    """The record with another address, which is checked; credentials in it are kept with the task's other secrets."""
+    task, engine = run.record, run.engine
+    checked, credentials = split_credentials(url)
+    if credentials:
+        engine.keep_secrets(task, {**engine.secrets_of(task), **credentials})
+    return task_steps.readdressed(task, checked)
+
+
+def abandon_upload(run: TaskRun) -> None:
+    """Tell the server once that its half of an upload is of no use any more (U-22)."""
+    run.engine.runners.spawn(_abandoned(run.record, run.own, run.engine), f"abandon {run.key}")
+
+
+async def _abandoned(task: Task, own: SessionConfiguration, engine: Engine) -> None:
+    from transfermon.engine.upload_requests import abandon
+
+    with contextlib.suppress(TransferFailure):
+        await abandon(engine, own, task)
