@@ -1,0 +1,59 @@
+"""What lives as long as one task goes with it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.byte_server import ByteServer, Resource
+from tests.helpers.sessions import engine_process
+
+pytestmark = pytest.mark.anyio
+MIB = 1 << 20
+MOST = 40_000_000  # bytes that the process may have grown by; the answers alone were 200 MiB
+
+MANY_ANSWERS = """
+import gc, json, os, weakref
+
+def resident():
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+def held():
+    holders = [session, session._core, monitor._engine.answers]
+    return [name for one in holders for name, value in vars(one).items() if isinstance(value, dict | set | list) and value]
+
+async def gone(tasks):
+    for task in tasks:
+        record = await task.wait()
+        assert record.succeeded and len(task.response_body or "x" * {mib}) == {mib}, record
+    for task in tasks:
+        monitor.remove(task.key)
+    while session.records() or session._core.leaving:
+        await asyncio.sleep(0.01)
+
+await gone([session.data_task({url!r})])  # brings the libraries
+gc.collect()
+before = resident()
+tasks = [session.data_task({url!r}) for _ in range(200)]
+runs = [weakref.ref(run) for run in session.runs]
+await gone(tasks)
+del tasks
+while any(run() is not None for run in runs):  # until the last event of each has been told
+    await asyncio.sleep(0.01)
+    gc.collect()
+print(json.dumps({{"runs": len(runs), "held": held(), "grown": resident() - before}}), flush=True)
+"""
+
+
+async def test_of_two_hundred_answers_nothing_is_left_when_their_tasks_have_been_removed(tmp_path: Path):
+    with ByteServer(Resource(b"x" * MIB)) as server:
+        script = MANY_ANSWERS.format(url=server.url("/answer"), mib=MIB)
+        with engine_process(tmp_path, script) as process:
+            assert process.stdout is not None
+            found = json.loads(await asyncio.to_thread(process.stdout.readline))
+    assert (found["runs"], found["held"]) == (200, [])
+    assert found["grown"] <= MOST
