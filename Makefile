@@ -26,7 +26,7 @@ test: test-setup
 	$(call pytest,test,-m "not slow")
 
 test-all: test-all-setup
-	$(call pytest,test-all)
+	$(call pytest,test-all,--hypothesis-profile=all)
 
 # Rules alone: no socket, no process, no window.
 quick: test-setup

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
 import signal
+import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,11 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before PySide6 is impor
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would hand down “ignored”
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and so would nohup
-settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("suite")  # how fast examples come is the machine's affair
+for profile, examples in (("suite", 50), ("all", 200)):  # how fast they come is the machine's affair
+    settings.register_profile(
+        profile, max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+settings.load_profile("suite")  # `make test-all` asks for the other one
 
 gc.disable()  # the collector must not meet Qt's objects on a worker thread: it runs between tests, on this one
 
@@ -40,12 +45,42 @@ def _garbage() -> Iterator[None]:
     gc.collect()
 
 
+class Guard:
+    """Ends this process with a traceback when a test hangs so deep in C that its timeout does nothing.
+
+    Armed anew now and then, not for each test: that takes a thread each time.
+    """
+
+    LIMIT, PERIOD = 180.0, 30.0  # seconds
+
+    def __init__(self) -> None:
+        self._output = os.dup(2)  # the worker's own, which no test captures
+        self._armed = 0.0
+
+    def arm(self) -> None:
+        if time.monotonic() - self._armed > self.PERIOD:
+            self._armed = time.monotonic()
+            faulthandler.dump_traceback_later(self.LIMIT, exit=True, file=self._output)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[GUARD] = Guard()
+
+
+def pytest_unconfigure() -> None:
+    faulthandler.cancel_dump_traceback_later()
+
+
+GUARD = pytest.StashKey[Guard]()
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol() -> Generator[None, Any, Any]:
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
     """What is left after a test stays for long: looking at it again after each test took half of the suite's time.
 
     Only now, when nothing holds the test's fixtures any more: a window that is frozen alive would live for ever.
     """
+    item.config.stash[GUARD].arm()
     result = yield
     gc.collect()
     gc.freeze()

@@ -169,6 +169,7 @@ def test_get_saves_the_whole_file_under_its_name(shell, server):
     ]
 
 
+@pytest.mark.slow
 def test_get_takes_several_addresses_headers_and_a_file_name(shell, server):
     assert shell.run("get", server.url("/a"), server.url("/b"), "-H", "X-Key: 1", "-q")[:2] == (0, "")
     assert (shell.out / "a").read_bytes() == (shell.out / "b").read_bytes() == BODY
@@ -240,6 +241,7 @@ def test_json_is_the_events_of_the_tasks(shell, server):
     assert {(event["session"], event["taskIdentifier"]) for event in events} == {("cli", 1)}
 
 
+@pytest.mark.slow
 def test_a_second_get_hands_its_task_to_the_first_and_takes_over_when_that_is_gone(shell, server, resource):
     slow(resource)
     first = shell.start("get", server.url("/a.bin"))
@@ -259,6 +261,7 @@ def test_a_second_get_hands_its_task_to_the_first_and_takes_over_when_that_is_go
     assert shell.run("get", server.url("/a.bin"))[0] == 0
 
 
+@pytest.mark.slow
 def test_a_followed_task_that_is_paused_resumed_or_removed_by_others_is_noticed(shell, server, resource):
     slow(resource)
     process = shell.start("get", server.url("/a.bin"), server.url("/b.bin"))

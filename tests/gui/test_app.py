@@ -108,6 +108,7 @@ def test_a_second_launch_shows_the_first_window_and_ends(tmp_path):
         assert process.poll() is None
 
 
+@pytest.mark.slow
 def test_a_launch_with_an_action_reaches_the_app_that_runs(tmp_path):
     folder = str(tmp_path / "state")
     with an_app(folder):

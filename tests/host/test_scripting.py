@@ -52,6 +52,7 @@ def test_a_headless_script_ends_when_nothing_is_left_to_wait_for(place, server, 
     assert (code, out.split(), err) == (0, ORDER, "")
 
 
+@pytest.mark.slow
 def test_a_script_in_the_app_hears_the_same_and_ends_with_it(place, server, script):
     process = place.start("run", str(script), server.url("/a.png"))
     until("its transfer", lambda: place.status().get("finished") == 1)
@@ -108,6 +109,7 @@ def test_what_goes_wrong_in_a_script_is_one_line_and_an_exit_code(place, script,
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_a_script_that_fails_in_the_app_ends_it_with_the_same_code(place, script):
     script.write_text("import no_such_module_here")
     code, _, err = place.run("run", str(script))
@@ -165,6 +167,7 @@ monitor.add_event_listener("silentpush", woken)
     assert (process.returncode, "Stopped." in err) == (130, True)
 
 
+@pytest.mark.slow
 def test_what_was_stopped_goes_on_with_the_same_command(place, server, resource, script):
     resource.piece, resource.pause = 10_000, 0.05
     process = place.start("run", str(script), "--headless", server.url("/a.png"))

@@ -272,6 +272,7 @@ async def test_the_setting_is_obeyed_at_once(keepers, server, tmp_path):
     await comes("the release with the engine", lambda: keepers.held == 0)
 
 
+@pytest.mark.slow
 def test_a_killed_app_holds_nothing_and_the_standby_holds_its_own(keepers, resource, server, place):
     resource.body, resource.stall_after = BODY * 12, None
     slow(resource)

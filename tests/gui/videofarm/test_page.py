@@ -165,6 +165,7 @@ async def test_the_page_shows_what_the_server_has_with_pictures(world, server):
         assert 1 <= page.found.rowCount() < 8
 
 
+@pytest.mark.slow
 @in_a_world
 async def test_a_video_is_downloaded_paused_resumed_and_played(world, server):
     with Farm.start("--fault", SLOW) as farm:
@@ -205,6 +206,7 @@ async def test_a_movie_that_is_not_here_is_streamed(world, server):
         assert asked == [card(world, 0).video.movie_url]
 
 
+@pytest.mark.slow
 @in_a_world
 async def test_a_new_video_is_uploaded_and_shown(world, server):
     with Farm.start() as farm:

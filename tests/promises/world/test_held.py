@@ -190,6 +190,7 @@ def command(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*program, *words], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
 
 
+@pytest.mark.slow
 def test_the_command_says_that_another_file_stays(tmp_path: Path):
     with ByteServer(Resource(content(300_000), etag='"v1"')) as server:
         assert command(tmp_path, "get", server.url("/a.bin")).returncode == 0
@@ -204,9 +205,8 @@ def test_the_command_says_that_another_file_stays(tmp_path: Path):
 # ---- send
 
 
-@pytest.mark.parametrize(
-    "engine", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["alone", "with a running engine"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", [False, True], ids=["alone", "with a running engine"])
 @pytest.mark.parametrize(("megabytes", "whole"), [(3, True), (9, False)])
 async def test_send_prints_all_of_the_answer_or_fails(tmp_path: Path, megabytes: int, whole: bool, engine: bool):
     text = "é" * (megabytes * MB // 2)
@@ -298,6 +298,7 @@ async def test_a_disk_that_hangs_is_named_in_the_row_and_goes_on_when_it_answers
         pytest.skip(str(why))
 
 
+@pytest.mark.slow
 def test_what_is_stored_of_an_interrupted_download_is_counted(tmp_path: Path):
     """`list` without a running app: nothing has looked at the part yet."""
     body = content(8 * MB)

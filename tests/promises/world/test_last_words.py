@@ -45,6 +45,7 @@ def test_a_command_that_gave_up_promises_no_retry(handler, place: Place):
         assert "Try again later" in words
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_promised_only_where_a_retry_goes_on_with_it(place: Place):
     with ByteServer(without_validator) as server:
         said = place.run("get", "-d", str(place.out), "--retry", "2", server.url("/f.bin"))[2]

@@ -11,6 +11,8 @@ import pytest
 from tests.helpers.byte_server import ByteServer, Conn, Request, reply
 from tests.helpers.owners import Place
 
+pytestmark = pytest.mark.slow  # a command for each name; the rules themselves are in test_naming and test_disposition
+
 PAGE = b"<!doctype html><title>Sign in</title>"
 MOVIE = b"\0\0\0\x18ftypmp42" + bytes(2000)
 ANSWERS: dict[str, tuple[dict[str, str], bytes]] = {

@@ -454,6 +454,7 @@ def put(place: Place, source: Path, url: str, *words: str) -> tuple[int, str, st
     return place.run("put", "--retry", "2", str(source), url, *words)
 
 
+@pytest.mark.slow
 def test_sent_and_not_confirmed_is_neither_done_nor_failed(place: Place, source: Path):
     with ByteServer(like_get(FILE, reply(405)), reads_bodies=False) as server:
         code, out, err = put(place, source, server.url("/a"), "--protocol", "plain")
@@ -463,6 +464,7 @@ def test_sent_and_not_confirmed_is_neither_done_nor_failed(place: Place, source:
     assert "Sent, not confirmed" in place.run("list")[1]
 
 
+@pytest.mark.slow
 def test_another_place_is_told(place: Place, source: Path):
     moved = like_get(reply(201, {"Location": "/in/film-2.mp4?sig=s3cret"}), None)
     with ByteServer(moved, reads_bodies=False) as server:
@@ -491,12 +493,13 @@ def test_the_server_s_reason_is_shown_as_plain_text(place: Place, source: Path):
     assert "x" * 300 not in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "second", "used"),
     [
         ("tus", "", "tus"),
-        pytest.param("tus", "plain", "plain", marks=pytest.mark.slow),
-        pytest.param("plain", "auto", "", marks=pytest.mark.slow),
+        ("tus", "plain", "plain"),
+        ("plain", "auto", ""),
     ],
 )
 def test_a_protocol_is_remembered_until_another_is_asked_for(
@@ -510,7 +513,8 @@ def test_a_protocol_is_remembered_until_another_is_asked_for(
     assert methods(farm) == {"tus": ["POST", "PATCH"], "plain": ["PUT"], "": ["OPTIONS", "PUT", "PATCH"]}[used]
 
 
-@pytest.mark.parametrize(("second", "used"), [("", "POST"), pytest.param("PUT", "PUT", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("second", "used"), [("", "POST"), ("PUT", "PUT")])
 def test_a_method_is_remembered_until_another_is_asked_for(
     place: Place, source: Path, farm: UploadServer, server: ByteServer, second: str, used: str
 ):
