@@ -73,10 +73,6 @@ def test_a_bomb_comes_in_small_pieces(coding: str):
 
 
 def test_the_libraries_are_loaded_when_such_a_body_comes():
-<<<<<<< HEAD:tests/wire/test_codings.py
-    script = "import sys, transfermon.engine.monitor\nassert not {'brotli', 'backports.zstd', 'compression.zstd'} & set(sys.modules)"
-=======
     # Python 3.14's own zstd is brought by its shutil, whether anybody unpacks or not.
-    script = "import sys, transfermon.monitor\nassert not {'brotli', 'backports.zstd'} & set(sys.modules)"
->>>>>>> main:tests/test_codings.py
+    script = "import sys, transfermon.engine.monitor\nassert not {'brotli', 'backports.zstd'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)
