@@ -15,8 +15,10 @@ import qasync
 from tests.helpers.byte_server import ByteServer, Conn, Request, chunked, reply
 from transfermon.model.errors import Code, Retry, TransferFailure
 from transfermon.model.task import Progress
-from transfermon.wire.network import Limiter
-from transfermon.wire.transport import TAKEOVER, Answer, Call, Transport
+from transfermon.wire.answer import Answer
+from transfermon.wire.call import TAKEOVER, Call
+from transfermon.wire.rate_limit import Limiter
+from transfermon.wire.transport import Transport
 
 pytestmark = pytest.mark.anyio
 LOOPS: list[

@@ -247,9 +247,9 @@ async def test_a_session_that_is_reset_forgets_the_logins_that_it_answered(tmp_p
             task = await failed(monitor, server.url("/a"))
             monitor.give_credentials(task.key, "me", "s:e c@/ret")
             await task.wait()
-            assert monitor._engine.transport._digests
+            assert monitor._engine.transport._digest_logins
             await monitor.session("s").reset()
-            assert not monitor._engine.transport._digests
+            assert not monitor._engine.transport._digest_logins
 
 
 async def test_basic_that_a_server_refuses_is_not_tried_again_as_digest(tmp_path):

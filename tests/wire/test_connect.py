@@ -17,8 +17,9 @@ from tests.helpers.socks_server import GRANTED, SocksServer, Talk
 from transfermon.model.errors import Code, Retry, TransferFailure
 from transfermon.model.task import Origin, Progress
 from transfermon.wire import connect
+from transfermon.wire.call import Call
 from transfermon.wire.connect import in_turn, race
-from transfermon.wire.transport import Call, Transport
+from transfermon.wire.transport import Transport
 
 pytestmark = pytest.mark.anyio
 SIX, FOUR = socket.AF_INET6, socket.AF_INET
@@ -427,7 +428,7 @@ async def test_a_proxy_without_an_address_is_named(transport):
     assert "far.example" not in error.message
 
 
-# ---- whom a proxy may be asked for (FAULTS R3)
+# ---- whom a proxy may be asked for (R3)
 
 
 async def test_a_proxy_that_cannot_reach_one_address_is_asked_for_the_next(transport, far, monkeypatch):

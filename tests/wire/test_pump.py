@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from transfermon.model.task import Progress
-from transfermon.wire.network import Limiter
-from transfermon.wire.pump import CHUNK, Outcome, Pump, Pumps, until_done
+from transfermon.wire.cancellation import until_done
+from transfermon.wire.pump import Pump, Pumps
+from transfermon.wire.pump_jobs import CHUNK, Outcome
+from transfermon.wire.rate_limit import Limiter
 
 pytestmark = pytest.mark.anyio
 BODY = os.urandom(3 * CHUNK + 17)

@@ -14,8 +14,7 @@ import threading
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import httpcore
 import pytest
@@ -24,11 +23,15 @@ import trustme
 from tests.helpers.byte_server import ByteServer, Conn, Request, Resource, authority, chunked, reply
 from transfermon.http import addresses
 from transfermon.model.errors import Code, Retry, TransferFailure
-from transfermon.model.task import Origin, Progress
-from transfermon.wire import transport as transport_module
+from transfermon.model.task import Origin, Progress, Response
+from transfermon.wire import proxy_choice, redirects
+from transfermon.wire.call import Call
 from transfermon.wire.codings import Decoder
-from transfermon.wire.network import AddressRefused, ClosedEarly, HeadTooLarge, NotHTTP, Reach
-from transfermon.wire.transport import Call, Transport, translate
+from transfermon.wire.connect import AddressRefused
+from transfermon.wire.failures import translate_failure
+from transfermon.wire.http11 import ClosedEarly, HeadTooLarge, NotHTTP
+from transfermon.wire.reach import Reach
+from transfermon.wire.transport import Transport
 
 pytestmark = pytest.mark.anyio
 Handler = Callable[[Conn, Request], None]
@@ -295,9 +298,9 @@ async def test_a_given_address_uses_no_connection_that_a_typed_one_opened(serve,
 @pytest.mark.parametrize(("seen_at", "stays"), [("93.184.216.34", False), ("192.168.1.5", True)])
 def test_a_typed_address_on_the_internet_may_not_redirect_into_a_private_network(seen_at, stays):
     call = Call(url="http://example.org/")
-    hop = transport_module._first_hop(call)
-    exchange = SimpleNamespace(head=SimpleNamespace(status=302), stream=SimpleNamespace(remote_address=seen_at))
-    following = transport_module._next_hop(call, hop, cast(Any, exchange), "http://192.168.1.1/")
+    hop = redirects.first_hop(call)
+    head = Response(status=302, url=call.url, headers=(), remote_address=seen_at)
+    following = redirects.next_hop(call, hop, head, "http://192.168.1.1/")
     assert following.reach == Reach(anywhere=stays)
 
 
@@ -607,10 +610,8 @@ async def test_the_system_s_proxy_is_used_and_its_exceptions_hold(serve, transpo
     monkeypatch.setenv("no_proxy", "near.localhost")
     assert (await get(transport, "http://far.example/"))[1] == b"http://far.example/"
     assert (await get(transport, server.url()))[1] == b"direct"  # loopback never goes through one
-    assert (
-        transport_module._configured_proxy(Call(url="x", proxy=""), addresses.Origin("http", "far.example", 80)) == ""
-    )
-    assert transport_module._configured_proxy(Call(url="x"), addresses.Origin("http", "near.localhost", 80)) == ""
+    assert proxy_choice.configured_proxy(Call(url="x", proxy=""), addresses.Origin("http", "far.example", 80)) == ""
+    assert proxy_choice.configured_proxy(Call(url="x"), addresses.Origin("http", "near.localhost", 80)) == ""
 
 
 async def test_given_addresses_need_a_permission_behind_a_proxy(serve, transport):
@@ -738,7 +739,7 @@ def alert(name: str) -> ssl.SSLError:
 )
 @pytest.mark.parametrize("responded", [True, False])
 def test_every_failure_has_a_code_a_reason_and_words(exc, code, reason, retry, responded):
-    error = translate(exc, "https://me:secret@example.org/x?key=secret", responded=responded)
+    error = translate_failure(exc, "https://me:secret@example.org/x?key=secret", responded=responded)
     assert (error.code, error.reason, error.retry) == (code, reason, retry)
     assert error.message.endswith(".")
     assert "secret" not in repr(error)

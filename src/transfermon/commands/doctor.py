@@ -29,7 +29,9 @@ from transfermon.storage.settings import Settings, download_folder, open_to_othe
 from transfermon.storage.store import SQLITE_VERSION
 from transfermon.system.lock import owner
 from transfermon.system.notifier import Notifier
-from transfermon.wire.transport import Answer, Call, Transport
+from transfermon.wire.answer import Answer
+from transfermon.wire.call import Call
+from transfermon.wire.transport import Transport
 
 Facts = list[tuple[str, str]]
 YES, CARE, NO = "yes", "with care", "no"

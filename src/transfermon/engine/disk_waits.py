@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from transfermon.wire.pump import until_done
+from transfermon.wire.cancellation import until_done
 
 T = TypeVar("T")
 

@@ -38,9 +38,10 @@ from transfermon.model.task import UNKNOWN, Activity, Progress, Response, Stored
 from transfermon.storage import file_system, part_file
 from transfermon.storage.finished_file import Blob
 from transfermon.storage.part_file import FinishState, PartFile, PartMissing
-from transfermon.wire.network import Limiter
-from transfermon.wire.pump import until_done
-from transfermon.wire.transport import Answer, Call
+from transfermon.wire.answer import Answer
+from transfermon.wire.call import Call
+from transfermon.wire.cancellation import until_done
+from transfermon.wire.rate_limit import Limiter
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

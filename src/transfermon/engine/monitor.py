@@ -59,7 +59,9 @@ from transfermon.system.lock import EngineLock
 from transfermon.system.network_status import Connectivity, Policy, SystemConnectivity, SystemPolicy
 from transfermon.system.sleep import Sleep
 from transfermon.system.stay_awake import Inhibitor
+from transfermon.wire.call import Call
 from transfermon.wire.simulation import Simulation
+from transfermon.wire.trust import trust
 
 __all__ = [
     "TEMPORARY",
@@ -901,8 +903,6 @@ class Monitor:
     async def read(self, url: str, *, limit: int = 1 << 20, origin: Origin = Origin.TYPED) -> bytes:
         """A small answer in memory. Raises TransferFailure, also for a status of 400 and above or a larger body."""
         transport = await self._engine.lines()
-        from transfermon.wire.transport import Call  # loaded by `lines`
-
         call = Call(url=check_url(url), origin=origin, allowed=frozenset(self._engine.allowed_hosts))
         answer = await transport.open(call)
         try:
@@ -968,8 +968,6 @@ def _info(session: Session) -> SessionInfo:
 
 
 def _check_authorities(path: str) -> None:
-    from transfermon.wire.transport import trust  # httpx, for the few sessions that need it so early
-
     try:
         trust(path)
     except OSError as exc:

@@ -23,6 +23,7 @@ from transfermon.model.record import record
 from transfermon.model.task import Origin
 from transfermon.model.translate import marked, tr
 from transfermon.storage.store import Change
+from transfermon.wire.call import Call
 
 log = logging.getLogger(__name__)
 SECRETS = "push channel"  # the owner of its headers in the vault
@@ -179,8 +180,6 @@ class PushChannel:
     async def _listen(self) -> tuple[int, float]:
         """One connection to its end: the status, and how long the server asked to wait."""
         transport = await self._engine.lines()
-        from transfermon.wire.transport import Call  # loaded by `lines`
-
         url = f"{self._server}/{quote(self._topics, safe=',')}/json"
         if since := self._memory.began():
             url += f"?since={since}"

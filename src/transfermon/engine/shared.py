@@ -30,10 +30,10 @@ from transfermon.storage.store import Change, ResumeRow, Store
 from transfermon.system.clock import Clock
 from transfermon.system.network_status import Connectivity, Policy
 from transfermon.system.runners import Runners
+from transfermon.wire.rate_limit import Limiter
 from transfermon.wire.simulation import NONE, Simulation, slower
 
 if TYPE_CHECKING:  # httpx takes 60 ms to load: it comes with the first transfer, on another thread
-    from transfermon.wire.network import Limiter
     from transfermon.wire.transport import Transport
 
 E = TypeVar("E", bound=Event)
@@ -227,8 +227,6 @@ class Engine:
         return slower(limit, self.simulation.rate)
 
     def _limiter(self, owner: str, rate: int) -> Limiter:
-        from transfermon.wire.network import Limiter  # loaded with the transport
-
         limiter = self._limiters.get(owner)
         if limiter is None:
             limiter = self._limiters[owner] = Limiter(rate)

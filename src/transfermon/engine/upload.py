@@ -36,9 +36,9 @@ from transfermon.model.task import (
 )
 from transfermon.model.upload_protocol import IETF, PLAIN
 from transfermon.wire.body_source import Counted, Source
-from transfermon.wire.network import Limiter
-from transfermon.wire.pump import until_done
-from transfermon.wire.transport import TAKEOVER, Content
+from transfermon.wire.call import TAKEOVER, Content
+from transfermon.wire.cancellation import until_done
+from transfermon.wire.rate_limit import Limiter
 
 log = logging.getLogger(__name__)
 _CUT = frozenset({408, 502, 504})  # of a proxy that gave up waiting: as good as no answer

@@ -17,8 +17,8 @@ from transfermon.model.metrics import Trace
 from transfermon.model.record import record
 from transfermon.model.task import Progress, Response, Task
 from transfermon.wire.body_source import Small
-from transfermon.wire.network import Limiter
-from transfermon.wire.transport import Call, Content, FileBody
+from transfermon.wire.call import Call, Content, FileBody
+from transfermon.wire.rate_limit import Limiter
 
 Body = Content | Callable[[], Content] | bytes | None
 Interim = Callable[[Response, bool], None]  # told the head, and whether its server is a public one

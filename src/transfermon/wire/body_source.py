@@ -17,8 +17,8 @@ from collections.abc import AsyncIterator
 from transfermon.model.errors import Code, TransferError, TransferFailure
 from transfermon.model.task import UNKNOWN, Progress
 from transfermon.storage.part_file import identity_of
-from transfermon.wire.pump import until_done
-from transfermon.wire.transport import TAKEOVER, Content, FileBody
+from transfermon.wire.call import TAKEOVER, Content, FileBody
+from transfermon.wire.cancellation import until_done
 
 
 class Source:

@@ -11,20 +11,19 @@ import errno
 import ipaddress
 import os
 import socket
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import httpcore
 
 from transfermon.http.proxies import Proxy
+from transfermon.wire.deadlines import WANT, Deadlines
 from transfermon.wire.socks import NoSocks, Refused, Step, handshake
 
 NEXT_ADDRESS = 0.25  # seconds until the next address is tried beside those that have not answered (RFC 8305 §5)
 ADDRESSES_TRIED = 8
 
-WANT = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 A = TypeVar("A")
 
@@ -40,13 +39,6 @@ class ProxyFailed(httpcore.ProxyError):
         super().__init__(str(cause))
         self.proxy = proxy
         self.cause = cause  # httpcore's pool raises "from None"
-
-
-class Deadlines(Protocol):
-    """What ends waits that take too long; `network.Watch` is one."""
-
-    def add(self, waiter: asyncio.Future[None], deadline: float, error: type[Exception]) -> None: ...
-    def remove(self, waiter: asyncio.Future[None]) -> None: ...
 
 
 class Dialer:
@@ -172,7 +164,7 @@ async def _send(sock: socket.socket, data: bytes, deadline: float | None, deadli
         try:
             data = data[sock.send(data) :]
         except WANT:
-            await wait_for(sock.fileno(), True, _left(deadline), httpcore.ReadTimeout, deadlines)
+            await deadlines.wait_for_socket(sock.fileno(), True, _left(deadline), httpcore.ReadTimeout)
         except OSError as exc:
             raise httpcore.ReadError(str(exc)) from exc
 
@@ -183,7 +175,7 @@ async def _read(sock: socket.socket, count: int, deadline: float | None, deadlin
         try:
             piece = sock.recv(count - len(data))
         except WANT:
-            await wait_for(sock.fileno(), False, _left(deadline), httpcore.ReadTimeout, deadlines)
+            await deadlines.wait_for_socket(sock.fileno(), False, _left(deadline), httpcore.ReadTimeout)
             continue
         except OSError as exc:
             raise httpcore.ReadError(str(exc)) from exc
@@ -288,7 +280,7 @@ async def _connected(
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = sock.connect_ex(sockaddr)
         if code == errno.EINPROGRESS:
-            await wait_for(sock.fileno(), True, limit, httpcore.ConnectTimeout, deadlines)
+            await deadlines.wait_for_socket(sock.fileno(), True, limit, httpcore.ConnectTimeout)
             code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             raise OSError(code, os.strerror(code))
@@ -296,36 +288,3 @@ async def _connected(
         sock.close()
         raise
     return sock
-
-
-async def wait_for(
-    fd: int,
-    writable: bool,
-    timeout: float | None,
-    error: type[Exception],
-    deadlines: Deadlines,
-    *,
-    readable: bool = False,
-) -> None:
-    readable = readable or not writable
-    loop = asyncio.get_running_loop()
-    waiter: asyncio.Future[None] = loop.create_future()
-    if timeout is not None:
-        deadlines.add(waiter, time.monotonic() + timeout, error)
-    if writable:
-        loop.add_writer(fd, _wake, waiter)
-    if readable:
-        loop.add_reader(fd, _wake, waiter)
-    try:
-        await waiter
-    finally:
-        deadlines.remove(waiter)
-        if writable:
-            loop.remove_writer(fd)
-        if readable:
-            loop.remove_reader(fd)
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)

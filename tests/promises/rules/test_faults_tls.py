@@ -20,7 +20,8 @@ from transfermon.engine.monitor import DownloadTask, Monitor
 from transfermon.gui.panels.sidebar import properties_of
 from transfermon.model.configuration import RetryPolicy, SessionConfiguration
 from transfermon.storage.settings import Settings
-from transfermon.wire.transport import Transport, system_trust
+from transfermon.wire.transport import Transport
+from transfermon.wire.trust import system_trust
 
 pytestmark = pytest.mark.anyio
 DAY = datetime.timedelta(days=1)

@@ -154,7 +154,7 @@ async def test_a_body_under_tls_is_dropped_on_the_pumps_thread(
     resource.stall_after = 2_000_000
     with ByteServer(resource, tls=True) as server:
         async with open_monitor() as monitor:
-            (await monitor._engine.lines())._contexts[""] = server.client_context()
+            (await monitor._engine.lines())._contexts.contexts["", ""] = server.client_context()
             task = quick_session(monitor).download_task(server.url("/a.bin"))
             await moving(monitor, task, 2_000_000)
             resource.stall_after = None
@@ -245,7 +245,7 @@ async def test_a_counted_answer_is_given_in_place_of_the_server_and_used_up(
     with ByteServer(resource, tls=tls) as server:
         async with open_monitor() as monitor:
             if tls:
-                (await monitor._engine.lines())._contexts[""] = server.client_context()
+                (await monitor._engine.lines())._contexts.contexts["", ""] = server.client_context()
             monitor.simulate(Simulation(status=503, answers=2))
             task = quick_session(monitor).download_task(server.url("/a"))
             assert (await task.wait()).succeeded

@@ -121,7 +121,7 @@ async def test_u02_a_file_arrives_as_it_is_with_its_length(
 
 async def test_u02_over_tls_too(monitor: Monitor, receiver: Receiver, source: Path, body: bytes):
     transport = await monitor._engine.lines()
-    transport._contexts[""] = ByteServer.client_context()
+    transport._contexts.contexts["", ""] = ByteServer.client_context()
     with ByteServer(receiver, reads_bodies=False, tls=True) as server:
         assert (await plain_session(monitor).upload_task(server.url("/a"), source).wait()).succeeded
     assert receiver.bodies == [body]
@@ -503,7 +503,7 @@ async def test_u13_an_early_answer_is_the_result(
         # a reset may take the answer away from the client's own queue: nobody can promise to see it
 
     transport = await monitor._engine.lines()
-    transport._contexts[""] = ByteServer.client_context()
+    transport._contexts.contexts["", ""] = ByteServer.client_context()
     (tmp_path / "a").write_bytes(bytes(40_000_000))
     with ByteServer(full if then != "resets" else _reset_later, reads_bodies=False, tls=tls) as server:
         task = plain_session(monitor).upload_task(server.url("/a"), tmp_path / "a", method="PUT")

@@ -19,8 +19,9 @@ from tests.helpers.sessions import always, parts_in, quick_session
 from transfermon.engine.monitor import Monitor, Session
 from transfermon.model.errors import Code, TransferFailure
 from transfermon.model.task import UNKNOWN, Progress
+from transfermon.wire.call import Call
 from transfermon.wire.codings import zstd
-from transfermon.wire.transport import Call, Transport
+from transfermon.wire.transport import Transport
 
 pytestmark = pytest.mark.anyio
 TEXT = b"".join(b"line %d of a text\n" % n for n in range(50_000))

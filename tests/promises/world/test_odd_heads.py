@@ -16,7 +16,8 @@ from tests.helpers.byte_server import ByteServer, Conn, Request, authority, chun
 from transfermon.engine.monitor import Session
 from transfermon.model.errors import Code, TransferFailure
 from transfermon.model.task import Progress, Task
-from transfermon.wire.transport import Call, Transport
+from transfermon.wire.call import Call
+from transfermon.wire.transport import Transport
 
 pytestmark = pytest.mark.anyio
 BODY = bytes(range(256)) * 4

@@ -1,0 +1,241 @@
+"""HTTP/1 below h11: one answer on its way from the stream, each head whole and healed, the body to its end.
+
+Rule: while a head is expected, nothing that lies behind it is handed on, so that a body can be taken over by the pump.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable, Sequence
+
+import httpcore
+
+from transfermon.http import heads
+from transfermon.http.chunks import Chunks
+from transfermon.http.framing import Framing
+from transfermon.wire.bad_network import BadNetwork
+from transfermon.wire.deadlines import WANT
+from transfermon.wire.rate_limit import Limiter, admitted, give_back
+from transfermon.wire.stream import Stream, ended_without_close
+from transfermon.wire.surroundings import READ_SIZE
+
+HEAD_READ_SIZE = 64 * 1024
+HEAD_LIMIT = 100_000  # bytes of one header block (R6)
+INTERIM_LIMIT = 20  # 1xx answers before the final one (R6)
+SLOWEST = 16  # bytes per second over the time limit; a server that drips below it counts as silent (D5)
+
+
+class ClosedEarly(httpcore.ReadError):
+    """The server ended the connection before the end of the head or of the body."""
+
+
+class NotHTTP(httpcore.RemoteProtocolError):
+    """The first bytes of the answer are not those of an HTTP/1 answer."""
+
+
+class HeadTooLarge(httpcore.RemoteProtocolError):
+    """More header bytes or interim answers than allowed."""
+
+
+class AnswerReader:
+    """The answer to one request. `left` came behind the answer before; `heard` is told each interim head."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        bad_network: BadNetwork,
+        *,
+        left: bytes = b"",
+        healed: bool = False,
+        heard: Callable[[bytes], None] | None = None,
+    ) -> None:
+        self._stream = stream
+        self._bad_network = bad_network
+        self._heard = heard
+        self._head = bytearray()  # of the current header block
+        self._block_began = 0.0
+        self._interim = 0
+        self._slow_bytes = 0
+        self._slow_seconds = 0.0
+        self._remaining: int | None = None
+        self._framing: Framing | None = None
+        self._chunks: Chunks | None = None  # of a chunked body
+        self.left = left  # received, but behind the end of the head
+        self.healed = healed  # a head on this connection had to be: its other end is not to be trusted with a next one
+        self.limiters: Sequence[Limiter] = ()
+        self.before_wait: Callable[[], None] | None = None  # called when a body has no more bytes for now
+        self.head_seen = False  # we saw the end of the final head ourselves
+        self.answered = False  # a byte came since the request was written
+        self.head_bytes = 0
+        self.head_began: float | None = None  # when the first byte of the answer came
+
+    def __repr__(self) -> str:
+        return f"<AnswerReader {'body' if self.head_seen else 'head'} of {self._stream}>"
+
+    async def read(self, timeout: float | None) -> bytes:
+        """Bytes for h11: in a head up to its end and never more, in a body as many as there are."""
+        if not self.head_seen:
+            return await self._read_head(timeout)
+        if self._chunks is None:
+            return await self._read_raw(timeout)
+        return await self._read_chunks(self._chunks, timeout)
+
+    def expect_body(self, framing: int | Framing) -> None:
+        """How the body is framed: bytes behind its end never reach h11, and an early end is told apart."""
+        if isinstance(framing, Framing):
+            self._remaining, self._framing = None, framing
+            self._chunks = Chunks() if framing is Framing.CHUNKED else None
+        else:
+            self._remaining, self._framing = framing, None
+
+    async def peek(self, count: int, timeout: float | None) -> bytes:
+        """The first bytes of a body of known length, `count` or more; they stay for whoever reads it."""
+        while len(self.left) < count:
+            data = await self._receive(HEAD_READ_SIZE, timeout)
+            if not data:
+                raise ClosedEarly("the connection ended before the body did")
+            self.left += data
+        return self.left
+
+    @property
+    def leaves_all_well(self) -> bool:
+        """Whether nothing was odd, and nothing followed the body. A chunked one must end exactly at its last chunk."""
+        if self.left or self.healed:
+            return False
+        if self._chunks is not None:
+            return self._chunks.done and not self._chunks.healed
+        return self._framing is None
+
+    # ---- heads
+
+    async def _read_head(self, timeout: float | None) -> bytes:
+        """One header block, healed."""
+        if not self.answered and self._bad_network.simulation.on:
+            await self._meet_bad_network()
+        while (end := await self._more_head(timeout)) is None:
+            pass
+        block = bytes(self._head[:end])
+        self.left = bytes(self._head[end:])
+        self._head.clear()
+        self.head_bytes += end
+        try:
+            healed = heads.heal(block)
+        except heads.HeadError as exc:
+            raise httpcore.RemoteProtocolError(str(exc)) from exc
+        self.healed = self.healed or healed is not block
+        self._end_of_head(healed)
+        return healed
+
+    async def _more_head(self, timeout: float | None) -> int | None:
+        """Take more bytes; where the header block ends in them, or None."""
+        data, self.left = self.left, b""
+        if not data:
+            data = await self._receive(HEAD_READ_SIZE, timeout)
+            if not data:
+                raise ClosedEarly("the connection ended before the answer's head did")
+        if not self._head:
+            self._block_began = time.monotonic()
+            if self.head_began is None:
+                self.head_began = self._block_began
+        self.answered = True
+        searched = max(0, len(self._head) - 2)  # the end may be split over reads
+        self._head += data
+        if not heads.may_begin(self._head):
+            raise NotHTTP("the answer is not HTTP")
+        found = heads.HEAD_END.search(self._head, searched)
+        if (found.end() if found else len(self._head)) > HEAD_LIMIT:
+            raise HeadTooLarge("the answer's head is too large")
+        return found.end() if found else None
+
+    async def _meet_bad_network(self) -> None:
+        if self._bad_network.loses:
+            raise ClosedEarly("the answer was lost in the simulation")
+        await self._bad_network.delay()
+        if self._stream.closed:
+            raise httpcore.ReadError("the connection was closed on our side")
+
+    def _end_of_head(self, head: bytes) -> None:
+        status = heads.status_in(head)
+        if status is not None and status < 200 and status != 101:
+            if self._heard is not None:
+                self._heard(head)
+            self._interim += 1
+            if self._interim > INTERIM_LIMIT:
+                raise HeadTooLarge("too many interim answers")
+            return
+        self.head_seen = True
+
+    # ---- the body
+
+    async def _read_chunks(self, chunks: Chunks, timeout: float | None) -> bytes:
+        while not chunks.done:
+            try:
+                data = chunks.feed(await self._read_raw(timeout))
+            except heads.HeadError as exc:
+                raise httpcore.RemoteProtocolError(str(exc)) from exc
+            if chunks.done:
+                self.left = chunks.extra + self.left
+            if data:
+                return data
+        return b""
+
+    async def _read_raw(self, timeout: float | None) -> bytes:
+        size = READ_SIZE if self._remaining is None else min(READ_SIZE, self._remaining)
+        if size == 0:
+            return b""
+        granted = await self._admitted(size)
+        if self.left:
+            data, self.left = self.left[:granted], self.left[granted:]
+        else:
+            data = await self._receive(granted, timeout)
+        give_back(self.limiters, granted - len(data))
+        if not data:
+            if self._framing is not Framing.UNTIL_CLOSE:
+                raise ClosedEarly("the connection ended before the body did")
+        elif self._remaining is not None:
+            self._remaining -= len(data)
+        return data
+
+    async def _admitted(self, size: int) -> int:
+        while True:
+            granted, delay = admitted(self.limiters, size) if self.limiters else (size, 0.0)
+            if granted:
+                return granted
+            await asyncio.sleep(delay)
+
+    # ---- bytes, and how long they may take
+
+    async def _receive(self, size: int, timeout: float | None) -> bytes:
+        while True:
+            try:
+                data = self._stream.receive_now(size)
+            except ssl.SSLWantWriteError:
+                await self._stream.wait_until_writable(timeout, httpcore.ReadTimeout)
+            except WANT:
+                await self._wait_for_bytes(timeout)
+            except OSError as exc:
+                if ended_without_close(exc):
+                    raise ClosedEarly("the connection ended without the end of TLS") from exc
+                raise httpcore.ReadError(str(exc)) from exc
+            else:
+                self._slow_bytes += len(data)
+                return data
+
+    async def _wait_for_bytes(self, timeout: float | None) -> None:
+        limit = timeout
+        if limit is not None and self._head:
+            # One header block is a small thing: a server that drips it is silent.
+            limit = max(0.0, self._block_began + limit - time.monotonic())
+        if self.before_wait is not None and self.head_seen:
+            self.before_wait()
+        began = time.monotonic()
+        await self._stream.wait_until_readable(limit, httpcore.ReadTimeout)
+        if timeout is None or not self.head_seen:
+            return
+        self._slow_seconds += time.monotonic() - began
+        if self._slow_seconds >= timeout:
+            if self._slow_bytes < SLOWEST * timeout:
+                raise httpcore.ReadTimeout("hardly a byte arrived in time")
+            self._slow_bytes, self._slow_seconds = 0, 0.0
