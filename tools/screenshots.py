@@ -25,7 +25,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QWidget
 import qasync  # isort: skip - it takes another Qt when PySide6 is not there first
 
 from transfermon.engine.monitor import Monitor
-from transfermon.gui.dialogs.new_transfer import AddDialog, AddRequest
+from transfermon.gui.dialogs.add import AddDialog, AddRequest
 from transfermon.gui.list.scope import Scope, look_of
 from transfermon.gui.toolkit import theme
 from transfermon.gui.window.bridge import Bridge

@@ -10,7 +10,7 @@ from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QLabel, QTabBar, QWidget
 
 from tests.gui.window.test_main_window import a_server, a_world, anyio_backend, until  # noqa: F401
-from transfermon.gui.dialogs.new_transfer import AddDialog
+from transfermon.gui.dialogs.add import AddDialog
 from transfermon.gui.dialogs.preferences import Channel, Login, Preferences
 from transfermon.gui.dialogs.push_composer import PushComposer
 from transfermon.gui.dialogs.upload import UploadDialog

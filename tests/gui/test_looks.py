@@ -26,8 +26,8 @@ from PySide6.QtWidgets import (
 import transfermon.gui
 from tests.gui.window.test_main_window import anyio_backend, in_a_world, until  # noqa: F401
 from tests.helpers.records import a_task
-from transfermon.gui.dialogs import new_transfer
-from transfermon.gui.dialogs.new_transfer import AddDialog
+from transfermon.gui.dialogs import add
+from transfermon.gui.dialogs.add import AddDialog
 from transfermon.gui.list.columns import Column
 from transfermon.gui.list.model import TaskModel
 from transfermon.gui.list.painter import draw_bar
@@ -190,12 +190,12 @@ def test_only_a_person_s_click_reads_the_clipboard(monkeypatch, window):
         def clipboard() -> Clipboard:
             return Clipboard()
 
-    monkeypatch.setattr(new_transfer, "QGuiApplication", Application)
+    monkeypatch.setattr(add, "QGuiApplication", Application)
     window.hide()
     window.show()
     window.activateWindow()
     assert read == []
-    assert new_transfer.clipboard_links()
+    assert add.clipboard_links()
     assert read == ["read"]
 
 

@@ -37,9 +37,10 @@ from tests.helpers.records import (
     created,
 )
 from tools import translations
-from transfermon.gui.dialogs.new_transfer import AddDialog, ask
+from transfermon.gui.dialogs.add import AddDialog
 from transfermon.gui.dialogs.preferences import Channel, Login, Preferences
 from transfermon.gui.dialogs.push_composer import PushComposer
+from transfermon.gui.dialogs.questions import ask
 from transfermon.gui.dialogs.upload import UploadDialog
 from transfermon.gui.panels.details import facts
 from transfermon.gui.panels.event_brackets import Brackets

@@ -42,7 +42,7 @@ from PySide6.QtWidgets import (
 
 from tests.helpers import nginx as nginx_server
 from transfermon.engine.monitor import Monitor
-from transfermon.gui.dialogs.new_transfer import AddDialog, AddRequest
+from transfermon.gui.dialogs.add import AddDialog, AddRequest
 from transfermon.gui.dialogs.preferences import Preferences
 from transfermon.gui.dialogs.upload import UploadDialog, UploadRequest
 from transfermon.gui.list.scope import Scope

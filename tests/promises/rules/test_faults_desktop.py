@@ -13,7 +13,7 @@ from PySide6.QtGui import QDesktopServices
 
 import transfermon
 from tests.helpers.records import a_task
-from transfermon.gui.dialogs.new_transfer import LONGEST_TEXT, MOST_LINKS, links_in, sorted_out
+from transfermon.gui.dialogs.typed_text import LONGEST_TEXT, MOST_LINKS, links_in, sorted_out
 from transfermon.gui.toolkit import files
 from transfermon.gui.window.adding import files_in, is_payload, text_of
 from transfermon.model.task import State

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QTextBrowser, Q
 from tests.helpers import desktop
 from tests.helpers.records import a_failed_task, a_finished_task, a_task
 from transfermon.engine.monitor import Monitor
-from transfermon.gui.dialogs.new_transfer import tell
+from transfermon.gui.dialogs.questions import tell
 from transfermon.gui.list.columns import Column
 from transfermon.gui.list.model import TaskModel
 from transfermon.gui.list.table import TaskTable

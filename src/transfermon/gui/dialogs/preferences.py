@@ -37,7 +37,7 @@ from PySide6.QtWidgets import (
 )
 
 from transfermon.gui.dialogs.fetch_intervals import INTERVALS, interval_index
-from transfermon.gui.dialogs.new_transfer import button, editor, label, line
+from transfermon.gui.dialogs.fields import button, editor, label, line
 from transfermon.gui.toolkit import theme
 from transfermon.http.addresses import check_url
 from transfermon.model import units

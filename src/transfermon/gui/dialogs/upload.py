@@ -24,8 +24,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from transfermon.gui.dialogs.new_transfer import button, editor, form_layout, headers_in, label, row_label
+from transfermon.gui.dialogs.fields import button, editor, form_layout, label, row_label
 from transfermon.gui.dialogs.request_rows import RequestRows
+from transfermon.gui.dialogs.typed_text import headers_in
 from transfermon.gui.toolkit import theme
 from transfermon.gui.toolkit.thread_signal import Bell
 from transfermon.http.addresses import check_url

@@ -52,7 +52,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from transfermon.gui.dialogs.new_transfer import button, editor, form_layout, label, line, row_label
+from transfermon.gui.dialogs.fields import button, editor, form_layout, label, line, row_label
 from transfermon.gui.panels.pictures import Answer, Pictures, Question
 from transfermon.gui.toolkit import theme
 from transfermon.gui.toolkit.collapsing_bars import Bar, Note

@@ -15,16 +15,9 @@ from PySide6.QtCore import QMimeData, Qt
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
 
-from transfermon.gui.dialogs.new_transfer import (
-    LONGEST_TEXT,
-    MOST_LINKS,
-    AddDialog,
-    AddRequest,
-    ask,
-    clipboard_links,
-    links_in,
-    tell,
-)
+from transfermon.gui.dialogs.add import AddDialog, AddRequest, clipboard_links
+from transfermon.gui.dialogs.questions import ask, tell
+from transfermon.gui.dialogs.typed_text import LONGEST_TEXT, MOST_LINKS, links_in
 from transfermon.gui.dialogs.upload import UploadDialog, UploadRequest, address_for
 from transfermon.gui.toolkit.toasts import Toasts
 from transfermon.gui.window.text_file import read_text

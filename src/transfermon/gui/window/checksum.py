@@ -10,7 +10,8 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QProgressDialog, QWidget
 
-from transfermon.gui.dialogs.new_transfer import digest_in, text_question
+from transfermon.gui.dialogs.questions import text_question
+from transfermon.gui.dialogs.typed_text import digest_in
 from transfermon.gui.toolkit import files
 from transfermon.gui.toolkit.toasts import Toasts
 from transfermon.http.digests import Reading, sha256_of

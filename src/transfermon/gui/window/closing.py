@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import SignalInstance
 from PySide6.QtWidgets import QWidget
 
-from transfermon.gui.dialogs.new_transfer import ask
+from transfermon.gui.dialogs.questions import ask
 from transfermon.gui.window.commands import KEEP, STOP, closing, quit_answers, quit_words
 from transfermon.model.translate import marked, tr
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QLineEdit, QWidget
 
-from transfermon.gui.dialogs.new_transfer import button, form_layout, label
+from transfermon.gui.dialogs.fields import button, form_layout, label
 from transfermon.http.challenges import Challenge, basic
 from transfermon.model import units
 from transfermon.model.errors import InvalidAction, TransfermonError

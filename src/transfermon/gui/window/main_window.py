@@ -43,9 +43,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from transfermon.gui.dialogs.new_transfer import ask, clipboard_links, tell, text_question
+from transfermon.gui.dialogs.add import clipboard_links
 from transfermon.gui.dialogs.preferences import Channel, Login, Preferences
 from transfermon.gui.dialogs.push_composer import PushComposer, earlier_payloads, payload_json
+from transfermon.gui.dialogs.questions import ask, tell, text_question
 from transfermon.gui.list.model import TaskModel
 from transfermon.gui.list.scope import Scope
 from transfermon.gui.list.table import TaskTable

@@ -1,126 +1,43 @@
-"""The dialogs: new transfers, questions, properties of nothing else.
+"""The dialog for new transfers: addresses, where they go, and what belongs to their requests.
 
-Rule: dialogs are shown and answer through a signal or a call, never with `exec()`. Every outside text is plain text.
+Rule: it asks and tells what was asked for; nothing is fetched here.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
-    QAbstractButton,
-    QCheckBox,
     QComboBox,
     QDialog,
     QDialogButtonBox,
     QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
-    QGridLayout,
     QHBoxLayout,
-    QInputDialog,
-    QLabel,
-    QLineEdit,
-    QMessageBox,
-    QPlainTextEdit,
     QPushButton,
-    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
+from transfermon.gui.dialogs.fields import button, editor, form_layout, label, line, row_label
 from transfermon.gui.dialogs.request_rows import RequestRows
+from transfermon.gui.dialogs.typed_text import digest_in, headers_in, links_in, sorted_out
 from transfermon.gui.toolkit import theme
-from transfermon.http.addresses import check_url
 from transfermon.http.filenames import safe
 from transfermon.model import units
-from transfermon.model.configuration import checked_headers
-from transfermon.model.errors import TransferFailure
 from transfermon.model.record import record
 from transfermon.model.request_options import NONE as NO_OPTIONS
 from transfermon.model.request_options import RequestOptions
-from transfermon.model.translate import marked, tr
+from transfermon.model.translate import tr
 
-MOST_LINKS = 1000  # from one paste or drop (FAULTS R17)
-LONGEST_TEXT = 1_000_000  # characters that are looked through for links
 LARGEST_BODY = 64 * 1024  # bytes; what is more belongs into a file, and that into an upload
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
-
-_LINK = re.compile(r"https?://[^\s<>\"“”„«»`|^{}\\]+", re.IGNORECASE)
-_TRAILING = ".,;:!?'*"
-_PAIRS = {")": "(", "]": "["}
-_DIGEST = re.compile(r"(?:sha-?256\s*[:=]\s*)?([0-9a-fA-F]{64})", re.IGNORECASE)
-
-
-def links_in(text: str) -> list[str]:
-    """The http and https addresses in a text, each once, in their order; punctuation after them is not part."""
-    found = (_trimmed(match.group()) for match in _LINK.finditer(text[:LONGEST_TEXT]))
-    return list(dict.fromkeys(link for link in found if len(link) > len("https://")))[:MOST_LINKS]
-
-
-def _trimmed(link: str) -> str:
-    while link:
-        last = link[-1]
-        closes_nothing = last in _PAIRS and link.count(_PAIRS[last]) < link.count(last)
-        if last not in _TRAILING and not closes_nothing:
-            break
-        link = link[:-1]
-    return link
-
-
-@record
-class Sorted:
-    """What a box of addresses holds: the usable ones, and the others with a sentence each."""
-
-    good: tuple[str, ...] = ()
-    bad: tuple[tuple[str, str], ...] = ()
-
-
-def sorted_out(text: str) -> Sorted:
-    """Line by line: the links in it, or the line itself as an address."""
-    good: dict[str, None] = {}
-    bad: dict[str, str] = {}
-    for line in text[:LONGEST_TEXT].splitlines():
-        for address in links_in(line) or [line.strip()]:
-            if not address:
-                continue
-            try:
-                check_url(address)
-            except TransferFailure as exc:
-                bad[address] = " ".join(part for part in (exc.title, exc.hint) if part)
-            else:
-                good[address] = None
-    return Sorted(good=tuple(good)[:MOST_LINKS], bad=tuple(bad.items()))
-
-
-def headers_in(text: str) -> dict[str, str]:
-    """Header lines, `Name: value`. Raises ValueError with a sentence for the first bad one."""
-    out: dict[str, str] = {}
-    for line in text.splitlines():
-        if not line.strip():
-            continue
-        name, colon, value = line.partition(":")
-        if not colon:
-            raise ValueError(tr("“{line}” is not a header; write Name: value.").format(line=line.strip()))
-        out[name.strip()] = value.strip()
-    return checked_headers(out, where="headers")
-
-
-def digest_in(text: str) -> str:
-    """`sha-256:HEX` from what a person pasted; "" from nothing. Raises ValueError with a sentence."""
-    text = text.strip()
-    if not text:
-        return ""
-    match = _DIGEST.fullmatch(text)
-    if match is None:
-        raise ValueError(tr("A SHA-256 checksum has 64 hexadecimal digits."))
-    return "sha-256:" + match.group(1).lower()
 
 
 @record
@@ -385,131 +302,3 @@ class AddDialog(QDialog):
 def clipboard_links() -> str:
     """The links on the clipboard, one a line; "" when there are none. Read only when a person asks (FAULTS R17)."""
     return "\n".join(links_in(QGuiApplication.clipboard().text()))
-
-
-def ask(
-    parent: QWidget | None,
-    title: str,
-    text: str,
-    answers: Sequence[str],
-    on_answer: Callable[[str, bool], None],
-    *,
-    remember: str = "",
-    warning: bool = False,
-) -> QMessageBox:
-    """Ask with a button for each answer; they are `marked` texts, and what is compared is English. The last is what Escape means; the first is the default, but for a warning
-    the last is that too. `on_answer` gets the answer and whether the box with the text `remember` was ticked.
-    """
-    box = QMessageBox(parent)
-    box.setObjectName("question")
-    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    box.setWindowTitle("Transfermon")
-    box.setTextFormat(Qt.TextFormat.PlainText)
-    box.setIcon(QMessageBox.Icon.Warning if warning else QMessageBox.Icon.NoIcon)
-    box.setText(title)
-    box.setInformativeText(text)
-    for label in box.findChildren(QLabel):  # the informative text has no format of its own
-        label.setTextFormat(Qt.TextFormat.PlainText)
-    tick = QCheckBox(remember, box)  # PySide does not keep one without a parent: the box would hold a dead pointer
-    tick.setVisible(bool(remember))
-    if remember:
-        box.setCheckBox(tick)
-    buttons: dict[QAbstractButton, str] = {}
-    for answer in answers:
-        button = box.addButton(tr(answer), QMessageBox.ButtonRole.ActionRole)
-        button.setObjectName("answer_" + answer.lower().replace(" ", "_"))
-        buttons[button] = answer
-    ordered = list(buttons)
-    default = _pushed(ordered[-1 if warning else 0])
-    default.setProperty("primary", not warning)
-    default.style().unpolish(default)
-    default.style().polish(default)
-    box.setDefaultButton(default)
-    box.setEscapeButton(_pushed(ordered[-1]))
-
-    if not warning:
-        _close_gap(box)
-
-    def finished(_result: int) -> None:
-        on_answer(buttons.get(box.clickedButton(), answers[-1]), tick.isChecked())
-
-    box.finished.connect(finished)
-    box.open()
-    return box
-
-
-def _close_gap(box: QMessageBox) -> None:
-    """Where an icon would be: its place is kept free without one."""
-    layout = box.layout()
-    assert isinstance(layout, QGridLayout)
-    for item in filter(None, map(layout.itemAt, range(layout.count()))):
-        if (gap := item.spacerItem()) is not None:
-            gap.changeSize(0, 0, QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-    layout.setColumnStretch(1, 1)
-
-
-def text_question(parent: QWidget, name: str, *, title: str, label: str, text: str, ok: str) -> QInputDialog:
-    """Ask for one line, to be shown by the caller; `textValueSelected` carries it."""
-    dialog = QInputDialog(parent)
-    dialog.setObjectName(name)
-    dialog.setWindowTitle(title)
-    dialog.setLabelText(label)
-    dialog.setTextValue(text)
-    dialog.setOkButtonText(ok)
-    dialog.resize(560, dialog.sizeHint().height())
-    return dialog
-
-
-def tell(parent: QWidget | None, title: str, text: str) -> QMessageBox:
-    """Say something that must be read."""
-    return ask(parent, title, text, [marked("Close")], lambda _answer, _remember: None)
-
-
-def _pushed(button: QAbstractButton) -> QPushButton:
-    assert isinstance(button, QPushButton)
-    return button
-
-
-def label(text: str, *, name: str = "") -> QLabel:
-    made = QLabel(text)
-    made.setTextFormat(Qt.TextFormat.PlainText)
-    made.setObjectName(name)
-    return made
-
-
-def form_layout(parent: QWidget | None = None) -> QFormLayout:
-    form = QFormLayout(parent) if parent is not None else QFormLayout()
-    form.setHorizontalSpacing(10)
-    form.setVerticalSpacing(10)
-    return form
-
-
-def row_label(text: str, buddy: QWidget | None = None) -> QLabel:
-    """As wide as the longest, so that the fields under "More" stand below the others."""
-    made = label(text)
-    made.setMinimumWidth(made.fontMetrics().horizontalAdvance(tr("Speed limit")) + 8)
-    if buddy is not None:
-        made.setBuddy(buddy)
-    return made
-
-
-def editor(name: str, accessible: str, *, height: int) -> QPlainTextEdit:
-    made = QPlainTextEdit()
-    made.setObjectName(name)
-    made.setAccessibleName(accessible)
-    made.setTabChangesFocus(True)
-    made.setFixedHeight(height)
-    return made
-
-
-def line(name: str, accessible: str) -> QLineEdit:
-    made = QLineEdit()
-    made.setObjectName(name)
-    made.setAccessibleName(accessible)
-    return made
-
-
-def button(text: str, name: str) -> QPushButton:
-    made = QPushButton(text)
-    made.setObjectName(name)
-    return made

@@ -4,17 +4,9 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QMessageBox
 
-from transfermon.gui.dialogs.new_transfer import (
-    LARGEST_BODY,
-    MOST_LINKS,
-    AddDialog,
-    AddRequest,
-    ask,
-    digest_in,
-    headers_in,
-    links_in,
-    sorted_out,
-)
+from transfermon.gui.dialogs.add import LARGEST_BODY, AddDialog, AddRequest
+from transfermon.gui.dialogs.questions import ask
+from transfermon.gui.dialogs.typed_text import MOST_LINKS, digest_in, headers_in, links_in, sorted_out
 from transfermon.model.request_options import RequestOptions
 
 DIGEST = "a" * 64
