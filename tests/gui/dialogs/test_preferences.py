@@ -15,16 +15,9 @@ from PySide6.QtWidgets import (
     QSpinBox,
 )
 
-from transfermon.gui.dialogs.preferences import (
-    Channel,
-    Login,
-    Preferences,
-    folder_in,
-    hosts_in,
-    ported_in,
-    server_in,
-    topics_in,
-)
+from transfermon.gui.dialogs.preference_pages import Channel, Login
+from transfermon.gui.dialogs.preferences import Preferences
+from transfermon.gui.dialogs.setting_texts import folder_in, hosts_in, ported_in, server_in, topics_in
 from transfermon.gui.toolkit import theme
 from transfermon.storage.settings import NEVER, Settings
 
@@ -76,11 +69,11 @@ def test_strict_is_a_word_in_the_settings(dialog, told):
 
 
 def test_the_background_modes_and_the_interval(dialog, told):
-    dialog.mode_boxes["fetch"].click()
+    dialog.background.mode_boxes["fetch"].click()
     assert told == {"background_modes": ("remote-notification",)}
-    dialog.interval.activated.emit(2)
+    dialog.background.interval.activated.emit(2)
     assert told["fetch_interval"] == 1800.0
-    dialog.interval.activated.emit(0)
+    dialog.background.interval.activated.emit(0)
     assert told["fetch_interval"] == NEVER
 
 
@@ -120,30 +113,30 @@ def test_a_new_topic_is_random_and_told(dialog, told):
 def test_a_token_is_given_once_and_not_shown(dialog, qtbot):
     given: list[str] = []
     dialog.token_given.connect(given.append)
-    assert dialog.token.echoMode() is QLineEdit.EchoMode.Password
-    dialog.token.setText("tk_secret")
-    dialog.token.editingFinished.emit()
-    dialog.token.editingFinished.emit()
+    assert dialog.push.token.echoMode() is QLineEdit.EchoMode.Password
+    dialog.push.token.setText("tk_secret")
+    dialog.push.token.editingFinished.emit()
+    dialog.push.token.editingFinished.emit()
     assert given == ["tk_secret"]
-    assert dialog.token.text() == ""
-    dialog.show_channel(True, dataclasses.replace(CHANNEL, has_token=True), ("u",))
-    assert "One is kept" in dialog.token.placeholderText()
+    assert dialog.push.token.text() == ""
+    dialog.push.show_channel(True, dataclasses.replace(CHANNEL, has_token=True), ("u",))
+    assert "One is kept" in dialog.push.token.placeholderText()
     assert dialog.findChild(QLineEdit, "push_topics").text() == "u"
 
 
 def test_the_channel_is_switched_by_its_own_signal(dialog, told):
     switched: list[bool] = []
     dialog.channel_switched.connect(switched.append)
-    dialog.channel_box.click()
+    dialog.push.channel_box.click()
     assert (switched, told) == ([True], {})
 
 
 def test_login_is_kept_by_the_desktop(dialog, told):
     wanted: list[Login] = []
     dialog.login_changed.connect(wanted.append)
-    assert not dialog.hidden_box.isEnabled()
-    dialog.login_box.click()
-    dialog.hidden_box.click()
+    assert not dialog.general.hidden_box.isEnabled()
+    dialog.general.login_box.click()
+    dialog.general.hidden_box.click()
     assert wanted == [Login(starts=True), Login(starts=True, hidden=True)]
     assert told == {}
 

@@ -38,7 +38,8 @@ from tests.helpers.records import (
 )
 from tools import translations
 from transfermon.gui.dialogs.add import AddDialog
-from transfermon.gui.dialogs.preferences import Channel, Login, Preferences
+from transfermon.gui.dialogs.preferences import Preferences
+from transfermon.gui.dialogs.preference_pages import Channel, Login
 from transfermon.gui.dialogs.push_composer import PushComposer
 from transfermon.gui.dialogs.questions import ask
 from transfermon.gui.dialogs.upload import UploadDialog

@@ -1380,24 +1380,24 @@ async def test_the_settings_apply_at_once(world, server):
     (dialog,) = world.window.findChildren(Preferences)
     dialog.findChild(QSpinBox, "connections_per_host").setValue(5)
     assert world.monitor.settings.connections_per_host == 5
-    dialog.token.setText("tk_1")
-    dialog.token.editingFinished.emit()
+    dialog.push.token.setText("tk_1")
+    dialog.push.token.editingFinished.emit()
     assert world.monitor.push_channel.has_token
     dialog.findChild(QLineEdit, "push_server").setText(server.url)
     dialog.findChild(QLineEdit, "push_server").editingFinished.emit()
-    dialog.channel_box.click()
+    dialog.push.channel_box.click()
     assert world.monitor.settings.push_enabled
     assert world.monitor.push_channel.addresses[0].startswith(server.url)
     assert dialog.findChild(QLineEdit, "push_topics").text() == world.monitor.settings.push_topics[0]
     action = world.window.actions_by_id["channel"]
     await until(lambda: action.text() != "Push channel off…")
-    dialog.channel_box.click()
+    dialog.push.channel_box.click()
     assert not world.monitor.settings.push_enabled
     await until(lambda: action.text() == "Push channel off…")
     dialog.close()
     action.trigger()
     (again,) = [one for one in world.window.findChildren(Preferences) if one.isVisible()]
-    assert again.channel_box.isVisible()
+    assert again.push.channel_box.isVisible()
 
 
 @in_a_world
@@ -1416,9 +1416,9 @@ async def test_start_at_login_is_an_entry_of_the_desktop(world, server):
         patch.setenv("XDG_CONFIG_HOME", world.monitor.state_dir)
         world.window.show_settings("General")
         (dialog,) = world.window.findChildren(Preferences)
-        assert not dialog.login_box.isChecked()
-        dialog.login_box.click()
-        dialog.hidden_box.click()
+        assert not dialog.general.login_box.isChecked()
+        dialog.general.login_box.click()
+        dialog.general.hidden_box.click()
         assert (autostart.enabled(), autostart.minimized()) == (True, True)
-        dialog.login_box.click()
+        dialog.general.login_box.click()
         assert not autostart.enabled()

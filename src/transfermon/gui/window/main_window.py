@@ -44,7 +44,8 @@ from PySide6.QtWidgets import (
 )
 
 from transfermon.gui.dialogs.add import clipboard_links
-from transfermon.gui.dialogs.preferences import Channel, Login, Preferences
+from transfermon.gui.dialogs.preference_pages import Channel, Login
+from transfermon.gui.dialogs.preferences import Preferences
 from transfermon.gui.dialogs.push_composer import PushComposer, earlier_payloads, payload_json
 from transfermon.gui.dialogs.questions import ask, tell, text_question
 from transfermon.gui.list.model import TaskModel
@@ -1063,7 +1064,7 @@ class MainWindow(QMainWindow):
             else tr("{words}; click to switch it on").format(words=words),
         )
         if isinstance(dialog := self._dialogs.get("settings"), Preferences):
-            dialog.show_channel(on, self._channel(), self.monitor.settings.push_topics)
+            dialog.push.show_channel(on, self._channel(), self.monitor.settings.push_topics)
 
     def _show_simulation(self) -> None:
         self.simulation_menu.show_state(self.monitor.simulation)
