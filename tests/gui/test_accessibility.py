@@ -11,12 +11,12 @@ from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QLabel, QTabBar, QWid
 
 from tests.gui.window.test_main_window import a_server, a_world, anyio_backend, until  # noqa: F401
 from transfermon.gui.dialogs.add import AddDialog
-from transfermon.gui.dialogs.preferences import Preferences
 from transfermon.gui.dialogs.preference_pages import Channel, Login
+from transfermon.gui.dialogs.preferences import Preferences
 from transfermon.gui.dialogs.push_composer import PushComposer
 from transfermon.gui.dialogs.upload import UploadDialog
 from transfermon.gui.panels.sidebar import SessionProperties
-from transfermon.gui.videofarm.page import VideoUploadDialog
+from transfermon.gui.videofarm.upload_dialog import VideoUploadDialog
 from transfermon.storage.settings import Settings
 
 PAGES = ("General", "Transfers", "Background", "Push", "Notifications", "Advanced")

@@ -19,7 +19,7 @@ from tests.gui.window.test_main_window import in_a_world, until
 from tests.helpers.records import a_failed_task, a_finished_task, a_paused_task, a_queued_task, a_task
 from transfermon.gui.panels.event_log import EventModel, Line
 from transfermon.gui.panels.sidebar import SidebarModel, session_items
-from transfermon.gui.videofarm.page import VideoModel, _Found
+from transfermon.gui.videofarm.cards import VideoFilter, VideoModel
 from transfermon.gui.window.main_window import MainWindow
 from transfermon.gui.window.task_menu import menu_for
 from transfermon.model.tally import tallied
@@ -135,7 +135,7 @@ def test_the_events_keep_qts_rules_while_they_come_and_the_oldest_go(qapp):
 
 def test_the_videos_found_keep_qts_rules_while_the_words_change(qapp):
     model = VideoModel()
-    found = _Found(model)
+    found = VideoFilter(model)
     found.setSourceModel(model)
     tester = QAbstractItemModelTester(found, FATAL)
     model.reset([a_video(1), a_video(2)])
@@ -155,7 +155,7 @@ def test_each_model_has_a_test_of_qts_rules(qapp):
             yield from below(one)
 
     ours = {one.__name__ for one in below(QAbstractItemModel) if one.__module__.startswith("transfermon.")}
-    assert ours == {"TaskModel", "SidebarModel", "EventModel", "WakeModel", "VideoModel", "_Found"}
+    assert ours == {"TaskModel", "SidebarModel", "EventModel", "WakeModel", "VideoModel", "VideoFilter"}
 
 
 # In the window

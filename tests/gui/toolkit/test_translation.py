@@ -38,8 +38,8 @@ from tests.helpers.records import (
 )
 from tools import translations
 from transfermon.gui.dialogs.add import AddDialog
-from transfermon.gui.dialogs.preferences import Preferences
 from transfermon.gui.dialogs.preference_pages import Channel, Login
+from transfermon.gui.dialogs.preferences import Preferences
 from transfermon.gui.dialogs.push_composer import PushComposer
 from transfermon.gui.dialogs.questions import ask
 from transfermon.gui.dialogs.upload import UploadDialog
@@ -49,7 +49,7 @@ from transfermon.gui.panels.sidebar import SidebarModel, session_items
 from transfermon.gui.panels.wake_ledger import Column as WakeColumn
 from transfermon.gui.panels.wake_ledger import cell
 from transfermon.gui.toolkit import theme, translation
-from transfermon.gui.videofarm.page import VideoUploadDialog
+from transfermon.gui.videofarm.upload_dialog import VideoUploadDialog
 from transfermon.gui.window.commands import quit_words
 from transfermon.gui.window.main_window import counts_line
 from transfermon.gui.window.simulation_menu import choices

@@ -13,7 +13,7 @@ from tests.gui.window.test_main_window import Server, World, a_world, anyio_back
 from tests.helpers.farm import Farm
 from transfermon.gui.list.scope import Scope
 from transfermon.gui.toolkit import files
-from transfermon.gui.videofarm.page import (
+from transfermon.gui.videofarm.cards import (
     DOWNLOADING,
     FAILED,
     HERE,
@@ -24,12 +24,11 @@ from transfermon.gui.videofarm.page import (
     WORDS,
     Card,
     VideoModel,
-    VideoUploadDialog,
-    can,
+    actions_for,
     card_size,
-    prune,
-    thumbnail_of,
 )
+from transfermon.gui.videofarm.thumbnails import prune
+from transfermon.gui.videofarm.upload_dialog import VideoUploadDialog, thumbnail_of
 from transfermon.videofarm.client import RemoteVideo
 
 pytestmark = pytest.mark.anyio
@@ -83,7 +82,7 @@ def shortest(world: World) -> int:
     ],
 )
 def test_what_can_be_done_with_a_video(state, offered):
-    assert can(state) == offered
+    assert actions_for(state) == offered
     assert WORDS[state]
 
 
