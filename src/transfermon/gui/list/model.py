@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import operator
 import time
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -24,7 +23,8 @@ from PySide6.QtCore import (
     Signal,
 )
 
-from transfermon.gui.list.columns import HIDDEN, LAST_LIVE, LIVE, NUMBERS, TEXTS, TITLES, VALUES, Column, Row, Search
+from transfermon.gui.list.columns import HIDDEN, LAST_LIVE, LIVE, NUMBERS, TEXTS, TITLES, Column, Row
+from transfermon.gui.list.filter import RowFilter, RowOrder
 from transfermon.gui.list.scope import Scope, group_of
 from transfermon.gui.toolkit import theme
 from transfermon.model.events import Event, TaskEvent, TaskRemovedEvent
@@ -69,11 +69,11 @@ class TaskModel(QAbstractTableModel):
         self._late: dict[int, Row] = {}  # changed too soon after they were told of
         self._all: list[Row] = []
         self._rows: list[Row] = []  # those of them that are shown, in the same order
-        self._words, self._search, self._scope = "", Search(""), Scope()
+        self._filter = RowFilter()
         self._by_key: dict[TaskKey, Row] = {}
         self._shifted = False  # rows were removed since they were numbered
         self._counting: set[TaskKey] = set()
-        self._sorted_by, self._order = Column.ADDED, Qt.SortOrder.DescendingOrder
+        self._order = RowOrder()
         self._now = time.time()
         self._new: list[Row] = []
         self._inserted = 0
@@ -84,8 +84,8 @@ class TaskModel(QAbstractTableModel):
 
     def __repr__(self) -> str:
         return (
-            f"<TaskModel {self._scope.kind} {self._words!r} rows={len(self._rows)} of {len(self._all)} "
-            f"new={len(self._new)} sorted_by={self._sorted_by.name}>"
+            f"<TaskModel {self._filter} rows={len(self._rows)} of {len(self._all)} "
+            f"new={len(self._new)} sorted_by={self._order.column.name}>"
         )
 
     def _timer(self, interval: int, then: Callable[[], object]) -> QTimer:
@@ -104,8 +104,8 @@ class TaskModel(QAbstractTableModel):
         self._late.clear()
         self._all = [Row(task) for task in tasks]
         self._by_key = {row.task.key: row for row in self._all}
-        self._all = self._sorted(self._all)
-        self._rows = self._chosen(self._all)
+        self._all = self._order.arranged(self._all)
+        self._rows = self._filter.chosen(self._all)
         self._number()
         self.endResetModel()
         self._set_counting({row.task.key for row in self._all if row.counts_down})
@@ -165,9 +165,13 @@ class TaskModel(QAbstractTableModel):
         row.take(task)
         self._count(row)
         self._tell([row], 0, len(Column) - 1)
-        if before != (row.look, group_of(task), task.name) and not self._shows_all and not self._settle.isActive():
+        if (
+            before != (row.look, group_of(task), task.name)
+            and not self._filter.shows_all
+            and not self._settle.isActive()
+        ):
             self._settle.start()
-        if self._sorted_by is not Column.ADDED:
+        if self._order.column is not Column.ADDED:
             self._resort_soon()
 
     def _add(self, key: TaskKey, task: Task) -> None:
@@ -176,9 +180,9 @@ class TaskModel(QAbstractTableModel):
         if self._inserted > AT_ONCE:
             self._new.append(row)
         else:
-            self._all.insert(self._place(row, self._all), row)
-            if self._passes(row):
-                self._insert([row], self._place(row, self._rows))
+            self._all.insert(self._order.place(row, self._all), row)
+            if self._filter.passes(row):
+                self._insert([row], self._order.place(row, self._rows))
             self._count(row)
         if not self._gather.isActive():
             self._gather.start()
@@ -190,7 +194,7 @@ class TaskModel(QAbstractTableModel):
         self._new.clear()
         if new:
             self._all += new
-            if shown := self._chosen(new):
+            if shown := self._filter.chosen(new):
                 self._insert(shown, len(self._rows))
             self._sort_again()
         for row in new:
@@ -202,19 +206,6 @@ class TaskModel(QAbstractTableModel):
         self._number(at)
         self.endInsertRows()
 
-    def _place(self, row: Row, rows: Sequence[Row]) -> int:
-        value = VALUES[self._sorted_by]
-        if self._order is Qt.SortOrder.AscendingOrder:
-            return bisect_left(rows, value(row), key=value)
-        low, high, mine = 0, len(rows), value(row)
-        while low < high:
-            middle = (low + high) // 2
-            if value(rows[middle]) > mine:
-                low = middle + 1
-            else:
-                high = middle
-        return low
-
     def apply_progress(self, moved: Mapping[TaskKey, Progress], now: float) -> None:
         """Take live counters; `now` in monotonic seconds."""
         rows = []
@@ -224,7 +215,7 @@ class TaskModel(QAbstractTableModel):
                 row.counters(progress, now)
                 rows.append(row)
         self._tell(rows, Column.PROGRESS, LAST_LIVE)
-        if rows and self._sorted_by in LIVE:
+        if rows and self._order.column in LIVE:
             self._resort_soon()
 
     def tick(self, now: float) -> None:
@@ -273,29 +264,18 @@ class TaskModel(QAbstractTableModel):
 
     def set_words(self, text: str) -> None:
         """Show only what these find, as `Search` reads them."""
-        self._words = text.strip()
-        self._search = Search(self._words)
+        self._filter.set_words(text)
         self._choose()
 
     def set_scope(self, scope: Scope) -> None:
         """Show only what it holds."""
-        self._scope = scope
+        self._filter.scope = scope
         self._choose()
-
-    @property
-    def _shows_all(self) -> bool:
-        return self._scope.kind == "all" and not self._words
-
-    def _passes(self, row: Row) -> bool:
-        return (self._scope.kind == "all" or self._scope.holds(row.task)) and self._search.finds(row)
-
-    def _chosen(self, rows: Sequence[Row]) -> list[Row]:
-        return list(rows) if self._shows_all else [row for row in rows if self._passes(row)]
 
     def _choose(self) -> None:
         # Few rows come and go one by one, so that the current row stays one; many are one change of the layout.
         self._settle.stop()
-        wanted = self._chosen(self._all)
+        wanted = self._filter.chosen(self._all)
         new = [at for at, row in enumerate(wanted) if row.at < 0]
         passing = {id(row) for row in wanted}
         gone = [at for at, row in enumerate(self._rows) if id(row) not in passing]
@@ -368,7 +348,7 @@ class TaskModel(QAbstractTableModel):
         return [row.task for row in self._rows]
 
     def _sort_again(self) -> None:
-        self.sort(self._sorted_by, self._order)
+        self.sort(self._order.column, self._order.direction)
 
     def _resort_soon(self) -> None:
         if not self._resort.isActive():
@@ -377,16 +357,11 @@ class TaskModel(QAbstractTableModel):
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         if not 0 <= column < len(Column):
             return
-        self._sorted_by, self._order = Column(column), order
-        self._all = self._sorted(self._all)
-        wanted = list(self._all) if len(self._rows) == len(self._all) else self._sorted(self._rows)
+        self._order = RowOrder(column=Column(column), direction=order)
+        self._all = self._order.arranged(self._all)
+        wanted = list(self._all) if len(self._rows) == len(self._all) else self._order.arranged(self._rows)
         if not all(map(operator.is_, wanted, self._rows)):
             self._lay_out(wanted)
-
-    def _sorted(self, rows: Iterable[Row]) -> list[Row]:
-        # Those that are alike keep their order, so the shown ones are always in the order of all.
-        descending = self._order is Qt.SortOrder.DescendingOrder
-        return sorted(rows, key=VALUES[self._sorted_by], reverse=descending)
 
     # Qt's questions
 

@@ -26,7 +26,6 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QApplication,
-    QHeaderView,
     QMenu,
     QWidget,
 )
@@ -36,6 +35,7 @@ from transfermon.gui.list.columns import SHOWN, TITLES, Column, name_of
 from transfermon.gui.list.model import TASK_ROLE
 from transfermon.gui.list.painter import ICON, PAD, PaintedTable
 from transfermon.gui.toolkit import theme
+from transfermon.gui.toolkit.plain_table import make_plain_table
 from transfermon.model.task import Task, TaskKey
 from transfermon.model.translate import tr
 
@@ -79,23 +79,13 @@ class TaskTable(PaintedTable):
         self._bar = WIDTHS[Column.PROGRESS]
         self._away: dict[Column, int] = {}  # columns that give way now, and their widths
         self._held: set[Column] = set()  # these were asked for by hand, and do not
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setShowGrid(False)
-        self.setWordWrap(False)
+        make_plain_table(self, theme.ROW, theme.ROW)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self.setTabKeyNavigation(False)
         self.setMouseTracking(True)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.customContextMenuRequested.connect(self._menu)
         self.doubleClicked.connect(self._open)
-        self.verticalHeader().hide()
-        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        self.verticalHeader().setMinimumSectionSize(theme.ROW)
-        self.verticalHeader().setDefaultSectionSize(theme.ROW)
         self._prepare_header()
         self._clock = QTimer(self)
         self._clock.setInterval(1000)
@@ -108,10 +98,8 @@ class TaskTable(PaintedTable):
     def _prepare_header(self) -> None:
         header = self.horizontalHeader()
         header.setObjectName("task_columns")
-        header.setHighlightSections(False)
         header.setSectionsMovable(True)
         header.setMinimumSectionSize(32)
-        header.setFixedHeight(theme.ROW)
         header.setTextElideMode(Qt.TextElideMode.ElideRight)
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         header.customContextMenuRequested.connect(self._choose_columns)

@@ -24,8 +24,6 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QFont, QGuiApplication, QKeyEvent, QKeySequence, QPainter, QPainterPath, QPen, QResizeEvent
 from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QHeaderView,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
@@ -36,6 +34,7 @@ from PySide6.QtWidgets import (
 from transfermon.gui.panels.event_brackets import LANES, Mark, Part
 from transfermon.gui.toolkit import theme
 from transfermon.gui.toolkit.giving_columns import Giving
+from transfermon.gui.toolkit.plain_table import make_plain_table
 from transfermon.model import units
 from transfermon.model.configuration import BACKGROUND_HANDLER_BUDGET
 from transfermon.model.events import (
@@ -346,21 +345,9 @@ class EventTable(QTableView):
         self._at_end = True
         self.setModel(model)
         self.setItemDelegate(_Delegate(self))
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setShowGrid(False)
-        self.setWordWrap(False)
-        self.setTabKeyNavigation(False)
-        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.verticalHeader().hide()
-        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        self.verticalHeader().setMinimumSectionSize(ROW_HEIGHT)
-        self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+        make_plain_table(self, ROW_HEIGHT, 30)
         header = self.horizontalHeader()
-        header.setHighlightSections(False)
         header.setStretchLastSection(True)
-        header.setFixedHeight(30)
         for column, width in enumerate(WIDTHS):  # the last one takes the rest
             self.setColumnWidth(column, width)
         if brackets:

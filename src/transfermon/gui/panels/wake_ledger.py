@@ -25,9 +25,7 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QHideEvent, QPainter, QPen, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QComboBox,
-    QHeaderView,
     QLabel,
     QStyle,
     QStyledItemDelegate,
@@ -43,6 +41,7 @@ from transfermon.gui.panels.event_log import clock
 from transfermon.gui.toolkit import theme
 from transfermon.gui.toolkit.collapsing_bars import Bar
 from transfermon.gui.toolkit.giving_columns import Giving
+from transfermon.gui.toolkit.plain_table import make_plain_table
 from transfermon.model import units
 from transfermon.model.configuration import BACKGROUND_HANDLER_BUDGET, WAKES_KEPT
 from transfermon.model.translate import marked, tr
@@ -317,22 +316,10 @@ class WakesView(QWidget):
         table.setAccessibleName(tr("Wake ledger"))
         table.setModel(self.model)
         table.setItemDelegate(_Delegate(table))
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        table.setShowGrid(False)
-        table.setWordWrap(False)
-        table.setTabKeyNavigation(False)
-        table.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        table.verticalHeader().hide()
-        table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        table.verticalHeader().setMinimumSectionSize(ROW_HEIGHT)
-        table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+        make_plain_table(table, ROW_HEIGHT, 30, many=False)
         header = table.horizontalHeader()
-        header.setHighlightSections(False)
         header.setStretchLastSection(True)
         header.setMinimumSectionSize(40)
-        header.setFixedHeight(30)
         for column, width in enumerate(WIDTHS):
             table.setColumnWidth(column, width)
         table.selectionModel().selectionChanged.connect(self._enable)
