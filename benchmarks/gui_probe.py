@@ -144,7 +144,7 @@ class App:
 
     def __init__(self, monitor: Any, window: Any, begin: float, answer: Answer) -> None:
         self.monitor, self.window, self.begin, self.answer = monitor, window, begin, answer
-        self.table: QTableView = window.table
+        self.table: QTableView = window.panels.table
 
     # ---- the parts
 
@@ -211,7 +211,7 @@ class App:
     def _show_moving(self) -> None:
         """Scroll to rows that will move for a while: those that began last."""
         live = self.monitor.running_progress()
-        places = sorted(self.window.model.row_of(key) for key in live)
+        places = sorted(self.window.panels.model.row_of(key) for key in live)
         self.table.scrollTo(self.table.model().index(places[0], 0), QTableView.ScrollHint.PositionAtTop)
 
     async def _scroll(self) -> None:
@@ -240,7 +240,7 @@ class App:
         took: list[float] = []
         for words in ("7", "77", "state:failed", "file-1", "no such name", ""):
             begin = time.perf_counter()
-            self.window.words.setText(words)
+            self.window.panels.words.setText(words)
             self._draw()
             took.append(time.perf_counter() - begin)
             await asyncio.sleep(0.3)

@@ -28,7 +28,9 @@ from transfermon.engine.monitor import Monitor
 from transfermon.gui.dialogs.add import AddDialog, AddRequest
 from transfermon.gui.list.scope import Scope, look_of
 from transfermon.gui.toolkit import theme
+from transfermon.gui.window import adding, session_commands, settings_commands
 from transfermon.gui.window.bridge import Bridge
+from transfermon.gui.window.commands import BY_ID
 from transfermon.gui.window.credentials import CredentialsDialog
 from transfermon.gui.window.main_window import MainWindow
 from transfermon.http.challenges import Challenge
@@ -61,41 +63,41 @@ def full_of_life(monitor: Monitor) -> bool:
 async def show(window: MainWindow, monitor: Monitor) -> None:
     await until(lambda: full_of_life(monitor))
     photo = next(task for task in monitor.tasks() if task.succeeded and task.name.startswith("Sheep"))
-    window.select(photo.key)
-    await until(lambda: window.preview.canvas.image is not None)
+    window.context.select(photo.key)
+    await until(lambda: window.panels.preview.canvas.image is not None)
 
 
 async def the_list(window: MainWindow) -> None:
-    window.sidebar.select(Scope(kind="all"))
-    shown = [window.monitor.task(key) for key in window.table.visible_keys()]
+    window.panels.sidebar.select(Scope(kind="all"))
+    shown = [window.context.monitor.task(key) for key in window.panels.table.visible_keys()]
     photo = next(task for task in shown if task.succeeded and task.name.endswith(".jpg"))
-    window.select(photo.key)
-    window.tabs.setCurrentWidget(window.details)
-    window.details.tabs.setCurrentIndex(0)
-    window.table.scrollToTop()
+    window.context.select(photo.key)
+    window.panels.tabs.setCurrentWidget(window.panels.details)
+    window.panels.details.tabs.setCurrentIndex(0)
+    window.panels.table.scrollToTop()
 
 
 def detail(number: int) -> View:
     async def view(window: MainWindow) -> None:
         await the_list(window)
-        running = [key for key, live in window.monitor.running_progress().items() if live.received]
+        running = [key for key, live in window.context.monitor.running_progress().items() if live.received]
         if number not in (1, 2) and running:
-            window.select(running[0])
-        window.details.tabs.setCurrentIndex(number)
+            window.context.select(running[0])
+        window.panels.details.tabs.setCurrentIndex(number)
 
     return view
 
 
 async def events(window: MainWindow) -> None:
-    window.do_events()
+    BY_ID["events"].run(window.context)
 
 
 async def background(window: MainWindow) -> None:
-    window.do_background()
+    BY_ID["background"].run(window.context)
 
 
 async def videofarm(window: MainWindow) -> None:
-    window.do_videofarm()
+    BY_ID["videofarm"].run(window.context)
     page = window.videofarm
     await until(lambda: bool(page.model.cards) and all(card.image is not None for card in page.model.cards))
     chosen = page.grid.selectionModel()
@@ -109,7 +111,7 @@ async def videofarm(window: MainWindow) -> None:
 def dialog(name: str) -> View:
     async def view(window: MainWindow) -> None:
         await the_list(window)
-        window.actions_by_id[name].trigger()
+        window.context.actions[name].trigger()
 
     return view
 
@@ -126,52 +128,56 @@ async def add_more(window: MainWindow) -> None:
 
 async def sheet(window: MainWindow) -> None:
     """Several finished pictures."""
-    window.sidebar.select(Scope(kind="finished"))
-    window.table.selectAll()
-    pictures = sum(task.name.endswith((".jpg", ".png", ".webp")) for task in window.monitor.tasks() if task.succeeded)
-    await until(lambda: len(window.preview.sheet.images) >= pictures)
+    window.panels.sidebar.select(Scope(kind="finished"))
+    window.panels.table.selectAll()
+    pictures = sum(
+        task.name.endswith((".jpg", ".png", ".webp")) for task in window.context.monitor.tasks() if task.succeeded
+    )
+    await until(lambda: len(window.panels.preview.sheet.images) >= pictures)
 
 
 async def answer(window: MainWindow) -> None:
     """What a request without a file got."""
-    window.sidebar.select(Scope(kind="all"))
-    url = window.monitor.settings.videofarm_url.rstrip("/") + "/videos.json"
-    window.adding.add(AddRequest(urls=(url,), method="POST", body="{}", session="com.example.photos"))
-    key = next(task.key for task in window.monitor.tasks() if task.kind is Kind.DATA)
-    await until(lambda: not window.monitor.task(key).outstanding)
-    window.select(key)
+    window.panels.sidebar.select(Scope(kind="all"))
+    url = window.context.monitor.settings.videofarm_url.rstrip("/") + "/videos.json"
+    adding.add_addresses(
+        window.context, AddRequest(urls=(url,), method="POST", body="{}", session="com.example.photos")
+    )
+    key = next(task.key for task in window.context.monitor.tasks() if task.kind is Kind.DATA)
+    await until(lambda: not window.context.monitor.task(key).outstanding)
+    window.context.select(key)
 
 
 async def session(window: MainWindow) -> None:
     await the_list(window)
-    window.show_session(window.monitor.session_infos()[0].key)
+    session_commands.show_session(window.context, window.context.monitor.session_infos()[0].key)
 
 
 async def sign_in(window: MainWindow) -> None:
     challenge = Challenge(authority="files.example.org", realm="Members", protected=True)
-    window.show_dialog("credentials", CredentialsDialog(window, challenge, user="anna"))
+    window.context.show_dialog("credentials", CredentialsDialog(window, challenge, user="anna"))
 
 
 async def quitting(window: MainWindow) -> None:
-    window.do_quit()
+    BY_ID["quit"].run(window.context)
 
 
 async def simulated(window: MainWindow) -> None:
     await the_list(window)
-    window.monitor.simulate(Simulation(status=503, answers=3))
+    window.context.monitor.simulate(Simulation(status=503, answers=3))
 
 
 async def empty(window: MainWindow) -> None:
-    window.monitor.simulate(NONE)
-    window.sidebar.select(Scope(kind="all"))
-    for task in window.monitor.tasks():
-        window.monitor.remove(task.key)
-    await until(lambda: window.pages.currentWidget() is window.empty)
+    window.context.monitor.simulate(NONE)
+    window.panels.sidebar.select(Scope(kind="all"))
+    for task in window.context.monitor.tasks():
+        window.context.monitor.remove(task.key)
+    await until(lambda: window.panels.pages.currentWidget() is window.panels.empty)
 
 
 def settings(page: str) -> View:
     async def view(window: MainWindow) -> None:
-        window.show_settings(page)
+        settings_commands.show_settings(window.context, page)
 
     return view
 
@@ -212,7 +218,7 @@ async def take(window: MainWindow, name: str, view: View, folder: str) -> None:
     assert isinstance(app, QApplication)
     for scheme in ("light", "dark"):
         theme.apply(app, scheme)
-        window.toasts.end_all()
+        window.panels.toasts.end_all()
         await asyncio.sleep(1)  # one tick of progress, and what the new colours want painted anew
         shown: list[QWidget] = [one for one in window.findChildren(QDialog) if one.isVisible()] or [window]
         path = os.path.join(folder, f"{name}-{scheme}.png")

@@ -10,6 +10,7 @@ from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QLabel, QTabBar, QWidget
 
 from tests.gui.window.test_main_window import a_server, a_world, anyio_backend, until  # noqa: F401
+from tests.helpers.window import give_command
 from transfermon.gui.dialogs.add import AddDialog
 from transfermon.gui.dialogs.preference_pages import Channel, Login
 from transfermon.gui.dialogs.preferences import Preferences
@@ -98,24 +99,26 @@ async def test_fault_u20_every_control_of_the_window_has_a_name_and_every_state_
     async with a_server() as server, a_world(str(tmp_path)) as world:
         window = world.window
         world.add(f"{server.url}/a.bin", f"{server.url}/missing", f"{server.url}/slow")
-        await until(lambda: window.pages.currentWidget() is window.table and window.model.rowCount() == 3)
+        await until(
+            lambda: window.panels.pages.currentWidget() is window.panels.table and window.panels.model.rowCount() == 3
+        )
         await until(lambda: sum(task.succeeded for task in world.monitor.tasks()) == 1)
         world.select(world.monitor.tasks()[0].key)
-        for tab in range(window.tabs.count()):
-            window.tabs.setCurrentIndex(tab)
+        for tab in range(window.panels.tabs.count()):
+            window.panels.tabs.setCurrentIndex(tab)
             await asyncio.sleep(0)
-            assert nameless(window) == [], window.tabs.tabText(tab)
-        window.tabs.setCurrentWidget(window.details)
-        for tab in range(window.details.tabs.count()):
-            window.details.tabs.setCurrentIndex(tab)
+            assert nameless(window) == [], window.panels.tabs.tabText(tab)
+        window.panels.tabs.setCurrentWidget(window.panels.details)
+        for tab in range(window.panels.details.tabs.count()):
+            window.panels.details.tabs.setCurrentIndex(tab)
             await asyncio.sleep(0)
-            assert nameless(window) == [], window.details.tabs.tabText(tab)
-        window.do_videofarm()
+            assert nameless(window) == [], window.panels.details.tabs.tabText(tab)
+        give_command(window, "videofarm")
         await asyncio.sleep(0)
         assert nameless(window) == []
         spoken = []
-        for row in range(window.model.rowCount()):
-            cells = (window.model.index(row, column) for column in range(window.model.columnCount()))
+        for row in range(window.panels.model.rowCount()):
+            cells = (window.panels.model.index(row, column) for column in range(window.panels.model.columnCount()))
             spoken.append(" ".join(str(cell.data(Qt.ItemDataRole.AccessibleTextRole) or cell.data()) for cell in cells))
         assert any("Done" in words for words in spoken)
         assert any("Failed" in words for words in spoken)

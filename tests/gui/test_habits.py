@@ -17,6 +17,7 @@ from tests.gui.panels.test_sidebar import TASKS, a_session
 from tests.gui.videofarm.test_page import a_video
 from tests.gui.window.test_main_window import in_a_world, until
 from tests.helpers.records import a_failed_task, a_finished_task, a_paused_task, a_queued_task, a_task
+from tests.helpers.window import give_command
 from transfermon.gui.panels.event_log import EventModel, Line
 from transfermon.gui.panels.sidebar import SidebarModel, session_items
 from transfermon.gui.videofarm.cards import VideoFilter, VideoModel
@@ -67,7 +68,7 @@ def test_every_key_is_shown_in_a_menu_and_every_command_is_in_one(window):
     keys = {action.shortcut(): action.objectName() for action in in_menus if not action.shortcut().isEmpty()}
     for key, name in KEYS.items():
         assert keys[QKeySequence(key)] == f"action_{name}"
-    assert set(window.actions_by_id.values()) <= set(in_menus)
+    assert set(window.context.actions.values()) <= set(in_menus)
 
 
 MENU = [
@@ -165,20 +166,20 @@ def test_each_model_has_a_test_of_qts_rules(qapp):
 @in_a_world
 async def test_select_all_means_what_the_filter_shows(world, server):
     world.add(f"{server.url}/a.bin", f"{server.url}/b.bin", start=False)
-    await until(lambda: world.window.model.rowCount() == 2)
-    world.window.words.setText("a.bin")
-    world.window.actions_by_id["select_all"].trigger()
-    assert [world.monitor.task(key).url for key in world.window.selected] == [f"{server.url}/a.bin"]
+    await until(lambda: world.window.panels.model.rowCount() == 2)
+    world.window.panels.words.setText("a.bin")
+    world.window.context.actions["select_all"].trigger()
+    assert [world.monitor.task(key).url for key in world.window.context.selected] == [f"{server.url}/a.bin"]
 
 
 @pytest.mark.anyio
 @in_a_world
 async def test_undo_can_be_chosen_for_eight_seconds(world, server):
     world.add(f"{server.url}/a.bin", start=False)
-    await until(lambda: world.window.model.rowCount() == 1)
+    await until(lambda: world.window.panels.model.rowCount() == 1)
     world.select(world.monitor.tasks()[0].key)
-    world.window.do_remove()
-    toast = world.window.toasts.shown[-1]
+    give_command(world.window, "remove")
+    toast = world.window.panels.toasts.shown[-1]
     assert toast.findChild(QTimer).interval() == 8000
     assert "files are kept" in toast.label.text()
 
@@ -192,7 +193,7 @@ async def test_retry_all_failed_leaves_the_others_alone(world, server):
     world.monitor.subscribe(
         lambda event: ran.add(event.task.url) if event.task and event.task.state is State.RUNNING else None
     )
-    world.window.actions_by_id["retry_failed"].trigger()
+    world.window.context.actions["retry_failed"].trigger()
     await until(lambda: len(ran) == 2 and world.states() == [State.COMPLETED] * 3)
     assert ran == {f"{server.url}/missing1", f"{server.url}/missing2"}
 
@@ -213,4 +214,4 @@ async def test_each_close_asks_anew_whether_there_is_a_tray(world, server):
 @in_a_world
 async def test_what_was_notified_is_in_the_events(world, server):
     world.monitor.notify("A title", "and its words")
-    await until(lambda: any("A title" in line.words for line in world.window.events.model.lines))
+    await until(lambda: any("A title" in line.words for line in world.window.panels.events.model.lines))

@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 import transfermon.gui
 from tests.gui.window.test_main_window import anyio_backend, in_a_world, until  # noqa: F401
 from tests.helpers.records import a_task
+from tests.helpers.window import give_command
 from transfermon.gui.dialogs import add
 from transfermon.gui.dialogs.add import AddDialog
 from transfermon.gui.list.columns import Column
@@ -33,7 +34,8 @@ from transfermon.gui.list.model import TaskModel
 from transfermon.gui.list.painter import draw_bar
 from transfermon.gui.list.table import TaskTable
 from transfermon.gui.toolkit import theme
-from transfermon.gui.window.main_window import MainWindow, _start_size
+from transfermon.gui.window.layout import start_size
+from transfermon.gui.window.main_window import MainWindow
 from transfermon.model.task import UNKNOWN
 
 GUI = Path(transfermon.gui.__file__).parent
@@ -59,8 +61,8 @@ def picture(widget: QWidget) -> QImage:
 
 
 def test_it_starts_at_a_size_that_shows_everything_and_never_larger_than_the_screen():
-    assert _start_size(QSize(1920, 1080)) == QSize(1200, 720)
-    assert _start_size(QSize(1024, 700)) == QSize(1016, 660)
+    assert start_size(QSize(1920, 1080)) == QSize(1200, 720)
+    assert start_size(QSize(1024, 700)) == QSize(1016, 660)
 
 
 def test_tables_have_no_grid_no_numbers_and_rows_of_one_height(window):
@@ -71,7 +73,7 @@ def test_tables_have_no_grid_no_numbers_and_rows_of_one_height(window):
         assert not table.verticalHeader().isVisible(), table.objectName()
         assert not table.wordWrap(), table.objectName()
         assert table.selectionBehavior() is QAbstractItemView.SelectionBehavior.SelectRows
-    assert window.table.verticalHeader().defaultSectionSize() == theme.ROW == 32
+    assert window.panels.table.verticalHeader().defaultSectionSize() == theme.ROW == 32
 
 
 def test_the_panels_are_parted_by_a_line_of_one_pixel(window):
@@ -83,8 +85,8 @@ def test_the_panels_are_parted_by_a_line_of_one_pixel(window):
 def test_the_filter_is_at_the_right_end_of_the_toolbar(window):
     bar = window.toolbar
     others = [button for button in bar.findChildren(QToolButton) if button.isVisible() and button.text()]
-    assert all(button.geometry().right() < window.words.x() for button in others)
-    assert bar.width() - window.words.geometry().right() < 20
+    assert all(button.geometry().right() < window.panels.words.x() for button in others)
+    assert bar.width() - window.panels.words.geometry().right() < 20
 
 
 def test_numbers_are_on_the_right_and_words_on_the_left(qtbot):
@@ -164,7 +166,7 @@ def flat(button: QToolButton) -> QToolButton:
 async def test_the_clipboard_is_read_once_when_the_dialog_opens(world, server):
     window, clipboard = world.window, QGuiApplication.clipboard()
     clipboard.setText("see https://example.com/a and more")
-    window.do_add()
+    give_command(window, "add")
     dialog = window.findChild(AddDialog)
     assert dialog.urls.toPlainText() == "https://example.com/a"
     clipboard.setText("https://example.com/b")
@@ -173,7 +175,7 @@ async def test_the_clipboard_is_read_once_when_the_dialog_opens(world, server):
     assert dialog.urls.toPlainText() == "https://example.com/a"
     dialog.reject()
     clipboard.setText("no link at all")
-    window.do_add()
+    give_command(window, "add")
     assert window.findChildren(AddDialog)[-1].urls.toPlainText() == ""
 
 

@@ -21,7 +21,7 @@ from transfermon.storage.settings import ensure_private, state_folder
 if TYPE_CHECKING:  # handed through
     from transfermon.host.scripting import Script
 
-UNUSABLE = 2  # what is wrong before a task exists (DESIGN 9, exit codes)
+UNUSABLE = 2  # what is wrong before a task exists
 PACKAGES = (
     "libgl1 libegl1 libglib2.0-0 libdbus-1-3 libfontconfig1 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 "
     "libxcb-shape0 libxkbcommon-x11-0"

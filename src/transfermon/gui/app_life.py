@@ -39,10 +39,11 @@ import qasync  # isort: skip - it takes another Qt when PySide6 is not there fir
 from transfermon.gui.launch import NOTHING, Asked, another_shows
 from transfermon.gui.toolkit import theme, translation
 from transfermon.gui.toolkit.collector import Collector
+from transfermon.gui.window.adding import show_given
 from transfermon.gui.window.bridge import Bridge
 from transfermon.gui.window.commands import TRAY
 from transfermon.gui.window.main_window import MainWindow
-from transfermon.gui.window.notifications import Door, Notifications
+from transfermon.gui.window.notifications import Notifications
 from transfermon.gui.window.tray import Tray, tray_state
 from transfermon.model.errors import EngineBusyError, TransfermonError
 from transfermon.model.events import Event, TaskCompletedEvent
@@ -114,7 +115,7 @@ def _loop(app: QApplication) -> asyncio.AbstractEventLoop:
 
 class Application(QApplication):
     """`end_wanted` is emitted when the desktop ends its session. Qt would close the windows first, and one that asks
-    would keep the desktop waiting (FAULTS T8).
+    would keep the desktop waiting (T8).
     """
 
     end_wanted = Signal()
@@ -198,10 +199,10 @@ class Life:
             window = MainWindow(state_dir=self._folder)
         tray = Tray(
             window.show_action,
-            [window.actions_by_id[name] if name else None for name in TRAY],
+            [window.context.actions[name] if name else None for name in TRAY],
         )
         self._report_to(window, loop)
-        window.quit_wanted.connect(self._stop.set)
+        window.context.quit_wanted.connect(self._stop.set)
         self._app.end_wanted.connect(self._stop.set)
         try:
             self._show(window, tray)
@@ -247,7 +248,7 @@ class Life:
 
         def tell(text: str) -> None:
             on_stderr(text)
-            window.toast(text)
+            window.context.toast(text)
 
         script.tell = tell
         try:
@@ -321,7 +322,8 @@ class Life:
         notifications = Notifications(
             monitor,
             notifier,
-            door_of(window, runners),
+            window.context,
+            runners,
             in_background=lambda: presence.state is AppState.BACKGROUND,
             parent=window,
         )
@@ -340,9 +342,9 @@ class Life:
         bridge.pulse.connect(update_tray)
         tray.toggled.connect(window.toggle_visible)
         tray.lost.connect(window.come_back)
-        monitor.on_show = window.raise_to_front
-        monitor.on_given = window.adding.show_given
-        monitor.on_frozen = lambda _reason: window.refresh_soon()
+        monitor.on_show = window.context.raise_to_front
+        monitor.on_given = lambda words: show_given(window.context, words)
+        monitor.on_frozen = lambda _reason: window.context.refresh_soon()
         presence.look()
         demo = self._made_demo(monitor)
         crashed = True
@@ -351,7 +353,7 @@ class Life:
         try:
             await self._start(server, window)
             await self._wait_behind(waiter, monitor)
-            window.settings_changed.connect(
+            window.context.settings_changed.connect(
                 lambda: runners.spawn(self._wait_behind(waiter, monitor), "a change of the settings")
             )
             runners.spawn(notifier.probe(), "looking for a notification service")
@@ -359,7 +361,7 @@ class Life:
             if demo is not None:
                 runners.spawn(self._run_demo(demo, window), "demo")
             if self._asked.add or self._asked.urls:
-                window.adding.show_given(self._asked.urls)
+                show_given(window.context, self._asked.urls)
             if self._asked.fetch:
                 runners.spawn(monitor.fetch(), "the fetch that was asked for at the start")
             await self._stop.wait()
@@ -412,7 +414,7 @@ class Life:
             await server.start()
         except OSError as exc:
             log.warning("no control socket: %s", exc)
-            window.toast(tr("Commands from a terminal cannot reach this window: its socket cannot be made."))
+            window.context.toast(tr("Commands from a terminal cannot reach this window: its socket cannot be made."))
 
     async def _follow(self, monitor: Monitor) -> None:
         await monitor.quitting.wait()
@@ -429,12 +431,12 @@ class Life:
         try:
             await demo.start()
         except TransfermonError as exc:
-            window.toast(f"{exc.title} {exc.hint}".strip())
+            window.context.toast(f"{exc.title} {exc.hint}".strip())
 
     def _presence(self, monitor: Monitor, window: MainWindow) -> Presence:
         presence = Presence(
             is_active=lambda: QGuiApplication.applicationState() is Qt.ApplicationState.ApplicationActive,
-            is_visible=lambda: window.watched,
+            is_visible=lambda: window.context.watched,
             tell=lambda state: self._present(monitor, window, state),
         )
         self._app.applicationStateChanged.connect(presence.look)
@@ -446,7 +448,7 @@ class Life:
         monitor.set_app_state(state)
         if state is AppState.FOREGROUND:
             self._unseen_failure = False
-        window.refresh_soon()
+        window.context.refresh_soon()
 
     def _note_failure(self, event: Event, presence: Presence) -> None:
         if isinstance(event, TaskCompletedEvent) and not event.success and presence.state is AppState.BACKGROUND:
@@ -470,7 +472,7 @@ class Life:
         """What nobody caught is logged, and the person hears that something went wrong."""
 
         def say() -> None:
-            window.toast(tr("Something went wrong inside the app; the details are in its log."))
+            window.context.toast(tr("Something went wrong inside the app; the details are in its log."))
 
         def hook(kind: type[BaseException], exc: BaseException, trace: TracebackType | None) -> None:
             log.error("not caught", exc_info=(kind, exc, trace))
@@ -497,17 +499,6 @@ class FirstPicture(QObject):
         if not isinstance(event, TaskCompletedEvent) or not event.success or key is None:
             return
         newer = self._shown is None or (key.session == self._shown.session and key.number > self._shown.number)
-        if newer and self._window.selected == ([self._shown] if self._shown else []):
+        if newer and self._window.context.selected == ([self._shown] if self._shown else []):
             self._shown = key
-            self._window.select(key)
-
-
-def door_of(window: MainWindow, runners: Runners) -> Door:
-    return Door(
-        show=window.raise_to_front,
-        open=window.open_task,
-        show_in_folder=window.show_task_folder,
-        retry=window.retry_task,
-        toast=window.toast,
-        spawn=runners.spawn,
-    )
+            self._window.context.select(key)

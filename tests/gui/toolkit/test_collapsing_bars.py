@@ -68,5 +68,5 @@ def test_the_window_fits_its_size_and_nothing_of_the_toolbar_is_cut_off(qtbot, q
     named = [made for made in buttons if made.objectName().startswith(("tool_", "primary"))]
     qtbot.waitUntil(lambda: all(made.isVisible() and made.width() >= made.sizeHint().width() for made in named))
     assert len({made.toolButtonStyle() for made in named}) == (2 if width == 1024 else 1)
-    assert window.words.width() >= window.words.minimumWidth()
-    assert window.words.geometry().right() < window.toolbar.width()
+    assert window.panels.words.width() >= window.panels.words.minimumWidth()
+    assert window.panels.words.geometry().right() < window.toolbar.width()

@@ -36,6 +36,7 @@ from tests.helpers.records import (
     a_waiting_task,
     created,
 )
+from tests.helpers.window import give_command
 from tools import translations
 from transfermon.gui.dialogs.add import AddDialog
 from transfermon.gui.dialogs.preference_pages import Channel, Login
@@ -50,9 +51,10 @@ from transfermon.gui.panels.wake_ledger import Column as WakeColumn
 from transfermon.gui.panels.wake_ledger import cell
 from transfermon.gui.toolkit import theme, translation
 from transfermon.gui.videofarm.upload_dialog import VideoUploadDialog
-from transfermon.gui.window.commands import quit_words
-from transfermon.gui.window.main_window import counts_line
+from transfermon.gui.window import session_commands
+from transfermon.gui.window.closing import quit_words
 from transfermon.gui.window.simulation_menu import choices
+from transfermon.gui.window.status_line import counts_line
 from transfermon.gui.window.task_menu import menu_for
 from transfermon.gui.window.tray import TrayState
 from transfermon.model import translate, units
@@ -286,21 +288,25 @@ async def test_every_text_of_the_window_is_translated(tmp_path, qapp):
             window = world.window
             assert untranslated(window) == []
             world.add(f"{server.url}/a.bin", f"{server.url}/missing", f"{server.url}/slow")
-            await until(lambda: window.pages.currentWidget() is window.table and window.model.rowCount() == 3)
+            await until(
+                lambda: (
+                    window.panels.pages.currentWidget() is window.panels.table and window.panels.model.rowCount() == 3
+                )
+            )
             await until(lambda: sum(task.succeeded for task in world.monitor.tasks()) == 1)
             world.select(world.monitor.tasks()[0].key)
-            for tab in range(window.tabs.count()):
-                window.tabs.setCurrentIndex(tab)
+            for tab in range(window.panels.tabs.count()):
+                window.panels.tabs.setCurrentIndex(tab)
                 await asyncio.sleep(0)
-            window.do_videofarm()
-            menu = window.session_menu("downloads")
-            columns = window.table.columns_menu()
-            window.toasts.show_message(tr("The session was reset."))
+            give_command(window, "videofarm")
+            menu = session_commands.session_menu(window.context, "downloads")
+            columns = window.panels.table.columns_menu()
+            window.panels.toasts.show_message(tr("The session was reset."))
             await asyncio.sleep(0)
             assert untranslated(window) == []
             assert untranslated(menu) == []
             assert untranslated(columns) == []
-            status = [window.model.index(row, 3).data() for row in range(3)]
+            status = [window.panels.model.index(row, 3).data() for row in range(3)]
             assert all(text.startswith("[") for text in status), status
 
 

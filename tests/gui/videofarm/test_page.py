@@ -11,6 +11,7 @@ from PySide6.QtTest import QAbstractItemModelTester
 
 from tests.gui.window.test_main_window import Server, World, a_world, anyio_backend, in_a_world, until  # noqa: F401
 from tests.helpers.farm import Farm
+from tests.helpers.window import give_command
 from transfermon.gui.list.scope import Scope
 from transfermon.gui.toolkit import files
 from transfermon.gui.videofarm.cards import (
@@ -45,7 +46,7 @@ def a_video(number: int, **fields: str) -> RemoteVideo:
 
 async def browsing(world: World, farm: Farm) -> None:
     world.monitor.update_settings(videofarm_url=farm.url.rstrip("/"))
-    world.window.do_videofarm()
+    give_command(world.window, "videofarm")
     page = world.window.videofarm
     await until(lambda: page.model.rowCount() and all(card.image is not None for card in page.model.cards))
 
@@ -214,7 +215,7 @@ async def test_a_new_video_is_uploaded_and_shown(world, server):
         (movie := folder / "Holiday.avi").write_bytes(b"frame" * 100_000)
         page = world.window.videofarm
         page.model.cards[0].image.save(str(folder / "picture.png"))
-        page.show_upload(str(movie))
+        page.sender.show_dialog(str(movie))
         (dialog,) = page.findChildren(VideoUploadDialog)
         dialog.picture.setText(str(folder / "picture.png"))
         dialog.description.setPlainText("By the sea")
@@ -231,11 +232,11 @@ async def test_a_new_video_is_uploaded_and_shown(world, server):
 async def test_a_picture_that_is_none_is_refused_and_nothing_is_sent(world, server):
     with Farm.start("--empty") as farm:
         world.monitor.update_settings(videofarm_url=farm.url.rstrip("/"))
-        world.window.do_videofarm()
+        give_command(world.window, "videofarm")
         page = world.window.videofarm
         await until(lambda: page.message.text() == "The server has no videos yet.")
         (movie := Path(world.monitor.state_dir) / "a.avi").write_bytes(b"no picture")
-        page.show_upload(str(movie))
+        page.sender.show_dialog(str(movie))
         (dialog,) = page.findChildren(VideoUploadDialog)
         dialog.picture.setText(str(movie))
         dialog.start_button.click()
@@ -247,7 +248,7 @@ async def test_a_picture_that_is_none_is_refused_and_nothing_is_sent(world, serv
 @in_a_world
 async def test_no_server_and_a_wrong_one_are_said_in_a_sentence(world, server):
     page = world.window.videofarm
-    world.window.do_videofarm()
+    give_command(world.window, "videofarm")
     await until(lambda: "Type the address" in page.message.text())
     page.address.setText("ftp://x")
     page.address.editingFinished.emit()
@@ -256,8 +257,8 @@ async def test_no_server_and_a_wrong_one_are_said_in_a_sentence(world, server):
     page.address.editingFinished.emit()
     assert world.monitor.settings.videofarm_url.rstrip("/") == server.url
     await until(lambda: "cannot be read" in page.message.text())
-    world.window.sidebar.select(Scope(kind="all"))
-    assert world.window.pages.currentWidget() is not page
+    world.window.panels.sidebar.select(Scope(kind="all"))
+    assert world.window.panels.pages.currentWidget() is not page
 
 
 @in_a_world

@@ -42,8 +42,8 @@ async def until(condition):
 
 async def page():
     window = next(one for one in QApplication.topLevelWidgets() if isinstance(one, MainWindow))
-    await until(lambda: window.attached)
-    window.actions_by_id["videofarm"].trigger()
+    await until(lambda: window.context.attached)
+    window.context.actions["videofarm"].trigger()
     made = window.videofarm
     await until(lambda: made.model.rowCount() >= 2 and all(card.image is not None for card in made.model.cards))
     return window, made
@@ -94,14 +94,14 @@ async def main():
     choose(page_, "Two")
     page_.buttons["resume"].click()
     await until(lambda: all(card(page_, title).state == HERE for title in ("One", "Two")))
-    page_.show_upload(str(FOLDER / "Holiday.avi"))
+    page_.sender.show_dialog(str(FOLDER / "Holiday.avi"))
     (dialog,) = page_.findChildren(VideoUploadDialog)
     dialog.picture.setText(str(FOLDER / "picture.jpg"))
     dialog.start_button.click()
     await until(lambda: dialog.words.text() == "The video is at the server.")
     dialog.reject()
     await until(lambda: page_.model.rowCount() == 3)
-    window.actions_by_id["close"].trigger()
+    window.context.actions["close"].trigger()
     tell("uploaded", kept)
     await asyncio.Event().wait()
 """

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QLabel
 from tests.gui.window.test_main_window import World, a_world, in_a_world, until
 from tests.helpers.byte_server import ByteServer, Conn, Request, reply
 from transfermon.engine.monitor import Monitor
+from transfermon.gui.window import task_commands
 from transfermon.gui.window.credentials import CredentialsDialog, Login, _Cancelled, question
 from transfermon.http.challenges import Challenge
 from transfermon.model.configuration import SessionConfiguration
@@ -156,7 +157,7 @@ async def test_cancel_leaves_the_failure_with_its_hint_and_a_retry_asks_again(wo
         assert task.failed
         assert task.error.hint == "Give a user name and password, or a token, and try again."
         assert len(house.requests) == 1
-        world.window.retry_task(task.key)
+        task_commands.retry_task(world.window.context, task.key)
         answer(await asked(world), "me", "right")
         await until(lambda: finished(world) == 1)
 

@@ -41,6 +41,7 @@ from PySide6.QtWidgets import (
 )
 
 from tests.helpers import nginx as nginx_server
+from tests.helpers.window import give_command
 from transfermon.engine.monitor import Monitor
 from transfermon.gui.dialogs.add import AddDialog, AddRequest
 from transfermon.gui.dialogs.preferences import Preferences
@@ -49,19 +50,15 @@ from transfermon.gui.list.scope import Scope
 from transfermon.gui.panels.details import resumable
 from transfermon.gui.panels.sidebar import SessionProperties
 from transfermon.gui.toolkit import files
+from transfermon.gui.window import adding, build, checksum, session_commands, settings_commands
 from transfermon.gui.window.bridge import Bridge
-from transfermon.gui.window.commands import (
-    COMMANDS,
-    KEEP,
-    PRIORITIES,
-    TOOLBAR,
-    TRAY,
-    closing,
-    enabled,
-    quit_words,
-    toggled,
-)
-from transfermon.gui.window.main_window import MainWindow, as_curl, counts_line, session_progress, start_widths
+from transfermon.gui.window.closing import KEEP, closing, quit_words
+from transfermon.gui.window.commands import COMMANDS, TOOLBAR, TRAY
+from transfermon.gui.window.enabling import PRIORITIES, enabled, toggled
+from transfermon.gui.window.layout import start_widths
+from transfermon.gui.window.main_window import MainWindow, session_progress
+from transfermon.gui.window.status_line import counts_line
+from transfermon.gui.window.task_commands import as_curl
 from transfermon.gui.window.text_file import read_text
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.errors import TransferError
@@ -333,18 +330,18 @@ class World:
     def __init__(self, window: MainWindow, monitor: Monitor, tray: Tray) -> None:
         self.window, self.monitor, self.tray = window, monitor, tray
         self.quits = 0
-        window.quit_wanted.connect(self._quit)
+        window.context.quit_wanted.connect(self._quit)
 
     def _quit(self) -> None:
         self.quits += 1
 
     def add(self, *urls: str, start: bool = True) -> None:
-        self.window.adding.add(AddRequest(urls=urls, start=start))
+        adding.add_addresses(self.window.context, AddRequest(urls=urls, start=start))
 
     def select(self, *keys: TaskKey) -> None:
-        self.window.table.clearSelection()
+        self.window.panels.table.clearSelection()
         for key in keys:
-            self.window.table.select(key)
+            self.window.panels.table.select(key)
 
     def question(self) -> QMessageBox | None:
         shown = [box for box in self.window.findChildren(QMessageBox) if box.isVisible()]
@@ -356,7 +353,7 @@ class World:
         next(button for button in box.buttons() if button.text() == text).click()
 
     def said(self) -> list[str]:
-        return [toast.label.text() for toast in self.window.toasts.shown]
+        return [toast.label.text() for toast in self.window.panels.toasts.shown]
 
     def states(self) -> list[State]:
         return [task.state for task in self.monitor.tasks()]
@@ -404,26 +401,29 @@ def in_a_world(test: Callable[[World, Server], Awaitable[None]]) -> Callable[...
 @in_a_world
 async def test_an_empty_window_says_so_and_offers_two_ways_out(world, server):
     window = world.window
-    assert window.pages.currentWidget() is window.empty
-    assert [button.text() for button in window.empty.findChildren(QPushButton)] == ["Add a URL", "Start the demo"]
+    assert window.panels.pages.currentWidget() is window.panels.empty
+    assert [button.text() for button in window.panels.empty.findChildren(QPushButton)] == [
+        "Add a URL",
+        "Start the demo",
+    ]
 
 
 @in_a_world
 async def test_an_added_address_becomes_a_row_and_a_file(world, server):
     world.add(f"{server.url}/a.bin")
     await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].succeeded)
-    assert world.window.model.rowCount() == 1
-    await until(lambda: world.window.pages.currentWidget() is world.window.table)
+    assert world.window.panels.model.rowCount() == 1
+    await until(lambda: world.window.panels.pages.currentWidget() is world.window.panels.table)
     assert world.monitor.tasks()[0].session == "downloads"
 
 
 @in_a_world
 async def test_fault_l15_addresses_of_other_programs_are_asked_about_and_reach_no_private_network(world, server):
     hostile = ["--demo", "-https://example.com/a", "file:///etc/passwd", "javascript:alert(1)", "https://a b", "\udcff"]
-    world.window.adding.show_given(hostile)
+    adding.show_given(world.window.context, hostile)
     assert world.said() == ["6 addresses were left out."]
     assert world.window.findChildren(AddDialog) == []
-    world.window.adding.show_given([f"{server.url}/a.bin", "-x", f"{server.url}/a.bin"])
+    adding.show_given(world.window.context, [f"{server.url}/a.bin", "-x", f"{server.url}/a.bin"])
     (dialog,) = world.window.findChildren(AddDialog)
     assert dialog.urls.toPlainText() == f"{server.url}/a.bin"
     assert world.monitor.tasks() == ()
@@ -437,7 +437,7 @@ async def test_fault_l15_addresses_of_other_programs_are_asked_about_and_reach_n
 async def test_fault_l16_a_list_of_a_stranger_is_asked_about_and_reaches_no_private_network(world, server):
     path = os.path.join(world.monitor.state_dir, "list.txt")
     Path(path).write_text(f"\ufeff# mine\n\n{server.url}/a.bin\nfile:///etc/passwd\n../x\n", encoding="utf-8")
-    world.window.do_open_list()
+    give_command(world.window, "open_list")
     world.window.findChild(QFileDialog, "open_list").fileSelected.emit(path)
     await until(lambda: world.window.findChildren(AddDialog))
     (dialog,) = world.window.findChildren(AddDialog)
@@ -467,7 +467,7 @@ async def test_fault_l16_what_is_no_list_is_one_sentence(tmp_path, content, sent
     if content is not None:
         path.write_bytes(content)
     async with a_world(str(tmp_path)) as world:
-        world.window.adding.open_list(str(path))
+        adding.open_list(world.window.context, str(path))
         await until(world.said)
         assert len(world.said()) == 1
         assert sentence in world.said()[0]
@@ -485,15 +485,15 @@ def test_fault_l16_a_pipe_is_not_waited_for(tmp_path):
 async def test_a_payload_file_opens_the_composer(world, server):
     path = Path(world.monitor.state_dir, "push.json")
     path.write_text('{"aps": {"content-available": 1}}', encoding="utf-8")
-    world.window.adding.open_list(str(path))
-    await until(lambda: "push" in world.window._dialogs)
+    adding.open_list(world.window.context, str(path))
+    await until(lambda: "push" in world.window.context.dialogs)
     assert world.monitor.tasks() == ()
 
 
 @in_a_world
 async def test_what_a_person_has_typed_stays_when_another_program_gives_an_address(world, server):
-    world.window.adding.show_add("https://example.com/typed")
-    world.window.adding.show_given(["https://example.com/given"])
+    adding.show_add(world.window.context, "https://example.com/typed")
+    adding.show_given(world.window.context, ["https://example.com/given"])
     texts = {dialog.urls.toPlainText() for dialog in world.window.findChildren(AddDialog) if dialog.isVisible()}
     assert texts == {"https://example.com/typed", "https://example.com/given"}
 
@@ -513,12 +513,12 @@ async def test_a_plain_upload_to_nginx_says_before_a_pause_that_it_would_start_o
     world.monitor.update_settings(speed_limit=4_000_000)  # long enough for news of it on the way
     with nginx_server.running(place / "nginx", root, server=dav) as nginx:
         url = f"http://127.0.0.1:{nginx.port}/in/"
-        world.window.adding.upload(UploadRequest(files=((str(source), url + "a.bin"),)))
+        adding.upload_files(world.window.context, UploadRequest(files=((str(source), url + "a.bin"),)))
         await until(lambda: world.monitor.tasks()[0].state is State.COMPLETED)
         assert world.monitor.tasks()[0].succeeded
         assert (root / "in" / "a.bin").read_bytes() == source.read_bytes()
     assert "No: A plain upload: after a pause it starts over." in told
-    world.window.do_upload()
+    give_command(world.window, "upload")
     (dialog,) = world.window.findChildren(UploadDialog)
     assert dialog.address.currentText() == url  # where files went last
     dialog.reject()
@@ -526,7 +526,7 @@ async def test_a_plain_upload_to_nginx_says_before_a_pause_that_it_would_start_o
 
 @in_a_world
 async def test_an_upload_to_an_address_that_cannot_be_is_said_and_leaves_no_row(world, server):
-    world.window.adding.upload(UploadRequest(files=((__file__, "ftp://example.com/a"),)))
+    adding.upload_files(world.window.context, UploadRequest(files=((__file__, "ftp://example.com/a"),)))
     box = world.question()
     assert box is not None
     assert box.text() == "Some files were not added."
@@ -537,56 +537,58 @@ async def test_an_upload_to_an_address_that_cannot_be_is_said_and_leaves_no_row(
 async def test_who_walks_through_the_sidebar_with_the_keys_stays_there(world, server):
     window = world.window
     world.add(f"{server.url}/a.bin")
-    await until(lambda: window.pages.currentWidget() is window.table)
+    await until(lambda: window.panels.pages.currentWidget() is window.panels.table)
     window.activateWindow()
-    await until(window.table.hasFocus)  # from the start
-    window.sidebar.list.setFocus()
-    await until(window.sidebar.list.hasFocus)
+    await until(window.panels.table.hasFocus)  # from the start
+    window.panels.sidebar.list.setFocus()
+    await until(window.panels.sidebar.list.hasFocus)
     for _ in range(5):
-        QTest.keyClick(window.sidebar.list, Qt.Key.Key_Down)
-    assert window.pages.currentWidget() is window.videofarm
-    assert window.sidebar.list.hasFocus()
-    QTest.keyClick(window.sidebar.list, Qt.Key.Key_Up)
-    assert window.pages.currentWidget() is window.table
-    assert window.sidebar.list.hasFocus()
+        QTest.keyClick(window.panels.sidebar.list, Qt.Key.Key_Down)
+    assert window.panels.pages.currentWidget() is window.videofarm
+    assert window.panels.sidebar.list.hasFocus()
+    QTest.keyClick(window.panels.sidebar.list, Qt.Key.Key_Up)
+    assert window.panels.pages.currentWidget() is window.panels.table
+    assert window.panels.sidebar.list.hasFocus()
 
 
 @in_a_world
 async def test_the_videofarm_page_has_the_whole_room_and_the_panels_come_back_as_they_were(world, server):
     window = world.window
     world.add(f"{server.url}/a.bin")
-    await until(lambda: window.pages.currentWidget() is window.table)
-    window.middle.setSizes([300, 200])
-    before = window.middle.sizes(), window.across.sizes()
-    window.do_videofarm()
-    await until(lambda: window.pages.height() > window.middle.height() - 2)
-    assert not window.preview.isVisible()
-    window.do_events()
-    assert window.events.isVisible()
-    window.sidebar.select(Scope(kind="all"))
-    await until(lambda: (window.middle.sizes(), window.across.sizes()) == before)
-    window.do_videofarm()
+    await until(lambda: window.panels.pages.currentWidget() is window.panels.table)
+    window.panels.middle.setSizes([300, 200])
+    before = window.panels.middle.sizes(), window.panels.across.sizes()
+    give_command(window, "videofarm")
+    await until(lambda: window.panels.pages.height() > window.panels.middle.height() - 2)
+    assert not window.panels.preview.isVisible()
+    give_command(window, "events")
+    assert window.panels.events.isVisible()
+    window.panels.sidebar.select(Scope(kind="all"))
+    await until(lambda: (window.panels.middle.sizes(), window.panels.across.sizes()) == before)
+    give_command(window, "videofarm")
     window._save_layout()
-    window.sidebar.select(Scope(kind="all"))
+    window.panels.sidebar.select(Scope(kind="all"))
     window._restore_layout()
-    await until(lambda: (window.middle.sizes(), window.across.sizes()) == before)
+    await until(lambda: (window.panels.middle.sizes(), window.panels.across.sizes()) == before)
 
 
 @in_a_world
 async def test_a_file_gets_the_name_that_a_person_gave_it(world, server):
-    world.window.adding.add(AddRequest(urls=(f"{server.url}/a.bin",), name="mine.bin"))
+    adding.add_addresses(world.window.context, AddRequest(urls=(f"{server.url}/a.bin",), name="mine.bin"))
     await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].succeeded)
     assert os.path.basename(world.monitor.tasks()[0].final_path) == "mine.bin"
 
 
 @in_a_world
 async def test_another_method_sends_its_body_and_the_answer_is_shown(world, server):
-    world.window.adding.add(AddRequest(urls=(f"{server.url}/echo",), method="POST", body='{"a": "é"}'))
+    adding.add_addresses(
+        world.window.context, AddRequest(urls=(f"{server.url}/echo",), method="POST", body='{"a": "é"}')
+    )
     await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].succeeded)
     task = world.monitor.tasks()[0]
-    await until(lambda: world.window.model.rowCount() == 1)
+    await until(lambda: world.window.panels.model.rowCount() == 1)
     world.select(task.key)
-    preview = world.window.preview
+    preview = world.window.panels.preview
     assert preview.text.isVisible()
     assert json.loads(preview.text.toPlainText()) == ["POST", "application/json", '{"a": "é"}']
     assert task.kind is Kind.DATA
@@ -597,23 +599,23 @@ async def test_the_cookies_of_a_file_go_with_what_was_asked_for(world, server):
     file = Path(world.monitor.state_dir) / "cookies.txt"
     file.write_text("127.0.0.1\tFALSE\t/\tFALSE\t0\tsid\t1\nother.example\tFALSE\t/\tFALSE\t0\tb\t2\n")
     request = AddRequest(urls=(f"{server.url}/a.bin",), start=False, cookie_file=str(file))
-    world.window.adding.add(request)
+    adding.add_addresses(world.window.context, request)
     await until(lambda: world.monitor.tasks())
     (task,) = world.monitor.tasks()
     assert [
         cookie.name for cookie in world.monitor._engine.options_of(task, SessionConfiguration())["own_cookies"]
     ] == ["sid"]
     file.write_text("<html>")
-    world.window.adding.add(dataclasses.replace(request, urls=(f"{server.url}/b.bin",)))
+    adding.add_addresses(world.window.context, dataclasses.replace(request, urls=(f"{server.url}/b.bin",)))
     await until(lambda: any("Netscape" in box.informativeText() for box in world.window.findChildren(QMessageBox)))
     assert len(world.monitor.tasks()) == 1
 
 
 @in_a_world
 async def test_a_picture_is_seen_while_it_arrives(world, server):
-    preview = world.window.preview
+    preview = world.window.panels.preview
     world.add(f"{server.url}/photo.jpg")
-    await until(lambda: world.window.model.rowCount() == 1)
+    await until(lambda: world.window.panels.model.rowCount() == 1)
     world.select(world.monitor.tasks()[0].key)
     await until(lambda: "still arriving" in preview.facts.text())
     assert preview.pages.currentWidget() is preview.canvas
@@ -634,29 +636,29 @@ async def test_an_address_that_is_there_already_asks(world, server):
     world.answer("Add again")
     assert len(world.monitor.tasks()) == 2
     world.add(url)
-    await until(lambda: world.window.model.rowCount() == 2)
+    await until(lambda: world.window.panels.model.rowCount() == 2)
     world.answer("Show it")
     assert len(world.monitor.tasks()) == 2
-    assert world.window._selected
+    assert world.window.context.selected
 
 
 @in_a_world
 async def test_pause_without_a_selection_means_all_that_are_shown(world, server):
     world.add(f"{server.url}/slow1", f"{server.url}/slow2")
-    await until(lambda: world.window.model.rowCount() == 2)
-    world.window.do_pause()
+    await until(lambda: world.window.panels.model.rowCount() == 2)
+    give_command(world.window, "pause")
     await until(lambda: world.states() == [State.SUSPENDED] * 2)
-    world.window.do_resume()
+    give_command(world.window, "resume")
     await until(lambda: world.states() == [State.RUNNING] * 2)
 
 
 @in_a_world
 async def test_a_command_is_for_the_selected_only(world, server):
     world.add(f"{server.url}/slow1", f"{server.url}/slow2")
-    await until(lambda: world.window.model.rowCount() == 2)
+    await until(lambda: world.window.panels.model.rowCount() == 2)
     first = world.monitor.tasks()[0].key
     world.select(first)
-    world.window.do_cancel()
+    give_command(world.window, "cancel")
     await until(lambda: world.monitor.task(first).failed)
     assert State.RUNNING in world.states()
 
@@ -664,16 +666,16 @@ async def test_a_command_is_for_the_selected_only(world, server):
 @in_a_world
 async def test_a_removed_transfer_comes_back_with_undo(world, server):
     world.add(f"{server.url}/slow")
-    await until(lambda: world.window.model.rowCount() == 1)
+    await until(lambda: world.window.panels.model.rowCount() == 1)
     key = world.monitor.tasks()[0].key
     world.select(key)
-    world.window.do_remove()
-    assert world.window.model.rowCount() == 0
+    give_command(world.window, "remove")
+    assert world.window.panels.model.rowCount() == 0
     await until(lambda: world.monitor.task(key).state is State.SUSPENDED)  # nothing more is loaded meanwhile
-    toast = world.window.toasts.shown[-1]
+    toast = world.window.panels.toasts.shown[-1]
     assert toast.action is not None
     toast.action.click()
-    await until(lambda: world.window.model.rowCount() == 1)
+    await until(lambda: world.window.panels.model.rowCount() == 1)
     await until(lambda: world.monitor.task(key).state is State.RUNNING)
 
 
@@ -683,8 +685,8 @@ async def test_a_removed_transfer_is_gone_when_the_message_goes(world, server):
     await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].succeeded)
     path = world.monitor.tasks()[0].final_path
     world.select(world.monitor.tasks()[0].key)
-    world.window.do_remove()
-    world.window.toasts.shown[-1].end()
+    give_command(world.window, "remove")
+    world.window.panels.toasts.shown[-1].end()
     await until(lambda: not world.monitor.tasks())
     assert os.path.exists(path)
 
@@ -693,9 +695,9 @@ async def test_what_could_still_be_undone_is_removed_when_the_app_ends(qapp, tmp
     async with a_server() as server, a_world(str(tmp_path)) as world:
         world.add(f"{server.url}/a.bin", f"{server.url}/b.bin")
         await until(lambda: sum(task.succeeded for task in world.monitor.tasks()) == 2)
-        await until(lambda: world.window.model.rowCount() == 2)
+        await until(lambda: world.window.panels.model.rowCount() == 2)
         world.select(world.monitor.tasks()[0].key)
-        world.window.do_remove()
+        give_command(world.window, "remove")
         world.window.detach()
         await until(lambda: len(world.monitor.tasks()) == 1)
 
@@ -706,10 +708,10 @@ async def test_deleting_the_file_asks_first(world, server):
     await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].succeeded)
     path = world.monitor.tasks()[0].final_path
     world.select(world.monitor.tasks()[0].key)
-    world.window.do_remove_and_delete()
+    give_command(world.window, "remove_and_delete")
     world.answer("Cancel")
     assert os.path.exists(path)
-    world.window.do_remove_and_delete()
+    give_command(world.window, "remove_and_delete")
     world.answer("Delete")
     await until(lambda: not world.monitor.tasks())
     assert not os.path.exists(path)
@@ -718,11 +720,11 @@ async def test_deleting_the_file_asks_first(world, server):
 @in_a_world
 async def test_ctrl_v_adds_the_links_on_the_clipboard(world, server):
     QGuiApplication.clipboard().setText(f"see {server.url}/slow and more")
-    world.window.do_paste()
+    give_command(world.window, "paste")
     assert [task.url for task in world.monitor.tasks()] == [f"{server.url}/slow"]
     QGuiApplication.clipboard().setText("nothing")
-    world.window.do_paste()
-    assert "no link" in world.window.toasts.shown[-1].label.text()
+    give_command(world.window, "paste")
+    assert "no link" in world.window.panels.toasts.shown[-1].label.text()
 
 
 def dropped(
@@ -756,7 +758,7 @@ async def test_a_dropped_link_is_added_and_a_dropped_payload_opens_the_composer(
     assert dropped(world.window, holding("", QUrl(f"{server.url}/slow")))
     assert len(world.monitor.tasks()) == 1
     assert dropped(world.window, holding('{"content-available": 1, "download_url": "https://example.com/a"}'))
-    assert "push" in world.window._dialogs
+    assert "push" in world.window.context.dialogs
     assert len(world.monitor.tasks()) == 1
     assert dropped(world.window, holding(f"Look at ({server.url}/b), and {server.url}/c."))
     assert [task.url for task in world.monitor.tasks()][1:] == [f"{server.url}/b", f"{server.url}/c"]
@@ -768,7 +770,7 @@ async def test_a_dropped_file_is_offered_as_an_upload(world, server):
     path = os.path.join(os.path.dirname(world.monitor.settings.download_folder), "a.bin")
     Path(path).write_bytes(b"x")
     assert dropped(world.window, holding("", QUrl.fromLocalFile(path)))
-    dialog = world.window._dialogs["upload"]
+    dialog = world.window.context.dialogs["upload"]
     assert isinstance(dialog, UploadDialog)
     assert dialog.files.toPlainText() == path
 
@@ -788,22 +790,22 @@ async def test_a_drop_is_never_taken_as_a_move(world, server):
 
 @in_a_world
 async def test_the_keys_of_the_list_do_not_disturb_a_text_box(world, server):
-    action = world.window.actions_by_id["remove"]
+    action = world.window.context.actions["remove"]
     assert action.shortcut() == QKeySequence("Del")
     assert action.shortcutContext() is Qt.ShortcutContext.WidgetWithChildrenShortcut
 
 
 @in_a_world
 async def test_a_push_by_hand_shows_its_handler(world, server):
-    world.window.do_push()
-    composer = world.window._dialogs["push"]
+    give_command(world.window, "push")
+    composer = world.window.context.dialogs["push"]
     composer.send_button.click()
     await until(lambda: "SilentPush-" in composer.answer.text())
 
 
 @in_a_world
 async def test_a_fetch_by_hand_is_an_event(world, server):
-    world.window.do_fetch()
+    give_command(world.window, "fetch")
 
     async def told() -> bool:
         return any(event.type == "backgroundfetch" for event in await world.monitor.history())
@@ -815,7 +817,7 @@ async def test_a_fetch_by_hand_is_an_event(world, server):
 
 @in_a_world
 async def test_the_details_of_a_transfer_tell_its_headers_and_timings(world, server):
-    details = world.window.details
+    details = world.window.panels.details
     world.add(f"{server.url}/a.bin?key=canary")
     await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].succeeded)
     world.select(world.monitor.tasks()[0].key)
@@ -832,7 +834,7 @@ async def test_the_details_of_a_transfer_tell_its_headers_and_timings(world, ser
 
 @in_a_world
 async def test_the_speed_is_measured_before_a_transfer_is_selected(world, server):
-    details = world.window.details
+    details = world.window.panels.details
     world.add(f"{server.url}/steady")
     await until(lambda: world.monitor.tasks())
     key = world.monitor.tasks()[0].key
@@ -847,7 +849,7 @@ async def test_the_speed_is_measured_before_a_transfer_is_selected(world, server
 
 @in_a_world
 async def test_both_enter_keys_open(world, server):
-    keys = [key.toString() for key in world.window.actions_by_id["open"].shortcuts()]
+    keys = [key.toString() for key in world.window.context.actions["open"].shortcuts()]
     assert keys == ["Return", "Enter"]
 
 
@@ -882,20 +884,20 @@ async def test_without_a_tray_the_window_is_minimised(world, server):
 
 @in_a_world
 async def test_quitting_without_transfers_asks_nothing(world, server):
-    world.window.do_quit()
+    give_command(world.window, "quit")
     assert world.quits == 1
 
 
 @in_a_world
 async def test_quitting_with_transfers_says_what_happens_and_can_be_taken_back(world, server):
     world.add(f"{server.url}/slow")
-    world.window.do_quit()
+    give_command(world.window, "quit")
     box = world.question()
     assert box is not None
     assert "1 transfer is saved" in box.informativeText()
     world.answer("Cancel")
     assert world.quits == 0
-    world.window.do_quit()
+    give_command(world.window, "quit")
     world.answer("Quit")
     assert world.quits == 1
 
@@ -903,7 +905,7 @@ async def test_quitting_with_transfers_says_what_happens_and_can_be_taken_back(w
 @in_a_world
 async def test_quitting_can_keep_the_transfers_going_this_once(world, server):
     world.add(f"{server.url}/slow")
-    world.window.do_quit()
+    give_command(world.window, "quit")
     world.answer("Keep transferring")
     assert (world.quits, world.monitor.keep_going) == (1, True)
     assert world.monitor.settings.keep_after_quit == "ask"
@@ -914,13 +916,13 @@ async def test_quitting_asks_only_once_where_the_answer_is_to_be_remembered(worl
     world.add(f"{server.url}/slow")
     for answer, setting in (("Keep transferring", "yes"), ("Quit", "no")):
         world.monitor.update_settings(keep_after_quit="ask")
-        world.window.do_quit()
+        give_command(world.window, "quit")
         box = world.question()
         assert box is not None
         box.checkBox().setChecked(True)
         world.answer(answer)
         assert world.monitor.settings.keep_after_quit == setting
-        world.window.do_quit()
+        give_command(world.window, "quit")
         again = world.question()
         assert again is not None
         assert "Keep transferring" not in [button.text() for button in again.buttons()]
@@ -931,7 +933,7 @@ async def test_quitting_asks_only_once_where_the_answer_is_to_be_remembered(worl
 @in_a_world
 async def test_quitting_can_stop_everything(world, server):
     world.add(f"{server.url}/slow")
-    world.window.do_quit()
+    give_command(world.window, "quit")
     world.answer("Stop all transfers and quit")
     await until(lambda: world.quits == 1)
     assert world.monitor.force_quit
@@ -944,42 +946,42 @@ def test_a_minimised_window_is_not_painted(qtbot, tmp_path):
     window.show()
     assert window.updatesEnabled()
     window.showMinimized()
-    assert not window.table.updatesEnabled()
+    assert not window.panels.table.updatesEnabled()
     window.showNormal()
-    assert window.table.updatesEnabled()
+    assert window.panels.table.updatesEnabled()
     window.let_go()
 
 
 @in_a_world
 async def test_a_hidden_window_is_not_watched(world, server):
-    assert world.window.watched
+    assert world.window.context.watched
     world.window.hide()
-    assert not world.window.watched
+    assert not world.window.context.watched
     world.window.show()
-    assert world.window.watched
+    assert world.window.context.watched
 
 
 @in_a_world
 async def test_the_theme_is_saved(world, server):
-    world.window.set_theme("dark")
+    settings_commands.set_theme(world.window.context, "dark")
     assert world.monitor.settings.theme == "dark"
-    world.window.set_theme("system")
+    settings_commands.set_theme(world.window.context, "system")
 
 
 async def test_the_layout_comes_back_at_the_next_start(qapp, tmp_path):
     async with a_world(str(tmp_path)) as first:
         first.window.resize(780, 611)
-        first.window.middle.setSizes([150, 300])
-        kept = first.window.middle.sizes()
+        first.window.panels.middle.setSizes([150, 300])
+        kept = first.window.panels.middle.sizes()
     async with a_world(str(tmp_path)) as second:
         assert second.window.height() == 611
-        assert second.window.middle.sizes() == kept
+        assert second.window.panels.middle.sizes() == kept
 
 
 @in_a_world
 async def test_a_session_can_be_ended_from_its_menu(world, server):
     world.add(f"{server.url}/slow")
-    menu = world.window.session_menu("downloads")
+    menu = session_commands.session_menu(world.window.context, "downloads")
     menu.findChild(QAction, "session_cancel").trigger()
     world.answer("Cancel all")
     await until(lambda: world.monitor.find_session("downloads") is None)
@@ -989,7 +991,7 @@ async def test_a_session_can_be_ended_from_its_menu(world, server):
 @in_a_world
 async def test_a_session_is_flushed_and_reset_and_shows_its_properties(world, server):
     world.monitor.session("films")
-    menu = world.window.session_menu("films")
+    menu = session_commands.session_menu(world.window.context, "films")
     menu.findChild(QAction, "session_flush").trigger()
     await until(lambda: any("is stored" in words for words in world.said()))
     menu.findChild(QAction, "session_reset").trigger()
@@ -1026,8 +1028,8 @@ async def test_the_counts_that_are_kept_are_those_of_the_list(world, server):
 @in_a_world
 async def test_the_status_bar_counts(world, server):
     world.add(f"{server.url}/missing")
-    await until(lambda: "1 failed" in world.window.count_label.text())
-    assert world.window.state_label.text() == "Foreground"
+    await until(lambda: "1 failed" in world.window.panels.status.count_label.text())
+    assert world.window.panels.status.state_label.text() == "Foreground"
 
 
 @pytest.mark.parametrize("width", [1024, 1200, 1920])
@@ -1042,23 +1044,23 @@ def test_the_panels_share_the_width_at_the_start(width):
 async def test_a_message_may_be_closed_from_its_own_button(world, server):
     window = world.window
     ended: list[str] = []
-    window.toasts.show_message("One", action="Do", on_action=lambda: ended.append("did"))
-    window.toasts.show_message("Two", on_end=lambda: ended.append("end"))
-    for toast in window.toasts.shown:
+    window.panels.toasts.show_message("One", action="Do", on_action=lambda: ended.append("did"))
+    window.panels.toasts.show_message("Two", on_end=lambda: ended.append("end"))
+    for toast in window.panels.toasts.shown:
         (toast.action or toast.findChild(QToolButton, "toast_close")).click()
-        assert toast.parent() is window.toasts  # Qt's until it deletes it, not Python's
+        assert toast.parent() is window.panels.toasts  # Qt's until it deletes it, not Python's
         toast.end()
     assert ended == ["did", "end"]
-    assert window.toasts.shown == []
-    await until(lambda: not window.toasts.isVisible())
+    assert window.panels.toasts.shown == []
+    await until(lambda: not window.panels.toasts.isVisible())
 
 
 @in_a_world
 async def test_a_cancelled_transfer_is_not_counted_as_failed(world, server):
     world.add(f"{server.url}/slow")
-    await until(lambda: world.window.model.rowCount() == 1)
-    world.window.do_select_all()
-    world.window.do_cancel()
+    await until(lambda: world.window.panels.model.rowCount() == 1)
+    give_command(world.window, "select_all")
+    give_command(world.window, "cancel")
     await until(lambda: world.states() == [State.COMPLETED])
     assert world.monitor.status().failed == 0
 
@@ -1066,11 +1068,11 @@ async def test_a_cancelled_transfer_is_not_counted_as_failed(world, server):
 @in_a_world
 async def test_undo_before_all_are_paused_leaves_none_paused(world, server):
     world.add(*(f"{server.url}/slow{number}" for number in range(20)))
-    await until(lambda: world.window.model.rowCount() == 20)
-    world.window.do_select_all()
-    world.window.do_remove()
-    world.window.toasts.shown[-1].action.click()
-    await until(lambda: world.window.model.rowCount() == 20)
+    await until(lambda: world.window.panels.model.rowCount() == 20)
+    give_command(world.window, "select_all")
+    give_command(world.window, "remove")
+    world.window.panels.toasts.shown[-1].action.click()
+    await until(lambda: world.window.panels.model.rowCount() == 20)
     await until(lambda: world.states() == [State.RUNNING] * 20)
 
 
@@ -1082,23 +1084,23 @@ async def test_two_thousand_paused_at_once_leave_the_window_its_turns(world, ser
         session.download_task(f"{server.url}/{number}", start=False)
         if number % 50 == 0:
             await asyncio.sleep(0)
-    await until(lambda: world.window.model.rowCount() == 2000)
+    await until(lambda: world.window.panels.model.rowCount() == 2000)
     longest = 0.0
-    world.window.do_resume_all()
-    world.window.do_pause_all()
-    world.window.do_select_all()
-    world.window.do_remove()
-    while len(world.window.removal) and not all(state is State.SUSPENDED for state in world.states()):
+    give_command(world.window, "resume_all")
+    give_command(world.window, "pause_all")
+    give_command(world.window, "select_all")
+    give_command(world.window, "remove")
+    while len(world.window.context.leaving) and not all(state is State.SUSPENDED for state in world.states()):
         begin = time.thread_time()
         await asyncio.sleep(0)
         longest = max(longest, time.thread_time() - begin)
-    assert world.window.model.rowCount() == 0
+    assert world.window.panels.model.rowCount() == 0
     assert longest < 0.1
 
 
 @in_a_world
 async def test_a_window_in_a_tray_that_went_away_can_be_reached_again(world, server):
-    world.window.do_close()
+    give_command(world.window, "close")
     assert not world.window.isVisible()
     world.window.come_back()
     assert world.window.isVisible()
@@ -1113,9 +1115,9 @@ async def test_a_failed_transfer_is_retried_from_another_address(world, server):
     world.add(f"{server.url}/missing")
     await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].failed)
     key = world.monitor.tasks()[0].key
-    await until(lambda: world.window.model.rowCount() == 1)
+    await until(lambda: world.window.panels.model.rowCount() == 1)
     world.select(key)
-    world.window.do_retry_url()
+    give_command(world.window, "retry_url")
     dialog = world.window.findChild(QInputDialog, "retry_url")
     assert dialog.textValue() == f"{server.url}/missing"
     dialog.setTextValue(f"{server.url}/a.bin")
@@ -1128,13 +1130,13 @@ async def test_a_failed_transfer_is_retried_from_another_address(world, server):
 async def test_priority_and_speed_limit_are_given_to_what_is_not_done(world, server):
     world.add(f"{server.url}/a.bin", f"{server.url}/slow")
     done, slow = (task.key for task in world.monitor.tasks())
-    await until(lambda: world.monitor.task(done).succeeded and world.window.model.rowCount() == 2)
-    world.window.table.selectAll()
-    world.window.do_priority_high()
+    await until(lambda: world.monitor.task(done).succeeded and world.window.panels.model.rowCount() == 2)
+    world.window.panels.table.selectAll()
+    give_command(world.window, "priority_high")
     await until(lambda: world.monitor.task(slow).priority == PRIORITIES["priority_high"])
-    world.window.do_priority_low()
+    give_command(world.window, "priority_low")
     await until(lambda: world.monitor.task(slow).priority == PRIORITIES["priority_low"])
-    world.window.do_speed_limit()
+    give_command(world.window, "speed_limit")
     dialog = world.window.findChild(QInputDialog, "speed_limit")
     dialog.setDoubleValue(1.5)
     dialog.accept()
@@ -1145,19 +1147,19 @@ async def test_priority_and_speed_limit_are_given_to_what_is_not_done(world, ser
 @in_a_world
 async def test_a_finished_file_is_compared_with_a_checksum_or_shows_its_own(world, server):
     world.add(f"{server.url}/a.bin")
-    await until(lambda: world.window.model.rowCount() == 1 and world.window.model.task_at(0).succeeded)
+    await until(lambda: world.window.panels.model.rowCount() == 1 and world.window.panels.model.task_at(0).succeeded)
     world.select(world.monitor.tasks()[0].key)
     right = hashlib.sha256(BODY).hexdigest()
 
     async def told(text: str) -> str:
         count = len(world.said())
-        world.window.do_verify()
-        dialog = world.window._dialogs["verify"]
+        give_command(world.window, "verify")
+        dialog = world.window.context.dialogs["verify"]
         dialog.setTextValue(text)
         dialog.accept()
         await until(lambda: len(world.said()) > count)
         said = str(world.said()[-1])
-        world.window.toasts.end_all()
+        world.window.panels.toasts.end_all()
         await until(lambda: not world.said())
         return said
 
@@ -1175,7 +1177,7 @@ async def test_reading_a_long_file_for_its_checksum_shows_how_far_it_is_and_can_
     Path(path).mkdir(exist_ok=True)
     Path(path, "long").touch()
     os.truncate(Path(path, "long"), 20 << 30)
-    reading = asyncio.ensure_future(world.window.verifying._digest_of(str(Path(path, "long"))))
+    reading = asyncio.ensure_future(checksum._digest_of(world.window.context, str(Path(path, "long"))))
 
     def dialog() -> QProgressDialog | None:
         found = world.window.findChildren(QProgressDialog)
@@ -1192,7 +1194,7 @@ async def test_reading_a_long_file_for_its_checksum_shows_how_far_it_is_and_can_
 @in_a_world
 async def test_the_status_bar_has_both_rates_and_the_network(world, server):
     window, engine = world.window, world.monitor._engine
-    assert window.rate_label.text() == "↓ –   ↑ –"
+    assert window.panels.status.rate_label.text() == "↓ –   ↑ –"
     world.add(f"{server.url}/slow")
     await until(lambda: world.monitor.running_progress())
     (key,) = world.monitor.running_progress()
@@ -1201,14 +1203,14 @@ async def test_the_status_bar_has_both_rates_and_the_network(world, server):
     sent = world.monitor.session("up").data_task(f"{server.url}/x", start=False)
     engine.progress[sent.key] = a_rate(3_000_000, now)
     world.monitor.session("up").run_of(sent.key.number).record = changed(sent.record, kind=Kind.UPLOAD)
-    window._show_status()
-    assert window.rate_label.text() == "↓ 2.0 MB/s   ↑ 3.0 MB/s"
-    assert window.network_label.text() == "Online"
+    window.panels.status.show_status(world.monitor.status())
+    assert window.panels.status.rate_label.text() == "↓ 2.0 MB/s   ↑ 3.0 MB/s"
+    assert window.panels.status.network_label.text() == "Online"
     engine.progress.pop(sent.key)
     world.monitor.simulate(Simulation(offline=True))
-    await until(lambda: window.network_label.text() == "No network")
+    await until(lambda: window.panels.status.network_label.text() == "No network")
     world.monitor.simulate(NONE)
-    await until(lambda: window.network_label.text() == "Online")
+    await until(lambda: window.panels.status.network_label.text() == "Online")
 
 
 def a_rate(rate: int, now: float) -> Progress:
@@ -1223,30 +1225,30 @@ async def test_queued_transfers_change_places(world, server):
     world.monitor.update_settings(running_tasks=1)
     world.add(*(f"{server.url}/slow{number}" for number in range(4)))
     await until(lambda: len(world.monitor.running_progress()) == 1)
-    await until(lambda: world.window.model.rowCount() == 4)
+    await until(lambda: world.window.panels.model.rowCount() == 4)
     keys = [task.key for task in world.monitor.tasks()]
     world.select(keys[3])
-    assert world.window.actions_by_id["queue_first"].isEnabled()
-    world.window.do_queue_first()
+    assert world.window.context.actions["queue_first"].isEnabled()
+    give_command(world.window, "queue_first")
     world.monitor.cancel(keys[0])
     await until(lambda: list(world.monitor.running_progress()) == [keys[3]])
     world.select(keys[1])
-    world.window.do_queue_last()
+    give_command(world.window, "queue_last")
     world.monitor.cancel(keys[3])
     await until(lambda: list(world.monitor.running_progress()) == [keys[2]])
     world.select(keys[2])
-    await until(lambda: not world.window.actions_by_id["queue_first"].isEnabled())
+    await until(lambda: not world.window.context.actions["queue_first"].isEnabled())
 
 
 @in_a_world
 async def test_the_menu_of_a_task_has_its_priorities_in_a_menu_of_their_own(world, server):
     world.add(f"{server.url}/slow")
-    await until(lambda: world.window.model.rowCount() == 1)
+    await until(lambda: world.window.panels.model.rowCount() == 1)
     key = world.monitor.tasks()[0].key
     world.select(key)
-    world.window.do_priority_high()
+    give_command(world.window, "priority_high")
     await until(lambda: world.monitor.task(key).priority == PRIORITIES["priority_high"])
-    menu = world.window.task_menu([key])
+    menu = build.task_menu(world.window.context, [key])
     (inner,) = [found for found in menu.findChildren(QMenu) if found.title() == "Priority"]
     assert [(action.text(), action.isChecked()) for action in inner.actions()] == [
         ("High", True),
@@ -1261,9 +1263,9 @@ async def test_the_menu_of_a_task_has_its_priorities_in_a_menu_of_their_own(worl
 @in_a_world
 async def test_the_events_of_a_transfer_are_copied_as_ndjson(world, server):
     world.add(f"{server.url}/a.bin")
-    await until(lambda: world.window.model.rowCount() == 1 and world.window.model.task_at(0).succeeded)
+    await until(lambda: world.window.panels.model.rowCount() == 1 and world.window.panels.model.task_at(0).succeeded)
     world.select(world.monitor.tasks()[0].key)
-    world.window.do_copy_events()
+    give_command(world.window, "copy_events")
     await until(lambda: any("copied" in text for text in world.said()))
     kinds = [json.loads(line)["type"] for line in QGuiApplication.clipboard().text().splitlines()]
     assert kinds[0] == "taskcreated"
@@ -1274,12 +1276,12 @@ async def test_the_events_of_a_transfer_are_copied_as_ndjson(world, server):
 async def test_a_suspension_can_be_simulated_and_ended(world, server):
     heard: list[str] = []
     world.monitor.add_event_listener("downloadcompleted", lambda event: heard.append(event.location))
-    world.window.do_simulate()
+    give_command(world.window, "simulate")
     assert world.monitor.suspended
     world.add(f"{server.url}/a.bin")
     await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].succeeded)
     assert heard == []
-    world.window.do_simulate()
+    give_command(world.window, "simulate")
     assert not world.monitor.suspended
     await until(lambda: len(heard) == 1)
 
@@ -1287,7 +1289,7 @@ async def test_a_suspension_can_be_simulated_and_ended(world, server):
 @in_a_world
 async def test_a_simulated_network_is_ordered_in_a_menu_marked_in_the_status_bar_and_ended_there(world, server):
     window = world.window
-    menu, mark = window.simulation_menu, window.simulation_mark
+    menu, mark = window.panels.simulation_menu, window.panels.status.simulation_mark
     assert mark.isHidden()
     offline = menu.actions_of_choices[0]
     assert offline.text() == "&Offline"
@@ -1310,20 +1312,20 @@ async def test_a_simulated_network_is_ordered_in_a_menu_marked_in_the_status_bar
 async def test_the_push_channel_is_switched_in_the_background_tab_and_its_state_is_in_the_status_bar(world, server):
     window = world.window
     world.monitor.update_settings(push_server="http://127.0.0.1:9")  # nobody is there
-    assert window.channel_label.isHidden()
-    window.wakes.channel_button.click()
+    assert window.panels.status.channel_label.isHidden()
+    window.panels.wakes.channel_button.click()
     (address,) = world.monitor.push_channel.addresses
     assert any(address in text for text in world.said())
-    await until(lambda: "waiting" in window.channel_label.text())
-    assert address in window.wakes.channel_button.accessibleDescription()
-    window.wakes.channel_button.click()
-    assert window.channel_label.isHidden()
+    await until(lambda: "waiting" in window.panels.status.channel_label.text())
+    assert address in window.panels.wakes.channel_button.accessibleDescription()
+    window.panels.wakes.channel_button.click()
+    assert window.panels.status.channel_label.isHidden()
     assert not world.monitor.settings.push_enabled
 
 
 @in_a_world
 async def test_the_fetch_interval_is_set_in_the_background_tab(world, server):
-    view = world.window.wakes
+    view = world.window.panels.wakes
     view.interval.activated.emit(3)
     assert world.monitor.settings.fetch_interval == 3600
     assert "every 1 h 00 min" in view.schedule.text()
@@ -1337,8 +1339,8 @@ async def test_the_fetch_interval_is_set_in_the_background_tab(world, server):
 @in_a_world
 async def test_an_upload_address_with_a_query_is_not_offered_again(world, server):
     for url in (f"{server.url}/in?signature=secret", f"{server.url}/in"):
-        world.window.adding.upload(UploadRequest(files=((__file__, url),), start=False))
-    assert world.window.adding._upload_addresses() == [f"{server.url}/in"]
+        adding.upload_files(world.window.context, UploadRequest(files=((__file__, url),), start=False))
+    assert adding.upload_addresses(world.window.context) == [f"{server.url}/in"]
 
 
 async def a_push_from_a_new_host(world: World) -> None:
@@ -1376,7 +1378,7 @@ async def test_fault_p13_a_host_is_allowed_for_ever_once_or_not_at_all(world, se
 
 @in_a_world
 async def test_the_settings_apply_at_once(world, server):
-    world.window.actions_by_id["settings"].trigger()
+    world.window.context.actions["settings"].trigger()
     (dialog,) = world.window.findChildren(Preferences)
     dialog.findChild(QSpinBox, "connections_per_host").setValue(5)
     assert world.monitor.settings.connections_per_host == 5
@@ -1389,7 +1391,7 @@ async def test_the_settings_apply_at_once(world, server):
     assert world.monitor.settings.push_enabled
     assert world.monitor.push_channel.addresses[0].startswith(server.url)
     assert dialog.findChild(QLineEdit, "push_topics").text() == world.monitor.settings.push_topics[0]
-    action = world.window.actions_by_id["channel"]
+    action = world.window.context.actions["channel"]
     await until(lambda: action.text() != "Push channel off…")
     dialog.push.channel_box.click()
     assert not world.monitor.settings.push_enabled
@@ -1402,19 +1404,19 @@ async def test_the_settings_apply_at_once(world, server):
 
 @in_a_world
 async def test_the_theme_of_the_settings_and_of_the_menu_are_one(world, server):
-    world.window.show_settings("General")
+    settings_commands.show_settings(world.window.context, "General")
     (dialog,) = world.window.findChildren(Preferences)
     dialog.changed.emit({"theme": "dark"})
     assert world.monitor.settings.theme == "dark"
-    assert [action.data() for action in world.window.theme_actions.actions() if action.isChecked()] == ["dark"]
-    world.window.set_theme("system")
+    assert [action.data() for action in world.window.context.theme_actions.actions() if action.isChecked()] == ["dark"]
+    settings_commands.set_theme(world.window.context, "system")
 
 
 @in_a_world
 async def test_start_at_login_is_an_entry_of_the_desktop(world, server):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", world.monitor.state_dir)
-        world.window.show_settings("General")
+        settings_commands.show_settings(world.window.context, "General")
         (dialog,) = world.window.findChildren(Preferences)
         assert not dialog.general.login_box.isChecked()
         dialog.general.login_box.click()

@@ -7,12 +7,14 @@ from typing import Any, cast
 import pytest
 
 from transfermon.engine.monitor import Monitor
-from transfermon.gui.window.notifications import Door, Notifications
+from transfermon.gui.window.context import WindowContext
+from transfermon.gui.window.notifications import Notifications
 from transfermon.model.errors import Code, TransferError
 from transfermon.model.events import Event, NotificationEvent, SessionIdleEvent, TaskCompletedEvent, TaskCreatedEvent
 from transfermon.model.task import Kind, State, Task, TaskKey
 from transfermon.storage.settings import Settings
 from transfermon.system.notifier import Button, Notifier
+from transfermon.system.runners import Runners
 from transfermon.text.notification_texts import notice_for, start_notice, worth_telling
 
 FAILED = TransferError(code=Code.CANNOT_CONNECT, message="The server refused the connection.")
@@ -81,6 +83,13 @@ class Told:
         self.on_event(event)
         self.on_event(event)  # an event may come again
 
+    def toast(self, text: str, _action: str, _on_action: object) -> None:
+        self.toasts.append(text)
+
+    def spawn(self, work: Any, _name: str) -> None:
+        with pytest.raises(StopIteration):
+            work.send(None)
+
     async def send(
         self, title: str, body: str, *, on_clicked: Callable[[], None] | None = None, buttons: list[Button]
     ) -> bool:
@@ -95,19 +104,13 @@ def told():
 
 @pytest.fixture
 def notifications(qapp, told):
-    def spawn(work: Any, _name: str) -> None:
-        with pytest.raises(StopIteration):
-            work.send(None)
-
-    door = Door(
-        show=lambda key: None,
-        open=lambda key: None,
-        show_in_folder=lambda key: None,
-        retry=lambda key: None,
-        toast=lambda text, action, on_action: told.toasts.append(text),
-        spawn=spawn,
+    made = Notifications(
+        cast(Monitor, told),
+        cast(Notifier, told),
+        cast(WindowContext, told),
+        cast(Runners, told),
+        in_background=lambda: told.background,
     )
-    made = Notifications(cast(Monitor, told), cast(Notifier, told), door, in_background=lambda: told.background)
     told.on_event = made.apply
     yield made
     made.deleteLater()

@@ -12,12 +12,14 @@ import pytest
 
 from tests.helpers.byte_server import ByteServer, Conn, Request, Resource, reply
 from transfermon.engine.monitor import Monitor
-from transfermon.gui.window.notifications import Door, Notifications
+from transfermon.gui.window.context import WindowContext
+from transfermon.gui.window.notifications import Notifications
 from transfermon.gui.window.relaunch import Relaunch
 from transfermon.model.errors import Code, TransferError
 from transfermon.model.task import Kind, State, Task
 from transfermon.storage.settings import Settings
 from transfermon.system.notifier import Notifier
+from transfermon.system.runners import Runners
 from transfermon.text.notification_texts import Notice, return_notice
 
 FAILED = TransferError(code=Code.CANNOT_CONNECT, message="The server refused the connection.")
@@ -139,6 +141,9 @@ class Desk:
     def notify(self, title: str, body: str, *, user_info: Any, shown: bool) -> None:
         self.notified.append((title, body))
 
+    def toast(self, text: str, _action: str, _on_action: object) -> None:
+        self.toasts.append(text)
+
 
 @pytest.mark.parametrize(
     ("notify", "told", "background", "where"),
@@ -152,15 +157,13 @@ class Desk:
 )
 def test_the_summary_is_a_banner_only_where_nobody_has_seen_one(qapp, notify, told, background, where):
     desk = Desk(notify)
-    door = Door(
-        show=lambda key: None,
-        open=lambda key: None,
-        show_in_folder=lambda key: None,
-        retry=lambda key: None,
-        toast=lambda text, action, on_action: desk.toasts.append(text),
-        spawn=lambda work, name: None,
+    notifications = Notifications(
+        cast(Monitor, desk),
+        cast(Notifier, desk),
+        cast(WindowContext, desk),
+        cast(Runners, None),
+        in_background=lambda: background,
     )
-    notifications = Notifications(cast(Monitor, desk), cast(Notifier, desk), door, in_background=lambda: background)
     notice = return_notice([a_task()])
     notifications.tell_return(notice, told)
     assert desk.toasts == ([notice.body] if where == "toast" else [])

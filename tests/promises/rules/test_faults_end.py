@@ -13,6 +13,7 @@ from tests.gui.window.test_main_window import anyio_backend, in_a_world, until  
 from tests.helpers.byte_server import ByteServer, Resource
 from tests.helpers.owners import LIMIT, Place, quick, slow
 from tests.helpers.owners import until as until_it
+from tests.helpers.window import give_command
 from transfermon.model.task import State
 
 pytestmark = pytest.mark.anyio
@@ -34,14 +35,14 @@ async def test_fault_t8_a_quit_with_ten_running_transfers_asks_once_and_keeps_th
     def questions() -> int:
         return sum(box.isVisible() for box in world.window.findChildren(QMessageBox))
 
-    world.window.do_quit()
-    world.window.do_quit()
+    give_command(world.window, "quit")
+    give_command(world.window, "quit")
     assert questions() == 1
     assert f"{TEN} transfers are saved" in world.question().informativeText()
     answers = [button.text() for button in world.question().buttons()]
     assert answers == ["Quit", "Keep transferring", "Stop all transfers and quit", "Cancel"]
     world.answer("Cancel")
-    world.window.do_quit()
+    give_command(world.window, "quit")
     assert questions() == 1
     world.question().checkBox().setChecked(True)
     world.answer("Keep transferring")

@@ -88,14 +88,14 @@ async def test_fault_s1_ten_thousand_tasks_and_fifty_that_run(tmp_path: Path, mo
     files = Resource(body, etag='"1"', piece=32 * 1024, pause=0.05)
     with ByteServer(files) as server:
         async with a_world(str(tmp_path)) as world:
-            assert world.window.model.rowCount() == ROWS - RUNNING
+            assert world.window.panels.model.rowCount() == ROWS - RUNNING
             world.monitor.update_settings(running_tasks=RUNNING)
             counted = Counted(world.monitor, monkeypatch)
             session = world.monitor.create_session(BULK)
             for number in range(RUNNING):
                 session.download_task(server.url(f"/{number}")).resume()
             await until(lambda: len(world.monitor.running_progress()) == RUNNING)
-            await until(lambda: world.window.model.rowCount() == ROWS)
+            await until(lambda: world.window.panels.model.rowCount() == ROWS)
             await the_list_asks_for_what_is_in_view(world)
             files.pause = 0.0
             await until(lambda: all(not task.outstanding for task in session.records()), 60)
@@ -103,16 +103,16 @@ async def test_fault_s1_ten_thousand_tasks_and_fifty_that_run(tmp_path: Path, mo
             assert counted.changes >= 4 * RUNNING
             assert counted.commits < counted.changes / 3  # many changes, one transaction
     async with a_world(str(tmp_path)) as world:
-        assert world.window.model.rowCount() == ROWS
+        assert world.window.panels.model.rowCount() == ROWS
 
 
 async def the_list_asks_for_what_is_in_view(world: World) -> None:
     """A filter is one change of the layout, and scrolling paints the rows that come into sight."""
-    table, model = world.window.table, world.window.model
+    table, model = world.window.panels.table, world.window.panels.model
     layout, gone = QSignalSpy(model.layoutChanged), QSignalSpy(model.rowsRemoved)
-    world.window.words.setText("state:running")
+    world.window.panels.words.setText("state:running")
     await until(lambda: model.rowCount() == RUNNING)
-    world.window.words.setText("")
+    world.window.panels.words.setText("")
     await until(lambda: model.rowCount() == ROWS)
     assert (layout.count(), gone.count()) == (2, 0)
     asked = 0

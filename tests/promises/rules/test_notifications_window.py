@@ -102,13 +102,13 @@ async def test_n05_a_click_brings_the_window_back_with_the_transfer_selected(wor
     world.add(f"{server.url}/a.bin")
     await until(lambda: len(desktop.banners) == 1)
     world.add(f"{server.url}/slow")
-    await until(lambda: world.window.model.rowCount() == 2)
+    await until(lambda: world.window.panels.model.rowCount() == 2)
     world.window.hide()
     clicked = desktop.banners[0][2]
     assert clicked is not None
     clicked()
     assert world.window.isVisible()
-    assert world.window.selected == [world.monitor.tasks()[0].key]
+    assert world.window.context.selected == [world.monitor.tasks()[0].key]
     await runners.close()
 
 

@@ -21,7 +21,8 @@ from tests.promises.rules.test_background_delivery import (
 )
 from tests.promises.rules.test_events_more import PUSH, stored
 from transfermon.engine.monitor import Monitor, Session
-from transfermon.gui.window.notifications import Door, Notifications
+from transfermon.gui.window.context import WindowContext
+from transfermon.gui.window.notifications import Notifications
 from transfermon.model.configuration import BACKGROUND_HANDLER_BUDGET, LISTENER_LIMIT
 from transfermon.model.events import Event
 from transfermon.storage.settings import Settings
@@ -248,15 +249,8 @@ async def test_o16_the_desktop_hears_of_a_finished_transfer_after_its_listeners(
 ):
     monitor.update_settings(notify="task")
     runners = Runners()
-    door = Door(
-        show=lambda key: None,
-        open=lambda key: None,
-        show_in_folder=lambda key: None,
-        retry=lambda key: None,
-        toast=lambda text, action, on_action: None,
-        spawn=runners.spawn,
-    )
-    notifications = Notifications(monitor, cast(Notifier, None), door, in_background=lambda: False)
+    window = cast(WindowContext, None)
+    notifications = Notifications(monitor, cast(Notifier, None), window, runners, in_background=lambda: False)
     leave = monitor.subscribe(notifications.apply)
     begun, go = asyncio.Event(), asyncio.Event()
     order: list[str] = []

@@ -300,5 +300,5 @@ class AddDialog(QDialog):
 
 
 def clipboard_links() -> str:
-    """The links on the clipboard, one a line; "" when there are none. Read only when a person asks (FAULTS R17)."""
+    """The links on the clipboard, one a line; "" when there are none. Read only when a person asks (R17)."""
     return "\n".join(links_in(QGuiApplication.clipboard().text()))

@@ -10,11 +10,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import (
-    QHBoxLayout,
-    QLineEdit,
-    QWidget,
-)
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QWidget
 
 from transfermon.gui.dialogs.fetch_intervals import INTERVALS, interval_index
 from transfermon.gui.dialogs.fields import button, line

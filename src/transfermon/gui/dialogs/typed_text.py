@@ -13,7 +13,7 @@ from transfermon.model.errors import TransferFailure
 from transfermon.model.record import record
 from transfermon.model.translate import tr
 
-MOST_LINKS = 1000  # from one paste or drop (FAULTS R17)
+MOST_LINKS = 1000  # from one paste or drop (R17)
 LONGEST_TEXT = 1_000_000  # characters that are looked through for links
 _LINK = re.compile(r"https?://[^\s<>\"“”„«»`|^{}\\]+", re.IGNORECASE)
 _TRAILING = ".,;:!?'*"

@@ -1,6 +1,6 @@
 """Rows that are dragged out of the list: what the drag carries, and how it looks under the pointer.
 
-Rule: files are given away as copies only, and a file only where it could be opened (FAULTS R16); of any other row it is
+Rule: files are given away as copies only, and a file only where it could be opened (R16); of any other row it is
 the address, as text.
 """
 

@@ -13,15 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from PySide6.QtCore import (
-    QAbstractTableModel,
-    QModelIndex,
-    QObject,
-    QPersistentModelIndex,
-    Qt,
-    QTimer,
-    Signal,
-)
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QTimer, Signal
 
 from transfermon.gui.list.columns import HIDDEN, LAST_LIVE, LIVE, NUMBERS, TEXTS, TITLES, Column, Row
 from transfermon.gui.list.filter import RowFilter, RowOrder

@@ -7,27 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
 
-from PySide6.QtCore import (
-    QRect,
-    QRectF,
-    QSize,
-    Qt,
-)
-from PySide6.QtGui import (
-    QAccessible,
-    QFont,
-    QFontMetrics,
-    QPainter,
-    QPaintEvent,
-    QStaticText,
-    QTextOption,
-)
-from PySide6.QtWidgets import (
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QTableView,
-    QWidget,
-)
+from PySide6.QtCore import QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QAccessible, QFont, QFontMetrics, QPainter, QPaintEvent, QStaticText, QTextOption
+from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QTableView, QWidget
 
 from transfermon.gui.list.columns import KINDS, MUTED, NUMBERS, Column, Row
 from transfermon.gui.list.model import ROW_ROLE, Index, TaskModel
@@ -77,7 +59,7 @@ class Lettering:
         # Laid out, how wide that is, and how far below the top of its row it stands.
         text = self._metrics.elidedText(text, mode, width)
         out = QStaticText(text)
-        out.setTextFormat(Qt.TextFormat.PlainText)  # else it would read markup in a name (FAULTS U1)
+        out.setTextFormat(Qt.TextFormat.PlainText)  # else it would read markup in a name (U1)
         out.setTextOption(QTextOption(Qt.AlignmentFlag.AlignLeft))
         out.prepare(font=self._font)
         return out, self.width(text), (theme.ROW - self._metrics.height()) // 2

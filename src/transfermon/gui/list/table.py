@@ -16,19 +16,8 @@ from PySide6.QtCore import (
     QTimer,
     Signal,
 )
-from PySide6.QtGui import (
-    QFontMetrics,
-    QHideEvent,
-    QMouseEvent,
-    QResizeEvent,
-    QShowEvent,
-)
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QApplication,
-    QMenu,
-    QWidget,
-)
+from PySide6.QtGui import QFontMetrics, QHideEvent, QMouseEvent, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QAbstractItemView, QApplication, QMenu, QWidget
 
 from transfermon.gui.list import dragging
 from transfermon.gui.list.columns import SHOWN, TITLES, Column, name_of

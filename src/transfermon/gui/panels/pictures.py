@@ -1,6 +1,6 @@
 """Pictures from strangers' files: decoded in a helper process, asked for by a thread, answered by a signal.
 
-Rule: nothing of a picture is decoded in this process, and no answer of the helper is trusted (FAULTS M).
+Rule: nothing of a picture is decoded in this process, and no answer of the helper is trusted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Opens finished files and their folders with the desktop's programs.
 
 Rule: the only caller of `QDesktopServices.openUrl`. Only existing regular files of finished tasks are handed over
-(FAULTS R16), or the files of uploads; of addresses only that of a movie at the server that the person has chosen.
+(R16), or the files of uploads; of addresses only that of a movie at the server that the person has chosen.
 """
 
 from __future__ import annotations

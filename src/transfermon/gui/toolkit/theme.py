@@ -402,7 +402,7 @@ def style_sheet(of: Colors) -> str:
 
 
 def plain_tip(text: str) -> str:
-    """A tool tip that shows outside text as it is: Qt would read markup in it (FAULTS R14)."""
+    """A tool tip that shows outside text as it is: Qt would read markup in it (R14)."""
     return f"<qt>{html.escape(text)}</qt>" if text else ""
 
 

@@ -19,12 +19,7 @@ from PySide6.QtCore import (
     Qt,
 )
 from PySide6.QtGui import QImage, QPainter, QPainterPath, QPen
-from PySide6.QtWidgets import (
-    QListView,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-)
+from PySide6.QtWidgets import QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from transfermon.gui.toolkit import theme
 from transfermon.model import units

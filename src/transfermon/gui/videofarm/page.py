@@ -11,25 +11,11 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import (
-    QSize,
-    Qt,
-    QTimer,
-    Signal,
-)
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QLabel,
-    QListView,
-    QMenu,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QAbstractItemView, QLabel, QListView, QMenu, QToolButton, QVBoxLayout, QWidget
 
 from transfermon.gui.dialogs.fields import line
-from transfermon.gui.panels.pictures import Answer
 from transfermon.gui.toolkit import theme
 from transfermon.gui.toolkit.collapsing_bars import Bar, Note
 from transfermon.gui.videofarm.cards import (
@@ -46,7 +32,7 @@ from transfermon.gui.videofarm.cards import (
     state_of,
 )
 from transfermon.gui.videofarm.thumbnails import Thumbnails
-from transfermon.gui.videofarm.upload_dialog import NewVideo, VideoUploadDialog
+from transfermon.gui.videofarm.upload_dialog import SPAWN, VideoSender
 from transfermon.http.addresses import check_url
 from transfermon.model import units
 from transfermon.model.errors import TransferFailure, TransfermonError
@@ -56,9 +42,7 @@ from transfermon.model.translate import tr
 if TYPE_CHECKING:  # the client brings the monitor, which loads after the window shows
     from transfermon.videofarm.client import Notice, RemoteVideo, VideoDownload, VideoFarmClient
 
-SPAWN = Callable[[Coroutine[Any, Any, None], str], object]
 TICK_MS = 250
-UPLOAD_PICTURE = QSize(640, 360)  # as large as the picture of a new video becomes
 
 
 class VideoFarmPage(QWidget):
@@ -79,9 +63,10 @@ class VideoFarmPage(QWidget):
         self._client: VideoFarmClient | None = None
         self._spawn: SPAWN | None = None
         self._refreshing = False
-        self._upload: VideoUploadDialog | None = None
         self.model = VideoModel(self)
         self.thumbnails = Thumbnails(os.path.join(state_dir, "thumbnails"), self.model.set_image, self)
+        self.sender = VideoSender(self, self.thumbnails)
+        self.sender.said.connect(self.said)
         self.found = VideoFilter(self)
         self.found.setSourceModel(self.model)
         self._tick = QTimer(self)
@@ -108,7 +93,7 @@ class VideoFarmPage(QWidget):
         self.search.textChanged.connect(self._search)
         self.buttons = {
             "refresh": self._button("refresh", tr("Refresh"), lambda: self.refresh()),
-            "upload": self._button("upload", tr("Upload…"), lambda: self.show_upload()),
+            "upload": self._button("upload", tr("Upload…"), lambda: self.sender.show_dialog()),
             "download": self._button("download", tr("Download"), self.download),
             "pause": self._button("pause", tr("Pause"), self.pause),
             "resume": self._button("resume", tr("Resume"), self.resume),
@@ -178,6 +163,7 @@ class VideoFarmPage(QWidget):
     def attach(self, client: VideoFarmClient, spawn: SPAWN) -> None:
         """Show what this client's server has, from now on."""
         self._client, self._spawn = client, spawn
+        self.sender.attach(client, spawn)
         client.observe(self._hear)
         self.address.setText(_as_typed(client.endpoint))
 
@@ -186,6 +172,7 @@ class VideoFarmPage(QWidget):
         self.thumbnails.close()
         if self._client is not None:
             self._client.close()
+        self.sender.detach()
         self._client = self._spawn = None
 
     def set_server(self, url: str) -> None:
@@ -273,8 +260,8 @@ class VideoFarmPage(QWidget):
             self._tick.stop()
 
     def _hear(self, notice: Notice) -> None:
-        if self._upload is not None and notice.upload:
-            self._upload.hear(notice)
+        if notice.upload:
+            self.sender.hear(notice)
         if notice.kind != "progress" and self.isVisible():
             self.look()
         if notice.upload and notice.kind == "completed" and self.isVisible():
@@ -394,52 +381,6 @@ class VideoFarmPage(QWidget):
         for card in self.selected[:1]:
             if (download := self._download_of(card)) is not None and download.movie:
                 self.folder_wanted.emit(TaskKey.parse(download.movie))
-
-    # A new video
-
-    def show_upload(self, movie: str = "") -> None:
-        """The dialog for a new video."""
-        if self._client is None:
-            return
-        dialog = self._upload = VideoUploadDialog(self, movie=movie)
-        dialog.requested.connect(self._upload_video)
-        dialog.finished.connect(self._upload_closed)
-        dialog.open()
-
-    def _upload_closed(self) -> None:
-        self._upload = None
-
-    def _upload_video(self, request: NewVideo) -> None:
-        """The picture becomes a small one first, in the helper that reads strangers' pictures."""
-        self.thumbnails.decode(request.picture, UPLOAD_PICTURE, lambda answer: self._picture_made(request, answer))
-
-    def _picture_made(self, request: NewVideo, answer: Answer) -> None:
-        if answer.image is None:
-            self._refuse(tr("The picture cannot be read; choose another."))
-            return
-        path = os.path.join(self.thumbnails.folder, "new.png")
-        os.makedirs(self.thumbnails.folder, mode=0o700, exist_ok=True)
-        if not answer.image.save(path):
-            self._refuse(tr("The picture cannot be stored."))
-            return
-        self._run(self._send(request, path), "a new video")
-
-    async def _send(self, request: NewVideo, picture: str) -> None:
-        assert self._client is not None
-        try:
-            place = await self._client.prepare_video(request.title, picture, request.description)
-            task = self._client.upload_video(request.movie, place)
-        except (TransferFailure, ValueError, OSError) as exc:
-            self._refuse(str(exc))
-        else:
-            if self._upload is not None:
-                self._upload.under_way(task.key)
-
-    def _refuse(self, sentence: str) -> None:
-        if self._upload is not None:
-            self._upload.refuse(sentence)
-        else:
-            self.said.emit(sentence)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

@@ -1,16 +1,14 @@
-"""The dialog that sends a new video: asked for, announced to the server, and how far it is."""
+"""A new video: asked for in a dialog, announced to the server, and how far it is."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from PySide6.QtCore import (
-    Qt,
-    Signal,
-)
+from PySide6.QtCore import QObject, QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -25,13 +23,16 @@ from PySide6.QtWidgets import (
 )
 
 from transfermon.gui.dialogs.fields import button, editor, form_layout, label, line, row_label
+from transfermon.gui.panels.pictures import Answer
+from transfermon.gui.videofarm.thumbnails import Thumbnails
 from transfermon.model import units
+from transfermon.model.errors import TransferFailure
 from transfermon.model.record import record
 from transfermon.model.task import TaskKey
 from transfermon.model.translate import tr
 
 if TYPE_CHECKING:  # the client brings the monitor, which loads after the window shows
-    from transfermon.videofarm.client import Notice
+    from transfermon.videofarm.client import Notice, VideoFarmClient
 
 
 def thumbnail_of(path: str) -> str:
@@ -43,6 +44,10 @@ def thumbnail_of(path: str) -> str:
         if os.path.isfile(found):
             return found
     return ""
+
+
+SPAWN = Callable[[Coroutine[Any, Any, None], str], object]
+UPLOAD_PICTURE = QSize(640, 360)  # as large as the picture of a new video becomes
 
 
 @record
@@ -198,3 +203,77 @@ class VideoUploadDialog(QDialog):
         elif notice.kind == "failed" and notice.error is not None:
             self._key = None
             self.refuse(notice.error.message)
+
+
+class VideoSender(QObject):
+    """Of one page: its dialog, and what comes of it when that is closed. `said` carries what a person is told then."""
+
+    said = Signal(str)
+
+    def __init__(self, page: QWidget, thumbnails: Thumbnails) -> None:
+        super().__init__(page)
+        self._page = page
+        self._thumbnails = thumbnails
+        self._client: VideoFarmClient | None = None
+        self._spawn: SPAWN | None = None
+        self._dialog: VideoUploadDialog | None = None
+
+    def __repr__(self) -> str:
+        return f"<VideoSender open={self._dialog is not None}>"
+
+    def attach(self, client: VideoFarmClient, spawn: SPAWN) -> None:
+        self._client, self._spawn = client, spawn
+
+    def detach(self) -> None:
+        self._client = self._spawn = None
+
+    def show_dialog(self, movie: str = "") -> None:
+        """For a new video."""
+        if self._client is None:
+            return
+        dialog = self._dialog = VideoUploadDialog(self._page, movie=movie)
+        dialog.requested.connect(self._make_picture)
+        dialog.finished.connect(self._closed)
+        dialog.open()
+
+    def _closed(self) -> None:
+        self._dialog = None
+
+    def hear(self, notice: Notice) -> None:
+        """How far an upload is."""
+        if self._dialog is not None:
+            self._dialog.hear(notice)
+
+    def _make_picture(self, request: NewVideo) -> None:
+        """It becomes a small one first, in the helper that reads strangers' pictures."""
+        self._thumbnails.decode(request.picture, UPLOAD_PICTURE, lambda answer: self._picture_made(request, answer))
+
+    def _picture_made(self, request: NewVideo, answer: Answer) -> None:
+        if answer.image is None:
+            self._refuse(tr("The picture cannot be read; choose another."))
+            return
+        folder = self._thumbnails.folder
+        path = os.path.join(folder, "new.png")
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        if not answer.image.save(path):
+            self._refuse(tr("The picture cannot be stored."))
+            return
+        assert self._spawn is not None
+        self._spawn(self._send(request, path), "a new video")
+
+    async def _send(self, request: NewVideo, picture: str) -> None:
+        assert self._client is not None
+        try:
+            place = await self._client.prepare_video(request.title, picture, request.description)
+            task = self._client.upload_video(request.movie, place)
+        except (TransferFailure, ValueError, OSError) as exc:
+            self._refuse(str(exc))
+        else:
+            if self._dialog is not None:
+                self._dialog.under_way(task.key)
+
+    def _refuse(self, sentence: str) -> None:
+        if self._dialog is not None:
+            self._dialog.refuse(sentence)
+        else:
+            self.said.emit(sentence)

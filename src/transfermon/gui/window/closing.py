@@ -1,129 +1,155 @@
 """How the window is closed and the app quits, with the questions that belong to it.
 
-Rule: one question at a time; nothing ends before it is answered.
+Rule: one question at a time; nothing ends before it is answered. Once the context is `over`, the window closes without
+a question.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Protocol
-
-from PySide6.QtCore import SignalInstance
-from PySide6.QtWidgets import QWidget
 
 from transfermon.gui.dialogs.questions import ask
-from transfermon.gui.window.commands import KEEP, STOP, closing, quit_answers, quit_words
+from transfermon.gui.window.context import WindowContext
+from transfermon.model.record import record
 from transfermon.model.translate import marked, tr
 
-if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
-    from transfermon.engine.monitor import Monitor
-
 STOPPING = 5.0  # seconds that the end of all transfers may take
+KEEP, STOP = marked("Keep transferring"), marked("Stop all transfers and quit")  # answers
 
 
-class Host(Protocol):
-    """What the window does for it."""
+@record
+class Closing:
+    """What the window's X does."""
 
-    @property
-    def monitor(self) -> Monitor: ...
-    @property
-    def attached(self) -> bool: ...
-    @property
-    def quit_wanted(self) -> SignalInstance: ...
-    def spawn(self, work: object, name: str) -> None: ...
-    def hide_or_minimise(self) -> None: ...
+    act: str  # "hide", "minimise", "quit", "ask"
 
 
-class Ending:
-    """Of one window. Once it is `over`, the window closes without a question."""
+def closing(close_to: str, tray: bool) -> Closing:
+    """From the setting (`ask`, `tray`, `quit`) and whether a tray exists at this moment."""
+    if close_to == "quit":
+        return Closing(act="quit")
+    if not tray:
+        return Closing(act="minimise")
+    return Closing(act="hide" if close_to == "tray" else "ask")
 
-    def __init__(self, parent: QWidget, window: Host) -> None:
-        """`parent` is the window as Qt knows it."""
-        self._parent = parent
-        self._window = window
-        self._asking = False
-        self.over = False
 
-    def __repr__(self) -> str:
-        return f"<Ending over={self.over} asking={self._asking}>"
+def quit_words(outstanding: int, after_quit: str = "ask") -> str:
+    """What quitting does to the transfers that are not done, by the setting; "" when there are none."""
+    if outstanding == 0:
+        return ""
+    if after_quit == "yes":
+        return tr(
+            "%n transfers go on in the background, without a window.",
+            "1 transfer goes on in the background, without a window.",
+            outstanding,
+        )
+    saved = tr(
+        "%n transfers are saved and resume at the next start.",
+        "1 transfer is saved and resumes at the next start.",
+        outstanding,
+    )
+    if after_quit != "ask":
+        return saved
+    going = tr(
+        "“{keep}” lets them go on now, without a window.", "“{keep}” lets it go on now, without a window.", outstanding
+    )
+    return f"{saved} {going.format(keep=tr(KEEP))}"
 
-    def close(self, *, tray: bool) -> None:
-        """The X was pressed. `tray`: whether there is one now."""
-        close_to = self._window.monitor.settings.close_to if self._window.attached else "quit"
-        act = closing(close_to, tray).act
-        if act == "ask":
-            self._ask_where_to_close()
-        elif act == "quit":
-            self.quit()
+
+def quit_answers(after_quit: str) -> list[str]:
+    """In English; the first is the default, the last is what Escape means."""
+    return [marked("Quit"), *([KEEP] if after_quit == "ask" else []), STOP, marked("Cancel")]
+
+
+def hide_or_minimise(context: WindowContext) -> None:
+    """Out of sight, as far as this desktop can."""
+    if context.tray_available():
+        context.window.hide()
+    else:
+        context.window.showMinimized()
+
+
+def close_window(context: WindowContext) -> None:
+    """The X was pressed."""
+    close_to = context.monitor.settings.close_to if context.attached else "quit"
+    act = closing(close_to, context.tray_available()).act
+    if act == "ask":
+        _ask_where_to_close(context)
+    elif act == "quit":
+        quit_app(context)
+    else:
+        hide_or_minimise(context)
+
+
+def _ask_where_to_close(context: WindowContext) -> None:
+    if context.asks_about_the_end:
+        return
+
+    def answered(answer: str, remember: bool) -> None:
+        context.asks_about_the_end = False
+        if answer == "Cancel":
+            return
+        keep = answer == "Keep in the tray"
+        if remember:
+            context.monitor.update_settings(close_to="tray" if keep else "quit")
+        if keep:
+            hide_or_minimise(context)
         else:
-            self._window.hide_or_minimise()
+            quit_app(context)
 
-    def _ask_where_to_close(self) -> None:
-        if self._asking:
+    context.asks_about_the_end = True
+    ask(
+        context.window,
+        tr("Keep transferring in the tray?"),
+        tr("The window closes and the transfers go on. A click on the icon in the tray brings it back."),
+        [marked("Keep in the tray"), marked("Quit"), marked("Cancel")],
+        answered,
+        remember=tr("Remember my choice"),
+    )
+
+
+def quit_app(context: WindowContext) -> None:
+    """Quit, after a question when transfers are not done."""
+    if context.asks_about_the_end:
+        return
+    outstanding = sum(task.outstanding for task in context.monitor.tasks()) if context.attached else 0
+    if not outstanding:
+        _quit_now(context)
+        return
+    after_quit = context.monitor.settings.keep_after_quit
+
+    def answered(answer: str, remember: bool) -> None:
+        context.asks_about_the_end = False
+        if answer == "Cancel":
             return
+        if remember and answer != STOP:
+            with contextlib.suppress(OSError):  # it holds for this quit all the same
+                context.monitor.update_settings(keep_after_quit="yes" if answer == KEEP else "no")
+        context.monitor.keep_going = answer == KEEP
+        if answer == STOP:
+            context.spawn(_stop_and_quit(context), "stopping all transfers")
+        else:
+            _quit_now(context)
 
-        def answered(answer: str, remember: bool) -> None:
-            self._asking = False
-            if answer == "Cancel":
-                return
-            keep = answer == "Keep in the tray"
-            if remember:
-                self._window.monitor.update_settings(close_to="tray" if keep else "quit")
-            if keep:
-                self._window.hide_or_minimise()
-            else:
-                self.quit()
+    context.asks_about_the_end = True
+    ask(
+        context.window,
+        tr("Quit Transfermon?"),
+        quit_words(outstanding, after_quit),
+        quit_answers(after_quit),
+        answered,
+        remember=tr("Remember my choice") if after_quit == "ask" else "",
+    )
 
-        self._asking = True
-        ask(
-            self._parent,
-            tr("Keep transferring in the tray?"),
-            tr("The window closes and the transfers go on. A click on the icon in the tray brings it back."),
-            [marked("Keep in the tray"), marked("Quit"), marked("Cancel")],
-            answered,
-            remember=tr("Remember my choice"),
-        )
 
-    def quit(self) -> None:
-        """Quit, after a question when transfers are not done."""
-        if self._asking:
-            return
-        outstanding = sum(task.outstanding for task in self._window.monitor.tasks()) if self._window.attached else 0
-        if not outstanding:
-            self._quit()
-            return
-        after_quit = self._window.monitor.settings.keep_after_quit
+async def _stop_and_quit(context: WindowContext) -> None:
+    with contextlib.suppress(TimeoutError):  # one that hangs ends with the app
+        async with asyncio.timeout(STOPPING):
+            await context.monitor.stop_transfers()
+    _quit_now(context)
 
-        def answered(answer: str, remember: bool) -> None:
-            self._asking = False
-            if answer == "Cancel":
-                return
-            if remember and answer != STOP:
-                with contextlib.suppress(OSError):  # it holds for this quit all the same
-                    self._window.monitor.update_settings(keep_after_quit="yes" if answer == KEEP else "no")
-            self._window.monitor.keep_going = answer == KEEP
-            if answer == STOP:
-                self._window.spawn(self._stop_and_quit(), "stopping all transfers")
-            else:
-                self._quit()
 
-        self._asking = True
-        ask(
-            self._parent,
-            tr("Quit Transfermon?"),
-            quit_words(outstanding, after_quit),
-            quit_answers(after_quit),
-            answered,
-            remember=tr("Remember my choice") if after_quit == "ask" else "",
-        )
-
-    async def _stop_and_quit(self) -> None:
-        with contextlib.suppress(TimeoutError):  # one that hangs ends with the app
-            async with asyncio.timeout(STOPPING):
-                await self._window.monitor.stop_transfers()
-        self._quit()
-
-    def _quit(self) -> None:
-        self.over = True
-        self._window.quit_wanted.emit()
+def _quit_now(context: WindowContext) -> None:
+    context.over = True
+    context.quit_wanted.emit()

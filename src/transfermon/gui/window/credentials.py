@@ -6,13 +6,13 @@ window. What was typed is in memory and in the engine's vault; a cancelled quest
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QLineEdit, QWidget
 
 from transfermon.gui.dialogs.fields import button, form_layout, label
+from transfermon.gui.window.context import WindowContext
 from transfermon.http.challenges import Challenge, basic
 from transfermon.model import units
 from transfermon.model.errors import InvalidAction, TransfermonError
@@ -124,13 +124,9 @@ class CredentialsDialog(QDialog):
 class Credentials(QObject):
     """Asks for the failed transfers of one window, one question after the other."""
 
-    def __init__(
-        self, window: QWidget, *, show: Callable[[CredentialsDialog], None], is_watched: Callable[[], bool]
-    ) -> None:
-        super().__init__(window)
-        self._window = window
-        self._show = show
-        self._is_watched = is_watched
+    def __init__(self, context: WindowContext) -> None:
+        super().__init__(context.window)
+        self._context = context
         self._monitor: Monitor | None = None
         self._waiting: dict[Challenge, list[TaskKey]] = {}
         self._asking: Challenge | None = None
@@ -183,14 +179,14 @@ class Credentials(QObject):
 
     def look(self) -> None:
         """Ask the next question, if one waits and somebody can see it."""
-        if self._asking is not None or not self._waiting or not self._is_watched():
+        if self._asking is not None or not self._waiting or not self._context.watched:
             return
         challenge = self._asking = next(iter(self._waiting))
         tried = [self._given[key] for key in self._waiting[challenge] if key in self._given]
         user = tried[-1].user if tried else ""
-        dialog = CredentialsDialog(self._window, challenge, user=user, refused=bool(tried))
+        dialog = CredentialsDialog(self._context.window, challenge, user=user, refused=bool(tried))
         dialog.finished.connect(lambda _: self._answered(challenge, dialog.login, others=dialog.others.isChecked()))
-        self._show(dialog)
+        self._context.show_dialog("credentials", dialog)
 
     def _answered(self, challenge: Challenge, login: Login | None, *, others: bool) -> None:
         self._asking = None

@@ -8,35 +8,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer
 
 from transfermon.engine.notification_batches import BURST, Gathering, session_of
+from transfermon.gui.window.context import WindowContext
+from transfermon.gui.window.task_commands import open_task, retry_task, show_task_folder
 from transfermon.model.events import Event, NotificationEvent, SessionIdleEvent, TaskCompletedEvent, TaskCreatedEvent
-from transfermon.model.record import record
 from transfermon.model.task import Task, TaskKey
 from transfermon.model.translate import tr
 from transfermon.system.notifier import Button, Notifier
+from transfermon.system.runners import Runners
 from transfermon.text.notification_texts import Notice, discreet, notice_for, start_notice, worth_telling
 
 if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
     from transfermon.engine.monitor import Monitor
 
-BATCH_MS = 10_000  # a batch that stays open longer is told of (DESIGN 9)
+BATCH_MS = 10_000  # a batch that stays open longer is told of
 START_MS = 1_000  # downloads that one push or fetch starts within this are told of together
-
-
-@record
-class Door:
-    """What a click on a banner or message can do; the window's own commands."""
-
-    show: Callable[[TaskKey | None], None]
-    open: Callable[[TaskKey], None]
-    show_in_folder: Callable[[TaskKey], None]
-    retry: Callable[[TaskKey], None]
-    toast: Callable[[str, str, Callable[[], None] | None], object]  # text, action, on_action
-    spawn: Callable[[Any, str], object]
 
 
 class Notifications(QObject):
@@ -46,7 +36,8 @@ class Notifications(QObject):
         self,
         monitor: Monitor,
         notifier: Notifier,
-        door: Door,
+        context: WindowContext,
+        runners: Runners,
         *,
         in_background: Callable[[], bool],
         parent: QObject | None = None,
@@ -54,7 +45,8 @@ class Notifications(QObject):
         super().__init__(parent)
         self._monitor = monitor
         self._notifier = notifier
-        self._door = door
+        self._context = context
+        self._runners = runners
         self._in_background = in_background
         self._batches: dict[str, list[Task]] = {}
         self._ended: Gathering[Task] = Gathering()
@@ -103,7 +95,7 @@ class Notifications(QObject):
     def _tell_gathered(self, gathering: Gathering[Task]) -> None:
         if tasks := gathering.take(time.monotonic()):
             found = self._monitor.find_session(session_of(tasks))
-            self._door.spawn(
+            self._runners.spawn(
                 self._tell_when_heard(tasks, (found.identifier or "") if found else ""), "telling what ended"
             )
 
@@ -116,7 +108,7 @@ class Notifications(QObject):
         """The summary of an absence; in the window only when the desktop has told of it before (N-04)."""
         if told or self._monitor.settings.notify == "off":
             key = TaskKey.parse(notice.user_info["task"])
-            self._door.toast(notice.body, tr("Show"), lambda: self._door.show(key))
+            self._context.toast(notice.body, tr("Show"), lambda: self._context.raise_to_front(key))
         elif self._in_background():
             self._tell(notice)
         else:
@@ -140,10 +132,10 @@ class Notifications(QObject):
     def _show(self, event: NotificationEvent) -> None:
         if event.event_id:
             if event.event_id in self._shown:
-                return  # an event may be delivered again; it is shown once (DESIGN 9)
+                return  # an event may be delivered again; it is shown once
             self._shown[event.event_id] = None
         if self._in_background() or event.in_front == "banner":
-            self._door.spawn(self._banner(event), "notification")
+            self._runners.spawn(self._banner(event), "notification")
         elif event.in_front == "message":
             self._toast(event)
 
@@ -155,7 +147,7 @@ class Notifications(QObject):
         shown = await self._notifier.send(
             title,
             body,
-            on_clicked=lambda: self._door.show(key),
+            on_clicked=lambda: self._context.raise_to_front(key),
             buttons=self._buttons(event, key),
         )
         if not shown:
@@ -166,16 +158,18 @@ class Notifications(QObject):
         if key is None or info.get("started"):
             return []
         if info.get("failed"):
-            return [Button(title=tr("Retry"), pressed=lambda: self._door.retry(key))]
-        buttons = [Button(title=tr("Show in folder"), pressed=lambda: self._door.show_in_folder(key))]
+            return [Button(title=tr("Retry"), pressed=lambda: retry_task(self._context, key))]
+        buttons = [Button(title=tr("Show in folder"), pressed=lambda: show_task_folder(self._context, key))]
         if info.get("count") == 1:
-            buttons.insert(0, Button(title=tr("Open"), pressed=lambda: self._door.open(key)))
+            buttons.insert(0, Button(title=tr("Open"), pressed=lambda: open_task(self._context, key)))
         return buttons
 
     def _toast(self, event: NotificationEvent) -> None:
         key = _key(event)
         text = ": ".join(part for part in (event.alert_title, event.alert_body) if part)
-        self._door.toast(text, tr("Show") if key else "", (lambda: self._door.show(key)) if key else None)
+        self._context.toast(
+            text, tr("Show") if key else "", (lambda: self._context.raise_to_front(key)) if key else None
+        )
 
 
 def _key(event: NotificationEvent) -> TaskKey | None:

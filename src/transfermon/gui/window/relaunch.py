@@ -1,6 +1,6 @@
 """What the app does by itself when it is back: closes the handlers of background deliveries, and says what has ended.
 
-Rule: one summary for all that was stored when the app started, after its last event was told (SPEC N-04).
+Rule: one summary for all that was stored when the app started, after its last event was told (N-04).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from transfermon.gui.window.commands import PRIORITIES, queued
+from transfermon.gui.window.enabling import PRIORITIES, queued
 from transfermon.model.record import record
 from transfermon.model.task import Action, Task
 from transfermon.model.translate import tr

@@ -1,6 +1,6 @@
 """Reads a text file that a person chose: a list of addresses, or a push for the composer.
 
-Rule: a stranger may have written it (FAULTS L16): a regular file, of bounded size, and text, or one sentence why not.
+Rule: a stranger may have written it (L16): a regular file, of bounded size, and text, or one sentence why not.
 """
 
 from __future__ import annotations
