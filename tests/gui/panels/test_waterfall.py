@@ -9,7 +9,7 @@ from PySide6.QtGui import QGuiApplication
 from tests.helpers.records import NOW, a_task
 from transfermon.gui.panels.details import Details
 from transfermon.gui.panels.waterfall import COLORS, EMPTY, LEAST, Phase, Waterfall, bars, lasted, spans
-from transfermon.gui.toolkit import theme
+from transfermon.gui.toolkit import style_sheet, theme
 from transfermon.model.metrics import Trace, TransactionMetrics, task_metrics
 
 
@@ -99,7 +99,7 @@ def test_a_short_phase_is_seen_beside_a_long_one(width):
     assert found[-1][1] <= width
 
 
-@pytest.mark.parametrize("colors", [theme.LIGHT, theme.DARK])
+@pytest.mark.parametrize("colors", [style_sheet.LIGHT, style_sheet.DARK])
 def test_every_phase_has_a_colour_of_its_own(colors):
     assert len({getattr(colors, role) for role in COLORS.values()}) == len(COLORS)
 

@@ -10,8 +10,8 @@ from PySide6.QtGui import QColor, QFont, QFontInfo, QIcon, QPalette
 
 from transfermon.gui.list.columns import KINDS
 from transfermon.gui.list.scope import LOOKS
-from transfermon.gui.toolkit import theme
-from transfermon.gui.toolkit.theme import DARK, LIGHT
+from transfermon.gui.toolkit import style_sheet, theme
+from transfermon.gui.toolkit.style_sheet import DARK, LIGHT
 from transfermon.gui.window.commands import COMMANDS
 
 GUI = Path(theme.__file__).parents[1]
@@ -51,9 +51,10 @@ def test_every_text_can_be_read_on_every_ground(colors, role):
     text = getattr(colors, role)
     grounds = [colors.window, colors.base, colors.alternate, colors.button, colors.tip]
     grounds += [
-        theme.mixed(colors.accent, ground, colors.tint) for ground in (colors.base, colors.alternate, colors.window)
+        style_sheet.mixed(colors.accent, ground, colors.tint)
+        for ground in (colors.base, colors.alternate, colors.window)
     ]
-    grounds += [theme.mixed(colors.text, ground, colors.hover) for ground in (colors.base, colors.alternate)]
+    grounds += [style_sheet.mixed(colors.text, ground, colors.hover) for ground in (colors.base, colors.alternate)]
     assert min(contrast(text, ground) for ground in grounds) >= 4.5
 
 
@@ -75,7 +76,7 @@ def test_the_tint_of_a_selection_is_between_14_and_22_percent(colors):
 
 @pytest.mark.parametrize("colors", [LIGHT, DARK], ids=["light", "dark"])
 def test_the_palette_is_complete_in_all_three_groups(colors):
-    palette = theme.palette(colors)
+    palette = style_sheet.palette(colors)
     left_out = {QPalette.ColorRole.NoRole, QPalette.ColorRole.NColorRoles}
     for group in (QPalette.ColorGroup.Active, QPalette.ColorGroup.Inactive, QPalette.ColorGroup.Disabled):
         missing = [
@@ -88,7 +89,7 @@ def test_a_switch_changes_palette_sheet_and_icons_while_running(qapp, qtbot):
     before = theme.icon("pause").pixmap(16, 16).toImage()
     with qtbot.waitSignal(theme.themed.changed):
         theme.apply(qapp, "dark")
-    assert theme.is_dark(qapp)
+    assert theme.themed.colors is DARK
     assert qapp.palette().color(QPalette.ColorRole.Base).name() == DARK.base
     assert DARK.base in qapp.styleSheet()
     assert LIGHT.window not in qapp.styleSheet()
@@ -98,7 +99,7 @@ def test_a_switch_changes_palette_sheet_and_icons_while_running(qapp, qtbot):
 
 def test_a_system_that_does_not_say_is_light(qapp):
     theme.apply(qapp, "system")  # the offscreen platform's scheme is Unknown
-    assert not theme.is_dark(qapp)
+    assert theme.themed.colors is LIGHT
 
 
 def test_an_unknown_scheme_is_the_systems(qapp):
@@ -190,7 +191,7 @@ def test_a_files_type_is_told_by_its_name(name, icon, words):
 
 
 def test_the_style_sheet_names_files_that_exist():
-    for path in re.findall(r'url\("([^"]+)"\)', theme.style_sheet(DARK) + theme.style_sheet(LIGHT)):
+    for path in re.findall(r'url\("([^"]+)"\)', style_sheet.style_sheet(DARK) + style_sheet.style_sheet(LIGHT)):
         assert os.path.exists(path)
 
 
