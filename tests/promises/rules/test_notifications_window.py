@@ -10,7 +10,6 @@ import pytest
 import qasync
 
 from tests.gui.window.test_main_window import Server, World, in_a_world, until
-from transfermon.gui.app_life import door_of
 from transfermon.gui.window.notifications import Notifications
 from transfermon.model.errors import Code, TransferError
 from transfermon.model.task import Kind, State, Task
@@ -53,7 +52,8 @@ def listening(world: World, desktop: Desktop, runners: Runners) -> Notifications
     notifications = Notifications(
         world.monitor,
         cast(Notifier, desktop),
-        door_of(world.window, runners),
+        world.window.context,
+        runners,
         in_background=lambda: True,
         parent=world.window,
     )
