@@ -215,7 +215,7 @@ async def test_a_new_video_is_uploaded_and_shown(world, server):
         (movie := folder / "Holiday.avi").write_bytes(b"frame" * 100_000)
         page = world.window.videofarm
         page.model.cards[0].image.save(str(folder / "picture.png"))
-        page.sender.show_dialog(str(movie))
+        page.video_sender.show_dialog(str(movie))
         (dialog,) = page.findChildren(VideoUploadDialog)
         dialog.picture.setText(str(folder / "picture.png"))
         dialog.description.setPlainText("By the sea")
@@ -236,7 +236,7 @@ async def test_a_picture_that_is_none_is_refused_and_nothing_is_sent(world, serv
         page = world.window.videofarm
         await until(lambda: page.message.text() == "The server has no videos yet.")
         (movie := Path(world.monitor.state_dir) / "a.avi").write_bytes(b"no picture")
-        page.sender.show_dialog(str(movie))
+        page.video_sender.show_dialog(str(movie))
         (dialog,) = page.findChildren(VideoUploadDialog)
         dialog.picture.setText(str(movie))
         dialog.start_button.click()

@@ -94,7 +94,7 @@ async def main():
     choose(page_, "Two")
     page_.buttons["resume"].click()
     await until(lambda: all(card(page_, title).state == HERE for title in ("One", "Two")))
-    page_.sender.show_dialog(str(FOLDER / "Holiday.avi"))
+    page_.video_sender.show_dialog(str(FOLDER / "Holiday.avi"))
     (dialog,) = page_.findChildren(VideoUploadDialog)
     dialog.picture.setText(str(FOLDER / "picture.jpg"))
     dialog.start_button.click()

@@ -978,11 +978,17 @@ async def test_the_layout_comes_back_at_the_next_start(qapp, tmp_path):
         assert second.window.panels.middle.sizes() == kept
 
 
+def trigger(menu: QMenu, name: str) -> None:
+    action = menu.findChild(QAction, name)
+    assert action is not None
+    action.trigger()
+
+
 @in_a_world
 async def test_a_session_can_be_ended_from_its_menu(world, server):
     world.add(f"{server.url}/slow")
     menu = session_commands.session_menu(world.window.context, "downloads")
-    menu.findChild(QAction, "session_cancel").trigger()
+    trigger(menu, "session_cancel")
     world.answer("Cancel all")
     await until(lambda: world.monitor.find_session("downloads") is None)
     menu.deleteLater()
@@ -992,12 +998,12 @@ async def test_a_session_can_be_ended_from_its_menu(world, server):
 async def test_a_session_is_flushed_and_reset_and_shows_its_properties(world, server):
     world.monitor.session("films")
     menu = session_commands.session_menu(world.window.context, "films")
-    menu.findChild(QAction, "session_flush").trigger()
+    trigger(menu, "session_flush")
     await until(lambda: any("is stored" in words for words in world.said()))
-    menu.findChild(QAction, "session_reset").trigger()
+    trigger(menu, "session_reset")
     world.answer("Reset")
     await until(lambda: "The session was reset." in world.said())
-    menu.findChild(QAction, "session_properties").trigger()
+    trigger(menu, "session_properties")
     shown = world.window.findChild(SessionProperties)
     values = {line.accessibleName(): line.text() for line in shown.findChildren(QLineEdit)}
     assert values["Identifier"] == "films"

@@ -65,8 +65,8 @@ class VideoFarmPage(QWidget):
         self._refreshing = False
         self.model = VideoModel(self)
         self.thumbnails = Thumbnails(os.path.join(state_dir, "thumbnails"), self.model.set_image, self)
-        self.sender = VideoSender(self, self.thumbnails)
-        self.sender.said.connect(self.said)
+        self.video_sender = VideoSender(self, self.thumbnails)
+        self.video_sender.said.connect(self.said)
         self.found = VideoFilter(self)
         self.found.setSourceModel(self.model)
         self._tick = QTimer(self)
@@ -93,7 +93,7 @@ class VideoFarmPage(QWidget):
         self.search.textChanged.connect(self._search)
         self.buttons = {
             "refresh": self._button("refresh", tr("Refresh"), lambda: self.refresh()),
-            "upload": self._button("upload", tr("Upload…"), lambda: self.sender.show_dialog()),
+            "upload": self._button("upload", tr("Upload…"), lambda: self.video_sender.show_dialog()),
             "download": self._button("download", tr("Download"), self.download),
             "pause": self._button("pause", tr("Pause"), self.pause),
             "resume": self._button("resume", tr("Resume"), self.resume),
@@ -163,7 +163,7 @@ class VideoFarmPage(QWidget):
     def attach(self, client: VideoFarmClient, spawn: SPAWN) -> None:
         """Show what this client's server has, from now on."""
         self._client, self._spawn = client, spawn
-        self.sender.attach(client, spawn)
+        self.video_sender.attach(client, spawn)
         client.observe(self._hear)
         self.address.setText(_as_typed(client.endpoint))
 
@@ -172,7 +172,7 @@ class VideoFarmPage(QWidget):
         self.thumbnails.close()
         if self._client is not None:
             self._client.close()
-        self.sender.detach()
+        self.video_sender.detach()
         self._client = self._spawn = None
 
     def set_server(self, url: str) -> None:
@@ -261,7 +261,7 @@ class VideoFarmPage(QWidget):
 
     def _hear(self, notice: Notice) -> None:
         if notice.upload:
-            self.sender.hear(notice)
+            self.video_sender.hear(notice)
         if notice.kind != "progress" and self.isVisible():
             self.look()
         if notice.upload and notice.kind == "completed" and self.isVisible():
