@@ -17,13 +17,14 @@ from typing import Any, TypeVar
 
 from transfermon.engine.disk_waits import DiskCalls
 from transfermon.engine.shared import Engine
+from transfermon.engine.task_calls import call_for_task
 from transfermon.http import digests, endings, evidence, filenames, naming, parts, resume, retry
 from transfermon.http.addresses import without_query
 from transfermon.http.digests import Hashes
 from transfermon.http.evidence import Judgement, Verdict
 from transfermon.http.labels import Verdict as Label
 from transfermon.http.questions import Questions
-from transfermon.model.configuration import CHECKPOINT_SECONDS, SessionConfiguration, merged_headers
+from transfermon.model.configuration import CHECKPOINT_SECONDS, SessionConfiguration
 from transfermon.model.errors import Code, Retry, TransferError, TransferFailure, redacted
 from transfermon.model.events import (
     DownloadCompletedEvent,
@@ -339,9 +340,7 @@ class Download:
         self._led = self._questions.address(self._current(), asked)
         if self._led:
             with contextlib.suppress(TransferFailure):
-                return await lines.open(
-                    changed(self._call(asked), resumes_at=self._led, strayed=self._current().strayed)
-                )
+                return await lines.open(self._call(asked, resumes_at=self._led, strayed=self._current().strayed))
             self._questions.led_astray()
             self._led = ""
         try:
@@ -417,27 +416,11 @@ class Download:
             raise TransferFailure(evidence.failure_of(judgement, task.url, answer.response.status))
         return True
 
-    def _call(self, asked: resume.Ask) -> Call:
-        task, own = self._current(), self._configuration
+    def _call(self, asked: resume.Ask, **more: Any) -> Call:
+        task = self._current()
         traces: list[Trace] = []
         self._sent.append((task.attempt, traces))
-        session_headers = self._engine.vault.get(task.session)
-        headers = merged_headers(session_headers, self._engine.secrets_of(task))
-        return Call(
-            url=task.url,
-            headers={**headers, **asked.headers},
-            session=task.session,
-            origin=task.origin,
-            allowed=frozenset(self._engine.allowed_hosts),
-            proxy=self._engine.proxy_of(task.session, own.proxy),
-            proxy_logins=self._engine.proxy_logins(task.session),
-            **self._engine.options_of(task, own),
-            idle_timeout=own.timeout_interval_for_request,
-            maximum_redirects=own.maximum_redirects,
-            cookies=own.http_should_set_cookies,
-            sensitive=frozenset(name.lower() for name in headers),
-            traces=traces,
-        )
+        return call_for_task(self._engine, self._configuration, task, asked.headers, traces=traces, **more)
 
     async def _use(self, asked: resume.Ask, answer: Answer) -> bool:
         """Take what an answer brings. True when the file is whole."""

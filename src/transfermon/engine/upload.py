@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from transfermon.engine.download import Record, Result, metrics_of, shortened
 from transfermon.engine.shared import Engine
+from transfermon.engine.task_calls import own_headers
 from transfermon.engine.upload_requests import Exchanges, Heard
 from transfermon.http import retry
 from transfermon.http.upload_protocols import probing, receipts, rules
@@ -300,7 +301,7 @@ class Upload:
 
     async def _created(self, task: Task, url: str, version: str, digest: str) -> tuple[UploadResource | None, Heard]:
         assert self._file is not None
-        own = {name.lower(): value for name, value in self._lines.own_headers().items()}
+        own = {name.lower(): value for name, value in own_headers(self._engine, task).items()}
         method, headers = rules.creation(
             task.protocol,
             self._file.size,

@@ -1,8 +1,4 @@
-"""The requests of one attempt of an upload or of a data task, and their answers.
-
-Rule: what goes along with a request is decided here alone. At another origin than the task's no header of its own and no
-credential does.
-"""
+"""The requests of one attempt of an upload or of a data task, and their answers."""
 
 from __future__ import annotations
 
@@ -11,8 +7,9 @@ from dataclasses import field
 
 from transfermon.engine.answers import LONGEST
 from transfermon.engine.shared import Engine
+from transfermon.engine.task_calls import call_for_task
 from transfermon.http.upload_protocols import rules
-from transfermon.model.configuration import SessionConfiguration, merged_headers
+from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.metrics import Trace
 from transfermon.model.record import record
 from transfermon.model.task import Progress, Response, Task
@@ -66,11 +63,6 @@ class Exchanges:
     def __repr__(self) -> str:
         return f"<Exchanges of {self._current().key}>"
 
-    def own_headers(self) -> dict[str, str]:
-        """The session's and the task's, with their values."""
-        task = self._current()
-        return merged_headers(self._engine.vault.get(task.session), self._engine.secrets_of(task))
-
     async def exchange(
         self,
         method: str,
@@ -106,7 +98,7 @@ class Exchanges:
         self,
         method: str,
         url: str,
-        own_headers: Mapping[str, str],
+        headers: Mapping[str, str],
         content: Callable[[], Content] | bytes | None,
         length: int | None,
         on_interim: Interim | None,
@@ -116,29 +108,21 @@ class Exchanges:
         self.sent.append((task.attempt, traces))
         resource = task.upload if task.upload is not None and url == task.upload.url else None
         elsewhere = resource is not None and resource.elsewhere
-        given = {} if elsewhere else self.own_headers()
-        options = self._engine.options_of(task, own) | ({"own_cookies": ()} if elsewhere else {})
-        return Call(
+        return call_for_task(
+            self._engine,
+            own,
+            task,
+            headers,
+            elsewhere=elsewhere,
             url=url,
             method=method,
-            headers=merged_headers(given, own_headers),
             content=content,
             content_length=length,
             sending=self._progress,
             limiters=self._limiters,
             on_interim=on_interim,
-            session=task.session,
-            origin=task.origin,
-            allowed=frozenset(self._engine.allowed_hosts),
             confined=resource is not None and elsewhere and resource.confined,
-            proxy=self._engine.proxy_of(task.session, own.proxy),
-            proxy_logins=self._engine.proxy_logins(task.session),
-            **options,
-            idle_timeout=own.timeout_interval_for_request,
             follows_redirects=own.follows_redirects,
-            maximum_redirects=own.maximum_redirects,
-            cookies=own.http_should_set_cookies and not elsewhere,
-            sensitive=frozenset(name.lower() for name in given),
             secret_path=resource is not None,
             traces=traces,
         )
@@ -148,18 +132,16 @@ async def abandon(engine: Engine, configuration: SessionConfiguration, task: Tas
     """Delete a task's upload resource (U-22). Raises TransferFailure."""
     upload = task.upload
     assert upload is not None
-    own = merged_headers(engine.vault.get(task.session), engine.secrets_of(task))
-    call = Call(
+    call = call_for_task(
+        engine,
+        configuration,
+        task,
+        rules.query(upload),
+        elsewhere=upload.elsewhere,
         url=upload.url,
         method="DELETE",
-        headers=merged_headers({} if upload.elsewhere else own, rules.query(upload)),
-        session=task.session,
-        origin=task.origin,
-        allowed=frozenset(engine.allowed_hosts),
         confined=upload.elsewhere and upload.confined,
-        proxy=engine.proxy_of(task.session, configuration.proxy),
-        proxy_logins=engine.proxy_logins(task.session),
-        **engine.options_of(task, configuration) | ({"own_cookies": ()} if upload.elsewhere else {}),
+        cookies=False,
         idle_timeout=min(10.0, configuration.timeout_interval_for_request),
     )
     answer = await (await engine.lines()).open(call)

@@ -354,6 +354,21 @@ async def test_u22_a_cancel_deletes_the_server_s_half_once(
     assert farm.uploads == {}
 
 
+async def test_u22_a_redirect_of_the_deletion_gets_none_of_the_person_s_headers_elsewhere(
+    monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path
+):
+    with serving(UploadServer()) as other:
+        farm.answers["DELETE"] = [reply(307, {"Location": other.url("/uploads/1")})]
+        task = slowly(monitor).upload_task(
+            server.url("/in"), source, method="PUT", protocol="tus", request_headers={"X-Api-Key": "secret"}
+        )
+        await in_the_middle(task)
+        task.cancel()
+        await eventually(lambda: other.requests)
+        assert farm.heads[-1].header("X-Api-Key") == "secret"
+        assert not other.requests[0].header("X-Api-Key")
+
+
 @BOTH
 async def test_u22_data_of_a_cancelled_upload_goes_on_even_in_the_next_engine(
     open_monitor: OpenMonitor, farm: UploadServer, server: ByteServer, source: Path, body: bytes, protocol: str
