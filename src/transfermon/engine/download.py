@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from transfermon.engine.attempt import Record, Result, metrics_of, shortened
 from transfermon.engine.disk_waits import DiskCalls
 from transfermon.engine.shared import Engine
 from transfermon.engine.task_calls import call_for_task
@@ -33,8 +33,7 @@ from transfermon.model.events import (
     TaskEvent,
     activity_event,
 )
-from transfermon.model.metrics import MOST_KEPT, REDIRECTS, Trace
-from transfermon.model.record import record
+from transfermon.model.metrics import Trace
 from transfermon.model.task import UNKNOWN, Activity, Progress, Response, StoredPart, Task, changed
 from transfermon.storage import file_system, part_file
 from transfermon.storage.finished_file import Blob
@@ -49,18 +48,6 @@ T = TypeVar("T")
 _WRONG_SUM = "the server's checksum does not fit"
 _AT_ONCE = 1 << 20  # bytes that are compared at a time
 SMALL = 256 * 1024  # below this a crash costs less than a directory sync (PERFORMANCE 4)
-
-Record = Callable[..., "asyncio.Future[None]"]  # SessionCore.record_task, of this task
-
-
-@record
-class Result:
-    """How an attempt ended: neither field set means the file is there."""
-
-    error: TransferError | None = None
-    stopped: bool = False  # by suspend, cancel or the end of the engine
-    text: str | None = None  # of the answer to an upload or a data task
-    text_is_whole: bool = True  # nothing was left out of it
 
 
 class Download:
@@ -1087,24 +1074,9 @@ class Download:
         self._record(task, activity_event(task), store=False)
 
 
-def metrics_of(task: Task, sent: Sequence[tuple[int, list[Trace]]], offset: float) -> dict[str, Any]:
-    """The changes of a record that takes up attempts and their exchanges; `offset` turns their times into epochs."""
-    rows = tuple(trace.row(attempt, offset) for attempt, traces in sent for trace in traces)
-    redirects = sum(trace.status in REDIRECTS for _, traces in sent for trace in traces[:-1])
-    return {
-        "transactions": (*task.transactions, *rows)[-MOST_KEPT:],
-        "redirect_count": task.redirect_count + redirects,
-    }
-
-
 def _hashes(*wanted: str) -> Hashes | None:
     names = digests.algorithms(wanted)
     return Hashes(names) if names else None
-
-
-def shortened(response: Response) -> Response:
-    """What is kept of an error's head: fields such as a realm may be as long as the server likes (FAULTS C24)."""
-    return dataclasses.replace(response, headers=tuple((name, value[:500]) for name, value in response.headers[:32]))
 
 
 def _as_seen_here(error: TransferError) -> TransferError:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 
 from transfermon.engine.answers import LONGEST
+from transfermon.engine.attempt import Attempt
 from transfermon.engine.shared import Engine
 from transfermon.engine.task_calls import call_for_task
 from transfermon.http.upload_protocols import rules
 from transfermon.model.configuration import SessionConfiguration
-from transfermon.model.metrics import Trace
 from transfermon.model.record import record
 from transfermon.model.task import Progress, Response, Task
 from transfermon.wire.body_source import Small
@@ -43,25 +43,13 @@ class Heard:
 class Exchanges:
     """Made for one attempt. `counts`: whether what goes out is counted as it goes, and not by whoever makes the body."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        configuration: SessionConfiguration,
-        current: Callable[[], Task],
-        progress: Progress,
-        limiters: list[Limiter],
-        *,
-        counts: bool = True,
-    ) -> None:
-        self._engine = engine
-        self._configuration = configuration
-        self._current = current
-        self._progress = progress if counts else Progress()
+    def __init__(self, attempt: Attempt, limiters: list[Limiter], *, counts: bool = True) -> None:
+        self._attempt = attempt
+        self._counter = attempt.progress if counts else Progress()
         self._limiters = limiters  # those without a rate, too: they may get one meanwhile
-        self.sent: list[tuple[int, list[Trace]]] = []  # attempt and exchanges of each call, until they are recorded
 
     def __repr__(self) -> str:
-        return f"<Exchanges of {self._current().key}>"
+        return f"<Exchanges of {self._attempt}>"
 
     async def exchange(
         self,
@@ -75,7 +63,7 @@ class Exchanges:
         on_interim: Interim | None = None,
     ) -> Heard:
         """Send it and read the answer, with as much of its body as is kept, or `most` bytes. Raises TransferFailure."""
-        lines = await self._engine.lines()
+        lines = await self._attempt.engine.lines()
         content: Callable[[], Content] | bytes | None
         if isinstance(body, FileBody | Small):
             content, length = (lambda: body), body.length
@@ -84,7 +72,7 @@ class Exchanges:
             content = body
         answer = await lines.open(self._call(method, url, headers, content, length, on_interim))
         try:
-            most = LONGEST[self._current().kind] if most is None else most
+            most = LONGEST[self._attempt.task.kind] if most is None else most
             text = await answer.read(most + 1 if most else 0)
             return Heard(response=answer.response, body=text, confines=answer.confines, most=most)
         finally:
@@ -103,13 +91,11 @@ class Exchanges:
         length: int | None,
         on_interim: Interim | None,
     ) -> Call:
-        task, own = self._current(), self._configuration
-        traces: list[Trace] = []
-        self.sent.append((task.attempt, traces))
+        task, own = self._attempt.task, self._attempt.configuration
         resource = task.upload if task.upload is not None and url == task.upload.url else None
         elsewhere = resource is not None and resource.elsewhere
         return call_for_task(
-            self._engine,
+            self._attempt.engine,
             own,
             task,
             headers,
@@ -118,13 +104,13 @@ class Exchanges:
             method=method,
             content=content,
             content_length=length,
-            sending=self._progress,
+            sending=self._counter,
             limiters=self._limiters,
             on_interim=on_interim,
             confined=resource is not None and elsewhere and resource.confined,
             follows_redirects=own.follows_redirects,
             secret_path=resource is not None,
-            traces=traces,
+            traces=self._attempt.new_traces(),
         )
 
 

@@ -1,0 +1,101 @@
+"""One attempt of a transfer as its parts see it: the task's record, the way to change it, and what was sent for it.
+
+Rule: no decisions here. What a part alone needs to know is that part's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from transfermon.engine.shared import Engine
+from transfermon.model.configuration import SessionConfiguration
+from transfermon.model.errors import TransferError
+from transfermon.model.events import activity_event
+from transfermon.model.metrics import MOST_KEPT, REDIRECTS, Trace
+from transfermon.model.record import record
+from transfermon.model.task import Activity, Evidence, Progress, Response, Task, changed
+
+Record = Callable[..., "asyncio.Future[None]"]  # Session._record
+
+
+@record
+class Result:
+    """How an attempt ended: neither field set means the file is there."""
+
+    error: TransferError | None = None
+    stopped: bool = False  # by suspend, cancel or the end of the engine
+    text: str | None = None  # of the answer to an upload or a data task
+    text_is_whole: bool = True  # nothing was left out of it
+
+
+class Attempt:
+    """Made for one attempt of a download, and shared by its parts."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        configuration: SessionConfiguration,
+        *,
+        current: Callable[[], Task],
+        record: Record,
+        progress: Progress,
+    ) -> None:
+        self.engine = engine
+        self.configuration = configuration
+        self.record = record
+        self.progress = progress
+        self.announced = False  # whether the body continues or starts over was told
+        self._current = current
+        self._sent: list[tuple[int, list[Trace]]] = []  # attempt and exchanges of each call, until they are recorded
+
+    def __repr__(self) -> str:
+        return f"<Attempt {self.task.attempt} of {self.task.key}>"
+
+    @property
+    def task(self) -> Task:
+        """As it is now: a command may change it at any await."""
+        return self._current()
+
+    def tell(self, activity: Activity, **changes: Any) -> None:
+        task = changed(self.task, activity=activity, waiting_until=None, waiting_reason="", **changes)
+        self.progress.attempt = task.attempt
+        self.record(task, activity_event(task), store=False)
+
+    def learn(self, known: Evidence) -> None:
+        if known != self.task.evidence:
+            self.record(changed(self.task, evidence=known), None)
+
+    def new_traces(self) -> list[Trace]:
+        """For the exchanges of one call."""
+        traces: list[Trace] = []
+        self._sent.append((self.task.attempt, traces))
+        return traces
+
+    def metrics(self) -> dict[str, Any]:
+        """The changes of a record that takes up what was sent since the last time (T-19)."""
+        changes = metrics_of(self.task, self._sent, self.engine.now() - time.monotonic())
+        self._sent.clear()
+        return changes
+
+    def keep_metrics(self) -> None:
+        if self._sent:
+            self.record(changed(self.task, **self.metrics()), None)
+
+
+def metrics_of(task: Task, sent: Sequence[tuple[int, list[Trace]]], offset: float) -> dict[str, Any]:
+    """The changes of a record that takes up attempts and their exchanges; `offset` turns their times into epochs."""
+    rows = tuple(trace.row(attempt, offset) for attempt, traces in sent for trace in traces)
+    redirects = sum(trace.status in REDIRECTS for _, traces in sent for trace in traces[:-1])
+    return {
+        "transactions": (*task.transactions, *rows)[-MOST_KEPT:],
+        "redirect_count": task.redirect_count + redirects,
+    }
+
+
+def shortened(response: Response) -> Response:
+    """What is kept of an error's head: fields such as a realm may be as long as the server likes (C24)."""
+    return dataclasses.replace(response, headers=tuple((name, value[:500]) for name, value in response.headers[:32]))

@@ -1,0 +1,160 @@
+"""What one attempt of an upload or of a data task knows, and writes down.
+
+Rule: what went out is counted here, and what an answer ends with is recorded here alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import NoReturn
+
+from transfermon.engine.attempt import Attempt, Record, shortened
+from transfermon.engine.shared import Engine
+from transfermon.engine.upload_requests import Exchanges, Heard
+from transfermon.http import retry
+from transfermon.http.upload_protocols import receipts, rules
+from transfermon.model.configuration import SessionConfiguration
+from transfermon.model.errors import Retry, TransferError, TransferFailure
+from transfermon.model.events import UploadProgressEvent
+from transfermon.model.task import UNKNOWN, Activity, Kind, Origin, Progress, Response, Task, UploadResource, changed
+from transfermon.wire.body_source import Source
+from transfermon.wire.cancellation import until_done
+from transfermon.wire.rate_limit import Limiter
+
+_CUT = frozenset({408, 502, 504})  # of a proxy that gave up waiting: as good as no answer
+
+Pieces = Callable[[], AsyncIterator[bytes]]  # makes a body, again each time it must be sent
+
+
+class UploadAttempt(Attempt):
+    """Made for one attempt. `stream` makes the body of a task that has no file."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        configuration: SessionConfiguration,
+        *,
+        current: Callable[[], Task],
+        record: Record,
+        progress: Progress,
+        limiters: list[Limiter],
+        stream: Pieces | bytes | None,
+    ) -> None:
+        super().__init__(engine, configuration, current=current, record=record, progress=progress)
+        self.lines = Exchanges(self, limiters, counts=not callable(stream))
+        self.stream = stream
+        self.file: Source | None = None
+        self.begun = False  # a first byte of the body went out in this attempt
+        self.given = 0  # most bytes that went out before the request that runs; -1: not known
+        self.text: str | None = None  # of the server's last answer
+        self.text_is_whole = True
+
+    async def open(self) -> None:
+        """Begin where the last attempt ended. Raises TransferFailure for a file that cannot be sent."""
+        task = self.task
+        sent = task.upload.offset if task.upload is not None else 0
+        self.given = task.upload.given if task.upload is not None else 0
+        self.progress.received = self.progress.told = sent
+        self.tell(Activity.CONNECTING, attempt=task.attempt + 1, started=task.started or self.engine.now(), sent=sent)
+        if task.source:
+            self.file = await until_done(asyncio.to_thread(Source.open, task.source, task.source_identity))
+
+    def close(self) -> None:
+        """Write down what went out."""
+        if self.file is not None:
+            self.file.close()
+        task, sent = self.task, self.progress.received
+        changes = self.metrics()
+        if task.upload is not None:
+            changes["upload"] = changed(task.upload, given=self.handed)
+        self.record(changed(task, sent=sent, exposed=task.exposed and sent > 0, **changes), None)
+
+    @property
+    def size(self) -> int:
+        return self.file.size if self.file is not None else 0
+
+    @property
+    def handed(self) -> int:
+        """Most bytes that ever went out; -1: not known."""
+        return UNKNOWN if self.given == UNKNOWN else max(self.given, self.progress.received)
+
+    def began(self, offset: int) -> None:
+        """Bytes go out from here; a fall of the counters is a new attempt (U-06)."""
+        task = self.task
+        again = self.begun and offset < self.progress.received
+        if self.given != UNKNOWN:
+            self.given = max(self.given, self.progress.received)
+        self.progress.received = self.progress.told = offset
+        if again or task.activity is not Activity.TRANSFERRING:
+            self.tell(Activity.TRANSFERRING, attempt=task.attempt + again, sent=offset)
+
+    def hear_announcement(
+        self, take: Callable[[UploadResource], None], version: str, interim: Response, confines: bool
+    ) -> None:
+        """An interim answer: where the upload can go on, should this request not come to its end."""
+        task = self.task
+        found = rules.announced(interim, version, self.size, self.engine.now())
+        if found is not None and not (found.elsewhere and task.origin is not Origin.TYPED):
+            take(changed(found, confined=confines))
+
+    def fail(self, heard: Heard, error: TransferError | None) -> NoReturn:
+        """U-21: a refusal ends it, trouble in the server leads to another attempt, which asks for the offset."""
+        self.text, response = heard.text, heard.response
+        found = error or retry.judge_status(response, "status", now=self.engine.now(), url=response.url)
+        assert found is not None
+        task = changed(self.task, response=changed(shortened(response), url=self.task.url))
+        if task.upload is not None and rules.is_spent(found):
+            task = changed(task, upload=None)
+        elif task.upload is not None and response.status not in _CUT:
+            task = changed(task, upload=changed(task.upload, tried=0))
+        self.record(task, None)
+        raise TransferFailure(self._with_words(found, heard))
+
+    def take(self, heard: Heard, *, unconfirmed: str = "") -> None:
+        """The answer is the result, whatever it says."""
+        task = self.task
+        sent = self.progress.received
+        self.text, self.text_is_whole = heard.text, heard.whole
+        error = retry.judge_status(
+            heard.response, self.configuration.http_error_policy, now=self.engine.now(), url=task.url
+        )
+        if error is not None and task.upload is not None:
+            error = changed(error, retry=Retry.FINAL)  # the upload is complete, whatever came of it (U-20)
+        response = shortened(heard.response)
+        stored_as = ""
+        if task.upload is not None:
+            response = changed(response, url=task.url)
+        elif error is None and task.kind is Kind.UPLOAD:
+            stored_as = receipts.stored_as(heard.response, heard.response.url)
+        task = changed(
+            self.task,
+            response=response,
+            current_url=response.url,
+            received=len(heard.body),
+            sent=sent,
+            exposed=False,
+            unconfirmed=unconfirmed,
+            stored_as=stored_as,
+            expected_to_send=sent if task.expected_to_send == UNKNOWN else task.expected_to_send,
+        )
+        if error is not None:
+            self.record(task, None)
+            raise TransferFailure(self._with_words(error, heard) if task.kind is Kind.UPLOAD else error)
+        if task.kind is Kind.UPLOAD:
+            event = UploadProgressEvent(
+                task=task,
+                bytes_sent=max(0, sent - self.progress.told),
+                total_bytes_sent=sent,
+                total_bytes_expected_to_send=task.expected_to_send,
+                attempt=task.attempt,
+            )
+            self.progress.told = sent
+            self.record(task, event)
+        else:
+            self.record(task, None)
+
+    def _with_words(self, error: TransferError, heard: Heard) -> TransferError:
+        if heard.response.status < 400:
+            return error
+        return changed(error, said=receipts.said(heard.text, heard.response.header("Content-Type")))

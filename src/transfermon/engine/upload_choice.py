@@ -1,0 +1,91 @@
+"""Which way an upload goes: whole, by the IETF draft, or by tus.
+
+Rule: what an answer means is decided in `probing` and `rules`; here it is asked for.
+"""
+
+from __future__ import annotations
+
+from transfermon.engine.attempt import shortened
+from transfermon.engine.upload_attempt import UploadAttempt
+from transfermon.http.upload_protocols import probing, rules
+from transfermon.model import upload_protocol
+from transfermon.model.errors import TransferFailure
+from transfermon.model.task import PLAIN_UPLOAD, Kind, changed
+from transfermon.model.upload_protocol import IETF, PLAIN
+from transfermon.wire.call import TAKEOVER
+
+
+class ProtocolChoice:
+    """Of one attempt."""
+
+    def __init__(self, attempt: UploadAttempt) -> None:
+        self._attempt = attempt
+
+    def __repr__(self) -> str:
+        return f"<ProtocolChoice of {self._attempt}>"
+
+    async def protocol(self) -> str:
+        """Decided once, and recorded: what a pause costs must be known before it (U-14). What trouble decided is not
+        recorded, so that the next attempt asks again.
+        """
+        task = self._attempt.task
+        if task.upload is not None:
+            return task.upload.protocol
+        if task.protocol:
+            return task.protocol
+        finding = await self._found() if self.offers_more else probing.Finding(protocol=PLAIN)
+        if finding.error is not None:
+            if finding.answer is not None:
+                self._attempt.record(changed(self._attempt.task, response=shortened(finding.answer)), None)
+            raise TransferFailure(finding.error)
+        plain = finding.protocol == PLAIN
+        protocol = finding.protocol if finding.sure else ""
+        self._attempt.record(
+            changed(self._attempt.task, protocol=protocol, not_resumable=PLAIN_UPLOAD if plain else ""), None
+        )
+        return finding.protocol
+
+    @property
+    def offers_more(self) -> bool:
+        """Whether there is anything to win by asking, and by the draft's fields in a request with the whole body."""
+        return self.is_open and self._attempt.size > TAKEOVER
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the way is ours to choose."""
+        task = self._attempt.task
+        return (
+            self._attempt.file is not None
+            and task.kind is Kind.UPLOAD
+            and not upload_protocol.decided(task.wanted_protocol)
+        )
+
+    async def _found(self) -> probing.Finding:
+        """Ask the server, once, and again for other versions of the draft where they may be what it speaks."""
+        assert self._attempt.file is not None
+        task, interops = self._attempt.task, self._attempt.engine.interops
+        left = list(interops.order(task.url))
+        found = await self.probe(left.pop(0))
+        if found.version and found.protocol == PLAIN:  # it is for another version, and says for which
+            left = [found.version]
+        elif not found.others:
+            left = []
+        while left and found.protocol == PLAIN:
+            found = await self.probe(left.pop(0))
+        if found.protocol == IETF:
+            interops.heard(task.url, found.version)
+            if self._attempt.file.size < found.limits.min_size:
+                return probing.Finding(protocol=PLAIN)
+        if error := rules.too_large(self._attempt.file.size, found.limits, task.url):
+            raise TransferFailure(error)
+        return found
+
+    async def probe(self, version: str) -> probing.Finding:
+        task = self._attempt.task
+        try:
+            answer = await self._attempt.lines.head("OPTIONS", task.url, probing.probe(version))
+        except TransferFailure as failure:
+            if (finding := probing.judge_failure(failure.error)) is not None:
+                return finding
+            raise
+        return probing.judge(answer, version, now=self._attempt.engine.now(), attempt=task.attempt)
