@@ -93,7 +93,7 @@ def test_fault_l12_one_module_hands_over_to_the_desktop():
         or (isinstance(node, ast.Import) and any(one.name == "webbrowser" for one in node.names))
         or (isinstance(node, ast.Constant) and node.value == "xdg-open")
     }
-    assert callers == {"gui/opening.py"}
+    assert callers == {"gui/toolkit/files.py"}
 
 
 @pytest.mark.parametrize(
