@@ -54,7 +54,7 @@ class AnswerReader:
         self._stream = stream
         self._bad_network = bad_network
         self._heard = heard
-        self._head = bytearray()  # of the current header block
+        self._head: bytes | bytearray = b""  # what is there of the current header block; most come in one piece
         self._block_began = 0.0
         self._interim = 0
         self._slow_bytes = 0
@@ -116,9 +116,8 @@ class AnswerReader:
             await self._meet_bad_network()
         while (end := await self._more_head(timeout)) is None:
             pass
-        block = bytes(self._head[:end])
-        self.left = bytes(self._head[end:])
-        self._head.clear()
+        block, self.left = bytes(self._head[:end]), bytes(self._head[end:])
+        self._head = b""
         self.head_bytes += end
         try:
             healed = heads.heal(block)
@@ -141,13 +140,21 @@ class AnswerReader:
                 self.head_began = self._block_began
         self.answered = True
         searched = max(0, len(self._head) - 2)  # the end may be split over reads
-        self._head += data
+        self._head = self._with(data)
         if not heads.may_begin(self._head):
             raise NotHTTP("the answer is not HTTP")
         found = heads.HEAD_END.search(self._head, searched)
         if (found.end() if found else len(self._head)) > HEAD_LIMIT:
             raise HeadTooLarge("the answer's head is too large")
         return found.end() if found else None
+
+    def _with(self, data: bytes) -> bytes | bytearray:
+        if not self._head:
+            return data
+        if isinstance(self._head, bytes):
+            return bytearray(self._head + data)
+        self._head += data
+        return self._head
 
     async def _meet_bad_network(self) -> None:
         if self._bad_network.loses:
