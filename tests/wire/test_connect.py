@@ -7,7 +7,7 @@ import contextlib
 import gc
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -24,12 +24,6 @@ from transfermon.wire.transport import Transport
 pytestmark = pytest.mark.anyio
 SIX, FOUR = socket.AF_INET6, socket.AF_INET
 FAR = "http://far.example/x"
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
 
 
 # ---- addresses
@@ -151,13 +145,6 @@ async def test_who_gives_up_leaves_no_connection_behind():
 
 
 # ---- SOCKS
-
-
-@pytest.fixture
-async def transport() -> AsyncIterator[Transport]:
-    transport = Transport(tls_context=ByteServer.client_context())
-    yield transport
-    await transport.aclose()
 
 
 @pytest.fixture

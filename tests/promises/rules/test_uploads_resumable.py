@@ -1,4 +1,4 @@
-"""SPEC 3.5, U-14 to U-25: uploads that go on where they were, by the IETF draft and by tus."""
+"""U-14 to U-25: uploads that go on where they were, by the IETF draft and by tus."""
 
 from __future__ import annotations
 

@@ -1,0 +1,111 @@
+"""Codings are undone in pieces of a bounded size, and damage is found."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from typing import Any
+
+import pytest
+
+from tests.helpers.answers import get
+from tests.helpers.byte_server import Conn, Request, chunked, reply
+from transfermon.model.errors import Code, TransferFailure
+from transfermon.model.task import Progress
+from transfermon.wire.call import Call
+from transfermon.wire.codings import Decoder
+from transfermon.wire.transport import Transport
+
+pytestmark = pytest.mark.anyio
+
+
+async def decoded(transport: Transport, url: str, fd: int, **settings: Any) -> bytes:
+    answer = await transport.open(Call(url=url))
+    try:
+        count = await answer.receive(fd, 0, Progress(), decode=answer.content_coding, **settings)
+        return os.pread(fd, count, 0)
+    finally:
+        await answer.aclose()
+
+
+BODY = os.urandom(200_000) + b"x" * 3_000_000
+BARE = zlib.compressobj(wbits=-15)
+CODED = {
+    "gzip": gzip.compress(BODY),
+    "x-gzip": gzip.compress(BODY[:100]) + gzip.compress(BODY[100:]) + b"\0\0",
+    "deflate": zlib.compress(BODY),
+    "Deflate": BARE.compress(BODY) + BARE.flush(),
+}
+
+
+@pytest.mark.parametrize("coding", CODED)
+@pytest.mark.parametrize("framed", ["length", "chunked"])
+async def test_a_coding_that_the_server_insists_on_is_undone(serve, transport, fd, coding, framed):
+    headers = {"Content-Encoding": coding}
+    if framed == "chunked":
+        coded = CODED[coding]
+        answer = reply(
+            200,
+            {**headers, "Transfer-Encoding": "chunked"},
+            chunked(coded[i : i + 999] for i in range(0, len(coded), 999)),
+        )
+    else:
+        answer = reply(200, headers, CODED[coding])
+    assert await decoded(transport, serve(answer).url(), fd) == BODY
+
+
+async def test_a_coded_body_can_be_kept_as_it_came(serve, transport, fd):
+    server = serve(reply(200, {"Content-Encoding": "gzip"}, CODED["gzip"]))
+    answer = await transport.open(Call(url=server.url()))
+    assert answer.content_coding == "gzip"
+    count = await answer.receive(fd, 0, Progress())
+    await answer.aclose()
+    assert os.pread(fd, count, 0) == CODED["gzip"]
+
+
+@pytest.mark.parametrize(
+    ("coding", "coded", "code"),
+    [
+        ("gzip", CODED["gzip"][:-4], Code.CANNOT_DECODE_RAW_DATA),
+        ("gzip", CODED["gzip"][:-8] + b"12345678", Code.CANNOT_DECODE_RAW_DATA),
+        ("gzip", b"plain text", Code.CANNOT_DECODE_RAW_DATA),
+        ("deflate", CODED["deflate"][:-1], Code.CANNOT_DECODE_RAW_DATA),
+        ("br", b"whatever", Code.CANNOT_DECODE_RAW_DATA),
+        ("zstd", b"whatever", Code.CANNOT_DECODE_RAW_DATA),
+        ("compress", b"whatever", Code.CANNOT_DECODE_CONTENT),
+        ("gzip, gzip", gzip.compress(CODED["gzip"]), Code.CANNOT_DECODE_CONTENT),
+    ],
+)
+async def test_a_damaged_or_unknown_coding_is_a_failure(serve, transport, fd, coding, coded, code):
+    server = serve(reply(200, {"Content-Encoding": coding}, coded))
+    with pytest.raises(TransferFailure) as caught:
+        await decoded(transport, server.url(), fd)
+    assert caught.value.code == code
+
+
+async def test_a_coded_body_that_ends_with_the_connection_must_be_whole(serve, transport, fd):
+    def handler(conn: Conn, request: Request) -> None:
+        conn.send(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + CODED["gzip"][:-100])
+        conn.close()
+
+    with pytest.raises(TransferFailure) as caught:
+        await decoded(transport, serve(handler).url(), fd)
+    assert caught.value.code == Code.CONNECTION_LOST
+
+
+async def test_a_compression_bomb_stops_at_the_limit(serve, transport, fd):
+    server = serve(reply(200, {"Content-Encoding": "gzip"}, gzip.compress(b"\0" * 50_000_000)))
+    with pytest.raises(TransferFailure) as caught:
+        await decoded(transport, server.url(), fd, limit=2_000_000)
+    assert caught.value.error.reason == "pol.too-big"
+    assert os.fstat(fd).st_size <= 2_000_000
+    assert len((await get(transport, server.url()))[1]) == 10**6
+
+
+def test_a_decoder_hands_out_small_pieces():
+    decoder = Decoder("gzip")
+    pieces = list(decoder.decode(gzip.compress(b"\0" * 10_000_000)))
+    assert max(map(len, pieces)) <= 1 << 20
+    assert sum(map(len, pieces)) == 10_000_000
+    assert decoder.whole
