@@ -10,6 +10,11 @@ import pytest
 
 from tests.helpers.byte_server import ByteServer, Resource
 from tests.helpers.sessions import engine_process
+from transfermon.engine.monitor import Monitor
+from transfermon.engine.session_core import SessionState
+from transfermon.engine.task_ends import OUR_MISTAKE
+from transfermon.engine.task_run import TaskRun
+from transfermon.model.task import Activity, State
 
 pytestmark = pytest.mark.anyio
 MIB = 1 << 20
@@ -60,3 +65,27 @@ async def test_of_two_hundred_answers_nothing_is_left_when_their_tasks_have_been
             found = json.loads(await asyncio.to_thread(process.stdout.readline))
     assert (found["runs"], found["held"]) == (200, [])
     assert found["grown"] <= MOST
+
+
+async def test_transfers_whose_last_step_fails_while_their_session_is_cancelled_wait_for_no_other(tmp_path: Path):
+    """What had its file's name ends before the cancelled ones (O-12); two of these must not wait for each other."""
+    async with Monitor.open(str(tmp_path / "state")) as monitor:
+        monitor.ready()
+        session = monitor.session("s")
+        refused = asyncio.Event()
+
+        async def give_the_name(run: TaskRun) -> None:
+            await refused.wait()
+            run.runner = None
+            await run._attempt_ended(OUR_MISTAKE, stopped=False, overdue=False)
+
+        for n in range(2):
+            session.download_task(f"http://127.0.0.1:9/{n}", start=False)
+        for run in session.runs:
+            run.change(state=State.RUNNING, activity=Activity.FINALIZING)
+            run.runner = asyncio.create_task(give_the_name(run))
+        session.invalidate_and_cancel()
+        refused.set()
+        async with asyncio.timeout(30):
+            await asyncio.gather(*(run.ended() for run in session.runs))
+        assert session.state is SessionState.INVALIDATED
