@@ -426,9 +426,8 @@ class TaskRun(Recorded):
             self.core.see_out(self._removed(), f"remove {self.key}")
 
     async def _removed(self) -> None:
-        task = self.record
-        delete_file = bool(self._removing)
-        own_part, spent = self.offer.take_back(self.record)
+        task, delete_file = self.record, bool(self._removing)
+        own_part, spent = self.offer.take_back(task)
         for path in task.part_paths if own_part else ():
             await asyncio.to_thread(task_files.drop_part, path)
         deleted, kept = False, ""
