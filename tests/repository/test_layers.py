@@ -102,6 +102,7 @@ def test_the_window_goes_through_the_monitor():
     inner = {
         "store",
         "part_file",
+        "part_names",
         "session",
         "session_core",
         "task_run",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import resource
@@ -10,28 +9,16 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from transfermon.model.errors import Retry, TransferFailure
-from transfermon.storage import part_file
-from transfermon.storage.part_file import (
-    FinishState,
-    PartFile,
-    PartMissing,
-    _link_and_unlink,
-    _rename_noreplace,
-    _replace_placeholder,
-    boot_id,
-    failure,
-    finish_state,
-    free_space,
-    mount_id,
-    remove,
-    require_space,
-)
+from transfermon.storage.disk_space import free_space
+from transfermon.storage.held_folder import HeldFolder
+from transfermon.storage.linux_calls import boot_id, mount_id
+from transfermon.storage.part_file import PartFile, PartMissing
 
 M = 1024 * 1024
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -162,39 +149,6 @@ def test_a_file_that_outgrows_its_limit_says_so(part: PartFile):
     assert (caught.value.code, caught.value.error.reason) == (-3003, "disk.too-large")
 
 
-def test_a_write_that_the_device_refuses_is_translated(tmp_path: Path):
-    fd = os.open("/dev/full", os.O_RDWR)
-    with pytest.raises(OSError) as caught:
-        os.pwrite(fd, b"x", 0)
-    os.close(fd)
-    error = failure(caught.value, -3003, str(tmp_path / "f")).error
-    assert (error.code, error.reason, error.retry) == (-3003, "disk.full", Retry.WAIT)
-
-
-@pytest.mark.parametrize("code", [-3000, -3001, -3003, -3004, -3005])
-@pytest.mark.parametrize(
-    ("number", "reason"),
-    [
-        (errno.ENOSPC, "disk.full"),
-        (errno.EDQUOT, "disk.full"),
-        (errno.EROFS, "disk.read-only"),
-        (errno.EACCES, "disk.permission"),
-        (errno.EPERM, "disk.permission"),
-        (errno.ENOENT, "disk.missing-folder"),
-        (errno.ENOTDIR, "disk.missing-folder"),
-        (errno.EIO, "disk.io"),
-        (errno.EMFILE, "sys.too-many-files"),
-        (errno.ENAMETOOLONG, "disk.name"),
-        (errno.EFBIG, "disk.too-large"),
-    ],
-)
-def test_every_error_of_the_disk_has_a_reason_a_sentence_and_a_hint(code: int, number: int, reason: str):
-    error = failure(OSError(number, os.strerror(number)), code, "/somewhere/else").error
-    assert (error.code, error.reason) == (code, reason)
-    assert error.message.endswith(".")
-    assert error.hint.endswith(".")
-
-
 def test_a_reservation_leaves_the_length_alone_and_a_cut_gives_it_back(part: PartFile):
     part.write(0, b"abc")
     if not part.reserve(8 * M):
@@ -218,20 +172,6 @@ def test_small_files_and_memory_disks_are_not_reserved(part: PartFile, small_dis
     other = PartFile.create(str(small_disk))
     assert other.reserve(M) is False
     other.close()
-
-
-def test_space_that_is_known_to_lack_fails_at_once(tmp_path: Path):
-    require_space(str(tmp_path), 1)
-    with pytest.raises(TransferFailure) as caught:
-        require_space(str(tmp_path), 2**62)
-    error = caught.value.error
-    assert (error.code, error.reason, error.retry) == (-3003, "disk.full", Retry.FINAL)
-
-
-def test_free_space_of_a_missing_folder_fails_in_words(tmp_path: Path):
-    with pytest.raises(TransferFailure) as caught:
-        free_space(str(tmp_path / "none"))
-    assert caught.value.code == -3000
 
 
 @pytest.mark.parametrize(
@@ -329,29 +269,9 @@ def test_an_existing_file_is_never_touched_without_a_word(tmp_path: Path):
     assert (tmp_path / "a (2).tar.gz").read_bytes() == b"two"
 
 
-@pytest.mark.parametrize("move", [_rename_noreplace, _link_and_unlink, _replace_placeholder])
-def test_every_way_to_the_final_name_refuses_a_name_that_is_taken(move: Callable[..., object], tmp_path: Path):
-    source, target = str(tmp_path / "part"), str(tmp_path / "final")
-    Path(source).write_text("new")
-    Path(target).write_text("old")
-    with pytest.raises(FileExistsError):
-        move(source, target, None)
-    assert Path(target).read_text() == "old"
-    os.unlink(target)
-    move(source, target, None)
-    assert Path(target).read_text() == "new"
-    assert names(tmp_path) == ["final"]
-
-
-def test_a_placeholder_that_could_not_be_replaced_is_taken_away(tmp_path: Path):
-    with pytest.raises(FileNotFoundError):
-        _replace_placeholder(str(tmp_path / "none"), str(tmp_path / "final"), None)
-    assert names(tmp_path) == []
-
-
 def test_a_sync_that_fails_is_told():
     reading, writing = os.pipe()
-    part = PartFile("/somewhere/part", writing, None)
+    part = PartFile("/somewhere/part", writing, HeldFolder("/somewhere"))
     with pytest.raises(TransferFailure) as caught:
         part.sync()
     assert (caught.value.code, caught.value.error.reason) == (-3003, "disk.io")
@@ -477,62 +397,6 @@ def test_discarding_removes_the_part_and_may_be_repeated(part: PartFile, tmp_pat
     assert names(tmp_path) == []
 
 
-def test_removing_by_path_takes_only_parts_of_ours(tmp_path: Path):
-    part = PartFile.create(str(tmp_path))
-    part.close()
-    assert remove(part.path) is True
-    assert remove(part.path) is False
-    (tmp_path / "precious").write_text("x")
-    with pytest.raises(ValueError):
-        remove(str(tmp_path / "precious"))
-    os.mkdir(part.path)
-    assert remove(part.path) is False
-    assert os.path.isdir(part.path)
-
-
-def a_finishing_pair(tmp_path: Path, part: bytes | None, final: bytes | None) -> tuple[str, str]:
-    one, two = tmp_path / ".transfermon-0123456789abcdef.part", tmp_path / "final"
-    if part is not None:
-        one.write_bytes(part)
-    if final is not None:
-        two.write_bytes(final)
-    return str(one), str(two)
-
-
-@pytest.mark.parametrize(
-    ("part", "final", "size", "state"),
-    [
-        (b"abc", None, 3, FinishState.REPEAT),
-        (b"abc", b"abc", 3, FinishState.DONE_REMOVE_PART),
-        (b"abc", b"xyz", 3, FinishState.REPEAT),
-        (b"abc", b"", 3, FinishState.REPEAT),
-        (None, b"abc", 3, FinishState.DONE),
-        (None, b"abc", -1, FinishState.DONE),
-        (None, b"abcd", 3, FinishState.MISSING),
-        (None, None, 3, FinishState.MISSING),
-    ],
-)
-def test_a_start_in_the_middle_of_finishing_knows_what_to_do(
-    tmp_path: Path, part: bytes | None, final: bytes | None, size: int, state: FinishState
-):
-    assert finish_state(*a_finishing_pair(tmp_path, part, final), size=size) is state
-
-
-def test_two_names_of_one_file_mean_that_only_the_part_name_is_left_over(tmp_path: Path):
-    one, two = a_finishing_pair(tmp_path, b"abc", None)
-    os.link(one, two)
-    assert finish_state(one, two, size=3) is FinishState.DONE_REMOVE_PART
-    assert remove(one) is True
-    assert Path(two).read_bytes() == b"abc"
-
-
-def test_a_known_digest_decides_whether_the_final_file_is_ours(tmp_path: Path):
-    one, two = a_finishing_pair(tmp_path, None, b"abc")
-    right = "sha-256:" + hashlib.sha256(b"abc").hexdigest()
-    assert finish_state(one, two, size=3, digest=right) is FinishState.DONE
-    assert finish_state(one, two, size=3, digest="sha-256:" + "0" * 64) is FinishState.MISSING
-
-
 def test_no_descriptor_is_left_open(tmp_path: Path):
     before = len(os.listdir("/proc/self/fd"))
     for number in range(5):
@@ -548,7 +412,8 @@ def test_no_descriptor_is_left_open(tmp_path: Path):
 
 WRITER = """
 import sys
-from transfermon.storage.part_file import PartFile, mount_id
+from transfermon.storage.linux_calls import mount_id
+from transfermon.storage.part_file import PartFile
 part = PartFile.create(sys.argv[1])
 part.reserve(1 << 26)
 print(part.path, mount_id(part.fd), flush=True)
@@ -573,18 +438,3 @@ def test_after_a_kill_the_length_is_a_prefix_of_right_bytes(tmp_path: Path):
     expected = b"".join(bytes([number % 251]) * 70001 for number in range(good // 70001 + 1))
     assert data == expected[:good]
     part.close()
-
-
-@pytest.mark.parametrize(
-    ("claim", "age", "dropped"), [(b"", 0, True), (b"", 60, False), (b"x", 0, False), (None, 0, False)]
-)
-def test_only_an_empty_file_that_is_no_older_than_the_part_is_a_claim_of_ours(
-    tmp_path: Path, claim: bytes | None, age: int, dropped: bool
-):
-    part, final = tmp_path / "part", tmp_path / "a.bin"
-    part.write_bytes(b"abc")
-    if claim is not None:
-        final.write_bytes(claim)
-        os.utime(final, ns=(0, part.stat().st_mtime_ns - age * 1_000_000_000))
-    assert part_file.drop_claim(str(part), str(final)) == dropped
-    assert final.exists() == (claim is not None and not dropped)

@@ -33,7 +33,7 @@ from transfermon.model.request_options import RequestOptions, content_type_of
 from transfermon.model.task import Action, Kind, Origin, Progress, State, Task, TaskKey, changed, progress_of
 from transfermon.model.translate import in_english
 from transfermon.model.wake_policy import Verdict, Wake, verdict_text
-from transfermon.storage import part_file
+from transfermon.storage import file_identity
 from transfermon.text import humanize
 from transfermon.wire.simulation import NONE, profile_named
 
@@ -262,7 +262,7 @@ class Api:
     def _dict(self, task: Task, progress: Progress | None) -> dict[str, Any]:
         waits = not self._started and task.key not in self._named
         if waits and task.outstanding and task.part_path:  # nothing has looked since the engine that wrote it ended
-            task = changed(task, received=part_file.stored_at(task.part_path))
+            task = changed(task, received=file_identity.size_at(task.part_path))
         out = task_dict(task, progress)
         if task.state is State.RUNNING and waits:
             out["status"] = "Interrupted"  # it was running, and will be, but nothing runs it now

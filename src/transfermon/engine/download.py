@@ -35,9 +35,20 @@ from transfermon.model.events import (
 )
 from transfermon.model.metrics import Trace
 from transfermon.model.task import UNKNOWN, Activity, Progress, Response, StoredPart, Task, changed
-from transfermon.storage import file_system, part_file
+from transfermon.storage import (
+    disk_failures,
+    disk_space,
+    file_identity,
+    file_system,
+    final_name,
+    finish_state,
+    held_folder,
+    linux_calls,
+    part_names,
+)
+from transfermon.storage.finish_state import FinishState
 from transfermon.storage.finished_file import Blob
-from transfermon.storage.part_file import FinishState, PartFile, PartMissing
+from transfermon.storage.part_file import PartFile, PartMissing
 from transfermon.wire.answer import Answer
 from transfermon.wire.call import Call
 from transfermon.wire.cancellation import until_done
@@ -132,7 +143,7 @@ class Download:
             return Result(error=_as_seen_here(error))
         if error.reason == "disk.full":
             with contextlib.suppress(TransferFailure):
-                usable = await self._on_disk(part_file.usable_space, self._part.folder)
+                usable = await self._on_disk(disk_space.usable_space, self._part.folder)
                 task = changed(self._current(), room=max(1, self._stored + usable))
         if file_system.is_of_no_use(error.reason, resumable=not task.not_resumable):
             task = changed(task, **self._without_part())
@@ -192,7 +203,11 @@ class Download:
         if task.final_path:
             return await self._was_named(task)
         folder = os.path.dirname(task.part_path)
-        path = "" if os.path.lexists(task.part_path) else part_file.renamed(folder, task.part_inode, task.expected)
+        path = (
+            ""
+            if os.path.lexists(task.part_path)
+            else finish_state.find_renamed_part(folder, task.part_inode, task.expected)
+        )
         if not path:
             return False
         await self._close_finished(changed(task, final_path=path, received=task.expected))
@@ -200,7 +215,7 @@ class Download:
 
     async def _was_named(self, task: Task) -> bool:
         state = await asyncio.to_thread(
-            part_file.finish_state,
+            finish_state.finish_state,
             task.part_path,
             task.final_path,
             size=task.expected,
@@ -211,17 +226,17 @@ class Download:
             raise TransferFailure(_vanished(task))
         if state is FinishState.REPEAT:
             if not task.overwrite:
-                await asyncio.to_thread(part_file.drop_claim, task.part_path, task.final_path)
+                await asyncio.to_thread(finish_state.drop_claim, task.part_path, task.final_path)
             return False
         if state is FinishState.DONE_REMOVE_PART:
-            await asyncio.to_thread(part_file.remove, task.part_path)
+            await asyncio.to_thread(part_names.remove_part, task.part_path)
         await self._close_finished(task)
         return True
 
     async def _close_finished(self, task: Task) -> None:
         self._sealed = True
-        await asyncio.to_thread(part_file.sync_folder, os.path.dirname(task.final_path))
-        identity = await asyncio.to_thread(part_file.identity_at, task.final_path)
+        await asyncio.to_thread(held_folder.sync_folder, os.path.dirname(task.final_path))
+        identity = await asyncio.to_thread(file_identity.identity_at, task.final_path)
         await self._deliver(changed(task, part_path="", final_identity=identity, activity=Activity.FINALIZING))
 
     async def _open_part(self) -> None:
@@ -271,12 +286,12 @@ class Download:
         """Ask no server for what cannot be kept: TransferFailure -3000 or -3003 before the request."""
         task = self._current()
         if self._part is None and task.folder:
-            part_file.require_writable(task.folder)
+            disk_space.require_writable(task.folder)
         elif self._part is not None and task.expected > self._stored:
             needed = task.expected - self._stored
-            free = await self._on_disk(part_file.free_space, self._part.folder, needed)
+            free = await self._on_disk(disk_space.free_space, self._part.folder, needed)
             if (missing := needed - free) > 0:
-                raise TransferFailure(_full(missing, task.url))
+                raise TransferFailure(disk_failures.too_little_space(missing, task.url))
         if task.room and (task.expected == UNKNOWN or self._part is None):
             await self._look_for_room(task)
 
@@ -284,13 +299,13 @@ class Download:
         """After an attempt that a full disk has ended: as much as is needed, or more than there was then."""
         folder = self._part.folder if self._part is not None else task.folder or self._parts_folder
         if task.expected != UNKNOWN:
-            free = await self._on_disk(part_file.free_space, folder, task.expected)
+            free = await self._on_disk(disk_space.free_space, folder, task.expected)
             if (missing := task.expected - free) > 0:
-                raise TransferFailure(_full(missing, task.url))
+                raise TransferFailure(disk_failures.too_little_space(missing, task.url))
             return
-        usable = await self._on_disk(part_file.usable_space, folder)
+        usable = await self._on_disk(disk_space.usable_space, folder)
         if not file_system.has_more_room(self._stored + usable, task.room):
-            raise TransferFailure(_nearly_full(task))
+            raise TransferFailure(disk_failures.nearly_full(task.url))
 
     @property
     def disk_silence(self) -> float:
@@ -309,7 +324,7 @@ class Download:
     def _reopen(self, task: Task) -> None:
         """Blocking. Keeps the result itself, so that none is lost when the attempt is stopped meanwhile."""
         self._part, self._stored = PartFile.reopen(task.part_path, task.received, task.boot_id, task.mount_id)
-        self._mount_id, self._device = part_file.mount_id(self._part.fd), self._part.identity[0]
+        self._mount_id, self._device = linux_calls.mount_id(self._part.fd), self._part.identity[0]
 
     def _announce_restart(self, reason: str) -> None:
         task = self._current()
@@ -513,14 +528,14 @@ class Download:
                 same = Judgement(verdict=Verdict.COMPARE, start=0, length=total, compare=self._stored, total=total)
                 return await self._receive_more(answer, same)
             if not proven or not await self._has_room(folder, total - self._stored):
-                raise TransferFailure(_no_space(folder, task.url))
+                raise TransferFailure(disk_failures.larger_than_the_space(folder, task.url))
             keeps = False
         first = await self._first_bytes(answer, decode=bool(label.undo))
         return await self._receive_new(answer, judgement, label, first, keeps=keeps)
 
     async def _has_room(self, folder: str, total: int) -> bool:
         with contextlib.suppress(TransferFailure):
-            return total <= await self._on_disk(part_file.free_space, folder, total)
+            return total <= await self._on_disk(disk_space.free_space, folder, total)
         return True
 
     async def _first_bytes(self, answer: Answer, *, decode: bool) -> bytes:
@@ -587,7 +602,7 @@ class Download:
             part_inode=part.inode,
             older_part=older,
             evidence=self._questions.began_anew(task.evidence, response),
-            boot_id=part_file.boot_id(),
+            boot_id=linux_calls.boot_id(),
             mount_id=self._mount_id,
             not_resumable=resume.why_not_resumable(validators, task.method, self._configuration.resume_policy),
             remark=label.remark,
@@ -639,7 +654,7 @@ class Download:
 
     async def _remove(self, path: str) -> None:
         try:
-            await self._on_disk(part_file.remove, path)
+            await self._on_disk(part_names.remove_part, path)
         except TransferFailure as failure:
             log.warning("%s stays: %s", path, failure)
 
@@ -665,12 +680,12 @@ class Download:
         name = self._engine.targets.settled(folder, name, given=given, overwrite=over, mark=mark)
         part = PartFile.create(folder, sync_folder=not 0 <= total < SMALL, mark=mark)
         self._unwanted.append(part)  # until it is taken: the attempt may have been stopped meanwhile
-        part_file.require_fit(folder, total)
-        if total > part_file.free_space(folder, total):
-            raise TransferFailure(_no_space(folder, task.url))
+        disk_space.require_fit(folder, total)
+        if total > disk_space.free_space(folder, total):
+            raise TransferFailure(disk_failures.larger_than_the_space(folder, task.url))
         if total > 0:
             part.reserve(total)
-        self._mount_id, self._device = part_file.mount_id(part.fd), part.identity[0]
+        self._mount_id, self._device = linux_calls.mount_id(part.fd), part.identity[0]
         return part, name
 
     async def _receive_more(self, answer: Answer, judgement: Judgement) -> bool:
@@ -700,7 +715,7 @@ class Download:
             expected=judgement.total,
             received=self._stored,
             evidence=known,
-            boot_id=part_file.boot_id(),
+            boot_id=linux_calls.boot_id(),
             mount_id=self._mount_id,
         )
         self._progress.expected = judgement.total
@@ -782,7 +797,7 @@ class Download:
         limit = max(0, most - offset) if most else None
         room = None
         if self._progress.expected == UNKNOWN:  # it may never end
-            room = await self._on_disk(part_file.usable_space, self._part.folder)
+            room = await self._on_disk(disk_space.usable_space, self._part.folder)
         self._guarded = room is not None
         checkpoints = asyncio.ensure_future(self._checkpoints())
         try:
@@ -799,7 +814,7 @@ class Download:
         except TransferFailure as failure:
             if failure.code == Code.DATA_TOO_LARGE:
                 if limit is None or (room is not None and room < limit):
-                    raise TransferFailure(_nearly_full(self._current())) from failure
+                    raise TransferFailure(disk_failures.nearly_full(self._current().url)) from failure
                 raise answer.too_big(most) from failure  # with the limit of the whole file in its words
             raise
         finally:
@@ -837,8 +852,8 @@ class Download:
                 known = changed(known, no_ranges="")  # a plain answer that breaks here would have to begin again
         self._record(changed(task, received=stored, evidence=known), None)
         await self._drop_surpassed(stored)
-        if self._guarded and not await self._on_disk(part_file.usable_space, self._part.folder):
-            self._disk_error = _nearly_full(self._current())  # others write there, too
+        if self._guarded and not await self._on_disk(disk_space.usable_space, self._part.folder):
+            self._disk_error = disk_failures.nearly_full(self._current().url)  # others write there, too
             raise TransferFailure(self._disk_error)
 
     async def _sync(self) -> None:
@@ -954,7 +969,7 @@ class Download:
     def _name(self, part: PartFile, task: Task) -> str:
         """Blocking. The final path."""
         if self._engine.settings.note_origin and not self._configuration.is_ephemeral:
-            part_file.mark_origin(part.path, without_query(task.current_url or task.url))
+            final_name.mark_origin(part.path, without_query(task.current_url or task.url))
         return part.finish(task.name, overwrite=task.overwrite, durable=True)
 
     async def _deliver(self, task: Task) -> None:
@@ -1100,38 +1115,5 @@ def _not_it(instead: str, url: str) -> TransferError:
         message=f"The server sent {instead}.",
         reason="srv.page",
         hint="Open the address in a browser: it may ask you to sign in, or the link may have expired.",
-        url=redacted(url),
-    )
-
-
-def _full(missing: int, url: str) -> TransferError:
-    return TransferError(
-        code=Code.CANNOT_WRITE_FILE,
-        message=f"The disk is full: {max(missing, 100_000) / 1e6:,.1f} MB more are needed.",
-        reason="disk.full",
-        hint="Free some space.",
-        url=redacted(url),
-        retry=Retry.RETRY,
-    )
-
-
-def _nearly_full(task: Task) -> TransferError:
-    """Of an answer that does not say how long it is."""
-    return TransferError(
-        code=Code.CANNOT_WRITE_FILE,
-        message="The disk is full but for a reserve, and the server does not say how long the file is.",
-        reason="disk.full",
-        hint="Free some space.",
-        url=redacted(task.url),
-        retry=Retry.RETRY,
-    )
-
-
-def _no_space(folder: str, url: str) -> TransferError:
-    return TransferError(
-        code=Code.CANNOT_WRITE_FILE,
-        message=f"The file is larger than the free space in {folder}.",
-        reason="disk.full",
-        hint="Free some space or choose another folder, then retry.",
         url=redacted(url),
     )

@@ -51,7 +51,7 @@ from transfermon.model.request_options import RequestOptions
 from transfermon.model.tally import Fate, Tally
 from transfermon.model.task import Action, Kind, Origin, Progress, Task, TaskKey
 from transfermon.model.wake_policy import BACKGROUND_MODES, MODE_OF, AppState, Wake, clamped
-from transfermon.storage import name_trial, part_file, store
+from transfermon.storage import name_trial, part_names, store
 from transfermon.storage.settings import NEVER, Settings, download_folder, ensure_private, open_to_others, state_folder
 from transfermon.storage.store import Change, Remembered, SessionRow, Unheard
 from transfermon.system.clock import Clock
@@ -246,7 +246,7 @@ class Monitor:
             everybody = (*remembered.tasks, *(row.task for row in remembered.resume))
             known = {path for task in everybody for path in task.part_paths}
             folders = {task.folder or parts for task in unfinished}
-            await asyncio.to_thread(part_file.sweep, folders, engine.database_id, known)
+            await asyncio.to_thread(part_names.sweep_parts, folders, engine.database_id, known)
             await asyncio.to_thread(name_trial.sweep, folders, engine.database_id)
         self._unheard = remembered.unheard
         by_session: dict[str, list[Task]] = {}
@@ -270,7 +270,7 @@ class Monitor:
             day = time.strftime("%d %B %Y, %H:%M", time.localtime(remembered.from_backup))
             left = f"The list is as it was on {day}; what was added since is missing."
         folders = {os.path.join(self.state_dir, "parts"), self.settings.download_folder or download_folder()}
-        parts = [path for folder in folders for path in part_file.parts_in(folder)]
+        parts = [path for folder in folders for path in part_names.parts_in(folder)]
         if not parts:
             return f"{kept} {left}"
         return f"{kept} {left} Unfinished files are not touched: {', '.join(parts[:3])}{' …' if parts[3:] else ''}"

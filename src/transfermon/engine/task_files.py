@@ -14,7 +14,7 @@ from typing import Any
 
 from transfermon.model.errors import Code, TransferFailure
 from transfermon.model.task import UNKNOWN, Task
-from transfermon.storage import file_system, part_file
+from transfermon.storage import disk_failures, file_identity, file_system, part_names
 from transfermon.storage.settings import ensure_private, write_whole
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def noted(path: str) -> dict[str, Any]:
         status = os.stat(path)
     except (OSError, ValueError):
         return {"source_identity": (), "expected_to_send": UNKNOWN}
-    return {"source_identity": part_file.identity_of(status), "expected_to_send": status.st_size}
+    return {"source_identity": file_identity.identity_of(status), "expected_to_send": status.st_size}
 
 
 def keep_body(path: str, body: bytes) -> None:
@@ -36,19 +36,19 @@ def keep_body(path: str, body: bytes) -> None:
         ensure_private(os.path.dirname(path))
         write_whole(path, body)
     except OSError as error:
-        raise part_file.failure(error, Code.CANNOT_CREATE_FILE, path) from error
+        raise disk_failures.disk_failure(error, Code.CANNOT_CREATE_FILE, path) from error
 
 
 def drop_part(path: str) -> None:
     try:
-        part_file.remove(path)
+        part_names.remove_part(path)
     except TransferFailure as failure:  # the task ends all the same; the part is hidden and named in the log
         log.warning("%s stays: %s", path, failure)
 
 
 def drop_orphans(folder: str, known: frozenset[str]) -> None:
     """A part made this minute may belong to a task that is just about to say so."""
-    for path in part_file.parts_in(folder):
+    for path in part_names.parts_in(folder):
         with contextlib.suppress(OSError):
             if path not in known and time.time() - os.stat(path).st_mtime > _SETTLED:
                 drop_part(path)
@@ -58,7 +58,7 @@ def delete_written(task: Task) -> tuple[bool, str]:
     """Delete the finished file if it is the one that was written. Whether it was, and the path of what stays."""
     written = task.final_identity or (0, task.part_inode, task.received, 0)  # of an older version's record
     path = task.final_path
-    if file_system.is_same_file(part_file.identity_at(path), written) and drop_file(path):
+    if file_system.is_same_file(file_identity.identity_at(path), written) and drop_file(path):
         return True, ""
     return False, path if os.path.lexists(path) else ""
 

@@ -16,7 +16,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from transfermon.http import filenames
-from transfermon.model.errors import Code, TransferError, TransferFailure
+from transfermon.model.errors import TransferFailure
+from transfermon.storage import disk_failures
 
 _TRIAL = re.compile(r"\.transfermon-[0-9a-f]{16}\.try")
 _ORDINARY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -57,14 +58,16 @@ class Targets:
         none, or where a folder has the name of the file to replace.
         """
         if overwrite and os.path.isdir(os.path.join(folder, name)):
-            raise _refusal(f"A folder has the name “{os.path.join(folder, name)}” already.")
+            raise TransferFailure(
+                disk_failures.name_refused(f"A folder has the name “{os.path.join(folder, name)}” already.")
+            )
         place = _identity(folder)
         ordinary = _ORDINARY.fullmatch(name) is not None
         if ordinary and place in self._proven:
             return name
         found = first_fit(folder, candidates(name, given=given, overwrite=overwrite), mark)
         if not found:
-            raise _refusal(f"This disk cannot hold a file called “{name}”.")
+            raise TransferFailure(disk_failures.name_refused(f"This disk cannot hold a file called “{name}”."))
         if ordinary and found == name and place is not None:
             self._proven.add(place)
         return found
@@ -138,9 +141,3 @@ def _empty(trial: str) -> None:
         for entry in entries:
             if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_size == 0:
                 os.unlink(entry.path)
-
-
-def _refusal(message: str) -> TransferFailure:
-    return TransferFailure(
-        TransferError(code=Code.CANNOT_CREATE_FILE, message=message, reason="disk.name", hint="Choose another name.")
-    )

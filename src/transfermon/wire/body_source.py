@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator
 
 from transfermon.model.errors import Code, TransferError, TransferFailure
 from transfermon.model.task import UNKNOWN, Progress
-from transfermon.storage.part_file import identity_of
+from transfermon.storage.file_identity import identity_of
 from transfermon.wire.call import TAKEOVER, Content, FileBody
 from transfermon.wire.cancellation import until_done
 

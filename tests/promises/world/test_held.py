@@ -23,7 +23,7 @@ from tests.promises.faults.test_disk import Mount, Run, fill, mount, running
 from transfermon.engine.pace import Pace
 from transfermon.model.events import Event, TaskRemovedEvent
 from transfermon.model.task import Activity, TaskKey
-from transfermon.storage import file_system, part_file
+from transfermon.storage import disk_space, file_system
 
 pytestmark = pytest.mark.anyio
 MB = file_system.MB
@@ -57,7 +57,7 @@ async def test_an_endless_answer_stops_at_the_reserve_and_is_not_asked_for_again
     with ByteServer(partial(endless, fields)) as server:
         async with running(tmp_path / "state", out) as run:
             lowest = [1 << 60]
-            run.monitor.subscribe(lambda _: lowest.append(part_file.free_space(str(out))))
+            run.monitor.subscribe(lambda _: lowest.append(disk_space.free_space(str(out))))
             task = run.session.download_task(server.url("/stream"))
             await run.until(lambda: task.record.attempt >= 4 and task.record.waiting, "more attempts")
             assert len(server.requests) == 1, "not again before there is more room"

@@ -443,17 +443,17 @@ await asyncio.Event().wait()
 async def test_a_disk_without_room_for_both_keeps_the_old_one_until_a_validator_speaks(
     session: Session, server: ByteServer, resource: Resource, downloads: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from transfermon.storage import part_file
+    from transfermon.storage import disk_space
 
     task = session.download_task(server.url("/a.bin"))
     await paused(task, resource)
-    real = part_file.free_space
+    real = disk_space.free_space
 
     def little(folder: str, needed: int = 0) -> int:
         used = sum(part.stat().st_size for part in parts_in(Path(folder)))
         return min(real(folder), SIZE + 100_000 - used)
 
-    monkeypatch.setattr(part_file, "free_space", little)
+    monkeypatch.setattr(disk_space, "free_space", little)
     resource.before = lambda conn, request: (  # the same file, whole: compared, for there is no room beside it
         bool(request.header("Range")) and sent(conn, reply(200, {"ETag": '"v1"'}, resource.body))
     )

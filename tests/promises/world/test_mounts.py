@@ -27,7 +27,7 @@ from tests.helpers.harness import (
 from transfermon.engine.monitor import Monitor
 from transfermon.engine.session import Session
 from transfermon.model.task import Task
-from transfermon.storage import part_file
+from transfermon.storage import disk_space
 from transfermon.storage.settings import Settings
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]  # file systems that are made and mounted for it
@@ -170,9 +170,9 @@ async def test_btrfs_is_asked_again_where_it_gives_back_room_late(tmp_path: Path
             pass
         os.fsync(file.fileno())
     ctypes.CDLL(None).sync()
-    assert part_file.free_space(str(out)) < 2_000_000
+    assert disk_space.free_space(str(out)) < 2_000_000
     (out / "filler").unlink()
-    assert part_file.free_space(str(out), 2_000_000) > 2_000_000
+    assert disk_space.free_space(str(out), 2_000_000) > 2_000_000
 
 
 async def test_a_disk_that_is_unmounted_meanwhile_gives_no_path_and_keeps_the_bytes(tmp_path: Path):
