@@ -28,8 +28,9 @@ from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.errors import Code, TransferError
 from transfermon.model.events import Event
 from transfermon.model.task import UNKNOWN, Activity, State, Task, changed
+from transfermon.storage.changes import Change, SessionRow
 from transfermon.storage.settings import Settings
-from transfermon.storage.store import Change, SessionRow, Store
+from transfermon.storage.store import Store
 
 MIB = 1 << 20
 ROWS, HISTORY, AT_ONCE = 10_000, 5_000, 100

@@ -29,8 +29,8 @@ from tests.helpers.engine_script import SESSION, configuration
 from transfermon.engine.monitor import Monitor
 from transfermon.model.events import TERMINAL, Event
 from transfermon.model.task import State, Task, TaskKey
+from transfermon.storage.records import task_of
 from transfermon.storage.settings import Settings
-from transfermon.storage.store import task_of
 
 ROOT = os.geteuid() == 0
 LIMIT = 30.0  # seconds that a test waits for something that must come

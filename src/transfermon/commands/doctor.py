@@ -25,8 +25,8 @@ from transfermon.model import units
 from transfermon.model.errors import TransferFailure, redacted
 from transfermon.model.record import record
 from transfermon.model.task import UNKNOWN, Response, Validators
+from transfermon.storage.database import SQLITE_VERSION
 from transfermon.storage.settings import Settings, download_folder, open_to_others
-from transfermon.storage.store import SQLITE_VERSION
 from transfermon.system.lock import owner
 from transfermon.system.notifier import Notifier
 from transfermon.wire.answer import Answer

@@ -20,7 +20,7 @@ from transfermon.model.events import NotificationEvent
 from transfermon.model.record import record
 from transfermon.model.task import changed
 from transfermon.model.wake_policy import AppState
-from transfermon.storage.store import Change
+from transfermon.storage.changes import Change
 from transfermon.system.clock import Timer
 
 log = logging.getLogger(__name__)

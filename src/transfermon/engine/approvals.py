@@ -15,7 +15,7 @@ from transfermon.engine.shared import Engine
 from transfermon.http.addresses import DEFAULT_PORTS, check_url, origin_of
 from transfermon.model.push_payload import is_private
 from transfermon.model.task import State, TaskKey
-from transfermon.storage.store import Change
+from transfermon.storage.changes import Change
 
 WAITING = "push.waiting"  # the stored value
 MOST = 50  # downloads that may wait at a time; more are refused

@@ -36,8 +36,9 @@ from transfermon.model.events import (
     moved_event,
 )
 from transfermon.model.task import Activity, Kind, Progress, State, Task, changed, progress_of
+from transfermon.storage.changes import Change
 from transfermon.storage.finished_file import Blob
-from transfermon.storage.store import SLICE, Change
+from transfermon.storage.store import SLICE
 
 log = logging.getLogger(__name__)
 

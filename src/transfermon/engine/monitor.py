@@ -51,9 +51,9 @@ from transfermon.model.request_options import RequestOptions
 from transfermon.model.tally import Fate, Tally
 from transfermon.model.task import Action, Kind, Origin, Progress, Task, TaskKey
 from transfermon.model.wake_policy import BACKGROUND_MODES, MODE_OF, AppState, Wake, clamped
-from transfermon.storage import name_trial, part_names, store
+from transfermon.storage import name_trial, part_names, tables
+from transfermon.storage.changes import Change, Remembered, SessionRow, Unheard
 from transfermon.storage.settings import NEVER, Settings, download_folder, ensure_private, open_to_others, state_folder
-from transfermon.storage.store import Change, Remembered, SessionRow, Unheard
 from transfermon.system.clock import Clock
 from transfermon.system.lock import EngineLock
 from transfermon.system.network_status import Connectivity, Policy, SystemConnectivity, SystemPolicy
@@ -675,7 +675,7 @@ class Monitor:
 
     async def history(self, *, since: int = 0, task: TaskKey | None = None, limit: int = 1000) -> list[Event]:
         """Journalled events after `since`, oldest first; the newest `limit` of them."""
-        return await self._engine.store.read(store.history(since, task, limit))
+        return await self._engine.store.read(tables.history(since, task, limit))
 
     # ---- commands
 

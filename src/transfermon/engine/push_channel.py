@@ -22,7 +22,7 @@ from transfermon.model.events import PushChannelEvent
 from transfermon.model.record import record
 from transfermon.model.task import Origin
 from transfermon.model.translate import marked, tr
-from transfermon.storage.store import Change
+from transfermon.storage.changes import Change
 from transfermon.wire.call import Call
 
 log = logging.getLogger(__name__)

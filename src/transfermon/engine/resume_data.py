@@ -12,7 +12,7 @@ import secrets
 from transfermon.engine.shared import Engine
 from transfermon.http import resume
 from transfermon.model.task import Kind, Task, changed
-from transfermon.storage.store import ResumeRow
+from transfermon.storage.changes import ResumeRow
 
 
 def row_of(engine: Engine, data: bytes, kind: Kind) -> ResumeRow | None:

@@ -35,7 +35,7 @@ from transfermon.model.request_options import RequestOptions
 from transfermon.model.tally import Tally
 from transfermon.model.task import Action, Activity, Kind, Origin, State, Task, TaskKey, changed
 from transfermon.model.wake_policy import AppState
-from transfermon.storage.store import ResumeRow, SessionRow
+from transfermon.storage.changes import ResumeRow, SessionRow
 
 
 class Session:

@@ -11,7 +11,7 @@ from typing import Any
 from transfermon.engine import task_files
 from transfermon.engine.session_core import SessionCore
 from transfermon.model.task import Task
-from transfermon.storage.store import part_paths
+from transfermon.storage.tables import part_paths
 
 Done = Callable[[dict[str, bool]], Any]  # gets {"completed": True}; may return an awaitable
 

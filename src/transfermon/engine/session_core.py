@@ -27,7 +27,7 @@ from transfermon.model.events import (
 )
 from transfermon.model.tally import Tally
 from transfermon.model.task import Task, changed
-from transfermon.storage.store import Change, ResumeRow, SessionRow
+from transfermon.storage.changes import Change, ResumeRow, SessionRow
 
 
 class SessionState(Enum):

@@ -23,10 +23,11 @@ from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.events import Event, NetworkSimulationEvent
 from transfermon.model.task import Progress, Task, TaskKey, changed
 from transfermon.model.wake_policy import AppState, RateLimiter, Wake
+from transfermon.storage.changes import Change, ResumeRow
 from transfermon.storage.name_trial import Targets
 from transfermon.storage.secrets import Vault
 from transfermon.storage.settings import Settings
-from transfermon.storage.store import Change, ResumeRow, Store
+from transfermon.storage.store import Store
 from transfermon.system.clock import Clock
 from transfermon.system.network_status import Connectivity, Policy
 from transfermon.system.runners import Runners

@@ -11,7 +11,7 @@ from transfermon.http import resume, retry
 from transfermon.model.errors import Code, Retry, TransferError, redacted
 from transfermon.model.events import TaskCompletedEvent
 from transfermon.model.task import Kind, State, Task, changed
-from transfermon.storage.store import ResumeRow
+from transfermon.storage.changes import ResumeRow
 from transfermon.text import advice
 
 USER_FORCE_QUIT: Final = 0  # a cancel reason: "Quit and stop all transfers"

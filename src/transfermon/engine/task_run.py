@@ -35,7 +35,7 @@ from transfermon.model.events import (
     state_event,
 )
 from transfermon.model.task import Action, Activity, Progress, State, Task, TaskKey, changed, progress_of
-from transfermon.storage.store import Change, ResumeRow
+from transfermon.storage.changes import Change, ResumeRow
 from transfermon.text import advice
 
 log = logging.getLogger(__name__)

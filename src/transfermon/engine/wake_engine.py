@@ -37,7 +37,7 @@ from transfermon.model.events import (
 from transfermon.model.push_payload import Payload, parse, payload_of
 from transfermon.model.task import Task, changed
 from transfermon.model.wake_policy import AppState, FetchState, Judgement, Outcome, Verdict, Wake, WakeKind
-from transfermon.storage.store import Change
+from transfermon.storage.changes import Change
 from transfermon.system.clock import Timer
 
 log = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
 """Values that a task needs after a restart and nobody should read: header values, credentials.
 
 Rule: they are in `secrets.json` (0600) in the state directory and nowhere else on disk: not in the database, the
-journal, a log or an export (DESIGN section 9, Secrets; FAULTS R8). They go when their task goes.
+journal, a log or an export (R8). They go when their task goes.
 """
 
 from __future__ import annotations

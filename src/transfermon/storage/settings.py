@@ -1,6 +1,6 @@
 """Where things live, and the preferences on disk.
 
-Rule: everything here is owner-only (0700, 0600), written whole or not at all (FAULTS W14), and a damaged file is
+Rule: everything here is owner-only (0700, 0600), written whole or not at all (W14), and a damaged file is
 set aside, never trusted and never lost.
 """
 
@@ -45,7 +45,7 @@ def download_folder() -> str:
 
 def ensure_private(folder: str) -> None:
     """Make the folder if it is missing, owner-only. Raises StateError when it is a link, someone else's, or
-    cannot be made or written (FAULTS R12).
+    cannot be made or written (R12).
     """
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -77,7 +77,7 @@ def open_to_others(folder: str) -> str:
 
 
 def write_whole(path: str, data: bytes) -> None:
-    """Replace a small file so that a crash leaves the old or the new one, never a piece (FAULTS W14)."""
+    """Replace a small file so that a crash leaves the old or the new one, never a piece (W14)."""
     folder = os.path.dirname(path)
     temporary = f"{path}.tmp"  # always the same: the next save takes away what a crash has left
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

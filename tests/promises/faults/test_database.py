@@ -20,8 +20,8 @@ from tests.helpers.harness import LIMIT, Held, content, parts
 from transfermon.engine.monitor import Monitor
 from transfermon.model.errors import StateError
 from transfermon.model.events import NotificationEvent
+from transfermon.storage.database import BUSY_SECONDS
 from transfermon.storage.settings import Settings
-from transfermon.storage.store import BUSY_SECONDS
 
 pytestmark = pytest.mark.anyio
 

@@ -37,9 +37,10 @@ from transfermon.engine.task_handles import DownloadTask
 from transfermon.http import resume
 from transfermon.model.events import Event, TaskCompletedEvent, TaskCreatedEvent
 from transfermon.model.task import Activity, State
+from transfermon.storage.changes import Change
 from transfermon.storage.part_file import PartFile
 from transfermon.storage.settings import Settings
-from transfermon.storage.store import Change, Store
+from transfermon.storage.store import Store
 
 pytestmark = pytest.mark.anyio
 

@@ -20,8 +20,8 @@ from transfermon.engine.monitor import Monitor
 from transfermon.engine.task_handles import DownloadTask
 from transfermon.model.events import Event
 from transfermon.model.task import Activity, State, Task, TaskKey
+from transfermon.storage.records import task_text
 from transfermon.storage.settings import Settings
-from transfermon.storage.store import task_text
 
 pytestmark = pytest.mark.anyio
 

@@ -23,7 +23,7 @@ from transfermon.http import cookies
 from transfermon.http.resume import OVERLAP
 from transfermon.model.configuration import RetryPolicy
 from transfermon.model.task import Activity, State
-from transfermon.storage.store import task_text
+from transfermon.storage.records import task_text
 from transfermon.text.humanize import status
 
 pytestmark = pytest.mark.anyio

@@ -27,7 +27,8 @@ from transfermon.control.client import SOCKET, EngineFull
 from transfermon.control.server import CONNECTIONS, LARGEST_BODY, PATIENCE, ControlServer
 from transfermon.engine.monitor import Monitor
 from transfermon.storage.settings import Settings
-from transfermon.storage.store import MIGRATIONS, Store
+from transfermon.storage.store import Store
+from transfermon.storage.tables import MIGRATIONS
 
 
 @pytest.fixture

@@ -26,8 +26,9 @@ from transfermon.engine.monitor import Monitor
 from transfermon.gui.toolkit import theme
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.events import from_dict
+from transfermon.storage.changes import Change, SessionRow
 from transfermon.storage.settings import Settings
-from transfermon.storage.store import KEPT, Change, SessionRow, Store
+from transfermon.storage.store import KEPT, Store
 
 pytestmark = pytest.mark.anyio
 ROWS, RUNNING = 10_000, 50

@@ -24,7 +24,8 @@ from transfermon.gui.list.model import ROW_ROLE, TaskModel
 from transfermon.model import units
 from transfermon.model.configuration import RetryPolicy
 from transfermon.model.task import Activity, TaskKey
-from transfermon.storage.store import MIGRATIONS, task_of, task_text
+from transfermon.storage.records import task_of, task_text
+from transfermon.storage.tables import MIGRATIONS
 from transfermon.system.network_status import Policy
 from transfermon.text import humanize
 

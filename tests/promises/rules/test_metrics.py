@@ -12,7 +12,7 @@ from transfermon.engine.monitor import Monitor, Session
 from transfermon.http.resume import overlap_for
 from transfermon.model.events import Event
 from transfermon.model.metrics import MOST_KEPT, TransactionMetrics
-from transfermon.storage.store import task_of, task_text
+from transfermon.storage.records import task_of, task_text
 from transfermon.wire.transport import Transport
 
 pytestmark = pytest.mark.anyio

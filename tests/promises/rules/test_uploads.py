@@ -18,7 +18,7 @@ from tests.promises.rules.conftest import OpenMonitor
 from transfermon.engine.monitor import Monitor, Session
 from transfermon.model.errors import InvalidAction, TransferFailure
 from transfermon.model.task import Activity, State
-from transfermon.storage.store import task_text
+from transfermon.storage.records import task_text
 
 pytestmark = pytest.mark.anyio
 plain_session = partial(quick_session, upload_protocol="plain")

@@ -21,7 +21,7 @@ from transfermon.engine.monitor import Monitor, UploadTask
 from transfermon.model.errors import TransferFailure
 from transfermon.model.task import Origin
 from transfermon.model.upload_protocol import INTEROP, VERSIONS
-from transfermon.storage.store import task_text
+from transfermon.storage.records import task_text
 from transfermon.text.humanize import status
 
 pytestmark = pytest.mark.anyio

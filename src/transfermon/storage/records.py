@@ -1,0 +1,130 @@
+"""Tasks and configurations as text, and back: what the tables keep in their columns.
+
+Rule: an older version's text becomes a record of today, and names that this version does not know are passed over.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from enum import Enum
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from transfermon.model.configuration import RetryPolicy, SessionConfiguration
+from transfermon.model.errors import Retry, TransferError
+from transfermon.model.request_options import RequestOptions
+from transfermon.model.task import (
+    Activity,
+    Evidence,
+    Kind,
+    Origin,
+    Response,
+    State,
+    StoredPart,
+    Task,
+    UploadResource,
+    Validators,
+)
+
+T = TypeVar("T")
+_COOKIES = ("set-cookie", "set-cookie2")
+
+
+def _flat(record: Any) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for item in dataclasses.fields(record):
+        value = getattr(record, item.name)
+        if value == item.default:
+            continue  # defaults are not written: rows stay small, and a new field needs no migration
+        if isinstance(value, Enum):
+            value = value.value
+        elif dataclasses.is_dataclass(value):
+            value = _flat(value)
+        out[item.name] = value
+    return out
+
+
+def task_text(task: Task) -> str:
+    """A record as it is kept. What a server set as a cookie stays in memory (L9)."""
+    stored = _flat(task)
+    if task.response is not None:
+        headers = [(name, "" if name.lower() in _COOKIES else value) for name, value in task.response.headers]
+        stored["response"] = {**stored["response"], "headers": headers}
+    return json.dumps(stored)
+
+
+_ENUMS: dict[str, type[Enum]] = {"kind": Kind, "state": State, "activity": Activity, "origin": Origin, "retry": Retry}
+
+
+@lru_cache(maxsize=16)
+def _names(cls: type) -> tuple[frozenset[str], tuple[tuple[str, type[Enum]], ...]]:
+    # Asked for each of thousands of records at the start.
+    names = frozenset(item.name for item in dataclasses.fields(cls))
+    return names, tuple((name, kind) for name, kind in _ENUMS.items() if name in names)
+
+
+def _made(cls: type[T], stored: dict[str, Any]) -> T:
+    """Of what was stored; names that this version does not know are passed over."""
+    names, enums = _names(cls)  # type: ignore[arg-type]  # every class can be a key
+    for name, kind in enums:
+        if name in stored:
+            stored[name] = kind(stored[name])
+    try:
+        return cls(**stored)
+    except TypeError:
+        return cls(**{name: value for name, value in stored.items() if name in names})
+
+
+def task_of(text: str) -> Task:
+    """The record that `task_text` wrote. Raises ValueError or TypeError when it is not one."""
+    stored = json.loads(text)
+    if stored.get("validators") is not None:  # {} stands for one without any
+        stored["validators"] = _validators(stored["validators"])
+    if stored.get("older_part") is not None:
+        stored["older_part"]["validators"] = _validators(stored["older_part"].get("validators", {}))
+        stored["older_part"] = _made(StoredPart, stored["older_part"])
+    if "evidence" in stored:
+        for name in ("contradicted", "ignored"):
+            stored["evidence"][name] = tuple(stored["evidence"].get(name, ()))
+        stored["evidence"] = _made(Evidence, stored["evidence"])
+    if stored.get("error") is not None:
+        stored["error"] = _made(TransferError, stored["error"])
+    if stored.get("response") is not None:
+        headers = stored["response"].get("headers", ())
+        stored["response"]["headers"] = tuple([(name, value) for name, value in headers])
+        stored["response"] = _made(Response, stored["response"])
+    if stored.get("upload") is not None:
+        stored["upload"] = _made(UploadResource, stored["upload"])
+    if stored.get("options") is not None:
+        stored["options"]["send_along"] = tuple(stored["options"].get("send_along", ()))
+        stored["options"] = _made(RequestOptions, stored["options"])
+    stored["header_names"] = tuple(stored.get("header_names", ()))
+    for name in ("source_identity", "final_identity"):
+        stored[name] = tuple(stored.get(name, ()))
+    stored["transactions"] = tuple(map(tuple, stored.get("transactions", ())))
+    return _made(Task, stored)
+
+
+def _validators(stored: dict[str, Any]) -> Validators:
+    for name in ("digests", "sums"):
+        stored[name] = tuple(stored.get(name, ()))
+    return _made(Validators, stored)
+
+
+def configuration_text(configuration: SessionConfiguration) -> str:
+    """A session's configuration as it is kept, without the values of its headers."""
+    stored = {
+        item.name: getattr(configuration, item.name)
+        for item in dataclasses.fields(configuration)
+        if item.name not in ("http_header_fields", "retry_policy")
+    }
+    return json.dumps({**stored, "retry_policy": _flat(configuration.retry_policy)})
+
+
+def configuration_of(text: str) -> SessionConfiguration:
+    """What `configuration_text` wrote. Raises ValueError or TypeError when it is not one."""
+    stored = json.loads(text)
+    stored["retry_policy"] = _made(RetryPolicy, stored.get("retry_policy", {}))
+    stored["send_along"] = tuple(stored.get("send_along", ()))
+    return _made(SessionConfiguration, stored)
