@@ -33,7 +33,7 @@ class Result:
 
 
 class Attempt:
-    """Made for one attempt of a download, and shared by its parts."""
+    """Made for one attempt, and shared by its parts."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Attempt:
         self.configuration = configuration
         self.record = record
         self.progress = progress
-        self.announced = False  # whether the body continues or starts over was told
+        self.announced = False  # of a download: it was told whether the body continues or starts over
         self._current = current
         self._sent: list[tuple[int, list[Trace]]] = []  # attempt and exchanges of each call, until they are recorded
 
