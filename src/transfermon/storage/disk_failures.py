@@ -119,6 +119,32 @@ def name_refused(message: str) -> TransferError:
     return TransferError(code=Code.CANNOT_CREATE_FILE, message=message, reason="disk.name", hint="Choose another name.")
 
 
+# ---- while a body is written
+
+
+_WHILE_WRITING = {
+    errno.ENOSPC: ("disk.full", "The disk is full."),
+    errno.EDQUOT: ("disk.full", "Your quota on this disk is used up."),
+    errno.EROFS: ("disk.read-only", "The disk has become read-only."),
+    errno.EFBIG: ("disk.too-large", "This disk cannot hold a file of that size."),
+    errno.ESPIPE: ("disk.append", "This disk takes a file in one go only, from its beginning."),  # rclone without cache
+}
+
+
+def disk_failed_a_body(exc: OSError, url: str) -> TransferError:
+    """-3003: `disk.full` waits for space, `disk.io` is final; what was written before is kept (X-05)."""
+    reason, message = _WHILE_WRITING.get(exc.errno or 0, ("disk.io", ""))
+    full, again = reason == "disk.full", reason == "disk.append"
+    return TransferError(
+        code=Code.CANNOT_WRITE_FILE,
+        message=message or f"The file cannot be written: {os.strerror(exc.errno or errno.EIO)}.",
+        hint="Free some space." if full else "Check the disk, or choose another folder.",
+        reason=reason,
+        url=redacted(url),
+        retry=Retry.WAIT if full else Retry.RETRY if again else Retry.FINAL,
+    )
+
+
 # ---- what turns out with a part
 
 

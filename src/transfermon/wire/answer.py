@@ -12,12 +12,13 @@ from transfermon.http import addresses, labels
 from transfermon.http.framing import Framing
 from transfermon.model.errors import Code, TransferFailure, redacted
 from transfermon.model.task import Progress, Response
+from transfermon.storage.disk_failures import disk_failed_a_body
 from transfermon.wire import codings
 from transfermon.wire.body_writer import BodyWriter
 from transfermon.wire.call import TAKEOVER, Call
 from transfermon.wire.codings import CodingError, Decoder, UnknownCodingError
 from transfermon.wire.exchange import Exchange
-from transfermon.wire.failures import disk_error, final_failure, translate_failure
+from transfermon.wire.failures import final_failure, translate_failure
 from transfermon.wire.http11 import ClosedEarly
 from transfermon.wire.pump import Pumps
 from transfermon.wire.pump_jobs import Hasher, Outcome
@@ -218,7 +219,7 @@ class Answer:
             return outcome.error
         if outcome.reason == "disk":
             assert isinstance(outcome.error, OSError)
-            return TransferFailure(disk_error(outcome.error, self._url))
+            return TransferFailure(disk_failed_a_body(outcome.error, self._url))
         exc: Exception
         if outcome.reason == "stalled":
             exc = httpcore.ReadTimeout("no byte arrived in time")
@@ -262,7 +263,7 @@ class Answer:
         except CodingError as exc:
             raise self._damaged(exc) from exc
         except OSError as exc:  # httpcore wraps the network's; this one is the file's
-            raise TransferFailure(disk_error(exc, self._url)) from exc
+            raise TransferFailure(disk_failed_a_body(exc, self._url)) from exc
         except Exception as exc:
             raise TransferFailure(translate_failure(exc, self._url, responded=True, speaker=self._speaker)) from exc
         return writer.written

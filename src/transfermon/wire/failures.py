@@ -1,4 +1,4 @@
-"""Every failure of a transfer in words: what the network, the server, a proxy, the trust or the disk did wrong."""
+"""Every failure of a transfer in words: what the network, the server, a proxy or the trust did wrong."""
 
 from __future__ import annotations
 
@@ -26,29 +26,6 @@ from transfermon.wire.stream import ended_without_close
 def final_failure(code: Code, message: str, reason: str, url: str, *, hint: str = "") -> TransferFailure:
     return TransferFailure(
         TransferError(code=code, message=message, reason=reason, hint=hint, url=redacted(url), retry=Retry.FINAL)
-    )
-
-
-_DISK_WORDS = {
-    errno.ENOSPC: ("disk.full", "The disk is full."),
-    errno.EDQUOT: ("disk.full", "Your quota on this disk is used up."),
-    errno.EROFS: ("disk.read-only", "The disk has become read-only."),
-    errno.EFBIG: ("disk.too-large", "This disk cannot hold a file of that size."),
-    errno.ESPIPE: ("disk.append", "This disk takes a file in one go only, from its beginning."),  # rclone without cache
-}
-
-
-def disk_error(exc: OSError, url: str) -> TransferError:
-    """-3003: `disk.full` waits for space, `disk.io` is final; what was written before is kept (X-05)."""
-    reason, message = _DISK_WORDS.get(exc.errno or 0, ("disk.io", ""))
-    full, again = reason == "disk.full", reason == "disk.append"
-    return TransferError(
-        code=Code.CANNOT_WRITE_FILE,
-        message=message or f"The file cannot be written: {os.strerror(exc.errno or errno.EIO)}.",
-        hint="Free some space." if full else "Check the disk, or choose another folder.",
-        reason=reason,
-        url=redacted(url),
-        retry=Retry.WAIT if full else Retry.RETRY if again else Retry.FINAL,
     )
 
 
