@@ -124,7 +124,7 @@ async def one_real(folder: Path, nginx: Nginx) -> tuple[Task, list[Event]]:
         task = session.download_task(nginx.url("/small.bin"))
         record = await task.wait()
         assert record.succeeded, record.error
-        return record, await monitor.history(task=task.key)
+        return record, await monitor.overview.history(task=task.key)
 
 
 def ended(template: Task, number: int, added: float) -> Task:

@@ -179,7 +179,7 @@ class App:
     async def full(self) -> None:
         """All the transfers that may run are running."""
         wanted = round(self.monitor.settings.running_tasks * BUSY)
-        await until(lambda: len(self.monitor.running_progress()) >= wanted, "too few transfers run")
+        await until(lambda: len(self.monitor.overview.running_progress()) >= wanted, "too few transfers run")
         await asyncio.sleep(WARM)
         moved = [self._moved()]
         await self._rest("rest", RESTS)
@@ -189,12 +189,12 @@ class App:
         await self._filter()
         await self._out_of_sight()
         await self._hidden()
-        self.answer["running"] = len(self.monitor.running_progress())
+        self.answer["running"] = len(self.monitor.overview.running_progress())
         self.answer["peak"] = peak()
         self.answer["resident"] = resident()
 
     def _moved(self) -> int:
-        live = self.monitor.running_progress()
+        live = self.monitor.overview.running_progress()
         return sum(live[task.key].received if task.key in live else task.moved for task in self.monitor.tasks())
 
     async def _rest(self, name: str, seconds: float) -> None:
@@ -210,7 +210,7 @@ class App:
 
     def _show_moving(self) -> None:
         """Scroll to rows that will move for a while: those that began last."""
-        live = self.monitor.running_progress()
+        live = self.monitor.overview.running_progress()
         places = sorted(self.window.panels.model.row_of(key) for key in live)
         self.table.scrollTo(self.table.model().index(places[0], 0), QTableView.ScrollHint.PositionAtTop)
 

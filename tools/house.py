@@ -75,7 +75,11 @@ def main() -> int:
     single = [name for name in functions if "_" not in name]
     if len(single) > len(functions) * SINGLE_WORDS:
         wrong.append(f"{len(single)} of {len(functions)} public functions are single words, at most one in three")
-    wrong += [f"{name} is the name of {len(where)} classes: {', '.join(where)}" for name, where in homes.items() if len(where) > 1]
+    wrong += [
+        f"{name} is the name of {len(where)} classes: {', '.join(where)}"
+        for name, where in homes.items()
+        if len(where) > 1
+    ]
     for kind, size in sorted(largest.items()):
         print(f"{kind}: {size.found} at most ({size.what.rpartition(' ')[0]}; limit {size.limit})")
     print(f"public functions of one word: {len(single)} of {len(functions)}; classes: {len(homes)} names")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "promises.md"
-_TEST = re.compile(r"^ *(?:async )?def (test_(?:(fault_)([a-z])(\d+)|([stdruebpnvxo])(\d\d))_\w+)\(", re.M)
-_ROW = re.compile(r"^\| ([A-Z]-?\d+) \| (.*) \| ([^|]*) \|$", re.M)
+_TEST = re.compile(r"^ *(?:async )?def (test_(?:(fault_)([a-z])(\d+)|([stdruebpnvxo])(\d\d))_\w+)\(", re.MULTILINE)
+_ROW = re.compile(r"^\| ([A-Z]-?\d+) \| (.*) \| ([^|]*) \|$", re.MULTILINE)
 
 
 def tests() -> dict[str, list[str]]:

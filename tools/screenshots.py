@@ -54,7 +54,9 @@ async def until(condition: Callable[[], bool]) -> None:
 def full_of_life(monitor: Monitor) -> bool:
     """Three run and are well under way, one waits for its server, one has failed, and all photos are there."""
     looks = [look_of(task) for task in monitor.tasks()]
-    shares = [live.received / live.expected for live in monitor.running_progress().values() if live.expected > 0]
+    shares = [
+        live.received / live.expected for live in monitor.overview.running_progress().values() if live.expected > 0
+    ]
     under_way = sum(0.3 < share < 0.9 for share in shares)
     enough = under_way >= 3 and looks.count("running") >= 3 and looks.count("done") >= 6
     return enough and "waiting" in looks and "failed" in looks
@@ -80,7 +82,7 @@ async def the_list(window: MainWindow) -> None:
 def detail(number: int) -> View:
     async def view(window: MainWindow) -> None:
         await the_list(window)
-        running = [key for key, live in window.context.monitor.running_progress().items() if live.received]
+        running = [key for key, live in window.context.monitor.overview.running_progress().items() if live.received]
         if number not in (1, 2) and running:
             window.context.select(running[0])
         window.panels.details.tabs.setCurrentIndex(number)
@@ -150,7 +152,7 @@ async def answer(window: MainWindow) -> None:
 
 async def session(window: MainWindow) -> None:
     await the_list(window)
-    session_commands.show_session(window.context, window.context.monitor.session_infos()[0].key)
+    session_commands.show_session(window.context, window.context.monitor.overview.session_infos()[0].key)
 
 
 async def sign_in(window: MainWindow) -> None:
@@ -164,14 +166,14 @@ async def quitting(window: MainWindow) -> None:
 
 async def simulated(window: MainWindow) -> None:
     await the_list(window)
-    window.context.monitor.simulate(Simulation(status=503, answers=3))
+    window.context.monitor.bad_network.simulate(Simulation(status=503, answers=3))
 
 
 async def empty(window: MainWindow) -> None:
-    window.context.monitor.simulate(NONE)
+    window.context.monitor.bad_network.simulate(NONE)
     window.panels.sidebar.select(Scope(kind="all"))
     for task in window.context.monitor.tasks():
-        window.context.monitor.remove(task.key)
+        window.context.monitor.commands.remove(task.key)
     await until(lambda: window.panels.pages.currentWidget() is window.panels.empty)
 
 

@@ -10,13 +10,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from transfermon.engine.handlers import FetchResult as FetchResult
     from transfermon.engine.monitor import Monitor as Monitor
     from transfermon.engine.new_tasks import TEMPORARY as TEMPORARY
     from transfermon.engine.session import Session as Session
     from transfermon.engine.task_handles import DataTask as DataTask
     from transfermon.engine.task_handles import DownloadTask as DownloadTask
     from transfermon.engine.task_handles import UploadTask as UploadTask
-    from transfermon.engine.wake_engine import FetchResult as FetchResult
     from transfermon.model.configuration import RetryPolicy as RetryPolicy
     from transfermon.model.configuration import SessionConfiguration as SessionConfiguration
     from transfermon.model.errors import EngineBusyError as EngineBusyError
@@ -35,7 +35,7 @@ _HOMES = {
     "DataTask": "engine.task_handles",
     "DownloadTask": "engine.task_handles",
     "EngineBusyError": "model.errors",
-    "FetchResult": "engine.wake_engine",
+    "FetchResult": "engine.handlers",
     "InvalidAction": "model.errors",
     "Monitor": "engine.monitor",
     "RetryPolicy": "model.configuration",

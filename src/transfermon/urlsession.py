@@ -14,8 +14,8 @@ import weakref
 from collections.abc import Awaitable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from transfermon.engine.handlers import FetchResult
 from transfermon.engine.monitor import TEMPORARY, DataTask, DownloadTask, Monitor, Session, TransferTask, UploadTask
-from transfermon.engine.wake_engine import FetchResult
 from transfermon.model.configuration import (
     BACKGROUND_FETCH_INTERVAL_MIN,
     BACKGROUND_FETCH_INTERVAL_NEVER,

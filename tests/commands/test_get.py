@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.byte_server import ByteServer, Resource
-from transfermon.commands.transfer import bar
+from transfermon.commands.progress_screens import progress_bar
 from transfermon.control.client import Client, NoEngine
 from transfermon.control.server import ControlServer
 from transfermon.engine.monitor import Monitor
@@ -52,7 +52,7 @@ def a_task(**fields: Any) -> dict[str, Any]:
     ],
 )
 def test_the_bar_says_how_far_it_is(tasks, line):
-    assert bar(tasks, 120) == line
+    assert progress_bar(tasks, 120) == line
 
 
 @pytest.mark.parametrize("width", [0, 1, 5, 20, 35, 50, 79, 200])
@@ -61,7 +61,7 @@ def test_the_bar_is_never_wider_than_the_terminal(width, name):
     import unicodedata
 
     for tasks in ([a_task(name=name)], [a_task(expected=-1, name=name)], [a_task(), a_task()]):
-        line = bar(tasks, width)
+        line = progress_bar(tasks, width)
         wide = sum(unicodedata.east_asian_width(char) in "WF" for char in line)
         marks = sum(unicodedata.combining(char) > 0 for char in line)
         assert len(line) + wide - marks <= width

@@ -21,8 +21,9 @@ from urllib.parse import quote
 import pytest
 
 from transfermon.commands.main import main
-from transfermon.control.api import Order, same_task, task_dict
 from transfermon.control.client import SOCKET, Client, EngineFull, NoEngine, task_path
+from transfermon.control.json_records import task_dict
+from transfermon.control.orders import Order, same_task
 from transfermon.control.server import BACKLOG, CONNECTIONS, LARGEST_BODY, ControlServer, Feed
 from transfermon.engine.monitor import Monitor
 from transfermon.model.errors import Code, TransferError, TransfermonError
@@ -295,7 +296,7 @@ async def test_a_follower_gets_history_then_live_events_with_no_gap_and_no_repea
         for number in range(50, 150):
             session.download_task(URL, start=False, destination=str(tmp_path / str(number)))
             await asyncio.sleep(0)
-        monitor.remove(monitor.tasks()[0].key)
+        monitor.commands.remove(monitor.tasks()[0].key)
         got = await asyncio.wait_for(following, 20)
         assert [event["sequence"] for event in got] == list(range(1, monitor.sequence + 1))
         assert {event["session"] for event in got} == {"cli"}
@@ -323,7 +324,7 @@ async def test_progress_is_told_to_those_who_ask_for_it(tmp_path, asked, kinds):
         progress = DownloadProgressEvent(session="cli", task_identifier=1, task=monitor.tasks()[0])
         await until(lambda: not any(run.on_the_way for run in monitor._sessions["cli"].runs))
         bus.publish(progress)
-        monitor.remove(monitor.tasks()[0].key)
+        monitor.commands.remove(monitor.tasks()[0].key)
         got = [(await first)["type"]]
         while got[-1] != "taskremoved":
             got.append((await asyncio.to_thread(next, stream))["type"])

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon.engine.answers import Answers, Kept
+from transfermon.engine.answers import Answers, KeptAnswer
 from transfermon.model.task import TaskKey
 
 
@@ -15,15 +15,15 @@ def test_the_oldest_goes_where_there_is_no_room_and_is_known_to_be_gone():
     answers = Answers(most=10)
     for number in range(1, 4):
         answers.put(key(number), "fünf", whole=True)
-    assert answers.get(key(1)) == Kept(text=None, whole=False)
+    assert answers.get(key(1)) == KeptAnswer(text=None, whole=False)
     assert answers.get(key(2)).text == answers.get(key(3)).text == "fünf"
-    assert answers.get(key(9)) == Kept(text=None, whole=True), "there was none"
+    assert answers.get(key(9)) == KeptAnswer(text=None, whole=True), "there was none"
 
 
 def test_the_newest_stays_whatever_its_size():
     answers = Answers(most=10)
     answers.put(key(1), "x" * 100, whole=False)
-    assert answers.get(key(1)) == Kept(text="x" * 100, whole=False)
+    assert answers.get(key(1)) == KeptAnswer(text="x" * 100, whole=False)
 
 
 def test_what_leaves_the_list_is_forgotten():
@@ -32,7 +32,7 @@ def test_what_leaves_the_list_is_forgotten():
     answers.put(key(2), "5678", whole=True)
     for number in (1, 2, 3):
         answers.drop(key(number))
-        assert answers.get(key(number)) == Kept()
+        assert answers.get(key(number)) == KeptAnswer()
 
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.text(max_size=20), st.booleans())))

@@ -12,7 +12,7 @@ from tests.helpers.recorder import eventually
 from transfermon.engine.approvals import MOST, host_of
 from transfermon.engine.monitor import Monitor
 from transfermon.model.task import State
-from transfermon.model.wake_policy import Outcome
+from transfermon.model.wake_policy import WakeOutcome
 from transfermon.storage.settings import Settings
 from transfermon.videofarm.sync import PUSH_SESSION, VideoSync
 
@@ -34,7 +34,9 @@ async def pushed(monitor: Monitor, url: str, *, by_hand: bool = False) -> None:
     before = len(monitor.background.ledger)
     await monitor.push(json.dumps({"content-available": 1, "download_url": url}), by_hand=by_hand)
     await eventually(
-        lambda: len(monitor.background.ledger) > before and monitor.background.ledger[-1].outcome is not Outcome.NONE,
+        lambda: (
+            len(monitor.background.ledger) > before and monitor.background.ledger[-1].outcome is not WakeOutcome.NONE
+        ),
         "the end of its handler",
     )
 
@@ -64,7 +66,7 @@ async def test_a_download_from_a_new_host_waits_and_one_question_is_told(monitor
 
 
 async def test_an_allowed_host_is_not_asked_about_and_neither_is_a_push_by_hand(monitor: Monitor):
-    monitor.update_settings(push_hosts=("files.example.com",))
+    monitor.preferences.update(push_hosts=("files.example.com",))
     await pushed(monitor, FILE)
     await pushed(monitor, "https://other.example.com/b", by_hand=True)
     assert monitor.approvals.waiting == {}
@@ -92,7 +94,7 @@ async def test_dropping_takes_it_off_the_list(monitor: Monitor):
 async def test_a_task_that_was_resumed_by_hand_waits_no_more(monitor: Monitor):
     await pushed(monitor, FILE)
     (task,) = monitor.tasks()
-    monitor.resume(task.key)
+    monitor.commands.resume(task.key)
     assert monitor.approvals.waiting == {}
 
 
@@ -101,7 +103,7 @@ async def test_what_waits_is_bounded(monitor: Monitor):
     for number in range(MOST):
         monitor.approvals.hold(session.download_task(f"{FILE}?{number}", start=False).key, "files.example.com")
     await pushed(monitor, FILE)
-    assert monitor.background.ledger[-1].outcome is Outcome.FAILED
+    assert monitor.background.ledger[-1].outcome is WakeOutcome.FAILED
     assert len(monitor.tasks()) == MOST
 
 
@@ -117,7 +119,7 @@ async def test_what_waits_is_known_after_a_restart(tmp_path: Path):
 
 
 async def test_pushes_have_a_folder_and_a_longest_file_of_their_own(monitor: Monitor, tmp_path: Path):
-    monitor.update_settings(push_folder=str(tmp_path / "pushed"))
+    monitor.preferences.update(push_folder=str(tmp_path / "pushed"))
     await pushed(monitor, FILE)
     session = monitor.find_session(PUSH_SESSION)
     assert session is not None
@@ -128,7 +130,7 @@ async def test_pushes_have_a_folder_and_a_longest_file_of_their_own(monitor: Mon
 async def test_sessions_follow_the_settings_unless_they_were_given_their_own(monitor: Monitor):
     follows, own = monitor.session("a"), monitor.session("b")
     own.reconfigure(http_maximum_connections_per_host=1)
-    monitor.update_settings(connections_per_host=5, attempts=7)
+    monitor.preferences.update(connections_per_host=5, attempts=7)
     assert follows.configuration.http_maximum_connections_per_host == 5
     assert follows.configuration.retry_policy.attempts == 7
     assert own.configuration.http_maximum_connections_per_host == 1

@@ -6,7 +6,7 @@ from collections import deque
 
 import pytest
 
-from transfermon.engine.delivery import STAGES, Absence, Stage, Step, progress_event
+from transfermon.engine.delivery import STAGES, Absence, DeliveryStep, Stage, progress_event
 from transfermon.model.events import DownloadProgressEvent, TaskCompletedEvent, UploadProgressEvent
 from transfermon.model.task import Activity, Kind, Progress, State, Task
 
@@ -14,7 +14,7 @@ IDLE, QUEUED, HANDED_OVER = Stage.IDLE, Stage.EVENTS_QUEUED, Stage.HANDED_OVER
 DRAINING, DRAINED, ENDED = Stage.DRAINING, Stage.DRAINED, Stage.ENDED
 
 
-def an_absence(*steps: Step) -> Absence:
+def an_absence(*steps: DeliveryStep) -> Absence:
     absence = Absence(session="s", identifier="s", events=deque([TaskCompletedEvent(session="s", task_identifier=1)]))
     for step in steps:
         absence.take(step)
@@ -25,21 +25,21 @@ def an_absence(*steps: Step) -> Absence:
     ("steps", "stage"),
     [
         ([], QUEUED),
-        ([Step.STORED], QUEUED),
-        ([Step.ATTACH], DRAINING),
-        ([Step.ATTACH, Step.EMPTY], DRAINED),
-        ([Step.HAND_OVER], HANDED_OVER),
-        ([Step.HAND_OVER, Step.ATTACH], DRAINING),
-        ([Step.HAND_OVER, Step.ATTACH, Step.EMPTY], DRAINED),
-        ([Step.HAND_OVER, Step.ATTACH, Step.EMPTY, Step.END], ENDED),
-        ([Step.HAND_OVER, Step.ATTACH, Step.EMPTY, Step.EXPIRE], ENDED),
-        ([Step.HAND_OVER, Step.END], ENDED),
-        ([Step.HAND_OVER, Step.EXPIRE], ENDED),
-        ([Step.HAND_OVER, Step.ATTACH, Step.END], ENDED),
-        ([Step.HAND_OVER, Step.ATTACH, Step.EXPIRE], ENDED),
-        ([Step.HAND_OVER, Step.END, Step.ATTACH], ENDED),
-        ([Step.HAND_OVER, Step.END, Step.ATTACH, Step.EMPTY], ENDED),
-        ([Step.HAND_OVER, Step.ATTACH, Step.EMPTY, Step.END, Step.END], ENDED),
+        ([DeliveryStep.STORED], QUEUED),
+        ([DeliveryStep.ATTACH], DRAINING),
+        ([DeliveryStep.ATTACH, DeliveryStep.EMPTY], DRAINED),
+        ([DeliveryStep.HAND_OVER], HANDED_OVER),
+        ([DeliveryStep.HAND_OVER, DeliveryStep.ATTACH], DRAINING),
+        ([DeliveryStep.HAND_OVER, DeliveryStep.ATTACH, DeliveryStep.EMPTY], DRAINED),
+        ([DeliveryStep.HAND_OVER, DeliveryStep.ATTACH, DeliveryStep.EMPTY, DeliveryStep.END], ENDED),
+        ([DeliveryStep.HAND_OVER, DeliveryStep.ATTACH, DeliveryStep.EMPTY, DeliveryStep.EXPIRE], ENDED),
+        ([DeliveryStep.HAND_OVER, DeliveryStep.END], ENDED),
+        ([DeliveryStep.HAND_OVER, DeliveryStep.EXPIRE], ENDED),
+        ([DeliveryStep.HAND_OVER, DeliveryStep.ATTACH, DeliveryStep.END], ENDED),
+        ([DeliveryStep.HAND_OVER, DeliveryStep.ATTACH, DeliveryStep.EXPIRE], ENDED),
+        ([DeliveryStep.HAND_OVER, DeliveryStep.END, DeliveryStep.ATTACH], ENDED),
+        ([DeliveryStep.HAND_OVER, DeliveryStep.END, DeliveryStep.ATTACH, DeliveryStep.EMPTY], ENDED),
+        ([DeliveryStep.HAND_OVER, DeliveryStep.ATTACH, DeliveryStep.EMPTY, DeliveryStep.END, DeliveryStep.END], ENDED),
     ],
 )
 def test_the_steps_of_a_delivery_lead_to_its_stages(steps, stage):
@@ -49,21 +49,21 @@ def test_the_steps_of_a_delivery_lead_to_its_stages(steps, stage):
 @pytest.mark.parametrize(
     ("stage", "step"),
     [
-        (IDLE, Step.HAND_OVER),
-        (IDLE, Step.ATTACH),
-        (IDLE, Step.EMPTY),
-        (QUEUED, Step.EMPTY),
-        (QUEUED, Step.END),
-        (HANDED_OVER, Step.HAND_OVER),
-        (HANDED_OVER, Step.EMPTY),
-        (DRAINING, Step.STORED),
-        (DRAINING, Step.HAND_OVER),
-        (DRAINED, Step.STORED),
-        (DRAINED, Step.ATTACH),
-        (DRAINED, Step.EMPTY),
-        (ENDED, Step.STORED),
-        (ENDED, Step.HAND_OVER),
-        (ENDED, Step.EXPIRE),
+        (IDLE, DeliveryStep.HAND_OVER),
+        (IDLE, DeliveryStep.ATTACH),
+        (IDLE, DeliveryStep.EMPTY),
+        (QUEUED, DeliveryStep.EMPTY),
+        (QUEUED, DeliveryStep.END),
+        (HANDED_OVER, DeliveryStep.HAND_OVER),
+        (HANDED_OVER, DeliveryStep.EMPTY),
+        (DRAINING, DeliveryStep.STORED),
+        (DRAINING, DeliveryStep.HAND_OVER),
+        (DRAINED, DeliveryStep.STORED),
+        (DRAINED, DeliveryStep.ATTACH),
+        (DRAINED, DeliveryStep.EMPTY),
+        (ENDED, DeliveryStep.STORED),
+        (ENDED, DeliveryStep.HAND_OVER),
+        (ENDED, DeliveryStep.EXPIRE),
     ],
 )
 def test_what_cannot_happen_is_not_in_the_table(stage, step):

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transfermon.engine.ntfy import Line
+from transfermon.engine.ntfy import NtfyLine
 from transfermon.engine.push_memory import BLOCKS, LEAST, MARGIN, PLACE, PushMemory
 
 T = 1_800_000_000
 
 
-def line(event: str, time: float, identifier: str = "") -> Line:
-    return Line(event=event, identifier=identifier or f"{event}{time}", time=time, topic="t", said={})
+def line(event: str, time: float, identifier: str = "") -> NtfyLine:
+    return NtfyLine(event=event, identifier=identifier or f"{event}{time}", time=time, topic="t", said={})
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Disk:
         ([line("open", 0)], ""),
     ],
 )
-def test_it_goes_on_two_minutes_before_the_newest_line(lines: list[Line], since: str):
+def test_it_goes_on_two_minutes_before_the_newest_line(lines: list[NtfyLine], since: str):
     disk = Disk()
     memory = disk.memory()
     assert memory.began() == ""
@@ -148,7 +148,7 @@ class Server:
             self.kept.append((self.now + delay, f"m{self.count}"))
         return f"m{self.count}"
 
-    def connect(self, since: str) -> list[Line]:
+    def connect(self, since: str) -> list[NtfyLine]:
         lines = [line("open", self.now)]
         if since:
             due = [(time, name) for time, name in self.kept if int(since) <= time <= self.now]
@@ -175,7 +175,7 @@ def test_each_message_that_is_kept_comes_once_and_none_is_skipped(steps: list[tu
     memory = disk.memory()
     taken: list[str] = []
 
-    def hear(lines: list[Line]) -> None:
+    def hear(lines: list[NtfyLine]) -> None:
         for each in lines:
             known = memory.knows(each.identifier)
             disk.keep(memory.heard(each))

@@ -209,10 +209,10 @@ async def test_a_removed_task_leaves_no_part_and_no_secret(
     task = session.download_task(server.url("/a"), request_headers={"X-Key": "secret-value"}, maximum_attempts=1)
     await task.wait()
     assert list((tmp_path / "downloads").iterdir())
-    monitor.remove(task.key)
-    monitor.remove(task.key)
+    monitor.commands.remove(task.key)
+    monitor.commands.remove(task.key)
     with pytest.raises(InvalidAction):
-        monitor.retry(task.key)
+        monitor.commands.retry(task.key)
     await until(lambda: events[-1].type == "taskremoved")
     assert list((tmp_path / "downloads").iterdir()) == []
     await until(lambda: "secret-value" not in (tmp_path / "state" / "secrets.json").read_text())
@@ -228,7 +228,7 @@ async def test_removing_deletes_the_file_only_if_asked(
 ):
     task = session.download_task(server.url("/a.bin"))
     path = Path((await task.wait()).final_path)
-    monitor.remove(task.key, delete_file=delete_file)
+    monitor.commands.remove(task.key, delete_file=delete_file)
     await until(lambda: events[-1].type == "taskremoved")
     assert path.exists() != delete_file
     assert events[-1].to_dict()["fileDeleted"] == delete_file
@@ -240,8 +240,8 @@ async def test_a_running_task_is_cancelled_and_then_removed(
     resource.stall_after = 50_000
     task = session.download_task(server.url("/a"))
     await until(lambda: task.count_of_bytes_received)
-    monitor.remove(task.key)
-    monitor.remove(task.key)
+    monitor.commands.remove(task.key)
+    monitor.commands.remove(task.key)
     await until(lambda: events[-1].type == "taskremoved")
     told = [event.type for event in events if event.type in ("sessioncompleted", "taskremoved")]
     assert told == ["sessioncompleted", "taskremoved"]
@@ -254,7 +254,7 @@ async def test_a_task_is_removed_once_while_its_listeners_still_run(
     gate = asyncio.Event()
 
     async def slow(event: Any) -> None:
-        monitor.remove(event.task_key)
+        monitor.commands.remove(event.task_key)
         await gate.wait()
 
     monitor.add_event_listener("sessioncompleted", slow)
@@ -274,7 +274,7 @@ async def test_cancelling_before_the_engine_is_ready_ends_a_task_once(
     async with Monitor.open(str(tmp_path / "state"), settings=settings) as monitor:
         events: list[Event] = []
         monitor.subscribe(events.append)
-        monitor.cancel(task.key)
+        monitor.commands.cancel(task.key)
         monitor.ready()
         monitor.ready()
         await monitor.handle(task.key).wait()
@@ -349,7 +349,7 @@ async def freeze(monitor: Monitor) -> None:
 
     await monitor._engine.store.read(full)
     monitor.remember("big", "x" * 200_000)
-    await until(lambda: monitor.frozen_reason)
+    await until(lambda: monitor.overview.frozen_reason)
 
 
 async def test_the_engine_ends_although_nothing_can_be_stored(
@@ -392,7 +392,7 @@ async def test_a_finished_file_waits_for_the_database_and_the_next_engine_finds_
             monitor.add_event_listener("downloadcompleted", hold)
             task = monitor.session("s").download_task(server.url("/a.bin"))
             await gate.wait()
-            await until(lambda: monitor.frozen_reason)
+            await until(lambda: monitor.overview.frozen_reason)
         async with Monitor.open(str(tmp_path / "state"), settings=settings) as monitor:
             monitor.ready()
             assert (await monitor.handle(task.key).wait()).succeeded

@@ -40,7 +40,7 @@ async def gone(tasks):
         record = await task.wait()
         assert record.succeeded and len(task.response_body or "x" * {mib}) == {mib}, record
     for task in tasks:
-        monitor.remove(task.key)
+        monitor.commands.remove(task.key)
     while session.records() or session._core.leaving:
         await asyncio.sleep(0.01)
 

@@ -18,12 +18,12 @@ from tests.gui.videofarm.test_page import a_video
 from tests.gui.window.test_main_window import in_a_world, until
 from tests.helpers.records import a_failed_task, a_finished_task, a_paused_task, a_queued_task, a_task
 from tests.helpers.window import give_command
-from transfermon.gui.panels.event_log import EventModel, Line
+from transfermon.gui.panels.event_log import EventLine, EventModel
 from transfermon.gui.panels.sidebar import SidebarModel, session_items
 from transfermon.gui.videofarm.cards import VideoFilter, VideoModel
 from transfermon.gui.window.main_window import MainWindow
 from transfermon.gui.window.task_menu import menu_for
-from transfermon.model.tally import tallied
+from transfermon.model.tally import tally_of
 from transfermon.model.task import State
 
 FATAL = QAbstractItemModelTester.FailureReportingMode.Fatal
@@ -117,7 +117,7 @@ def test_the_sidebar_keeps_qts_rules_while_sessions_come_and_go(qapp):
     tester = QAbstractItemModelTester(model, FATAL)
     films, books, maps = a_session("films"), a_session("books"), a_session("maps", state="finishing")
     for sessions in ([films], [books, films, maps], [maps], [], [films, maps]):
-        model.update(tallied(TASKS), sessions)
+        model.update(tally_of(TASKS), sessions)
         model.set_progress({"films": 0.5, "maps": None})
         model.update({}, sessions)
         model.set_progress({})
@@ -128,8 +128,8 @@ def test_the_events_keep_qts_rules_while_they_come_and_the_oldest_go(qapp):
     model = EventModel(most=10)
     tester = QAbstractItemModelTester(model, FATAL)
     for times in (1, 2, 5, 1):
-        model.append([Line(event) for event in story() * times])
-    model.reset([Line(event) for event in story()])
+        model.append([EventLine(event) for event in story() * times])
+    model.reset([EventLine(event) for event in story()])
     model.reset([])
     assert tester.model() is model
 
@@ -201,7 +201,7 @@ async def test_retry_all_failed_leaves_the_others_alone(world, server):
 @pytest.mark.anyio
 @in_a_world
 async def test_each_close_asks_anew_whether_there_is_a_tray(world, server):
-    world.monitor.update_settings(close_to="tray")
+    world.monitor.preferences.update(close_to="tray")
     for there in (True, False, True):
         world.tray.available = there
         world.window.showNormal()

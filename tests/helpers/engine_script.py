@@ -55,7 +55,7 @@ class Teller:
 
 async def run(words: argparse.Namespace) -> None:
     async with Monitor.open(words.state, settings=Settings(download_folder=words.folder)) as monitor:
-        monitor.on_frozen = lambda reason: say("frozen", reason=reason)
+        monitor.system_watch.on_frozen = lambda reason: say("frozen", reason=reason)
         monitor.subscribe(Teller(words.kill_at))
         for name in TERMINAL:
             monitor.add_event_listener(name, lambda event: say("heard", **event.to_dict()))

@@ -236,7 +236,7 @@ async def gone_on(state: Path, folder: Path, before: Sequence[Mapping[str, Any]]
             await session.task(record.number).wait()
         heard = {event["eventId"] for event in before}
         async with asyncio.timeout(LIMIT):
-            for event in await monitor.history(limit=100_000):
+            for event in await monitor.overview.history(limit=100_000):
                 while event.type in TERMINAL and event.event_id not in heard | {one.event_id for one in told}:
                     await asyncio.sleep(0.005)
     return [event.to_dict() for event in told]

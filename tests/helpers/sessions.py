@@ -194,5 +194,5 @@ class App:
     async def settles(self) -> None:
         """Until everything decided so far has been told, and what that decided, too."""
         for _ in range(3):
-            await self.monitor.history(limit=1)
+            await self.monitor.overview.history(limit=1)
             await asyncio.sleep(0)

@@ -294,7 +294,7 @@ async def test_the_end_is_told_once(state, interrupted):
     await interrupted("b.bin")
     await Standby(state).live()
     async with Monitor.open(state, settings=Settings()) as monitor:
-        told = [event for event in await monitor.history() if isinstance(event, NotificationEvent)]
+        told = [event for event in await monitor.overview.history() if isinstance(event, NotificationEvent)]
     assert [(event.alert_title, event.alert_body) for event in told] == [
         ("Transfers finished", "2 files, 24.1 MB in com.example.test")
     ]

@@ -16,7 +16,15 @@ from tests.helpers import apache
 from tests.helpers.byte_server import ByteServer, Conn, Request, reply
 from transfermon.engine.monitor import Monitor
 from transfermon.host.standby import Standby
-from transfermon.http.challenges import Challenge, basic, digest_login, digest_offer, hint, login_in, offers
+from transfermon.http.challenges import (
+    Challenge,
+    basic_login,
+    challenges_in,
+    digest_login,
+    digest_offer,
+    login_hint,
+    login_in,
+)
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.errors import InvalidAction
 from transfermon.model.events import TaskStateEvent
@@ -50,7 +58,7 @@ BODY = b"the file" * 100
     ],
 )
 def test_the_basic_challenge_is_found_among_others(field, realm):
-    found = [values.get("realm", "") for scheme, values in offers(field) if scheme == "basic"]
+    found = [values.get("realm", "") for scheme, values in challenges_in(field) if scheme == "basic"]
     bare = [value[1:-1].replace("\\", "") if value.startswith('"') else value for value in found]
     assert bare == ([] if realm is None else [realm])
 
@@ -90,7 +98,7 @@ def test_a_login_is_told_from_every_other_value():
     ],
 )
 def test_a_way_to_sign_in_that_is_not_here_is_named(status, field, words):
-    said = hint(status, field)
+    said = login_hint(status, field)
     assert words in said
     assert bool(words) == bool(said)
 
@@ -98,7 +106,7 @@ def test_a_way_to_sign_in_that_is_not_here_is_named(status, field, words):
 @pytest.mark.parametrize(("user", "password"), [("", "p"), ("a:b", "p"), ("a\n", "p"), ("a", "p\r\nX: y")])
 def test_what_basic_cannot_carry_is_refused(user, password):
     with pytest.raises(ValueError, match=r"user name"):
-        basic(user, password)
+        basic_login(user, password)
 
 
 def guarded(conn: Conn, request: Request) -> None:
@@ -150,23 +158,23 @@ async def test_credentials_are_asked_for_by_the_server_and_the_task_goes_on_with
         task = await failed(
             monitor, server.url("/a"), request_headers={"X-Own": "1", "authorization": "Basic d3Jvbmc6"}
         )
-        assert monitor.challenge(task.key) == Challenge(
+        assert monitor.logins.challenge(task.key) == Challenge(
             authority=f"127.0.0.1:{server.port}", realm="The house", protected=True
         )
         with pytest.raises(ValueError, match="colon"):
-            monitor.give_credentials(task.key, "m:e", "x")
+            monitor.logins.give(task.key, "m:e", "x")
         assert task.record.failed
-        monitor.give_credentials(task.key, "mé", "wrong")
+        monitor.logins.give(task.key, "mé", "wrong")
         await task.wait()
-        assert monitor.challenge(task.key) is not None  # and asked again
-        monitor.give_credentials(task.key, "mé", "s:e c@/ret")
+        assert monitor.logins.challenge(task.key) is not None  # and asked again
+        monitor.logins.give(task.key, "mé", "s:e c@/ret")
         await task.wait()
         assert task.record.succeeded
         assert Path(task.record.final_path).read_bytes() == BODY
         assert server.requests[-1].header("X-Own") == "1"
-        assert monitor.challenge(task.key) is None
+        assert monitor.logins.challenge(task.key) is None
         with pytest.raises(InvalidAction):
-            monitor.give_credentials(task.key, "mé", "x")
+            monitor.logins.give(task.key, "mé", "x")
 
 
 class Hashing:
@@ -178,7 +186,9 @@ class Hashing:
         self.refused = 0
 
     def __call__(self, conn: Conn, request: Request) -> None:
-        given = next((values for scheme, values in offers(request.header("Authorization")) if scheme == "digest"), {})
+        given = next(
+            (values for scheme, values in challenges_in(request.header("Authorization")) if scheme == "digest"), {}
+        )
         if given and self._is_right(request, {name: value.strip('"') for name, value in given.items()}):
             conn.send(reply(200, {}, BODY))
             return
@@ -210,16 +220,16 @@ async def test_digest_is_answered_without_the_password_and_for_each_request_anew
         async with opened(tmp_path) as monitor:
             monitor.ready()
             tasks = [await failed(monitor, server.url(f"/a{number}?b=c%20d")) for number in range(4)]
-            asked = monitor.challenge(tasks[0].key)
+            asked = monitor.logins.challenge(tasks[0].key)
             assert asked is not None
             assert (asked.digest, asked.protected) == (True, True)
             for task in tasks:
-                monitor.give_credentials(task.key, "me", "s:e c@/ret")
+                monitor.logins.give(task.key, "me", "s:e c@/ret")
                 await task.wait()
                 assert task.record.succeeded
                 assert Path(task.record.final_path).read_bytes() == BODY
             assert guard.refused == 4 + 2  # each without a login, then for the first nonce and for the third use of it
-            told = json.dumps([event.to_dict() for event in await monitor.history()])
+            told = json.dumps([event.to_dict() for event in await monitor.overview.history()])
         sent = " ".join(request.header("Authorization") for request in server.requests)
         for secret in ("s:e c@/ret", base64.b64encode(b"me:s:e c@/ret").decode(), "Digest-Login", "Basic"):
             assert secret not in sent + told
@@ -245,7 +255,7 @@ async def test_a_session_that_is_reset_forgets_the_logins_that_it_answered(tmp_p
         async with opened(tmp_path) as monitor:
             monitor.ready()
             task = await failed(monitor, server.url("/a"))
-            monitor.give_credentials(task.key, "me", "s:e c@/ret")
+            monitor.logins.give(task.key, "me", "s:e c@/ret")
             await task.wait()
             assert monitor._engine.transport._digest_logins
             await monitor.session("s").reset()
@@ -268,10 +278,10 @@ async def test_a_wrong_password_for_digest_is_refused_and_asked_for_again(tmp_pa
         async with opened(tmp_path) as monitor:
             monitor.ready()
             task = await failed(monitor, server.url("/a"))
-            monitor.give_credentials(task.key, "me", "wrong")
+            monitor.logins.give(task.key, "me", "wrong")
             await task.wait()
             assert task.record.error.status == 401
-            assert monitor.challenge(task.key) is not None
+            assert monitor.logins.challenge(task.key) is not None
             assert len(server.requests) == 3
 
 
@@ -284,7 +294,7 @@ async def test_an_upload_answers_digest_and_counts_its_bytes_once(tmp_path):
             monitor.ready()
             task = monitor.session("s").upload_task(server.url("/up"), source, method="PUT", protocol="plain")
             await task.wait()
-            monitor.give_credentials(task.key, "me", "s:e c@/ret")
+            monitor.logins.give(task.key, "me", "s:e c@/ret")
             await task.wait()
             assert task.record.succeeded
             assert task.count_of_bytes_sent == 100_000
@@ -300,7 +310,7 @@ async def test_apache_lets_a_large_file_through_that_is_behind_digest(tmp_path):
         async with opened(tmp_path) as monitor:
             monitor.ready()
             task = await failed(monitor, server.url("/film.mp4"))
-            monitor.give_credentials(task.key, "me", "s:e c@/ret")
+            monitor.logins.give(task.key, "me", "s:e c@/ret")
             await task.wait()
             assert task.record.succeeded
             assert Path(task.record.final_path).read_bytes() == content
@@ -311,12 +321,12 @@ async def test_a_password_is_in_the_vault_while_it_is_needed_and_nowhere_else(se
     async with opened(tmp_path) as monitor:
         monitor.ready()
         task = await failed(monitor, server.url("/a"))
-        monitor.give_credentials(task.key, "mé", "not this one")
+        monitor.logins.give(task.key, "mé", "not this one")
         await task.wait()
         wrong = base64.b64encode("mé:not this one".encode()).decode()
         assert json.loads((state / "secrets.json").read_text())["s:1"]["Authorization"] == f"Basic {wrong}"
-        told = json.dumps([event.to_dict() for event in await monitor.history()])
-        monitor.remove(task.key)
+        told = json.dumps([event.to_dict() for event in await monitor.overview.history()])
+        monitor.commands.remove(task.key)
     assert wrong not in told
     for path in (path for path in state.rglob("*") if path.is_file()):
         assert wrong.encode() not in path.read_bytes()
@@ -329,18 +339,18 @@ async def test_nobody_is_asked_where_the_password_would_go_elsewhere_or_in_anoth
         for path in ("/away", "/other"):
             task = await failed(monitor, server.url(path))
             assert task.record.error.status == 401
-            assert monitor.challenge(task.key) is None
+            assert monitor.logins.challenge(task.key) is None
             with pytest.raises(InvalidAction):
-                monitor.give_credentials(task.key, "me", "x")
+                monitor.logins.give(task.key, "me", "x")
 
 
 async def test_a_stranger_s_address_asks_nobody(server, tmp_path):
     async with opened(tmp_path) as monitor:
         monitor.ready()
-        monitor.update_settings(allowed_hosts=(f"127.0.0.1:{server.port}",))
+        monitor.preferences.update(allowed_hosts=(f"127.0.0.1:{server.port}",))
         task = await failed(monitor, server.url("/a"), origin=Origin.GIVEN)
         assert task.record.error.status == 401
-        assert monitor.challenge(task.key) is None
+        assert monitor.logins.challenge(task.key) is None
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["the session's", "the system's"])
@@ -356,9 +366,9 @@ async def test_a_proxy_s_password_is_its_session_s(own, gate, tmp_path, monkeypa
         monitor.ready()
         monitor.create_session(configuration)
         task = await failed(monitor, "http://far.example/a")
-        asked = monitor.challenge(task.key)
+        asked = monitor.logins.challenge(task.key)
         assert asked == Challenge(authority=f"127.0.0.1:{gate.port}", realm="The gate", of_proxy=True, protected=True)
-        monitor.give_credentials(task.key, "mé", "s:e c@/ret")
+        monitor.logins.give(task.key, "mé", "s:e c@/ret")
         await task.wait()
         assert task.record.succeeded
         assert gate.requests[-1].header("Authorization") == ""  # what is the proxy's is not told to the server
@@ -376,12 +386,12 @@ async def test_a_proxy_that_opens_no_tunnel_asks_too_and_a_server_without_a_prox
         monitor.ready()
         monitor.create_session(configuration)
         task = await failed(monitor, "https://far.example/a")
-        asked = monitor.challenge(task.key)
+        asked = monitor.logins.challenge(task.key)
         assert asked is not None
         assert (asked.of_proxy, asked.authority) == (True, f"127.0.0.1:{gate.port}")
         direct = await failed(monitor, gate.url("/a"), session="other")
         assert direct.record.error.status == 407
-        assert monitor.challenge(direct.key) is None
+        assert monitor.logins.challenge(direct.key) is None
 
 
 async def test_without_a_window_a_task_waits_for_a_password_and_the_window_asks_for_it(tmp_path: Path):
@@ -395,13 +405,15 @@ async def test_without_a_window_a_task_waits_for_a_password_and_the_window_asks_
         async with Monitor.open(str(tmp_path), settings=Settings()) as monitor:
             (task,) = monitor.tasks()
             assert (task.state, task.error) == (State.RUNNING, None)
-            told = [event for event in await monitor.history(task=task.key) if isinstance(event, TaskStateEvent)]
+            told = [
+                event for event in await monitor.overview.history(task=task.key) if isinstance(event, TaskStateEvent)
+            ]
             waiting = changed(task, activity=Activity(told[-1].activity), waiting_reason=told[-1].reason)
             words = humanize.status(waiting, 0.0)
             assert words == "Waiting: a user name and password are asked for. Open Transfermon"
             monitor.ready()
             end = await monitor.handle(task.key).wait()
             assert end.error is not None
-            assert monitor.challenge(task.key) is not None
-            monitor.give_credentials(task.key, "mé", "s:e c@/ret")
+            assert monitor.logins.challenge(task.key) is not None
+            monitor.logins.give(task.key, "mé", "s:e c@/ret")
             assert (await monitor.handle(task.key).wait()).succeeded

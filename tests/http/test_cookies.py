@@ -16,7 +16,7 @@ from transfermon.http.cookies import (
     NEVER,
     Cookie,
     Jar,
-    date,
+    cookie_date,
     default_path,
     from_dict,
     from_file,
@@ -185,12 +185,12 @@ def test_longer_paths_come_first_then_what_was_set_first():
     ],
 )
 def test_dates_are_read_as_loosely_as_browsers_do(text, seconds):
-    assert date(text) == seconds
+    assert cookie_date(text) == seconds
 
 
 @given(st.text(max_size=80))
 def test_no_date_and_no_field_breaks_anything(text):
-    date(text)
+    cookie_date(text)
     sent(text)
     sent(f"a=1; Domain={text}; Path={text}; Expires={text}; Max-Age={text}")
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transfermon.model.events import SilentPushEvent
-from transfermon.model.push_payload import LIMIT, Severity, commands, lint, parse, url_problem
+from transfermon.model.push_payload import LIMIT, Severity, commands_in, lint_payload, parse_payload, url_problem
 
 SEED = '{"alert":"","content-available":1,"download_url":"https://host/a.png"}'
 NESTED = '{"aps":{"alert":"","content-available":1},"download_url":"https://host/a.png"}'
@@ -18,7 +18,7 @@ APPLES = '{"aps":{"content-available":1},"download_url":"https://host/a.png"}'
 
 @pytest.mark.parametrize("text", [SEED, NESTED, SEED.encode()])
 def test_both_shapes_mean_the_same(text: str | bytes):
-    payload = parse(text)
+    payload = parse_payload(text)
     assert payload.content_available
     assert payload.silent
     assert not payload.visible
@@ -47,28 +47,28 @@ def test_both_shapes_mean_the_same(text: str | bytes):
 def test_an_alert_shows_and_only_content_available_wakes(
     text: str, alert: str, title: str, visible: bool, silent: bool
 ):
-    payload = parse(text)
+    payload = parse_payload(text)
     assert (payload.alert, payload.title, payload.visible, payload.silent) == (alert, title, visible, silent)
 
 
 @pytest.mark.parametrize("value", ["0", "2", '"1"', "true", "[1]", "1.0", "null", "{}"])
 def test_content_available_is_the_number_one_and_nothing_else(value: str):
-    assert not parse(f'{{"content-available":{value}}}').content_available
+    assert not parse_payload(f'{{"content-available":{value}}}').content_available
 
 
 def test_json_types_are_kept():
     custom = {"n": 1, "f": 1.5, "b": True, "x": None, "l": [1, "a"], "o": {"k": "v"}}
-    assert parse(json.dumps({"content-available": 1, **custom})).custom == custom
+    assert parse_payload(json.dumps({"content-available": 1, **custom})).custom == custom
 
 
 def test_custom_fields_win_over_those_of_aps():
-    payload = parse('{"aps":{"alert":"banner","sound":"bell"},"alert":"mine"}')
+    payload = parse_payload('{"aps":{"alert":"banner","sound":"bell"},"alert":"mine"}')
     assert payload.alert == "banner"
     assert payload.event_fields() == {"alert": "mine", "sound": "bell"}
 
 
 def test_reserved_names_stay_in_the_original_only():
-    payload = parse('{"content-available":1,"handlerId":"x","type":"y","source":"z","mine":1}')
+    payload = parse_payload('{"content-available":1,"handlerId":"x","type":"y","source":"z","mine":1}')
     assert payload.event_fields() == {"content-available": 1, "mine": 1}
     assert payload.original["handlerId"] == "x"
     told = SilentPushEvent(handler_id="SilentPush-1", custom=payload.event_fields(), payload=payload.original).to_dict()
@@ -100,22 +100,22 @@ def test_reserved_names_stay_in_the_original_only():
 )
 def test_what_cannot_be_read_is_refused_in_words(text: str | bytes, words: str):
     with pytest.raises(ValueError) as caught:
-        parse(text)
+        parse_payload(text)
     assert words in str(caught.value)
     assert str(caught.value).endswith((".", "}."))
 
 
 def test_the_limit_counts_bytes_not_characters():
     room = LIMIT - len('{"a":""}')
-    assert parse('{"a":"' + "x" * room + '"}')
+    assert parse_payload('{"a":"' + "x" * room + '"}')
     with pytest.raises(ValueError):
-        parse('{"a":"' + "x" * (room - 1) + 'ä"}')
+        parse_payload('{"a":"' + "x" * (room - 1) + 'ä"}')
 
 
 @given(st.text() | st.binary())
 def test_random_input_is_read_or_refused_and_nothing_else(text: str | bytes):
     try:
-        payload = parse(text)
+        payload = parse_payload(text)
     except ValueError:
         return
     assert isinstance(payload.original.get("alert", ""), str | dict | None)
@@ -131,11 +131,11 @@ VALUES = st.recursive(
 @given(st.dictionaries(st.text(max_size=8).filter(lambda name: name != "alert"), VALUES, max_size=5))
 def test_every_small_object_is_read_back_as_it_was(value: dict[str, object]):
     if "aps" not in value:
-        assert dict(parse(json.dumps(value)).original) == value
+        assert dict(parse_payload(json.dumps(value)).original) == value
 
 
 def found(text: str, **options: object) -> list[tuple[str, str]]:
-    return [(item.severity.value, item.message) for item in lint(text, **options)]  # type: ignore[arg-type]
+    return [(item.severity.value, item.message) for item in lint_payload(text, **options)]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("text", [SEED, APPLES])
@@ -195,15 +195,15 @@ def test_a_priority_of_apples_is_no_reason_for_a_word(priority: int):
 
 
 def test_the_command_for_apples_service_has_nothing_in_aps_that_it_refuses():
-    sent = commands(SEED)["APNs"]
+    sent = commands_in(SEED)["APNs"]
     assert '"aps": {"content-available": 1}' in sent
     assert "apns-push-type: background" in sent
-    shown = commands('{"alert":"x","interruption-level":"active","mine":1}')["APNs"]
+    shown = commands_in('{"alert":"x","interruption-level":"active","mine":1}')["APNs"]
     assert '"aps": {"alert": "x", "interruption-level": "active"}, "mine": 1' in shown
 
 
 def test_errors_are_exactly_what_the_service_refuses():
-    severities = {item.severity for item in lint('{"alert":"x","sound":"y","content-available":1}', priority=5)}
+    severities = {item.severity for item in lint_payload('{"alert":"x","sound":"y","content-available":1}', priority=5)}
     assert severities == {Severity.WARNING}
 
 
@@ -259,4 +259,4 @@ def test_anything_else_is_no_address_for_a_push(url: object):
 )
 def test_a_host_that_a_setting_allows_is_no_reason_for_a_warning(url: str, allowed: list[str], quiet: bool):
     text = json.dumps({"content-available": 1, "download_url": url})
-    assert (lint(text, allowed_hosts=allowed) == []) is quiet
+    assert (lint_payload(text, allowed_hosts=allowed) == []) is quiet

@@ -162,7 +162,7 @@ class Machine(RuleBasedStateMachine):
         self.serving.release()
         while self.monitor.find_session(name) is not None:
             for key in [key for key in self.known if key.session == name]:
-                self.monitor.cancel(key)
+                self.monitor.commands.cancel(key)
             await asyncio.sleep(0.005)
 
     @rule(key=tasks)
@@ -210,7 +210,7 @@ class Machine(RuleBasedStateMachine):
         async def work() -> None:
             task = self.monitor.handle(key)
             before = task.record
-            self.monitor.cancel(key)
+            self.monitor.commands.cancel(key)
             if before.state is State.COMPLETED:
                 assert task.record == before, "T-07"
                 return
@@ -226,7 +226,7 @@ class Machine(RuleBasedStateMachine):
             return
 
         async def work() -> str:
-            self.monitor.remove(key, delete_file=delete)
+            self.monitor.commands.remove(key, delete_file=delete)
             path = ""
             while key in {task.key for task in self.monitor.tasks()}:
                 path = self.monitor.task(key).final_path
@@ -247,7 +247,7 @@ class Machine(RuleBasedStateMachine):
         async def work() -> None:
             before = self.monitor.task(key)
             try:
-                self.monitor.retry(key)
+                self.monitor.commands.retry(key)
             except (InvalidAction, SessionInvalidatedError):
                 assert not before.can(Action.RETRY) or key.session in self.invalidated
             else:

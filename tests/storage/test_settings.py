@@ -238,7 +238,7 @@ async def test_what_cannot_be_used_is_told(tmp_path: Path, path: str):
     async with Monitor.open(str(tmp_path)) as monitor:
         monitor.subscribe(told.append)
         monitor.ready()
-        await monitor.history()
+        await monitor.overview.history()
         assert monitor.settings.running_tasks == 8
     (notice,) = [event for event in told if isinstance(event, NotificationEvent)]
     assert notice.alert_body == "The setting “running_tasks” cannot be 0; 8 is used."
@@ -255,7 +255,7 @@ async def test_a_state_folder_that_cannot_be_closed_is_told_once(tmp_path: Path)
                 async with Monitor.open(str(place / "state")) as monitor:
                     monitor.subscribe(told.append)
                     monitor.ready()
-                    await monitor.history()
+                    await monitor.overview.history()
             said = open_to_others(str(place / "state"))
     except mounts.Unavailable as why:
         pytest.skip(str(why))

@@ -49,15 +49,15 @@ def words_of(line: str) -> list[str]:
 
 
 def test_it_is_off_until_it_is_switched_on_and_off_again(place):
-    assert not autostart.enabled()
+    assert not autostart.is_autostarted()
     autostart.set_enabled(True, minimized=False)
-    assert autostart.enabled()
-    assert not autostart.minimized()
+    assert autostart.is_autostarted()
+    assert not autostart.starts_minimized()
     autostart.set_enabled(True, minimized=True)
-    assert autostart.enabled()
-    assert autostart.minimized()
+    assert autostart.is_autostarted()
+    assert autostart.starts_minimized()
     autostart.set_enabled(False, minimized=True)
-    assert not autostart.enabled()
+    assert not autostart.is_autostarted()
     assert not place.exists()
     autostart.set_enabled(False, minimized=False)
 
@@ -76,7 +76,7 @@ def test_the_entry_starts_the_window_in_the_tray(place):
     autostart.set_enabled(True, minimized=True)
     words = words_of(value_of(place.read_text(), "Exec"))
     assert words[-2:] == ["gui", "--minimized"]
-    assert words[: len(words) - 2] == autostart.program()
+    assert words[: len(words) - 2] == autostart.start_command()
     assert value_of(place.read_text(), "TryExec") == words[0]
     assert value_of(place.read_text(), "Type") == "Application"
 
@@ -101,7 +101,7 @@ def test_a_word_is_quoted_by_the_rules_of_desktop_entries(word, written):
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20), min_size=1))
 def test_whatever_the_words_are_they_come_back(words):
-    text = autostart.entry(words)
+    text = autostart.desktop_entry(words)
     assert text.count("\n") == text.rstrip("\n").count("\n") + 1
     lines = [line for line in text.split("\n") if line.startswith("Exec=")]
     assert words_of(value_of(lines[0], "Exec")) == words
@@ -121,29 +121,29 @@ def test_whatever_the_words_are_they_come_back(words):
 def test_an_entry_that_is_off_or_damaged_starts_nothing_and_can_be_replaced(place, text):
     place.parent.mkdir(parents=True)
     place.write_text(text, encoding="latin-1")
-    assert not autostart.enabled()
+    assert not autostart.is_autostarted()
     autostart.set_enabled(True, minimized=False)
-    assert autostart.enabled()
+    assert autostart.is_autostarted()
 
 
 def test_an_entry_of_another_make_counts(place):
     place.parent.mkdir(parents=True)
     place.write_text("# by hand\n[Desktop Entry]\nExec=transfermon gui --minimized\n\n[Other]\nHidden=true\n")
-    assert autostart.enabled()
-    assert autostart.minimized()
+    assert autostart.is_autostarted()
+    assert autostart.starts_minimized()
 
 
 @pytest.mark.parametrize("config", ["", "relative/folder"])
 def test_without_a_usable_folder_it_is_the_users_own(config, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", config)
-    assert autostart.path() == str(tmp_path / ".config" / "autostart" / "transfermon.desktop")
+    assert autostart.autostart_path() == str(tmp_path / ".config" / "autostart" / "transfermon.desktop")
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_of_the_system(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "file"))
-    assert not autostart.enabled()
+    assert not autostart.is_autostarted()
     with pytest.raises(NotADirectoryError):
         autostart.set_enabled(True, minimized=False)
 
@@ -154,8 +154,8 @@ def test_it_starts_this_installation_and_not_what_lies_in_the_current_folder(tmp
     (tmp_path / "transfermon" / "__init__.py").write_text("raise SystemExit('the wrong one')")
     (tmp_path / "transfermon" / "__main__.py").write_text("")
     words = [sys.executable, "-P", "-m", "transfermon"]
-    assert autostart.program() in ([str(Path(sys.executable).parent / "transfermon")], words)
-    for program in (words, autostart.program()):
+    assert autostart.start_command() in ([str(Path(sys.executable).parent / "transfermon")], words)
+    for program in (words, autostart.start_command()):
         done = subprocess.run([*program, "--version"], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith("transfermon ")

@@ -133,7 +133,7 @@ async def test_changing_one_s_mind_at_any_moment_leaves_nothing_held(keepers):
 
 
 async def test_a_yes_that_was_not_read_yet_when_nobody_wanted_it_any_more_holds_nothing(keepers):
-    line = stay_awake.Line(stay_awake.SERVICES[0])
+    line = stay_awake.BusLine(stay_awake.SERVICES[0])
     asking = asyncio.ensure_future(line.ask())
     while line._bus is None:  # then the question was sent, and nothing is read before the next turn of the loop
         await asyncio.sleep(0)
@@ -205,12 +205,12 @@ async def test_the_computer_is_awake_while_a_task_runs_and_sleeps_while_it_is_pa
         task = monitor.session("s").download_task(server.url(), destination=str(tmp_path / "a"), start=False)
         assert keepers.asked == []
         for _ in range(2):
-            monitor.resume(task.key)
+            monitor.commands.resume(task.key)
             await comes("the hold", lambda: keepers.held == 1)
-            monitor.suspend(task.key)
+            monitor.commands.suspend(task.key)
             await comes("the release", lambda: keepers.held == 0)
         resource.stall_after = None
-        monitor.resume(task.key)
+        monitor.commands.resume(task.key)
         await task.wait()
         await comes("the release at the end", lambda: (keepers.taken, keepers.released) == (3, 3))
 
@@ -228,7 +228,7 @@ async def test_one_of_two_is_enough_and_a_failure_is_an_end(keepers, resource, s
         assert short.record.error is not None
         assert keepers.held == 1
         assert keepers.taken == 1
-        monitor.cancel(long.key)
+        monitor.commands.cancel(long.key)
         await comes("the release", lambda: keepers.held == 0)
         again = session.download_task(server.url("/gone"), destination=str(tmp_path / "c"))
         await again.wait()
@@ -247,7 +247,7 @@ async def test_a_task_that_waits_lets_the_computer_sleep(keepers, resource, serv
     async with opened as monitor:
         monitor.ready()
         monitor.session("s").download_task(server.url(), destination=str(tmp_path / "a"))
-        await comes("the wait", lambda: monitor.status().waiting == 1)
+        await comes("the wait", lambda: monitor.overview.status().waiting == 1)
         await comes("the release", lambda: keepers.held == 0)
 
 
@@ -261,13 +261,13 @@ async def test_the_setting_is_obeyed_at_once(keepers, server, tmp_path):
     async with opened as monitor:
         monitor.ready()
         monitor.session("s").download_task(server.url(), destination=str(tmp_path / "a"))
-        await comes("bytes", lambda: monitor.running_progress() and server.requests)
+        await comes("bytes", lambda: monitor.overview.running_progress() and server.requests)
         assert keepers.asked == []
-        monitor.update_settings(inhibit_sleep=True)
+        monitor.preferences.update(inhibit_sleep=True)
         await comes("the hold", lambda: keepers.held == 1)
-        monitor.update_settings(inhibit_sleep=False)
+        monitor.preferences.update(inhibit_sleep=False)
         await comes("the release", lambda: keepers.held == 0)
-        monitor.update_settings(inhibit_sleep=True)
+        monitor.preferences.update(inhibit_sleep=True)
         await comes("the hold", lambda: keepers.held == 1)
     await comes("the release with the engine", lambda: keepers.held == 0)
 

@@ -13,7 +13,7 @@ import pytest
 from starlette.requests import Request
 
 from tests.helpers.farm import Farm
-from transfermon.videofarm.push import KEPT, Kept, Message, PushProvider
+from transfermon.videofarm.push import KEPT, KeptMessage, Message, PushProvider
 
 TOKEN, OTHER = "a1" * 32, "b2" * 32
 SILENT = {"alert": "", "content-available": 1, "download_url": "http://127.0.0.1/x", "n": 1.5}
@@ -193,7 +193,7 @@ def a_message(serial: int, topic: str, collapse_id: str = "") -> Watched:
 
 
 def test_a_follower_costs_what_is_new_for_it():
-    kept = Kept()
+    kept = KeptMessage()
     for serial in range(1, KEPT + 1):
         kept.add(a_message(serial, topic=f"topic{serial % 100}"))
     Watched.looks = 0
@@ -203,7 +203,7 @@ def test_a_follower_costs_what_is_new_for_it():
 
 
 def test_the_oldest_message_goes_and_a_collapsed_one_takes_the_place_of_the_last():
-    kept = Kept()
+    kept = KeptMessage()
     for serial in range(1, KEPT + 11):
         kept.add(a_message(serial, topic="a", collapse_id="score" if serial in (5, 100, 200) else ""))
     serials = [message.serial for message in kept.since(frozenset({"a"}), 0)]

@@ -91,7 +91,7 @@ class Prognosis:
         return [(name, value) for name, value in rows if value]
 
 
-async def examine(url: str, headers: Mapping[str, str]) -> Prognosis:
+async def examine_address(url: str, headers: Mapping[str, str]) -> Prognosis:
     """Ask for the file, then for its rest as after a pause, and read no more of a body than tells whether it is coded.
     Raises TransferFailure for an address that does not answer or answers with an error.
     """
@@ -147,7 +147,7 @@ async def _open(transport: Transport, url: str, headers: Mapping[str, str], more
 # ---- this installation
 
 
-async def installation(state_dir: str) -> dict[str, str]:
+async def examine_installation(state_dir: str) -> dict[str, str]:
     """What stands where, in words, for a report of a fault. No secret and no address of a transfer is in it."""
     settings, damage = _settings(os.path.join(state_dir, "settings.json"))
     folder = settings.download_folder or download_folder()

@@ -6,30 +6,19 @@ when nobody does, and finds its tasks again by their keys.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import base64
 import contextlib
 import json
-import os
-import re
-import shutil
 import signal
-import sys
 import time
-import unicodedata
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TextIO
-from urllib.parse import unquote, urlsplit
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from transfermon.commands import request_arguments
+from transfermon.commands.progress_screens import Screen, _is_not_it, _label
 from transfermon.control.client import Client, NoEngine, task_path
-from transfermon.host.terminal import DONE, FAILED, INTERRUPTED, accepted, complain
-from transfermon.http.addresses import check_url
-from transfermon.model import units
-from transfermon.model.configuration import SessionConfiguration, checked_headers
-from transfermon.model.errors import EngineBusyError, StateError, TransferFailure
+from transfermon.host.terminal import DONE, FAILED, INTERRUPTED, Json, accepted, complain
+from transfermon.model.errors import EngineBusyError, StateError
 from transfermon.model.task import TaskKey
 from transfermon.text import advice
 
@@ -38,377 +27,8 @@ if TYPE_CHECKING:  # loaded when this process has to be the engine
     from transfermon.engine.monitor import Monitor
     from transfermon.model.events import Event
 
-Json = dict[str, Any]
-
 HAND_OVER = 20.0  # seconds in which the next engine must answer, or free the lock
 AFTER_RELEASE = 15.0  # seconds that the one who asked for the lock may take to get it
-BAR_PER_SECOND = 10
-LARGEST_DATA = 512 * 1024  # bytes; with their coding they fit into a message of the control socket
-_ODD = "{} is no ordinary file."
-
-
-# ---- from arguments to orders
-
-
-def orders(arguments: argparse.Namespace) -> list[Json]:
-    """What is to be asked of the engine. Raises ValueError with a sentence for what cannot be asked."""
-    session = SessionConfiguration.background(arguments.session).identifier
-    common = {
-        "session": session,
-        "headers": headers(arguments.header),
-        "sha256": _digest(arguments.sha256),
-        "speedLimit": _rate(arguments.limit_rate),
-        "overwrite": arguments.overwrite,
-        "maximumAttempts": arguments.retry,
-        "join": True,
-    }
-    if len(arguments.urls) > 1 and (arguments.output or arguments.sha256):
-        raise ValueError("--output and --sha256 are for one address at a time.")
-    destination = _file(arguments.output, arguments.overwrite) if arguments.output else _folder(arguments.directory)
-    urls = dict.fromkeys(address(url) for url in arguments.urls)
-    return [
-        {"url": url, "destination": destination, **request_arguments.fields(arguments, url), **common} for url in urls
-    ]
-
-
-def upload_orders(arguments: argparse.Namespace) -> list[Json]:
-    """As `orders`, for `transfermon put`."""
-    path = os.path.abspath(arguments.file)
-    if os.path.isdir(path):
-        raise ValueError(f"{arguments.file} is a folder; pack it first.")
-    if not os.path.isfile(path):
-        raise ValueError(f"The file {arguments.file} is not there." if not os.path.exists(path) else _ODD.format(path))
-    if not os.access(path, os.R_OK):
-        raise ValueError(f"The file {arguments.file} cannot be read.")
-    url = address(arguments.url)
-    order = {
-        "kind": "upload",
-        "url": url,
-        "file": path,
-        "protocol": arguments.protocol,
-        "intoFolder": True,
-        "method": _method(arguments.method) if arguments.method else "",
-        "session": SessionConfiguration.background(arguments.session).identifier,
-        "headers": request_arguments.content_type(arguments, headers(arguments.header)),
-        **request_arguments.fields(arguments, url),
-        "speedLimit": _rate(arguments.limit_rate),
-        "maximumAttempts": arguments.retry,
-        "join": True,
-    }
-    return [order]
-
-
-def data_orders(arguments: argparse.Namespace) -> list[Json]:
-    """As `orders`, for `transfermon send`."""
-    url = address(arguments.url)
-    order: Json = {
-        "kind": "data",
-        "url": url,
-        "method": _method(arguments.method),
-        "session": SessionConfiguration.background(arguments.session).identifier,
-        "headers": request_arguments.content_type(arguments, headers(arguments.header)),
-        **request_arguments.fields(arguments, url),
-        "maximumAttempts": arguments.retry,
-    }
-    if arguments.data is not None:
-        order["dataBase64"] = base64.b64encode(_data(arguments.data)).decode()
-    return [order]
-
-
-def _data(text: str) -> bytes:
-    if not text.startswith("@"):
-        return os.fsencode(text)  # the very bytes that were written, whatever the terminal's encoding
-    try:
-        with open(text[1:], "rb") as file:
-            found = file.read(LARGEST_DATA + 1)
-    except OSError as exc:
-        raise ValueError(f"{text[1:]} cannot be read: {exc.strerror}.") from None
-    if len(found) > LARGEST_DATA:
-        raise ValueError("A data task sends 512 KiB at the most; `transfermon put` sends files of any size.")
-    return found
-
-
-def _method(text: str) -> str:
-    if not (text.isascii() and text.isalpha()):
-        raise ValueError(f"“{text}” is not a method; write PUT or POST.")
-    return text.upper()
-
-
-def address(text: str) -> str:
-    """In its normal form. Raises ValueError with a sentence for one that cannot be loaded."""
-    try:
-        return check_url(text)
-    except TransferFailure as exc:
-        raise ValueError(f"{exc.title} {exc.hint}".strip()) from None
-
-
-def headers(given: list[str]) -> dict[str, str]:
-    """Of lines `Name: value`. Raises ValueError with a sentence for the first that is none."""
-    found = {}
-    for text in given:
-        name, colon, value = text.partition(":")
-        if not colon:
-            raise ValueError(f"“{text}” is not a header; write 'NAME: VALUE'.")
-        found[name.strip()] = value.strip()
-    return checked_headers(found)
-
-
-def _digest(text: str) -> str:
-    if text and not re.fullmatch("[0-9A-Fa-f]{64}", text):
-        raise ValueError("A SHA-256 digest has 64 hexadecimal digits.")
-    return text.lower()
-
-
-def _rate(text: str) -> int:
-    found = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]+)?)([kKmMgG]?)", text)
-    if not found:
-        raise ValueError(f"“{text}” is not a rate; write bytes per second, such as 500K or 2M.")
-    return int(float(found[1]) * 1024 ** " KMG".index(found[2].upper() or " "))
-
-
-def _folder(given: str | None) -> str:
-    try:
-        folder = os.path.abspath(given or ".")
-    except FileNotFoundError:
-        raise ValueError("The current folder is gone.") from None
-    _must_take_files(folder)
-    return folder.rstrip(os.sep) + os.sep
-
-
-def _file(given: str, overwrite: bool) -> str:
-    path = os.path.abspath(given)
-    if given.endswith(os.sep) or os.path.isdir(path):
-        raise ValueError(f"The path {given} is a folder; name a file, or use --directory.")
-    _must_take_files(os.path.dirname(path))
-    if os.path.lexists(path) and not overwrite:
-        raise ValueError(f"The file {given} is there already; --overwrite replaces it.")
-    return path
-
-
-def _must_take_files(folder: str) -> None:
-    if not os.path.isdir(folder):
-        raise ValueError(f"The folder {folder} is not there.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ValueError(f"The folder {folder} cannot be written to.")
-
-
-# ---- what is shown
-
-
-class Screen:
-    """Told of everything; shows failures only, which is what `--quiet` means."""
-
-    failed = False  # to show what it is there for
-
-    def added(self, task: Json) -> None: ...
-
-    def event(self, event: Json, task: Json) -> None: ...
-
-    def moved(self, tasks: Collection[Json]) -> None: ...
-
-    def ended(self, task: Json) -> None:
-        if failure := _failure(task):
-            complain(failure, code=FAILED)
-
-    def close(self) -> None: ...
-
-
-class JsonScreen(Screen):
-    """Every event of the tasks, one on a line; failures on stderr, too."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-
-    def event(self, event: Json, task: Json) -> None:
-        self._out.write(json.dumps(event) + "\n")
-        self._out.flush()
-
-
-class LineScreen(Screen):
-    """Plain lines, for logs: what happens on stderr, what is there now on stdout."""
-
-    def __init__(self, out: TextIO, err: TextIO) -> None:
-        self._out = out
-        self._err = err
-
-    def added(self, task: Json) -> None:
-        self._say(self._err, f"{task['id']}  {task['url']}")
-
-    def event(self, event: Json, task: Json) -> None:
-        if words := _worth_a_line(event):
-            self._say(self._err, f"{_label(task)}: {words}")
-
-    def ended(self, task: Json) -> None:
-        super().ended(task)
-        if task["state"] != "completed" or task["error"] or task["unconfirmed"]:
-            return
-        if task["kind"] == "download":
-            size, said = units.size(task["received"]), task["instead"] or task["remark"]
-            self._say(self._out, f"Saved {task['path'] or task['name']} ({size}){': ' + said if said else ''}")
-        else:
-            place = f", stored as {task['storedAs']}" if task["storedAs"] else ""
-            sent = f"Sent {_label(task)} ({units.size(task['received'])}): {task['statusCode']}{place}"
-            self._say(self._out, sent)
-
-    def _say(self, stream: TextIO, text: str) -> None:
-        stream.write(units.clean(text, 4000) + "\n")
-        stream.flush()
-
-
-class AnswerScreen(Screen):
-    """The answer's text, all of it, and nothing else; what is not all of it is a failure."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-
-    def ended(self, task: Json) -> None:
-        super().ended(task)
-        if not task.get("responseWhole", True):
-            self.failed = True
-            complain("The answer is too long: 8 MiB are kept at the most.", "Nothing of it is printed.", code=FAILED)
-        elif text := task.get("responseText"):
-            self._out.write(text if text.endswith("\n") else text + "\n")
-            self._out.flush()
-
-
-class BarScreen(LineScreen):
-    """A line that moves, under those that stay; at most ten times a second."""
-
-    def __init__(self, out: TextIO, err: TextIO) -> None:
-        super().__init__(out, err)
-        self._drawn = False
-        self._next = 0.0
-
-    def moved(self, tasks: Collection[Json]) -> None:
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._next = now + 1 / BAR_PER_SECOND
-        width = shutil.get_terminal_size().columns - 1
-        self._err.write("\r" + bar(tasks, width, _glyphs(self._err)) + "\x1b[K")
-        self._err.flush()
-        self._drawn = True
-
-    def ended(self, task: Json) -> None:
-        self.close()
-        super().ended(task)
-
-    def _say(self, stream: TextIO, text: str) -> None:
-        self.close()
-        super()._say(stream, text)
-
-    def close(self) -> None:
-        if self._drawn:
-            self._err.write("\r\x1b[K")
-            self._err.flush()
-            self._drawn = False
-            self._next = 0.0
-
-
-def bar(tasks: Collection[Json], width: int, glyphs: str = "=-") -> str:
-    """One line of at most `width` columns: one task by its name, several by what is left of them."""
-    left = [task for task in tasks if task["state"] != "completed"]
-    title = _label(left[0]) if len(tasks) == 1 and left else f"{len(tasks) - len(left)} of {len(tasks)} done"
-    received = sum(task["received"] for task in tasks)
-    known = all(task["expected"] >= 0 for task in tasks)
-    expected = sum(task["expected"] for task in tasks) if known else -1
-    speed = sum(task["speed"] for task in left)
-    figures = [units.percent(received, expected), _amount(received, expected)]
-    if speed >= 1:
-        figures += [units.rate(speed), units.time_left(received, expected, speed)]
-    elif len(left) == 1:
-        figures.append(left[0]["status"].partition(":")[0].lower())
-    text = "  ".join(figure for figure in figures if figure and figure != "–")
-    room = width - len(text) - 2
-    if room < 8:
-        return _fit(text, width)
-    name = _fit(title, min(room, 40))
-    space = room - _columns(name) - 2
-    if not known or space < 10:
-        return f"{name}  {text}"
-    length = min(space, 40)
-    full = length if expected <= received else received * length // expected
-    return f"{name}  {glyphs[0] * full}{glyphs[1] * (length - full)}  {text}"
-
-
-def _amount(received: int, expected: int) -> str:
-    return units.size(received) if expected < 0 else f"{units.size(received)} of {units.size(expected)}"
-
-
-def _glyphs(stream: TextIO) -> str:
-    return "━─" if (stream.encoding or "").lower().replace("-", "") == "utf8" else "=-"
-
-
-def _columns(text: str) -> int:
-    return sum(_column(char) for char in text)
-
-
-def _column(char: str) -> int:
-    if unicodedata.combining(char):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
-
-
-def _fit(text: str, width: int) -> str:
-    text = units.clean(text)
-    if _columns(text) <= width:
-        return text
-    out = ""
-    for char in text:
-        if _columns(out) + _column(char) > width - 1:
-            break
-        out += char
-    return out + "…" if width > 0 else ""
-
-
-def _label(task: Json) -> str:
-    """The name once it is known, else the end of the address."""
-    parts = urlsplit(task["url"])
-    return units.clean(task["name"] or unquote(parts.path.rpartition("/")[2]) or parts.netloc or task["id"], 200)
-
-
-def _worth_a_line(event: Json) -> str:
-    if event["type"] == "downloadresumed":
-        if event.get("fileOffset"):
-            return f"goes on at {units.size(event['fileOffset'])}"
-        return f"starts from zero: {event['reason']}" if event.get("reason") else ""
-    if event["type"] == "taskstate" and event.get("reason"):
-        return f"waiting: {event['reason']}"
-    return "paused" if event["type"] == "taskstate" and event.get("state") == "suspended" else ""
-
-
-def _is_not_it(task: Json) -> bool:
-    """Whether what was asked for is not there now."""
-    return bool(task["error"] or task["state"] != "completed" or task["instead"] or task["unconfirmed"])
-
-
-def _failure(task: Json) -> str:
-    if task["state"] == "removed":
-        return f"{_label(task)}: somebody took it out of the list."
-    if task["instead"]:
-        return f"{_label(task)}: this is {task['instead']}. Open the address in a browser to see what it wants."
-    if task["unconfirmed"] and not task["error"]:
-        return f"{_label(task)}: sent, not confirmed. {task['unconfirmed']} Look on the server."
-    if not task["error"]:
-        return ""
-    said = f"It says: “{task['error']['said'].removesuffix('.')}”." if task["error"]["said"] else ""
-    return " ".join(
-        part for part in (f"{_label(task)}:", task["error"]["message"], said, task["error"]["hint"]) if part
-    )
-
-
-def screen(arguments: argparse.Namespace) -> Screen:
-    """The kind that the arguments and the terminal ask for."""
-    if arguments.json:
-        return JsonScreen(sys.stdout)
-    if arguments.quiet:
-        return Screen()
-    if arguments.command == "send":
-        return AnswerScreen(sys.stdout)
-    return BarScreen(sys.stdout, sys.stderr) if sys.stderr.isatty() else LineScreen(sys.stdout, sys.stderr)
-
-
-# ---- the work
 
 
 class _Engine:
@@ -428,20 +48,24 @@ class _Engine:
         self.changed.set()
 
     def news(self) -> Iterator[Json]:
-        from transfermon.control.api import event_dict
+        from transfermon.control.json_records import event_dict
 
         while self._unheard:
             yield event_dict(self._unheard.popleft())
 
     def look(self, name: str) -> Json | None:
-        from transfermon.control.api import response_dict, task_dict
+        from transfermon.control.json_records import response_dict, task_dict
 
         try:
             task = self.monitor.task(TaskKey.parse(name))
         except KeyError:
             return None
-        found = task_dict(task, self.monitor.progress(task.key))
-        return {"sequence": self.monitor.sequence, **found, **response_dict(self.monitor.kept_response(task.key))}
+        found = task_dict(task, self.monitor.overview.progress(task.key))
+        return {
+            "sequence": self.monitor.sequence,
+            **found,
+            **response_dict(self.monitor.overview.kept_response(task.key)),
+        }
 
     def go_on_with(self, names: Iterable[str]) -> None:
         self.monitor.run_only(TaskKey.parse(name) for name in names)

@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import h11
 
-from transfermon.control.api import Answer, Api, Turns, event_dict, number_of, problem, replay, sentence
+from transfermon.control.answers import ApiAnswer, problem_answer
+from transfermon.control.api import Api, events_since
 from transfermon.control.client import FULL, SOCKET, peer_uid, short_path
+from transfermon.control.json_records import event_dict
+from transfermon.control.orders import number_of, reason_of
 from transfermon.model.events import DownloadProgressEvent, Event, UploadProgressEvent
-from transfermon.system.runners import Runners
+from transfermon.system.runners import Runners, Turns
 
 if TYPE_CHECKING:  # handed in
     from transfermon.engine.monitor import Monitor
@@ -71,7 +74,7 @@ class Feed:
             if not self._behind:
                 return
             self._behind = False  # from here on live events are kept, while the journal is read
-            for event in await replay(self._monitor, self._since):
+            for event in await events_since(self._monitor, self._since):
                 if self._is_new(event):
                     yield event
 
@@ -108,7 +111,7 @@ class _Connection:
         except h11.RemoteProtocolError as exc:
             if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
                 status = 413 if isinstance(exc, _TooLarge) else exc.error_status_hint or 400
-                await self._reply(problem(status, sentence(exc)))
+                await self._reply(problem_answer(status, reason_of(exc)))
 
     async def _exchange(self) -> bool:
         async with asyncio.timeout(PATIENCE):
@@ -147,7 +150,7 @@ class _Connection:
                 raise _TooLarge("The body is larger than 1 MiB")
         return bytes(body)
 
-    async def _reply(self, answer: Answer) -> None:
+    async def _reply(self, answer: ApiAnswer) -> None:
         data = await self._encoded(answer.body)
         kind = "application/problem+json" if answer.status >= 400 else "application/json"
         headers = [("content-type", kind), ("content-length", str(len(data))), ("cache-control", "no-store")]
@@ -176,7 +179,7 @@ class _Connection:
         try:
             since, follow, progress = (number_of(query, name) for name in ("since", "follow", "progress"))
         except ValueError as exc:
-            await self._reply(problem(400, str(exc)))
+            await self._reply(problem_answer(400, str(exc)))
             return
         wake = asyncio.Event()
         feed = Feed(self._monitor, since, progress=bool(progress), wake=wake)

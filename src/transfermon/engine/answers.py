@@ -17,7 +17,7 @@ _TOLD = MIB  # characters of one that an event carries, and the journal keeps
 
 
 @record
-class Kept:
+class KeptAnswer:
     """`text` is None where there was no answer, or it is gone. `whole`: nothing of the answer is missing."""
 
     text: str | None = None
@@ -47,11 +47,11 @@ class Answers:
             self._size -= len(gone)
             self._gone.add(oldest)
 
-    def get(self, key: TaskKey) -> Kept:
+    def get(self, key: TaskKey) -> KeptAnswer:
         if key in self._kept:
             data, whole = self._kept[key]
-            return Kept(text=data.decode("utf-8", "surrogatepass"), whole=whole)
-        return Kept(whole=key not in self._gone)
+            return KeptAnswer(text=data.decode("utf-8", "surrogatepass"), whole=whole)
+        return KeptAnswer(whole=key not in self._gone)
 
     def told(self, key: TaskKey) -> str | None:
         """What of the answer an event carries."""

@@ -54,7 +54,7 @@ class Stage(Enum):
     ENDED = "ended"
 
 
-class Step(Enum):
+class DeliveryStep(Enum):
     STORED = "a terminal event while nobody was attached"
     HAND_OVER = "the last task had ended, and the session sends launch events"
     ATTACH = "the session is there"
@@ -64,22 +64,22 @@ class Step(Enum):
 
 
 # A pair that is not here cannot happen. ENDED early does not stop the delivery itself.
-STAGES: dict[tuple[Stage, Step], Stage] = {
-    (Stage.IDLE, Step.STORED): Stage.EVENTS_QUEUED,
-    (Stage.EVENTS_QUEUED, Step.STORED): Stage.EVENTS_QUEUED,
-    (Stage.EVENTS_QUEUED, Step.HAND_OVER): Stage.HANDED_OVER,
-    (Stage.EVENTS_QUEUED, Step.ATTACH): Stage.DRAINING,  # without a handler
-    (Stage.HANDED_OVER, Step.ATTACH): Stage.DRAINING,
-    (Stage.HANDED_OVER, Step.END): Stage.ENDED,
-    (Stage.HANDED_OVER, Step.EXPIRE): Stage.ENDED,
-    (Stage.DRAINING, Step.EMPTY): Stage.DRAINED,
-    (Stage.DRAINING, Step.END): Stage.ENDED,
-    (Stage.DRAINING, Step.EXPIRE): Stage.ENDED,
-    (Stage.DRAINED, Step.END): Stage.ENDED,
-    (Stage.DRAINED, Step.EXPIRE): Stage.ENDED,
-    (Stage.ENDED, Step.ATTACH): Stage.ENDED,
-    (Stage.ENDED, Step.EMPTY): Stage.ENDED,
-    (Stage.ENDED, Step.END): Stage.ENDED,
+STAGES: dict[tuple[Stage, DeliveryStep], Stage] = {
+    (Stage.IDLE, DeliveryStep.STORED): Stage.EVENTS_QUEUED,
+    (Stage.EVENTS_QUEUED, DeliveryStep.STORED): Stage.EVENTS_QUEUED,
+    (Stage.EVENTS_QUEUED, DeliveryStep.HAND_OVER): Stage.HANDED_OVER,
+    (Stage.EVENTS_QUEUED, DeliveryStep.ATTACH): Stage.DRAINING,  # without a handler
+    (Stage.HANDED_OVER, DeliveryStep.ATTACH): Stage.DRAINING,
+    (Stage.HANDED_OVER, DeliveryStep.END): Stage.ENDED,
+    (Stage.HANDED_OVER, DeliveryStep.EXPIRE): Stage.ENDED,
+    (Stage.DRAINING, DeliveryStep.EMPTY): Stage.DRAINED,
+    (Stage.DRAINING, DeliveryStep.END): Stage.ENDED,
+    (Stage.DRAINING, DeliveryStep.EXPIRE): Stage.ENDED,
+    (Stage.DRAINED, DeliveryStep.END): Stage.ENDED,
+    (Stage.DRAINED, DeliveryStep.EXPIRE): Stage.ENDED,
+    (Stage.ENDED, DeliveryStep.ATTACH): Stage.ENDED,
+    (Stage.ENDED, DeliveryStep.EMPTY): Stage.ENDED,
+    (Stage.ENDED, DeliveryStep.END): Stage.ENDED,
 }
 _EARLY = (Stage.HANDED_OVER, Stage.DRAINING)
 _LOOKING = 5.0  # seconds to find out which of the finished files are there
@@ -103,12 +103,12 @@ class Absence:
 
     def __post_init__(self) -> None:
         for _ in self.events:
-            self.take(Step.STORED)
+            self.take(DeliveryStep.STORED)
 
     def __repr__(self) -> str:
         return f"<Absence {self.session} {self.stage.value} {len(self.events)} stored>"
 
-    def take(self, step: Step) -> None:
+    def take(self, step: DeliveryStep) -> None:
         self.stage = STAGES[self.stage, step]
 
 
@@ -223,7 +223,7 @@ class Delivery:
         self._absences[key] = absence
         session = self._sessions.get(key)
         if session is not None and _announces(session) and (over or session.outstanding == 0):
-            absence.take(Step.HAND_OVER)
+            absence.take(DeliveryStep.HAND_OVER)
             absence.handler_id = self._background.open_session()
             self._handed[absence.handler_id] = absence
             self._record(absence, BackgroundTransferEvent(handler_id=absence.handler_id), self._hand_over)
@@ -253,7 +253,7 @@ class Delivery:
         if absence.attached or self._closing:
             return
         absence.attached = absence.holds = True
-        absence.take(Step.ATTACH)
+        absence.take(DeliveryStep.ATTACH)
         self._engine.runners.spawn(self._look_and_drain(absence), f"stored events of {absence.session}")
 
     async def _look_and_drain(self, absence: Absence) -> None:
@@ -305,8 +305,8 @@ class Delivery:
         return expire
 
     def _complete(self, absence: Absence, event: Event) -> None:
-        absence.take(Step.EMPTY)
-        self._background.drained(absence.handler_id)
+        absence.take(DeliveryStep.EMPTY)
+        self._background.handlers.drained(absence.handler_id)
         self._engine.bus.deliver(event, lambda: self._over(absence))
 
     def _over(self, absence: Absence) -> None:
@@ -327,7 +327,7 @@ class Delivery:
             return
         if absence.stage in _EARLY:
             log.warning("the handler of session %s was ended before its events were told", absence.session)
-        absence.take(Step.EXPIRE if expired else Step.END)
+        absence.take(DeliveryStep.EXPIRE if expired else DeliveryStep.END)
 
     def _tell_progress(self, key: str) -> None:
         """How far each unfinished task is; the listeners have missed it (E-11)."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from transfermon.model import json_text
-from transfermon.model.push_payload import LIMIT, Payload, parse, payload_of
+from transfermon.model.push_payload import LIMIT, Payload, parse_payload, payload_of
 from transfermon.model.record import record
 
 OPEN, KEEPALIVE, MESSAGE, DELETE = "open", "keepalive", "message", "message_delete"
@@ -20,7 +20,7 @@ _TEXTS = ("text/plain", "application/json")
 
 
 @record
-class Line:
+class NtfyLine:
     """One line of the stream. Times are epoch seconds by the server's clock; 0 is none."""
 
     event: str
@@ -34,7 +34,7 @@ class Line:
     said: Mapping[str, Any]
 
 
-def line_of(text: bytes) -> Line | None:
+def line_of(text: bytes) -> NtfyLine | None:
     """Raises ValueError for what is no JSON, or nested too deeply; None for JSON that is no line of ntfy's."""
     said = json_text.loads(text)
     if not isinstance(said, dict) or not isinstance(said.get("event"), str):
@@ -42,7 +42,7 @@ def line_of(text: bytes) -> Line | None:
     identifier = _text(said.get("id"))
     if said["event"] in (MESSAGE, DELETE) and not identifier:
         return None
-    return Line(
+    return NtfyLine(
         event=said["event"],
         identifier=identifier,
         time=_number(said.get("time")),
@@ -69,7 +69,7 @@ def payload_in(said: Mapping[str, Any], now: float = 0.0) -> Payload:
         )
     gone = 0 < _number(attachment.get("expires")) < now
     if text.lstrip().startswith("{"):
-        payload = parse(text)
+        payload = parse_payload(text)
         if url and not gone and "download_url" not in payload.custom:
             return payload_of({**payload.original, "download_url": url})
         return payload

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any
 from urllib.parse import quote
 
-from transfermon.engine.ntfy import DELETE, KEEPALIVE, MESSAGE, OPEN, Line, line_of, payload_in
+from transfermon.engine.ntfy import DELETE, KEEPALIVE, MESSAGE, OPEN, NtfyLine, line_of, payload_in
 from transfermon.engine.push_memory import Changes, PushMemory
 from transfermon.engine.shared import Engine
 from transfermon.engine.wake_engine import Background
@@ -209,7 +209,7 @@ class PushChannel:
         if line.event in (MESSAGE, DELETE) and not known:
             self._judge(line)
 
-    def _judge(self, line: Line) -> None:
+    def _judge(self, line: NtfyLine) -> None:
         if line.topic not in self._engine.settings.push_topics:
             self._background.refuse(None, source="ntfy", reason="It came for a topic that nobody asked for.")
         elif line.event == DELETE:
@@ -219,7 +219,7 @@ class PushChannel:
         else:
             self._deliver(line)
 
-    def _deliver(self, line: Line) -> None:
+    def _deliver(self, line: NtfyLine) -> None:
         try:
             payload = payload_in(line.said, self._engine.now())
             self._background.push(payload, by_hand=False, source="ntfy", sequence=f"{line.topic}/{line.sequence}")

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from transfermon.engine.ntfy import KEEPALIVE, OPEN, Line
+from transfermon.engine.ntfy import KEEPALIVE, OPEN, NtfyLine
 
 MARGIN = 120  # seconds before the newest line: clocks, and messages that fell due meanwhile
 REMEMBERED = 86_400.0  # seconds
@@ -85,7 +85,7 @@ class PushMemory:
     def knows(self, identifier: str) -> bool:
         return any(identifier in block.seen for block in self._blocks)
 
-    def heard(self, line: Line) -> Changes:
+    def heard(self, line: NtfyLine) -> Changes:
         """A line came: what is to be stored of it. One with an identifier that counts is known from now on."""
         self._advance(line)
         if line.event in (OPEN, KEEPALIVE):
@@ -100,7 +100,7 @@ class PushMemory:
         """What is not stored yet of how far it is."""
         return [self._place()] if self._time != self._saved else []
 
-    def _advance(self, line: Line) -> None:
+    def _advance(self, line: NtfyLine) -> None:
         """The newest line's time counts. While the missed messages come, in their order, it is the last one's; that
         of the line before them says nothing of them, unless the server's clock was put back.
         """

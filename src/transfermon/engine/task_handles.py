@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from transfermon.engine.answers import Kept
+from transfermon.engine.answers import KeptAnswer
 from transfermon.engine.task_orders import set_priority
 from transfermon.engine.task_run import TaskRun
 from transfermon.model.checked_text import checked_text
@@ -208,7 +208,7 @@ class UploadTask(_Resumable):
         return self.kept_response.text
 
     @property
-    def kept_response(self) -> Kept:
+    def kept_response(self) -> KeptAnswer:
         """`response_text`, and whether it is all of the answer."""
         return self._run.engine.answers.get(self.key)
 

@@ -12,10 +12,8 @@ import logging
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from enum import Enum
-from functools import partial
 
+from transfermon.engine.handlers import FetchResult, Handler, Handlers
 from transfermon.engine.shared import Engine
 from transfermon.model import wake_policy
 from transfermon.model.configuration import (
@@ -28,15 +26,13 @@ from transfermon.model.configuration import (
 from transfermon.model.events import (
     BackgroundFetchEvent,
     Event,
-    HandlerEndedEvent,
-    HandlerExpiredEvent,
     NotificationEvent,
     SilentPushEvent,
     WakeChangedEvent,
 )
-from transfermon.model.push_payload import Payload, parse, payload_of
+from transfermon.model.push_payload import Payload, parse_payload, payload_of
 from transfermon.model.task import Task, changed
-from transfermon.model.wake_policy import AppState, FetchState, Judgement, Outcome, Verdict, Wake, WakeKind
+from transfermon.model.wake_policy import AppState, FetchState, Wake, WakeJudgement, WakeKind, WakeOutcome, WakeVerdict
 from transfermon.storage.changes import Change
 from transfermon.system.clock import Timer
 
@@ -46,28 +42,13 @@ FETCH_STATE = "background.fetch"  # what the scheduler remembers
 PUSH_TIMES = "background.pushes"  # when the last ones were delivered: a flood must not push them out of the ledger
 
 
-class FetchResult(Enum):
-    NEW_DATA = "new_data"
-    NO_DATA = "no_data"
-    FAILED = "failed"
-
-
-@dataclass(slots=True)
-class _Handler:
-    kind: str
-    opened: float  # monotonic
-    expiry: Timer
-    wake: str = ""  # its line in the ledger; "" for the handler of a session
-    started_tasks: int = 0
-
-
 class Background:
-    """The open handlers, the ledger, and the door for wake-ups."""
+    """The ledger, the timer, and the door for wake-ups."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._clock = engine.clock
-        self._open: dict[str, _Handler] = {}
+        self.handlers = Handlers(engine, self._closed)
         self._wakes: dict[str, Wake] = {}
         self._fetch = FetchState()
         self._pushes: deque[float] = deque(maxlen=2 * PUSHES_PER_HOUR)  # deliveries by hand count, too
@@ -80,9 +61,6 @@ class Background:
         )
         engine.on_created = self._count
 
-    def __repr__(self) -> str:
-        return f"<Background {len(self._open)} open handlers, {len(self._wakes)} wakes>"
-
     # ---- life
 
     def restore(self, remembered: Iterable[Wake], state: str, pushes: str) -> None:
@@ -92,7 +70,7 @@ class Background:
         for wake in remembered:
             self._wakes[wake.identifier] = wake
             if wake.open:
-                self._update(changed(wake, outcome=Outcome.INTERRUPTED, ended=self._clock.now()))
+                self._update(changed(wake, outcome=WakeOutcome.INTERRUPTED, ended=self._clock.now()))
 
     def ready(self) -> None:
         """Listeners are there: what was held for a start of the app is delivered, and the timer runs."""
@@ -106,15 +84,13 @@ class Background:
         self._engine.on_created = None
         if self._timer is not None:
             self._timer.cancel()
-        for handler in self._open.values():
-            handler.expiry.cancel()
-        self._open.clear()
+        self.handlers.close()
 
     # ---- what front ends look at
 
     @property
     def open_handlers(self) -> tuple[str, ...]:
-        return tuple(self._open)
+        return self.handlers.names
 
     @property
     def ledger(self) -> tuple[Wake, ...]:
@@ -181,8 +157,8 @@ class Background:
         if state is AppState.FOREGROUND:
             self._engine.limiter.reset()
             if self._engine.strict:
-                for handler_id in [key for key, handler in self._open.items() if handler.wake]:
-                    self.end(handler_id, FetchResult.FAILED)  # B-14: no overrun
+                for handler_id in self.handlers.of_wakes:
+                    self.handlers.end(handler_id, FetchResult.FAILED)  # B-14: no overrun
             if self._ready:
                 self._deliver_held()
         self._arm()
@@ -204,7 +180,7 @@ class Background:
         wake = self._enter(WakeKind.FETCH, BY_HAND if by_hand else TIMER, judgement, by_hand=by_hand)
         if wake.waiting:
             self._replace(wake, "Another fetch was asked for.")
-        elif wake.verdict is Verdict.GRANTED:
+        elif wake.verdict is WakeVerdict.GRANTED:
             wake = self._deliver(wake)
         self._arm()
         return wake
@@ -217,7 +193,7 @@ class Background:
         Raises ValueError for a payload that is not a JSON object, is over 4096 bytes, or asks for neither.
         """
         if isinstance(payload, str):
-            payload = parse(payload)
+            payload = parse_payload(payload)
         if not payload.content_available and not payload.visible:
             raise ValueError("The payload has no “content-available”: 1, so it wakes no app.")
         judgement = wake_policy.GRANTED
@@ -226,14 +202,15 @@ class Background:
         source = source or (BY_HAND if by_hand else "channel")
         self.take_back(sequence, "An update took its place.")
         wake = self._enter(WakeKind.PUSH, source, judgement, by_hand=by_hand, payload=payload, sequence=sequence)
-        if payload.visible and wake.verdict is not Verdict.REFUSED:
-            self._show(payload, sequence)
+        if payload.visible and wake.verdict is not WakeVerdict.REFUSED:
+            told = NotificationEvent(alert_title=payload.title, alert_body=payload.alert, identifier=sequence)
+            self._engine.record(told)
         if not payload.content_available:
             note = "It has no “content-available”: 1, so it only shows its text."
-            wake = self._update(changed(wake, outcome=Outcome.DROPPED, note=note))
+            wake = self._update(changed(wake, outcome=WakeOutcome.DROPPED, note=note))
         elif wake.waiting:
             self._replace(wake, "A newer push took its place.")
-        elif wake.verdict is Verdict.GRANTED:
+        elif wake.verdict is WakeVerdict.GRANTED:
             wake = self._deliver(wake)
         self._arm()
         return wake
@@ -254,7 +231,7 @@ class Background:
 
     def refuse(self, payload: Payload | None, *, source: str, reason: str) -> Wake:
         """Enter a push that whoever received it does not pass on: a wrong topic or token, a repetition, an expiry."""
-        judgement = Judgement(verdict=Verdict.REFUSED, reason=reason)
+        judgement = WakeJudgement(verdict=WakeVerdict.REFUSED, reason=reason)
         return self._enter(WakeKind.PUSH, source, judgement, by_hand=False, payload=payload)
 
     def send_again(self, identifier: str) -> Wake:
@@ -264,7 +241,7 @@ class Background:
             return self.fetch(by_hand=True)
         return self.push(payload_of(wake.payload), by_hand=True)
 
-    def _judge_push(self) -> Judgement:
+    def _judge_push(self) -> WakeJudgement:
         return wake_policy.judge_push(
             self._pushes, now=self._clock.now(), modes=self._modes, force_quit=self._force_quit
         )
@@ -273,7 +250,7 @@ class Background:
         self,
         kind: WakeKind,
         source: str,
-        judgement: Judgement,
+        judgement: WakeJudgement,
         *,
         by_hand: bool,
         payload: Payload | None = None,
@@ -294,7 +271,7 @@ class Background:
                 until=judgement.until,
                 payload=None if payload is None else dict(payload.original),
                 sequence=sequence,
-                outcome=Outcome.DROPPED if judgement.verdict is Verdict.REFUSED else Outcome.NONE,
+                outcome=WakeOutcome.DROPPED if judgement.verdict is WakeVerdict.REFUSED else WakeOutcome.NONE,
             )
         )
 
@@ -314,14 +291,10 @@ class Background:
             event = SilentPushEvent(
                 handler_id=handler_id, by_hand=by_hand, payload=payload.original, custom=payload.event_fields()
             )
-        self._open_handler(handler_id, event.type, BACKGROUND_HANDLER_BUDGET, wake.identifier)
+        self.handlers.open(handler_id, event.type, BACKGROUND_HANDLER_BUDGET, wake.identifier)
         wake = self._update(changed(wake, handler_id=handler_id, delivered=now))
         self._engine.record(event)
         return wake
-
-    def _show(self, payload: Payload, sequence: str) -> None:
-        told = NotificationEvent(alert_title=payload.title, alert_body=payload.alert, identifier=sequence)
-        self._engine.record(told)
 
     def _replace(self, newest: Wake, note: str) -> None:
         for wake in self.ledger:
@@ -329,11 +302,7 @@ class Background:
                 self._drop(wake, note)
 
     def _drop(self, wake: Wake, note: str) -> None:
-        self._update(changed(wake, outcome=Outcome.DROPPED, note=note, ended=self._clock.now()))
-
-    def _woken(self) -> None:
-        if self._engine.app_state is AppState.BACKGROUND:
-            self._engine.limiter.woken(self._clock.now())
+        self._update(changed(wake, outcome=WakeOutcome.DROPPED, note=note, ended=self._clock.now()))
 
     def _update(self, wake: Wake) -> Wake:
         self._wakes[wake.identifier] = wake
@@ -385,7 +354,7 @@ class Background:
             )
         if judgement.granted:
             self._deliver(wake)
-        elif judgement.verdict is Verdict.REFUSED:
+        elif judgement.verdict is WakeVerdict.REFUSED:
             self._drop(wake, judgement.reason)
         else:
             self._update(changed(wake, until=judgement.until, reason=judgement.reason))
@@ -399,51 +368,15 @@ class Background:
     # ---- handlers
 
     def open_session(self) -> str:
-        """Open the handler of a `backgroundtransfer`; it has 120 s in all (SPEC 2.4)."""
+        """Open the handler of a `backgroundtransfer`; it has 120 s in all."""
         handler_id = f"Session-{uuid.uuid4()}"
-        self._woken()
-        self._open_handler(handler_id, "backgroundtransfer", SESSION_HANDLER_LIMIT)
+        if self._engine.app_state is AppState.BACKGROUND:
+            self._engine.limiter.woken(self._clock.now())
+        self.handlers.open(handler_id, "backgroundtransfer", SESSION_HANDLER_LIMIT)
         return handler_id
 
-    def _open_handler(self, handler_id: str, kind: str, budget: float, wake: str = "") -> None:
-        expiry = self._clock.later(budget, partial(self._expire, handler_id))
-        self._open[handler_id] = _Handler(kind, self._clock.monotonic(), expiry, wake)
-
-    def drained(self, handler_id: str) -> None:
-        """Its stored events were told: 30 s are left, unless the whole budget ends before (B-12)."""
-        handler = self._open.get(handler_id)
-        if handler is None:
-            return
-        if self._clock.monotonic() + BACKGROUND_HANDLER_BUDGET < handler.opened + SESSION_HANDLER_LIMIT:
-            handler.expiry.cancel()
-            handler.expiry = self._clock.later(BACKGROUND_HANDLER_BUDGET, partial(self._expire, handler_id))
-
-    def end(self, handler_id: str, result: FetchResult = FetchResult.NO_DATA) -> bool:
-        """Close the handler named; False, with a log line, when it is not open (B-04)."""
-        handler = self._open.pop(handler_id, None)
-        if handler is None:
-            log.info("handler %s is not open", handler_id)
-            return False
-        handler.expiry.cancel()
-        self._engine.record(
-            HandlerEndedEvent(
-                handler_id=handler_id,
-                result=result.value,
-                elapsed=self._clock.monotonic() - handler.opened,
-                started_tasks=handler.started_tasks,
-            )
-        )
-        self._closed(handler_id, handler, Outcome(result.value))
-        return True
-
-    def _expire(self, handler_id: str) -> None:
-        handler = self._open.pop(handler_id)
-        elapsed = self._clock.monotonic() - handler.opened
-        self._engine.record(HandlerExpiredEvent(handler_id=handler_id, kind=handler.kind, elapsed=elapsed))
-        self._closed(handler_id, handler, Outcome.EXPIRED)
-
-    def _closed(self, handler_id: str, handler: _Handler, outcome: Outcome) -> None:
-        now, expired = self._clock.now(), outcome is Outcome.EXPIRED
+    def _closed(self, handler_id: str, handler: Handler, outcome: WakeOutcome) -> None:
+        now, expired = self._clock.now(), outcome is WakeOutcome.EXPIRED
         fetch = self._fetch.overran(now) if expired else self._fetch.ended_in_time(outcome, now)
         if fetch != self._fetch:
             self._keep(fetch)
@@ -455,10 +388,9 @@ class Background:
             self.on_closed(handler_id, expired)
 
     def _count(self, task: Task) -> None:
-        handler = self._open.get(task.handler_id)
+        handler = self.handlers.count(task)
         if handler is None:
             return
-        handler.started_tasks += 1
         if (wake := self._wakes.get(handler.wake)) is not None:
             self._update(changed(wake, tasks=(*wake.tasks, str(task.key))))
             if wake.superseded:  # it was taken back before its handler came so far

@@ -335,8 +335,10 @@ class Life:
         def update_tray() -> None:
             if not window.isVisible():
                 tray.look()
-            live = monitor.running_progress()
-            tray.update(tray_state(monitor.tallies().values(), live, time.monotonic(), failed=self._unseen_failure))
+            live = monitor.overview.running_progress()
+            tray.update(
+                tray_state(monitor.overview.tallies().values(), live, time.monotonic(), failed=self._unseen_failure)
+            )
 
         window.refreshed.connect(update_tray)
         bridge.pulse.connect(update_tray)
@@ -344,7 +346,7 @@ class Life:
         tray.lost.connect(window.come_back)
         monitor.on_show = window.context.raise_to_front
         monitor.on_given = lambda words: show_given(window.context, words)
-        monitor.on_frozen = lambda _reason: window.context.refresh_soon()
+        monitor.system_watch.on_frozen = lambda _reason: window.context.refresh_soon()
         presence.look()
         demo = self._made_demo(monitor)
         crashed = True
@@ -367,7 +369,7 @@ class Life:
             await self._stop.wait()
             crashed = False
         finally:
-            monitor.on_show = monitor.on_given = monitor.on_frozen = None
+            monitor.on_show = monitor.on_given = monitor.system_watch.on_frozen = None
             window.refreshed.disconnect(update_tray)
             presence.close()
             window.detach()
@@ -445,7 +447,7 @@ class Life:
         return presence
 
     def _present(self, monitor: Monitor, window: MainWindow, state: AppState) -> None:
-        monitor.set_app_state(state)
+        monitor.presence.set_state(state)
         if state is AppState.FOREGROUND:
             self._unseen_failure = False
         window.context.refresh_soon()

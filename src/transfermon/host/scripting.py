@@ -79,15 +79,15 @@ class Script:
         self._monitor = monitor
         self._open.enter_context(urlsession.attached(monitor))
         self._open.enter_context(self._as_main(module := types.ModuleType("__main__")))
-        monitor.on_listener_failed(self._listener_failed)
-        self._open.callback(monitor.on_listener_failed, None)
+        monitor.bus.on_failed = self._listener_failed
+        self._open.callback(setattr, monitor.bus, "on_failed", None)
         module.__dict__.update(__file__=self.path, monitor=monitor)
         try:
             exec(self._compiled, module.__dict__)  # noqa: S102 - the person's own program, named on the command line
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - whatever a person's program may raise
             self._failed("", exc, USAGE if isinstance(exc, ImportError | SyntaxError) else FAILED)
             return False
-        self.listens = any(map(monitor.listens, WAKES))
+        self.listens = any(map(monitor.bus.listens, WAKES))
         main = getattr(module, "main", None)
         if inspect.iscoroutinefunction(main):
             self.running = True
@@ -206,7 +206,7 @@ class Headless:
 
         what, inhibitor = f"transfermon run {self._script.name}", Inhibitor(after=COMMAND)
         async with Monitor.open(self._state_dir, what=what, inhibitor=inhibitor) as monitor:
-            monitor.set_app_state(AppState.BACKGROUND)
+            monitor.presence.set_state(AppState.BACKGROUND)
             with self._signals():
                 try:
                     if self._script.begin(monitor):
@@ -257,8 +257,8 @@ class Headless:
             if self._needed(monitor):
                 await self._changed.wait()
                 continue
-            await monitor.history(limit=1)  # it is read after all that was decided before was told
-            while monitor.telling and not self._over:
+            await monitor.overview.history(limit=1)  # it is read after all that was decided before was told
+            while monitor.bus.telling and not self._over:
                 await asyncio.sleep(0.02)
             if not self._changed.is_set():
                 return
@@ -266,7 +266,7 @@ class Headless:
     def _needed(self, monitor: Monitor) -> bool:
         from transfermon.host.standby import busy
 
-        return self._script.running or self._script.listens or monitor.suspended or busy(monitor)
+        return self._script.running or self._script.listens or monitor.presence.suspended or busy(monitor)
 
     def _end(self) -> None:
         self._over = True

@@ -29,7 +29,14 @@ from transfermon.system.notifier import Button, Notifier
 from transfermon.system.runners import Runners
 from transfermon.system.sleep import Sleep
 from transfermon.system.stay_awake import Inhibitor
-from transfermon.text.notification_texts import Notice, discreet, notice_for, start_notice, still_notice, worth_telling
+from transfermon.text.notification_texts import (
+    BannerText,
+    discreet,
+    notice_for,
+    start_notice,
+    still_notice,
+    worth_telling,
+)
 
 if TYPE_CHECKING:  # the waiter's owner has these already, or does not need them
     from transfermon.control.server import ControlServer
@@ -197,7 +204,7 @@ def busy(monitor: Monitor) -> bool:
     """Whether something runs or will run by itself: a transfer, a wake-up, a notification that waits for its time.
     Paused transfers, and those that are asked for a password, wait for a person, who is not here.
     """
-    if monitor.running_progress() or monitor.background.open_handlers:
+    if monitor.overview.running_progress() or monitor.background.open_handlers:
         return True
     if monitor.background.expects or monitor.scheduled_notifications or monitor.settings.push_enabled:
         return True
@@ -227,7 +234,7 @@ class Standby:
             self._state_dir, what=WHAT, lock=self._lock, attached=False, inhibitor=Inhibitor(), sleep=Sleep()
         )
         async with opened as monitor:
-            monitor.set_app_state(AppState.BACKGROUND)
+            monitor.presence.set_state(AppState.BACKGROUND)
             with self._signals():
                 if busy(monitor):
                     await self._work(monitor)
@@ -318,7 +325,7 @@ class Announcer:
 
     async def finish(self) -> None:
         """Tell what waits to be told, and wait until it was."""
-        await self._monitor.history(limit=1)  # it is read after all that was decided before was told
+        await self._monitor.overview.history(limit=1)  # it is read after all that was decided before was told
         for session in list(self._ended):
             self._close_batch(session)
         for gathering in (self._together, self._singly):
@@ -329,7 +336,7 @@ class Announcer:
             async with asyncio.timeout(LAST_WORDS):
                 while len(self._runners):
                     await asyncio.sleep(0.01)
-                    await self._monitor.history(limit=1)
+                    await self._monitor.overview.history(limit=1)
 
     async def close(self) -> None:
         self._leave()
@@ -393,10 +400,10 @@ class Announcer:
         self._timers = [timer for timer in self._timers if timer.when() > now and not timer.cancelled()]
         self._timers.append(asyncio.get_running_loop().call_later(delay, call))
 
-    def _tell(self, notice: Notice) -> None:
+    def _tell(self, notice: BannerText) -> None:
         self._runners.spawn(self._tell_truly(notice), "notice")
 
-    async def _tell_truly(self, notice: Notice) -> None:
+    async def _tell_truly(self, notice: BannerText) -> None:
         shown = await self._probe
         self._monitor.notify(notice.title, notice.body, user_info=notice.user_info, shown=shown)
 

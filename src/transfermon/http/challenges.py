@@ -47,7 +47,7 @@ def challenge_of(task: Task, *, proxy: str = "") -> Challenge | None:
 
 
 def _of_proxy(proxy: Proxy, field: str) -> Challenge | None:
-    plain = next((values for scheme, values in offers(field) if scheme == "basic"), None)
+    plain = next((values for scheme, values in challenges_in(field) if scheme == "basic"), None)
     if plain is None:
         return None
     ours = proxy.kind == "https" or is_loopback(proxy.host)
@@ -55,7 +55,7 @@ def _of_proxy(proxy: Proxy, field: str) -> Challenge | None:
 
 
 def _made(url: str, field: str) -> Challenge | None:
-    found, origin = offers(field), origin_of(url)
+    found, origin = challenges_in(field), origin_of(url)
     ours = origin.scheme == "https" or is_loopback(origin.host)
     plain = next((values for scheme, values in found if scheme == "basic"), None)
     hashed = digest_offer(field)
@@ -66,7 +66,7 @@ def _made(url: str, field: str) -> Challenge | None:
     return Challenge(authority=origin.authority, realm=_bare(plain.get("realm", "")), protected=ours)
 
 
-def offers(field: str) -> list[tuple[str, dict[str, str]]]:
+def challenges_in(field: str) -> list[tuple[str, dict[str, str]]]:
     """The challenges in such a field (RFC 9110 §11.6.1): scheme and parameters, names in lower case, values as they
     were written. What is no challenge ends the list.
     """
@@ -84,7 +84,7 @@ def offers(field: str) -> list[tuple[str, dict[str, str]]]:
 
 def digest_offer(field: str) -> dict[str, str] | None:
     """The parameters of the first Digest challenge that can be answered: a known algorithm, quality “auth” or none."""
-    for scheme, values in offers(field):
+    for scheme, values in challenges_in(field):
         algorithm = _bare(values.get("algorithm", "MD5"))
         qualities = [one.strip().lower() for one in _bare(values.get("qop", "auth")).split(",")]
         whole = scheme == "digest" and values.get("realm") and values.get("nonce")
@@ -97,9 +97,9 @@ def _bare(value: str) -> str:
     return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
 
 
-def hint(status: int, field: str) -> str:
+def login_hint(status: int, field: str) -> str:
     """What to do about a 401 or 407 that offers nothing that can be given here; "" where there is something."""
-    schemes = list(dict.fromkeys(scheme for scheme, _ in offers(field)))
+    schemes = list(dict.fromkeys(scheme for scheme, _ in challenges_in(field)))
     if not schemes or "basic" in schemes or (status == 401 and digest_offer(field) is not None):
         return ""
     if "bearer" in schemes:
@@ -107,13 +107,13 @@ def hint(status: int, field: str) -> str:
     return f"It wants a way to sign in that Transfermon does not have: {', '.join(schemes)[:60]}."
 
 
-def basic(user: str, password: str) -> str:
+def basic_login(user: str, password: str) -> str:
     """The value of Authorization. Raises ValueError with a sentence for what it cannot carry (RFC 7617 §2)."""
     return "Basic " + _pair(user, password)
 
 
 def digest_login(user: str, password: str) -> str:
-    """What stands for Authorization until a request is made; `login_in` reads it. Raises as `basic`."""
+    """What stands for Authorization until a request is made; `login_in` reads it. Raises as `basic_login`."""
     return _LOGIN + _pair(user, password)
 
 

@@ -71,7 +71,7 @@ class Jar:
     def take(self, url: str, fields: Iterable[str], now: float) -> None:
         """Keep what an answer from `url` set with its Set-Cookie fields; what is wrong or too much is left out."""
         for field in fields:
-            cookie = read(field, url, self._is_suffix, now)
+            cookie = read_cookies(field, url, self._is_suffix, now)
             if cookie is None:
                 continue
             self._kept[cookie.key] = cookie  # one that is known keeps its place
@@ -102,7 +102,7 @@ class Jar:
                 del self._kept[key]
 
 
-def read(field: str, url: str, is_suffix: Callable[[str], bool], now: float) -> Cookie | None:
+def read_cookies(field: str, url: str, is_suffix: Callable[[str], bool], now: float) -> Cookie | None:
     """What a Set-Cookie field from `url` sets (RFC 6265 §5.2, §5.3); None where it sets nothing. One whose end has come
     is a cookie, too: it ends the one of the same name.
     """
@@ -121,7 +121,7 @@ def read(field: str, url: str, is_suffix: Callable[[str], bool], now: float) -> 
             said[key] = text  # the last one counts
         elif key == "path":
             said[key] = text if text.startswith("/") else ""
-        elif (key == "expires" and date(text) is not None) or (key == "max-age" and _seconds(text) is not None):
+        elif (key == "expires" and cookie_date(text) is not None) or (key == "max-age" and _seconds(text) is not None):
             said[key] = text
         elif key == "secure":
             said[key] = ""
@@ -157,7 +157,7 @@ def _end(said: dict[str, str], now: float) -> float:
     """Max-Age goes before Expires (RFC 6265 §5.3, 3)."""
     if (seconds := _seconds(said.get("max-age", ""))) is not None:
         return now + seconds if seconds > 0 else 0.0
-    found = date(said.get("expires", ""))
+    found = cookie_date(said.get("expires", ""))
     return NEVER if found is None else found
 
 
@@ -204,7 +204,7 @@ def _domain(text: str) -> str | None:
         return None
 
 
-def date(text: str) -> float | None:
+def cookie_date(text: str) -> float | None:
     """Epoch seconds of a cookie's date, as loosely as RFC 6265 §5.1.1 reads one; None where it is none."""
     time = day = month = year = None
     for word in _DELIMITERS.split(text):

@@ -105,7 +105,7 @@ _PAGES = frozenset({"text/html", "application/xhtml+xml"})
 
 
 @record
-class Kind:
+class FileKind:
     """What a person expects of an ending: a word for it, and how its first bytes look."""
 
     words: str  # “a video”
@@ -200,11 +200,11 @@ _OTHERS: dict[str, tuple[str, Callable[[bytes], bool] | None]] = {
 }
 
 
-def _kinds() -> dict[str, Kind]:
+def _kinds() -> dict[str, FileKind]:
     groups = (("a picture", _PICTURES), ("a video", _VIDEOS), ("a sound", _SOUNDS), ("an archive", _ARCHIVES))
     rows = [(names, words, fits) for words, group in groups for names, fits in group.items()]
     rows += [(names, words, fits) for names, (words, fits) in _OTHERS.items()]
-    return {name: Kind(words=words, fits=fits) for names, words, fits in rows for name in names.split()}
+    return {name: FileKind(words=words, fits=fits) for names, words, fits in rows for name in names.split()}
 
 
 KINDS = _kinds()

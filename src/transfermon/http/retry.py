@@ -118,7 +118,7 @@ def judge_status(response: Response, policy: str, *, now: float, url: str = "") 
         code=Code.AUTHENTICATION_REQUIRED if status in (401, 407) else Code.BAD_SERVER_RESPONSE,
         message=f"{proxy or 'The server'} answered {status}: {_WORDS.get(status) or _family(status)}.",
         reason=_REASONS.get(status, f"srv.http-{status}"),
-        hint=challenges.hint(status, asks)
+        hint=challenges.login_hint(status, asks)
         or _HINTS.get(status)
         or ("" if retry is not Retry.FINAL else "Check the address, or ask its owner."),
         url=redacted(response.url or url),

@@ -68,12 +68,12 @@ class Severity(Enum):
 
 
 @record
-class Finding:
+class PayloadFinding:
     severity: Severity
     message: str
 
 
-def parse(text: str | bytes) -> Payload:
+def parse_payload(text: str | bytes) -> Payload:
     """Read a payload of either shape: `{"alert": "", "content-available": 1, …}` or `{"aps": {…}, …}`.
 
     Raises ValueError with a sentence for people, naming line and column where there is one: not JSON, not an object,
@@ -100,16 +100,16 @@ def payload_of(original: Mapping[str, Any]) -> Payload:
     )
 
 
-def lint(
+def lint_payload(
     text: str, *, push_type: str = "", priority: int | None = None, allowed_hosts: Collection[str] = ()
-) -> list[Finding]:
+) -> list[PayloadFinding]:
     """What a sender should know before sending; empty when there is nothing to say.
 
     `push_type` "background" and `priority` are the provider's headers where they are given (P-11). `allowed_hosts`
     are the setting's: each "host:port" may be private.
     """
     try:
-        payload = parse(text)
+        payload = parse_payload(text)
     except ValueError as error:
         return [_error(str(error))]
     return [*_lint_push(payload, push_type, priority), *_lint_names(payload), *_lint_url(payload.custom, allowed_hosts)]
@@ -118,9 +118,9 @@ def lint(
 COMMAND_TOOLS = ("transfermon", "Simulator", "APNs", "ntfy")
 
 
-def commands(text: str, *, server: str = "https://ntfy.sh", topic: str = "") -> dict[str, str]:
+def commands_in(text: str, *, server: str = "https://ntfy.sh", topic: str = "") -> dict[str, str]:
     """The same push as a line for other tools, by their names; placeholders are in capitals. Raises ValueError."""
-    payload = parse(text)
+    payload = parse_payload(text)
     system = {name: value for name, value in payload.system.items() if not (payload.silent and name in _VISIBLE)}
     nested = json.dumps({"aps": system, **payload.custom}, ensure_ascii=False)
     flat = json.dumps(dict(payload.original), ensure_ascii=False)
@@ -245,7 +245,7 @@ def _is_one(value: object) -> bool:
     return type(value) is int and value == 1
 
 
-def _lint_push(payload: Payload, push_type: str, priority: int | None) -> list[Finding]:
+def _lint_push(payload: Payload, push_type: str, priority: int | None) -> list[PayloadFinding]:
     found = []
     background = push_type == "background"
     if not payload.content_available:
@@ -278,7 +278,7 @@ def _not_silent(payload: Payload) -> list[str]:
     return [words.format(name=name) for words, name in zip(said, [*empty, *present], strict=True)]
 
 
-def _lint_names(payload: Payload) -> list[Finding]:
+def _lint_names(payload: Payload) -> list[PayloadFinding]:
     found = [
         _warning(
             tr("“{name}” is a field of the event itself; yours stays readable in “payload” only.").format(name=name)
@@ -297,7 +297,7 @@ def _lint_names(payload: Payload) -> list[Finding]:
     return found
 
 
-def _lint_url(custom: Mapping[str, Any], allowed_hosts: Collection[str]) -> list[Finding]:
+def _lint_url(custom: Mapping[str, Any], allowed_hosts: Collection[str]) -> list[PayloadFinding]:
     if "download_url" not in custom:
         return []
     problem = url_problem(custom["download_url"])
@@ -328,9 +328,9 @@ def is_private(host: str) -> bool:
         return host.rstrip(".").rpartition(".")[2][:1].isdigit()
 
 
-def _error(message: str) -> Finding:
-    return Finding(severity=Severity.ERROR, message=message)
+def _error(message: str) -> PayloadFinding:
+    return PayloadFinding(severity=Severity.ERROR, message=message)
 
 
-def _warning(message: str) -> Finding:
-    return Finding(severity=Severity.WARNING, message=message)
+def _warning(message: str) -> PayloadFinding:
+    return PayloadFinding(severity=Severity.WARNING, message=message)

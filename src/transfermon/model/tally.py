@@ -98,7 +98,7 @@ class Tally:
         return done / total if total else None
 
 
-def tallied(tasks: Iterable[Task]) -> dict[str, Tally]:
+def tally_of(tasks: Iterable[Task]) -> dict[str, Tally]:
     """By session, from scratch."""
     found: dict[str, Tally] = {}
     for task in tasks:

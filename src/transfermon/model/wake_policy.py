@@ -44,14 +44,14 @@ class WakeKind(Enum):
     PUSH = "push"
 
 
-class Verdict(Enum):
+class WakeVerdict(Enum):
     GRANTED = "granted"  # delivered at once
     DELAYED = "delayed"  # a fetch that came too early: delivered when it is due
     HELD = "held"  # a push over the budget: delivered when the hour allows it or the app is opened
     REFUSED = "refused"  # never delivered
 
 
-class Outcome(Enum):
+class WakeOutcome(Enum):
     """How a wake ended."""
 
     NONE = ""  # it waits, or its handler is open
@@ -64,17 +64,17 @@ class Outcome(Enum):
 
 
 @record
-class Judgement:
-    verdict: Verdict
+class WakeJudgement:
+    verdict: WakeVerdict
     reason: str = ""  # in words; "" when there is nothing against it
     until: float | None = None  # epoch seconds, of DELAYED and HELD
 
     @property
     def granted(self) -> bool:
-        return self.verdict is Verdict.GRANTED
+        return self.verdict is WakeVerdict.GRANTED
 
 
-GRANTED = Judgement(verdict=Verdict.GRANTED)
+GRANTED = WakeJudgement(verdict=WakeVerdict.GRANTED)
 
 
 @record
@@ -85,14 +85,14 @@ class Wake:
     kind: WakeKind
     source: str  # "button", "timer", or the name of the channel that brought it
     time: float  # epoch seconds, when it came
-    verdict: Verdict = Verdict.GRANTED
+    verdict: WakeVerdict = WakeVerdict.GRANTED
     reason: str = ""
     policy: str = ""  # what the policy would have said to a wake by hand that was delivered all the same
     until: float | None = None
     payload: Mapping[str, Any] | None = None  # of a push, as it came
     handler_id: str = ""
     delivered: float | None = None  # epoch seconds
-    outcome: Outcome = Outcome.NONE
+    outcome: WakeOutcome = WakeOutcome.NONE
     ended: float | None = None  # epoch seconds
     tasks: tuple[str, ...] = ()  # what its handler started, as SESSION:NUMBER
     note: str = ""  # why it was dropped
@@ -102,13 +102,13 @@ class Wake:
     @property
     def waiting(self) -> bool:
         """Whether it is still to be delivered."""
-        postponed = self.verdict in (Verdict.DELAYED, Verdict.HELD)
-        return postponed and self.delivered is None and self.outcome is Outcome.NONE
+        postponed = self.verdict in (WakeVerdict.DELAYED, WakeVerdict.HELD)
+        return postponed and self.delivered is None and self.outcome is WakeOutcome.NONE
 
     @property
     def open(self) -> bool:
         """Whether its handler is open."""
-        return self.delivered is not None and self.outcome is Outcome.NONE
+        return self.delivered is not None and self.outcome is WakeOutcome.NONE
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -140,14 +140,14 @@ def wake_of(stored: Mapping[str, Any]) -> Wake:
         kind=WakeKind(stored["kind"]),
         source=stored["source"],
         time=stored["time"],
-        verdict=Verdict(stored["verdict"]),
+        verdict=WakeVerdict(stored["verdict"]),
         reason=stored["reason"],
         policy=stored["policy"],
         until=stored["until"],
         payload=stored["payload"],
         handler_id=stored["handlerId"],
         delivered=stored["delivered"],
-        outcome=Outcome(stored["outcome"]),
+        outcome=WakeOutcome(stored["outcome"]),
         ended=stored["ended"],
         tasks=tuple(stored["tasks"]),
         note=stored["note"],
@@ -189,15 +189,15 @@ class FetchState:
     def overran(self, now: float) -> FetchState:
         return changed(self.at(now), overruns=self.at(now).overruns + 1, last_overrun=now)
 
-    def ended_in_time(self, outcome: Outcome, now: float) -> FetchState:
+    def ended_in_time(self, outcome: WakeOutcome, now: float) -> FetchState:
         """B-13: a handler that said what it found takes one overrun back; FAILED leaves them."""
         state = self.at(now)
-        if outcome in (Outcome.NEW_DATA, Outcome.NO_DATA) and state.overruns:
+        if outcome in (WakeOutcome.NEW_DATA, WakeOutcome.NO_DATA) and state.overruns:
             return changed(state, overruns=state.overruns - 1)
         return state
 
 
-def clamped(interval: float) -> float:
+def clamped_interval(interval: float) -> float:
     """An interval between MIN and NEVER, in seconds. Raises ValueError for a value that is no number (B-08)."""
     seconds = float(interval)
     if seconds != seconds:
@@ -210,7 +210,7 @@ def effective_interval(asked: float, overruns: int) -> float:
     return max(asked, FETCH_FLOOR) * float(2 ** min(overruns, OVERRUNS_COUNTED))
 
 
-def judge_fetch(fetch: FetchState, *, now: float, state: AppState, modes: Collection[str]) -> Judgement:
+def judge_fetch(fetch: FetchState, *, now: float, state: AppState, modes: Collection[str]) -> WakeJudgement:
     """What the policy says to a fetch that is asked for now (B-08 to B-10)."""
     if FETCH_MODE not in modes:
         return _refused("The background mode “fetch” is off.")
@@ -225,7 +225,7 @@ def judge_fetch(fetch: FetchState, *, now: float, state: AppState, modes: Collec
             reason = f"The first fetch is due in {wait}."
         else:
             reason = f"The last fetch was {units.duration(now - fetch.last)} ago; the next is due in {wait}."
-        return Judgement(verdict=Verdict.DELAYED, reason=reason, until=due)
+        return WakeJudgement(verdict=WakeVerdict.DELAYED, reason=reason, until=due)
     return GRANTED
 
 
@@ -254,7 +254,7 @@ def fetch_of(text: str, interval: float) -> FetchState:
 
 def judge_push(
     delivered: Iterable[float], *, now: float, modes: Collection[str], force_quit: bool = False
-) -> Judgement:
+) -> WakeJudgement:
     """What the policy says to a silent push that comes now; `delivered` are the times of earlier ones (P-08 to P-10)."""
     if force_quit:
         return _refused("All transfers were stopped and the app was quit; it takes pushes again when it is opened.")
@@ -268,11 +268,11 @@ def judge_push(
         f"{len(recent)} pushes came in the last hour, and {PUSHES_PER_HOUR} are allowed; "
         f"the next is delivered in {units.duration(until - now)}, or when the app is opened."
     )
-    return Judgement(verdict=Verdict.HELD, reason=reason, until=until)
+    return WakeJudgement(verdict=WakeVerdict.HELD, reason=reason, until=until)
 
 
-def _refused(reason: str) -> Judgement:
-    return Judgement(verdict=Verdict.REFUSED, reason=reason)
+def _refused(reason: str) -> WakeJudgement:
+    return WakeJudgement(verdict=WakeVerdict.REFUSED, reason=reason)
 
 
 # ---- tasks made in the background
@@ -307,26 +307,26 @@ def verdict_text(wake: Wake) -> str:
     """What was said to a wake, for a person."""
     name = tr("Background fetch") if wake.kind is WakeKind.FETCH else tr("Silent push")
     match wake.verdict:
-        case Verdict.GRANTED if wake.policy:
+        case WakeVerdict.GRANTED if wake.policy:
             return tr("{name} delivered by hand. iOS would not have done so now: {policy}").format(
                 name=name, policy=wake.policy
             )
-        case Verdict.GRANTED if wake.handler_id:
+        case WakeVerdict.GRANTED if wake.handler_id:
             return tr("{name} delivered.").format(name=name)
-        case Verdict.GRANTED:
+        case WakeVerdict.GRANTED:
             return tr("The push shows its text and wakes nobody.")
-        case Verdict.DELAYED:
+        case WakeVerdict.DELAYED:
             return tr("{name} delayed. {reason}").format(name=name, reason=wake.reason)
-        case Verdict.HELD:
+        case WakeVerdict.HELD:
             return tr("{name} held. {reason}").format(name=name, reason=wake.reason)
     return tr("{name} refused. {reason}").format(name=name, reason=wake.reason)
 
 
 _OUTCOMES = {
-    Outcome.NEW_DATA: marked("new data"),
-    Outcome.NO_DATA: marked("no new data"),
-    Outcome.FAILED: marked("failed"),
-    Outcome.EXPIRED: marked("ran out of time"),
+    WakeOutcome.NEW_DATA: marked("new data"),
+    WakeOutcome.NO_DATA: marked("no new data"),
+    WakeOutcome.FAILED: marked("failed"),
+    WakeOutcome.EXPIRED: marked("ran out of time"),
 }
 SOURCES = {"button": marked("by hand"), "timer": marked("by the timer")}
 
@@ -350,7 +350,7 @@ def outcome_text(wake: Wake, now: float) -> str:
     if wake.open and wake.delivered is not None:
         left = wake.delivered + BACKGROUND_HANDLER_BUDGET - now
         return tr("open, {time} left").format(time=units.countdown(left))
-    if wake.outcome is Outcome.INTERRUPTED:
+    if wake.outcome is WakeOutcome.INTERRUPTED:
         return tr("the app ended before its handler did")
     if (words := _OUTCOMES.get(wake.outcome)) is None:
         return wake.note or tr("never delivered")

@@ -21,7 +21,7 @@ _IN_QUOTES = re.compile(r'(["`$\\])')
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
-def path() -> str:
+def autostart_path() -> str:
     """Where the file is. A relative XDG_CONFIG_HOME counts as none, as the specification wants it."""
     config = os.environ.get("XDG_CONFIG_HOME", "")
     if not os.path.isabs(config):
@@ -29,13 +29,13 @@ def path() -> str:
     return os.path.join(config, "autostart", NAME)
 
 
-def enabled() -> bool:
+def is_autostarted() -> bool:
     """Whether the app starts at login. An entry that is hidden, or that the desktop has switched off, does not."""
     found = _entry()
     return bool(found) and not (_says(found, "Hidden", "true") or _says(found, "X-GNOME-Autostart-enabled", "false"))
 
 
-def minimized() -> bool:
+def starts_minimized() -> bool:
     """Whether it starts in the tray then. Where there is no tray, `gui --minimized` never hides the window."""
     return "--minimized" in _entry().get("Exec", "").split()
 
@@ -44,14 +44,14 @@ def set_enabled(on: bool, *, minimized: bool) -> None:
     """Start the app at each login from now on, or never. Raises OSError when that cannot be written."""
     if not on:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(path())
+            os.unlink(autostart_path())
         return
-    words = [*program(), "gui", *(["--minimized"] if minimized else [])]
-    os.makedirs(os.path.dirname(path()), mode=0o700, exist_ok=True)
-    write_whole(path(), entry(words).encode("utf-8", "surrogateescape"))
+    words = [*start_command(), "gui", *(["--minimized"] if minimized else [])]
+    os.makedirs(os.path.dirname(autostart_path()), mode=0o700, exist_ok=True)
+    write_whole(autostart_path(), desktop_entry(words).encode("utf-8", "surrogateescape"))
 
 
-def program() -> list[str]:
+def start_command() -> list[str]:
     """How this installation is started, whatever PATH and folder the session begins with."""
     script = os.path.join(os.path.dirname(sys.executable), "transfermon")
     if os.access(script, os.X_OK):
@@ -59,7 +59,7 @@ def program() -> list[str]:
     return [sys.executable, "-P", "-m", "transfermon"]  # -P: not one that lies in the current folder
 
 
-def entry(words: Sequence[str]) -> str:
+def desktop_entry(words: Sequence[str]) -> str:
     """The text of a desktop entry that runs these words."""
     return "\n".join(
         (
@@ -98,7 +98,7 @@ def _entry() -> dict[str, str]:
     parser = configparser.RawConfigParser(delimiters=("=",), comment_prefixes=("#",), strict=False)
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     try:
-        with open(path(), encoding="utf-8", errors="surrogateescape") as file:
+        with open(autostart_path(), encoding="utf-8", errors="surrogateescape") as file:
             parser.read_file(file)
         return dict(parser["Desktop Entry"])
     except (OSError, KeyError, configparser.Error):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -47,3 +48,17 @@ class Runners:
             _, late = await asyncio.wait(list(self._running), timeout=self.LIMIT)
             for runner in late:
                 log.error("%s did not end within %s s", runner.get_name(), self.LIMIT)
+
+
+class Turns:
+    """Lets the window have its turn whenever long work has taken 2 ms."""
+
+    SLICE = 0.002  # seconds
+
+    def __init__(self) -> None:
+        self._since = time.perf_counter()
+
+    async def give_way(self) -> None:
+        if time.perf_counter() - self._since > self.SLICE:
+            await asyncio.sleep(0)
+            self._since = time.perf_counter()

@@ -13,7 +13,7 @@ from typing import Any
 
 from transfermon.model.task import changed
 from transfermon.system.runners import Runners
-from transfermon.system.stay_awake import ANSWER, SERVICES, WHO, Line
+from transfermon.system.stay_awake import ANSWER, SERVICES, WHO, BusLine
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Sleep:
             if message.member == "PrepareForSleep" and message.interface == _LOGIND.interface:
                 told.put_nowait(bool(message.body[0]))
 
-        line = Line(_LOGIND)
+        line = BusLine(_LOGIND)
         try:
             async with asyncio.timeout(ANSWER):
                 await line.ask(hear, _RULE)

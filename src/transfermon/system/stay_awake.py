@@ -90,7 +90,7 @@ class Inhibitor:
         self._runners = Runners()
         self._wanted = False
         self._asking: asyncio.Task[None] | None = None
-        self._line: Line | None = None  # what keeps the computer awake
+        self._line: BusLine | None = None  # what keeps the computer awake
         self._not_before = 0.0
         self._said = False
 
@@ -129,7 +129,7 @@ class Inhibitor:
     async def _ask(self) -> None:
         await asyncio.sleep(self._after)
         for service in SERVICES:
-            line = Line(service)
+            line = BusLine(service)
             try:
                 async with asyncio.timeout(ANSWER):
                     await line.ask()
@@ -147,7 +147,7 @@ class Inhibitor:
         self._said = True
 
 
-class Line:
+class BusLine:
     """A connection to one service, and the descriptors that came over it."""
 
     def __init__(self, service: Service) -> None:

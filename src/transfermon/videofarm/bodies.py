@@ -128,7 +128,7 @@ def requested_range(header: str, size: int) -> tuple[int, int] | None:
 
 
 @record
-class Answer:
+class FarmAnswer:
     """What goes out: head, and which bytes of the content. `end` equals `start` when there is no body to send."""
 
     status: int
@@ -137,13 +137,13 @@ class Answer:
     end: int
 
 
-def plan_answer(method: str, headers: Mapping[str, str], content: Content, faults: Faults, now: float) -> Answer:
+def plan_answer(method: str, headers: Mapping[str, str], content: Content, faults: Faults, now: float) -> FarmAnswer:
     """The answer to GET or HEAD. `headers` has lower-case names; `now` is in seconds since 1970."""
     etag, modified = _validators(content, faults)
     head = _representation_headers(content, faults, etag, modified)
     if etag and _is_listed(etag, headers.get("if-none-match", "")):
-        return Answer(status=304, headers=_without(head, "content-length", "content-type"), start=0, end=0)
-    whole = Answer(status=200, headers=head, start=0, end=content.size)
+        return FarmAnswer(status=304, headers=_without(head, "content-length", "content-type"), start=0, end=0)
+    whole = FarmAnswer(status=200, headers=head, start=0, end=content.size)
     wanted = headers.get("range")
     # Range has a meaning for GET alone (RFC 9110, 14.2); a compressed body has no ranges of the original.
     if method != "GET" or wanted is None or faults.no_range or faults.gzip:
@@ -154,14 +154,14 @@ def plan_answer(method: str, headers: Mapping[str, str], content: Content, fault
         found = requested_range(wanted, content.size)
     except UnsatisfiableError:
         head = {**_without(head, "content-type", "content-disposition"), "content-range": f"bytes */{content.size}"}
-        return Answer(status=416, headers={**head, "content-length": "0"}, start=0, end=0)
+        return FarmAnswer(status=416, headers={**head, "content-length": "0"}, start=0, end=0)
     if found is None:
         return whole
     start, end = found
     head["content-range"] = f"bytes {start}-{end - 1}/{content.size}"
     if "content-length" in head:
         head["content-length"] = str(end - start)
-    return Answer(status=206, headers=head, start=start, end=end)
+    return FarmAnswer(status=206, headers=head, start=start, end=end)
 
 
 def _validators(content: Content, faults: Faults) -> tuple[str | None, float | None]:
@@ -254,7 +254,7 @@ class _Stream:
     def __init__(
         self,
         content: Content,
-        answer: Answer,
+        answer: FarmAnswer,
         faults: Faults,
         pool: Executor,
         transport: asyncio.Transport,
@@ -342,7 +342,7 @@ def _breaking_point(faults: Faults, length: int) -> tuple[float, str]:
     return min(limits, default=(math.inf, ""))
 
 
-def problem(status: int, detail: str, *, headers: Mapping[str, str] | None = None) -> Response:
+def problem_answer(status: int, detail: str, *, headers: Mapping[str, str] | None = None) -> Response:
     """An error in the form of RFC 9457."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     response = Response(

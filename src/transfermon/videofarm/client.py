@@ -322,7 +322,7 @@ class VideoFarmClient:
 
     def cancel_request(self, session: str, task_identifier: int) -> None:
         """Raises KeyError."""
-        self.monitor.cancel(TaskKey(session, task_identifier))
+        self.monitor.commands.cancel(TaskKey(session, task_identifier))
 
     # ---- notices
 

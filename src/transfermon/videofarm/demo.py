@@ -94,7 +94,7 @@ class Demo:
     async def start(self) -> None:
         """Start the server and the first transfers. Raises StateError when the server does not come up."""
         self.url = await self._serve()
-        self._monitor.update_settings(videofarm_url=self.url, allowed_hosts=(urlsplit(self.url).netloc,))
+        self._monitor.preferences.update(videofarm_url=self.url, allowed_hosts=(urlsplit(self.url).netloc,))
         try:
             await self._begin()
         except TransferFailure as exc:
@@ -105,7 +105,7 @@ class Demo:
         server, self._server = self._server, None
         if server is None:
             return
-        self._monitor.update_settings(allowed_hosts=())
+        self._monitor.preferences.update(allowed_hosts=())
         if server.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 server.terminate()

@@ -25,7 +25,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from transfermon.model.record import record
-from transfermon.videofarm.bodies import problem
+from transfermon.videofarm.bodies import problem_answer
 
 PAYLOAD_LIMIT = 4096  # bytes, as at Apple (P-11)
 BODY_LIMIT = 64 * 1024
@@ -71,7 +71,7 @@ class Message:
 
 
 @record
-class Delivery:
+class PushDelivery:
     """The provider's headers of a message, checked against its payload."""
 
     push_type: str
@@ -94,7 +94,7 @@ def checked_payload(value: object) -> str:
     return text
 
 
-def checked_delivery(headers: Any, payload: dict[str, Any]) -> Delivery:
+def checked_delivery(headers: Any, payload: dict[str, Any]) -> PushDelivery:
     """P-11. `headers` is a mapping without case. Raises Refusal."""
     system = payload.get("aps", payload)
     if not isinstance(system, dict):
@@ -126,7 +126,7 @@ def checked_delivery(headers: Any, payload: dict[str, Any]) -> Delivery:
     collapse_id = headers.get("apns-collapse-id") or ""
     if len(collapse_id.encode("latin-1", "replace")) > 64:
         raise Refusal(400, "apns-collapse-id has 64 bytes at the most.")
-    return Delivery(
+    return PushDelivery(
         push_type=push_type,
         priority=int(priority),
         expiration=None if expiration is None else int(expiration),
@@ -150,7 +150,7 @@ def checked_channel(value: object) -> str:
     return value.strip()
 
 
-class Kept:
+class KeptMessage:
     """The newest KEPT messages, oldest first. What came for a topic is found without a look at the others'."""
 
     def __init__(self) -> None:
@@ -209,7 +209,7 @@ class PushProvider:
         self._path, self._off_loop, self.keepalive = path, off_loop, keepalive
         self._channels: dict[str, dict[str, str]] = _load(path)  # channel -> device token -> type
         self._users: dict[str, str] = {}  # key of a login -> name
-        self._messages = Kept()
+        self._messages = KeptMessage()
         self._followers: dict[str, set[asyncio.Event]] = {}  # by topic
         self._serial = 0
         self._saving = asyncio.Lock()
@@ -337,7 +337,7 @@ class PushProvider:
                 follower.set()
         return {"sent": len(tokens)}
 
-    def _put(self, token: str, text: str, delivery: Delivery, now: int, expires: int) -> None:
+    def _put(self, token: str, text: str, delivery: PushDelivery, now: int, expires: int) -> None:
         self._serial += 1
         self._messages.add(
             Message(
@@ -357,13 +357,13 @@ class PushProvider:
     async def follow(self, request: Request) -> Response:
         """ntfy's JSON stream of one topic, or of several with commas; `since`, `poll` as there."""
         if not _is_local(request):
-            return problem(403, "Only this machine may follow.")
+            return problem_answer(403, "Only this machine may follow.")
         try:
             topics = frozenset(checked_token(topic) for topic in request.path_params["topics"].split(","))
             poll = request.query_params.get("poll", "") in ("1", "true", "yes")
             after = self._after(request.query_params.get("since", "all" if poll else "none"))
         except Refusal as refusal:
-            return problem(refusal.status, str(refusal))
+            return problem_answer(refusal.status, str(refusal))
         return _Stream(self, topics, after, poll=poll)
 
     def _after(self, since: str) -> int:
@@ -483,11 +483,11 @@ def _answering(action: Action) -> Callable[[Request], Coroutine[Any, Any, Respon
 
     async def answer(request: Request) -> Response:
         if not _is_local(request):
-            return problem(403, "Only this machine may push.")
+            return problem_answer(403, "Only this machine may push.")
         try:
             return JSONResponse({"success": True, **await action(request, await _asked(request))})
         except Refusal as refusal:
-            return problem(refusal.status, str(refusal))
+            return problem_answer(refusal.status, str(refusal))
 
     return answer
 

@@ -13,9 +13,7 @@ import asyncio
 import contextlib
 import ctypes
 import dataclasses
-import hmac
 import html
-import ipaddress
 import logging
 import os
 import re
@@ -28,7 +26,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
 import uvicorn
 from starlette.applications import Starlette
@@ -37,15 +35,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from transfermon.model.record import record
 from transfermon.videofarm import faults as fault_grammar
 from transfermon.videofarm import samples
-from transfermon.videofarm.bodies import Content, ContentResponse, content_of_json, problem
+from transfermon.videofarm.bodies import Content, ContentResponse, content_of_json, problem_answer
 from transfermon.videofarm.catalogue import Catalogue, FarmError, Video, iso_time, parse_time
 from transfermon.videofarm.faults import FaultError, FaultPlan, parse_rule
+from transfermon.videofarm.gate import Gate, is_loopback
 from transfermon.videofarm.push import PushProvider
 from transfermon.videofarm.uploads import (
     MAX_PICTURE,
@@ -53,14 +52,14 @@ from transfermon.videofarm.uploads import (
     PARTIAL,
     Begun,
     Depot,
-    Refused,
+    UploadRefused,
     begun_answer,
     checked_picture,
-    count,
-    mismatch,
-    offered,
+    count_of,
+    is_true,
+    length_mismatch,
+    offered_length,
     state_answer,
-    truth,
 )
 
 PORT = 8787
@@ -128,7 +127,7 @@ class Farm:
             try:
                 after = parse_time(since)
             except (ValueError, OverflowError):
-                return problem(400, "since must be a time with a zone, like 2024-05-01T06:00:00.000Z.")
+                return problem_answer(400, "since must be a time with a zone, like 2024-05-01T06:00:00.000Z.")
         found = [video for video in self._catalogue.videos() if video.created > after]
         return self._answer(content_of_json([describe(video, _base(request)) for video in found]))
 
@@ -138,16 +137,16 @@ class Farm:
     async def create(self, request: Request) -> Response:
         """V-02, V-03: a form with title, thumbnail and perhaps a description."""
         if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-            return problem(415, "A new video comes as multipart/form-data with title and thumbnail.")
+            return problem_answer(415, "A new video comes as multipart/form-data with title and thumbnail.")
         async with request.form(max_files=2, max_fields=10, max_part_size=64 * 1024) as form:
             title, picture = form.get("title"), form.get("thumbnail")
             description = form.get("description") or ""
             if not isinstance(title, str) or not title.strip() or len(title) > 200:
-                return problem(400, "A video needs a title of 1 to 200 characters.")
+                return problem_answer(400, "A video needs a title of 1 to 200 characters.")
             if not isinstance(picture, UploadFile):
-                return problem(400, "A video needs a thumbnail, a PNG or JPEG picture.")
+                return problem_answer(400, "A video needs a thumbnail, a PNG or JPEG picture.")
             if not isinstance(description, str) or len(description) > 10_000:
-                return problem(400, "A description is a text of 10000 characters at the most.")
+                return problem_answer(400, "A description is a text of 10000 characters at the most.")
             data = await picture.read(MAX_PICTURE + 1)
         ending = checked_picture(data)
         video = await self._off_loop(self._catalogue.create, title.strip(), description, data, ending, _now())
@@ -159,16 +158,16 @@ class Farm:
 
     async def movie_options(self, request: Request) -> Response:
         self._video(request)
-        return offered()
+        return offered_length()
 
     async def put_movie(self, request: Request) -> Response:
         """V-04 and the beginning of V-08."""
         video = self._video(request)
         media_type = request.headers.get("content-type", "application/octet-stream")[:100]
-        complete, length = truth(request, "Upload-Complete"), count(request, "Upload-Length")
-        announced = count(request, "Content-Length")
+        complete, length = is_true(request, "Upload-Complete"), count_of(request, "Upload-Length")
+        announced = count_of(request, "Content-Length")
         if max(length or 0, announced or 0) > MAX_SIZE:
-            return problem(413, f"A movie has {MAX_SIZE} bytes at the most.", headers={"connection": "close"})
+            return problem_answer(413, f"A movie has {MAX_SIZE} bytes at the most.", headers={"connection": "close"})
         if complete is not None:
             if complete and length is None:
                 length = announced
@@ -180,12 +179,12 @@ class Farm:
                 return answer
             return begun_answer(location)
         if request.method != "PUT":
-            return problem(405, "A whole movie comes by PUT.", headers={"allow": "GET, HEAD, OPTIONS, PUT"})
+            return problem_answer(405, "A whole movie comes by PUT.", headers={"allow": "GET, HEAD, OPTIONS, PUT"})
         token = await self._off_loop(self._depot.begin, str(video.id), announced, media_type)
         try:
             received = await self._depot.receive(request, self._depot.part(token), MAX_SIZE)
             if received < 0 or (announced is not None and received != announced):
-                return problem(400, "The movie ended too early.", headers={"connection": "close"})
+                return problem_answer(400, "The movie ended too early.", headers={"connection": "close"})
             return await self._complete(token, video)
         finally:
             await self._off_loop(self._depot.forget, token)
@@ -195,7 +194,7 @@ class Farm:
         token = request.path_params["token"]
         begun = await self._off_loop(self._depot.find, token)
         if begun is None:
-            return problem(404, "There is no such upload; it may have expired.")
+            return problem_answer(404, "There is no such upload; it may have expired.")
         if request.method == "DELETE":
             async with self._depot.turn(token):
                 await self._off_loop(self._depot.forget, token)
@@ -204,34 +203,34 @@ class Farm:
             async with self._depot.turn(token):
                 return state_answer(await self._offset(token, begun), begun)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != PARTIAL:
-            return problem(415, f"A part comes as {PARTIAL}.", headers={"accept-patch": PARTIAL})
-        complete = truth(request, "Upload-Complete")
+            return problem_answer(415, f"A part comes as {PARTIAL}.", headers={"accept-patch": PARTIAL})
+        complete = is_true(request, "Upload-Complete")
         if complete is None:
-            return problem(400, "Upload-Complete is missing.")
+            return problem_answer(400, "Upload-Complete is missing.")
         return await self._append(request, token, complete)
 
     async def _append(self, request: Request, token: str, complete: bool) -> Response:
         async with self._depot.turn(token) as stop:
             begun = await self._off_loop(self._depot.find, token)
             if begun is None:
-                return problem(404, "There is no such upload; it may have expired.")
+                return problem_answer(404, "There is no such upload; it may have expired.")
             offset = await self._offset(token, begun)
-            provided = count(request, "Upload-Offset") if request.method == "PATCH" else 0
+            provided = count_of(request, "Upload-Offset") if request.method == "PATCH" else 0
             if begun.complete or provided != offset:
-                return mismatch(offset, provided or 0)
+                return length_mismatch(offset, provided or 0)
             length = begun.length
             left = MAX_SIZE - offset if length is None else length - offset
             received = await self._depot.receive(request, self._depot.part(token), left, stop)
             if received < 0:
-                return problem(409, "Another request goes on with this upload.", headers={"connection": "close"})
+                return problem_answer(409, "Another request goes on with this upload.", headers={"connection": "close"})
             offset += received
             if not complete:
                 return state_answer(offset, begun)
             if length is not None and offset != length:
-                return problem(400, f"The upload has {offset} of {length} bytes and cannot be complete.")
+                return problem_answer(400, f"The upload has {offset} of {length} bytes and cannot be complete.")
             video = self._catalogue.video(begun.video)
             if video is None:
-                return problem(404, "There is no such video.")
+                return problem_answer(404, "There is no such video.")
             answer = await self._complete(token, video)
             answer.headers["upload-complete"] = "?1"
             answer.headers["upload-offset"] = str(offset)
@@ -240,7 +239,7 @@ class Farm:
     async def _complete(self, token: str, video: Video) -> Response:
         begun = await self._off_loop(self._depot.find, token)
         if begun is None:
-            return problem(404, "There is no such upload; it may have expired.")
+            return problem_answer(404, "There is no such upload; it may have expired.")
         path = await self._off_loop(self._depot.finish, token, begun)
         replaced = await self._off_loop(self._catalogue.put_movie, str(video.id), path, begun.media_type)
         location = {} if replaced else {"location": f"/videos/{video.id}/movie"}
@@ -300,8 +299,8 @@ class Farm:
         )
 
     async def publish(self, request: Request) -> Response:
-        if request.client is None or not _is_loopback(request.client.host):
-            return problem(403, "Only this machine may publish.")
+        if request.client is None or not is_loopback(request.client.host):
+            return problem_answer(403, "Only this machine may publish.")
         video = await self.publish_next()
         return JSONResponse(
             describe(video, _base(request)), status_code=201, headers={"location": f"/videos/{video.id}"}
@@ -356,25 +355,25 @@ img { width: 180px; height: 120px; border-radius: 8px } p { margin: 0 } a { colo
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     words = {404: "There is nothing here.", 405: f"{request.method} is not possible here."}
-    return problem(error.status_code, words.get(error.status_code, error.detail), headers=error.headers)
+    return problem_answer(error.status_code, words.get(error.status_code, error.detail), headers=error.headers)
 
 
 async def _on_not_found(request: Request, error: Exception) -> Response:
-    return problem(404, str(error) if isinstance(error, NotFound) else "There is no such file.")
+    return problem_answer(404, str(error) if isinstance(error, NotFound) else "There is no such file.")
 
 
 async def _on_refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)
+    assert isinstance(error, UploadRefused)
     return error.answer
 
 
 async def _on_disk_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, OSError)
-    return problem(507, f"The farm cannot use its disk: {error.strerror or error}.")
+    return problem_answer(507, f"The farm cannot use its disk: {error.strerror or error}.")
 
 
 async def _on_our_mistake(request: Request, error: Exception) -> Response:
-    return problem(500, "The server made a mistake.")
+    return problem_answer(500, "The server made a mistake.")
 
 
 def make_app(farm: Farm, *, hosts: Sequence[str], plan: FaultPlan, fault_queries: bool, token: str = "") -> ASGIApp:
@@ -383,7 +382,7 @@ def make_app(farm: Farm, *, hosts: Sequence[str], plan: FaultPlan, fault_queries
         exception_handlers={
             HTTPException: _on_http_error,
             NotFound: _on_not_found,
-            Refused: _on_refused,
+            UploadRefused: _on_refused,
             FileNotFoundError: _on_not_found,
             OSError: _on_disk_error,
             Exception: _on_our_mistake,
@@ -391,79 +390,6 @@ def make_app(farm: Farm, *, hosts: Sequence[str], plan: FaultPlan, fault_queries
     )
     app.router.redirect_slashes = False
     return Gate(app, hosts=hosts, plan=plan, fault_queries=fault_queries, token=token)
-
-
-class Gate:
-    """Turns strangers away, then lets the faults in."""
-
-    def __init__(
-        self, app: ASGIApp, *, hosts: Sequence[str], plan: FaultPlan, fault_queries: bool, token: str = ""
-    ) -> None:
-        self._app, self._plan, self._fault_queries, self._token = app, plan, fault_queries, token
-        self._hosts = frozenset(host.lower().strip("[]") for host in hosts)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._refusal(scope)
-        if refusal is None:
-            refusal = await self._fault(scope)
-        await (refusal or self._app)(scope, receive, send)
-
-    def _refusal(self, scope: Scope) -> Response | None:
-        headers = [(name, value.decode("latin-1")) for name, value in scope["headers"]]
-        server_host, server_port = scope["server"]
-        own = f"[{server_host}]:{server_port}" if ":" in server_host else f"{server_host}:{server_port}"
-        host = next((value for name, value in headers if name == b"host"), own)
-        if not self._is_ours(host, server_host):
-            return problem(403, "This host name is not served here.")
-        # A page served from here names its origin as http:// and the Host of the request. All others are foreign.
-        if any(name == b"origin" and value.lower() != f"http://{host}".lower() for name, value in headers):
-            return problem(403, "Pages from elsewhere may not use this server.")
-        scope["state"]["host"] = host
-        if scope["method"] not in ("GET", "HEAD", "OPTIONS") and not self._may_write(scope, dict(headers)):
-            return problem(403, "Only this machine may write here, or who knows the token (VIDEOFARM_TOKEN).")
-        return None
-
-    def _may_write(self, scope: Scope, headers: dict[bytes, str]) -> bool:
-        client = scope["client"]
-        if client is not None and _is_loopback(client[0]):
-            return True
-        given = headers.get(b"authorization", "").removeprefix("Bearer ").encode()
-        return bool(self._token) and hmac.compare_digest(given, self._token.encode())
-
-    def _is_ours(self, host: str, server_host: str) -> bool:
-        match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{1,5})?", host, re.ASCII)
-        if match is None:
-            return False
-        name = (match[1] or match[2]).lower()
-        return name in self._hosts or name == server_host or _is_loopback(name)
-
-    async def _fault(self, scope: Scope) -> Response | None:
-        rules = []
-        if self._fault_queries:
-            try:
-                query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=100)
-                rules = [parse_rule(spec) for spec in query.get("fault", ())]
-            except ValueError as error:
-                return problem(400, str(error))
-        faults = self._plan.choose(scope["path"], rules)
-        scope["state"]["faults"] = faults
-        if faults.latency:
-            await asyncio.sleep(faults.latency)
-        if faults.status is None:
-            return None
-        wait = {} if faults.retry_after is None else {"retry-after": str(faults.retry_after)}
-        return problem(faults.status, "This fault was asked for.", headers=wait)
-
-
-def _is_loopback(name: str) -> bool:
-    if name in ("localhost", "localhost."):
-        return True
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
 
 
 class _Connection(H11Protocol):

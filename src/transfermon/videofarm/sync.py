@@ -10,8 +10,8 @@ import json
 import logging
 
 from transfermon.engine.approvals import host_of
+from transfermon.engine.handlers import FetchResult
 from transfermon.engine.monitor import Monitor
-from transfermon.engine.wake_engine import FetchResult
 from transfermon.model.errors import TransferFailure
 from transfermon.model.events import BackgroundFetchEvent, SilentPushEvent
 from transfermon.videofarm.client import RemoteVideo, VideoFarmClient
@@ -27,9 +27,9 @@ class VideoSync:
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
-        if not monitor.listens("backgroundfetch"):
+        if not monitor.bus.listens("backgroundfetch"):
             monitor.add_event_listener("backgroundfetch", self.on_fetch)
-        if not monitor.listens("silentpush"):
+        if not monitor.bus.listens("silentpush"):
             monitor.add_event_listener("silentpush", self.on_push)
 
     def close(self) -> None:

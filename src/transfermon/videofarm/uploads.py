@@ -24,7 +24,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from transfermon.model.record import record
-from transfermon.videofarm.bodies import problem
+from transfermon.videofarm.bodies import problem_answer
 from transfermon.videofarm.samples import picture_size
 
 INTEROP = "8"
@@ -38,10 +38,10 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _LIMITS = f"max-size={MAX_SIZE}, max-age={MAX_AGE}"
 
 
-class Refused(Exception):  # noqa: N818 - an answer
+class UploadRefused(Exception):  # noqa: N818 - an answer
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(detail)
-        self.answer = problem(status, detail, headers=headers)
+        self.answer = problem_answer(status, detail, headers=headers)
 
 
 @record
@@ -58,36 +58,36 @@ class Begun:
 def checked_picture(data: bytes) -> str:
     """The ending of its name. Raises Refused for what is no picture that anybody should have to draw (FAULTS M11)."""
     if len(data) > MAX_PICTURE:
-        raise Refused(413, f"A thumbnail has {MAX_PICTURE >> 20} MiB at the most.")
+        raise UploadRefused(413, f"A thumbnail has {MAX_PICTURE >> 20} MiB at the most.")
     try:
         if data.startswith(b"\x89PNG\r\n\x1a\n") and data[12:16] == b"IHDR":
             (width, height), ending = struct.unpack_from(">II", data, 16), ".png"
         else:
             (width, height), ending = picture_size(data), ".jpg"
     except (ValueError, struct.error, IndexError):
-        raise Refused(422, "The thumbnail must be a PNG or JPEG picture.") from None
+        raise UploadRefused(422, "The thumbnail must be a PNG or JPEG picture.") from None
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
-        raise Refused(422, f"A thumbnail has {MAX_SIDE} pixels at the most to each side.")
+        raise UploadRefused(422, f"A thumbnail has {MAX_SIDE} pixels at the most to each side.")
     return ending
 
 
-def truth(request: Request, name: str) -> bool | None:
+def is_true(request: Request, name: str) -> bool | None:
     """A structured boolean; None when it is not there. Raises Refused for anything else."""
     text = request.headers.get(name)
     if text is None:
         return None
     if text.strip() not in ("?0", "?1"):
-        raise Refused(400, f"{name} must be ?0 or ?1.")
+        raise UploadRefused(400, f"{name} must be ?0 or ?1.")
     return text.strip() == "?1"
 
 
-def count(request: Request, name: str) -> int | None:
+def count_of(request: Request, name: str) -> int | None:
     """The same for an integer of zero or more."""
     text = request.headers.get(name)
     if text is None:
         return None
     if not re.fullmatch(r"[0-9]{1,15}", text.strip(), re.ASCII):
-        raise Refused(400, f"{name} must be a whole number.")
+        raise UploadRefused(400, f"{name} must be a whole number.")
     return int(text)
 
 
@@ -205,7 +205,7 @@ class Depot:
                     return -1
                 received += len(data)
                 if received > limit:
-                    raise Refused(413, "The body is longer than it may be.", {"connection": "close"})
+                    raise UploadRefused(413, "The body is longer than it may be.", {"connection": "close"})
                 batch += data
                 if len(batch) >= BATCH or (batch and not data):
                     full, batch = bytes(batch), bytearray()
@@ -226,7 +226,7 @@ def _write(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def offered() -> Response:
+def offered_length() -> Response:
     """What the film's address can do (OPTIONS)."""
     headers = {"allow": "GET, HEAD, OPTIONS, PUT", "accept-patch": PARTIAL, "upload-limit": _LIMITS}
     return Response(status_code=204, headers=headers)
@@ -251,7 +251,7 @@ def state_answer(offset: int, begun: Begun) -> Response:
     return Response(status_code=204, headers=headers)
 
 
-def mismatch(offset: int, provided: int) -> Response:
+def length_mismatch(offset: int, provided: int) -> Response:
     """RFC 9457, with the members that the draft names."""
     body = {
         "type": "https://iana.org/assignments/http-problem-types#mismatching-upload-offset",

@@ -8,7 +8,7 @@ from dataclasses import replace
 import httpx
 
 from transfermon.http import addresses
-from transfermon.http.challenges import basic_in, digest_offer, login_in, offers
+from transfermon.http.challenges import basic_in, challenges_in, digest_offer, login_in
 from transfermon.model.task import Response
 from transfermon.wire.redirects import Hop
 from transfermon.wire.requests import host_field
@@ -43,7 +43,7 @@ class DigestLogins:
         if refusal is not None:
             field = refusal.header("WWW-Authenticate") if refusal.status == 401 else ""
             offer = digest_offer(field)
-            if offer is None or (plain and any(scheme == "basic" for scheme, _ in offers(field))):
+            if offer is None or (plain and any(scheme == "basic" for scheme, _ in challenges_in(field))):
                 return None
             answer = self._met.setdefault(key, _Digest(login)).first(hop, offer)
         elif key in self._met:

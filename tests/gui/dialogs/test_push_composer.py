@@ -5,8 +5,8 @@ import json
 import pytest
 from PySide6.QtCore import Qt
 
-from transfermon.gui.dialogs.push_composer import PushComposer, findings_text, sendable, templates
-from transfermon.model.push_payload import lint, parse
+from transfermon.gui.dialogs.push_composer import PushComposer, findings_text, is_sendable, payload_templates
+from transfermon.model.push_payload import lint_payload, parse_payload
 from transfermon.model.wake_policy import Wake, WakeKind
 
 
@@ -19,11 +19,11 @@ def composer(qtbot):
     return made
 
 
-@pytest.mark.parametrize("name", list(templates("")))
+@pytest.mark.parametrize("name", list(payload_templates("")))
 def test_every_template_can_be_sent_and_wakes_the_app(name):
-    text = templates("https://example.com/dawn.png")[name]
-    assert sendable(lint(text))
-    payload = parse(text)
+    text = payload_templates("https://example.com/dawn.png")[name]
+    assert is_sendable(lint_payload(text))
+    payload = parse_payload(text)
     assert payload.content_available
     assert payload.custom["download_url"] == "https://example.com/dawn.png"
 
@@ -71,7 +71,7 @@ def test_a_refusal_is_shown_as_plain_text(composer):
 
 
 def test_errors_come_before_notes():
-    lines = findings_text(lint('{"content-available": 1, "badge": 1, "download_url": 5}')).splitlines()
+    lines = findings_text(lint_payload('{"content-available": 1, "badge": 1, "download_url": 5}')).splitlines()
     assert [line.partition(":")[0] for line in lines] == ["Error", "Note"]
 
 

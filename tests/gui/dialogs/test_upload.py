@@ -7,7 +7,7 @@ from PySide6.QtCore import QMimeData, QUrl
 
 from transfermon.gui.dialogs import upload
 from transfermon.gui.dialogs.upload import UploadDialog, address_for, looked_at, mistake_in
-from transfermon.gui.panels.details import facts, resumable
+from transfermon.gui.panels.details import facts_of, says_resumable
 from transfermon.gui.window.adding import files_in
 from transfermon.model.request_options import RequestOptions
 from transfermon.model.task import Kind, State, Task, UploadResource, changed
@@ -135,9 +135,9 @@ def test_dropped_files_are_told_from_dropped_links(files):
     ],
 )
 def test_general_says_whether_an_upload_can_resume_before_it_is_paused(task, words):
-    assert resumable(task) == words
+    assert says_resumable(task) == words
 
 
 def test_general_names_the_source_and_the_method_of_an_upload():
-    found = facts(UPLOAD, None, 0.0, 0.0)
+    found = facts_of(UPLOAD, None, 0.0, 0.0)
     assert (found["Source"], found["Method"], found["Save path"]) == ("/data/a.iso", "PUT", "")

@@ -18,7 +18,7 @@ from tests.helpers.records import (
     created,
     moved,
 )
-from transfermon.gui.panels.details import Details, facts, resumable
+from transfermon.gui.panels.details import Details, facts_of, says_resumable
 from transfermon.model.task import Response, Validators
 
 VALIDATORS = Validators(etag='"abc"', last_modified="Sat, 21 Nov 2026 10:00:00 GMT", total=100_000_000)
@@ -34,7 +34,7 @@ def details(qtbot):
 
 
 def told(task, progress=None):
-    return facts(task, progress, NOW, 10.0)
+    return facts_of(task, progress, NOW, 10.0)
 
 
 def test_the_facts_of_a_finished_transfer():
@@ -85,7 +85,7 @@ def test_a_total_that_is_not_known_is_said_to_be_so():
     ],
 )
 def test_it_says_whether_a_break_keeps_the_bytes_or_why_not(task, words):
-    assert resumable(task) == words
+    assert says_resumable(task) == words
 
 
 def test_a_waiting_transfer_says_why_and_until_when():

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt
 from tests.helpers.records import NOW, a_task, completed
 from transfermon.gui.panels.event_brackets import LANES, Brackets, Part
 from transfermon.gui.panels.event_list import EventsView
-from transfermon.gui.panels.event_log import GUTTER, Column
+from transfermon.gui.panels.event_log import GUTTER, EventColumn
 from transfermon.gui.toolkit import theme
 from transfermon.model.configuration import BACKGROUND_HANDLER_BUDGET, SESSION_HANDLER_LIMIT
 from transfermon.model.events import (
@@ -146,14 +146,14 @@ def test_the_view_marks_history_and_what_comes_after_it(view):
     assert [len(line.marks) for line in view.model.lines] == [1, 1, 1, 2, 1]
     assert view.model.lines[4].budget(NOW)[0] == pytest.approx(4.2)
     assert view.model.lines[3].budget(NOW) is None
-    spoken = view.model.index(0, Column.TIME).data(Qt.ItemDataRole.AccessibleTextRole)
+    spoken = view.model.index(0, EventColumn.TIME).data(Qt.ItemDataRole.AccessibleTextRole)
     assert spoken.endswith("Delivery to “demo” begins")
 
 
 def test_a_bracket_is_painted_beside_the_time(view):
     view.reset(a_delivery())
     picture = view.table.viewport().grab().toImage()
-    right = view.table.columnWidth(Column.TIME)
+    right = view.table.columnWidth(EventColumn.TIME)
     seen = {picture.pixelColor(x, y).name() for x in range(right - GUTTER, right) for y in range(picture.height())}
     assert theme.color("violet").name() in seen
     assert theme.color("accent").name() in seen

@@ -10,7 +10,16 @@ from PySide6.QtWidgets import QFileDialog
 
 from tests.helpers.records import NOW, a_failed_task, a_finished_task, a_task, completed, created, moved
 from transfermon.gui.panels.event_list import EventsView
-from transfermon.gui.panels.event_log import GROUPS, Column, EventModel, Line, clock, group_of, merged, ndjson
+from transfermon.gui.panels.event_log import (
+    GROUPS,
+    EventColumn,
+    EventLine,
+    EventModel,
+    as_ndjson,
+    clock_text,
+    group_of,
+    merged_events,
+)
 from transfermon.model.events import (
     CLASSES,
     BackgroundFetchEvent,
@@ -50,15 +59,15 @@ def types(view):
 
 def test_the_model_keeps_qts_rules(qapp, qtmodeltester):
     model = EventModel(most=10)
-    model.append([Line(event) for event in story()])
+    model.append([EventLine(event) for event in story()])
     qtmodeltester.check(model)
-    model.append([Line(event) for event in story()])
-    model.append([Line(event) for event in story() * 3])
+    model.append([EventLine(event) for event in story()])
+    model.append([EventLine(event) for event in story() * 3])
 
 
 def test_every_event_there_is_has_a_group_a_colour_and_words():
     for cls in CLASSES.values():
-        line = Line(cls(sequence=1, time=NOW, session="demo"))
+        line = EventLine(cls(sequence=1, time=NOW, session="demo"))
         assert group_of(line.event) in GROUPS
         assert line.role in ("accent", "good", "bad", "warn", "muted", "violet")
         assert line.words
@@ -97,7 +106,7 @@ def test_what_is_not_in_the_journal_stays_after_it():
     history = [created(a_task())]
     passing = TaskActivityEvent(sequence=0, time=NOW + 1e6, session="demo", task_identifier=1)
     old = TaskActivityEvent(sequence=0, time=NOW - 1e6, session="demo", task_identifier=1)
-    assert merged(history, [old, passing]) == [*history, passing]
+    assert merged_events(history, [old, passing]) == [*history, passing]
 
 
 def test_the_filter_by_words_kind_and_session(view):
@@ -200,11 +209,11 @@ def test_markup_is_plain_text(view):
 
 
 def test_the_clock_has_milliseconds():
-    assert re.fullmatch(r"\d\d:\d\d:\d\d\.250", clock(NOW + 0.25))
+    assert re.fullmatch(r"\d\d:\d\d:\d\d\.250", clock_text(NOW + 0.25))
 
 
 def test_ndjson_has_the_keys_that_listeners_see():
-    assert json.loads(ndjson([moved(a_task(number=3))]))["taskIdentifier"] == 3
+    assert json.loads(as_ndjson([moved(a_task(number=3))]))["taskIdentifier"] == 3
 
 
 def test_every_control_has_a_name(view):
@@ -215,7 +224,11 @@ def test_every_control_has_a_name(view):
 
 def test_in_a_narrow_window_what_happened_keeps_its_room(view):
     view.show()
-    for width, hidden in ((592, [Column.SESSION, Column.TASK]), (900, []), (592, [Column.SESSION, Column.TASK])):
+    for width, hidden in (
+        (592, [EventColumn.SESSION, EventColumn.TASK]),
+        (900, []),
+        (592, [EventColumn.SESSION, EventColumn.TASK]),
+    ):
         view.resize(width, 300)
-        assert [column for column in Column if view.table.isColumnHidden(column)] == hidden
-        assert view.table.columnWidth(Column.WORDS) >= 190
+        assert [column for column in EventColumn if view.table.isColumnHidden(column)] == hidden
+        assert view.table.columnWidth(EventColumn.WORDS) >= 190

@@ -5,14 +5,14 @@ from PySide6.QtGui import QTextCursor
 
 from tests.helpers.records import a_failed_task, a_task
 from transfermon.gui.panels.details import Details
-from transfermon.gui.panels.headers import MASK, MOST, Headers, masked, pieces
+from transfermon.gui.panels.headers import MASK, MOST, Headers, head_pieces, masked_fields
 from transfermon.model.task import Kind, Response
 
 URL = "https://example.org/files/clip-001.mp4"
 
 
 def text_of(task) -> str:
-    return "".join(text for _, text in pieces(task))
+    return "".join(text for _, text in head_pieces(task))
 
 
 def answered(*headers, status=200, **changes):
@@ -35,7 +35,7 @@ def answered(*headers, status=200, **changes):
     ],
 )
 def test_values_that_could_be_secrets_are_masked(name, value, shown):
-    assert masked(Kind.DOWNLOAD, name, value) == shown
+    assert masked_fields(Kind.DOWNLOAD, name, value) == shown
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_values_that_could_be_secrets_are_masked(name, value, shown):
     ],
 )
 def test_of_the_place_of_an_upload_only_the_server_is_named(value, shown):
-    assert masked(Kind.UPLOAD, "location", value) == shown
+    assert masked_fields(Kind.UPLOAD, "location", value) == shown
 
 
 def test_own_headers_are_named_without_their_values():
@@ -117,7 +117,7 @@ def test_the_tab_is_filled_when_it_is_looked_at(qtbot):
 
 def test_headers_that_the_session_adds_are_named_and_hidden_once():
     task = a_task(header_names=("X-Own",))
-    said = "".join(text for _, text in pieces(task, ["authorization", "x-own", "X-Team"]))
+    said = "".join(text for _, text in head_pieces(task, ["authorization", "x-own", "X-Team"]))
     assert said.count("X-Own") == 1
     assert "x-own" not in said
     assert f"authorization: {MASK}  of the session" in said

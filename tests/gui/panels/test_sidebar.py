@@ -8,7 +8,7 @@ from transfermon.engine.monitor import SessionInfo
 from transfermon.gui.list.scope import Scope
 from transfermon.gui.panels.sidebar import ENTRY_ROLE, Sidebar, properties_of, session_items
 from transfermon.model.configuration import SessionConfiguration
-from transfermon.model.tally import tallied
+from transfermon.model.tally import tally_of
 
 TASKS = [
     a_task(number=1),
@@ -29,7 +29,7 @@ def sidebar(qtbot):
     sidebar = Sidebar()
     qtbot.addWidget(sidebar)
     sidebar.resize(210, 500)
-    sidebar.update_counts(tallied(TASKS), [a_session("demo"), a_session("films", state="finishing")])
+    sidebar.update_counts(tally_of(TASKS), [a_session("demo"), a_session("films", state="finishing")])
     sidebar.show()
     return sidebar
 
@@ -61,7 +61,7 @@ def test_counts_follow(sidebar):
 
 
 def test_sessions_come_and_go_in_their_order(sidebar):
-    sidebar.update_counts(tallied(TASKS), [a_session("books"), a_session("films"), a_session("maps")])
+    sidebar.update_counts(tally_of(TASKS), [a_session("books"), a_session("films"), a_session("maps")])
     assert list(counts(sidebar))[5:] == ["books", "films", "maps"]
 
 
@@ -87,7 +87,7 @@ def test_a_chosen_session_that_goes_gives_way_to_all(sidebar):
     told = []
     sidebar.select(Scope(kind="session", session="films"))
     sidebar.scope_changed.connect(told.append)
-    sidebar.update_counts(tallied(TASKS), [a_session("demo")])
+    sidebar.update_counts(tally_of(TASKS), [a_session("demo")])
     assert sidebar.scope == Scope()
     assert told == [Scope()]
 
@@ -97,7 +97,7 @@ def test_a_heading_cannot_be_chosen(sidebar):
 
 
 def test_a_session_without_a_name_and_one_with_markup_are_plain_text(sidebar):
-    sidebar.update_counts(tallied(TASKS), [a_session("x", identifier=None), a_session("y", identifier="<b>y</b>")])
+    sidebar.update_counts(tally_of(TASKS), [a_session("x", identifier=None), a_session("y", identifier="<b>y</b>")])
     row = sidebar.model.row_of(Scope(kind="session", session="y"))
     assert sidebar.model.entry(row - 1).text == "This run only"
     assert sidebar.model.entry(row).text == "<b>y</b>"

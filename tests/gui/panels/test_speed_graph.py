@@ -7,7 +7,16 @@ from PySide6.QtCore import QEvent, QObject
 
 from tests.helpers.records import a_task
 from transfermon.gui.panels.details import Details
-from transfermon.gui.panels.speed_graph import EMPTY, LEFT, MOST_TASKS, SPAN, SpeedGraph, Speeds, scale, summary
+from transfermon.gui.panels.speed_graph import (
+    EMPTY,
+    LEFT,
+    MOST_TASKS,
+    SPAN,
+    SpeedGraph,
+    Speeds,
+    graph_scale,
+    speed_summary,
+)
 from transfermon.gui.toolkit import theme
 from transfermon.model.task import TaskKey
 
@@ -96,13 +105,13 @@ def test_it_is_bounded_and_forgets_who_moved_longest_ago():
     [(0, 1000), (1000, 1000), (1001, 2000), (2100, 5000), (5001, 10_000), (12_400_000, 20_000_000)],
 )
 def test_the_top_of_the_graph_is_a_round_number(highest, top):
-    assert scale(highest) == top
+    assert graph_scale(highest) == top
 
 
 def test_the_words():
     columns = [0.0] * (SPAN - 4) + [4e6, 1e6, 2e6, 3e6]
-    assert summary(columns).words == "Now 2.0 MB/s, average 2.5 MB/s, highest 4.0 MB/s"
-    assert summary([0.0] * SPAN).words == "Now –, average –, highest –"
+    assert speed_summary(columns).words == "Now 2.0 MB/s, average 2.5 MB/s, highest 4.0 MB/s"
+    assert speed_summary([0.0] * SPAN).words == "Now –, average –, highest –"
 
 
 class Painted(QObject):

@@ -9,17 +9,17 @@ from PySide6.QtTest import QAbstractItemModelTester
 
 from transfermon.gui.dialogs.fetch_intervals import INTERVALS, interval_index
 from transfermon.gui.dialogs.push_composer import PushComposer, earlier_payloads
-from transfermon.gui.panels.wake_ledger import Column, WakeModel, WakesView, cell
+from transfermon.gui.panels.wake_ledger import WakeColumn, WakeModel, WakesView, cell_text
 from transfermon.model.configuration import BACKGROUND_FETCH_INTERVAL_NEVER, WAKES_KEPT
-from transfermon.model.push_payload import COMMAND_TOOLS, commands
+from transfermon.model.push_payload import COMMAND_TOOLS, commands_in
 from transfermon.model.task import changed
 from transfermon.model.wake_policy import (
     AppState,
     FetchState,
-    Outcome,
-    Verdict,
     Wake,
     WakeKind,
+    WakeOutcome,
+    WakeVerdict,
     schedule_text,
     verdict_text,
 )
@@ -33,7 +33,7 @@ PUSH = Wake(
     payload={"content-available": 1, "n": 1},
 )
 OPEN = changed(PUSH, delivered=NOW - 10, handler_id="SilentPush-1")
-HELD = changed(PUSH, verdict=Verdict.HELD, until=NOW + 754, reason="3 pushes came in the last hour.")
+HELD = changed(PUSH, verdict=WakeVerdict.HELD, until=NOW + 754, reason="3 pushes came in the last hour.")
 
 
 @pytest.mark.parametrize(
@@ -41,25 +41,25 @@ HELD = changed(PUSH, verdict=Verdict.HELD, until=NOW + 754, reason="3 pushes cam
     [
         (OPEN, "Granted", "open, 0:20 left"),
         (HELD, "Held", "due in 12:34"),
-        (changed(OPEN, outcome=Outcome.NEW_DATA, ended=NOW - 8.5), "Granted", "new data after 1.5 s"),
-        (changed(OPEN, outcome=Outcome.EXPIRED, ended=NOW + 20), "Granted", "ran out of time after 30.0 s"),
-        (changed(OPEN, outcome=Outcome.INTERRUPTED), "Granted", "the app ended before its handler did"),
-        (changed(PUSH, verdict=Verdict.REFUSED, outcome=Outcome.DROPPED), "Refused", "never delivered"),
+        (changed(OPEN, outcome=WakeOutcome.NEW_DATA, ended=NOW - 8.5), "Granted", "new data after 1.5 s"),
+        (changed(OPEN, outcome=WakeOutcome.EXPIRED, ended=NOW + 20), "Granted", "ran out of time after 30.0 s"),
+        (changed(OPEN, outcome=WakeOutcome.INTERRUPTED), "Granted", "the app ended before its handler did"),
+        (changed(PUSH, verdict=WakeVerdict.REFUSED, outcome=WakeOutcome.DROPPED), "Refused", "never delivered"),
         (
-            changed(HELD, outcome=Outcome.DROPPED, note="A newer push took its place."),
+            changed(HELD, outcome=WakeOutcome.DROPPED, note="A newer push took its place."),
             "Held",
             "A newer push took its place.",
         ),
     ],
 )
 def test_a_line_says_what_was_said_and_what_came_of_it(wake, verdict, outcome):
-    assert (cell(wake, Column.VERDICT, NOW), cell(wake, Column.OUTCOME, NOW)) == (verdict, outcome)
+    assert (cell_text(wake, WakeColumn.VERDICT, NOW), cell_text(wake, WakeColumn.OUTCOME, NOW)) == (verdict, outcome)
 
 
 def test_a_wake_by_hand_says_what_the_policy_would_have_done():
     wake = changed(OPEN, source="button", policy="It is the fourth in an hour.")
-    assert cell(wake, Column.KIND, NOW) == "Push, by hand"
-    assert cell(wake, Column.REASON, NOW) == "iOS would not have done so now: It is the fourth in an hour."
+    assert cell_text(wake, WakeColumn.KIND, NOW) == "Push, by hand"
+    assert cell_text(wake, WakeColumn.REASON, NOW) == "iOS would not have done so now: It is the fourth in an hour."
     assert verdict_text(wake).startswith("Silent push delivered by hand.")
 
 
@@ -96,9 +96,9 @@ def test_the_model_keeps_the_newest_on_top_and_changes_lines_in_place(qapp):
     model.reset([PUSH, changed(PUSH, identifier="q")])
     assert [wake.identifier for wake in model.wakes] == ["q", "p"]
     model.apply(changed(PUSH, identifier="r"))
-    model.apply(changed(OPEN, outcome=Outcome.NO_DATA))
+    model.apply(changed(OPEN, outcome=WakeOutcome.NO_DATA))
     assert [wake.identifier for wake in model.wakes] == ["r", "q", "p"]
-    assert model.wakes[2].outcome is Outcome.NO_DATA
+    assert model.wakes[2].outcome is WakeOutcome.NO_DATA
 
 
 def test_the_model_is_bounded_like_the_ledger(qapp):
@@ -123,7 +123,7 @@ def test_the_clock_runs_only_while_something_counts_down_and_is_seen(view, qtbot
     view.show()
     qtbot.waitExposed(view)
     assert view.ticking
-    view.apply(changed(OPEN, outcome=Outcome.NEW_DATA, ended=time.time()))
+    view.apply(changed(OPEN, outcome=WakeOutcome.NEW_DATA, ended=time.time()))
     assert not view.ticking
     view.apply(HELD)
     assert view.ticking
@@ -173,7 +173,7 @@ FLAT = '{"alert": "", "content-available": 1, "title": "it\'s"}'
 
 @pytest.mark.parametrize("tool", COMMAND_TOOLS)
 def test_the_same_push_can_be_copied_for_other_tools(tool):
-    words = shlex.split(commands(FLAT)[tool])
+    words = shlex.split(commands_in(FLAT)[tool])
     bodies = [json.loads(word) for word in words if word.startswith("{")]
     assert len(bodies) == 1
     assert bodies[0]["title"] == "it's"
@@ -182,8 +182,8 @@ def test_the_same_push_can_be_copied_for_other_tools(tool):
 
 
 def test_the_push_type_fits_the_payload():
-    assert "apns-push-type: background" in commands(FLAT)["APNs"]
-    assert "apns-priority: 10" in commands('{"alert": "Look"}')["APNs"]
+    assert "apns-push-type: background" in commands_in(FLAT)["APNs"]
+    assert "apns-priority: 10" in commands_in('{"alert": "Look"}')["APNs"]
 
 
 def test_copying_goes_to_the_clipboard_and_says_so(qtbot, qapp):
@@ -191,7 +191,7 @@ def test_copying_goes_to_the_clipboard_and_says_so(qtbot, qapp):
     qtbot.addWidget(composer)
     actions = composer.copy_menu().actions()
     actions[-1].trigger()
-    assert qapp.clipboard().text() == commands(FLAT)["ntfy"]
+    assert qapp.clipboard().text() == commands_in(FLAT)["ntfy"]
     assert "ntfy" in composer.answer.text()
 
 
@@ -200,7 +200,7 @@ def test_the_whole_reason_is_below_the_table_while_its_line_is_selected(qtbot):
     qtbot.addWidget(view)
     view.resize(500, 300)
     reason = ", ".join(["the minimum interval of 900 s is not over"] * 4)
-    view.reset([changed(PUSH, verdict=Verdict.REFUSED, reason=reason)], 0.0, str, bool)
+    view.reset([changed(PUSH, verdict=WakeVerdict.REFUSED, reason=reason)], 0.0, str, bool)
     view.show()
     assert not view.reason.isVisible()
     view.table.selectRow(0)
@@ -216,5 +216,5 @@ def test_in_a_narrow_window_the_reason_keeps_some_room(qtbot):
     view.show()
     for width, hidden in ((590, True), (800, False), (590, True)):
         view.resize(width, 300)
-        assert view.table.isColumnHidden(Column.STARTED) is hidden
-        assert view.table.columnWidth(Column.REASON) >= 70
+        assert view.table.isColumnHidden(WakeColumn.STARTED) is hidden
+        assert view.table.columnWidth(WakeColumn.REASON) >= 70

@@ -8,7 +8,16 @@ from PySide6.QtGui import QGuiApplication
 
 from tests.helpers.records import NOW, a_task
 from transfermon.gui.panels.details import Details
-from transfermon.gui.panels.waterfall import COLORS, EMPTY, LEAST, Phase, Waterfall, bars, lasted, spans
+from transfermon.gui.panels.waterfall import (
+    COLORS,
+    EMPTY,
+    LEAST,
+    Phase,
+    Waterfall,
+    duration_of,
+    phase_bars,
+    phase_spans,
+)
 from transfermon.gui.toolkit import style_sheet, theme
 from transfermon.model.metrics import Trace, TransactionMetrics, task_metrics
 
@@ -39,28 +48,28 @@ def sent(*rows) -> tuple[TransactionMetrics, ...]:
     ],
 )
 def test_a_length_of_time_in_words(seconds, words):
-    assert lasted(seconds) == words
+    assert duration_of(seconds) == words
 
 
 def test_each_phase_is_said_with_its_length():
-    assert [bar.words for bar in bars(sent(a_row(1, 0)))] == [
+    assert [bar.words for bar in phase_bars(sent(a_row(1, 0)))] == [
         "Attempt 1, HTTP 200, 2,250 ms: DNS 20 ms, Connect 30 ms, TLS 60 ms, Waiting 139 ms, Receiving 2,000 ms"
     ]
 
 
 def test_sending_is_a_phase_where_a_body_was_sent():
-    (bar,) = bars(sent(a_row(1, 0, request_body_bytes=9, request=(0.11, 0.2))))
+    (bar,) = phase_bars(sent(a_row(1, 0, request_body_bytes=9, request=(0.11, 0.2))))
     assert "Sending 90 ms, Waiting 50 ms" in bar.words
 
 
 def test_an_answer_that_came_before_the_end_of_the_body_was_not_waited_for():
-    (bar,) = bars(sent(a_row(1, 0, request_body_bytes=9, request=(0.11, 0.5))))
+    (bar,) = phase_bars(sent(a_row(1, 0, request_body_bytes=9, request=(0.11, 0.5))))
     assert "Waiting under 1 ms" in bar.words
 
 
 def test_an_attempt_that_reached_nobody_says_so():
     none = {"secure": None, "request": None, "response_start": None, "response_end": None, "status": None}
-    (bar,) = bars(sent(a_row(1, 0, **none)))
+    (bar,) = phase_bars(sent(a_row(1, 0, **none)))
     assert bar.words == "Attempt 1, No answer, 50 ms: DNS 20 ms, Connect 30 ms"
     assert bar.role == "bad"
 
@@ -68,7 +77,7 @@ def test_an_attempt_that_reached_nobody_says_so():
 def test_a_redirect_begins_where_it_began_and_an_attempt_at_the_left():
     open_one = {"lookup": None, "connect": None, "secure": None, "reused": True}
     rows = a_row(1, 0), a_row(2, 5, status=302, response_end=5.3), a_row(2, 5.4, **open_one), a_row(3, 90, status=503)
-    found = bars(sent(*rows))
+    found = phase_bars(sent(*rows))
     assert [(bar.title, bar.first, round(bar.begin, 3)) for bar in found] == [
         ("Attempt 1", True, 0.0),
         ("Attempt 2", True, 0.0),
@@ -80,12 +89,12 @@ def test_a_redirect_begins_where_it_began_and_an_attempt_at_the_left():
 
 
 def test_what_follows_another_answer_than_a_redirect_is_named_by_its_method():
-    found = bars(sent(a_row(1, 0, method="HEAD"), a_row(1, 3, method="PATCH", status=204)))
+    found = phase_bars(sent(a_row(1, 0, method="HEAD"), a_row(1, 3, method="PATCH", status=204)))
     assert [bar.title for bar in found] == ["Attempt 1", "Then PATCH"]
 
 
 def test_a_clock_that_was_set_back_gives_no_negative_length():
-    (bar,) = bars(sent(a_row(1, 10, response_start=3.0, response_end=2.0)))
+    (bar,) = phase_bars(sent(a_row(1, 10, response_start=3.0, response_end=2.0)))
     assert all(phase.end >= phase.begin >= 0 for phase in bar.phases)
 
 
@@ -93,7 +102,7 @@ def test_a_clock_that_was_set_back_gives_no_negative_length():
 def test_a_short_phase_is_seen_beside_a_long_one(width):
     phases = [Phase(name="DNS", begin=0, end=0.001), Phase(name="Receiving", begin=0.001, end=500)]
     phases += [Phase(name="Waiting", begin=500, end=500)]
-    found = spans(phases, 500.0, width)
+    found = phase_spans(phases, 500.0, width)
     assert all(right - left >= LEAST - 1e-9 for left, right in found)
     assert all(later[0] >= earlier[1] - 1e-9 for earlier, later in itertools.pairwise(found))
     assert found[-1][1] <= width

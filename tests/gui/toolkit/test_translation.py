@@ -44,11 +44,11 @@ from transfermon.gui.dialogs.preferences import Preferences
 from transfermon.gui.dialogs.push_composer import PushComposer
 from transfermon.gui.dialogs.questions import ask
 from transfermon.gui.dialogs.upload import UploadDialog
-from transfermon.gui.panels.details import facts
+from transfermon.gui.panels.details import facts_of
 from transfermon.gui.panels.event_brackets import Brackets
 from transfermon.gui.panels.sidebar import SidebarModel, session_items
-from transfermon.gui.panels.wake_ledger import Column as WakeColumn
-from transfermon.gui.panels.wake_ledger import cell
+from transfermon.gui.panels.wake_ledger import WakeColumn as WakeColumn
+from transfermon.gui.panels.wake_ledger import cell_text
 from transfermon.gui.toolkit import theme, translation
 from transfermon.gui.videofarm.upload_dialog import VideoUploadDialog
 from transfermon.gui.window import session_commands
@@ -59,9 +59,9 @@ from transfermon.gui.window.task_menu import menu_for
 from transfermon.gui.window.tray import TrayState
 from transfermon.model import translate, units
 from transfermon.model.events import BackgroundTransferEvent
-from transfermon.model.push_payload import lint
+from transfermon.model.push_payload import lint_payload
 from transfermon.model.translate import in_english, tr
-from transfermon.model.wake_policy import Verdict, Wake, WakeKind, outcome_text
+from transfermon.model.wake_policy import Wake, WakeKind, WakeVerdict, outcome_text
 from transfermon.storage.settings import Settings
 from transfermon.text import humanize
 from transfermon.text.notification_texts import start_notice, still_notice
@@ -338,13 +338,13 @@ def test_words_that_are_made_without_a_widget_are_translated(qapp, tmp_path):
         said += [TrayState().line, counts_line(1, 2, 3, 4), units.duration(4000)]
         said += [humanize.status(one, 0.0) for one in (*tasks, a_cancelled_task())]
         said += [choice.text for choice in choices(Simulation())]
-        said += [facts(task, None, 0.0, 0.0)[name] for name in ("State", "Attempts", "Size", "Resumable")]
-        said += [start_notice([task, task]).title, still_notice(2).body, cell(a_wake(), WakeColumn.KIND, 0.0)]
+        said += [facts_of(task, None, 0.0, 0.0)[name] for name in ("State", "Attempts", "Size", "Resumable")]
+        said += [start_notice([task, task]).title, still_notice(2).body, cell_text(a_wake(), WakeColumn.KIND, 0.0)]
         said += [outcome_text(a_wake(), 0.0), theme.file_words("readme"), humanize.event(created(task))]
-        said += [finding.message for finding in lint('{"aps": {"alert": "a", "sound": "b"}, "alert": 1}')]
+        said += [finding.message for finding in lint_payload('{"aps": {"alert": "a", "sound": "b"}, "alert": 1}')]
         said += [mark.words for mark in Brackets().take(BackgroundTransferEvent(session="downloads", handler_id="1"))]
         assert [text for text in said if re.search("[A-Za-z]{2}", DATA.sub("", outside(text)))] == []
 
 
 def a_wake() -> Wake:
-    return Wake(identifier="1", kind=WakeKind.PUSH, source="button", time=0.0, verdict=Verdict.GRANTED)
+    return Wake(identifier="1", kind=WakeKind.PUSH, source="button", time=0.0, verdict=WakeVerdict.GRANTED)

@@ -45,7 +45,7 @@ def a_video(number: int, **fields: str) -> RemoteVideo:
 
 
 async def browsing(world: World, farm: Farm) -> None:
-    world.monitor.update_settings(videofarm_url=farm.url.rstrip("/"))
+    world.monitor.preferences.update(videofarm_url=farm.url.rstrip("/"))
     give_command(world.window, "videofarm")
     page = world.window.videofarm
     await until(lambda: page.model.rowCount() and all(card.image is not None for card in page.model.cards))
@@ -231,7 +231,7 @@ async def test_a_new_video_is_uploaded_and_shown(world, server):
 @in_a_world
 async def test_a_picture_that_is_none_is_refused_and_nothing_is_sent(world, server):
     with Farm.start("--empty") as farm:
-        world.monitor.update_settings(videofarm_url=farm.url.rstrip("/"))
+        world.monitor.preferences.update(videofarm_url=farm.url.rstrip("/"))
         give_command(world.window, "videofarm")
         page = world.window.videofarm
         await until(lambda: page.message.text() == "The server has no videos yet.")

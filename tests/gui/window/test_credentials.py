@@ -165,13 +165,13 @@ async def test_cancel_leaves_the_failure_with_its_hint_and_a_retry_asks_again(wo
 @in_a_world
 async def test_after_a_cancel_those_on_their_way_do_not_ask_again(world, server):
     with ByteServer(guarded) as house:
-        world.monitor.update_settings(running_tasks=1, connections_per_host=1)
+        world.monitor.preferences.update(running_tasks=1, connections_per_host=1)
         world.add(*(house.url(f"/{number}") for number in range(6)))
         dialog = await asked(world)
-        world.monitor.update_settings(running_tasks=8)
+        world.monitor.preferences.update(running_tasks=8)
         dialog.cancel.click()
         await until(lambda: failed(world) == 6)
-        await world.monitor.history(limit=1)  # all has been told
+        await world.monitor.overview.history(limit=1)  # all has been told
         assert dialogs(world) == []
 
 
@@ -181,7 +181,7 @@ async def test_nobody_is_asked_by_a_hidden_window_until_it_is_back(world, server
         world.window.hide()
         world.add(house.url("/a"))
         await until(lambda: failed(world) == 1)
-        await world.monitor.history(limit=1)
+        await world.monitor.overview.history(limit=1)
         assert dialogs(world) == []
         world.window.show()
         answer(await asked(world), "me", "right")

@@ -47,7 +47,7 @@ from transfermon.gui.dialogs.add import AddDialog, AddRequest
 from transfermon.gui.dialogs.preferences import Preferences
 from transfermon.gui.dialogs.upload import UploadDialog, UploadRequest
 from transfermon.gui.list.scope import Scope
-from transfermon.gui.panels.details import resumable
+from transfermon.gui.panels.details import says_resumable
 from transfermon.gui.panels.sidebar import SessionProperties
 from transfermon.gui.toolkit import files
 from transfermon.gui.window import adding, build, checksum, session_commands, settings_commands
@@ -62,7 +62,7 @@ from transfermon.gui.window.task_commands import as_curl
 from transfermon.gui.window.text_file import read_text
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.errors import TransferError
-from transfermon.model.tally import tallied
+from transfermon.model.tally import tally_of
 from transfermon.model.task import Action, Kind, Origin, Progress, State, Task, TaskKey, changed
 from transfermon.storage.settings import Settings
 from transfermon.system import autostart
@@ -217,9 +217,9 @@ def test_curl_gets_what_a_request_sends():
 def test_a_sessions_progress_counts_what_is_outstanding():
     tasks = [a_task(1, state=State.RUNNING, expected=100), a_task(2, state=State.RUNNING, received=50, expected=100)]
     live = {TaskKey("s", 1): Progress(received=25, expected=100)}
-    assert session_progress(tallied([*tasks, DONE]), live) == {"s": 75 / 200}
-    assert session_progress(tallied([RUNNING]), {}) == {"s": None}
-    assert session_progress(tallied([DONE]), {}) == {}
+    assert session_progress(tally_of([*tasks, DONE]), live) == {"s": 75 / 200}
+    assert session_progress(tally_of([RUNNING]), {}) == {"s": None}
+    assert session_progress(tally_of([DONE]), {}) == {}
 
 
 def test_only_an_ordinary_finished_file_can_be_opened(tmp_path):
@@ -507,10 +507,12 @@ async def test_a_plain_upload_to_nginx_says_before_a_pause_that_it_would_start_o
     source.write_bytes(os.urandom(1 << 20) * 8)
     told: list[str] = []
     world.monitor.subscribe(
-        lambda event: told.append(resumable(event.task)) if event.task and event.task.state is State.RUNNING else None
+        lambda event: (
+            told.append(says_resumable(event.task)) if event.task and event.task.state is State.RUNNING else None
+        )
     )
     dav = "location /in/ { dav_methods PUT; client_max_body_size 0; }"
-    world.monitor.update_settings(speed_limit=4_000_000)  # long enough for news of it on the way
+    world.monitor.preferences.update(speed_limit=4_000_000)  # long enough for news of it on the way
     with nginx_server.running(place / "nginx", root, server=dav) as nginx:
         url = f"http://127.0.0.1:{nginx.port}/in/"
         adding.upload_files(world.window.context, UploadRequest(files=((str(source), url + "a.bin"),)))
@@ -808,7 +810,7 @@ async def test_a_fetch_by_hand_is_an_event(world, server):
     give_command(world.window, "fetch")
 
     async def told() -> bool:
-        return any(event.type == "backgroundfetch" for event in await world.monitor.history())
+        return any(event.type == "backgroundfetch" for event in await world.monitor.overview.history())
 
     async with asyncio.timeout(60):
         while not await told():
@@ -915,7 +917,7 @@ async def test_quitting_can_keep_the_transfers_going_this_once(world, server):
 async def test_quitting_asks_only_once_where_the_answer_is_to_be_remembered(world, server):
     world.add(f"{server.url}/slow")
     for answer, setting in (("Keep transferring", "yes"), ("Quit", "no")):
-        world.monitor.update_settings(keep_after_quit="ask")
+        world.monitor.preferences.update(keep_after_quit="ask")
         give_command(world.window, "quit")
         box = world.question()
         assert box is not None
@@ -1014,19 +1016,19 @@ async def test_a_session_is_flushed_and_reset_and_shows_its_properties(world, se
 @in_a_world
 async def test_the_counts_that_are_kept_are_those_of_the_list(world, server):
     def counted() -> bool:
-        return bool(world.monitor.tallies() == tallied(world.monitor.tasks()))
+        return bool(world.monitor.overview.tallies() == tally_of(world.monitor.tasks()))
 
     world.add(server.url + "/a.bin", server.url + "/missing", server.url + "/slow.bin")
     assert counted()
     await until(lambda: world.states()[1:] == [State.COMPLETED, State.RUNNING])
     done, missing, slow = [task.key for task in world.monitor.tasks()]
-    world.monitor.suspend(slow)
+    world.monitor.commands.suspend(slow)
     assert counted()
-    world.monitor.retry(missing)
+    world.monitor.commands.retry(missing)
     assert counted()
-    world.monitor.cancel(slow)
+    world.monitor.commands.cancel(slow)
     assert counted()
-    world.monitor.remove(done)
+    world.monitor.commands.remove(done)
     await until(lambda: len(world.monitor.tasks()) == 2 and world.states()[-1] is State.COMPLETED)
     assert counted()
 
@@ -1068,7 +1070,7 @@ async def test_a_cancelled_transfer_is_not_counted_as_failed(world, server):
     give_command(world.window, "select_all")
     give_command(world.window, "cancel")
     await until(lambda: world.states() == [State.COMPLETED])
-    assert world.monitor.status().failed == 0
+    assert world.monitor.overview.status().failed == 0
 
 
 @in_a_world
@@ -1202,20 +1204,20 @@ async def test_the_status_bar_has_both_rates_and_the_network(world, server):
     window, engine = world.window, world.monitor._engine
     assert window.panels.status.rate_label.text() == "↓ –   ↑ –"
     world.add(f"{server.url}/slow")
-    await until(lambda: world.monitor.running_progress())
-    (key,) = world.monitor.running_progress()
+    await until(lambda: world.monitor.overview.running_progress())
+    (key,) = world.monitor.overview.running_progress()
     now = time.monotonic()
     engine.progress[key] = a_rate(2_000_000, now)
     sent = world.monitor.session("up").data_task(f"{server.url}/x", start=False)
     engine.progress[sent.key] = a_rate(3_000_000, now)
     world.monitor.session("up").run_of(sent.key.number).record = changed(sent.record, kind=Kind.UPLOAD)
-    window.panels.status.show_status(world.monitor.status())
+    window.panels.status.show_status(world.monitor.overview.status())
     assert window.panels.status.rate_label.text() == "↓ 2.0 MB/s   ↑ 3.0 MB/s"
     assert window.panels.status.network_label.text() == "Online"
     engine.progress.pop(sent.key)
-    world.monitor.simulate(Simulation(offline=True))
+    world.monitor.bad_network.simulate(Simulation(offline=True))
     await until(lambda: window.panels.status.network_label.text() == "No network")
-    world.monitor.simulate(NONE)
+    world.monitor.bad_network.simulate(NONE)
     await until(lambda: window.panels.status.network_label.text() == "Online")
 
 
@@ -1228,20 +1230,20 @@ def a_rate(rate: int, now: float) -> Progress:
 
 @in_a_world
 async def test_queued_transfers_change_places(world, server):
-    world.monitor.update_settings(running_tasks=1)
+    world.monitor.preferences.update(running_tasks=1)
     world.add(*(f"{server.url}/slow{number}" for number in range(4)))
-    await until(lambda: len(world.monitor.running_progress()) == 1)
+    await until(lambda: len(world.monitor.overview.running_progress()) == 1)
     await until(lambda: world.window.panels.model.rowCount() == 4)
     keys = [task.key for task in world.monitor.tasks()]
     world.select(keys[3])
     assert world.window.context.actions["queue_first"].isEnabled()
     give_command(world.window, "queue_first")
-    world.monitor.cancel(keys[0])
-    await until(lambda: list(world.monitor.running_progress()) == [keys[3]])
+    world.monitor.commands.cancel(keys[0])
+    await until(lambda: list(world.monitor.overview.running_progress()) == [keys[3]])
     world.select(keys[1])
     give_command(world.window, "queue_last")
-    world.monitor.cancel(keys[3])
-    await until(lambda: list(world.monitor.running_progress()) == [keys[2]])
+    world.monitor.commands.cancel(keys[3])
+    await until(lambda: list(world.monitor.overview.running_progress()) == [keys[2]])
     world.select(keys[2])
     await until(lambda: not world.window.context.actions["queue_first"].isEnabled())
 
@@ -1283,12 +1285,12 @@ async def test_a_suspension_can_be_simulated_and_ended(world, server):
     heard: list[str] = []
     world.monitor.add_event_listener("downloadcompleted", lambda event: heard.append(event.location))
     give_command(world.window, "simulate")
-    assert world.monitor.suspended
+    assert world.monitor.presence.suspended
     world.add(f"{server.url}/a.bin")
     await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].succeeded)
     assert heard == []
     give_command(world.window, "simulate")
-    assert not world.monitor.suspended
+    assert not world.monitor.presence.suspended
     await until(lambda: len(heard) == 1)
 
 
@@ -1317,7 +1319,7 @@ async def test_a_simulated_network_is_ordered_in_a_menu_marked_in_the_status_bar
 @in_a_world
 async def test_the_push_channel_is_switched_in_the_background_tab_and_its_state_is_in_the_status_bar(world, server):
     window = world.window
-    world.monitor.update_settings(push_server="http://127.0.0.1:9")  # nobody is there
+    world.monitor.preferences.update(push_server="http://127.0.0.1:9")  # nobody is there
     assert window.panels.status.channel_label.isHidden()
     window.panels.wakes.channel_button.click()
     (address,) = world.monitor.push_channel.addresses
@@ -1427,6 +1429,6 @@ async def test_start_at_login_is_an_entry_of_the_desktop(world, server):
         assert not dialog.general.login_box.isChecked()
         dialog.general.login_box.click()
         dialog.general.hidden_box.click()
-        assert (autostart.enabled(), autostart.minimized()) == (True, True)
+        assert (autostart.is_autostarted(), autostart.starts_minimized()) == (True, True)
         dialog.general.login_box.click()
-        assert not autostart.enabled()
+        assert not autostart.is_autostarted()

@@ -20,7 +20,7 @@ from transfermon.model.task import Kind, State, Task
 from transfermon.storage.settings import Settings
 from transfermon.system.notifier import Notifier
 from transfermon.system.runners import Runners
-from transfermon.text.notification_texts import Notice, return_notice
+from transfermon.text.notification_texts import BannerText, return_notice
 
 FAILED = TransferError(code=Code.CANNOT_CONNECT, message="The server refused the connection.")
 
@@ -91,7 +91,7 @@ async def until(condition: Any) -> None:
 @pytest.mark.anyio
 async def test_one_summary_comes_when_all_is_told_and_every_handler_is_closed(tmp_path, settings, server):
     await ended_while_away(tmp_path, settings, server, "/a", "/gone", "/b")
-    told: list[tuple[Notice, bool]] = []
+    told: list[tuple[BannerText, bool]] = []
     names: list[str] = []
     async with opened(tmp_path, settings, attached=True) as monitor:
         relaunch = Relaunch(monitor, lambda notice, before: told.append((notice, before)))
@@ -108,11 +108,11 @@ async def test_one_summary_comes_when_all_is_told_and_every_handler_is_closed(tm
     # The window shows what an observer hears, and the journal: each event once.
     assert names.count("sessioncompleted") == 1
     async with opened(tmp_path, settings, attached=True) as monitor:
-        ids = [event.event_id for event in await monitor.history()]
+        ids = [event.event_id for event in await monitor.overview.history()]
         assert len(ids) == len(set(ids))
         Relaunch(monitor, lambda notice, before: told.append((notice, before)))
         monitor.ready()
-        await monitor.history()
+        await monitor.overview.history()
         assert len(told) == 1
 
 

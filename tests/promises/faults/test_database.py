@@ -112,7 +112,7 @@ async def test_fault_k18_a_damaged_list_is_set_aside_with_a_date_and_said_so(
         assert "starts empty" in monitor.set_aside
         assert str(part) in monitor.set_aside
         assert monitor.tasks() == ()
-        await monitor.history()
+        await monitor.overview.history()
         assert [event.alert_body for event in told] == [monitor.set_aside]
     assert parts(place.out) == [part]
     assert part.stat().st_size == STORED
@@ -133,8 +133,8 @@ async def test_fault_k18_the_last_copy_takes_the_place_of_a_damaged_list(damage:
             task = monitor.handle(monitor.tasks()[0].key)
             assert task.record.received == STORED
             monitor.ready()
-            monitor.cancel(task.key)
-            monitor.remove(task.key)
+            monitor.commands.cancel(task.key)
+            monitor.commands.remove(task.key)
             (new_id,) = await monitor._engine.store.read(
                 lambda database: [database.execute("select value from meta where key='database_id'").fetchone()]
             )
@@ -179,11 +179,11 @@ async def test_fault_k19_a_list_that_another_program_locks_stops_transfers_until
             task.task_description = "a change"
             longest, last = 0.0, time.monotonic()
             async with asyncio.timeout(LIMIT):
-                while not monitor.frozen_reason or monitor.running_progress():
+                while not monitor.overview.frozen_reason or monitor.overview.running_progress():
                     await asyncio.sleep(0.005)
                     now = time.monotonic()
                     longest, last = max(longest, now - last), now
-            assert "locked" in monitor.frozen_reason
+            assert "locked" in monitor.overview.frozen_reason
             assert longest < BUSY_SECONDS, "the window would have stood still"
             other.execute("rollback")
             other.close()
@@ -192,7 +192,7 @@ async def test_fault_k19_a_list_that_another_program_locks_stops_transfers_until
             record = await task.wait()
             assert record.succeeded
             assert record.description == "a change"
-            assert monitor.frozen_reason == ""
+            assert monitor.overview.frozen_reason == ""
     assert (place.out / "b.bin").read_bytes() == BODY
 
 

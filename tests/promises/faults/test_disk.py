@@ -132,7 +132,7 @@ async def test_fault_f1_a_disk_that_fills_up_is_waited_for_and_what_came_is_kept
             await run.until(lambda: task.record.activity is Activity.RETRYING, "the wait")
             assert task.record.waiting_reason.startswith("The disk is full")
             await run.until(lambda: "more are needed" in task.record.waiting_reason, "the amount")
-            await run.monitor.history()  # the list of transfers still works
+            await run.monitor.overview.history()  # the list of transfers still works
             before = len(server.requests)
             await run.until(lambda: task.record.attempt >= 4, "more attempts")
             assert len(server.requests) == before == 1, "no server is asked for what cannot be kept"
@@ -161,15 +161,15 @@ async def test_fault_f3_nothing_goes_on_that_cannot_be_remembered(mount: Mount, 
     with ByteServer(Held(body, M, etag=ETAG)) as server:
         async with running(state, out) as run:
             said: list[str] = []
-            run.monitor.on_frozen = said.append
+            run.monitor.system_watch.on_frozen = said.append
             task = run.session.download_task(server.url("/a.bin"))
             await run.until_stored(task, M)
             filler = fill(state)
             task.task_description = "a change" * 4000
             await run.until(lambda: said, "the word that nothing can be stored")
             assert "cannot be stored" in said[0]
-            assert run.monitor.frozen_reason == said[0]
-            await run.until(lambda: not run.monitor.running_progress(), "the pause")
+            assert run.monitor.overview.frozen_reason == said[0]
+            await run.until(lambda: not run.monitor.overview.running_progress(), "the pause")
             release(server)
             stored = parts(out)[0].stat().st_size
             other = run.session.download_task(server.url("/b.bin"))
@@ -179,7 +179,7 @@ async def test_fault_f3_nothing_goes_on_that_cannot_be_remembered(mount: Mount, 
             filler.unlink()
             for one in (task, other):
                 assert (await one.wait()).succeeded
-            assert said[-1] == run.monitor.frozen_reason == ""
+            assert said[-1] == run.monitor.overview.frozen_reason == ""
         assert (out / "a.bin").read_bytes() == (out / "b.bin").read_bytes() == body
 
 
@@ -560,12 +560,12 @@ async def test_fault_f21_removing_keeps_a_finished_file_and_deletes_an_unfinishe
         async with running(state, out) as run:
             unfinished = run.session.download_task(server.url("/b.bin"))
             await run.until_stored(unfinished, M // 2)
-            run.monitor.remove(unfinished.key)
+            run.monitor.commands.remove(unfinished.key)
             await run.until(lambda: os.listdir(out) == [] and not run.monitor.tasks(), "the removal")
             release(server)
             finished = run.session.download_task(server.url("/a.bin"))
             await finished.wait()
-            run.monitor.remove(finished.key)
+            run.monitor.commands.remove(finished.key)
             await run.until(lambda: not run.monitor.tasks(), "the removal")
         assert os.listdir(out) == ["a.bin"]
 

@@ -316,7 +316,7 @@ async def heard_by_an_app(place: Place) -> list[Event]:
         monitor.ready()
         async with asyncio.timeout(LIMIT):
             for _ in range(3):  # told in the turn after, and once it is stored
-                await monitor.history(limit=1)
+                await monitor.overview.history(limit=1)
             while heard and heard[-1].type != "sessioneventscompleted":
                 await asyncio.sleep(0.01)
     return heard

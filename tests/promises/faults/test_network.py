@@ -300,7 +300,7 @@ async def test_fault_d7_a_slow_link_is_steady_and_told_truly(
         assert 0.5 * 8_000 < truth < 1.05 * 8_000
         task.suspend()
         await recorder.wait_for_state(task, State.SUSPENDED)
-        await eventually(lambda: monitor.progress(task.key) is None)
+        await eventually(lambda: monitor.overview.progress(task.key) is None)
         assert task.count_of_bytes_received < len(resource.body)
         shaped(net, *["qdisc", "del", "dev", "s0", "root"])
         task.resume()
@@ -689,7 +689,7 @@ monitor.subscribe(note)
 tasks = [session.download_task({server.url("/")!r} + str(n)) for n in range(12)]
 for task in tasks:
     await task.wait()
-stored = await monitor.history(limit=100000)
+stored = await monitor.overview.history(limit=100000)
 ended = sum(event.type == "sessioncompleted" for event in stored)
 errors = [str(task.error) for task in tasks if task.error]
 print(json.dumps([sorted(reasons), errors, ended]), flush=True)

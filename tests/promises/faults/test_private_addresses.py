@@ -21,7 +21,7 @@ from tests.helpers.recorder import LIMIT, eventually
 from tests.helpers.sessions import always
 from transfermon.engine.monitor import Monitor
 from transfermon.model.task import Task
-from transfermon.model.wake_policy import Outcome
+from transfermon.model.wake_policy import WakeOutcome
 from transfermon.videofarm.sync import VideoSync
 
 pytestmark = pytest.mark.anyio
@@ -73,9 +73,9 @@ async def pushed(monitor: Monitor, url: str) -> Task:
     """The task that a push from outside made of this address, at its end."""
     payload = {"content-available": 1, "download_url": url}
     await monitor.push(json.dumps(payload), by_hand=False)
-    await eventually(lambda: monitor.background.ledger[-1].outcome is not Outcome.NONE, "the end of its handler")
+    await eventually(lambda: monitor.background.ledger[-1].outcome is not WakeOutcome.NONE, "the end of its handler")
     (task,) = monitor.tasks()
-    monitor.resume(task.key)  # a name that nobody has allowed yet waits for a person, who allows it here
+    monitor.commands.resume(task.key)  # a name that nobody has allowed yet waits for a person, who allows it here
     async with asyncio.timeout(LIMIT):
         return await monitor.handle(task.key).wait()
 

@@ -580,11 +580,11 @@ async def test_fault_b25_the_bodies_of_errors_are_never_appended(
     record = await task.resume().wait()
     assert record.error is not None
     assert (record.error.status, record.error.reason) == (200, "srv.note")  # both are final: only the user tries again
-    monitor.retry(task.key)
+    monitor.commands.retry(task.key)
     record = await task.wait()
     assert record.error is not None
     assert record.error.status == 404
-    monitor.retry(task.key)
+    monitor.commands.retry(task.key)
     record = await task.wait()
     assert record.succeeded
     assert asked(server) == ["", *[rest(AT)] * 6]

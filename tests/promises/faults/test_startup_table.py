@@ -262,7 +262,7 @@ async def test_w12_finishing_with_neither_part_nor_file_fails_and_can_be_retried
         assert (record.error.code, record.error.reason) == (-1100, "file.missing")
         assert "Retry" in record.error.hint
         assert place.asked == []
-        monitor.retry(task.key)
+        monitor.commands.retry(task.key)
         record = await task.wait()
     assert record.succeeded
     assert place.asked == [""]

@@ -217,7 +217,7 @@ async def test_fault_c4_c5_the_part_is_kept_and_serves_later(
     assert len(server.requests) == 1 + refusals
     (part,) = parts_in(downloads)
     assert part.stat().st_size == 90_000
-    monitor.retry(task.key)
+    monitor.commands.retry(task.key)
     assert (await task.wait()).succeeded
     assert server.requests[-1].header("Range") == rest(90_000)
     assert (downloads / "a.bin").read_bytes() == resource.body
@@ -261,7 +261,7 @@ async def test_fault_c7_a_page_of_the_same_server_is_an_expired_link(
     assert "expired" in record.error.message
     (part,) = parts_in(downloads)
     assert part.read_bytes() == resource.body[:90_000]
-    monitor.retry(task.key)
+    monitor.commands.retry(task.key)
     assert (await task.wait()).succeeded
     assert server.requests[-1].header("Range") == rest(90_000)
     assert (downloads / "film.mp4").read_bytes() == resource.body
@@ -275,7 +275,7 @@ async def test_fault_c7_the_head_alone_tells_what_was_to_come(
     record = await task.wait()
     assert record.error is not None
     assert record.error.reason == "srv.note"
-    monitor.retry(task.key)
+    monitor.commands.retry(task.key)
     assert (await task.wait()).succeeded
     assert (downloads / "film.mp4").read_bytes() == resource.body
 
@@ -289,7 +289,7 @@ async def test_fault_c7_a_default_session_fails_and_keeps_the_part(
     await task.wait()
     assert code_of(task) == -1005
     resource.before = answering(reply(200, {"Content-Type": "text/html"}, SIGN_IN))
-    monitor.retry(task.key)
+    monitor.commands.retry(task.key)
     record = await task.wait()
     assert record.error is not None
     assert record.error.reason == "srv.note"
@@ -686,6 +686,6 @@ async def test_fault_c1_a_task_resumed_by_hand_does_not_wait(
     async with open_monitor() as monitor:
         task = quick_session(monitor).download_task(server.url("/a"))
         await recorder_of(monitor).wait_for_state(task, State.RUNNING, Activity.WAITING_UNTIL)
-        monitor.suspend(task.key)
-        monitor.resume(task.key)  # whoever takes it in hand knows better
+        monitor.commands.suspend(task.key)
+        monitor.commands.resume(task.key)  # whoever takes it in hand knows better
         assert (await task.wait()).succeeded

@@ -254,7 +254,7 @@ async def test_fault_v14_no_answer_of_a_data_task_hurts(monitor: Monitor, record
         (event,) = recorder.of("sessioncompleted", task)
     assert event.response_text is not None
     assert len(event.response_text) <= 1 << 20
-    await monitor.history()  # the engine is well
+    await monitor.overview.history()  # the engine is well
 
 
 async def test_fault_c17_a_redirected_body_is_sent_whole_from_its_start_and_within_the_origin_only(

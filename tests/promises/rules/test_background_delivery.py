@@ -17,8 +17,8 @@ from tests.helpers.recorder import BOTH_LOOPS, LIMIT, eventually
 from tests.helpers.sessions import DELIVERED, App, FastLoop, Halves, advance, engine_process, quick_session
 from tests.promises.rules.conftest import OpenMonitor, qt_backend
 from transfermon.control.api import Api
+from transfermon.engine.handlers import FetchResult
 from transfermon.engine.monitor import TEMPORARY, DownloadTask, Monitor, Session
-from transfermon.engine.wake_engine import FetchResult
 from transfermon.model.configuration import BACKGROUND_HANDLER_BUDGET, SESSION_HANDLER_LIMIT, SessionConfiguration
 from transfermon.model.events import BackgroundTransferEvent, Event
 from transfermon.model.task import TaskKey
@@ -85,11 +85,11 @@ async def test_b01_what_ended_in_a_suspension_is_delivered_on_wake(
     session: Session, monitor: Monitor, server: ByteServer
 ):
     app = App(monitor)
-    monitor.suspend_app()
+    monitor.presence.suspend()
     await download(session, server, "/a", "/b")
     await app.settles()
     assert app.heard == []
-    monitor.wake_app()
+    monitor.presence.wake()
     await app.hears("sessioneventscompleted")
     first, *between, last = app.names
     assert (first, last) == ("backgroundtransfer", "sessioneventscompleted")
@@ -131,7 +131,7 @@ async def test_b01_a_running_app_gets_events_live_and_no_backgroundtransfer(
     monitor: Monitor, session: Session, server: ByteServer, state: AppState
 ):
     app = App(monitor)
-    monitor.set_app_state(state)
+    monitor.presence.set_state(state)
     await download(session, server, "/a")
     await app.settles()
     assert app.names == ["downloadcompleted", "sessioncompleted"]
@@ -153,14 +153,14 @@ async def test_b01_nothing_is_announced_while_a_task_of_the_session_is_unfinishe
 async def test_b01_a_wake_without_anything_missed_tells_nothing(monitor: Monitor, session: Session, server: ByteServer):
     await download(session, server, "/a")
     app = App(monitor)
-    monitor.suspend_app()
-    monitor.suspend_app()
-    assert monitor.status().app_state == "suspended"
-    monitor.wake_app()
-    monitor.wake_app()
+    monitor.presence.suspend()
+    monitor.presence.suspend()
+    assert monitor.overview.status().app_state == "suspended"
+    monitor.presence.wake()
+    monitor.presence.wake()
     await app.settles()
     assert app.heard == []
-    assert monitor.status().app_state == "foreground"
+    assert monitor.overview.status().app_state == "foreground"
 
 
 async def test_b01_events_are_delivered_once_and_not_at_the_launch_after_it(
@@ -304,9 +304,9 @@ async def test_b03_the_end_waits_for_slow_listeners_of_the_stored_events(
 async def test_b03_without_a_beginning_there_is_no_end(monitor: Monitor, session: Session, server: ByteServer):
     app = App(monitor)
     session.download_task(server.url("/later"), start=False)
-    monitor.suspend_app()
+    monitor.presence.suspend()
     await download(session, server, "/a")
-    monitor.wake_app()
+    monitor.presence.wake()
     await app.hears("sessioncompleted")
     await app.settles()
     assert app.names == ["downloadcompleted", "sessioncompleted"]
@@ -316,7 +316,7 @@ async def test_b03_events_that_arise_during_the_delivery_come_after_it(
     monitor: Monitor, session: Session, server: ByteServer
 ):
     app = App(monitor)
-    monitor.suspend_app()
+    monitor.presence.suspend()
     (old,) = await download(session, server, "/a")
     begun = asyncio.Event()
     go = asyncio.Event()
@@ -326,7 +326,7 @@ async def test_b03_events_that_arise_during_the_delivery_come_after_it(
         await go.wait()
 
     monitor.add_event_listener("backgroundtransfer", prepare)
-    monitor.wake_app()
+    monitor.presence.wake()
     await begun.wait()
     new = session.download_task(server.url("/b"))
     await eventually(lambda: new.activity.value == "finalizing", "the new one to be told of")
@@ -344,9 +344,9 @@ async def test_b03_events_that_arise_during_the_delivery_come_after_it(
 async def test_b03_a_second_suspension_is_a_second_delivery(monitor: Monitor, session: Session, server: ByteServer):
     app = App(monitor)
     for count in (1, 2):
-        monitor.suspend_app()
+        monitor.presence.suspend()
         await download(session, server, "/a")
-        monitor.wake_app()
+        monitor.presence.wake()
         await app.hears("sessioneventscompleted", count)
     assert app.names == list(DELIVERED) * 2
     first, second = app.of("backgroundtransfer")
@@ -364,13 +364,13 @@ async def test_b03_a_suspension_in_the_middle_of_a_delivery_waits_for_the_next_o
         await go.wait()
 
     monitor.add_event_listener("backgroundtransfer", prepare)
-    monitor.suspend_app()
+    monitor.presence.suspend()
     await download(session, server, "/a")
-    monitor.wake_app()
+    monitor.presence.wake()
     await begun.wait()
-    monitor.suspend_app()
+    monitor.presence.suspend()
     await download(session, server, "/b")
-    monitor.wake_app()
+    monitor.presence.wake()
     go.set()
     await app.hears("sessioneventscompleted", 2)
     assert app.names == list(DELIVERED) * 2
@@ -407,9 +407,9 @@ async def test_b04_a_handler_that_is_ended_early_does_not_stop_the_delivery(
 ):
     app = App(monitor)
     monitor.add_event_listener("backgroundtransfer", lambda event: monitor.end_background_handler(event.handler_id))
-    monitor.suspend_app()
+    monitor.presence.suspend()
     await download(session, server, "/a")
-    monitor.wake_app()
+    monitor.presence.wake()
     await app.hears("sessioneventscompleted")
     assert app.names == list(DELIVERED)
     assert "before its events were told" in caplog.text
@@ -442,9 +442,9 @@ async def test_b05_without_launch_events_the_stored_ones_come_without_an_announc
 
 async def delivered(monitor: Monitor, session: Session, server: ByteServer, app: App) -> str:
     """One delivery up to its end; the handler stays open."""
-    monitor.suspend_app()
+    monitor.presence.suspend()
     await download(session, server, "/a")
-    monitor.wake_app()
+    monitor.presence.wake()
     await app.hears("sessioneventscompleted")
     (event,) = app.of("backgroundtransfer")
     assert monitor.background.open_handlers == (event.handler_id,)
@@ -475,9 +475,9 @@ async def test_b12_a_session_handler_has_two_minutes_in_all(monitor: Monitor, se
         await go.wait()
 
     monitor.add_event_listener("backgroundtransfer", slow)
-    monitor.suspend_app()
+    monitor.presence.suspend()
     await download(session, server, "/a")
-    monitor.wake_app()
+    monitor.presence.wake()
     await begun.wait()
     advance(SESSION_HANDLER_LIMIT - BACKGROUND_HANDLER_BUDGET / 2)
     go.set()
@@ -501,10 +501,10 @@ async def test_b12_a_handler_that_was_ended_in_time_never_expires(
 
 
 async def test_b12_the_foreground_leaves_a_session_handler_open(monitor: Monitor, session: Session, server: ByteServer):
-    monitor.set_app_state(AppState.BACKGROUND)
+    monitor.presence.set_state(AppState.BACKGROUND)
     app = App(monitor)
     handler = await delivered(monitor, session, server, app)
-    monitor.set_app_state(AppState.FOREGROUND)
+    monitor.presence.set_state(AppState.FOREGROUND)
     assert monitor.background.open_handlers == (handler,)
 
 
@@ -531,13 +531,13 @@ async def test_d09_a_temporary_file_lives_until_the_app_has_heard_of_it(
 async def test_d09_a_temporary_file_outlives_a_suspension(
     monitor: Monitor, session: Session, server: ByteServer, resource: Resource
 ):
-    monitor.suspend_app()
+    monitor.presence.suspend()
     (task,) = await download(session, server, "/a", destination=TEMPORARY)
     file = Path(task.record.final_path)
     assert file.read_bytes() == resource.body
     found = []
     monitor.add_event_listener("downloadcompleted", lambda event: found.append(event.data.read()))
-    monitor.wake_app()
+    monitor.presence.wake()
     await eventually(lambda: not file.exists(), "the temporary file to go")
     assert found == [resource.body]
 
@@ -559,21 +559,21 @@ async def test_d09_a_file_that_is_gone_is_told_without_data(
 
 async def test_a_push_wakes_a_suspended_app(monitor: Monitor, session: Session, server: ByteServer):
     app = App(monitor, *DELIVERED, "silentpush")
-    monitor.suspend_app()
+    monitor.presence.suspend()
     await download(session, server, "/a")
     handler = (await monitor.push('{"content-available": 1, "alert": ""}')).handler_id
     (push,) = await app.hears("silentpush")
     await app.hears("sessioneventscompleted")
     assert push.handler_id == handler
-    assert not monitor.suspended
+    assert not monitor.presence.suspended
 
 
 async def test_a_default_session_is_told_of_without_an_announcement(monitor: Monitor, server: ByteServer):
     app = App(monitor)
     session = monitor.create_session(SessionConfiguration.default())
-    monitor.suspend_app()
+    monitor.presence.suspend()
     await download(session, server, "/a")
-    monitor.wake_app()
+    monitor.presence.wake()
     await app.hears("sessioncompleted")
     await app.settles()
     assert app.names == ["downloadcompleted", "sessioncompleted"]
@@ -582,7 +582,7 @@ async def test_a_default_session_is_told_of_without_an_announcement(monitor: Mon
 async def test_what_belongs_to_no_session_is_told_in_a_suspension_too(monitor: Monitor):
     app = App(monitor, "notification", "handlerended")
     handler = (await monitor.fetch()).handler_id
-    monitor.suspend_app()
+    monitor.presence.suspend()
     monitor.notify("title", "body")
     monitor.end_background_handler(handler)
     await app.hears("handlerended")
@@ -592,10 +592,10 @@ async def test_what_belongs_to_no_session_is_told_in_a_suspension_too(monitor: M
 async def test_the_window_sees_a_suspension_from_outside(
     monitor: Monitor, session: Session, server: ByteServer, recorder: Any
 ):
-    monitor.suspend_app()
+    monitor.presence.suspend()
     (task,) = await download(session, server, "/a")
     assert recorder.names(task)[-2:] == ["downloadcompleted", "sessioncompleted"]
-    monitor.wake_app()
+    monitor.presence.wake()
     await recorder.wait_for("sessioneventscompleted")
     assert len(recorder.of("sessioncompleted", task)) == 1
 
@@ -604,11 +604,11 @@ async def test_a_suspended_session_that_was_invalidated_tells_its_end_on_wake(
     monitor: Monitor, session: Session, server: ByteServer
 ):
     app = App(monitor, *DELIVERED, "sessioninvalidated")
-    monitor.suspend_app()
+    monitor.presence.suspend()
     await download(session, server, "/a")
     session.finish_tasks_and_invalidate()
     await app.settles()
-    monitor.wake_app()
+    monitor.presence.wake()
     await app.hears("sessioninvalidated")
     assert in_order(app.heard)
     await eventually(lambda: monitor.find_session(session.key) is None)
@@ -658,7 +658,7 @@ async def test_the_end_of_an_engine_does_not_wait_for_a_delivery_that_waits(
 
 async def test_a_killed_suspended_app_finds_its_events(open_monitor: OpenMonitor, tmp_path: Path, server: ByteServer):
     body = f"""
-monitor.suspend_app()
+monitor.presence.suspend()
 await session.download_task({server.url("/a")!r}).wait()
 print("done", flush=True)
 await asyncio.Event().wait()

@@ -16,8 +16,8 @@ from tests.helpers.byte_server import ByteServer
 from tests.helpers.recorder import eventually
 from tests.helpers.sessions import App, FastLoop, LoopClock, advance
 from tests.promises.rules.conftest import OpenMonitor
+from transfermon.engine.handlers import FetchResult
 from transfermon.engine.monitor import Monitor
-from transfermon.engine.wake_engine import FetchResult
 from transfermon.model.configuration import (
     BACKGROUND_FETCH_INTERVAL_NEVER,
     BACKGROUND_HANDLER_BUDGET,
@@ -29,7 +29,14 @@ from transfermon.model.configuration import (
 )
 from transfermon.model.events import BackgroundFetchEvent
 from transfermon.model.task import Activity, TaskKey
-from transfermon.model.wake_policy import AppState, FetchState, Outcome, RateLimiter, Verdict, effective_interval
+from transfermon.model.wake_policy import (
+    AppState,
+    FetchState,
+    RateLimiter,
+    WakeOutcome,
+    WakeVerdict,
+    effective_interval,
+)
 from transfermon.storage.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +58,7 @@ def strict(settings: Settings) -> Settings:
 async def monitor(open_monitor: OpenMonitor) -> AsyncIterator[Monitor]:
     """In the background, with a clock that `advance` moves."""
     async with open_monitor(clock=LoopClock()) as monitor:
-        monitor.set_app_state(AppState.BACKGROUND)
+        monitor.presence.set_state(AppState.BACKGROUND)
         yield monitor
 
 
@@ -59,7 +66,7 @@ async def monitor(open_monitor: OpenMonitor) -> AsyncIterator[Monitor]:
 async def held(open_monitor: OpenMonitor, strict: Settings) -> AsyncIterator[Monitor]:
     """The same under the policy “strict”."""
     async with open_monitor(clock=LoopClock(), settings=strict) as monitor:
-        monitor.set_app_state(AppState.BACKGROUND)
+        monitor.presence.set_state(AppState.BACKGROUND)
         yield monitor
 
 
@@ -107,11 +114,11 @@ async def test_b08_never_again_stops_the_timer(monitor: Monitor):
 async def test_b09_nothing_is_fetched_in_the_foreground_and_it_comes_when_the_app_goes_back(monitor: Monitor):
     app = App(monitor, *FETCHES)
     monitor.set_minimum_background_fetch_interval(0)
-    monitor.set_app_state(AppState.FOREGROUND)
+    monitor.presence.set_state(AppState.FOREGROUND)
     advance(5 * FETCH_FLOOR)
     await app.settles()
     assert app.heard == []
-    monitor.set_app_state(AppState.BACKGROUND)
+    monitor.presence.set_state(AppState.BACKGROUND)
     (event,) = await app.hears("backgroundfetch")
     assert not event.by_hand
 
@@ -119,7 +126,7 @@ async def test_b09_nothing_is_fetched_in_the_foreground_and_it_comes_when_the_ap
 async def test_b09_without_the_mode_a_listener_is_refused_and_nothing_is_fetched(
     monitor: Monitor, caplog: pytest.LogCaptureFixture
 ):
-    monitor.set_background_modes(["remote-notification"])
+    monitor.preferences.set_background_modes(["remote-notification"])
     app = App(monitor, *FETCHES)
     assert "the background mode “fetch” is off" in caplog.text
     monitor.set_minimum_background_fetch_interval(0)
@@ -131,7 +138,7 @@ async def test_b09_without_the_mode_a_listener_is_refused_and_nothing_is_fetched
 
 async def test_b09_an_unknown_mode_is_refused(monitor: Monitor):
     with pytest.raises(ValueError, match="no background mode “location”"):
-        monitor.set_background_modes(["fetch", "location"])
+        monitor.preferences.set_background_modes(["fetch", "location"])
     assert monitor.background_modes == {"fetch", "remote-notification"}
 
 
@@ -162,7 +169,7 @@ async def test_b10_a_longer_interval_than_the_floor_is_kept(monitor: Monitor):
 async def test_b10_a_restart_does_not_bring_the_next_fetch_nearer(open_monitor: OpenMonitor, settings: Settings):
     async with open_monitor(clock=LoopClock()) as monitor:
         monitor.set_minimum_background_fetch_interval(0)
-        monitor.set_app_state(AppState.BACKGROUND)
+        monitor.presence.set_state(AppState.BACKGROUND)
         app = App(monitor, *FETCHES)
         advance(FETCH_FLOOR + 1)
         await app.hears("backgroundfetch")
@@ -178,7 +185,7 @@ async def test_b10_strict_delays_a_fetch_by_hand_that_comes_too_early(held: Moni
     advance(FETCH_FLOOR + 1)
     await app.hears("handlerended")
     wake = await held.fetch()
-    assert (wake.verdict, wake.handler_id) == (Verdict.DELAYED, "")
+    assert (wake.verdict, wake.handler_id) == (WakeVerdict.DELAYED, "")
     assert "the next is due in 15 min" in wake.reason
     advance(FETCH_FLOOR)
     await app.hears("backgroundfetch", 2)
@@ -192,7 +199,7 @@ async def test_b10_by_hand_it_comes_at_once_and_the_ledger_says_what_would_have_
     advance(FETCH_FLOOR + 1)
     await app.hears("backgroundfetch")
     wake = await monitor.fetch()
-    assert (wake.verdict, wake.reason) == (Verdict.GRANTED, "")
+    assert (wake.verdict, wake.reason) == (WakeVerdict.GRANTED, "")
     assert "the next is due in 15 min" in wake.policy
     await app.hears("backgroundfetch", 2)
 
@@ -203,9 +210,9 @@ async def test_b10_by_hand_it_comes_at_once_and_the_ledger_says_what_would_have_
 )
 async def test_b10_strict_refuses_what_could_not_come(held: Monitor, state: AppState, interval: float, words: str):
     held.set_minimum_background_fetch_interval(interval)
-    held.set_app_state(state)
+    held.presence.set_state(state)
     wake = await held.fetch()
-    assert (wake.verdict, wake.outcome) == (Verdict.REFUSED, Outcome.DROPPED)
+    assert (wake.verdict, wake.outcome) == (WakeVerdict.REFUSED, WakeOutcome.DROPPED)
     assert words in wake.reason
 
 
@@ -232,7 +239,7 @@ async def test_b12_a_handler_left_open_expires_after_thirty_seconds(monitor: Mon
     (expired,) = await app.hears("backgroundhandlerexpired")
     assert expired.handler_id == wake.handler_id
     assert monitor.background.overruns == 1
-    assert newest(monitor).outcome is Outcome.EXPIRED
+    assert newest(monitor).outcome is WakeOutcome.EXPIRED
     assert not monitor.end_background_handler(wake.handler_id)
 
 
@@ -284,7 +291,7 @@ async def test_b14_strict_closes_open_handlers_when_the_app_comes_to_the_front(h
     await app.hears("backgroundfetch")
     await held.push(SILENT % 1)
     assert len(held.background.open_handlers) == 2
-    held.set_app_state(AppState.FOREGROUND)
+    held.presence.set_state(AppState.FOREGROUND)
     ended = await app.hears("handlerended", 2)
     assert {event.result for event in ended} == {"failed"}
     assert not held.background.open_handlers
@@ -293,7 +300,7 @@ async def test_b14_strict_closes_open_handlers_when_the_app_comes_to_the_front(h
 
 async def test_b14_otherwise_the_foreground_leaves_them_open(monitor: Monitor):
     handler = (await monitor.fetch()).handler_id
-    monitor.set_app_state(AppState.FOREGROUND)
+    monitor.presence.set_state(AppState.FOREGROUND)
     assert monitor.background.open_handlers == (handler,)
 
 
@@ -312,7 +319,7 @@ async def test_b15_a_download_goes_on_after_its_handler_was_closed(monitor: Moni
     assert ended.started_tasks == 1
     await app.hears("sessioncompleted")
     assert newest(monitor).tasks == ("com.example.fetch:1",)
-    assert newest(monitor).outcome is Outcome.NEW_DATA
+    assert newest(monitor).outcome is WakeOutcome.NEW_DATA
 
 
 # ---- B-16, T-18
@@ -341,9 +348,9 @@ async def test_b16_the_front_ends_the_wait_at_once_and_the_delay_with_it(held: M
         held.background.open_session()
     task = session.download_task(server.url("/a"))
     assert task.record.activity is Activity.WAITING_UNTIL
-    held.set_app_state(AppState.FOREGROUND)
+    held.presence.set_state(AppState.FOREGROUND)
     await task.wait()
-    held.set_app_state(AppState.BACKGROUND)
+    held.presence.set_state(AppState.BACKGROUND)
     assert session.download_task(server.url("/b")).record.activity is not Activity.WAITING_UNTIL
 
 
@@ -451,7 +458,7 @@ async def test_p07_the_events_own_fields_cannot_be_replaced(monitor: Monitor):
 
 @pytest.mark.parametrize("state", list(AppState))
 async def test_p08_a_push_comes_in_the_foreground_and_in_the_background(monitor: Monitor, state: AppState):
-    monitor.set_app_state(state)
+    monitor.presence.set_state(state)
     app = App(monitor, "silentpush")
     await monitor.push(SILENT % 1, by_hand=False)
     await app.hears("silentpush")
@@ -461,19 +468,19 @@ async def test_p08_after_a_force_quit_none_comes_until_the_app_is_started(open_m
     async with open_monitor(clock=LoopClock()) as monitor:
         await monitor.stop_transfers()
         wake = await monitor.push(SILENT % 1, by_hand=False)
-        assert (wake.verdict, wake.handler_id) == (Verdict.REFUSED, "")
+        assert (wake.verdict, wake.handler_id) == (WakeVerdict.REFUSED, "")
     async with open_monitor(clock=LoopClock()) as monitor:
-        assert (await monitor.push(SILENT % 2, by_hand=False)).verdict is Verdict.GRANTED
+        assert (await monitor.push(SILENT % 2, by_hand=False)).verdict is WakeVerdict.GRANTED
 
 
 async def test_p09_without_the_mode_a_listener_is_refused_and_no_push_wakes(
     monitor: Monitor, caplog: pytest.LogCaptureFixture
 ):
-    monitor.set_background_modes(["fetch"])
+    monitor.preferences.set_background_modes(["fetch"])
     app = App(monitor, "silentpush")
     assert "the background mode “remote-notification” is off" in caplog.text
     wake = await monitor.push(SILENT % 1, by_hand=False)
-    assert wake.verdict is Verdict.REFUSED
+    assert wake.verdict is WakeVerdict.REFUSED
     await app.settles()
     assert app.heard == []
 
@@ -481,7 +488,7 @@ async def test_p09_without_the_mode_a_listener_is_refused_and_no_push_wakes(
 async def fill_the_hour(monitor: Monitor) -> None:
     for number in range(PUSHES_PER_HOUR):
         wake = await monitor.push(SILENT % number, by_hand=False)
-        assert wake.verdict is Verdict.GRANTED
+        assert wake.verdict is WakeVerdict.GRANTED
         monitor.end_background_handler(wake.handler_id, FetchResult.NO_DATA)
 
 
@@ -489,7 +496,7 @@ async def test_p10_the_fourth_push_of_an_hour_is_held_until_the_hour_allows_it(m
     app = App(monitor, "silentpush")
     await fill_the_hour(monitor)
     wake = await monitor.push(SILENT % 10, by_hand=False)
-    assert (wake.verdict, wake.waiting) == (Verdict.HELD, True)
+    assert (wake.verdict, wake.waiting) == (WakeVerdict.HELD, True)
     assert "3 pushes came in the last hour" in wake.reason
     advance(PUSH_WINDOW - 60)
     await app.settles()
@@ -506,9 +513,9 @@ async def test_p10_only_the_newest_is_kept_and_the_opened_app_gets_it(monitor: M
     for number in (10, 11):
         await monitor.push(SILENT % number, by_hand=False)
     older, newer = monitor.background.ledger[-2:]
-    assert (older.outcome, newer.waiting) == (Outcome.DROPPED, True)
+    assert (older.outcome, newer.waiting) == (WakeOutcome.DROPPED, True)
     assert "newer push" in older.note
-    monitor.set_app_state(AppState.FOREGROUND)
+    monitor.presence.set_state(AppState.FOREGROUND)
     *_, last = await app.hears("silentpush", PUSHES_PER_HOUR + 1)
     assert last["number"] == 11
 
@@ -517,12 +524,12 @@ async def test_p10_a_force_quit_drops_what_is_held(monitor: Monitor):
     await fill_the_hour(monitor)
     await monitor.push(SILENT % 10, by_hand=False)
     await monitor.stop_transfers()
-    assert newest(monitor).outcome is Outcome.DROPPED
+    assert newest(monitor).outcome is WakeOutcome.DROPPED
 
 
 async def test_p10_what_is_held_survives_a_restart(open_monitor: OpenMonitor):
     async with open_monitor(clock=LoopClock()) as monitor:
-        monitor.set_app_state(AppState.BACKGROUND)
+        monitor.presence.set_state(AppState.BACKGROUND)
         await fill_the_hour(monitor)
         await monitor.push(SILENT % 10, by_hand=False)
     async with open_monitor(clock=LoopClock(), ready=False) as monitor:
@@ -536,14 +543,14 @@ async def test_p10_by_hand_the_fourth_is_delivered_with_a_remark_and_strict_hold
     open_monitor: OpenMonitor, strict: Settings
 ):
     async with open_monitor(clock=LoopClock()) as monitor:
-        monitor.set_app_state(AppState.BACKGROUND)
+        monitor.presence.set_state(AppState.BACKGROUND)
         await fill_the_hour(monitor)
         wake = await monitor.push(SILENT % 10)
-        assert (wake.verdict, wake.open) == (Verdict.GRANTED, True)
+        assert (wake.verdict, wake.open) == (WakeVerdict.GRANTED, True)
         assert "3 pushes came in the last hour" in wake.policy
     async with open_monitor(clock=LoopClock(), settings=strict) as monitor:
-        monitor.set_app_state(AppState.BACKGROUND)
-        assert (await monitor.push(SILENT % 11)).verdict is Verdict.HELD
+        monitor.presence.set_state(AppState.BACKGROUND)
+        assert (await monitor.push(SILENT % 11)).verdict is WakeVerdict.HELD
 
 
 # ---- the ledger
@@ -558,7 +565,7 @@ async def test_the_ledger_is_the_same_after_a_restart_and_open_handlers_are_inte
     async with open_monitor(clock=LoopClock()) as monitor:
         first, second = monitor.background.ledger
         assert first == before[0]
-        assert (second.identifier, second.outcome) == (left.identifier, Outcome.INTERRUPTED)
+        assert (second.identifier, second.outcome) == (left.identifier, WakeOutcome.INTERRUPTED)
 
 
 async def test_a_line_of_the_ledger_can_be_sent_again(monitor: Monitor):
@@ -587,5 +594,5 @@ async def test_refusals_are_entered_and_nothing_is_delivered(monitor: Monitor, c
     app = App(monitor, "silentpush")
     wake = monitor.background.refuse(None, source="photos", reason="It has expired.")
     await app.settles()
-    assert (wake.verdict, wake.reason, app.heard) == (Verdict.REFUSED, "It has expired.", [])
+    assert (wake.verdict, wake.reason, app.heard) == (WakeVerdict.REFUSED, "It has expired.", [])
     assert caplog.get_records("call") == [] or all(record.levelno < logging.ERROR for record in caplog.records)

@@ -857,7 +857,7 @@ async def test_d17_a_full_disk_ends_a_task_of_few_attempts_and_keeps_the_part(
     assert part.read_bytes()[: record.received] == resource.body[: record.received]
     assert recorder.of("sessioncompleted", task)[0].resumable
     (small_disk / "other").unlink()
-    monitor.retry(task.key)
+    monitor.commands.retry(task.key)
     await recorder.wait_for("sessioncompleted", task, count=2)
     assert (small_disk / "a.bin").read_bytes() == resource.body
 

@@ -320,7 +320,7 @@ async def test_x05_a_part_that_cannot_be_opened_is_kept(
     task = session.download_task(server.url("/a.bin"))
     await eventually(lambda: task.count_of_bytes_received == resource.stall_after)
     task.suspend()
-    await eventually(lambda: monitor.progress(task.key) is None)
+    await eventually(lambda: monitor.overview.progress(task.key) is None)
     resource.stall_after = None
     (part,) = parts_in(downloads)
     part.chmod(0o700)
@@ -330,7 +330,7 @@ async def test_x05_a_part_that_cannot_be_opened_is_kept(
         check_error(task, recorder, -3001)
     assert task.record.received == len(resource.body) - 1000
     assert part.read_bytes() == resource.body[:-1000]
-    monitor.retry(task.key)
+    monitor.commands.retry(task.key)
     await recorder.wait_for("sessioncompleted", task, count=2)
     assert (downloads / "a.bin").read_bytes() == resource.body
     assert [request.header("Range") for request in server.requests] == ["", rest(len(resource.body) - 1000)]
@@ -381,7 +381,7 @@ async def test_x05_a_write_that_fails_keeps_what_was_written(
     assert 0 < stored <= most
     assert part.read_bytes()[:stored] == resource.body[:stored]
     limited_files(limits.RLIM_INFINITY)
-    monitor.retry(task.key)
+    monitor.commands.retry(task.key)
     await recorder.wait_for("sessioncompleted", task, count=2)
     assert (downloads / "a.bin").read_bytes() == resource.body
     assert server.requests[-1].header("Range") == rest(stored)
@@ -421,7 +421,7 @@ async def test_x05_a_final_name_that_cannot_be_given_keeps_the_part(
     assert part.read_bytes() == resource.body
     (downloads / "a.bin" / "mine").rmdir()
     (downloads / "a.bin").rmdir()
-    monitor.retry(task.key)
+    monitor.commands.retry(task.key)
     await recorder.wait_for("sessioncompleted", task, count=2)
     assert (downloads / "a.bin").read_bytes() == resource.body
     assert sum(len(request.header("Range")) == 0 for request in server.requests) == 1

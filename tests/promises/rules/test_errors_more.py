@@ -302,7 +302,7 @@ async def test_x10_a_cancelled_task_carries_its_reason(
     assert code_of(task) == -999
     (event,) = recorder.of("sessioncompleted")
     assert (event.cancel_reason, event["cancelReason"]) == (reason, reason)
-    (stored,) = [e for e in await recorder._monitor.history() if e.type == "sessioncompleted"]
+    (stored,) = [e for e in await recorder._monitor.overview.history() if e.type == "sessioncompleted"]
     assert stored["cancelReason"] == reason
 
 

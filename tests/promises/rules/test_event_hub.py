@@ -342,7 +342,7 @@ async def test_e10_terminal_events_are_in_the_database_before_they_are_told(
     found: list[list[int]] = []
 
     async def look(event: Any) -> None:
-        stored = await monitor.history(since=event.sequence - 1)
+        stored = await monitor.overview.history(since=event.sequence - 1)
         found.append([one.sequence for one in stored if one.type == event.type])
 
     for name in ("downloadcompleted", "sessioncompleted"):

@@ -152,7 +152,7 @@ async def test_e11_each_unfinished_task_says_once_how_far_it_is(
         assert (one.total_bytes_written, one.total_bytes_expected_to_write) == (1000, len(resource.body))
         assert (one.bytes_written, one.total_known) == (0, True)
         assert (two.total_bytes_written, two.total_known, two["totalBytesExpectedToWrite"]) == (0, False, 0)
-        journalled = await here.monitor.history()
+        journalled = await here.monitor.overview.history()
         assert "downloadprogress" not in {event.type for event in journalled}
 
 
@@ -162,12 +162,12 @@ async def test_e11_progress_of_a_suspension_is_one_event_on_wake(
     halves = Halves(resource, 1000)
     resource.before = halves
     here = App(monitor, "downloadprogress", "downloadcompleted")
-    monitor.suspend_app()
+    monitor.presence.suspend()
     task = session.download_task(server.url("/a"))
     await eventually(lambda: task.count_of_bytes_received == 1000)
     await here.settles()
     assert here.heard == []
-    monitor.wake_app()
+    monitor.presence.wake()
     (event,) = await here.hears("downloadprogress")
     assert (event.task_key, event.total_bytes_written) == (task.key, 1000)
     halves.go.set()
@@ -369,9 +369,9 @@ async def test_e13_live_events_are_as_documented(
 ):
     seen: dict[str, Event] = {}
     monitor.subscribe(lambda event: seen.update({event.type: event}))
-    monitor.suspend_app()
+    monitor.presence.suspend()
     await download(session, server, "/a")
-    monitor.wake_app()
+    monitor.presence.wake()
     await eventually(lambda: "sessioneventscompleted" in seen)
     monitor.notify("title", "body", user_info={"number": 1})
     await monitor.fetch()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.helpers.byte_server import ByteServer, Resource
 from tests.helpers.owners import Place, slow, until
-from transfermon.gui.panels.details import facts
+from transfermon.gui.panels.details import facts_of
 from transfermon.http.addresses import check_url, without_credentials
 from transfermon.model.errors import redacted
 from transfermon.model.task import Kind, Task
@@ -94,7 +94,7 @@ def test_fault_u14_an_address_is_shown_without_secrets_and_with_its_real_host(ty
     assert redacted(address) == shown
     bare, _ = without_credentials(address)  # what a record holds
     task = Task(session="s", number=1, kind=Kind.DOWNLOAD, url=bare)
-    row = " ".join(facts(task, None, 0.0, 0.0).values())
+    row = " ".join(facts_of(task, None, 0.0, 0.0).values())
     assert "me:secret" not in row
     assert shown.partition("?")[0] in row
 

@@ -90,12 +90,12 @@ async def test_fault_s1_ten_thousand_tasks_and_fifty_that_run(tmp_path: Path, mo
     with ByteServer(files) as server:
         async with a_world(str(tmp_path)) as world:
             assert world.window.panels.model.rowCount() == ROWS - RUNNING
-            world.monitor.update_settings(running_tasks=RUNNING)
+            world.monitor.preferences.update(running_tasks=RUNNING)
             counted = Counted(world.monitor, monkeypatch)
             session = world.monitor.create_session(BULK)
             for number in range(RUNNING):
                 session.download_task(server.url(f"/{number}")).resume()
-            await until(lambda: len(world.monitor.running_progress()) == RUNNING)
+            await until(lambda: len(world.monitor.overview.running_progress()) == RUNNING)
             await until(lambda: world.window.panels.model.rowCount() == ROWS)
             await the_list_asks_for_what_is_in_view(world)
             files.pause = 0.0

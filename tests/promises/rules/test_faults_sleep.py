@@ -66,7 +66,7 @@ async def test_fault_t3_what_arrived_is_stored_before_the_sleep_and_goes_on_afte
             record = task.record
             assert (record.state, record.waiting) == (State.RUNNING, False)
             assert Path(record.part_path).stat().st_size >= record.received > 0
-        assert monitor.running_progress() == {}
+        assert monitor.overview.running_progress() == {}
         await asyncio.to_thread(until, "the ends of the connections", lambda: server.open_now == 0)
         asked = len(server.requests)
         quick(resource)
@@ -88,7 +88,7 @@ async def test_fault_t3_a_sleep_is_no_failed_attempt(
         task = monitor.session("s").download_task(server.url(), destination=str(tmp_path / "a"))
         for _ in range(4):
             await asyncio.to_thread(until, "the delay", lambda: keepers.delaying == 1)
-            await asyncio.to_thread(until, "bytes", lambda: monitor.running_progress())
+            await asyncio.to_thread(until, "bytes", lambda: monitor.overview.running_progress())
             keepers.sleeps(True)
             await asyncio.to_thread(until, "the sleep", lambda: keepers.delaying == 0)
             keepers.sleeps(False)
@@ -107,7 +107,7 @@ async def test_fault_t3_a_wake_that_nobody_tells_of_holds_nothing_up(
         monitor.ready()
         task = monitor.session("s").download_task(server.url(), destination=str(tmp_path / "a"))
         await asyncio.to_thread(until, "the delay", lambda: keepers.delaying == 1)
-        await asyncio.to_thread(until, "bytes", lambda: monitor.running_progress())
+        await asyncio.to_thread(until, "bytes", lambda: monitor.overview.running_progress())
         keepers.sleeps(True)
         await asyncio.to_thread(until, "the sleep", lambda: keepers.delaying == 0)
         quick(resource)

@@ -66,7 +66,7 @@ async def test_fault_t1_a_clock_that_jumps_neither_hastens_nor_delays_a_retry(
         async with asyncio.timeout(LIMIT):
             ended = [await task.wait() for task in [*tasks, task]]
         assert all(record.succeeded for record in ended)
-        events = await monitor.history(limit=10_000)
+        events = await monitor.overview.history(limit=10_000)
         assert [event.sequence for event in events] == sorted({event.sequence for event in events})
 
 
@@ -171,7 +171,7 @@ async def test_fault_s7_an_upgrade_goes_on_with_what_ran(
 
 
 def received(monitor: Monitor, key: TaskKey) -> int:
-    return (monitor.progress(key) or monitor.task(key)).received
+    return (monitor.overview.progress(key) or monitor.task(key)).received
 
 
 @pytest.mark.parametrize("size", [2**32 + 1, 10**12, 2**53 + 1])

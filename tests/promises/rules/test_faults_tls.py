@@ -43,7 +43,9 @@ async def half(monitor: Monitor, server: ByteServer) -> DownloadTask:
     """A download that was paused in the middle, over a connection that was trusted."""
     monitor._engine.transport = Transport(tls_context=server.client_context())
     task = quick_session(monitor).download_task(server.url("/a.bin"))
-    await eventually(lambda: (monitor.progress(task.key) or task.record).received == HELD, "the first megabyte")
+    await eventually(
+        lambda: (monitor.overview.progress(task.key) or task.record).received == HELD, "the first megabyte"
+    )
     task.suspend()
     await eventually(lambda: task.record.received == HELD and bool(task.record.part_path), "the checkpoint")
     monitor._engine.transport.drop_idle()
@@ -188,7 +190,7 @@ async def test_fault_e3_a_file_of_authorities_counts_for_its_session_and_survive
                 error = (await others.wait()).error
                 assert error is not None
                 assert error.reason == "tls.unknown-root"
-                (info,) = [info for info in monitor.snapshot().sessions if info.identifier == "trusting"]
+                (info,) = [info for info in monitor.overview.snapshot().sessions if info.identifier == "trusting"]
                 assert ("Own authorities", str(pem)) in properties_of(info, session.configuration, str(tmp_path))
         pem.unlink()
         async with Monitor.open(str(tmp_path / "state"), settings=Settings()) as monitor:

@@ -26,7 +26,7 @@ def anyio_backend() -> Any:
 @pytest.fixture
 async def monitor(open_monitor: OpenMonitor) -> AsyncIterator[Monitor]:
     async with open_monitor(clock=LoopClock()) as monitor:
-        monitor.set_app_state(AppState.BACKGROUND)
+        monitor.presence.set_state(AppState.BACKGROUND)
         yield monitor
 
 
@@ -177,7 +177,7 @@ async def test_n02_an_unknown_repetition_is_refused():
 async def test_n03_in_front_only_the_event_is_told_unless_asked_otherwise(
     monitor: Monitor, state: AppState, show_in_foreground: bool, shown: bool, in_front: str
 ):
-    monitor.set_app_state(state)
+    monitor.presence.set_state(state)
     app = App(monitor, "notification")
     monitor.schedule_local_notification("Ready", show_in_foreground=show_in_foreground)
     (event,) = await app.hears("notification")

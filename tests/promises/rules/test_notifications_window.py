@@ -123,7 +123,7 @@ async def test_n06_without_a_service_nothing_fails_and_the_window_says_it(world:
     await until(lambda: any("Transfer finished" in text for text in world.said()))
     assert desktop.banners == []
     assert world.monitor.tasks()[0].succeeded
-    history = await world.monitor.history()
+    history = await world.monitor.overview.history()
     (told,) = (event for event in history if event.type == "notification")
     assert not told.to_dict()["shown"]  # all that was ever notified is in the events
     await asyncio.sleep(0)

@@ -100,7 +100,7 @@ async def test_a_snapshot_holds_everything_up_to_its_sequence_and_later_events_a
     later: list[Event] = []
     task = session.download_task(server.url("/a"), start=False)
     monitor.subscribe(later.append)
-    snapshot = monitor.snapshot()
+    snapshot = monitor.overview.snapshot()
     assert [found.key for found in snapshot.tasks] == [task.key]
     assert snapshot.sequence == monitor.sequence
     task.resume()
@@ -247,7 +247,7 @@ async def test_o15_a_handler_has_its_thirty_seconds_from_the_event_on(monitor: M
 async def test_o16_the_desktop_hears_of_a_finished_transfer_after_its_listeners(
     qapp: Any, monitor: Monitor, session: Session, server: ByteServer
 ):
-    monitor.update_settings(notify="task")
+    monitor.preferences.update(notify="task")
     runners = Runners()
     window = cast(WindowContext, None)
     notifications = Notifications(monitor, cast(Notifier, None), window, runners, in_background=lambda: False)

@@ -20,7 +20,7 @@ from transfermon.cloud import Cloud, NotificationType, PushRegistered, register_
 from transfermon.engine.monitor import Monitor
 from transfermon.engine.push_channel import ChannelState, back_off, lines
 from transfermon.model.configuration import PUSHES_PER_HOUR
-from transfermon.model.wake_policy import Outcome, Verdict, Wake
+from transfermon.model.wake_policy import Wake, WakeOutcome, WakeVerdict
 from transfermon.storage.settings import Settings
 from transfermon.videofarm.sync import VideoSync
 
@@ -108,7 +108,7 @@ async def test_p01_success_is_called_with_a_token_that_stays(open_monitor: OpenM
 async def test_p01_without_the_mode_only_error_is_called(monitor: Monitor):
     tokens: list[Any] = []
     failures: list[Any] = []
-    monitor.set_background_modes(["fetch"])
+    monitor.preferences.set_background_modes(["fetch"])
     register_for_push_notifications(monitor, [], tokens.append, failures.append)
     (failure,) = failures
     assert tokens == []
@@ -218,7 +218,7 @@ async def test_at_another_server_nothing_old_is_asked_for(open_monitor: OpenMoni
         async with channel(open_monitor, settings, other.url) as (monitor, _):
             await eventually(lambda: other.asked, "a request")
             assert other.asked[0].split()[1] == "/t/json"
-            monitor.update_settings(push_server=ntfy.url)
+            monitor.preferences.update(push_server=ntfy.url)
             await eventually(lambda: len(ntfy.asked) == 2, "a request to the first one")
             assert ntfy.asked[1].split()[1] == "/t/json"
 
@@ -246,10 +246,10 @@ async def test_an_update_takes_the_place_of_a_push_that_is_held(open_monitor: Op
             line = said(f"m{number}", time=T, sequence_id="s")
             monitor.push_channel._take(line)
         first, second = monitor.background.ledger
-        assert (first.outcome, first.note) == (Outcome.DROPPED, "An update took its place.")
+        assert (first.outcome, first.note) == (WakeOutcome.DROPPED, "An update took its place.")
         assert second.waiting
         monitor.push_channel._take(said("m3", event="message_delete", time=T, sequence_id="s"))
-        assert (newest(monitor).outcome, newest(monitor).note) == (Outcome.DROPPED, "Its sender took it back.")
+        assert (newest(monitor).outcome, newest(monitor).note) == (WakeOutcome.DROPPED, "Its sender took it back.")
         assert not monitor.background.expects
 
 
@@ -307,7 +307,7 @@ async def test_what_is_not_passed_on_is_in_the_ledger(
     async with an_ntfy(HEAD + line) as ntfy, channel(open_monitor, settings, ntfy.url) as (monitor, app):
         await eventually(lambda: monitor.background.ledger, "a line in the ledger")
         (wake,) = monitor.background.ledger
-        assert (wake.verdict, wake.source, app.heard) == (Verdict.REFUSED, "ntfy", [])
+        assert (wake.verdict, wake.source, app.heard) == (WakeVerdict.REFUSED, "ntfy", [])
         assert reason in wake.reason
 
 
@@ -317,10 +317,10 @@ async def test_a_refusal_is_final_until_the_settings_change(open_monitor: OpenMo
     async with an_ntfy(no, HEAD) as ntfy, channel(open_monitor, settings, ntfy.url) as (monitor, _):
         await eventually(lambda: monitor.push_channel.status.state is ChannelState.REFUSED, "a refusal")
         assert str(status) in monitor.push_channel.status.words
-        monitor.switch_push_channel(True, token="secret")
+        monitor.preferences.switch_push_channel(True, token="secret")
         await eventually(lambda: monitor.push_channel.status.state is ChannelState.CONNECTED, "a connection")
         assert "authorization: bearer secret" in ntfy.asked[1].lower()
-        monitor.switch_push_channel(False)
+        monitor.preferences.switch_push_channel(False)
         assert monitor.push_channel.status.state is ChannelState.OFF
 
 
@@ -342,8 +342,8 @@ async def test_a_busy_server_is_given_the_time_it_asks_for(open_monitor: OpenMon
 
 async def test_it_is_off_until_it_is_switched_on_and_then_makes_a_random_topic(monitor: Monitor):
     assert monitor.push_channel.status.state is ChannelState.OFF
-    monitor.update_settings(push_server="http://127.0.0.1:9")
-    monitor.switch_push_channel(True)
+    monitor.preferences.update(push_server="http://127.0.0.1:9")
+    monitor.preferences.switch_push_channel(True)
     (topic,) = monitor.settings.push_topics
     assert len(bytes.fromhex(topic)) == 16
     assert monitor.push_channel.addresses == (f"http://127.0.0.1:9/{topic}",)
@@ -370,7 +370,9 @@ async def test_p12_an_address_from_a_push_is_used_only_when_it_is_http_and_allow
     sync = VideoSync(monitor)
     try:
         wake = await monitor.push(json.dumps({**SILENT, "download_url": url}), by_hand=False)
-        await eventually(lambda: monitor.background.ledger[-1].outcome is not Outcome.NONE, "the end of its handler")
+        await eventually(
+            lambda: monitor.background.ledger[-1].outcome is not WakeOutcome.NONE, "the end of its handler"
+        )
         for task in monitor.tasks():
             await monitor.handle(task.key).wait()
         assert wake.handler_id
@@ -394,6 +396,6 @@ async def test_p12_a_push_never_chooses_a_path(monitor: Monitor, farm: Farm, dow
         await eventually(monitor.tasks, "a task")
         (task,) = monitor.tasks()
         assert (task.folder, task.name) == (str(downloads), "")
-        monitor.cancel(task.key)
+        monitor.commands.cancel(task.key)
     finally:
         sync.close()

@@ -19,12 +19,12 @@ from tests.helpers.recorder import eventually
 from tests.helpers.sessions import App
 from tests.promises.rules.conftest import OpenMonitor
 from tests.promises.rules.test_push import HEAD, SILENT, an_ntfy, channel, said
+from transfermon.engine.handlers import FetchResult
 from transfermon.engine.monitor import Monitor
 from transfermon.engine.push_channel import ChannelState
-from transfermon.engine.wake_engine import FetchResult
 from transfermon.model import push_payload
 from transfermon.model.task import Origin, State
-from transfermon.model.wake_policy import AppState, Outcome, Verdict
+from transfermon.model.wake_policy import AppState, WakeOutcome, WakeVerdict
 from transfermon.storage.settings import Settings
 from transfermon.videofarm.sync import VideoSync
 
@@ -65,7 +65,7 @@ def sync(monitor: Monitor) -> Iterator[VideoSync]:
 async def pushed(monitor: Monitor, url: Any, **fields: Any) -> None:
     """A push with this address has come, its handler has ended, and so have the tasks that it made."""
     await monitor.push(json.dumps({**SILENT, "download_url": url, **fields}), by_hand=False)
-    await eventually(lambda: monitor.background.ledger[-1].outcome is not Outcome.NONE, "the end of its handler")
+    await eventually(lambda: monitor.background.ledger[-1].outcome is not WakeOutcome.NONE, "the end of its handler")
     for task in monitor.tasks():
         await monitor.handle(task.key).wait()
 
@@ -89,7 +89,7 @@ async def test_fault_p2_what_is_foreign_expired_or_empty_is_dropped_and_counted(
 ):
     async with an_ntfy(HEAD + line) as ntfy, channel(open_monitor, settings, ntfy.url) as (monitor, app):
         await eventually(lambda: monitor.background.ledger, "a line in the ledger")
-        assert [wake.verdict for wake in monitor.background.ledger] == [Verdict.REFUSED]
+        assert [wake.verdict for wake in monitor.background.ledger] == [WakeVerdict.REFUSED]
         assert (app.heard, monitor.tasks()) == ([], ())
 
 
@@ -137,9 +137,9 @@ async def test_fault_p12_an_address_that_a_person_types_may_be_private(monitor: 
 async def test_fault_p13_outside_the_list_of_hosts_a_push_starts_nothing(
     monitor: Monitor, sync: VideoSync, server: ByteServer
 ):
-    monitor.update_settings(push_hosts=("files.example.com",))
+    monitor.preferences.update(push_hosts=("files.example.com",))
     await monitor.push(json.dumps({**SILENT, "download_url": "https://other.example.com/a"}), by_hand=False)
-    await eventually(lambda: monitor.background.ledger[-1].outcome is not Outcome.NONE, "the end of its handler")
+    await eventually(lambda: monitor.background.ledger[-1].outcome is not WakeOutcome.NONE, "the end of its handler")
     (task,) = monitor.tasks()
     assert (task.state, task.started) == (State.SUSPENDED, None)
     assert monitor.approvals.waiting == {"other.example.com": [task.key]}
@@ -149,9 +149,9 @@ async def test_fault_p13_inside_the_list_folder_and_size_of_pushes_hold(
     monitor: Monitor, sync: VideoSync, server: ByteServer, tmp_path: Path
 ):
     monitor._engine.allowed_hosts.add(f"127.0.0.1:{server.port}")
-    monitor.update_settings(push_folder=str(tmp_path / "pushed"), push_maximum_bytes=1_000)
+    monitor.preferences.update(push_folder=str(tmp_path / "pushed"), push_maximum_bytes=1_000)
     await pushed(monitor, server.url("/large.bin"))
-    monitor.update_settings(push_maximum_bytes=1_000_000)
+    monitor.preferences.update(push_maximum_bytes=1_000_000)
     await pushed(monitor, server.url("/small.bin"))
     large, small = monitor.tasks()
     assert large.error is not None
@@ -161,7 +161,7 @@ async def test_fault_p13_inside_the_list_folder_and_size_of_pushes_hold(
 
 
 async def test_fault_p14_a_flood_is_held_to_the_budget_and_the_ledger_is_bounded(monitor: Monitor):
-    monitor.set_app_state(AppState.BACKGROUND)
+    monitor.presence.set_state(AppState.BACKGROUND)
     app = App(monitor, "silentpush")
     for number in range(1500):
         await monitor.push(json.dumps({**SILENT, "n": number}), by_hand=False)
@@ -217,7 +217,7 @@ async def test_fault_p20_a_handler_that_raises_is_told_and_the_next_one_runs(
         await eventually(lambda: len(heard) == number + 1, "a delivery")  # noqa: B023 - asked at once
         assert monitor.end_background_handler(wake.handler_id, FetchResult.FAILED)
     assert "a mistake in a script" in caplog.text
-    assert [wake.outcome for wake in monitor.background.ledger] == [Outcome.FAILED] * 2
+    assert [wake.outcome for wake in monitor.background.ledger] == [WakeOutcome.FAILED] * 2
 
 
 NESTED = st.recursive(
@@ -250,7 +250,7 @@ PAYLOADS = st.one_of(
 def test_fault_p3_any_payload_is_read_or_refused_with_a_sentence(text: str):
     problem = ""
     try:
-        push_payload.parse(text)
+        push_payload.parse_payload(text)
     except ValueError as exc:
         problem = f"{exc}"
         assert problem.endswith(".")
@@ -263,7 +263,7 @@ async def test_fault_p3_a_malformed_push_starts_nothing_and_the_next_one_comes(m
         with contextlib.suppress(ValueError):
             await monitor.push(text, by_hand=False)
     assert monitor.tasks() == ()
-    assert (await monitor.push(json.dumps(SILENT))).verdict is Verdict.GRANTED
+    assert (await monitor.push(json.dumps(SILENT))).verdict is WakeVerdict.GRANTED
 
 
 async def test_fault_p23_a_refused_address_looks_the_same_whether_its_port_is_open_or_not(

@@ -712,7 +712,7 @@ async def test_r13_a_part_that_is_not_what_it_was_starts_over(
         task = quick_session(monitor).download_task(server.url("/a.bin"))
         await eventually(lambda: task.count_of_bytes_received == 400_000)
         task.suspend()
-        await eventually(lambda: monitor.progress(task.key) is None)
+        await eventually(lambda: monitor.overview.progress(task.key) is None)
         if not reopened:
             spoil()
             await goes_on(monitor, task.key)
@@ -732,7 +732,7 @@ async def test_r13_a_part_that_is_longer_is_cut(
         task = quick_session(monitor).download_task(server.url("/a.bin"))
         await eventually(lambda: task.count_of_bytes_received == 400_000)
         task.suspend()
-        await eventually(lambda: monitor.progress(task.key) is None)
+        await eventually(lambda: monitor.overview.progress(task.key) is None)
     (part,) = parts_in(downloads)
     with part.open("ab") as file:
         file.write(b"what nobody knows of")
@@ -886,7 +886,7 @@ async def test_r16_a_retry_of_the_task_spends_the_data(
     task = await failed_in_the_middle(monitor, server, resource, recorder)
     data = task.resume_data
     assert data is not None
-    monitor.retry(task.key)
+    monitor.commands.retry(task.key)
     other = quick_session(monitor).download_task_with_resume_data(data)
     await other.wait()
     assert code_of(other) == -1002
@@ -901,10 +901,10 @@ async def test_r16_a_task_whose_data_was_used_keeps_off_the_part(
     task = await failed_in_the_middle(monitor, server, resource, recorder)
     assert task.resume_data is not None
     other = quick_session(monitor).download_task_with_resume_data(task.resume_data, start=False)
-    monitor.retry(task.key)
+    monitor.commands.retry(task.key)
     await recorder.wait_for("sessioncompleted", task, count=2)
     assert task.record.succeeded
-    monitor.remove(task.key)
+    monitor.commands.remove(task.key)
     await recorder.wait_for("taskremoved", task)
     assert (await other.resume().wait()).succeeded
     assert asked(server) == ["", "", rest(400_000)]
@@ -917,7 +917,7 @@ async def test_r16_removing_a_failed_task_deletes_its_part_and_ends_its_data(
     task = await failed_in_the_middle(monitor, server, resource, recorder)
     data = task.resume_data
     assert data is not None
-    monitor.remove(task.key)
+    monitor.commands.remove(task.key)
     await recorder.wait_for("taskremoved", task)
     assert parts_in(downloads) == []
     other = quick_session(monitor).download_task_with_resume_data(data)
@@ -1063,7 +1063,7 @@ async def test_r18_a_kill_at_any_moment_loses_nothing_and_doubles_nothing(
     async with open_monitor() as monitor:
         (record,) = monitor.tasks()
         assert (await monitor.handle(record.key).wait()).succeeded
-        assert [event.type for event in await monitor.history()].count("sessioncompleted") == 1
+        assert [event.type for event in await monitor.overview.history()].count("sessioncompleted") == 1
     assert list(downloads.iterdir()) == [downloads / "a.bin"]
     assert (downloads / "a.bin").read_bytes() == resource.body
 

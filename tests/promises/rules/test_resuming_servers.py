@@ -235,7 +235,7 @@ async def test_r12_what_is_whole_without_knowing_it_is_finished_by_its_end(
         task.resume()
         await eventually(lambda: task.count_of_bytes_received == SIZE)
         task.suspend()
-        await eventually(lambda: monitor.progress(task.key) is None, "the attempt to let go")
+        await eventually(lambda: monitor.overview.progress(task.key) is None, "the attempt to let go")
     server.start()
     record = await task.resume().wait()
     assert record.succeeded

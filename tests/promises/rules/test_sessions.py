@@ -76,7 +76,7 @@ async def test_s02_header_fields_are_sent_by_the_next_engine_too(open_monitor: O
         task = session.download_task(server.url("/a"), request_headers={"X-Own": "1"}, start=False)
         await task.accepted
     async with open_monitor() as monitor:
-        monitor.resume(task.key)
+        monitor.commands.resume(task.key)
         assert (await monitor.handle(task.key).wait()).succeeded
     assert server.requests[0].header("X-App") == "photos"
     assert server.requests[0].header("X-Own") == "1"

@@ -79,7 +79,7 @@ while third.count_of_bytes_received < 1000:
     await asyncio.sleep(0.01)
 third.suspend()
 third.suspend()
-while monitor.running_progress().keys() != {{first.key}}:
+while monitor.overview.running_progress().keys() != {{first.key}}:
     await asyncio.sleep(0.01)
 await session.flush()
 print("ready", flush=True)
@@ -186,7 +186,7 @@ async def test_s16_reset_leaves_outstanding_tasks_and_their_parts_alone(
     tasks = [session.download_task(server.url(f"/{n}"), destination=TEMPORARY) for n in range(2)]
     await eventually(lambda: all(task.count_of_bytes_received == 1000 for task in tasks))
     tasks[1].suspend()
-    await eventually(lambda: monitor.running_progress().keys() == {tasks[0].key})
+    await eventually(lambda: monitor.overview.running_progress().keys() == {tasks[0].key})
     folder = Path(monitor.state_dir) / "parts"
     parts = parts_in(folder)
     assert len(parts) == 2
@@ -264,7 +264,7 @@ await asyncio.Event().wait()
         tasks = monitor.tasks()
         assert [task.description for task in tasks] == [f"number {number}" for number in range(50)]
         monitor.ready()
-        monitor.resume(tasks[7].key)
+        monitor.commands.resume(tasks[7].key)
         assert (await monitor.handle(tasks[7].key).wait()).succeeded
     assert server.requests[0].header("X-Number") == "7"
 

@@ -47,11 +47,11 @@ async def test_t01_numbers_are_never_used_again(open_monitor: OpenMonitor, serve
         for n in range(3):
             await session.download_task(server.url(f"/{n}")).wait()
         for task in session.records():
-            monitor.remove(task.key)
+            monitor.commands.remove(task.key)
         await recorder_of(monitor).wait_for("taskremoved", count=3)
         assert session.records() == []
         assert session.download_task(server.url("/a"), start=False).task_identifier == 4
-        monitor.remove(session.task(4).key)
+        monitor.commands.remove(session.task(4).key)
         await recorder_of(monitor).wait_for("taskremoved", count=4)
     async with open_monitor() as monitor:
         session = monitor.session("com.example.test")
@@ -556,7 +556,7 @@ async def test_t12_a_session_opens_no_more_connections_to_a_host_than_allowed(
 async def test_t12_the_limit_is_per_session_and_the_setting_holds_over_all(
     monitor: Monitor, server: ByteServer, resource: Resource
 ):
-    monitor.update_settings(running_tasks=5)
+    monitor.preferences.update(running_tasks=5)
     sessions = []
     for name in ("one", "two", "three"):
         configuration = SessionConfiguration.background(f"com.example.{name}")
@@ -569,7 +569,7 @@ async def test_t12_the_limit_is_per_session_and_the_setting_holds_over_all(
     await eventually(lambda: len(server.requests) == 5)
     per_session = [sum(f"/{session.key}/" in r.target for r in server.requests) for session in sessions]
     assert sorted(per_session) == [1, 2, 2]
-    monitor.update_settings(running_tasks=50)
+    monitor.preferences.update(running_tasks=50)
     await eventually(lambda: len(server.requests) == 6)
     assert server.most_open == 6
 

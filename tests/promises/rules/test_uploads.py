@@ -149,7 +149,7 @@ async def test_u03_bytes_of_a_background_session_survive_the_engine(
 async def test_u03_a_removed_task_takes_its_bytes_along(session: Session, server: ByteServer, monitor: Monitor):
     task = session.upload_task(server.url("/a"), b"secret", start=False)
     await task.accepted
-    monitor.remove(task.key)
+    monitor.commands.remove(task.key)
     await eventually(lambda: session.find(task.task_identifier) is None)
     assert list((Path(monitor.state_dir) / "spool").iterdir()) == []
 
@@ -308,7 +308,7 @@ async def test_u09_a_file_that_changes_meanwhile_never_arrives_mixed(
     assert code_of(record) == -1021
     assert receiver.bodies == []
     if how in ("longer", "touched", "replaced"):
-        monitor.retry(task.key)  # as it is now
+        monitor.commands.retry(task.key)  # as it is now
         assert (await task.wait()).succeeded
         assert receiver.bodies == [source.read_bytes()]
 
@@ -365,7 +365,7 @@ async def test_u10_only_what_may_be_repeated_is_repeated_by_itself(
     assert record.error.reason == "net.unknown-outcome"
     assert "not known" in record.error.message
     assert len(server.requests) == 1
-    monitor.retry(task.key)
+    monitor.commands.retry(task.key)
     assert (await task.wait()).succeeded
     assert receiver.bodies == [body]
 
@@ -469,7 +469,7 @@ async def test_u12_a_plain_upload_says_that_a_pause_starts_over_and_does(
         assert "starts over" in task.record.not_resumable
         await eventually(lambda: task.count_of_bytes_sent > 100_000 and server.requests)
         task.suspend()
-        await eventually(lambda: monitor.progress(task.key) is None)
+        await eventually(lambda: monitor.overview.progress(task.key) is None)
         server.handler = receiver
         assert (await task.resume().wait()).succeeded
     assert receiver.bodies == [body]

@@ -177,7 +177,7 @@ async def test_u17_a_pause_goes_on_where_the_server_is(
     await in_the_middle(task)
     assert task.record.not_resumable == ""
     task.suspend()
-    await eventually(lambda: monitor.progress(task.key) is None)
+    await eventually(lambda: monitor.overview.progress(task.key) is None)
     assert (await task.resume().wait()).succeeded
     assert farm.stored == [body]
     assert int(offsets(farm)[1]) > 0
@@ -261,7 +261,7 @@ async def test_u19_an_upload_that_has_expired_begins_again(
     task = slowly(monitor).upload_task(server.url("/in"), source, method="PUT")
     await in_the_middle(task)
     task.suspend()
-    await eventually(lambda: monitor.progress(task.key) is None)
+    await eventually(lambda: monitor.overview.progress(task.key) is None)
     monitor._engine.now = lambda now=monitor._engine.now: now() + 1001  # type: ignore[misc]
     assert (await task.resume().wait()).succeeded
     assert len(farm.uploads) == 2
@@ -403,7 +403,7 @@ async def test_u23_there_are_never_two_requests_at_once(
     farm.cuts = [200_000] * 5
     task = slowly(monitor).upload_task(server.url("/in"), source, method="PUT", protocol=protocol)
     for _ in range(3):
-        await eventually(lambda: monitor.progress(task.key) is not None or not task.record.outstanding)
+        await eventually(lambda: monitor.overview.progress(task.key) is not None or not task.record.outstanding)
         task.suspend()
         task.resume()
     assert (await task.wait()).succeeded
@@ -481,11 +481,11 @@ async def test_u09_a_file_that_changed_in_a_pause_is_not_mixed(
     task = slowly(monitor).upload_task(server.url("/in"), source, method="PUT")
     await in_the_middle(task)
     task.suspend()
-    await eventually(lambda: monitor.progress(task.key) is None)
+    await eventually(lambda: monitor.overview.progress(task.key) is None)
     source.write_bytes(body[::-1])
     assert code_of(await task.resume().wait()) == -1021
     assert farm.stored == []
-    monitor.retry(task.key)  # as it is now, from its beginning
+    monitor.commands.retry(task.key)  # as it is now, from its beginning
     assert (await task.wait()).succeeded
     assert farm.stored == [body[::-1]]
 

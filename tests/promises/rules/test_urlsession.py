@@ -97,7 +97,7 @@ async def test_d08_a_download_through_the_facade_is_a_temporary_file(
     for _ in range(2):
         await session.download_task(url=server.url("/a.png")).wait()
     assert [there for _, there in seen] == [True, True]
-    await names.monitor.history(limit=1)
+    await names.monitor.overview.history(limit=1)
     assert not any(os.path.exists(path) for path, _ in seen)
     assert kept.read_bytes() == b"x" * 1000
     assert not downloads.exists()

@@ -25,7 +25,7 @@ from transfermon import urlsession
 from transfermon.engine.monitor import Monitor
 from transfermon.model.errors import InvalidAction, TransferFailure
 from transfermon.model.task import State, TaskKey
-from transfermon.model.wake_policy import Outcome
+from transfermon.model.wake_policy import WakeOutcome
 from transfermon.storage.settings import Settings
 from transfermon.text.notification_texts import return_notice
 from transfermon.videofarm.client import SESSION, Notice, VideoFarmClient, multipart
@@ -282,7 +282,7 @@ async def test_v15_a_failure_carries_its_error_and_comes_into_the_summary(monito
     ("seen", "there", "result"), [(False, True, "new_data"), (True, True, "no_data"), (False, False, "failed")]
 )
 async def test_v16_a_fetch_says_what_it_found(monitor: Monitor, farm: Farm, seen: bool, there: bool, result: str):
-    monitor.update_settings(videofarm_url=farm.url if there else "http://127.0.0.1:9/")
+    monitor.preferences.update(videofarm_url=farm.url if there else "http://127.0.0.1:9/")
     app = App(monitor, "handlerended")
     sync = VideoSync(monitor)
     try:
@@ -385,10 +385,10 @@ async def test_fault_v_a_list_that_cannot_be_read_is_one_sentence_and_ends_the_w
     with pytest.raises(TransferFailure) as caught:
         await VideoFarmClient(monitor, url).fetch_videos()
     assert str(caught.value) == "The server's list of videos cannot be read."
-    monitor.update_settings(videofarm_url=url)
+    monitor.preferences.update(videofarm_url=url)
     sync = VideoSync(monitor)
     wake = await monitor.fetch()
-    await eventually(lambda: monitor.background.ledger[-1].outcome is Outcome.FAILED, "the end of its handler")
+    await eventually(lambda: monitor.background.ledger[-1].outcome is WakeOutcome.FAILED, "the end of its handler")
     assert monitor.background.ledger[-1].identifier == wake.identifier
     assert monitor.background.overruns == 0
     sync.close()

@@ -108,7 +108,7 @@ async def test_it_is_remembered_for_this_host_and_task_until_there_is_another_ad
     assert record.evidence.no_ranges == f"127.0.0.1:{server.port}"
     assert record.received == AT
     resource.before = None
-    monitor.retry(task.key, server.url("/b.bin"))
+    monitor.commands.retry(task.key, server.url("/b.bin"))
     assert (await task.wait()).succeeded
     assert asked(server)[-1] == rest(AT)
 

@@ -79,7 +79,7 @@ async def test_a_part_that_can_go_on_is_kept_on_a_full_disk(tmp_path: Path, moun
             task = run.session.download_task(server.url("/a.bin"))
             assert (await task.wait()).failed, "it is known to be too large"
             filler.unlink()
-            run.monitor.retry(task.key)
+            run.monitor.commands.retry(task.key)
             assert (await task.wait()).succeeded
 
 
@@ -167,7 +167,7 @@ async def test_remove_deletes_only_the_file_that_was_written(
     async def remove(run: Run, key: TaskKey) -> None:
         run.monitor.subscribe(told.append)
         change(out / "a.bin")
-        run.monitor.remove(key, delete_file=True)
+        run.monitor.commands.remove(key, delete_file=True)
         await run.until(lambda: any(isinstance(event, TaskRemovedEvent) for event in told))
 
     with ByteServer(Resource(content(300_000), etag='"v1"')) as server:
@@ -247,8 +247,8 @@ async def test_slow_transfers_do_not_keep_another_waiting(tmp_path: Path):
     out.mkdir()
     with ByteServer(trickle) as slow, ByteServer(Resource(b"quick")) as quick:
         async with running(tmp_path / "state", out) as run:
-            run.monitor._pace = Pace(window=2.0)
-            run.monitor.update_settings(running_tasks=2)
+            run.monitor._clock.pace = Pace(window=2.0)
+            run.monitor.preferences.update(running_tasks=2)
             addresses = [slow.url("/a").replace("127.0.0.1", host) for host in ("127.0.0.1", "localhost")]
             for address in addresses:
                 run.session.download_task(address)
@@ -256,7 +256,7 @@ async def test_slow_transfers_do_not_keep_another_waiting(tmp_path: Path):
             task = run.session.download_task(quick.url("/b.txt"))
             assert task.record.activity is Activity.QUEUED
             await run.until(lambda: task.record.succeeded, "its turn")
-            assert len(run.monitor.running_progress()) == 2, "the slow ones go on"
+            assert len(run.monitor.overview.running_progress()) == 2, "the slow ones go on"
 
 
 # ---- a disk that hangs

@@ -171,7 +171,7 @@ async def test_a_mirror_without_tags_and_with_another_build_is_not_mixed(
     assert record.error.status == 403
     assert [part.stat().st_size for part in parts_in(downloads)] == [AT]
     assert asked(server)[1:] == [rest(AT), ""]  # plainly, before it gives up
-    monitor.retry(task.key, server.url("/mirror"))
+    monitor.commands.retry(task.key, server.url("/mirror"))
     assert (await task.wait()).succeeded
     assert only(downloads, build)
 
@@ -316,7 +316,7 @@ async def test_a_note_in_the_place_of_the_file_costs_nothing(
     assert "expired" in record.error.message
     assert [part.read_bytes() for part in parts_in(downloads)] == [resource.body[:AT]]
     resource.before = None
-    monitor.retry(task.key, server.url("/f.zip?new=1"))
+    monitor.commands.retry(task.key, server.url("/f.zip?new=1"))
     assert (await task.wait()).succeeded
     assert only(downloads, resource.body, "f.zip")
     assert server.requests[-1].header("Range") == rest(AT)
@@ -400,7 +400,7 @@ async def test_whoever_lets_go_of_the_task_lets_go_of_both_parts(
         assert only(downloads, resource.body)
         return
     if end == "remove":
-        monitor.remove(task.key)
+        monitor.commands.remove(task.key)
         await recorder.wait_for("taskremoved", task)
     else:
         task.cancel()

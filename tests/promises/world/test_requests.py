@@ -16,6 +16,7 @@ from tests.helpers.byte_server import ByteServer, Conn, Request, Resource, autho
 from tests.helpers.sessions import parts_in, quick_session
 from tests.helpers.socks_server import GRANTED, SocksServer, Talk
 from transfermon.commands import main, transfer
+from transfermon.commands import orders as command_orders
 from transfermon.control.api import Api
 from transfermon.engine.monitor import Monitor
 from transfermon.http.addresses import redirect_target
@@ -36,7 +37,11 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 def orders(*words: str) -> list[dict[str, Any]]:
     """What a command line asks of the engine."""
     arguments = main._parser(words).parse_args(words)
-    made = {"get": transfer.orders, "put": transfer.upload_orders, "send": transfer.data_orders}
+    made = {
+        "get": command_orders.download_orders,
+        "put": command_orders.upload_orders,
+        "send": command_orders.data_orders,
+    }
     return made[words[0]](arguments)
 
 
@@ -196,7 +201,7 @@ async def test_a_cookie_file_opens_the_way_and_what_is_of_others_is_not_kept(mon
     assert "canary" not in repr(task.record)
     assert (await task.resume().wait()).succeeded
     assert server.requests[0].header("Cookie") == "sid=canary-1"
-    monitor.remove(task.key)
+    monitor.commands.remove(task.key)
     await monitor._engine.vault.saved()
     assert "canary" not in secrets.read_text()
 
@@ -366,9 +371,9 @@ async def test_a_command_without_the_header_that_was_wrong_goes_without_it(monit
 async def test_a_login_that_a_person_gave_stays_when_the_command_is_run_again(monitor, server, here):
     server.handler = password_wanted
     first = await run(monitor, "get", server.url("/a.bin"))
-    assert monitor.challenge(first.key) is not None
+    assert monitor.logins.challenge(first.key) is not None
     server.handler = lambda conn, request: conn.send(reply(500))
-    monitor.give_credentials(first.key, "me", "right")
+    monitor.logins.give(first.key, "me", "right")
     await monitor.handle(first.key).wait()
     server.handler = password_wanted
     assert (await run(monitor, "get", server.url("/a.bin"))).succeeded

@@ -198,7 +198,7 @@ async def test_a_104_counts_while_the_body_is_on_its_way(
     assert task.record.upload is not None
     assert (task.record.not_resumable, task.record.exposed) == ("", False)
     task.suspend()
-    await eventually(lambda: monitor.progress(task.key) is None)
+    await eventually(lambda: monitor.overview.progress(task.key) is None)
     assert (await task.resume().wait()).succeeded
     assert farm.stored == [body]
     assert methods(farm)[-2:] == ["HEAD", "PATCH"]
@@ -328,7 +328,7 @@ async def test_a_login_that_is_missing_at_the_probe_is_asked_for_and_then_it_is_
     task = quick_session(monitor).upload_task(server.url("/in"), source, method="PUT")
     assert code_of(await task.wait()) == -1013
     assert methods(farm) == ["OPTIONS"]
-    monitor.give_credentials(task.key, "me", "secret")
+    monitor.logins.give(task.key, "me", "secret")
     record = await task.wait()
     assert (record.succeeded, record.protocol, farm.stored) == (True, "ietf", [body])
 

@@ -93,7 +93,7 @@ async def test_a_server_that_keeps_half_for_ever_is_a_failure(
     task = quick_session(monitor).upload_task(server.url("/in"), source, method="PUT", protocol=protocol)
     assert reason(await task.wait()) == "srv.offset"
     server.handler = farm
-    monitor.retry(task.key)  # with another resource
+    monitor.commands.retry(task.key)  # with another resource
     assert (await task.wait()).succeeded
     assert farm.stored == [BODY]
 
@@ -228,7 +228,7 @@ async def test_an_offset_beyond_what_was_given_is_a_failure_and_the_next_try_sta
         assert reason(record) == "srv.offset-beyond"
         assert str(SIZE) in record.error.message  # type: ignore[union-attr]
         lies.clear()
-        monitor.retry(task.key)
+        monitor.commands.retry(task.key)
         assert (await task.wait()).succeeded
     assert farm.stored == [BODY]
     assert len(farm.uploads) == 2

@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 )
 
 from transfermon.model import units
-from transfermon.model.push_payload import COMMAND_TOOLS, Finding, Severity, commands, lint
+from transfermon.model.push_payload import COMMAND_TOOLS, PayloadFinding, Severity, commands_in, lint_payload
 from transfermon.model.translate import marked, tr
 from transfermon.model.wake_policy import Wake, verdict_text
 
@@ -35,7 +35,7 @@ EARLIER = 20  # payloads that can be taken back
 _MARKS = {Severity.ERROR: marked("Error"), Severity.WARNING: marked("Note")}
 
 
-def templates(picture: str) -> dict[str, str]:
+def payload_templates(picture: str) -> dict[str, str]:
     """The usual payloads by name; the first is what the ancestors' samples send."""
     url = picture or PICTURE
     payloads: dict[str, dict[str, Any]] = {
@@ -57,13 +57,13 @@ def earlier_payloads(ledger: Sequence[Wake]) -> list[str]:
     return list(dict.fromkeys(texts))[:EARLIER]
 
 
-def findings_text(findings: list[Finding]) -> str:
+def findings_text(findings: list[PayloadFinding]) -> str:
     """One line for each, errors first."""
     ordered = sorted(findings, key=lambda finding: finding.severity is not Severity.ERROR)
     return "\n".join(f"{tr(_MARKS[finding.severity])}: {units.clean(finding.message)}" for finding in ordered)
 
 
-def sendable(findings: list[Finding]) -> bool:
+def is_sendable(findings: list[PayloadFinding]) -> bool:
     return all(finding.severity is not Severity.ERROR for finding in findings)
 
 
@@ -88,7 +88,7 @@ class PushComposer(QDialog):
         self.setObjectName("push_composer")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(620, 420)
-        self._templates = templates(picture)
+        self._templates = payload_templates(picture)
         self._allowed_hosts = tuple(allowed_hosts)
         self._earlier = list(earlier)
         self._build()
@@ -152,7 +152,7 @@ class PushComposer(QDialog):
 
     def _copy_for(self, tool: str) -> None:
         try:
-            line = commands(self.editor.toPlainText())[tool]
+            line = commands_in(self.editor.toPlainText())[tool]
         except ValueError as exc:
             self.refused(str(exc))
         else:
@@ -182,10 +182,10 @@ class PushComposer(QDialog):
         return box
 
     def _check(self) -> None:
-        found = lint(self.editor.toPlainText(), allowed_hosts=self._allowed_hosts)
+        found = lint_payload(self.editor.toPlainText(), allowed_hosts=self._allowed_hosts)
         self.findings.setText(findings_text(found))
         self.findings.setVisible(bool(found))
-        self.send_button.setEnabled(sendable(found))
+        self.send_button.setEnabled(is_sendable(found))
 
     def _send(self) -> None:
         self.send_button.setEnabled(False)

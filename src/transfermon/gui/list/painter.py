@@ -75,7 +75,7 @@ class Lettering:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class RowLine:
     """A row that is being painted: its place in the list, its top in the viewport, and what it shows."""
 
     place: int
@@ -105,14 +105,16 @@ class TaskPainter:
             cells = [(QRect(left + PAD, line.top, width - 2 * PAD, theme.ROW), line.row) for line in lines]
             self._cells(painter, column, cells)
 
-    def _lines(self, rect: QRect) -> list[Line]:
+    def _lines(self, rect: QRect) -> list[RowLine]:
         table, model = self._table, self._table.model()
         place = table.rowAt(rect.top()) if model is not None else -1
         if place < 0:
             return []
         top = table.rowViewportPosition(place)
         end = min(model.rowCount(), place + 1 + (rect.bottom() - top) // theme.ROW)
-        return [Line(at, top + (at - place) * theme.ROW, model.index(at, 0).data(ROW_ROLE)) for at in range(place, end)]
+        return [
+            RowLine(at, top + (at - place) * theme.ROW, model.index(at, 0).data(ROW_ROLE)) for at in range(place, end)
+        ]
 
     def _columns(self, rect: QRect) -> list[Column]:
         table = self._table
@@ -127,7 +129,7 @@ class TaskPainter:
                 out.append(column)
         return out
 
-    def _grounds(self, painter: QPainter, rect: QRect, lines: Sequence[Line]) -> None:
+    def _grounds(self, painter: QPainter, rect: QRect, lines: Sequence[RowLine]) -> None:
         table = self._table
         colors = theme.color("base"), theme.color("alternate")
         chosen = table.selectionModel()

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from transfermon.gui.list.scope import look_of
-from transfermon.gui.panels.event_log import Column, EventModel, EventTable, Line, merged
+from transfermon.gui.panels.event_log import EventColumn, EventLine, EventModel, EventTable, merged_events
 from transfermon.gui.panels.headers import Headers
 from transfermon.gui.panels.speed_graph import SpeedGraph
 from transfermon.gui.panels.waterfall import Waterfall
@@ -49,7 +49,7 @@ OPTIONAL = frozenset({*WIDE, marked("Speed"), marked("Resumable")})  # left out 
 LONGEST = 4000  # characters of an address that are shown
 
 
-def facts(task: Task, progress: Progress | None, now: float, monotonic: float) -> dict[str, str]:
+def facts_of(task: Task, progress: Progress | None, now: float, monotonic: float) -> dict[str, str]:
     """The words of the form, by title; an empty one has nothing to say. `now` in epoch seconds."""
     live = progress if progress is not None and task.state is State.RUNNING else None
     received = live.received if live else task.moved
@@ -72,12 +72,12 @@ def facts(task: Task, progress: Progress | None, now: float, monotonic: float) -
         "Session": units.clean(task.session, 200),
         "Added": _moment(task.added),
         "Finished": _moment(task.finished),
-        "Resumable": resumable(task),
+        "Resumable": says_resumable(task),
         "Validators": _validators(task),
     }
 
 
-def resumable(task: Task) -> str:
+def says_resumable(task: Task) -> str:
     """Whether a pause or a break keeps the bytes, and why; "" for a finished transfer, which has no need of it."""
     if task.succeeded:
         return ""
@@ -242,7 +242,7 @@ class Details(QWidget):
         self.speed = SpeedGraph()
         self.model = EventModel(self)
         self.table = EventTable(self.model, "details_events")
-        for column in (Column.SEQUENCE, Column.SESSION, Column.TASK):
+        for column in (EventColumn.SEQUENCE, EventColumn.SESSION, EventColumn.TASK):
             self.table.setColumnHidden(column, True)
         self.tabs = QTabWidget()
         self.tabs.setObjectName("details_tabs")
@@ -286,13 +286,13 @@ class Details(QWidget):
     def set_history(self, events: Sequence[Event]) -> None:
         """The journal of this task, oldest first; what was told meanwhile stays after it."""
         live = [line.event for line in self.model.lines]
-        self.model.reset([Line(event) for event in merged(events, live)])
+        self.model.reset([EventLine(event) for event in merged_events(events, live)])
 
     def apply(self, event: Event) -> None:
         """One more event of this task; others are passed over."""
         if self._task is None or event.task_key != self._task.key:
             return
-        self.model.append([Line(event)])
+        self.model.append([EventLine(event)])
         if event.task is not None:
             self._task = event.task
             self._show()
@@ -316,7 +316,7 @@ class Details(QWidget):
         if self._task.waiting and self._task.waiting_hint:
             problem = units.clean(f"{self._task.waiting_reason} {self._task.waiting_hint}".strip())
         problem = problem or humanize.unconfirmed(self._task)
-        self.general.show_facts(facts(self._task, self._progress, time.time(), time.monotonic()), problem)
+        self.general.show_facts(facts_of(self._task, self._progress, time.time(), time.monotonic()), problem)
         self._show_tab()
 
     def _show_tab(self) -> None:

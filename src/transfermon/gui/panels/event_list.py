@@ -16,7 +16,16 @@ from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QComboBox, QFileDialog, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
 from transfermon.gui.panels.event_brackets import Brackets
-from transfermon.gui.panels.event_log import GROUPS, MOST, EventModel, EventTable, Line, group_of, merged, ndjson
+from transfermon.gui.panels.event_log import (
+    GROUPS,
+    MOST,
+    EventLine,
+    EventModel,
+    EventTable,
+    as_ndjson,
+    group_of,
+    merged_events,
+)
 from transfermon.gui.toolkit import theme
 from transfermon.gui.toolkit.collapsing_bars import Bar, Note
 from transfermon.gui.toolkit.thread_signal import Bell, Rope
@@ -35,9 +44,9 @@ class EventsView(QWidget):
     def __init__(self, parent: QWidget | None = None, *, most: int = MOST) -> None:
         super().__init__(parent)
         self.setObjectName("events")
-        self._all: deque[Line] = deque(maxlen=most)
-        self._new: list[Line] = []
-        self._held: deque[Line] = deque(maxlen=most)  # came while paused
+        self._all: deque[EventLine] = deque(maxlen=most)
+        self._new: list[EventLine] = []
+        self._held: deque[EventLine] = deque(maxlen=most)  # came while paused
         self.model = EventModel(self, most=most)
         self.table = EventTable(self.model, "events_table", brackets=True)
         self._brackets = Brackets()
@@ -123,12 +132,12 @@ class EventsView(QWidget):
         self._new.clear()
         self._all.clear()
         self._brackets = Brackets()
-        self._take([Line(event) for event in merged(events, live)])
+        self._take([EventLine(event) for event in merged_events(events, live)])
         self._filter()
 
     def apply(self, event: Event) -> None:
         """Shown within a tenth of a second, together with what else came."""
-        (self._held if self.paused else self._new).append(Line(event))
+        (self._held if self.paused else self._new).append(EventLine(event))
         if not self._gather.isActive():
             self._gather.start()
 
@@ -143,7 +152,7 @@ class EventsView(QWidget):
         self.model.append([line for line in new if self._passes(line)])
         self._count()
 
-    def _take(self, lines: Sequence[Line]) -> None:
+    def _take(self, lines: Sequence[EventLine]) -> None:
         for line in lines:
             line.marks = self._brackets.take(line.event)
         self._all.extend(lines)
@@ -192,7 +201,7 @@ class EventsView(QWidget):
 
     # Filter
 
-    def _passes(self, line: Line) -> bool:
+    def _passes(self, line: EventLine) -> bool:
         kind, session = self.kinds.currentData(), self.sessions.currentData()
         if kind != ALL_KINDS and group_of(line.event) != kind:
             return False
@@ -229,7 +238,7 @@ class EventsView(QWidget):
 
     def export(self, path: str) -> None:
         """Write what is shown, off the window's thread; `exported` tells when it is there."""
-        text = ndjson([line.event for line in self.model.lines])
+        text = as_ndjson([line.event for line in self.model.lines])
         bell = Bell(self)
 
         def told(failure: str) -> None:

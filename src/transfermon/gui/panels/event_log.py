@@ -80,7 +80,7 @@ def group_of(event: Event) -> str:
     return SESSIONS if isinstance(event, _OF_SESSIONS) else BACKGROUND
 
 
-class Column(IntEnum):
+class EventColumn(IntEnum):
     TIME = 0
     SEQUENCE = 1
     SESSION = 2
@@ -94,7 +94,7 @@ WIDTHS = (104, 52, 110, 52, 190)
 WORDS_LEAST = 200  # pixels of the last one
 
 
-class Line:
+class EventLine:
     """An event and its words, which are made once."""
 
     __slots__ = ("_words", "event", "marks")
@@ -121,7 +121,7 @@ class Line:
 
     @property
     def clock(self) -> str:
-        return clock(self.event.time)
+        return clock_text(self.event.time)
 
     @property
     def role(self) -> str:
@@ -148,23 +148,23 @@ class Line:
         return "  ".join(part for part in (self.clock, self.session, self.task, self.event.type, self.words) if part)
 
     def cell(self, column: int) -> str:
-        if column == Column.SEQUENCE:
+        if column == EventColumn.SEQUENCE:
             return str(self.event.sequence or "")
         return (self.clock, "", self.session, self.task, self.event.type, self.words)[column]
 
 
-def clock(when: float) -> str:
+def clock_text(when: float) -> str:
     """Local "14:03:07.250"."""
     whole = int(when)
     return f"{time.strftime('%H:%M:%S', time.localtime(whole))}.{int((when - whole) * 1000):03}"
 
 
-def ndjson(events: Iterable[Event]) -> str:
+def as_ndjson(events: Iterable[Event]) -> str:
     """One JSON object a line, as listeners get them."""
     return "".join(json.dumps(event.to_dict(), ensure_ascii=False, default=str) + "\n" for event in events)
 
 
-def merged(history: Sequence[Event], live: Iterable[Event]) -> list[Event]:
+def merged_events(history: Sequence[Event], live: Iterable[Event]) -> list[Event]:
     """What was read from the journal, and then what was told while it was being read."""
     last = max((event.sequence for event in history), default=0)
     begin = history[-1].time if history else 0.0
@@ -176,23 +176,23 @@ class EventModel(QAbstractTableModel):
 
     def __init__(self, parent: QObject | None = None, *, most: int = MOST) -> None:
         super().__init__(parent)
-        self._lines: list[Line] = []
+        self._lines: list[EventLine] = []
         self._most = most
 
     def __repr__(self) -> str:
         return f"<EventModel lines={len(self._lines)}>"
 
     @property
-    def lines(self) -> Sequence[Line]:
+    def lines(self) -> Sequence[EventLine]:
         """To read only."""
         return self._lines
 
-    def reset(self, lines: Sequence[Line]) -> None:
+    def reset(self, lines: Sequence[EventLine]) -> None:
         self.beginResetModel()
         self._lines = list(lines[-self._most :])
         self.endResetModel()
 
-    def append(self, lines: Sequence[Line]) -> None:
+    def append(self, lines: Sequence[EventLine]) -> None:
         """Add in one go; makes room at the top, a tenth more than needed so that it is not done for each."""
         new = lines[-self._most :]
         surplus = len(self._lines) + len(new) - self._most
@@ -211,7 +211,7 @@ class EventModel(QAbstractTableModel):
         return 0 if parent.isValid() else len(self._lines)
 
     def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(Column)
+        return 0 if parent.isValid() else len(EventColumn)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if not index.isValid() or index.row() >= len(self._lines):
@@ -221,16 +221,16 @@ class EventModel(QAbstractTableModel):
             return line
         if role == Qt.ItemDataRole.DisplayRole:
             return line.cell(index.column())
-        if role == Qt.ItemDataRole.ToolTipRole and index.column() == Column.WORDS:
+        if role == Qt.ItemDataRole.ToolTipRole and index.column() == EventColumn.WORDS:
             return theme.plain_tip(line.words)
-        if role == Qt.ItemDataRole.ToolTipRole and index.column() == Column.TIME:
+        if role == Qt.ItemDataRole.ToolTipRole and index.column() == EventColumn.TIME:
             return theme.plain_tip(line.bracket_words)
-        if role == Qt.ItemDataRole.AccessibleTextRole and index.column() == Column.TIME:
+        if role == Qt.ItemDataRole.AccessibleTextRole and index.column() == EventColumn.TIME:
             return ". ".join(part for part in (line.clock, line.bracket_words) if part)
         return None
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if orientation is not Qt.Orientation.Horizontal or not 0 <= section < len(Column):
+        if orientation is not Qt.Orientation.Horizontal or not 0 <= section < len(EventColumn):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
             return tr(TITLES[section])
@@ -238,7 +238,7 @@ class EventModel(QAbstractTableModel):
 
 
 def _alignment(column: int) -> Qt.AlignmentFlag:
-    right = column in (Column.SEQUENCE, Column.TASK)
+    right = column in (EventColumn.SEQUENCE, EventColumn.TASK)
     return (Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft) | Qt.AlignmentFlag.AlignVCenter
 
 
@@ -251,22 +251,22 @@ class _Delegate(QStyledItemDelegate):
         return QSize(option.fontMetrics.horizontalAdvance(str(index.data())) + 28, ROW_HEIGHT)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        line: Line = index.data(LINE_ROLE)
+        line: EventLine = index.data(LINE_ROLE)
         column = index.column()
         painter.save()
         painter.fillRect(option.rect, theme.color("base"))
         if option.state & QStyle.StateFlag.State_Selected:
             painter.fillRect(option.rect, theme.color("selection"))
         cell = option.rect.adjusted(8, 0, -8, 0)
-        font = QFont(self._fixed if column == Column.EVENT else option.font)
+        font = QFont(self._fixed if column == EventColumn.EVENT else option.font)
         painter.setFont(font)
-        painter.setPen(theme.color("text" if column in (Column.EVENT, Column.WORDS) else "muted"))
-        if column == Column.EVENT:
+        painter.setPen(theme.color("text" if column in (EventColumn.EVENT, EventColumn.WORDS) else "muted"))
+        if column == EventColumn.EVENT:
             self._dot(painter, cell, line.role)
             cell.adjust(16, 0, 0, 0)
-        elif column == Column.TIME and line.marks:
+        elif column == EventColumn.TIME and line.marks:
             self._brackets(painter, option.rect, line.marks)
-        elif column == Column.WORDS and (used := line.budget(time.time())) is not None:
+        elif column == EventColumn.WORDS and (used := line.budget(time.time())) is not None:
             width = BUDGET if cell.width() > 2 * BUDGET else BUDGET - BUDGET_BAR  # no bar where words need the room
             self._budget(painter, QRect(cell.right() - width, cell.y(), width, cell.height()), *used)
             cell.adjust(0, 0, -width - 12, 0)
@@ -345,8 +345,8 @@ class EventTable(QTableView):
         for column, width in enumerate(WIDTHS):  # the last one takes the rest
             self.setColumnWidth(column, width)
         if brackets:
-            self.setColumnWidth(Column.TIME, WIDTHS[Column.TIME] + GUTTER)
-        self._giving = Giving(self, (Column.SESSION, Column.TASK, Column.SEQUENCE), least=WORDS_LEAST)
+            self.setColumnWidth(EventColumn.TIME, WIDTHS[EventColumn.TIME] + GUTTER)
+        self._giving = Giving(self, (EventColumn.SESSION, EventColumn.TASK, EventColumn.SEQUENCE), least=WORDS_LEAST)
         model.rowsAboutToBeInserted.connect(self._note_end)
         model.rowsInserted.connect(self._follow)
         model.modelReset.connect(self.scrollToBottom)
@@ -367,7 +367,7 @@ class EventTable(QTableView):
         if self._at_end:
             self.scrollToBottom()
 
-    def selected_lines(self) -> list[Line]:
+    def selected_lines(self) -> list[EventLine]:
         """The selected ones, or all when none is."""
         rows = sorted(index.row() for index in self.selectionModel().selectedRows())
         return [self._model.lines[row] for row in rows] or list(self._model.lines)

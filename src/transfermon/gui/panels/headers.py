@@ -33,7 +33,7 @@ _LINKS = frozenset({"location", "content-location", "referer"})
 Piece = tuple[str, str]  # a role of the theme, "title" or "note", and the text
 
 
-def masked(kind: Kind, name: str, value: str) -> str:
+def masked_fields(kind: Kind, name: str, value: str) -> str:
     """What may be shown of a field of an answer. The address where an upload goes on is as good as a password (U-25)."""
     low = name.lower()
     if any(word in low for word in _SECRET):
@@ -45,7 +45,7 @@ def masked(kind: Kind, name: str, value: str) -> str:
     return value
 
 
-def pieces(task: Task, of_session: Iterable[str] = ()) -> Iterator[Piece]:
+def head_pieces(task: Task, of_session: Iterable[str] = ()) -> Iterator[Piece]:
     """The text of the tab, piece by piece, with the role that each is painted in. `of_session` are the names of the
     headers that its session adds to each request.
     """
@@ -81,7 +81,7 @@ def _response(task: Task, response: Response) -> Iterator[Piece]:
     yield _role(response.status), _status(response.status)
     for name, value in response.headers[:MOST]:
         yield "muted", f"\n{units.clean(name, 100)}: "
-        yield "text", units.clean(masked(task.kind, name, value), LONGEST)
+        yield "text", units.clean(masked_fields(task.kind, name, value), LONGEST)
     more = len(response.headers) - MOST
     if more > 0:
         yield "muted", "\n" + tr("… and {more} more").format(more=more)
@@ -124,7 +124,7 @@ class Headers(QPlainTextEdit):
         theme.themed.changed.connect(self._write)
 
     def show_task(self, task: Task, of_session: Iterable[str] = ()) -> None:
-        new = list(pieces(task, of_session))
+        new = list(head_pieces(task, of_session))
         if new != self._pieces:
             self._pieces = new
             self._write()

@@ -49,7 +49,7 @@ class Question:
 
 
 @record
-class Answer:
+class PictureAnswer:
     """`image` is there or `reason` says why not: a key of `SENTENCES`, or "format" for what is no picture."""
 
     question: Question
@@ -227,23 +227,23 @@ class Worker:
                 self.helper.end()
         return self._questions.get()
 
-    def _answer(self, question: Question) -> Answer:
+    def _answer(self, question: Question) -> PictureAnswer:
         try:
             head, length = _look_at(question.path)
         except OSError:
-            return Answer(question=question, reason="missing")
+            return PictureAnswer(question=question, reason="missing")
         kind = magic_of(head)
         if not kind or (question.partial and kind != "JPEG"):
-            return Answer(question=question, reason="format", length=length)
+            return PictureAnswer(question=question, reason="format", length=length)
         try:
             image, kind, full = self.helper.ask(question)
         except HelperError as exc:
-            return Answer(question=question, reason=exc.reason, length=length)
-        return Answer(question=question, image=image, kind=kind, full=full, length=length)
+            return PictureAnswer(question=question, reason=exc.reason, length=length)
+        return PictureAnswer(question=question, image=image, kind=kind, full=full, length=length)
 
 
 class Pictures(QObject):
-    """Answers questions with a thread that starts with the first one. `answered` carries an `Answer`."""
+    """Answers questions with a thread that starts with the first one. `answered` carries an `PictureAnswer`."""
 
     answered = Signal(object)
 

@@ -27,7 +27,7 @@ from PySide6.QtWidgets import (
 )
 
 from transfermon.gui.list.scope import LOOKS, look_of
-from transfermon.gui.panels.pictures import SENTENCES, Answer, Pictures, Question
+from transfermon.gui.panels.pictures import SENTENCES, PictureAnswer, Pictures, Question
 from transfermon.gui.panels.preview_views import MARGIN, TILE, Canvas, Sheet
 from transfermon.gui.toolkit import theme
 from transfermon.http.filenames import from_url
@@ -62,7 +62,7 @@ class Preview(QWidget):
         self._tasks: list[Task] = []
         self._generation = 0
         self._asked = QSize()
-        self._answer: Answer | None = None
+        self._answer: PictureAnswer | None = None
         self._asked_at = 0.0
         self._next_look, self._seen = 0.0, 0  # when an arriving file may be asked about again; bytes that it had
         self._grown: tuple[Task, int, int] | None = None  # since then
@@ -335,7 +335,7 @@ class Preview(QWidget):
             )
         )
 
-    def _answered(self, answer: Answer) -> None:
+    def _answered(self, answer: PictureAnswer) -> None:
         if answer.question.generation != self._generation:
             return
         if len(self._tasks) > 1:
@@ -345,7 +345,7 @@ class Preview(QWidget):
             self._show_answer(answer)
         self.shown.emit()
 
-    def _show_answer(self, answer: Answer) -> None:
+    def _show_answer(self, answer: PictureAnswer) -> None:
         name = _name(self._tasks[0])
         if answer.question.partial:
             hopeless = answer.reason == "slow" or (answer.reason == "format" and answer.length >= LONGEST_MAGIC)

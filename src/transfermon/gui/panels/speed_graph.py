@@ -115,7 +115,7 @@ class Summary:
         )
 
 
-def summary(columns: Sequence[float]) -> Summary:
+def speed_summary(columns: Sequence[float]) -> Summary:
     moving = [column for column, rate in enumerate(columns) if rate > 0]
     if not moving:
         return Summary(now=0.0, average=0.0, highest=0.0)
@@ -123,7 +123,7 @@ def summary(columns: Sequence[float]) -> Summary:
     return Summary(now=sum(columns[-3:]) / 3, average=sum(columns) / lasted, highest=max(columns))
 
 
-def scale(highest: float) -> float:
+def graph_scale(highest: float) -> float:
     """The top of the graph: 1, 2 or 5 times a power of ten, at or above the highest, 1 kB/s at the least."""
     top = 1000.0
     while top < highest:
@@ -176,7 +176,7 @@ class SpeedGraph(QWidget):
             self._timer.stop()
             return
         self.columns = self.speeds.columns(self._key, time.monotonic()) if self._key is not None else []
-        self.setAccessibleDescription(summary(self.columns).words if self.columns else tr(EMPTY))
+        self.setAccessibleDescription(speed_summary(self.columns).words if self.columns else tr(EMPTY))
         if self.columns and not self.ticking:
             self._timer.start()
         elif not self.columns:
@@ -204,8 +204,8 @@ class SpeedGraph(QWidget):
         if not self.columns:
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, tr(EMPTY))
             return
-        found, plot = summary(self.columns), self._plot()
-        top = scale(found.highest)
+        found, plot = speed_summary(self.columns), self._plot()
+        top = graph_scale(found.highest)
         head = QRect(LEFT, 4, int(plot.width()), TOP - 8)
         words = painter.fontMetrics().elidedText(found.words, Qt.TextElideMode.ElideRight, head.width())
         painter.setPen(theme.color("text"))

@@ -37,7 +37,7 @@ from PySide6.QtWidgets import (
 )
 
 from transfermon.gui.dialogs.fetch_intervals import INTERVALS, interval_index
-from transfermon.gui.panels.event_log import clock
+from transfermon.gui.panels.event_log import clock_text
 from transfermon.gui.toolkit import theme
 from transfermon.gui.toolkit.collapsing_bars import Bar
 from transfermon.gui.toolkit.giving_columns import Giving
@@ -45,21 +45,21 @@ from transfermon.gui.toolkit.plain_table import make_plain_table
 from transfermon.model import units
 from transfermon.model.configuration import BACKGROUND_HANDLER_BUDGET, WAKES_KEPT
 from transfermon.model.translate import marked, tr
-from transfermon.model.wake_policy import Verdict, Wake, WakeKind, outcome_text, reason_text, source_text
+from transfermon.model.wake_policy import Wake, WakeKind, WakeVerdict, outcome_text, reason_text, source_text
 
 Index = QModelIndex | QPersistentModelIndex
 ROW_HEIGHT = 28
 TICK_MS = 500
 WAKE_ROLE = int(Qt.ItemDataRole.UserRole) + 1
 _VERDICTS = {
-    Verdict.GRANTED: (marked("Granted"), "good"),
-    Verdict.DELAYED: (marked("Delayed"), "warn"),
-    Verdict.HELD: (marked("Held"), "warn"),
-    Verdict.REFUSED: (marked("Refused"), "bad"),
+    WakeVerdict.GRANTED: (marked("Granted"), "good"),
+    WakeVerdict.DELAYED: (marked("Delayed"), "warn"),
+    WakeVerdict.HELD: (marked("Held"), "warn"),
+    WakeVerdict.REFUSED: (marked("Refused"), "bad"),
 }
 
 
-class Column(IntEnum):
+class WakeColumn(IntEnum):
     TIME = 0
     KIND = 1
     VERDICT = 2
@@ -74,18 +74,18 @@ WIDTHS = (108, 150, 88, 164, 62)
 REASON_LEAST = 80  # pixels of the last one
 
 
-def cell(wake: Wake, column: int, now: float) -> str:
+def cell_text(wake: Wake, column: int, now: float) -> str:
     """The words of one cell. `now` in epoch seconds."""
-    if column == Column.TIME:
-        return clock(wake.time)
-    if column == Column.KIND:
+    if column == WakeColumn.TIME:
+        return clock_text(wake.time)
+    if column == WakeColumn.KIND:
         name = tr("Fetch") if wake.kind is WakeKind.FETCH else tr("Push")
         return units.clean(f"{name}, {source_text(wake)}", 100)
-    if column == Column.VERDICT:
+    if column == WakeColumn.VERDICT:
         return tr(_VERDICTS[wake.verdict][0])
-    if column == Column.OUTCOME:
+    if column == WakeColumn.OUTCOME:
         return outcome_text(wake, now)
-    if column == Column.STARTED:
+    if column == WakeColumn.STARTED:
         return str(len(wake.tasks)) if wake.tasks else ""
     return units.clean(reason_text(wake), LONGEST_REASON)
 
@@ -122,7 +122,7 @@ class WakeModel(QAbstractTableModel):
         for row, known in enumerate(self._wakes):
             if known.identifier == wake.identifier:
                 self._wakes[row] = wake
-                self.dataChanged.emit(self.index(row, 0), self.index(row, len(Column) - 1))
+                self.dataChanged.emit(self.index(row, 0), self.index(row, len(WakeColumn) - 1))
                 return
         if len(self._wakes) >= WAKES_KEPT:
             last = len(self._wakes) - 1
@@ -137,14 +137,14 @@ class WakeModel(QAbstractTableModel):
         """Paint again what counts down."""
         for row, wake in enumerate(self._wakes):
             if wake.open or wake.waiting:
-                where = self.index(row, Column.OUTCOME)
+                where = self.index(row, WakeColumn.OUTCOME)
                 self.dataChanged.emit(where, where)
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own default
         return 0 if parent.isValid() else len(self._wakes)
 
     def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(Column)
+        return 0 if parent.isValid() else len(WakeColumn)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if not index.isValid() or index.row() >= len(self._wakes):
@@ -153,13 +153,13 @@ class WakeModel(QAbstractTableModel):
         if role == WAKE_ROLE:
             return wake
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
-            return cell(wake, index.column(), self._now())
+            return cell_text(wake, index.column(), self._now())
         if role == Qt.ItemDataRole.ToolTipRole:
-            return theme.plain_tip(cell(wake, Column.REASON, self._now()))
+            return theme.plain_tip(cell_text(wake, WakeColumn.REASON, self._now()))
         return None
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if orientation is not Qt.Orientation.Horizontal or not 0 <= section < len(Column):
+        if orientation is not Qt.Orientation.Horizontal or not 0 <= section < len(WakeColumn):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
             return tr(TITLES[section])
@@ -167,7 +167,7 @@ class WakeModel(QAbstractTableModel):
 
 
 def _alignment(column: int) -> Qt.AlignmentFlag:
-    side = Qt.AlignmentFlag.AlignRight if column == Column.STARTED else Qt.AlignmentFlag.AlignLeft
+    side = Qt.AlignmentFlag.AlignRight if column == WakeColumn.STARTED else Qt.AlignmentFlag.AlignLeft
     return side | Qt.AlignmentFlag.AlignVCenter
 
 
@@ -183,17 +183,17 @@ class _Delegate(QStyledItemDelegate):
         if option.state & QStyle.StateFlag.State_Selected:
             painter.fillRect(option.rect, theme.color("selection"))
         where = option.rect.adjusted(8, 0, -8, 0)
-        if column == Column.KIND:
+        if column == WakeColumn.KIND:
             icon = "download-cloud" if wake.kind is WakeKind.FETCH else "bell"
             theme.draw_icon(painter, icon, "muted", QRect(where.x(), where.y(), 16, where.height()))
             where.adjust(24, 0, 0, 0)
-        elif column == Column.VERDICT:
+        elif column == WakeColumn.VERDICT:
             self._dot(painter, where, _VERDICTS[wake.verdict][1])
             where.adjust(16, 0, 0, 0)
-        elif column == Column.OUTCOME and wake.open and wake.delivered is not None:
+        elif column == WakeColumn.OUTCOME and wake.open and wake.delivered is not None:
             self._ring(painter, where, 1 - (time.time() - wake.delivered) / BACKGROUND_HANDLER_BUDGET)
             where.adjust(24, 0, 0, 0)
-        painter.setPen(theme.color("text" if column in (Column.KIND, Column.VERDICT) else "muted"))
+        painter.setPen(theme.color("text" if column in (WakeColumn.KIND, WakeColumn.VERDICT) else "muted"))
         text = painter.fontMetrics().elidedText(str(index.data()), Qt.TextElideMode.ElideRight, where.width())
         painter.drawText(where, _alignment(column), text)
         painter.restore()
@@ -221,7 +221,7 @@ class _Delegate(QStyledItemDelegate):
 class _Table(QTableView):
     def __init__(self) -> None:
         super().__init__()
-        self._giving = Giving(self, (Column.STARTED,), least=REASON_LEAST)
+        self._giving = Giving(self, (WakeColumn.STARTED,), least=REASON_LEAST)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

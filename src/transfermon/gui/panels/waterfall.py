@@ -48,11 +48,11 @@ class Phase:
 
     @property
     def words(self) -> str:
-        return f"{tr(self.name)} {lasted(self.end - self.begin)}"
+        return f"{tr(self.name)} {duration_of(self.end - self.begin)}"
 
 
 @record
-class Bar:
+class PhaseBar:
     """One request."""
 
     title: str
@@ -69,10 +69,10 @@ class Bar:
     @property
     def words(self) -> str:
         parts = ", ".join([*(phase.words for phase in self.phases), *([self.note] if self.note else [])])
-        return f"{self.title}, {self.outcome}, {lasted(self.end - self.begin)}" + (f": {parts}" if parts else "")
+        return f"{self.title}, {self.outcome}, {duration_of(self.end - self.begin)}" + (f": {parts}" if parts else "")
 
 
-def lasted(seconds: float) -> str:
+def duration_of(seconds: float) -> str:
     """ "35 ms", "1,240 ms", "41.3 s", "8 min"."""
     if seconds < 0.0005:
         return tr("under 1 ms")
@@ -81,9 +81,9 @@ def lasted(seconds: float) -> str:
     return tr("{number:.1f} s").format(number=seconds) if seconds < 100 else units.duration(seconds)
 
 
-def bars(transactions: Sequence[TransactionMetrics]) -> list[Bar]:
+def phase_bars(transactions: Sequence[TransactionMetrics]) -> list[PhaseBar]:
     """What is painted, oldest first."""
-    out: list[Bar] = []
+    out: list[PhaseBar] = []
     attempt, began, before = 0, 0.0, 0
     for sent in transactions:
         if sent.fetch_start is None:
@@ -99,14 +99,14 @@ def bars(transactions: Sequence[TransactionMetrics]) -> list[Bar]:
     return out
 
 
-def _bar(sent: TransactionMetrics, title: str, first: bool, began: float) -> Bar:
+def _bar(sent: TransactionMetrics, title: str, first: bool, began: float) -> PhaseBar:
     assert sent.fetch_start is not None
     begin = max(0.0, sent.fetch_start - began)
     phases = tuple(
         Phase(name=name, begin=max(begin, start - began), end=max(begin, start - began, end - began))
         for name, start, end in _marks(sent)
     )
-    return Bar(
+    return PhaseBar(
         title=title,
         place=_place(sent),
         url=units.clean(f"{sent.method} {sent.url}", 1000),
@@ -162,7 +162,7 @@ class Waterfall(QScrollArea):
         if transactions == self._shown:
             return
         self._shown = transactions
-        self.page.show_bars(bars(transactions))
+        self.page.show_bars(phase_bars(transactions))
         words = [bar.words for bar in self.page.bars]
         self.setAccessibleDescription(". ".join(words[-DESCRIBED:]) or tr(EMPTY))
 
@@ -183,10 +183,10 @@ class _Page(QWidget):
         super().__init__()
         self.setProperty("ground", "base")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.bars: list[Bar] = []
+        self.bars: list[PhaseBar] = []
         theme.themed.changed.connect(self.update)
 
-    def show_bars(self, found: list[Bar]) -> None:
+    def show_bars(self, found: list[PhaseBar]) -> None:
         self.bars = found
         self.setMinimumHeight(len(found) * ROW + MARGIN)
         self.update()
@@ -194,7 +194,7 @@ class _Page(QWidget):
     def sizeHint(self) -> QSize:
         return QSize(400, len(self.bars) * ROW + MARGIN)
 
-    def row_at(self, y: int) -> Bar | None:
+    def row_at(self, y: int) -> PhaseBar | None:
         row = (y - MARGIN // 2) // ROW
         return self.bars[row] if 0 <= row < len(self.bars) else None
 
@@ -220,7 +220,7 @@ class _Page(QWidget):
                     painter.fillRect(QRect(where.x(), where.y(), where.width(), 1), theme.color("line"))
                 self._paint_bar(painter, where, bar, longest)
 
-    def _paint_bar(self, painter: QPainter, where: QRect, bar: Bar, longest: float) -> None:
+    def _paint_bar(self, painter: QPainter, where: QRect, bar: PhaseBar, longest: float) -> None:
         label = min(LABEL, where.width() * 2 // 5)
         upper = QRect(where.x(), where.y() + 6, label - 12, 19)
         lower = upper.translated(0, 19)
@@ -231,10 +231,10 @@ class _Page(QWidget):
         middle = QRect(where.x() + label, upper.y(), where.width() - label - TOTAL, upper.height())
         self._paint_phases(painter, middle, bar, longest)
         right = QRect(middle.right(), upper.y(), TOTAL, upper.height())
-        _draw(painter, right, lasted(bar.end - bar.begin), "text", align=Qt.AlignmentFlag.AlignRight)
+        _draw(painter, right, duration_of(bar.end - bar.begin), "text", align=Qt.AlignmentFlag.AlignRight)
         self._paint_words(painter, middle.translated(0, 19).adjusted(0, 0, TOTAL, 0), bar)
 
-    def _paint_phases(self, painter: QPainter, where: QRect, bar: Bar, longest: float) -> None:
+    def _paint_phases(self, painter: QPainter, where: QRect, bar: PhaseBar, longest: float) -> None:
         track = QRectF(where.x(), where.center().y() - BAR / 2 + 1, where.width(), BAR)
         shape = QPainterPath()
         shape.addRoundedRect(track, BAR / 2, BAR / 2)
@@ -242,11 +242,11 @@ class _Page(QWidget):
         painter.fillPath(shape, theme.color("track"))
         painter.setClipPath(shape)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        for phase, (left, right) in zip(bar.phases, spans(bar.phases, longest, track.width()), strict=True):
+        for phase, (left, right) in zip(bar.phases, phase_spans(bar.phases, longest, track.width()), strict=True):
             painter.fillRect(QRectF(track.x() + left, track.y(), right - left, BAR), theme.color(COLORS[phase.name]))
         painter.restore()
 
-    def _paint_words(self, painter: QPainter, where: QRect, bar: Bar) -> None:
+    def _paint_words(self, painter: QPainter, where: QRect, bar: PhaseBar) -> None:
         x = where.x()
         for phase in bar.phases:
             width = painter.fontMetrics().horizontalAdvance(phase.words)
@@ -261,7 +261,7 @@ class _Page(QWidget):
         _draw(painter, QRect(x, where.y(), where.right() - x, where.height()), bar.note, "muted")
 
 
-def spans(phases: Sequence[Phase], longest: float, width: float) -> list[tuple[float, float]]:
+def phase_spans(phases: Sequence[Phase], longest: float, width: float) -> list[tuple[float, float]]:
     """Where each phase is, in pixels: in proportion, but none shorter than `LEAST`, none over the one before it, and
     none past the right end.
     """

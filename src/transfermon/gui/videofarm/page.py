@@ -356,7 +356,7 @@ class VideoFarmPage(QWidget):
         for key in download.tasks:  # paused in the list of transfers, not here
             try:
                 if self._client.monitor.task(key).state is State.SUSPENDED:
-                    self._client.monitor.resume(key)
+                    self._client.monitor.commands.resume(key)
             except KeyError:
                 continue
         self._client.resume_downloads(download)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QSize
 from PySide6.QtGui import QImage
 
-from transfermon.gui.panels.pictures import Answer, Pictures, Question
+from transfermon.gui.panels.pictures import PictureAnswer, Pictures, Question
 from transfermon.gui.videofarm.cards import PICTURE
 from transfermon.model.errors import TransferFailure
 from transfermon.storage.settings import write_whole
@@ -42,7 +42,7 @@ class Thumbnails(QObject):
         self.folder = folder
         self._take = take
         self._asked: set[str] = set()  # on their way, or refused
-        self._questions: dict[int, Callable[[Answer], None]] = {}
+        self._questions: dict[int, Callable[[PictureAnswer], None]] = {}
         self._number = 0  # of the last question
         self._pictures = Pictures(self)
         self._pictures.answered.connect(self._answered)
@@ -78,7 +78,7 @@ class Thumbnails(QObject):
                 self._asked.discard(url)  # another refresh may try again; the card shows a film
                 return
 
-        def decoded(answer: Answer) -> None:
+        def decoded(answer: PictureAnswer) -> None:
             if answer.image is not None:
                 self._take(url, answer.image)
 
@@ -88,7 +88,7 @@ class Thumbnails(QObject):
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
         write_whole(path, data)
 
-    def decode(self, path: str, room: QSize, take: Callable[[Answer], None]) -> None:
+    def decode(self, path: str, room: QSize, take: Callable[[PictureAnswer], None]) -> None:
         """A file as a picture that fits the room."""
         self._number += 1
         number = self._number
@@ -97,6 +97,6 @@ class Thumbnails(QObject):
             Question(generation=self._generation, number=number, path=path, width=room.width(), height=room.height())
         )
 
-    def _answered(self, answer: Answer) -> None:
+    def _answered(self, answer: PictureAnswer) -> None:
         if (take := self._questions.pop(answer.question.number, None)) is not None:
             take(answer)

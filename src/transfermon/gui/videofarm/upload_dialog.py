@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from transfermon.gui.dialogs.fields import button, editor, form_layout, label, line, row_label
-from transfermon.gui.panels.pictures import Answer
+from transfermon.gui.panels.pictures import PictureAnswer
 from transfermon.gui.videofarm.thumbnails import Thumbnails
 from transfermon.model import units
 from transfermon.model.errors import TransferFailure
@@ -248,7 +248,7 @@ class VideoSender(QObject):
         """It becomes a small one first, in the helper that reads strangers' pictures."""
         self._thumbnails.decode(request.picture, UPLOAD_PICTURE, lambda answer: self._picture_made(request, answer))
 
-    def _picture_made(self, request: NewVideo, answer: Answer) -> None:
+    def _picture_made(self, request: NewVideo, answer: PictureAnswer) -> None:
         if answer.image is None:
             self._refuse(tr("The picture cannot be read; choose another."))
             return

@@ -119,7 +119,7 @@ def show_upload(context: WindowContext, files: Sequence[str] = ()) -> None:
 
 def _sessions(context: WindowContext, session: str) -> list[str]:
     """Those to choose from; one that is not there yet stands first."""
-    found = [info.identifier for info in context.monitor.session_infos() if info.identifier]
+    found = [info.identifier for info in context.monitor.overview.session_infos() if info.identifier]
     return found if session in found else [session, *found]
 
 

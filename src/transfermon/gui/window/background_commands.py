@@ -10,7 +10,7 @@ from transfermon.gui.dialogs.push_composer import PushComposer, earlier_payloads
 from transfermon.gui.window.context import WindowContext
 from transfermon.model.errors import InvalidAction, TransfermonError
 from transfermon.model.translate import tr
-from transfermon.model.wake_policy import Verdict, verdict_text
+from transfermon.model.wake_policy import WakeVerdict, verdict_text
 
 
 def fetch_in_background(context: WindowContext) -> None:
@@ -23,7 +23,7 @@ async def _fetch(context: WindowContext) -> None:
     except (TransfermonError, InvalidAction) as exc:
         context.toast(str(exc))
     else:
-        if wake.verdict is not Verdict.GRANTED or wake.policy:
+        if wake.verdict is not WakeVerdict.GRANTED or wake.policy:
             context.toast(verdict_text(wake))
 
 
@@ -56,16 +56,16 @@ async def _push(context: WindowContext, composer: PushComposer, payload: str) ->
 
 def simulate_suspension(context: WindowContext) -> None:
     """What a phone does to an app that is not in front; a second call wakes it."""
-    if context.monitor.suspended:
-        context.monitor.wake_app()
+    if context.monitor.presence.suspended:
+        context.monitor.presence.wake()
         context.toast(tr("The app is awake again; what ended meanwhile is told now."))
     else:
-        context.monitor.suspend_app()
+        context.monitor.presence.suspend()
         context.toast(tr("The app is suspended: transfers go on, listeners hear nothing until it wakes."))
 
 
 def drop_connections(context: WindowContext) -> None:
-    count = context.monitor.drop_connections()
+    count = context.monitor.bad_network.drop_connections()
     context.toast(tr("%n connections were dropped.", "1 connection was dropped.", count))
 
 

@@ -55,7 +55,7 @@ class Bridge(QObject):
 
     def snapshot(self) -> Snapshot:
         """The whole state; events that it already contains are not told again."""
-        found = self._monitor.snapshot()
+        found = self._monitor.overview.snapshot()
         self._seen = found.sequence
         return found
 
@@ -67,7 +67,7 @@ class Bridge(QObject):
         self._marks.clear()
         if not watched:
             self._timer.stop()
-        elif self._monitor.running_progress():
+        elif self._monitor.overview.running_progress():
             self._timer.start()
 
     def close(self) -> None:
@@ -95,7 +95,7 @@ class Bridge(QObject):
 
     def _tick(self) -> None:
         now = time.monotonic()
-        running = self._monitor.running_progress()
+        running = self._monitor.overview.running_progress()
         marks = {key: _mark(progress, now) for key, progress in running.items()}
         moved = {key: running[key] for key, mark in marks.items() if self._marks.get(key) != mark}
         self._marks = marks

@@ -72,7 +72,7 @@ def fill_menu_bar(context: WindowContext) -> None:
             menus[title].addSeparator()
         menus[title].addAction(context.actions[command.id])
     simulation = context.panels.simulation_menu
-    simulation.wanted.connect(lambda wanted: context.monitor.simulate(wanted))
+    simulation.wanted.connect(lambda wanted: context.monitor.bad_network.simulate(wanted))
     simulation.drop_wanted.connect(lambda: drop_connections(context))
     menus["Background"].addMenu(simulation)
     themes = menus["View"].addMenu(tr("&Theme"))
@@ -109,7 +109,7 @@ def make_toolbar(context: WindowContext) -> Toolbar:
 
 def fill_status_bar(context: WindowContext) -> None:
     context.panels.status.place_in(context.window.statusBar())
-    context.panels.status.simulation_mark.clicked.connect(lambda: context.monitor.simulate(NONE))
+    context.panels.status.simulation_mark.clicked.connect(lambda: context.monitor.bad_network.simulate(NONE))
 
 
 def task_menu(context: WindowContext, keys: Sequence[TaskKey]) -> QMenu:

@@ -92,7 +92,7 @@ def _ask_where_to_close(context: WindowContext) -> None:
             return
         keep = answer == "Keep in the tray"
         if remember:
-            context.monitor.update_settings(close_to="tray" if keep else "quit")
+            context.monitor.preferences.update(close_to="tray" if keep else "quit")
         if keep:
             hide_or_minimise(context)
         else:
@@ -125,7 +125,7 @@ def quit_app(context: WindowContext) -> None:
             return
         if remember and answer != STOP:
             with contextlib.suppress(OSError):  # it holds for this quit all the same
-                context.monitor.update_settings(keep_after_quit="yes" if answer == KEEP else "no")
+                context.monitor.preferences.update(keep_after_quit="yes" if answer == KEEP else "no")
         context.monitor.keep_going = answer == KEEP
         if answer == STOP:
             context.spawn(_stop_and_quit(context), "stopping all transfers")

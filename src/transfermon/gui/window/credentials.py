@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QLineEdit, Q
 
 from transfermon.gui.dialogs.fields import button, form_layout, label
 from transfermon.gui.window.context import WindowContext
-from transfermon.http.challenges import Challenge, basic
+from transfermon.http.challenges import Challenge, basic_login
 from transfermon.model import units
 from transfermon.model.errors import InvalidAction, TransfermonError
 from transfermon.model.events import Event, TaskCompletedEvent, TaskRemovedEvent
@@ -112,7 +112,7 @@ class CredentialsDialog(QDialog):
     def accept(self) -> None:
         login = Login(user=self.user.text(), password=self.password.text())
         try:
-            basic(login.user, login.password)
+            basic_login(login.user, login.password)
         except ValueError as exc:
             self.problem.setText(str(exc))
             self.problem.show()
@@ -140,7 +140,7 @@ class Credentials(QObject):
     def attach(self, monitor: Monitor) -> None:
         """Ask for what fails from now on, and for what failed while there was no window."""
         self._monitor = monitor
-        for key in monitor.ended_away:
+        for key in monitor.presence.ended_away:
             self._ended(key, monitor, failed=True, sequence=monitor.sequence)
 
     def detach(self) -> None:
@@ -160,7 +160,7 @@ class Credentials(QObject):
 
     def _ended(self, key: TaskKey, monitor: Monitor, *, failed: bool, sequence: int) -> None:
         try:
-            challenge = monitor.challenge(key) if failed else None
+            challenge = monitor.logins.challenge(key) if failed else None
         except KeyError:  # it has left the list
             challenge = None
         if challenge is None:
@@ -206,7 +206,7 @@ class Credentials(QObject):
         assert self._monitor is not None
         for key in keys:
             try:
-                self._monitor.give_credentials(key, login.user, login.password)
+                self._monitor.logins.give(key, login.user, login.password)
             except (KeyError, InvalidAction, TransfermonError):  # it went its own way meanwhile
                 self._given.pop(key, None)
             else:

@@ -39,7 +39,7 @@ from transfermon.model.events import (
 from transfermon.model.tally import Tally
 from transfermon.model.task import Progress, TaskKey
 from transfermon.model.translate import tr
-from transfermon.model.wake_policy import Outcome, WakeKind
+from transfermon.model.wake_policy import WakeKind, WakeOutcome
 from transfermon.system.runners import Runners
 from transfermon.text import humanize
 
@@ -148,7 +148,7 @@ class MainWindow(QMainWindow):
         snapshot = bridge.snapshot()
         self._credentials.attach(monitor)
         panels.details.session_headers = self._headers_of
-        panels.preview.text_of = monitor.response_text
+        panels.preview.text_of = monitor.overview.response_text
         panels.model.reset(snapshot.tasks)
         bridge.told.connect(self._apply)
         bridge.progress.connect(self._apply_progress)
@@ -211,7 +211,7 @@ class MainWindow(QMainWindow):
         self.panels.wakes.apply(wake)
         if (
             wake.kind is WakeKind.FETCH
-            and wake.outcome is Outcome.NEW_DATA
+            and wake.outcome is WakeOutcome.NEW_DATA
             and self._videofarm is not None
             and self._videofarm.isVisible()
         ):
@@ -233,7 +233,7 @@ class MainWindow(QMainWindow):
         self.context.refresh_soon()
 
     def _note_totals(self) -> None:
-        running = self.context.monitor.running_progress()
+        running = self.context.monitor.overview.running_progress()
         self.panels.details.note_totals({key: moved.received for key, moved in running.items()})
 
     def _refresh(self) -> None:
@@ -241,12 +241,12 @@ class MainWindow(QMainWindow):
             return
         if self.context.watched:
             monitor, sidebar = self.context.monitor, self.panels.sidebar
-            tallies = monitor.tallies()
+            tallies = monitor.overview.tallies()
             self._anything = any(tally.all for tally in tallies.values())
             self._show_page(self._page_in_view())
-            sidebar.update_counts(tallies, monitor.session_infos())
-            sidebar.set_session_progress(session_progress(tallies, monitor.running_progress()))
-            if self.panels.status.show_status(monitor.status()):
+            sidebar.update_counts(tallies, monitor.overview.session_infos())
+            sidebar.set_session_progress(session_progress(tallies, monitor.overview.running_progress()))
+            if self.panels.status.show_status(monitor.overview.status()):
                 self.panels.wakes.refresh()
             if self._videofarm is not None:  # it may have been set elsewhere
                 self._videofarm.set_server(monitor.settings.videofarm_url)
@@ -274,7 +274,7 @@ class MainWindow(QMainWindow):
             place.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _show_simulation(self) -> None:
-        simulation = self.context.monitor.simulation
+        simulation = self.context.monitor.bad_network.simulation
         self.panels.simulation_menu.show_state(simulation)
         self.panels.status.simulation_mark.show_state(simulation)
 
@@ -293,7 +293,7 @@ class MainWindow(QMainWindow):
         return list(found.configuration.http_header_fields) if found is not None else []
 
     async def _load_events(self) -> None:
-        self.panels.events.reset(await self.context.monitor.history())
+        self.panels.events.reset(await self.context.monitor.overview.history())
 
     # Selection, filter, scope
 
@@ -322,7 +322,7 @@ class MainWindow(QMainWindow):
         self._enable()
 
     async def _load_history(self, key: TaskKey) -> None:
-        history = await self.context.monitor.history(task=key)
+        history = await self.context.monitor.overview.history(task=key)
         if self.context.selected == [key]:
             self.panels.details.set_history(history)
 

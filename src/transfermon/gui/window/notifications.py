@@ -20,7 +20,7 @@ from transfermon.model.task import Task, TaskKey
 from transfermon.model.translate import tr
 from transfermon.system.notifier import Button, Notifier
 from transfermon.system.runners import Runners
-from transfermon.text.notification_texts import Notice, discreet, notice_for, start_notice, worth_telling
+from transfermon.text.notification_texts import BannerText, discreet, notice_for, start_notice, worth_telling
 
 if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
     from transfermon.engine.monitor import Monitor
@@ -104,7 +104,7 @@ class Notifications(QObject):
             await self._monitor.heard(task.key)  # listeners come first (O-16)
         self._tell(notice_for(tasks, session))
 
-    def tell_return(self, notice: Notice, told: bool) -> None:
+    def tell_return(self, notice: BannerText, told: bool) -> None:
         """The summary of an absence; in the window only when the desktop has told of it before (N-04)."""
         if told or self._monitor.settings.notify == "off":
             key = TaskKey.parse(notice.user_info["task"])
@@ -125,7 +125,7 @@ class Notifications(QObject):
     def _close_start(self, handler: str) -> None:
         self._tell(start_notice(self._started.pop(handler)))
 
-    def _tell(self, notice: Notice) -> None:
+    def _tell(self, notice: BannerText) -> None:
         shown = self._in_background() and self._notifier.available
         self._monitor.notify(notice.title, notice.body, user_info=notice.user_info, shown=shown)
 

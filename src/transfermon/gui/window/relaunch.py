@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from transfermon.engine.wake_engine import FetchResult
+from transfermon.engine.handlers import FetchResult
 from transfermon.model.events import BackgroundTransferEvent, SessionEventsCompletedEvent, TaskCompletedEvent
 from transfermon.model.task import Task
-from transfermon.text.notification_texts import Notice, return_notice, worth_telling
+from transfermon.text.notification_texts import BannerText, return_notice, worth_telling
 
 if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
     from transfermon.engine.monitor import Monitor
@@ -20,13 +20,13 @@ if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window show
 class Relaunch:
     """The default listener of background deliveries. Made before `monitor.ready()`."""
 
-    def __init__(self, monitor: Monitor, tell: Callable[[Notice, bool], None]) -> None:
+    def __init__(self, monitor: Monitor, tell: Callable[[BannerText, bool], None]) -> None:
         """`tell` gets the summary, and whether somebody has told it on the desktop already."""
         self._monitor = monitor
         self._tell = tell
         self._handlers: dict[str, str] = {}  # by session
         self._since = monitor.sequence
-        self._missing = len(monitor.ended_away)
+        self._missing = len(monitor.presence.ended_away)
         self._ended: list[Task] = []
         for name, listener in self._listeners:
             monitor.add_event_listener(name, listener)
@@ -61,4 +61,4 @@ class Relaunch:
         if event.task is not None and worth_telling(event.task):
             self._ended.append(event.task)
         if self._missing == 0 and self._ended:
-            self._tell(return_notice(self._ended), self._monitor.notified_away)
+            self._tell(return_notice(self._ended), self._monitor.presence.notified_away)

@@ -21,7 +21,7 @@ def take_off_the_list(context: WindowContext, tasks: Sequence[Task]) -> None:
 
     def pause(key: TaskKey) -> None:
         if context.leaving.get(key):  # not if it was brought back meanwhile
-            context.monitor.suspend(key)
+            context.monitor.commands.suspend(key)
 
     context.spawn(in_slices(keys, pause), f"pausing {len(keys)} transfers that leave the list")
     words = tr(
@@ -45,7 +45,7 @@ def _bring_back(context: WindowContext, keys: Sequence[TaskKey]) -> None:
         task = context.monitor.task(key)
         context.panels.model.apply(TaskCreatedEvent(session=key.session, task_identifier=key.number, task=task))
         if key in ran and task.can(Action.RESUME):
-            context.monitor.resume(key)
+            context.monitor.commands.resume(key)
         context.refresh_soon()
 
     context.spawn(in_slices(keys, bring), f"bringing {len(keys)} transfers back")
@@ -60,7 +60,7 @@ def _remove_now(context: WindowContext, keys: Sequence[TaskKey]) -> None:
 def _remove_one(context: WindowContext, key: TaskKey) -> None:
     if context.attached and context.leaving.get(key) is not None:
         context.leaving[key] = None  # once only; it leaves the dict with the event that comes back
-        tolerant(context.monitor.remove, key)
+        tolerant(context.monitor.commands.remove, key)
 
 
 def finish_removals(context: WindowContext) -> None:

@@ -65,7 +65,7 @@ def _ask_to_reset(context: WindowContext, key: str) -> None:
 def show_session(context: WindowContext, key: str) -> None:
     """The properties of one session."""
     session = context.monitor.find_session(key)
-    infos = [info for info in context.monitor.session_infos() if info.key == key]
+    infos = [info for info in context.monitor.overview.session_infos() if info.key == key]
     if session is not None and infos:
         rows = properties_of(infos[0], session.configuration, session.default_folder)
         context.show_dialog("session", SessionProperties(context.window, rows))

@@ -34,7 +34,7 @@ def show_settings(context: WindowContext, page: str) -> None:
     dialog = Preferences(
         context.window,
         settings=context.monitor.settings,
-        login=Login(starts=autostart.enabled(), hidden=autostart.minimized()),
+        login=Login(starts=autostart.is_autostarted(), hidden=autostart.starts_minimized()),
         channel=_channel(context),
         state_dir=context.state_dir,
         tray=context.tray_available(),
@@ -57,7 +57,7 @@ def change_settings(context: WindowContext, changes: Mapping[str, Any]) -> None:
         if (interval := changes.pop("fetch_interval", None)) is not None:
             set_fetch_interval(context, BACKGROUND_FETCH_INTERVAL_NEVER if interval < 0 else interval)
         if changes:
-            context.monitor.update_settings(**changes)
+            context.monitor.preferences.update(**changes)
     except OSError as exc:
         _say_not_saved(context, exc)
     context.panels.wakes.refresh()
@@ -78,7 +78,7 @@ def set_theme(context: WindowContext, scheme: str) -> None:
     mark_theme(context, scheme)
     if context.attached:
         try:
-            context.monitor.update_settings(theme=scheme)
+            context.monitor.preferences.update(theme=scheme)
         except OSError as exc:
             _say_not_saved(context, exc)
 
@@ -109,7 +109,7 @@ def _change_login(context: WindowContext, login: Login) -> None:
 
 def switch_channel(context: WindowContext, on: bool) -> None:
     try:
-        context.monitor.switch_push_channel(on)
+        context.monitor.preferences.switch_push_channel(on)
     except OSError as exc:
         _say_not_saved(context, exc)
     if on:
@@ -124,7 +124,7 @@ def switch_channel(context: WindowContext, on: bool) -> None:
 
 def _give_token(context: WindowContext, token: str) -> None:
     try:
-        context.monitor.switch_push_channel(context.monitor.settings.push_enabled, token=token)
+        context.monitor.preferences.switch_push_channel(context.monitor.settings.push_enabled, token=token)
     except OSError as exc:
         _say_not_saved(context, exc)
     show_channel(context)

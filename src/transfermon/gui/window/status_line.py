@@ -12,7 +12,7 @@ from transfermon.model import units
 from transfermon.model.translate import marked, tr
 
 if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
-    from transfermon.engine.monitor import Status
+    from transfermon.engine.overview import Status
 
 APP_STATES = {"foreground": marked("Foreground"), "background": marked("Background"), "suspended": marked("Suspended")}
 

@@ -13,7 +13,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QInputDialog
 
 from transfermon.gui.dialogs.questions import ask, text_question
-from transfermon.gui.panels.event_log import ndjson
+from transfermon.gui.panels.event_log import as_ndjson
 from transfermon.gui.toolkit import files
 from transfermon.gui.window.checksum import ask_for_checksum
 from transfermon.gui.window.context import WindowContext
@@ -46,30 +46,30 @@ def _to_come(context: WindowContext) -> list[TaskKey]:
 
 
 def resume(context: WindowContext) -> None:
-    _each(context, context.targets, Action.RESUME, context.monitor.resume)
+    _each(context, context.targets, Action.RESUME, context.monitor.commands.resume)
 
 
 def pause(context: WindowContext) -> None:
-    _each(context, context.targets, Action.SUSPEND, context.monitor.suspend)
+    _each(context, context.targets, Action.SUSPEND, context.monitor.commands.suspend)
 
 
 def toggle(context: WindowContext) -> None:
     if toggled(context.selected_tasks) is Action.SUSPEND:
-        _each(context, context.selected, Action.SUSPEND, context.monitor.suspend)
+        _each(context, context.selected, Action.SUSPEND, context.monitor.commands.suspend)
     else:
-        _each(context, context.selected, Action.RESUME, context.monitor.resume)
+        _each(context, context.selected, Action.RESUME, context.monitor.commands.resume)
 
 
 def cancel(context: WindowContext) -> None:
-    _each(context, context.selected, Action.CANCEL, context.monitor.cancel)
+    _each(context, context.selected, Action.CANCEL, context.monitor.commands.cancel)
 
 
 def retry(context: WindowContext) -> None:
-    _each(context, context.targets, Action.RETRY, context.monitor.retry)
+    _each(context, context.targets, Action.RETRY, context.monitor.commands.retry)
 
 
 def retry_task(context: WindowContext, key: TaskKey) -> None:
-    _each(context, [key], Action.RETRY, context.monitor.retry)
+    _each(context, [key], Action.RETRY, context.monitor.commands.retry)
 
 
 def retry_with_new_url(context: WindowContext) -> None:
@@ -89,21 +89,21 @@ def retry_with_new_url(context: WindowContext) -> None:
 
 def _retry_from(context: WindowContext, key: TaskKey, url: str) -> None:
     try:
-        context.monitor.retry(key, url.strip())
+        context.monitor.commands.retry(key, url.strip())
     except (ValueError, KeyError, TransfermonError, InvalidAction) as exc:
         context.toast(str(exc))
 
 
 def pause_all(context: WindowContext) -> None:
-    _each(context, _all_keys(context), Action.SUSPEND, context.monitor.suspend)
+    _each(context, _all_keys(context), Action.SUSPEND, context.monitor.commands.suspend)
 
 
 def resume_all(context: WindowContext) -> None:
-    _each(context, _all_keys(context), Action.RESUME, context.monitor.resume)
+    _each(context, _all_keys(context), Action.RESUME, context.monitor.commands.resume)
 
 
 def retry_all_failed(context: WindowContext) -> None:
-    _each(context, _all_keys(context), Action.RETRY, context.monitor.retry)
+    _each(context, _all_keys(context), Action.RETRY, context.monitor.commands.retry)
 
 
 # Copying
@@ -139,8 +139,8 @@ def copy_events(context: WindowContext) -> None:
 
 
 async def _copy_events(context: WindowContext, key: TaskKey) -> None:
-    history = await context.monitor.history(task=key)
-    QGuiApplication.clipboard().setText(ndjson(history))
+    history = await context.monitor.overview.history(task=key)
+    QGuiApplication.clipboard().setText(as_ndjson(history))
     context.toast(tr("%n events were copied.", "1 event was copied.", len(history)))
 
 
@@ -167,11 +167,11 @@ def _prioritise(context: WindowContext, priority: float) -> None:
 
 
 def queue_first(context: WindowContext) -> None:
-    context.monitor.move_in_queue(context.selected, first=True)
+    context.monitor.commands.move_in_queue(context.selected, first=True)
 
 
 def queue_last(context: WindowContext) -> None:
-    context.monitor.move_in_queue(context.selected, first=False)
+    context.monitor.commands.move_in_queue(context.selected, first=False)
 
 
 def ask_for_speed_limit(context: WindowContext) -> None:
@@ -192,7 +192,7 @@ def ask_for_speed_limit(context: WindowContext) -> None:
 
 
 def _limit(context: WindowContext, keys: Sequence[TaskKey], limit: int) -> None:
-    command = in_slices(keys, lambda key: context.monitor.adjust(key, speed_limit=limit))
+    command = in_slices(keys, lambda key: context.monitor.commands.adjust(key, speed_limit=limit))
     context.spawn(command, f"speed limit {limit}")
 
 
@@ -217,7 +217,7 @@ def remove_and_delete(context: WindowContext) -> None:
 
     def answered(answer: str, _remember: bool) -> None:
         if answer == "Delete":
-            _each(context, keys, Action.REMOVE, lambda key: context.monitor.remove(key, delete_file=True))
+            _each(context, keys, Action.REMOVE, lambda key: context.monitor.commands.remove(key, delete_file=True))
 
     ask(
         context.window,

@@ -1,0 +1,81 @@
+"""What commands ask of the engine: of the one that runs, or of one that lasts as long as the question."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from transfermon.host.terminal import (
+    DONE,
+    accepted,
+    complain,
+)
+
+Arguments = argparse.Namespace
+Request = tuple[str, str, "dict[str, Any] | str | None"]  # method, path, body
+Reply = tuple[int, "dict[str, Any]"]
+_TAKING_TURNS = 3.0  # seconds in which an engine that is starting or ending may be neither reached nor owned
+
+
+def folder_of(arguments: Arguments) -> str:
+    from transfermon.storage.settings import state_folder
+
+    return state_folder(arguments.state_dir)
+
+
+def ask_engine(state_dir: str, requests: Sequence[Request]) -> list[Reply]:
+    """The answers of the running engine; with none running, of one that lasts as long as the requests."""
+    import time
+
+    from transfermon.control.client import Client, EngineGone, NoEngine
+    from transfermon.model.errors import EngineBusyError
+
+    deadline = time.monotonic() + _TAKING_TURNS
+    while True:
+        try:
+            client = Client(state_dir)
+            return [client.request(*request) for request in requests]
+        except EngineGone:
+            raise  # half of it may have been done
+        except NoEngine:
+            try:
+                return _answer_here(state_dir, requests)
+            except EngineBusyError:
+                if time.monotonic() > deadline:
+                    raise
+        time.sleep(0.05)
+
+
+def _answer_here(state_dir: str, requests: Sequence[Request]) -> list[Reply]:
+    import asyncio
+    import json
+
+    from transfermon.control.api import Api
+    from transfermon.engine.monitor import Monitor
+
+    async def answers() -> list[Reply]:
+        async with Monitor.open(state_dir, what="a transfermon command", attached=False) as monitor:
+            api = Api(monitor, started=False)
+            for fault in monitor.settings.faults:
+                complain(fault, code=DONE)
+            out = []
+            for method, path, body in requests:
+                data = body if isinstance(body, str) else json.dumps(body) if body is not None else ""
+                answer = await api.answer(method, path, data.encode("utf-8", "replace"))
+                out.append((answer.status, dict(answer.body)))
+            return out
+
+    return asyncio.run(answers())
+
+
+def ask_once(state_dir: str, request: Request) -> dict[str, Any]:
+    """The body of one answer. Raises Wrong with the engine's words when it refuses."""
+    return accepted(ask_engine(state_dir, [request])[0])
+
+
+def ask_running(state_dir: str, method: str, path: str, body: dict[str, Any] | str | None = None) -> dict[str, Any]:
+    """The same, of the engine that runs now; NoEngine when none does."""
+    from transfermon.control.client import Client
+
+    return accepted(Client(state_dir).request(method, path, body))

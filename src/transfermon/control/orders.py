@@ -1,0 +1,260 @@
+"""What may be asked of the control API: a body becomes a record, or is refused with a sentence.
+
+Rule: JSON becomes a record at one place, and every refusal names the field.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Sequence
+from dataclasses import field
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+from transfermon.control.answers import problem_answer
+from transfermon.control.json_records import SECRET_ERRORS
+from transfermon.http.addresses import check_url, without_credentials
+from transfermon.http.cookies import Cookie, from_dict
+from transfermon.model import json_text, request_options
+from transfermon.model.checked_text import checked_path, without_text
+from transfermon.model.errors import Code
+from transfermon.model.record import record
+from transfermon.model.request_options import NONE as NO_OPTIONS
+from transfermon.model.request_options import RequestOptions, content_type_of
+from transfermon.model.task import Kind, Origin, State, Task
+
+T = TypeVar("T")
+CLI_SESSION = "cli"  # where tasks go that name no session
+
+
+class OrderRefused(Exception):  # noqa: N818 - an answer, not a failure of ours
+    def __init__(self, status: int, title: str, detail: str = "", allow: str = "") -> None:
+        super().__init__(title)
+        self.answer = problem_answer(status, title, detail, allow=allow)
+
+
+@record
+class Order:
+    """What `POST /v1/tasks` asks for."""
+
+    url: str
+    kind: Kind = Kind.DOWNLOAD
+    method: str = ""  # of an upload PUT, of a data task POST, unless given
+    file: str = ""  # of an upload, absolute
+    protocol: str = ""  # of an upload
+    into_folder: bool = False  # of an upload: a PUT to an address that ends with a slash goes to the file's name in it
+    data: bytes | None = field(default=None, repr=False)
+    session: str = CLI_SESSION
+    destination: str = ""  # absolute; a folder when it ends in a slash or is one
+    headers: dict[str, str] = field(default_factory=dict)
+    sha256: str = ""
+    speed_limit: int = 0
+    overwrite: bool = False
+    maximum_attempts: int = 0
+    start: bool = True
+    join: bool = False
+    origin: Origin = Origin.TYPED
+
+    options: RequestOptions = NO_OPTIONS
+    cookies: tuple[Cookie, ...] = field(default=(), repr=False)
+
+    @property
+    def bare_url(self) -> str:
+        """As the record has it. Raises as `check_url`."""
+        return without_credentials(check_url(self.url))[0]
+
+    @property
+    def all_headers(self) -> dict[str, str]:
+        """The headers, and the credentials in the address as one of them. Raises as `check_url`."""
+        authorization = without_credentials(check_url(self.url))[1]
+        named = {name.lower() for name in self.headers}
+        return (
+            {"Authorization": authorization, **self.headers}
+            if authorization and "authorization" not in named
+            else self.headers
+        )
+
+    @property
+    def type_of_data(self) -> dict[str, str]:
+        """The Content-Type that nobody named."""
+        named = {name.lower() for name in self.headers}
+        if self.data is None or self.options.no_content_type or "content-type" in named:
+            return {}
+        return {"Content-Type": content_type_of(self.data)}
+
+
+def order_of(body: dict[str, Any]) -> Order:
+    fields = Fields(body)
+    order = Order(
+        url=fields.text("url"),
+        kind=_kind(fields.text("kind")),
+        method=fields.text("method"),
+        file=fields.text("file"),
+        protocol=fields.text("protocol"),
+        into_folder=fields.flag("intoFolder"),
+        data=fields.data(),
+        session=fields.text("session") or CLI_SESSION,
+        destination=fields.text("destination"),
+        headers=fields.headers("headers"),
+        sha256=fields.text("sha256"),
+        speed_limit=fields.count("speedLimit"),
+        overwrite=fields.flag("overwrite"),
+        maximum_attempts=fields.count("maximumAttempts"),
+        start=fields.flag("start", default=True),
+        join=fields.flag("join"),
+        origin=Origin(fields.text("origin") or Origin.TYPED.value),
+        options=request_options.from_dict(fields.options("options")),
+        cookies=fields.cookies("cookies"),
+    )
+    fields.end()
+    checked_path(order.destination, "the destination")
+    checked_path(order.file, "the file")
+    if order.destination and not os.path.isabs(order.destination):
+        raise ValueError("The destination must be an absolute path.")
+    if order.file and not os.path.isabs(order.file):
+        raise ValueError("The file must be an absolute path.")
+    return order
+
+
+def _kind(text: str) -> Kind:
+    try:
+        return Kind(text or Kind.DOWNLOAD.value)
+    except ValueError:
+        raise ValueError("“kind” must be download, upload or data.") from None
+
+
+def same_task(tasks: Sequence[Task], order: Order) -> Task | None:
+    """The unfinished task that an order means: the same session, address and absolute target (DESIGN 9).
+
+    One that failed for its credentials is not it when the order brings some.
+    """
+    if order.kind is not Kind.DOWNLOAD:
+        return next((task for task in reversed(tasks) if _same_upload(task, order)), None)
+    folder, name = order.destination, ""
+    if not order.destination.endswith(os.sep) and not os.path.isdir(order.destination):
+        folder, name = os.path.split(order.destination)
+    folder = os.path.abspath(folder)
+
+    def fits(task: Task) -> bool:
+        if (task.kind, task.session, task.url, task.folder) != (Kind.DOWNLOAD, order.session, order.bare_url, folder):
+            return False
+        if (name and task.name != name) or task.expected_digest.rpartition(":")[2] != order.sha256.lower():
+            return False
+        if task.error is not None:
+            return task.error.code != Code.CANCELLED and not (order.all_headers and task.error.code in SECRET_ERRORS)
+        return task.state in (State.RUNNING, State.SUSPENDED)
+
+    return next((task for task in reversed(tasks) if order.destination and fits(task)), None)
+
+
+def _same_upload(task: Task, order: Order) -> bool:
+    if order.kind is not Kind.UPLOAD or task.kind is not Kind.UPLOAD or task.source != order.file:
+        return False
+    if task.error is not None:
+        return task.error.code != Code.CANCELLED and not (order.all_headers and task.error.code in SECRET_ERRORS)
+    return task.outstanding and task.session == order.session
+
+
+class Fields:
+    """Reads a JSON object strictly: each field has its type, and none is left over."""
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        self._left = dict(body)
+
+    def text(self, name: str) -> str:
+        return self._take(name, str, "", "a text")
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        return self._take(name, bool, default, "true or false")
+
+    def count(self, name: str) -> int:
+        number = self._take(name, int, 0, "a whole number")
+        if isinstance(number, bool) or number < 0:
+            raise ValueError(f"“{name}” must be a whole number, zero or more.")
+        return number
+
+    def number(self, name: str, *, default: float) -> float:
+        number = self._take(name, object, default, "a number")
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise ValueError(f"“{name}” must be a number.")
+        return number
+
+    def headers(self, name: str) -> dict[str, str]:
+        headers: dict[str, str] = self._take(name, dict, {}, "an object of texts")
+        if not all(isinstance(value, str) for value in headers.values()):
+            raise ValueError(f"“{name}” must be an object of texts.")
+        return headers
+
+    def options(self, name: str) -> dict[str, Any]:
+        return self._take(name, dict, {}, "an object")
+
+    def cookies(self, name: str) -> tuple[Cookie, ...]:
+        try:
+            return tuple(from_dict(stored) for stored in self._take(name, list, [], "a list of cookies"))
+        except (TypeError, KeyError, ValueError):
+            raise ValueError(f"“{name}” must be a list of cookies.") from None
+
+    def texts(self, name: str) -> list[str]:
+        texts: list[str] = self._take(name, list, [], "a list of texts")
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError(f"“{name}” must be a list of texts.")
+        return texts
+
+    def data(self) -> bytes | None:
+        """A body: `data` is text, `dataBase64` any bytes."""
+        text, coded = self._left.get("data"), self.text("dataBase64")
+        self.text("data")
+        try:
+            return base64.b64decode(coded, validate=True) if coded else text.encode() if text is not None else None
+        except ValueError:
+            raise ValueError("“dataBase64” is not Base64.") from None
+
+    def end(self) -> None:
+        if self._left:
+            raise ValueError(f"“{next(iter(self._left))[:50]}” is not a field of this request.")
+
+    def _take(self, name: str, kind: type[T], default: T, words: str) -> T:
+        value = self._left.pop(name, None)
+        if value is None:
+            return default
+        if not isinstance(value, kind):
+            raise ValueError(f"“{name}” must be {words}.")
+        return value
+
+
+def utf8_text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise ValueError("The body is not UTF-8.") from None
+
+
+_JUDGED_LATER = frozenset({"destination", "file", "urls"})  # paths may hold any bytes; each address gets its own words
+
+
+def json_body(body: bytes) -> dict[str, Any]:
+    if not body.strip():
+        return {}
+    try:
+        found = json_text.loads(body)
+    except ValueError:
+        raise ValueError("The body is not JSON.") from None
+    if not isinstance(found, dict):
+        raise ValueError("The body must be a JSON object.")
+    if without_text({key: value for key, value in found.items() if key not in _JUDGED_LATER}) is not None:
+        raise ValueError("The body holds half a character (a lone surrogate), which is no text.")
+    return found
+
+
+def number_of(query: str, name: str) -> int:
+    """A number from the query, 0 when it is not there. Raises ValueError with a sentence."""
+    text = dict(parse_qsl(query)).get(name, "0")
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise ValueError(f"“{name}” must be a whole number.")
+    return int(text)
+
+
+def reason_of(exc: Exception) -> str:
+    text = str(exc)
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
