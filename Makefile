@@ -46,6 +46,8 @@ check: test-setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python tools/check_lock.py
+	$(BIN)/python tools/promises.py --check
+	$(BIN)/python tools/house.py
 
 format: test-setup
 	$(BIN)/ruff format .
