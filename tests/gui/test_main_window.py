@@ -60,7 +60,7 @@ from transfermon.runners import Runners
 from transfermon.settings import Settings
 from transfermon.simulation import NONE, Simulation
 from transfermon.tally import tallied
-from transfermon.task import Action, Kind, Origin, Progress, State, Task, TaskKey, changed
+from transfermon.task import Action, Kind, Origin, Progress, Rate, State, Task, TaskKey, changed
 from transfermon.videofarm.sync import VideoSync
 
 pytestmark = pytest.mark.anyio
@@ -1186,10 +1186,9 @@ async def test_the_status_bar_has_both_rates_and_the_network(world, server):
     world.add(f"{server.url}/slow")
     await until(lambda: world.monitor.running_progress())
     (key,) = world.monitor.running_progress()
-    now = time.monotonic()
-    engine.progress[key] = a_rate(2_000_000, now)
+    engine.progress[key] = a_rate(2_000_000)
     sent = world.monitor.session("up").data_task(f"{server.url}/x", start=False)
-    engine.progress[sent.key] = a_rate(3_000_000, now)
+    engine.progress[sent.key] = a_rate(3_000_000)
     world.monitor.session("up")._tasks[sent.key.number] = changed(sent.record, kind=Kind.UPLOAD)
     window._show_status()
     assert window.rate_label.text() == "↓ 2.0 MB/s   ↑ 3.0 MB/s"
@@ -1201,11 +1200,19 @@ async def test_the_status_bar_has_both_rates_and_the_network(world, server):
     await until(lambda: window.network_label.text() == "Online")
 
 
-def a_rate(rate: int, now: float) -> Progress:
-    progress = Progress()
-    progress.rate.add(now - 1.0, 0)
-    progress.rate.add(now, rate)
-    return progress
+class Steady(Rate):
+    """What moves as fast whenever one looks."""
+
+    def __init__(self, rate: int) -> None:
+        super().__init__()
+        self._rate = rate
+
+    def per_second(self, now: float) -> float:
+        return self._rate
+
+
+def a_rate(rate: int) -> Progress:
+    return Progress(rate=Steady(rate))
 
 
 @in_a_world
