@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QLabel, QTabBar, QWid
 from tests.gui.window.test_main_window import a_server, a_world, anyio_backend, until  # noqa: F401
 from tests.helpers.window import give_command
 from transfermon.gui.dialogs.add import AddDialog
-from transfermon.gui.dialogs.preference_pages import Channel, Login
+from transfermon.gui.dialogs.preference_pages import Channel, StartAtLogin
 from transfermon.gui.dialogs.preferences import Preferences
 from transfermon.gui.dialogs.push_composer import PushComposer
 from transfermon.gui.dialogs.upload import UploadDialog
@@ -86,7 +86,7 @@ def test_fault_u20_every_control_of_a_dialog_has_a_name_and_is_reached_with_tab(
 
 @pytest.mark.parametrize("page", PAGES)
 def test_fault_u20_every_setting_has_a_name_and_is_reached_with_tab(qtbot, page):
-    dialog = Preferences(settings=Settings(), login=Login(), channel=Channel(), state_dir="/state")
+    dialog = Preferences(settings=Settings(), login=StartAtLogin(), channel=Channel(), state_dir="/state")
     qtbot.addWidget(dialog)
     dialog.show()
     dialog.show_page(page)

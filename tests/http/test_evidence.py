@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon.http.evidence import Verdict, failure_of, is_another, is_blank, is_note, is_proven, judge, note, places
+from transfermon.http.evidence import (
+    ResumeVerdict,
+    failure_of,
+    is_another,
+    is_blank,
+    is_note,
+    is_proven,
+    judge,
+    note,
+    places,
+)
 from transfermon.http.parts import goes_on
 from transfermon.http.resume import LEAST, OVERLAP, Ask, ask
 from transfermon.model.errors import Retry
@@ -24,7 +34,7 @@ WEAK = changed(STRONG, etag='W/"a"')
 DATED = changed(STRONG, etag="")
 NONE = Validators(date=DATE, total=M, host="host:80")
 RANGE = f"bytes {BACK}-{M - 1}/{M}"
-WHOLE, COMPARE, COMPLETE, PLAIN, AGAIN, FAILED, STATUS = Verdict
+WHOLE, COMPARE, COMPLETE, PLAIN, AGAIN, FAILED, STATUS = ResumeVerdict
 NOWHERE = "http://else/f"
 
 
@@ -33,7 +43,7 @@ def an_answer(status: int = 206, url: str = "http://host/f", /, **headers: str) 
     return Response(status=status, url=url, headers=named)
 
 
-def verdict(validators: Validators, response: Response, *, policy: str = "careful", stored: int = N) -> Verdict:
+def verdict(validators: Validators, response: Response, *, policy: str = "careful", stored: int = N) -> ResumeVerdict:
     return judge(ask(stored, validators, policy), stored, validators, response, policy).verdict
 
 
@@ -75,7 +85,7 @@ PARTIAL = [
 
 @pytest.mark.parametrize(("name", "headers", "expected"), PARTIAL, ids=[row[0] for row in PARTIAL])
 def test_a_partial_answer_is_compared_or_given_up_for_a_whole_one(
-    name: str, headers: dict[str, str], expected: Verdict
+    name: str, headers: dict[str, str], expected: ResumeVerdict
 ):
     asked = ask(N, STRONG, "careful")
     judged = judge(asked, N, STRONG, an_answer(**{"Content_Range": RANGE, **headers}), "careful")
@@ -123,7 +133,7 @@ def test_only_a_server_that_cannot_is_remembered_for_it(name: str, at_fault: boo
     ],
 )
 def test_weaker_validators_are_compared_in_more_places(
-    validators: Validators, headers: dict[str, str], expected: Verdict
+    validators: Validators, headers: dict[str, str], expected: ResumeVerdict
 ):
     assert verdict(validators, an_answer(**{"Content_Range": RANGE, **headers})) is expected
 
@@ -144,7 +154,7 @@ def test_a_contradiction_starts_over_once_and_then_costs_three_places():
 def test_a_tag_for_each_range_is_one_too_but_not_with_another_date_or_total():
     known = Evidence(contradicted=("etag", "last_modified"))
 
-    def judged(**headers: str) -> tuple[Verdict, str]:
+    def judged(**headers: str) -> tuple[ResumeVerdict, str]:
         found = judge(
             ask(N, STRONG, "careful"), N, STRONG, an_answer(**{"Content_Range": RANGE, **headers}), "careful", known
         )
@@ -167,7 +177,7 @@ def test_a_tag_for_each_range_is_one_too_but_not_with_another_date_or_total():
         ({"ETag": '"other"', "Last_Modified": OLD, "Content_Range": f"bytes {BACK}-{M}/{M + 1}"}, PLAIN),
     ],
 )
-def test_tags_of_different_hosts_are_not_compared(headers: dict[str, str], expected: Verdict):
+def test_tags_of_different_hosts_are_not_compared(headers: dict[str, str], expected: ResumeVerdict):
     assert verdict(STRONG, an_answer(206, NOWHERE, **{"Content_Range": RANGE, **headers})) is expected
 
 
@@ -239,7 +249,7 @@ def test_the_same_label_goes_on_and_another_does_not():
         (521, {}, STATUS),
     ],
 )
-def test_every_other_answer_to_a_range_has_its_verdict(status: int, headers: dict[str, str], expected: Verdict):
+def test_every_other_answer_to_a_range_has_its_verdict(status: int, headers: dict[str, str], expected: ResumeVerdict):
     assert verdict(STRONG, an_answer(status, **headers)) is expected
 
 
@@ -247,7 +257,7 @@ def test_every_other_answer_to_a_range_has_its_verdict(status: int, headers: dic
 def test_a_server_in_trouble_is_asked_plainly_after_three_attempts(status: int):
     asked = ask(N, STRONG, "careful")
 
-    def judged(known: Evidence) -> Verdict:
+    def judged(known: Evidence) -> ResumeVerdict:
         return judge(asked, N, STRONG, an_answer(status), "careful", known).verdict
 
     assert judged(Evidence(refused=status, refusals=1)) is STATUS
@@ -277,7 +287,7 @@ def test_a_200_of_another_host_is_asked_again_without_its_tag():
     ],
 )
 def test_416_completes_only_when_exactly_everything_is_here(
-    validators: Validators, headers: dict[str, str], expected: Verdict
+    validators: Validators, headers: dict[str, str], expected: ResumeVerdict
 ):
     judged = judge(ask(M, validators, "careful"), M, validators, an_answer(416, **headers), "careful")
     assert judged.verdict is expected
@@ -317,7 +327,7 @@ def test_416_without_a_tag_completes_where_nothing_that_is_there_was_asked_for()
         (412, {}, STATUS, None),
     ],
 )
-def test_answers_to_a_plain_request(status: int, headers: dict[str, str], expected: Verdict, length: int | None):
+def test_answers_to_a_plain_request(status: int, headers: dict[str, str], expected: ResumeVerdict, length: int | None):
     judged = judge(Ask(start=0), 0, None, an_answer(status, **headers), "careful")
     assert (judged.verdict, judged.length) == (expected, length)
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transfermon.http.labels import LOOKED_AT, Verdict, codings_in, judge
+from transfermon.http.labels import LOOKED_AT, CodingVerdict, codings_in, judge
 from transfermon.wire.codings import opens, zstd
 
 TEXT = b"".join(b"line %d of a text\n" % n for n in range(20_000))
@@ -22,7 +22,7 @@ BARE = zlib.compressobj(wbits=-15)
 DEFLATED = BARE.compress(TEXT) + BARE.flush()
 
 
-def verdict(label: str, body: bytes, name: str = "f", kind: str = "") -> Verdict:
+def verdict(label: str, body: bytes, name: str = "f", kind: str = "") -> CodingVerdict:
     """The judgement, with as few of the first bytes as it wants to see."""
     for seen in range(len(body) + 1):
         found = judge(label, name=name, kind=kind, first=body[:seen], whole=seen == len(body), opens=opens)
@@ -82,7 +82,7 @@ def test_a_label_names_codings_or_none(label: str, codings: tuple[str, ...]):
 )
 def test_a_coding_that_is_there_is_undone(label: str, body: bytes, name: str, kind: str):
     coding = codings_in(label)[0]
-    assert verdict(label, body, name, kind) == Verdict(undo=coding)
+    assert verdict(label, body, name, kind) == CodingVerdict(undo=coding)
 
 
 @pytest.mark.parametrize(

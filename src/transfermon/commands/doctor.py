@@ -20,7 +20,7 @@ from typing import Any
 from transfermon import __version__
 from transfermon.control.client import LONGEST_PATH, SOCKET, Client, NoEngine
 from transfermon.http import evidence, naming, resume, retry
-from transfermon.http.evidence import Verdict
+from transfermon.http.evidence import ResumeVerdict
 from transfermon.model import units
 from transfermon.model.errors import TransferFailure, redacted
 from transfermon.model.record import record
@@ -131,10 +131,10 @@ async def _rest(transport: Transport, url: str, headers: Mapping[str, str], vali
     answer = await _open(transport, url, headers, asked.headers)
     await answer.aclose()
     judged = evidence.judge(asked, stored, validators, answer.response, resume.CAREFUL)
-    if judged.verdict is Verdict.COMPARE:
+    if judged.verdict is ResumeVerdict.COMPARE:
         weakness = resume.weakness(validators, resume.CAREFUL)
         return (CARE, weakness) if weakness else (YES, "")
-    if judged.verdict is Verdict.STATUS:
+    if judged.verdict is ResumeVerdict.STATUS:
         return (NO, f"Asked for the rest, the server answers {answer.response.status}.")
     return (NO, judged.reason or evidence.IGNORES_RANGES)
 

@@ -6,7 +6,7 @@ from transfermon.engine.shared import Engine
 from transfermon.wire.simulation import Simulation
 
 
-class BadNetwork:
+class NetworkSimulation:
     """That of one engine."""
 
     def __init__(self, engine: Engine) -> None:

@@ -18,7 +18,7 @@ from transfermon.engine.download_inquiry import Inquiry
 from transfermon.engine.download_parts import DownloadParts
 from transfermon.engine.shared import Engine
 from transfermon.http import resume
-from transfermon.http.evidence import Verdict
+from transfermon.http.evidence import ResumeVerdict
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.errors import Retry, TransferError, TransferFailure
 from transfermon.model.task import Activity, Progress, Response, Task, changed
@@ -142,11 +142,11 @@ class Download:
         judgement = self._inquiry.judge(asked, self._parts.stored, answer)
         if judgement is None:
             return False
-        if judgement.verdict is Verdict.COMPLETE:
+        if judgement.verdict is ResumeVerdict.COMPLETE:
             return True
-        if judgement.verdict is Verdict.COMPARE:
+        if judgement.verdict is ResumeVerdict.COMPARE:
             return await self._body.receive_more(answer, judgement)
-        if judgement.verdict is Verdict.STATUS:  # the policy "transport" takes an error page for a file (D-10)
+        if judgement.verdict is ResumeVerdict.STATUS:  # the policy "transport" takes an error page for a file (D-10)
             judgement = changed(judgement, total=resume.total_of(answer.response))
         elif await self._is_the_older(answer.response):
             return False

@@ -15,8 +15,8 @@ from transfermon.engine.download_inquiry import Inquiry
 from transfermon.engine.download_parts import DownloadParts
 from transfermon.http import digests, evidence, naming, resume
 from transfermon.http.digests import Hashes
-from transfermon.http.evidence import Judgement, Verdict
-from transfermon.http.labels import Verdict as Label
+from transfermon.http.evidence import Judgement, ResumeVerdict
+from transfermon.http.labels import CodingVerdict as Label
 from transfermon.model.configuration import CHECKPOINT_SECONDS
 from transfermon.model.errors import Code, Retry, TransferFailure
 from transfermon.model.events import DownloadResumedEvent, TaskEvent, activity_event
@@ -61,7 +61,7 @@ class ArrivingBody:
             proven = evidence.is_proven(task.validators, response)
             if not proven and self._parts.stored <= total:
                 compare = self._parts.stored
-                same = Judgement(verdict=Verdict.COMPARE, start=0, length=total, compare=compare, total=total)
+                same = Judgement(verdict=ResumeVerdict.COMPARE, start=0, length=total, compare=compare, total=total)
                 return await self.receive_more(answer, same)
             if not proven or not await self._parts.has_room(folder, total - self._parts.stored):
                 raise TransferFailure(disk_failures.larger_than_the_space(folder, task.url))

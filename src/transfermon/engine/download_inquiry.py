@@ -15,7 +15,7 @@ from transfermon.engine.download_parts import DownloadParts
 from transfermon.engine.task_calls import call_for_task
 from transfermon.http import evidence, resume, retry
 from transfermon.http.digests import Hashes
-from transfermon.http.evidence import Judgement, Verdict
+from transfermon.http.evidence import Judgement, ResumeVerdict
 from transfermon.http.questions import Questions
 from transfermon.model.errors import Code, TransferFailure
 from transfermon.model.task import Evidence, Progress, Response, changed
@@ -79,16 +79,16 @@ class Inquiry:
         task = self._attempt.task
         judgement = self.questions.judge(asked, stored, task, answer.response)
         verdict = judgement.verdict
-        if self._led and verdict not in (Verdict.COMPARE, Verdict.COMPLETE):
+        if self._led and verdict not in (ResumeVerdict.COMPARE, ResumeVerdict.COMPLETE):
             self.questions.led_astray()
             return None
-        if verdict in (Verdict.PLAIN, Verdict.AGAIN):
+        if verdict in (ResumeVerdict.PLAIN, ResumeVerdict.AGAIN):
             self._attempt.learn(self.questions.ask_again(judgement, task.evidence))
             return None
-        if verdict is Verdict.STATUS:
+        if verdict is ResumeVerdict.STATUS:
             self._attempt.learn(self.questions.refused(asked, task.evidence, answer.response.status))
             self._judge_status(answer)
-        if verdict is Verdict.FAILED:
+        if verdict is ResumeVerdict.FAILED:
             raise TransferFailure(evidence.failure_of(judgement, task.url, answer.response.status))
         return judgement
 
@@ -139,7 +139,7 @@ class Inquiry:
             judgement = self.judge(probe, end, answer)
             if judgement is None:
                 return False
-            if judgement.verdict is Verdict.COMPARE and judgement.start + judgement.compare >= end:
+            if judgement.verdict is ResumeVerdict.COMPARE and judgement.start + judgement.compare >= end:
                 if await self.bytes_agree(answer, judgement.start, end - judgement.start, None):
                     return True
                 self.ask_plainly(evidence.CHANGED)

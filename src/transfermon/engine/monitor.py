@@ -15,14 +15,14 @@ from typing import Any
 
 from transfermon.engine.alerts import PENDING, Alerts, LocalNotification, made
 from transfermon.engine.approvals import WAITING, Approvals
-from transfermon.engine.bad_network import BadNetwork
+from transfermon.engine.bad_network import NetworkSimulation
 from transfermon.engine.event_bus import Listener
 from transfermon.engine.handlers import FetchResult
 from transfermon.engine.logins import Logins
 from transfermon.engine.new_tasks import TEMPORARY
 from transfermon.engine.overview import Overview, SessionInfo, Snapshot
-from transfermon.engine.preferences import Preferences
-from transfermon.engine.presence import Presence
+from transfermon.engine.preferences import LiveSettings
+from transfermon.engine.presence import AppPresence
 from transfermon.engine.progress_clock import ProgressClock
 from transfermon.engine.push_channel import PushChannel
 from transfermon.engine.restore import DEFAULT, loss_in_words, restore_sessions
@@ -95,13 +95,13 @@ class Monitor:
         self.push_channel = PushChannel(engine, self.background)
         self.approvals = Approvals(engine, self._sessions)
         self.system_watch = SystemWatch(engine, self._sessions, inhibitor, sleep)
-        self.presence = Presence(engine, self.background, self._sessions)
+        self.presence = AppPresence(engine, self.background, self._sessions)
         self.overview = Overview(engine, self._sessions, lambda: self.presence.in_words)
         self.commands = TaskCommands(engine, self._sessions)
         self.logins = Logins(engine, self._sessions)
-        self.bad_network = BadNetwork(engine)
+        self.bad_network = NetworkSimulation(engine)
         self.bus = engine.bus
-        self.preferences = Preferences(
+        self.preferences = LiveSettings(
             engine, self.background, self.push_channel, self._sessions, self.system_watch.stay_awake
         )
         self._clock = ProgressClock(engine, self._sessions)

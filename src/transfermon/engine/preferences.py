@@ -17,7 +17,7 @@ from transfermon.model.wake_policy import BACKGROUND_MODES, clamped_interval
 from transfermon.storage.settings import NEVER, Settings
 
 
-class Preferences:
+class LiveSettings:
     """Those of one engine. `applied` is called after each change."""
 
     def __init__(

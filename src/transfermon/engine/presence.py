@@ -18,7 +18,7 @@ from transfermon.model.wake_policy import AppState
 from transfermon.storage.changes import Unheard
 
 
-class Presence:
+class AppPresence:
     """That of one engine's app. `unheard` is what the absence before this engine has stored."""
 
     def __init__(self, engine: Engine, background: Background, sessions: Mapping[str, Session]) -> None:

@@ -26,7 +26,7 @@ _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DOTS = re.compile("[\u3002\uff0e\uff61]")
 
 
-class Origin(NamedTuple):
+class ServerOrigin(NamedTuple):
     """Scheme, host and port of an address; equal ones are one origin (RFC 9110 §4.3.1)."""
 
     scheme: str
@@ -73,10 +73,10 @@ def given_addresses(words: Iterable[str]) -> tuple[list[str], list[str]]:
     return list(good), bad
 
 
-def origin_of(url: str) -> Origin:
+def origin_of(url: str) -> ServerOrigin:
     """The origin of an address that `check_url` returned."""
     parts = urlsplit(url)
-    return Origin(parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme])
+    return ServerOrigin(parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme])
 
 
 def without_credentials(url: str) -> tuple[str, str]:

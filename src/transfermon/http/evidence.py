@@ -66,7 +66,7 @@ _IN_TROUBLE = frozenset({500, 502, 503, 504, *range(520, 531)})
 PATIENCE = 3  # attempts by range that fail with the same error of the server before it is asked plainly
 
 
-class Verdict(Enum):
+class ResumeVerdict(Enum):
     WHOLE = "whole"  # the body is the file from byte 0, for a part of its own
     COMPARE = "compare"  # the body begins at `start`; its first `compare` bytes must be those that are stored
     COMPLETE = "complete"  # there is nothing left to fetch
@@ -78,7 +78,7 @@ class Verdict(Enum):
 
 @record
 class Judgement:
-    verdict: Verdict
+    verdict: ResumeVerdict
     start: int = 0  # where in the file the body's first byte belongs
     length: int | None = None  # bytes that this body brings; None when unknown
     compare: int = 0  # of those, the first ones that are stored already
@@ -122,7 +122,7 @@ def judge(
     if status in _REFUSES_RANGES or (status in _IN_TROUBLE and patience >= PATIENCE):
         return _plain(f"Asked for the rest, the server answers {status}.", no_ranges=True)
     if status >= 400 or status == NOT_YET:
-        return Judgement(verdict=Verdict.STATUS)
+        return Judgement(verdict=ResumeVerdict.STATUS)
     if status != 200:
         # Another 2xx is not an answer to a question for the rest; a sign-in page's 204 must not cost the part.
         return _failed(f"The server answered {status}, which is no file.", Retry.RETRY)
@@ -168,14 +168,14 @@ def _judge_partial(
     compare = min(stored - found.first, length)
     if end <= asked.start or (end <= stored and not compare):
         return _plain(_ANOTHER_PART, no_ranges=True)
-    judgement = Judgement(verdict=Verdict.COMPARE, start=found.first, length=length, compare=compare, total=total)
+    judgement = Judgement(verdict=ResumeVerdict.COMPARE, start=found.first, length=length, compare=compare, total=total)
     labels = _labels(asked, validators, response, policy, evidence)
     if labels.other:
         return _plain(CHANGED)
     equal = UNKNOWN != found.total == validators.total
     if labels.doubt:
         if labels.doubt in evidence.contradicted and equal:
-            return Judgement(verdict=Verdict.AGAIN, doubt=labels.doubt, reason=CHANGED)
+            return Judgement(verdict=ResumeVerdict.AGAIN, doubt=labels.doubt, reason=CHANGED)
         return _plain(CHANGED, doubt=labels.doubt)
     if asked.trusted or (labels.same and not asked.overlap):
         return judgement
@@ -185,7 +185,7 @@ def _judge_partial(
         return judgement
     if policy == STRICT or not equal:
         return _plain(_NOTHING_TELLS)
-    return judgement if asked.places else Judgement(verdict=Verdict.AGAIN, places=1)
+    return judgement if asked.places else Judgement(verdict=ResumeVerdict.AGAIN, places=1)
 
 
 def _labels(asked: Ask, validators: Validators, response: Response, policy: str, evidence: Evidence) -> _Labels:
@@ -210,7 +210,7 @@ def _judge_unsatisfied(asked: Ask, stored: int, validators: Validators, response
     tags = bool(etag and validators.etag) and _same_host(validators, response)
     same = tags_agree(etag, validators.etag) if tags else not asked.overlap  # what is there was asked for, too
     if length == stored and not differ(validators.total, stored) and same:
-        return Judgement(verdict=Verdict.COMPLETE, start=stored, length=0, total=stored)
+        return Judgement(verdict=ResumeVerdict.COMPLETE, start=stored, length=0, total=stored)
     return _plain(RESIZED if length != UNKNOWN else "The server does not have the rest of the file.")
 
 
@@ -230,12 +230,12 @@ def _judge_200(asked: Ask, stored: int, validators: Validators, response: Respon
             end, compare = first + length, min(stored - first, length)
             whole = not differ(total, end) and not differ(_total_in_range(response), end)
             if asked.overlap and compare > 0 and end > stored and whole:
-                return Judgement(verdict=Verdict.COMPARE, start=first, length=length, compare=compare, total=end)
+                return Judgement(verdict=ResumeVerdict.COMPARE, start=first, length=length, compare=compare, total=end)
             return _plain("The server sent a part of the file as if it were all of it.", no_ranges=True)
         if strong and differ(total, length):
             return _plain("The server sent something of another length under the same entity tag.")
     if not same_host and len(asked.headers) > 1 and UNKNOWN != length == total and _may_agree(validators, response):
-        return Judgement(verdict=Verdict.AGAIN, conditional=False)
+        return Judgement(verdict=ResumeVerdict.AGAIN, conditional=False)
     return _whole(asked, stored, validators, response)
 
 
@@ -276,7 +276,7 @@ def _judge_plain(asked: Ask, stored: int, validators: Validators | None, respons
     elif status == 206:
         return _failed("The server sent a part of the file although all was asked for.")
     if status >= 400 or status in NO_FILE:
-        return Judgement(verdict=Verdict.STATUS)
+        return Judgement(verdict=ResumeVerdict.STATUS)
     if status >= 300:
         return _failed(f"The server answered {status}, which is no file.", Retry.RETRY)
     return _whole(asked, stored, validators, response)
@@ -287,7 +287,7 @@ def _whole(asked: Ask, stored: int, validators: Validators | None, response: Res
     reason = ""
     if stored > 0:
         reason = asked.why_not or (CHANGED if is_another(validators, response) else IGNORES_RANGES)
-    return Judgement(verdict=Verdict.WHOLE, length=None if total == UNKNOWN else total, total=total, reason=reason)
+    return Judgement(verdict=ResumeVerdict.WHOLE, length=None if total == UNKNOWN else total, total=total, reason=reason)
 
 
 def is_another(validators: Validators | None, response: Response) -> bool:
@@ -502,8 +502,8 @@ def differ(one: int, other: int) -> bool:
 
 
 def _plain(reason: str, *, doubt: str = "", no_ranges: bool = False) -> Judgement:
-    return Judgement(verdict=Verdict.PLAIN, reason=reason, doubt=doubt, no_ranges=no_ranges)
+    return Judgement(verdict=ResumeVerdict.PLAIN, reason=reason, doubt=doubt, no_ranges=no_ranges)
 
 
 def _failed(reason: str, retry: Retry = Retry.FINAL) -> Judgement:
-    return Judgement(verdict=Verdict.FAILED, reason=reason, retry=retry)
+    return Judgement(verdict=ResumeVerdict.FAILED, reason=reason, retry=retry)

@@ -60,7 +60,7 @@ Opens = Callable[[str, bytes, bool], bool]
 
 
 @record
-class Verdict:
+class CodingVerdict:
     undo: str = ""  # the coding to be undone; "" for none
     still_coded: bool = False  # what is stored as it came is not the file that was meant
     remark: str = ""  # what a person should know of the stored file; "" where there is nothing to tell
@@ -72,7 +72,7 @@ def codings_in(label: str) -> tuple[str, ...]:
     return tuple(_OTHER_NAMES.get(word, word) for word in words if word and not _NO_CODING.fullmatch(word))
 
 
-def judge(label: str, *, name: str, kind: str, first: bytes, whole: bool, opens: Opens) -> Verdict | None:
+def judge(label: str, *, name: str, kind: str, first: bytes, whole: bool, opens: Opens) -> CodingVerdict | None:
     """What to do with a body that begins with `first`; None when more of it must be seen.
 
     `name` and `kind` (a Content-Type) are the server's; `whole`: these are all the bytes that there are. `opens` tries
@@ -80,9 +80,9 @@ def judge(label: str, *, name: str, kind: str, first: bytes, whole: bool, opens:
     """
     named = codings_in(label)
     if not named or (whole and not first):
-        return Verdict()
+        return CodingVerdict()
     coding, shown = named[0], ", ".join(named)[:60]
-    still = Verdict(still_coded=True, remark=f"stored as it came, still coded as “{shown}”")
+    still = CodingVerdict(still_coded=True, remark=f"stored as it came, still coded as “{shown}”")
     if len(named) > 1 and set(named) != {"gzip"}:
         return still
     itself = _is_itself(coding, name.lower(), kind.partition(";")[0].strip().lower())
@@ -91,19 +91,19 @@ def judge(label: str, *, name: str, kind: str, first: bytes, whole: bool, opens:
     if len(first) < needed and not whole:
         return None
     if _is_refuted(coding, first[:needed]):
-        return Verdict(remark="" if itself else f"stored as it came: it is not coded as “{shown}”")
+        return CodingVerdict(remark="" if itself else f"stored as it came: it is not coded as “{shown}”")
     if coding == "gzip" and (itself or len(named) > 1):
         inside = _inside(first)
         if len(inside) < len(_GZIP) and not whole:
             return None
         once_more = inside.startswith(_GZIP)
         if itself:
-            return Verdict(undo=coding if once_more else "")
-        return still if once_more else Verdict(undo=coding)
+            return CodingVerdict(undo=coding if once_more else "")
+        return still if once_more else CodingVerdict(undo=coding)
     if itself:
-        return Verdict()
+        return CodingVerdict()
     if coding == "gzip" or opens(coding, first[:needed], len(first) < needed):
-        return Verdict(undo=coding)  # where the rest turns out to be damaged, the download fails
+        return CodingVerdict(undo=coding)  # where the rest turns out to be damaged, the download fails
     return still
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from urllib.parse import quote, unquote, urlsplit
 
-from transfermon.http.addresses import Origin
+from transfermon.http.addresses import ServerOrigin
 from transfermon.model.errors import Code, Retry, TransferError, redacted
 from transfermon.model.record import record
 
@@ -94,7 +94,7 @@ def shown(text: str) -> str:
         return ""
 
 
-def named_by(environment: Mapping[str, str], origin: Origin) -> str:
+def named_by(environment: Mapping[str, str], origin: ServerOrigin) -> str:
     """The address of the proxy that the environment names for such addresses; "" when it names none, or when `no_proxy`
     names the host. Small letters go before capitals; HTTP_PROXY counts for nothing where a web server sets it.
     """

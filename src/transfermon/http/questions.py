@@ -9,7 +9,7 @@ would ask. No I/O here.
 from __future__ import annotations
 
 from transfermon.http import evidence, resume
-from transfermon.http.evidence import Judgement, Verdict
+from transfermon.http.evidence import Judgement, ResumeVerdict
 from transfermon.model.task import Evidence, Response, Task, changed
 
 
@@ -67,7 +67,7 @@ class Questions:
 
     def ask_again(self, judgement: Judgement, known: Evidence) -> Evidence:
         """The answer was PLAIN or AGAIN: what is learnt from it."""
-        if judgement.verdict is Verdict.PLAIN:
+        if judgement.verdict is ResumeVerdict.PLAIN:
             self.ask_plainly(judgement.reason, no_ranges=judgement.no_ranges)
         else:
             self._interrupted = True
@@ -75,7 +75,7 @@ class Questions:
             self._places = max(self._places, judgement.places)
         if not judgement.doubt:
             return known
-        if judgement.verdict is Verdict.AGAIN:
+        if judgement.verdict is ResumeVerdict.AGAIN:
             self._doubts = (*self._doubts, judgement.doubt)
             return known
         return changed(known, contradicted=tuple(dict.fromkeys((*known.contradicted, judgement.doubt))))

@@ -139,7 +139,7 @@ class Answer:
         trace.response_end, trace.response_body_bytes = time.monotonic(), self._taken
         await self._exchange.close()
 
-    async def judged(self, name: str = "") -> labels.Verdict:
+    async def judged(self, name: str = "") -> labels.CodingVerdict:
         """What its Content-Encoding is worth; `name` is the server's. The bytes that are looked at stay in the body.
 
         Raises TransferFailure as `receive` does.

@@ -66,7 +66,7 @@ class HttpClient:
     def __init__(self, key: ClientKey, backend: Backend, context: ssl.SSLContext | None, proxy: Proxy | None) -> None:
         self.key = key
         self.backend = backend
-        self.origin: addresses.Origin | None = None  # of the last request
+        self.origin: addresses.ServerOrigin | None = None  # of the last request
         self.idle_since = 0.0
         limits: dict[str, Any] = {"max_connections": 1, "max_keepalive_connections": 1}
         if proxy is not None and not proxy.is_socks:
@@ -153,7 +153,7 @@ class Clients:
                 hint="Name another file, or go without it.",
             ) from exc
 
-    async def _take(self, key: ClientKey, origin: addresses.Origin, *, fresh: bool) -> HttpClient:
+    async def _take(self, key: ClientKey, origin: addresses.ServerOrigin, *, fresh: bool) -> HttpClient:
         # An idle one is used first, and one that must not be used is closed before another is made.
         same = [client for client in self._idle if client.key.session == key.session and client.origin == origin]
         fit = None if fresh else next((client for client in reversed(same) if client.key == key), None)

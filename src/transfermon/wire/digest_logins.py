@@ -18,7 +18,7 @@ class DigestLogins:
     """What the logins of all sessions met, by session, origin and login."""
 
     def __init__(self) -> None:
-        self._met: dict[tuple[str, addresses.Origin, tuple[str, str]], _Digest] = {}
+        self._met: dict[tuple[str, addresses.ServerOrigin, tuple[str, str]], _Digest] = {}
 
     def __repr__(self) -> str:
         return f"<DigestLogins, {len(self)} met>"

@@ -19,7 +19,7 @@ def proxy_for_request(call: Call, url: str, reach: Reach) -> str:
     return proxy
 
 
-def configured_proxy(call: Call, origin: addresses.Origin) -> str:
+def configured_proxy(call: Call, origin: addresses.ServerOrigin) -> str:
     if call.proxy == "" or proxies.is_loopback(origin.host):
         return ""
     if call.proxy is not None:

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
     QSpinBox,
 )
 
-from transfermon.gui.dialogs.preference_pages import Channel, Login
+from transfermon.gui.dialogs.preference_pages import Channel, StartAtLogin
 from transfermon.gui.dialogs.preferences import Preferences
 from transfermon.gui.dialogs.setting_texts import folder_in, hosts_in, ported_in, server_in, topics_in
 from transfermon.gui.toolkit import theme
@@ -27,7 +27,7 @@ ELSEWHERE = {"path", "faults", "push_enabled"}  # not a value of the dialog's ow
 
 @pytest.fixture
 def dialog(qtbot):
-    made = Preferences(settings=Settings(push_topics=("t",)), login=Login(), channel=CHANNEL, state_dir="/state")
+    made = Preferences(settings=Settings(push_topics=("t",)), login=StartAtLogin(), channel=CHANNEL, state_dir="/state")
     qtbot.addWidget(made)
     made.show()
     return made
@@ -132,12 +132,12 @@ def test_the_channel_is_switched_by_its_own_signal(dialog, told):
 
 
 def test_login_is_kept_by_the_desktop(dialog, told):
-    wanted: list[Login] = []
+    wanted: list[StartAtLogin] = []
     dialog.login_changed.connect(wanted.append)
     assert not dialog.general.hidden_box.isEnabled()
     dialog.general.login_box.click()
     dialog.general.hidden_box.click()
-    assert wanted == [Login(starts=True), Login(starts=True, hidden=True)]
+    assert wanted == [StartAtLogin(starts=True), StartAtLogin(starts=True, hidden=True)]
     assert told == {}
 
 

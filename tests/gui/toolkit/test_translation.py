@@ -39,7 +39,7 @@ from tests.helpers.records import (
 from tests.helpers.window import give_command
 from tools import translations
 from transfermon.gui.dialogs.add import AddDialog
-from transfermon.gui.dialogs.preference_pages import Channel, Login
+from transfermon.gui.dialogs.preference_pages import Channel, StartAtLogin
 from transfermon.gui.dialogs.preferences import Preferences
 from transfermon.gui.dialogs.push_composer import PushComposer
 from transfermon.gui.dialogs.questions import ask
@@ -270,7 +270,7 @@ def untranslated(root: QWidget) -> list[str]:
         ),
         lambda: PushComposer(),
         lambda: VideoUploadDialog(),
-        lambda: Preferences(settings=Settings(), login=Login(), channel=Channel(), state_dir="/state", tray=False),
+        lambda: Preferences(settings=Settings(), login=StartAtLogin(), channel=Channel(), state_dir="/state", tray=False),
         lambda: ask(None, tr("Quit Transfermon?"), quit_words(3), ["Quit", "Cancel"], lambda *_: None),
     ],
 )

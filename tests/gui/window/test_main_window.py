@@ -63,7 +63,7 @@ from transfermon.gui.window.text_file import read_text
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.errors import TransferError
 from transfermon.model.tally import tally_of
-from transfermon.model.task import Action, Kind, Origin, Progress, State, Task, TaskKey, changed
+from transfermon.model.task import Action, Kind, Origin, Progress, Rate, State, Task, TaskKey, changed
 from transfermon.storage.settings import Settings
 from transfermon.system import autostart
 from transfermon.system.runners import Runners
@@ -1206,10 +1206,9 @@ async def test_the_status_bar_has_both_rates_and_the_network(world, server):
     world.add(f"{server.url}/slow")
     await until(lambda: world.monitor.overview.running_progress())
     (key,) = world.monitor.overview.running_progress()
-    now = time.monotonic()
-    engine.progress[key] = a_rate(2_000_000, now)
+    engine.progress[key] = a_rate(2_000_000)
     sent = world.monitor.session("up").data_task(f"{server.url}/x", start=False)
-    engine.progress[sent.key] = a_rate(3_000_000, now)
+    engine.progress[sent.key] = a_rate(3_000_000)
     world.monitor.session("up").run_of(sent.key.number).record = changed(sent.record, kind=Kind.UPLOAD)
     window.panels.status.show_status(world.monitor.overview.status())
     assert window.panels.status.rate_label.text() == "↓ 2.0 MB/s   ↑ 3.0 MB/s"
@@ -1221,11 +1220,19 @@ async def test_the_status_bar_has_both_rates_and_the_network(world, server):
     await until(lambda: window.panels.status.network_label.text() == "Online")
 
 
-def a_rate(rate: int, now: float) -> Progress:
-    progress = Progress()
-    progress.rate.add(now - 1.0, 0)
-    progress.rate.add(now, rate)
-    return progress
+class Steady(Rate):
+    """What moves as fast whenever one looks."""
+
+    def __init__(self, rate: int) -> None:
+        super().__init__()
+        self._rate = rate
+
+    def per_second(self, now: float) -> float:
+        return self._rate
+
+
+def a_rate(rate: int) -> Progress:
+    return Progress(rate=Steady(rate))
 
 
 @in_a_world

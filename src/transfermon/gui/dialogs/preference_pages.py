@@ -39,7 +39,7 @@ TELLING = (
 
 
 @record
-class Login:
+class StartAtLogin:
     """Whether the desktop starts the app at login, and whether hidden in the tray."""
 
     starts: bool = False
@@ -60,7 +60,7 @@ class GeneralPage(SettingsPage):
 
     login_changed = Signal(object)
 
-    def __init__(self, draft: Draft, login: Login, *, tray: bool) -> None:
+    def __init__(self, draft: Draft, login: StartAtLogin, *, tray: bool) -> None:
         super().__init__("General", draft)
         self.add_choice("theme", tr("Theme"), THEMES)
         self.add_choice("close_to", tr("Closing the window"), CLOSING)
@@ -80,7 +80,7 @@ class GeneralPage(SettingsPage):
         self.hidden_box.setEnabled(login.starts)
 
     def _login_clicked(self) -> None:
-        login = Login(starts=self.login_box.isChecked(), hidden=self.hidden_box.isChecked())
+        login = StartAtLogin(starts=self.login_box.isChecked(), hidden=self.hidden_box.isChecked())
         self.hidden_box.setEnabled(login.starts)
         self.login_changed.emit(login)
 

@@ -27,7 +27,7 @@ from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem,
 
 from transfermon.gui.panels.event_brackets import LANES, Mark, Part
 from transfermon.gui.toolkit import theme
-from transfermon.gui.toolkit.giving_columns import Giving
+from transfermon.gui.toolkit.giving_columns import GivingColumns
 from transfermon.gui.toolkit.plain_table import make_plain_table
 from transfermon.model import units
 from transfermon.model.configuration import BACKGROUND_HANDLER_BUDGET
@@ -346,7 +346,7 @@ class EventTable(QTableView):
             self.setColumnWidth(column, width)
         if brackets:
             self.setColumnWidth(EventColumn.TIME, WIDTHS[EventColumn.TIME] + GUTTER)
-        self._giving = Giving(self, (EventColumn.SESSION, EventColumn.TASK, EventColumn.SEQUENCE), least=WORDS_LEAST)
+        self._giving = GivingColumns(self, (EventColumn.SESSION, EventColumn.TASK, EventColumn.SEQUENCE), least=WORDS_LEAST)
         model.rowsAboutToBeInserted.connect(self._note_end)
         model.rowsInserted.connect(self._follow)
         model.modelReset.connect(self.scrollToBottom)

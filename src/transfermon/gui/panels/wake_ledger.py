@@ -40,7 +40,7 @@ from transfermon.gui.dialogs.fetch_intervals import INTERVALS, interval_index
 from transfermon.gui.panels.event_log import clock_text
 from transfermon.gui.toolkit import theme
 from transfermon.gui.toolkit.collapsing_bars import Bar
-from transfermon.gui.toolkit.giving_columns import Giving
+from transfermon.gui.toolkit.giving_columns import GivingColumns
 from transfermon.gui.toolkit.plain_table import make_plain_table
 from transfermon.model import units
 from transfermon.model.configuration import BACKGROUND_HANDLER_BUDGET, WAKES_KEPT
@@ -221,7 +221,7 @@ class _Delegate(QStyledItemDelegate):
 class _Table(QTableView):
     def __init__(self) -> None:
         super().__init__()
-        self._giving = Giving(self, (WakeColumn.STARTED,), least=REASON_LEAST)
+        self._giving = GivingColumns(self, (WakeColumn.STARTED,), least=REASON_LEAST)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PySide6.QtWidgets import QTableView
 
 
-class Giving:
+class GivingColumns:
     """Of one table, whose last column takes what the others leave; `fit` at each of its resizes.
 
     A column that somebody else has hidden stays so.

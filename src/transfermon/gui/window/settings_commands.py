@@ -8,7 +8,7 @@ from typing import Any
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
-from transfermon.gui.dialogs.preference_pages import Channel, Login
+from transfermon.gui.dialogs.preference_pages import Channel, StartAtLogin
 from transfermon.gui.dialogs.preferences import Preferences
 from transfermon.gui.toolkit import theme
 from transfermon.gui.window.context import WindowContext
@@ -34,7 +34,7 @@ def show_settings(context: WindowContext, page: str) -> None:
     dialog = Preferences(
         context.window,
         settings=context.monitor.settings,
-        login=Login(starts=autostart.is_autostarted(), hidden=autostart.starts_minimized()),
+        login=StartAtLogin(starts=autostart.is_autostarted(), hidden=autostart.starts_minimized()),
         channel=_channel(context),
         state_dir=context.state_dir,
         tray=context.tray_available(),
@@ -97,7 +97,7 @@ def set_fetch_interval(context: WindowContext, seconds: float) -> None:
     context.panels.wakes.set_interval(context.monitor.background.interval)
 
 
-def _change_login(context: WindowContext, login: Login) -> None:
+def _change_login(context: WindowContext, login: StartAtLogin) -> None:
     try:
         autostart.set_enabled(login.starts, minimized=login.hidden)
     except OSError as exc:
