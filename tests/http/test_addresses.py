@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon.http.addresses import Origin, check_url, origin_of, redirect_target, without_credentials
+from transfermon.http.addresses import ServerOrigin, check_url, origin_of, redirect_target, without_credentials
 from transfermon.model.errors import Code, TransferFailure
 
 
@@ -99,7 +99,7 @@ def test_any_text_is_normal_refused_or_empty(text):
 
 
 def test_an_origin_knows_the_default_ports():
-    assert origin_of("https://host/x") == Origin("https", "host", 443)
+    assert origin_of("https://host/x") == ServerOrigin("https", "host", 443)
     assert origin_of("http://[::1]:81/").authority == "[::1]:81"
 
 

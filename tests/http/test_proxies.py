@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transfermon.http import proxies
-from transfermon.http.addresses import Origin
+from transfermon.http.addresses import ServerOrigin
 from transfermon.http.proxies import Proxy, excepted, named_by, parse, shown
 from transfermon.model.errors import Code, Retry
 
@@ -75,7 +75,7 @@ def test_no_password_is_ever_shown(user, password, kind):
     assert "canary" not in said
 
 
-FAR = Origin("https", "far.example", 443)
+FAR = ServerOrigin("https", "far.example", 443)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_the_environment_names_a_proxy(environment, named):
 
 
 def test_a_variable_that_a_web_server_sets_counts_for_nothing():
-    origin = Origin("http", "far.example", 80)
+    origin = ServerOrigin("http", "far.example", 80)
     assert named_by({"HTTP_PROXY": "http://a:1"}, origin) == "http://a:1"
     assert named_by({"HTTP_PROXY": "http://a:1", "REQUEST_METHOD": "GET"}, origin) == ""
 
@@ -110,7 +110,7 @@ def test_a_variable_that_a_web_server_sets_counts_for_nothing():
     "host", ["localhost", "a.localhost", "localhost.", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"]
 )
 def test_this_machine_is_reached_directly(host):
-    assert named_by({"all_proxy": "http://a:1"}, Origin("http", host, 80)) == ""
+    assert named_by({"all_proxy": "http://a:1"}, ServerOrigin("http", host, 80)) == ""
 
 
 @pytest.mark.parametrize(

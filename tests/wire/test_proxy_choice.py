@@ -90,8 +90,10 @@ async def test_the_system_s_proxy_is_used_and_its_exceptions_hold(serve, transpo
     monkeypatch.setenv("no_proxy", "near.localhost")
     assert (await get(transport, "http://far.example/"))[1] == b"http://far.example/"
     assert (await get(transport, server.url()))[1] == b"direct"  # loopback never goes through one
-    assert proxy_choice.configured_proxy(Call(url="x", proxy=""), addresses.Origin("http", "far.example", 80)) == ""
-    assert proxy_choice.configured_proxy(Call(url="x"), addresses.Origin("http", "near.localhost", 80)) == ""
+    assert (
+        proxy_choice.configured_proxy(Call(url="x", proxy=""), addresses.ServerOrigin("http", "far.example", 80)) == ""
+    )
+    assert proxy_choice.configured_proxy(Call(url="x"), addresses.ServerOrigin("http", "near.localhost", 80)) == ""
 
 
 async def test_given_addresses_need_a_permission_behind_a_proxy(serve, transport):

@@ -33,7 +33,7 @@ from transfermon.model.task import Action, Kind, Progress, State, Task, TaskKey,
 from transfermon.model.translate import in_english
 from transfermon.model.wake_policy import Wake, WakeVerdict, verdict_text
 from transfermon.storage import file_identity
-from transfermon.system.runners import Turns
+from transfermon.system.runners import LongWork
 from transfermon.wire.simulation import NONE, profile_named
 
 if TYPE_CHECKING:  # handed in: the command line makes it, and loads it only where it needs one
@@ -128,7 +128,7 @@ class Api:
     async def _tasks(self) -> ApiAnswer:
         snapshot = self._monitor.overview.snapshot()
         live = self._monitor.overview.running_progress()
-        turns = Turns()
+        turns = LongWork()
         found = []
         for task in snapshot.tasks:
             found.append(self._dict(task, live.get(task.key)))

@@ -24,7 +24,7 @@ from transfermon.control.client import FULL, SOCKET, peer_uid, short_path
 from transfermon.control.json_records import event_dict
 from transfermon.control.orders import number_of, reason_of
 from transfermon.model.events import DownloadProgressEvent, Event, UploadProgressEvent
-from transfermon.system.runners import Runners, Turns
+from transfermon.system.runners import LongWork, Runners
 
 if TYPE_CHECKING:  # handed in
     from transfermon.engine.monitor import Monitor
@@ -98,7 +98,7 @@ class _Connection:
         self.answering = False
         self.last = False  # no request after this one
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=65536)
-        self._turns = Turns()
+        self._turns = LongWork()
 
     def abort(self) -> None:
         self._writer.transport.abort()

@@ -287,7 +287,9 @@ def _whole(asked: Ask, stored: int, validators: Validators | None, response: Res
     reason = ""
     if stored > 0:
         reason = asked.why_not or (CHANGED if is_another(validators, response) else IGNORES_RANGES)
-    return Judgement(verdict=ResumeVerdict.WHOLE, length=None if total == UNKNOWN else total, total=total, reason=reason)
+    return Judgement(
+        verdict=ResumeVerdict.WHOLE, length=None if total == UNKNOWN else total, total=total, reason=reason
+    )
 
 
 def is_another(validators: Validators | None, response: Response) -> bool:

@@ -50,7 +50,7 @@ class Runners:
                 log.error("%s did not end within %s s", runner.get_name(), self.LIMIT)
 
 
-class Turns:
+class LongWork:
     """Lets the window have its turn whenever long work has taken 2 ms."""
 
     SLICE = 0.002  # seconds

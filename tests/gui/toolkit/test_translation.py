@@ -270,7 +270,9 @@ def untranslated(root: QWidget) -> list[str]:
         ),
         lambda: PushComposer(),
         lambda: VideoUploadDialog(),
-        lambda: Preferences(settings=Settings(), login=StartAtLogin(), channel=Channel(), state_dir="/state", tray=False),
+        lambda: Preferences(
+            settings=Settings(), login=StartAtLogin(), channel=Channel(), state_dir="/state", tray=False
+        ),
         lambda: ask(None, tr("Quit Transfermon?"), quit_words(3), ["Quit", "Cancel"], lambda *_: None),
     ],
 )

@@ -25,9 +25,9 @@ from transfermon.gui.dialogs.preference_pages import (
     BackgroundPage,
     Channel,
     GeneralPage,
-    StartAtLogin,
     NotificationsPage,
     PushPage,
+    StartAtLogin,
     TransfersPage,
 )
 from transfermon.gui.toolkit import theme

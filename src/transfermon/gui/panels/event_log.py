@@ -346,7 +346,9 @@ class EventTable(QTableView):
             self.setColumnWidth(column, width)
         if brackets:
             self.setColumnWidth(EventColumn.TIME, WIDTHS[EventColumn.TIME] + GUTTER)
-        self._giving = GivingColumns(self, (EventColumn.SESSION, EventColumn.TASK, EventColumn.SEQUENCE), least=WORDS_LEAST)
+        self._giving = GivingColumns(
+            self, (EventColumn.SESSION, EventColumn.TASK, EventColumn.SEQUENCE), least=WORDS_LEAST
+        )
         model.rowsAboutToBeInserted.connect(self._note_end)
         model.rowsInserted.connect(self._follow)
         model.modelReset.connect(self.scrollToBottom)
