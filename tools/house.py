@@ -16,7 +16,7 @@ from typing import NamedTuple
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "transfermon"
 LINES, CLASS_LINES, METHODS = 650, 400, 40
 SINGLE_WORDS = 1 / 3  # of the names of public functions
-WAITING: dict[str, int] = {}  # "engine/session.py Session methods": 105
+WAITING: dict[str, int] = {"engine/session.py Session lines": 462, "engine/session.py Session methods": 47}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -1,5 +1,5 @@
-"""The push provider as the ancestors' samples speak to it: `cloud.push_notifications.subscribe_token(...)` and the rest
-(SPEC 1.8), against a VideoFarm server.
+"""The push provider as the ancestors' samples speak to it: `cloud.push_notifications.subscribe_token(...)` and the
+rest, against a VideoFarm server.
 
 Rule: a refusal is an answer, never an exception (P-02); requests are data tasks of a session of our own.
 """

@@ -1,4 +1,4 @@
-"""The ancestors' function names, so that their samples can be written line by line (SPEC 1.1, 1.3).
+"""The ancestors' function names, so that their samples can be written line by line.
 
 Rule: nothing is decided here; every call goes to the Monitor that is attached, with one difference: a download without
 a destination is a temporary file, which goes when the listeners of `downloadcompleted` have returned (D-08).

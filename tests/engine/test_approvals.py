@@ -1,4 +1,4 @@
-"""The question at the first use of a host by a push (FAULTS P13)."""
+"""The question at the first use of a host by a push (P13)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The background delivery of one session and one absence, as a table (SPEC 2.3)."""
+"""The background delivery of one session and one absence, as a table."""
 
 from __future__ import annotations
 

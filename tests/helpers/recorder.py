@@ -131,7 +131,7 @@ class Recorder:
             self.heard_again.append(event)
             return
         self.heard.append(event)
-        late = event.task is not None and event.task.state is State.COMPLETED  # it waited for the app (SPEC 2.3)
+        late = event.task is not None and event.task.state is State.COMPLETED  # it waited for the app
         if isinstance(event, DownloadCompletedEvent) and event.task_key is not None and not late:
             now = self._monitor.task(event.task_key)
             if (now.state, now.activity) not in (

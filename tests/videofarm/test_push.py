@@ -1,4 +1,4 @@
-"""VideoFarm's push provider (SPEC 1.8): subscriptions, refusals, and the stream that a device follows."""
+"""VideoFarm's push provider: subscriptions, refusals, and the stream that a device follows."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def _kind(text: str) -> Kind:
 
 
 def same_task(tasks: Sequence[Task], order: Order) -> Task | None:
-    """The unfinished task that an order means: the same session, address and absolute target (DESIGN 9).
+    """The unfinished task that an order means: the same session, address and absolute target.
 
     One that failed for its credentials is not it when the order brings some.
     """

@@ -1,4 +1,4 @@
-"""Local notifications that wait for their time (SPEC 1.7, N-01 to N-03).
+"""Local notifications that wait for their time (N-01 to N-03).
 
 Rule: what is scheduled is stored before it counts, and is shown once: a restart in between shows it late, never twice
 and never early.

@@ -1,4 +1,4 @@
-"""From durable to heard: who may be told of an event now, and what waits for the app's return (SPEC 2.3).
+"""From durable to heard: who may be told of an event now, and what waits for the app's return.
 
 Rule: a terminal event is acknowledged in the journal when every listener of the app has had it, not before. Observers
 (the window, the control socket) hear each event once, at once; what an absence kept for the listeners is told to them

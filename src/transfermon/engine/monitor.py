@@ -267,7 +267,7 @@ class Monitor:
     # ---- sessions
 
     def create_session(self, configuration: SessionConfiguration) -> Session:
-        """SPEC 2.1. The identical object while a session with this identifier is active (S-06).
+        """The identical object while a session with this identifier is active (S-06).
 
         Raises SessionInvalidatingError while one is finishing (S-07), TypeError or ValueError for a bad
         configuration, whose `ca_file` is read now.

@@ -1,4 +1,4 @@
-"""The real push channel: ntfy's JSON stream, one connection for all topics (DESIGN 2).
+"""The real push channel: ntfy's JSON stream, one connection for all topics.
 
 Rule: it only listens. What a message may do is decided in `payload`, `wakes` and where the address is used; whatever
 comes is either delivered once, or entered in the ledger with the reason why not.

@@ -62,7 +62,7 @@ class Slots:
         self._grant()
 
     def close(self, *, closed: bool = True) -> None:
-        """Grant nothing until it is opened again: nothing can be stored now (FAULTS F3)."""
+        """Grant nothing until it is opened again: nothing can be stored now (F3)."""
         self._closed = closed
         self._grant()
 

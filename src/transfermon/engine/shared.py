@@ -91,7 +91,7 @@ class Engine:
 
     @property
     def strict(self) -> bool:
-        """Whether the limits of background work hold for everything, wakes by hand too (DESIGN 2)."""
+        """Whether the limits of background work hold for everything, wakes by hand too."""
         return self.settings.wake_policy == "strict"
 
     def record(self, event: Event, *, wake: Wake | None = None) -> asyncio.Future[None]:

@@ -104,7 +104,7 @@ class Background:
 
     @property
     def effective_interval(self) -> float:
-        """Seconds, with the floor and the penalty for overruns (SPEC 2.4)."""
+        """Seconds, with the floor and the penalty for overruns."""
         return self._fetch.effective(self._clock.now())
 
     @property

@@ -50,7 +50,7 @@ LOG = "standby.log"
 WHAT = "transfermon standby"
 ENDING = 2.0  # seconds that a waiter may take to end
 STILL = 5.0  # seconds after which a person is told that transfers go on without a window
-BATCH = 10.0  # a batch that stays open longer is told of (DESIGN 9)
+BATCH = 10.0  # a batch that stays open longer is told of
 TOGETHER = 1.0  # downloads that one push or fetch starts within this are told of together
 LAST_WORDS = 5.0  # seconds that banners get at the end
 

@@ -1,4 +1,4 @@
-"""The one parser for addresses: what is checked here is what is shown and what is connected to (FAULTS R1).
+"""The one parser for addresses: what is checked here is what is shown and what is connected to (R1).
 
 Rule: an address that two readers could understand in two ways is refused, never repaired.
 """
@@ -43,7 +43,7 @@ def check_url(url: str) -> str:
     """The address in its one normal form: ASCII, encoded, without fragment; user information is kept.
 
     Raises ValueError when it is empty, TransferFailure with -1000 when it is malformed, relative or ambiguous
-    and with -1002 when its scheme is not http or https (SPEC X-06).
+    and with -1002 when its scheme is not http or https (X-06).
     """
     if not isinstance(url, str):
         raise TypeError(f"a URL is a str, not {type(url).__name__}")
@@ -61,7 +61,7 @@ def check_url(url: str) -> str:
 
 def given_addresses(words: Iterable[str]) -> tuple[list[str], list[str]]:
     """The usable addresses among words that another program gave, each once and in its normal form, and a sentence for
-    each of the others (FAULTS L15). A word is an address as it stands or none: nothing is looked for inside it.
+    each of the others (L15). A word is an address as it stands or none: nothing is looked for inside it.
     """
     good: dict[str, None] = {}
     bad: list[str] = []
@@ -92,13 +92,13 @@ def without_credentials(url: str) -> tuple[str, str]:
 
 
 def without_query(url: str) -> str:
-    """What may be noted beside a file: the URL without user information, query and fragment (FAULTS G16)."""
+    """What may be noted beside a file: the URL without user information, query and fragment (G16)."""
     parts = urlsplit(without_credentials(url)[0])
     return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
 
 
 def redirect_target(base: str, location: str, *, allows_insecure: bool) -> str:
-    """The checked address that a Location field of `base`'s answer names, without user information (FAULTS R4).
+    """The checked address that a Location field of `base`'s answer names, without user information (R4).
 
     Raises TransferFailure with -1010 when it is unusable and -1022 for a way from https to http (T-14).
     """

@@ -1,4 +1,4 @@
-"""Digests in header fields (RFC 9530) and what is known of a file by them (SPEC D-18, R-20).
+"""Digests in header fields (RFC 9530) and what is known of a file by them (D-18, R-20).
 
 Rule: of the standard's fields only sha-256 and sha-512 count; other algorithms are ignored, and so is a field that is
 malformed. Of what storage services send beside them (`sums`) only md5, sha-1, sha-256 and crc32 of a whole object count,

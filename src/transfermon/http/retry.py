@@ -1,4 +1,4 @@
-"""Whether and when to try again (SPEC 6.2, X-07 to X-09).
+"""Whether and when to try again (X-07 to X-09).
 
 Rule: nothing here looks at a clock or rolls a die by itself; `now` and `random` are passed in.
 """

@@ -82,18 +82,18 @@ def merged_headers(session: Mapping[str, str], request: Mapping[str, str]) -> di
 
 @record
 class RetryPolicy:
-    """When to try again (SPEC 6.2, X-08)."""
+    """When to try again (X-08)."""
 
     minimum: float = 1.0  # seconds before the first retry, at the most
     maximum: float = 300.0
     attempts: int = 0  # give up after so many; 0: only the resource timeout ends it
     reset_bytes: int = 64 * 1024  # progress that forgives earlier failures
-    unknown_host_attempts: int = 3  # NXDOMAIN is final after these (DESIGN 9)
+    unknown_host_attempts: int = 3  # NXDOMAIN is final after these
 
 
 @dataclass(kw_only=True)
 class SessionConfiguration:
-    """SPEC 1.2. Change it freely before a session is made from it; the session keeps its own copy."""
+    """Change it freely before a session is made from it; the session keeps its own copy."""
 
     identifier: str | None = None
     http_header_fields: dict[str, str] = field(default_factory=dict)
@@ -115,7 +115,7 @@ class SessionConfiguration:
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     maximum_redirects: int = 20
     follows_redirects: bool = True  # False: a redirect is the answer of an upload or data task (V-10)
-    resume_policy: str = "careful"  # or "strict", "lenient" (R-06, DESIGN 9)
+    resume_policy: str = "careful"  # or "strict", "lenient" (R-06)
     upload_protocol: str = "auto"  # or "plain", "tus", "ietf", "ietf:6" for an interop version (U-14, U-24)
     upload_digests: bool = False  # announce the SHA-256 of what is uploaded, where the protocol can (U-15)
     allows_insecure_redirects: bool = False  # https to http (T-14)

@@ -16,7 +16,7 @@ DOMAIN = "NSURLErrorDomain"
 
 
 class Code(IntEnum):
-    """The numbers of NSURLErrorDomain that transfermon raises (SPEC 6.1)."""
+    """The numbers of NSURLErrorDomain that transfermon raises."""
 
     UNKNOWN = -1
     SESSION_IN_USE = -996
@@ -60,7 +60,7 @@ class Code(IntEnum):
 
 
 class Retry(Enum):
-    """What a failure means for the next attempt (SPEC 6.2)."""
+    """What a failure means for the next attempt."""
 
     WAIT = "wait"  # for the network; no attempt is counted
     RETRY = "retry"  # after a back-off, or when Retry-After says
@@ -74,7 +74,7 @@ class TransferError:
 
     code: int
     message: str  # one sentence of what happened
-    reason: str = ""  # a stable word for programs, such as "net.refused" (SPEC, FAULTS)
+    reason: str = ""  # a stable word for programs, such as "net.refused"
     hint: str = ""  # what can be done about the cause, and, once that is decided, what follows (`advice`)
     said: str = ""  # the beginning of what the server answered, as one line of plain text
     url: str = ""  # redacted: no user information, no query values (X-01)
@@ -112,7 +112,7 @@ class TransferFailure(TransfermonError):  # noqa: N818 - it carries an error, it
 
 
 class EngineBusyError(TransfermonError):
-    """Another process owns the state directory (SPEC S-10, code -996)."""
+    """Another process owns the state directory (S-10, code -996)."""
 
     code = Code.SESSION_IN_USE
 
@@ -126,11 +126,11 @@ class InvalidAction(RuntimeError):  # noqa: N818 - the name says what was done, 
 
 
 class SessionInvalidatedError(InvalidAction):
-    """The session takes no more tasks (SPEC S-12)."""
+    """The session takes no more tasks (S-12)."""
 
 
 class SessionInvalidatingError(InvalidAction):
-    """A session with this identifier is still finishing (SPEC S-07)."""
+    """A session with this identifier is still finishing (S-07)."""
 
 
 def redacted(url: str) -> str:

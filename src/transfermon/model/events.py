@@ -1,4 +1,4 @@
-"""One frozen class per event, named and keyed as the ancestors name them (SPEC 1.5).
+"""One frozen class per event, named and keyed as the ancestors name them.
 
 Rule: an event has happened and is worth telling. `to_dict()` gives the ancestors' camelCase keys, and
 `event["totalBytesWritten"]` works too; attributes are snake_case. `from_dict` reads back what was stored.

@@ -1,4 +1,4 @@
-"""Timings and byte counts of what was sent for a task (SPEC 1.4, T-19).
+"""Timings and byte counts of what was sent for a task (T-19).
 
 Rule: what is stored with a task are rows, short and closed; `TransactionMetrics` is how programs see a row. Times are
 epoch seconds; those of things that did not happen are None.
@@ -57,7 +57,7 @@ class TransactionMetrics:
 
 @record
 class TaskMetrics:
-    """SPEC 1.4."""
+    """What a task remembers of its time and of its requests (T-19)."""
 
     task_interval: tuple[float, float | None]  # from its making to its end; None while it is outstanding
     redirect_count: int

@@ -1,4 +1,4 @@
-"""Push payloads: both shapes, their limits, and advice for whoever writes one (SPEC P-03 to P-12).
+"""Push payloads: both shapes, their limits, and advice for whoever writes one (P-03 to P-12).
 
 Rule: a payload is a stranger's word. It is read strictly, and it can name an address and texts to show, nothing else.
 """

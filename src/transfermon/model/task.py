@@ -42,7 +42,7 @@ class Kind(Enum):
 
 
 class State(Enum):
-    """Apple's four states (SPEC 2.2)."""
+    """Apple's four states."""
 
     SUSPENDED = "suspended"
     RUNNING = "running"
@@ -51,7 +51,7 @@ class State(Enum):
 
 
 class Activity(Enum):
-    """What a running task is doing, for people (SPEC 2.2)."""
+    """What a running task is doing, for people."""
 
     NONE = ""
     QUEUED = "queued"
@@ -81,7 +81,7 @@ class Action(Enum):
 
 
 class Origin(Enum):
-    """Whose address it is (DESIGN 9): `given` ones never reach private networks unless allowed."""
+    """Whose address it is: `given` ones never reach private networks unless allowed."""
 
     TYPED = "typed"
     GIVEN = "given"
@@ -137,7 +137,7 @@ class Validators:
     total: int = UNKNOWN
     accept_ranges: str = ""  # the field's value, lower case; "" when the server did not say
     content_encoding: str = ""  # a coding we decode; such a body cannot be resumed (D-14)
-    content_type: str = ""  # lower case, without parameters: tells a sign-in page from the file (FAULTS C7)
+    content_type: str = ""  # lower case, without parameters: tells a sign-in page from the file (C7)
     digests: tuple[str, ...] = ()  # "sha-256:HEX" of the whole file, from Repr-Digest (D-18)
     sums: tuple[str, ...] = ()  # "md5:HEX" and the like, from fields that are known to be wrong at times
     host: str = ""  # "host:port" that said all this: tags of different hosts are not compared
@@ -216,7 +216,7 @@ class UploadResource:
 
 @record
 class Task:
-    """All that is remembered of a task. Stored whole; secrets are not in here (DESIGN 9, Secrets)."""
+    """All that is remembered of a task. Stored whole; secrets are not in here."""
 
     session: str
     number: int

@@ -1,4 +1,4 @@
-"""Which fetch and which push may wake the app now, and why not: the scheduler's rules (SPEC 2.4, 2.5).
+"""Which fetch and which push may wake the app now, and why not: the scheduler's rules.
 
 Rule: plain values in, plain values out. The numbers are those of `configuration`; the clock belongs to whoever asks.
 """
@@ -33,7 +33,7 @@ MODE_OF = {"backgroundfetch": FETCH_MODE, "silentpush": PUSH_MODE}  # the mode t
 
 
 class AppState(Enum):
-    """SPEC 0.3, as far as a running process knows it."""
+    """As far as a running process knows it."""
 
     FOREGROUND = "foreground"
     BACKGROUND = "background"
@@ -206,7 +206,7 @@ def clamped_interval(interval: float) -> float:
 
 
 def effective_interval(asked: float, overruns: int) -> float:
-    """SPEC 2.4, in seconds."""
+    """In seconds."""
     return max(asked, FETCH_FLOOR) * float(2 ** min(overruns, OVERRUNS_COUNTED))
 
 
@@ -280,7 +280,7 @@ def _refused(reason: str) -> WakeJudgement:
 
 @dataclass(slots=True)
 class RateLimiter:
-    """How long a task waits that was made in the background without a person (B-16, SPEC 2.4)."""
+    """How long a task waits that was made in the background without a person (B-16)."""
 
     _delay: float = field(default=0.0)
     _woken: float = field(default=0.0)

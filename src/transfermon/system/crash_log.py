@@ -1,4 +1,4 @@
-"""What is left of a crash: the traceback of a fatal error, for the next start to tell of (FAULTS K24).
+"""What is left of a crash: the traceback of a fatal error, for the next start to tell of (K24).
 
 Rule: it holds files, lines and names of functions only, no values: nothing secret can be in it.
 """

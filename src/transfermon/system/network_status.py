@@ -1,7 +1,7 @@
-"""Whether there is a network at all, and whether large transfers are welcome on it (SPEC T-17, T-18).
+"""Whether there is a network at all, and whether large transfers are welcome on it (T-17, T-18).
 
 Rule: nobody polls. The kernel tells of changes through netlink, and where it cannot be asked, all counts as well: then
-retries find out (FAULTS D10). Loopback is no network, and never waits for one.
+retries find out (D10). Loopback is no network, and never waits for one.
 """
 
 from __future__ import annotations

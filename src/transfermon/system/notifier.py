@@ -69,7 +69,7 @@ class Notifier:
         on_clicked: Callable[[], None] | None = None,
         buttons: Sequence[Button] = (),
     ) -> bool:
-        """Show a banner; False when nothing could show it. The texts may come from strangers (FAULTS R14)."""
+        """Show a banner; False when nothing could show it. The texts may come from strangers (R14)."""
         if not await self.probe():  # the library itself reports success when there is nobody to show it
             return False
         from desktop_notifier import Button as LibraryButton

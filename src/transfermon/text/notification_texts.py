@@ -26,7 +26,7 @@ class BannerText:
 
 
 def discreet(title: str, body: str, user_info: Mapping[str, Any]) -> tuple[str, str]:
-    """The same without what a stranger may not read on a locked screen: our own titles only count (FAULTS T7)."""
+    """The same without what a stranger may not read on a locked screen: our own titles only count (T7)."""
     if isinstance(user_info.get("count"), int):
         return title or tr("Transfers finished"), ""
     return "Transfermon", tr("There is news.")

@@ -1,6 +1,6 @@
 """The list as CSV (RFC 4180), for spreadsheets.
 
-Rule: no cell is a formula, whoever chose the name of the file (FAULTS G19).
+Rule: no cell is a formula, whoever chose the name of the file (G19).
 """
 
 from __future__ import annotations

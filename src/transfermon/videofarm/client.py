@@ -1,4 +1,4 @@
-"""The client side of a VideoFarm server (SPEC 1.9): what it offers, as values, and the transfers of its videos.
+"""The client side of a VideoFarm server: what it offers, as values, and the transfers of its videos.
 
 Rule: what a server says is a stranger's word: types are checked, addresses are resolved against the server's own, and
 nothing in it chooses a path. A transfer is written down before it starts, so that a restart finds it again.
@@ -394,7 +394,7 @@ class VideoFarmClient:
 
 def multipart(fields: dict[str, str], name: str, path: str, data: bytes) -> tuple[bytes, str]:
     """A form with one file, and its Content-Type. What stands in a name is escaped as browsers do it: quotes and line
-    breaks as %22, %0D and %0A, the rest as UTF-8 (FAULTS V12).
+    breaks as %22, %0D and %0A, the rest as UTF-8 (V12).
     """
     boundary = secrets.token_hex(24)
     parts: list[bytes] = []

@@ -1,4 +1,4 @@
-"""The push provider: who wants to hear of what, and the messages on their way (SPEC 1.8).
+"""The push provider: who wants to hear of what, and the messages on their way.
 
 Subscriptions are kept in the data folder. Messages wait in memory, the newest thousand, for devices that follow their
 topic as with ntfy: the topic is the device token, the message is the payload.

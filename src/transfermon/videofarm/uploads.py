@@ -56,7 +56,7 @@ class Begun:
 
 
 def checked_picture(data: bytes) -> str:
-    """The ending of its name. Raises Refused for what is no picture that anybody should have to draw (FAULTS M11)."""
+    """The ending of its name. Raises Refused for what is no picture that anybody should have to draw (M11)."""
     if len(data) > MAX_PICTURE:
         raise UploadRefused(413, f"A thumbnail has {MAX_PICTURE >> 20} MiB at the most.")
     try:

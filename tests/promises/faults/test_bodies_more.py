@@ -1,4 +1,4 @@
-"""FAULTS group A, the rest: answers that disagree, bodies without an end, bombs, and digests that servers announce."""
+"""Faults, group A, the rest: answers that disagree, bodies without an end, bombs, and digests that servers announce."""
 
 from __future__ import annotations
 

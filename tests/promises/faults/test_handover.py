@@ -1,4 +1,4 @@
-"""Who owns the transfers, when processes come and go (FAULTS K10, K11, K15, K16, K22, K24, P21).
+"""Who owns the transfers, when processes come and go (K10, K11, K15, K16, K22, K24, P21).
 
 Every test ends with the whole file, made by processes that owned the lock one after the other: each byte that the
 server sent was asked for by the owner of that moment, from where the last one had stopped.

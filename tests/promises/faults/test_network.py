@@ -1,4 +1,4 @@
-"""FAULTS group D: connections that are refused, lost, slow, proxied, or too many."""
+"""Faults, group D: connections that are refused, lost, slow, proxied, or too many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FAULTS P6: what a push names in a private network is not touched: no packet goes there.
+"""P6: what a push names in a private network is not touched: no packet goes there.
 
 The addresses are put on the loopback of a network of our own, with a listener behind them, so that a program that
 fails here still sends nothing out.

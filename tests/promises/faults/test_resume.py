@@ -1,4 +1,4 @@
-"""FAULTS group B: going on after an interruption, against servers that forget, change their mind or lie about ranges."""
+"""Faults, group B: going on after an interruption, against servers that forget, change their mind or lie about ranges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FAULTS group C: statuses, redirects, sign-in pages, and sessions that must not mix."""
+"""Faults, group C: statuses, redirects, sign-in pages, and sessions that must not mix."""
 
 from __future__ import annotations
 

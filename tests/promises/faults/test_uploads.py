@@ -1,4 +1,4 @@
-"""FAULTS group V, and C17 and G17: what can go wrong with an upload to a server that cannot resume."""
+"""Faults, group V, and C17 and G17: what can go wrong with an upload to a server that cannot resume."""
 
 from __future__ import annotations
 

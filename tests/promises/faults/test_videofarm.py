@@ -1,4 +1,4 @@
-"""FAULTS rows about the VideoFarm server (L5, L7, M11, V16 to V18), and V1, V8, V11 against servers that can resume."""
+"""Faults of the VideoFarm server (L5, L7, M11, V16 to V18), and V1, V8, V11 against servers that can resume."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SPEC 2.3, 2.4 and B-01 to B-05, B-12: what happened while the app was away, told when it is back."""
+"""B-01 to B-05, B-12: what happened while the app was away, told when it is back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SPEC 2.4, B-08 to B-16 and P-06 to P-10: what may wake the app, when, and what the ledger says of it."""
+"""B-08 to B-16 and P-06 to P-10: what may wake the app, when, and what the ledger says of it."""
 
 from __future__ import annotations
 

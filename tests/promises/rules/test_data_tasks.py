@@ -1,4 +1,4 @@
-"""SPEC T-20 to T-22: data tasks."""
+"""T-20 to T-22: data tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SPEC D-18 and R-20: digests that the server announces (RFC 9530)."""
+"""D-18 and R-20: digests that the server announces (RFC 9530)."""
 
 from __future__ import annotations
 

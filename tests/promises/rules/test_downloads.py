@@ -1,4 +1,4 @@
-"""SPEC 3.3: downloads."""
+"""Downloads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SPEC 3.11: errors and retries."""
+"""Errors and retries."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ async def test_x02_an_unknown_host(
     task = session.download_task("http://nowhere.example.invalid/a")
     record = await task.wait()
     check_error(task, recorder, -1003)
-    assert record.attempt == 3  # DESIGN 9
+    assert record.attempt == 3
 
 
 async def test_x02_a_lookup_that_fails_for_now(

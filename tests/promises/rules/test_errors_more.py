@@ -1,4 +1,4 @@
-"""SPEC 3.9: trust, retries, back-off, the reasons of cancels, and errors in our own process (X-04, X-07 to X-11)."""
+"""Trust, retries, back-off, the reasons of cancels, and errors in our own process (X-04, X-07 to X-11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SPEC 3.6: the event hub."""
+"""The event hub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SPEC 3.6, E-09 to E-14: events that outlive a crash, a listener that comes late, and what events look like."""
+"""E-09 to E-14: events that outlive a crash, a listener that comes late, and what events look like."""
 
 from __future__ import annotations
 

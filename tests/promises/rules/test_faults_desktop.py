@@ -1,4 +1,4 @@
-"""FAULTS group L, the desktop's side: what is opened, what is dropped, and what is never run."""
+"""Faults, group L, the desktop's side: what is opened, what is dropped, and what is never run."""
 
 from __future__ import annotations
 

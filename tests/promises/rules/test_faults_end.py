@@ -1,4 +1,4 @@
-"""FAULTS T8: the app ends while transfers run, by a person or by the end of the desktop's session."""
+"""T8: the app ends while transfers run, by a person or by the end of the desktop's session."""
 
 from __future__ import annotations
 

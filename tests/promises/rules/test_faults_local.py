@@ -1,4 +1,4 @@
-"""FAULTS group L: what other users and other processes cannot do to the control socket."""
+"""Faults, group L: what other users and other processes cannot do to the control socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FAULTS group U, as far as it is about what is printed, logged and copied: nothing of a stranger's acts there, and no
+"""Faults, group U, as far as it is about what is printed, logged and copied: nothing of a stranger's acts there, and no
 secret is in it.
 """
 

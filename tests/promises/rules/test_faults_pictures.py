@@ -1,4 +1,4 @@
-"""FAULTS group M: pictures that lie, explode, move, or change under the hand."""
+"""Faults, group M: pictures that lie, explode, move, or change under the hand."""
 
 from __future__ import annotations
 

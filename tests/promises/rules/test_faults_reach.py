@@ -1,4 +1,4 @@
-"""FAULTS U17: no tray, one that goes, no window manager, another scale; the program can always be reached."""
+"""U17: no tray, one that goes, no window manager, another scale; the program can always be reached."""
 
 from __future__ import annotations
 

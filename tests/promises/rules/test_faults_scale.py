@@ -1,4 +1,4 @@
-"""FAULTS group S: ten thousand transfers, two hundred small ones against a big one, a million events."""
+"""Faults, group S: ten thousand transfers, two hundred small ones against a big one, a million events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FAULTS group U: what outside text cannot do to the window, the desktop and the sessions."""
+"""Faults, group U: what outside text cannot do to the window, the desktop and the sessions."""
 
 from __future__ import annotations
 

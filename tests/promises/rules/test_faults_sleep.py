@@ -1,4 +1,4 @@
-"""FAULTS T3 and T7: the computer sleeps in the middle of transfers, or its screen is locked."""
+"""T3 and T7: the computer sleeps in the middle of transfers, or its screen is locked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FAULTS groups T and S: a clock that jumps, odd homes, lists of other versions, files larger than 2^53 bytes."""
+"""Faults, groups T and S: a clock that jumps, odd homes, lists of other versions, files larger than 2^53 bytes."""
 
 from __future__ import annotations
 

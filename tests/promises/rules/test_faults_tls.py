@@ -1,4 +1,4 @@
-"""FAULTS group E: what a certificate that does not hold must not cost, and must not let through."""
+"""Faults, group E: what a certificate that does not hold must not cost, and must not let through."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SPEC T-19 and 1.4: what a task remembers of each request that was sent for it."""
+"""T-19: what a task remembers of each request that was sent for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SPEC section 4: orderings. The recorder checks those that hold for any run; here each one is provoked."""
+"""Orderings. The recorder checks those that hold for any run; here each one is provoked."""
 
 from __future__ import annotations
 

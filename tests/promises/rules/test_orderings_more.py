@@ -1,4 +1,4 @@
-"""SPEC section 4, O-09 to O-17: orderings around resume data, invalidation, background delivery and crashes."""
+"""O-09 to O-17: orderings around resume data, invalidation, background delivery and crashes."""
 
 from __future__ import annotations
 

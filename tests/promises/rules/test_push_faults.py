@@ -1,4 +1,4 @@
-"""FAULTS group P: what a hostile, broken or flooding push cannot do."""
+"""Faults, group P: what a hostile, broken or flooding push cannot do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SPEC 3.4: resuming downloads."""
+"""Resuming downloads."""
 
 from __future__ import annotations
 
@@ -318,7 +318,7 @@ async def test_r06_under_lenient_412_starts_over(
     assert asked(server) == ["", "bytes=400000-", ""]
 
 
-# ---- the overlap of the policy "careful" (DESIGN 9)
+# ---- the overlap of the policy "careful"
 
 
 @pytest.mark.parametrize("at", [70_000, 400_000])  # what is left goes through the loop, or through the pump

@@ -1,4 +1,4 @@
-"""SPEC 3.4 against nginx, Apache and the byte-level server alike: the same scenes, whoever serves the file.
+"""Resuming against nginx, Apache and the byte-level server alike: the same scenes, whoever serves the file.
 
 Answers that no such server gives (R-10, R-11) and rows without a server (R-03, R-14) are in `test_resuming`.
 """

@@ -1,4 +1,4 @@
-"""SPEC 3.1: sessions and their configuration."""
+"""Sessions and their configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SPEC 3.1, S-07 to S-10, S-16, S-17 and S-19: sessions that end, come back, are busy elsewhere, are reset or flushed."""
+"""S-07 to S-10, S-16, S-17 and S-19: sessions that end, come back, are busy elsewhere, are reset or flushed."""
 
 from __future__ import annotations
 

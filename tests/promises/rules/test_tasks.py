@@ -1,4 +1,4 @@
-"""SPEC 3.2: tasks in general."""
+"""Tasks in general."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SPEC 3.2: when a task begins, how long it waits, and what it waits for (T-10, T-15 to T-18)."""
+"""When a task begins, how long it waits, and what it waits for (T-10, T-15 to T-18)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SPEC 3.5, U-01 to U-13: uploads from files, bytes and streams, to servers that know no resuming."""
+"""U-01 to U-13: uploads from files, bytes and streams, to servers that know no resuming."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SPEC 3.10, V-01 to V-09: the VideoFarm server, asked by httpx and by our own client."""
+"""V-01 to V-09: the VideoFarm server, asked by httpx and by our own client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""V-10 to V-16 and FAULTS V12: VideoFarm's client against its server, over restarts."""
+"""V-10 to V-16 and V12: VideoFarm's client against its server, over restarts."""
 
 from __future__ import annotations
 
@@ -296,7 +296,7 @@ async def test_v16_a_fetch_says_what_it_found(monitor: Monitor, farm: Farm, seen
         sync.close()
 
 
-# ---- FAULTS V12
+# ---- V12
 
 
 @pytest.mark.parametrize("name", ['a"b.png', "a\r\nX-Evil: 1.png", "ünïcode – 日本.png", "semi;colon=1.png"])
