@@ -216,7 +216,7 @@ def monitor_like(*, keep: bool, after_quit: str, released: bool, force_quit: boo
             background=background,
             scheduled_notifications=(),
             sessions=(),
-            running_progress=dict,
+            overview=SimpleNamespace(running_progress=dict),
         ),
     )
 

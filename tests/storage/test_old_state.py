@@ -30,7 +30,9 @@ OURS = SimpleNamespace(
         name: value
         for module in (configuration, errors, events, request_options, task, wake_policy, changes)
         for name, value in vars(module).items()
-    }
+    },
+    Verdict=wake_policy.WakeVerdict,  # their names in that build
+    Outcome=wake_policy.WakeOutcome,
 )
 
 

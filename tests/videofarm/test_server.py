@@ -543,7 +543,7 @@ def test_the_server_needs_nothing_else_of_transfermon_but_its_records_and_no_qt(
         "print(ours, [n for n in sys.modules if n.startswith(('PySide6', 'httpx', 'qasync'))])\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "['transfermon.model.record'] []\n"
+    assert done.stdout == "['transfermon.model', 'transfermon.model.record'] []\n"
 
 
 def test_the_help_explains_the_faults():

@@ -38,7 +38,7 @@ class HeldFolder:
         """A path and the `dir_fd` it is relative to."""
         return (os.path.join(self.path, name), None) if self._fd is None else (name, self._fd)
 
-    def open_file(self, name: str, flags: int) -> int:
+    def open_name(self, name: str, flags: int) -> int:
         """A descriptor; a file that is made is the owner's only."""
         path, at = self.path_of(name)
         return os.open(path, flags, _PRIVATE, dir_fd=at)

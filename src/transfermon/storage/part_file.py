@@ -53,7 +53,7 @@ class PartFile:
         name = part_names.new_name(mark)
         try:
             held = HeldFolder.open(folder)
-            fd = held.open_file(name, _OPEN | os.O_CREAT | os.O_EXCL)
+            fd = held.open_name(name, _OPEN | os.O_CREAT | os.O_EXCL)
             if sync_folder:
                 held.sync()
         except OSError as error:
@@ -76,7 +76,7 @@ class PartFile:
         held = fd = None
         try:
             held = HeldFolder.open(os.path.dirname(path))
-            fd = held.open_file(os.path.basename(path), _OPEN | _NONBLOCK)
+            fd = held.open_name(os.path.basename(path), _OPEN | _NONBLOCK)
             status = os.fstat(fd)
             if not is_ours(status) and not is_ours(status, _owner_of_new(held, os.path.basename(path))):
                 raise PartMissing("Something else is in the place of the part that was stored.")
@@ -270,7 +270,7 @@ def _owner_of_new(folder: HeldFolder, part: str) -> int:
     squashing NFS). Raises OSError where none can be made.
     """
     name = part_names.another_name(part)  # swept like an empty part of ours
-    fd = folder.open_file(name, _OPEN | os.O_CREAT | os.O_EXCL)
+    fd = folder.open_name(name, _OPEN | os.O_CREAT | os.O_EXCL)
     try:
         return os.fstat(fd).st_uid
     finally:

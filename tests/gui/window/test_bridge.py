@@ -21,6 +21,7 @@ class Engine:
         self.observers: list[Callable[[Event], None]] = []
         self.moving: dict[TaskKey, Progress] = {}
         self.sequence = 0
+        self.overview = self
 
     def subscribe(self, observer: Callable[[Event], None]) -> Callable[[], None]:
         self.observers.append(observer)
