@@ -145,6 +145,26 @@ def disk_failed_a_body(exc: OSError, url: str) -> TransferError:
     )
 
 
+# ---- while a file is sent
+
+
+def source_unreadable(error: OSError, path: str) -> TransferError:
+    name = os.path.basename(path) or path
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return TransferError(
+            code=Code.FILE_MISSING,
+            message=f"{name} is not there.",
+            reason="file.missing",
+            hint="Check the path; then retry.",
+        )
+    return TransferError(
+        code=Code.FILE_UNREADABLE,
+        message=f"{name} cannot be read: {os.strerror(error.errno or errno.EIO)}.",
+        reason="file.unreadable",
+        hint="Check its permissions; then retry.",
+    )
+
+
 # ---- what turns out with a part
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import errno
 import hashlib
 import os
 import stat
@@ -16,6 +15,7 @@ from collections.abc import AsyncIterator
 
 from transfermon.model.errors import Code, TransferError, TransferFailure
 from transfermon.model.task import UNKNOWN, Progress
+from transfermon.storage.disk_failures import source_unreadable
 from transfermon.storage.file_identity import identity_of
 from transfermon.wire.call import TAKEOVER, Content, FileBody
 from transfermon.wire.cancellation import until_done
@@ -40,7 +40,7 @@ class Source:
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as exc:
-            raise TransferFailure(_unreadable(exc, path)) from exc
+            raise TransferFailure(source_unreadable(exc, path)) from exc
         try:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
@@ -78,7 +78,7 @@ class Source:
             with open(self.path, "rb") as file:
                 found = hashlib.file_digest(file, "sha256").digest()
         except OSError as exc:
-            raise TransferFailure(_unreadable(exc, self.path)) from exc
+            raise TransferFailure(source_unreadable(exc, self.path)) from exc
         return f"sha-256=:{base64.b64encode(found).decode()}:"
 
     def md5(self) -> str:
@@ -87,14 +87,14 @@ class Source:
             with open(self.path, "rb") as file:
                 return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
         except OSError as exc:
-            raise TransferFailure(_unreadable(exc, self.path)) from exc
+            raise TransferFailure(source_unreadable(exc, self.path)) from exc
 
     def read(self, offset: int, length: int) -> bytes:
         """Blocking. Raises TransferFailure -1021 or -1102."""
         try:
             data = os.pread(self._fd, length, offset)
         except OSError as exc:
-            raise TransferFailure(_unreadable(exc, self.path)) from exc
+            raise TransferFailure(source_unreadable(exc, self.path)) from exc
         self.check(last=offset + length == self.size)
         return data
 
@@ -166,21 +166,4 @@ def _no_file(status: os.stat_result, path: str) -> TransferError:
         message=f"{name} is no ordinary file.",
         reason="file.kind",
         hint="Only ordinary files can be uploaded.",
-    )
-
-
-def _unreadable(exc: OSError, path: str) -> TransferError:
-    name = os.path.basename(path) or path
-    if exc.errno in (errno.ENOENT, errno.ENOTDIR):
-        return TransferError(
-            code=Code.FILE_MISSING,
-            message=f"{name} is not there.",
-            reason="file.missing",
-            hint="Check the path; then retry.",
-        )
-    return TransferError(
-        code=Code.FILE_UNREADABLE,
-        message=f"{name} cannot be read: {os.strerror(exc.errno or errno.EIO)}.",
-        reason="file.unreadable",
-        hint="Check its permissions; then retry.",
     )
