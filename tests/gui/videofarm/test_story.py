@@ -30,7 +30,8 @@ from pathlib import Path
 from PySide6.QtWidgets import QApplication
 
 from transfermon.gui.window.main_window import MainWindow
-from transfermon.gui.videofarm import DOWNLOADING, HERE, PAUSED, VideoUploadDialog
+from transfermon.gui.videofarm.cards import DOWNLOADING, HERE, PAUSED
+from transfermon.gui.videofarm.upload_dialog import VideoUploadDialog
 
 REPORT, FOLDER = Path(sys.argv[1]), Path(sys.argv[2])
 
