@@ -58,8 +58,7 @@ class Session:
             self._put(task_steps.as_found(task))
         self._next = max([row.next_number, *(number + 1 for number in self._runs)])
         for resume_row in engine.resume_rows.values():
-            run = self._runs.get(resume_row.task.number) if resume_row.task.session == self.key else None
-            if run is not None:
+            if resume_row.task.session == self.key and (run := self._runs.get(resume_row.task.number)) is not None:
                 run.offer.token = resume_row.token
 
     def __repr__(self) -> str:
@@ -403,6 +402,7 @@ class Session:
 
     def _take_out(self, number: int) -> None:
         del self._runs[number]
+        self._perhaps_invalidated()
 
     def start_restored(self) -> None:
         """Run what was running, end what was ending, when the engine opened (X-11)."""
@@ -456,7 +456,6 @@ class Session:
         for run in runs:
             if run.runner not in finished:
                 run.ends_after |= finished
-        for run in runs:
             run.cancel()
         self._perhaps_invalidated()
 
@@ -466,7 +465,8 @@ class Session:
         self._core.record_session(SessionFinishingEvent(canceling=canceling))
 
     def _perhaps_invalidated(self) -> None:
-        if self.state is SessionState.FINISHING and not self.outstanding:
+        over = self.state is SessionState.FINISHING and not self.outstanding
+        if over and not any(run.removing is not None for run in self.runs):  # their last events come before its own
             self._become(SessionState.INVALIDATED)
             self._core.record_session(SessionInvalidatedEvent(), delivered=self._over)
 

@@ -53,7 +53,7 @@ class TaskRun(Recorded):
     runner: asyncio.Task[None] | None = None  # of the attempt, until it has let go
     ends_after: frozenset[asyncio.Task[None]] = frozenset()  # attempts that had finished before this one was cancelled
     _told_waiting = False
-    _removing: bool | None = None  # to be taken out of the list when it has ended; True: with the file
+    removing: bool | None = None  # to be taken out of the list when it has ended; True: with the file
     _leaving = False  # it is being taken out
 
     def __init__(self, core: SessionCore, record: Task) -> None:
@@ -131,7 +131,7 @@ class TaskRun(Recorded):
         """
         before = task = self.record
         self.core.check_open()
-        if self._removing is not None:
+        if self.removing is not None:
             raise InvalidAction(f"task {task.key} is being removed")
         task.after(Action.RETRY)
         if not task.can(Action.RETRY):
@@ -386,7 +386,7 @@ class TaskRun(Recorded):
 
     def _was_told(self) -> None:
         self._listeners.have_returned()
-        if self._removing is not None:
+        if self.removing is not None:
             self._start_removal()
 
     # ---- who waits
@@ -414,7 +414,7 @@ class TaskRun(Recorded):
 
     def remove(self, *, delete_file: bool = False) -> None:
         """Take the task out of the list; one that still runs is cancelled first. The file stays unless asked."""
-        self._removing = delete_file
+        self.removing = delete_file
         if self.record.outstanding:
             self.cancel()
         else:
@@ -426,7 +426,7 @@ class TaskRun(Recorded):
             self.core.see_out(self._removed(), f"remove {self.key}")
 
     async def _removed(self) -> None:
-        task, delete_file = self.record, bool(self._removing)
+        task, delete_file = self.record, bool(self.removing)
         own_part, spent = self.offer.take_back(task)
         for path in task.part_paths if own_part else ():
             await asyncio.to_thread(task_files.drop_part, path)

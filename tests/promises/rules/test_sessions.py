@@ -451,6 +451,21 @@ async def test_s14_invalidated_waits_for_slow_listeners_of_the_last_task(
     await eventually(lambda: order == ["sessioncompleted", "sessioninvalidated"])
 
 
+async def test_s14_a_removal_is_told_before_the_session_is_invalidated(
+    monitor: Monitor, session: Session, server: ByteServer, resource: Resource, recorder: Recorder
+):
+    resource.stall_after = 1000
+    task = session.download_task(server.url("/a"))
+    await eventually(lambda: bool(server.requests))
+    session.finish_tasks_and_invalidate()
+    monitor.commands.remove(task.key)
+    await recorder.wait_for("sessioninvalidated")
+    resource.stall_after = None
+    await monitor.session("com.example.other").download_task(server.url("/other")).wait()
+    mine = [event.type for event in recorder.events if event.session == session.key]
+    assert mine[-4:] == ["sessioncompleted", "sessionidle", "taskremoved", "sessioninvalidated"]
+
+
 # ---- S-15
 
 
