@@ -1,1 +1,3 @@
-"""Benchmarks against peers, side by side in one run. `make bench` prints ratios; no number here fails a build."""
+"""Benchmarks against peers, side by side in one run. `make bench` prints ratios; no number here
+fails a build.
+"""

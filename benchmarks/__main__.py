@@ -1,4 +1,6 @@
-"""All benchmarks: `make bench`. With `--survival`, `--gui` or `--videofarm` only that one, with its own words after it."""
+"""All benchmarks: `make bench`. With `--survival`, `--gui` or `--videofarm` only that one, with its
+own words after it.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The window with 10,000 transfers, 100 of them at full speed: stalls, frames, repaints, memory, start, idle.
+"""The window with 10,000 transfers, 100 of them at full speed: stalls, frames, repaints, memory,
+start, idle.
 
-`python -m benchmarks.gui [--rounds N] [--case NAME]... [--platform NAME]`
-The app is the real one with its engine, on a state directory that is filled before; the server is nginx. Without
+`python -m benchmarks.gui [--rounds N] [--case NAME]... [--platform NAME]` The app is the real one
+with its engine, on a state directory that is filled before; the server is nginx. Without
 `--platform` the window is drawn, and shown on no screen. It ends with 1 when a floor does not hold.
 """
 
@@ -50,14 +51,24 @@ class Bench:
     def probe(self, case: str, state: Path) -> dict[str, Any]:
         """What `benchmarks.gui_probe` saw in a process of its own."""
         answer = self.folder / "answer.json"
-        words = [sys.executable, "-m", "benchmarks.gui_probe", case, str(state), str(answer), repr(time.monotonic())]
+        words = [
+            sys.executable,
+            "-m",
+            "benchmarks.gui_probe",
+            case,
+            str(state),
+            str(answer),
+            repr(time.monotonic()),
+        ]
         environment = {
             **os.environ,
             "QT_QPA_PLATFORM": self.platform,
             "PYTHONPYCACHEPREFIX": str(self.folder / "compiled"),
         }
         environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed app is compiled
-        ended = subprocess.run(words, env=environment, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT, check=False)
+        ended = subprocess.run(
+            words, env=environment, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT, check=False
+        )
         if ended.returncode or not answer.exists():
             raise RuntimeError(f"{case} ended with {ended.returncode}: {ended.stderr[-3000:]}")
         seen: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
@@ -74,7 +85,16 @@ class Bench:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def floor(self, what: str, value: float, most: float, unit: str, *, scale: float = 1.0, goal: float = 0.0) -> None:
+    def floor(
+        self,
+        what: str,
+        value: float,
+        most: float,
+        unit: str,
+        *,
+        scale: float = 1.0,
+        goal: float = 0.0,
+    ) -> None:
         """One line of the report: a value that may not be larger than its floor."""
         held = value <= most
         words = f"floor {most * scale:g}" + (f", goal {goal * scale:g}" if goal else "")
@@ -87,29 +107,52 @@ class Bench:
 
 
 async def fill(folder: Path, nginx: Nginx, finished: int, going: int) -> None:
-    """Make the state as an app would have left it: real records and events of one real transfer, many times."""
+    """Make the state as an app would have left it: real records and events of one real transfer,
+    many times.
+    """
     out = folder / "downloads"
     out.mkdir(parents=True)
     settings = Settings(path=str(folder / "settings.json"))
     settings.replaced(
-        download_folder=str(out), running_tasks=AT_ONCE, connections_per_host=AT_ONCE, keep_transferring=False
+        download_folder=str(out),
+        running_tasks=AT_ONCE,
+        connections_per_host=AT_ONCE,
+        keep_transferring=False,
     )
     template, events = await one_real(folder / "template", nginx)
     configuration = SessionConfiguration.background(SESSION)
     configuration.http_maximum_connections_per_host = AT_ONCE
     store = Store(str(folder / "transfermon.db"))
     await store.open()
-    store.commit(Change(session=SessionRow(key=SESSION, configuration=configuration, next_number=finished + going + 1)))
+    store.commit(
+        Change(
+            session=SessionRow(
+                key=SESSION, configuration=configuration, next_number=finished + going + 1
+            )
+        )
+    )
     sequence = 0
     added = time.time() - finished - going
     for number in range(1, finished + going + 1):
         done = number <= finished
-        task = ended(template, number, added + number) if done else due(template, number, added + number, nginx, out)
+        task = (
+            ended(template, number, added + number)
+            if done
+            else due(template, number, added + number, nginx, out)
+        )
         store.commit(Change(task=task))
         for event in events[: None if done else 1]:
             sequence += 1
-            told = changed(event, session=SESSION, session_identifier=SESSION, task_identifier=number, task=task)
-            store.commit(Change(event=changed(told, sequence=sequence, event_id=f"bench-{sequence}")))
+            told = changed(
+                event,
+                session=SESSION,
+                session_identifier=SESSION,
+                task_identifier=number,
+                task=task,
+            )
+            store.commit(
+                Change(event=changed(told, sequence=sequence, event_id=f"bench-{sequence}"))
+            )
     await store.read(lambda database: None)  # an event must be there before it can be acknowledged
     for number in range(1, sequence + 1):
         store.acknowledge(number)
@@ -131,10 +174,14 @@ def ended(template: Task, number: int, added: float) -> Task:
     name = f"file-{number:05}.bin"
     path = os.path.join(os.path.dirname(template.final_path), name)
     times = {"added": added, "started": added, "finished": added + 1.0}
-    task = changed(template, number=number, name=name, url=f"{template.url}?{number}", final_path=path, **times)
+    task = changed(
+        template, number=number, name=name, url=f"{template.url}?{number}", final_path=path, **times
+    )
     if number % 20:
         return task
-    error = TransferError(code=Code.BAD_SERVER_RESPONSE, message="The server does not have this file.", status=404)
+    error = TransferError(
+        code=Code.BAD_SERVER_RESPONSE, message="The server does not have this file.", status=404
+    )
     return changed(task, error=error, final_path="")
 
 
@@ -173,7 +220,9 @@ def start(bench: Bench) -> None:
         with bench.state(finished) as state:
             bench.probe("start", state)  # once for the caches
             found[finished] = [bench.probe("start", state) for _ in range(bench.rounds)]
-    print(f"\nstart ({bench.rounds} rounds, medians; from the start of the process to the first paint)")
+    print(
+        f"\nstart ({bench.rounds} rounds, medians; from the start of the process to the first paint)"
+    )
 
     def middle(finished: int, name: str) -> float:
         return statistics.median(float(seen[name]) for seen in found[finished])
@@ -181,9 +230,19 @@ def start(bench: Bench) -> None:
     plain = statistics.median(seen["shown"] for seen in bare)
     bench.note("a bare window of Qt", plain * 1e3, "ms")
     bench.floor("the app's window, against it", middle(0, "shown") / plain, 2.5, "x", goal=1.4)
-    bench.note(f"the app's window, {HISTORY:,} finished transfers", middle(HISTORY, "shown") * 1e3, "ms")
-    bench.floor(f"its list with {HISTORY:,} finished transfers", middle(HISTORY, "filled"), 1.0, "ms", scale=1e3)
-    bench.floor(f"its list with {ROWS:,} finished transfers", middle(ROWS, "filled"), 3.0, "ms", scale=1e3)
+    bench.note(
+        f"the app's window, {HISTORY:,} finished transfers", middle(HISTORY, "shown") * 1e3, "ms"
+    )
+    bench.floor(
+        f"its list with {HISTORY:,} finished transfers",
+        middle(HISTORY, "filled"),
+        1.0,
+        "ms",
+        scale=1e3,
+    )
+    bench.floor(
+        f"its list with {ROWS:,} finished transfers", middle(ROWS, "filled"), 3.0, "ms", scale=1e3
+    )
     weight = (middle(ROWS, "resident") - middle(0, "resident")) / ROWS
     bench.note("memory of the whole app for a transfer in the list", weight / 1e3, "kB")
 
@@ -198,16 +257,35 @@ def full(bench: Bench) -> None:
     bench.note(f"still running at the end, of {AT_ONCE}", seen["running"], "")
     late = seen["rest"]
     bench.note("8 ms timer, lateness: median", share(late, 50) * 1e3, "ms")
-    bench.floor("8 ms timer, lateness: 99 of 100", share(late, 99), 0.016, "ms", scale=1e3, goal=0.005)
+    bench.floor(
+        "8 ms timer, lateness: 99 of 100", share(late, 99), 0.016, "ms", scale=1e3, goal=0.005
+    )
     bench.floor("longest stall of the window", max(late), 0.1, "ms", scale=1e3, goal=0.016)
     bench.floor("longest stall while it is scrolled", max(seen["scroll"]), 0.1, "ms", scale=1e3)
     bench.floor("longest stall while it is hidden", max(seen["hidden"]), 0.1, "ms", scale=1e3)
     for name, words in (("steps", "small steps"), ("pages", "whole pages")):
         bench.note(f"a frame of scrolling by {words}: median", share(seen[name], 50) * 1e3, "ms")
-        bench.floor(f"a frame of scrolling by {words}: 99 of 100", share(seen[name], 99), 0.016, "ms", scale=1e3)
-    bench.floor("a new filter, to the list on the screen: slowest", max(seen["filter"]), 0.1, "ms", scale=1e3)
+        bench.floor(
+            f"a frame of scrolling by {words}: 99 of 100",
+            share(seen[name], 99),
+            0.016,
+            "ms",
+            scale=1e3,
+        )
+    bench.floor(
+        "a new filter, to the list on the screen: slowest",
+        max(seen["filter"]),
+        0.1,
+        "ms",
+        scale=1e3,
+    )
     bench.floor("repaints of one row in a second", seen["row_paints"], 4, "")
-    bench.floor(f"repaints in {3} s while all that moves is out of sight", seen["out_of_sight_paints"], 0, "")
+    bench.floor(
+        f"repaints in {3} s while all that moves is out of sight",
+        seen["out_of_sight_paints"],
+        0,
+        "",
+    )
     bench.floor(f"repaints in {3} s of the hidden window", seen["hidden_paints"], 0, "")
     bench.note("peak of resident memory", seen["peak"] / 1e6, "MB")
 
@@ -226,20 +304,37 @@ def rows(bench: Bench) -> None:
     seen = bench.probe("rows", bench.folder)
     print("\nthe list alone")
     for count, floor, goal in ((10_000, 0.1, 0.03), (100_000, 1.0, 0.25)):
-        bench.floor(f"{count:,} rows loaded", seen[f"load_{count}"], floor, "ms", scale=1e3, goal=goal)
-        bench.note(f"memory of {count:,} rows, without the records", seen[f"weight_{count}"] / 1e6, "MB")
+        bench.floor(
+            f"{count:,} rows loaded", seen[f"load_{count}"], floor, "ms", scale=1e3, goal=goal
+        )
+        bench.note(
+            f"memory of {count:,} rows, without the records", seen[f"weight_{count}"] / 1e6, "MB"
+        )
     bench.note("100 of 10,000 rows move: median", statistics.median(seen["flush_100"]) * 1e3, "ms")
-    bench.note("10,000 rows move: median (goal 5)", statistics.median(seen["flush_10000"]) * 1e3, "ms")
+    bench.note(
+        "10,000 rows move: median (goal 5)", statistics.median(seen["flush_10000"]) * 1e3, "ms"
+    )
 
 
-CASES: dict[str, Callable[[Bench], None]] = {"start": start, "full": full, "idle": idle, "rows": rows}
+CASES: dict[str, Callable[[Bench], None]] = {
+    "start": start,
+    "full": full,
+    "idle": idle,
+    "rows": rows,
+}
 
 
 def main(words: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--case", action="append", choices=sorted(CASES), help="only this one (may be repeated)")
-    parser.add_argument("--platform", default="offscreen", help="of Qt: offscreen, xcb, wayland (offscreen)")
+    parser.add_argument(
+        "--case", action="append", choices=sorted(CASES), help="only this one (may be repeated)"
+    )
+    parser.add_argument(
+        "--platform", default="offscreen", help="of Qt: offscreen, xcb, wayland (offscreen)"
+    )
     arguments = parser.parse_args(words)
     if PATH is None:
         print(WHY_NOT, file=sys.stderr)

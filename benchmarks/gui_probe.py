@@ -1,7 +1,9 @@
-"""Inside the app: its own window on a prepared state directory, watched while it starts, works, scrolls and rests.
+"""Inside the app: its own window on a prepared state directory, watched while it starts, works,
+scrolls and rests.
 
-`python -m benchmarks.gui_probe CASE FOLDER ANSWER BEGIN`; `benchmarks.gui` starts it. What was seen goes to the file
-ANSWER as JSON. BEGIN is when the process was started, in seconds of the monotonic clock, which all processes share.
+`python -m benchmarks.gui_probe CASE FOLDER ANSWER BEGIN`; `benchmarks.gui` starts it. What was seen
+goes to the file ANSWER as JSON. BEGIN is when the process was started, in seconds of the monotonic
+clock, which all processes share.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ BEAT = 0.008  # seconds of the timer whose lateness counts
 FRAME_MS = 16
 BUSY = 0.9  # of the transfers that may run at once must be running
 PATIENCE = 60.0  # seconds
-WARM = 3.0  # seconds: the first files on a tmpfs need fresh pages, later ones use those that were freed
+# seconds: the first files on a tmpfs need fresh pages, later ones use those that were freed
+WARM = 3.0
 RESTS, SCROLLS, HIDES, IDLES = 8.0, 4.0, 3.0, 10.0  # seconds of each part
 Answer = dict[str, Any]
 
@@ -43,7 +46,9 @@ def bare(begin: float) -> Answer:
 
 
 class Paints(QObject):
-    """Counts the paint events of the widgets on which it is installed, and calls `first` at the first one."""
+    """Counts the paint events of the widgets on which it is installed, and calls `first` at the
+    first one.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -179,7 +184,9 @@ class App:
     async def full(self) -> None:
         """All the transfers that may run are running."""
         wanted = round(self.monitor.settings.running_tasks * BUSY)
-        await until(lambda: len(self.monitor.overview.running_progress()) >= wanted, "too few transfers run")
+        await until(
+            lambda: len(self.monitor.overview.running_progress()) >= wanted, "too few transfers run"
+        )
         await asyncio.sleep(WARM)
         moved = [self._moved()]
         await self._rest("rest", RESTS)
@@ -195,7 +202,10 @@ class App:
 
     def _moved(self) -> int:
         live = self.monitor.overview.running_progress()
-        return sum(live[task.key].received if task.key in live else task.moved for task in self.monitor.tasks())
+        return sum(
+            live[task.key].received if task.key in live else task.moved
+            for task in self.monitor.tasks()
+        )
 
     async def _rest(self, name: str, seconds: float) -> None:
         self._show_moving()
@@ -212,7 +222,9 @@ class App:
         """Scroll to rows that will move for a while: those that began last."""
         live = self.monitor.overview.running_progress()
         places = sorted(self.window.panels.model.row_of(key) for key in live)
-        self.table.scrollTo(self.table.model().index(places[0], 0), QTableView.ScrollHint.PositionAtTop)
+        self.table.scrollTo(
+            self.table.model().index(places[0], 0), QTableView.ScrollHint.PositionAtTop
+        )
 
     async def _scroll(self) -> None:
         """A frame each 16 ms: small steps, then whole pages."""
@@ -315,7 +327,9 @@ def _drop(event: Any, monitor: Any) -> None:
 
 
 def rows(folder: str, begin: float) -> Answer:
-    """The list alone: how long rows take to load, what they weigh, and what a progress of many of them costs."""
+    """The list alone: how long rows take to load, what they weigh, and what a progress of many of
+    them costs.
+    """
     from tests.helpers.records import NOW, a_progress, a_task
     from transfermon.gui.list.model import TaskModel
     from transfermon.gui.list.table import TaskTable
@@ -329,7 +343,10 @@ def rows(folder: str, begin: float) -> Answer:
     table.show()
     answer: Answer = {}
     for count in (10_000, 100_000):
-        tasks = [a_task(number=number, session="bench", added=NOW + number) for number in range(1, count + 1)]
+        tasks = [
+            a_task(number=number, session="bench", added=NOW + number)
+            for number in range(1, count + 1)
+        ]
         took: list[float] = []
         for _ in range(3):
             model.reset([])
@@ -344,7 +361,8 @@ def rows(folder: str, begin: float) -> Answer:
             break
         for moving in (100, count):
             answer[f"flush_{moving}"] = [
-                _flush(model, tasks[:: count // moving], received, a_progress) for received in range(20)
+                _flush(model, tasks[:: count // moving], received, a_progress)
+                for received in range(20)
             ]
     return answer
 

@@ -1,8 +1,8 @@
 """The programs that are compared, and how one run of one of them is measured.
 
-Rule: a run is a whole process, from its start to its end, with its output file removed just before, so that each pays
-for new pages alike. Rounds are interleaved and the order rotates; a ratio is the median of the ratios of the rounds,
-so it survives a machine that is slower now than before.
+Rule: a run is a whole process, from its start to its end, with its output file removed just before,
+so that each pays for new pages alike. Rounds are interleaved and the order rotates; a ratio is the
+median of the ratios of the rounds, so it survives a machine that is slower now than before.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ class Run:
 
     @property
     def peak(self) -> int:
-        """Bytes. Sampled, since the kernel's own figure for a child begins with its parent's memory."""
+        """Bytes. Sampled, since the kernel's own figure for a child begins with its parent's
+        memory.
+        """
         return max(self.resident, default=0)
 
     @property
@@ -65,7 +67,11 @@ def measure(peer: Peer) -> Run:
     output = tempfile.TemporaryFile("w+") if peer.timed else None  # noqa: SIM115 - closed below
     begin = time.perf_counter()
     process = subprocess.Popen(
-        peer.command, stdin=subprocess.PIPE, stdout=output or subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        peer.command,
+        stdin=subprocess.PIPE,
+        stdout=output or subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     samples: list[int] = []
     over = threading.Event()
@@ -101,13 +107,19 @@ def _watch(pid: int, samples: list[int], over: threading.Event) -> None:
     page = os.sysconf("SC_PAGE_SIZE")
     while not over.wait(0.005):
         try:
-            samples.append(int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * page)
+            samples.append(
+                int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * page
+            )
         except (OSError, IndexError, ValueError):
             return
 
 
-def compare(title: str, peers: Sequence[Peer], *, rounds: int, amount: float, unit: str) -> dict[str, list[Run]]:
-    """Run all peers in turn, print a table; the first peer is ours, ratios say how much quicker it is."""
+def compare(
+    title: str, peers: Sequence[Peer], *, rounds: int, amount: float, unit: str
+) -> dict[str, list[Run]]:
+    """Run all peers in turn, print a table; the first peer is ours, ratios say how much quicker it
+    is.
+    """
     present = [peer for peer in peers if peer.available]
     missing = [peer.name for peer in peers if not peer.available]
     for peer in present:
@@ -122,7 +134,9 @@ def compare(title: str, peers: Sequence[Peer], *, rounds: int, amount: float, un
     print(f"  {'program':<16}{unit:>10}{'seconds':>10}{'CPU s':>9}{'peak MB':>9}   quicker by")
     for name, found in runs.items():
         seconds = statistics.median(run.seconds for run in found)
-        ratio = statistics.median(theirs.seconds / own.seconds for own, theirs in zip(ours, found, strict=True))
+        ratio = statistics.median(
+            theirs.seconds / own.seconds for own, theirs in zip(ours, found, strict=True)
+        )
         print(
             f"  {name:<16}{amount / seconds:>10.0f}{seconds:>10.2f}"
             f"{statistics.median(run.cpu for run in found):>9.2f}"

@@ -1,8 +1,10 @@
-"""What a `kill -9` costs: many random kills during many downloads from an nginx, an engine after the other.
+"""What a `kill -9` costs: many random kills during many downloads from an nginx, an engine after
+the other.
 
-`python -m benchmarks.survival [--kills N] [--files M] [--standby N] [--seed S]`
-The engine is started again by this program at once. With `--standby N` so many more kills are answered by the standby
-that waits beside the engine. At the end every file is compared, and every event is looked for by its identity.
+`python -m benchmarks.survival [--kills N] [--files M] [--standby N] [--seed S]` The engine is
+started again by this program at once. With `--standby N` so many more kills are answered by the
+standby that waits beside the engine. At the end every file is compared, and every event is looked
+for by its identity.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ class Survival:
         self.die = random.Random(seed)
         self.sizes: dict[str, int] = {}
         for number in range(files):
-            size = int(MIB * 2 ** self.die.uniform(0, LARGEST.bit_length() - 1)) + self.die.randrange(4096)
+            size = int(
+                MIB * 2 ** self.die.uniform(0, LARGEST.bit_length() - 1)
+            ) + self.die.randrange(4096)
             self.sizes[f"f{number}.bin"] = size
             (self.root / f"f{number}.bin").write_bytes(content(size, seed=number + 2))
         self.told: list[dict[str, Any]] = []
@@ -65,7 +69,11 @@ class Survival:
 
     def kill(self, engine: Engine) -> int:
         """Returns how much is stored at its death."""
-        before = {entry.name: entry.stat().st_size for entry in os.scandir(self.out) if PART.fullmatch(entry.name)}
+        before = {
+            entry.name: entry.stat().st_size
+            for entry in os.scandir(self.out)
+            if PART.fullmatch(entry.name)
+        }
         engine.kill()
         self.kills += 1
         self.running_at_kills += len(before)
@@ -89,7 +97,9 @@ class Survival:
         self._end(engine)
 
     def by_standby(self, nginx: Nginx, kills: int) -> None:
-        """Kill the engine beside which a standby waits, and then the standby that has taken over."""
+        """Kill the engine beside which a standby waits, and then the standby that has taken
+        over.
+        """
         for _ in range(kills):
             engine = self.engine(nginx)
             engine.wait_for("ready")
@@ -104,16 +114,25 @@ class Survival:
                 waiter.kill()
                 waiter.wait()
             self.kills += 1
-            self.running_at_kills += sum(1 for entry in os.scandir(self.out) if PART.fullmatch(entry.name))
+            self.running_at_kills += sum(
+                1 for entry in os.scandir(self.out) if PART.fullmatch(entry.name)
+            )
 
     def _wait_for_bytes(self, who: str, stored: int, begin: float) -> None:
         if stored < self.total:
-            eventually(lambda: self.stored() > stored or not any(map(PART.fullmatch, os.listdir(self.out))), "a byte")
+            eventually(
+                lambda: (
+                    self.stored() > stored or not any(map(PART.fullmatch, os.listdir(self.out)))
+                ),
+                "a byte",
+            )
             self.pauses[who].append(time.perf_counter() - begin)
 
     def _end(self, engine: Engine) -> None:
         try:
-            eventually(lambda: any(line["say"] == "idle" for line in engine.said), "the end", limit=600)
+            eventually(
+                lambda: any(line["say"] == "idle" for line in engine.said), "the end", limit=600
+            )
             engine.wait_end()
             self.told += engine.events
         finally:
@@ -129,7 +148,9 @@ class Survival:
         print(
             f"  {self.kills} kills with {self.running_at_kills / max(1, self.kills):.1f} transfers running on average"
         )
-        print(f"  sent beyond the files: {beyond:,} bytes, {per_kill:,.0f} per running transfer and kill")
+        print(
+            f"  sent beyond the files: {beyond:,} bytes, {per_kill:,.0f} per running transfer and kill"
+        )
         for who, pauses in self.pauses.items():
             if pauses:
                 print(
@@ -146,7 +167,10 @@ class Survival:
 
     def _files(self) -> tuple[int, int]:
         there = set(os.listdir(self.out))
-        wrong = sum(name not in there or _digest(self.out / name) != _digest(self.root / name) for name in self.sizes)
+        wrong = sum(
+            name not in there or _digest(self.out / name) != _digest(self.root / name)
+            for name in self.sizes
+        )
         return wrong, len(there - set(self.sizes))
 
     def _events(self) -> tuple[int, int, int]:
@@ -154,7 +178,11 @@ class Survival:
         due = [event for event in journal if event["type"] in TERMINAL]
         told = {event["eventId"] for event in self.told}
         per_task = Counter((event["type"], event.get("taskIdentifier")) for event in due)
-        missing = sum(not per_task[name, number + 1] for name in _PER_TASK for number in range(len(self.sizes)))
+        missing = sum(
+            not per_task[name, number + 1]
+            for name in _PER_TASK
+            for number in range(len(self.sizes))
+        )
         shown = Counter(event["eventId"] for event in self.told if _is_shown(event))
         return (
             missing + sum(event["eventId"] not in told for event in due),
@@ -167,7 +195,11 @@ _PER_TASK = ("downloadcompleted", "sessioncompleted")
 
 
 def _is_shown(event: Mapping[str, Any]) -> bool:
-    return event["say"] == "heard" and event["type"] in TERMINAL and event["sessionIdentifier"] == SESSION
+    return (
+        event["say"] == "heard"
+        and event["type"] in TERMINAL
+        and event["sessionIdentifier"] == SESSION
+    )
 
 
 def _digest(path: Path) -> str:
@@ -176,10 +208,14 @@ def _digest(path: Path) -> str:
 
 
 def main(words: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--files", type=int, default=20)
-    parser.add_argument("--standby", type=int, default=10, metavar="N", help="kills that the standby answers (10)")
+    parser.add_argument(
+        "--standby", type=int, default=10, metavar="N", help="kills that the standby answers (10)"
+    )
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args(words)
     if PATH is None:

@@ -1,8 +1,10 @@
-"""What a `kill -9` costs uploads: many random kills during resumable uploads, an engine after the other.
+"""What a `kill -9` costs uploads: many random kills during resumable uploads, an engine after the
+other.
 
-`python -m benchmarks.survival_uploads [--kills N] [--files M] [--protocol ietf|tus] [--seed S]`
-The server keeps every byte that it reads, as a good one does; what arrived at its end of the connections is what the
-kernel says. At the end every file is compared, and every task must have ended once.
+`python -m benchmarks.survival_uploads [--kills N] [--files M] [--protocol ietf|tus] [--seed S]` The
+server keeps every byte that it reads, as a good one does; what arrived at its end of the
+connections is what the kernel says. At the end every file is compared, and every task must have
+ended once.
 """
 
 from __future__ import annotations
@@ -81,7 +83,13 @@ def run(folder: Path, *, kills: int, files: int, protocol: str, seed: int) -> bo
     pauses: list[float] = []
     done = 0
     with ByteServer(server, reads_bodies=False) as listener:
-        words = [str(folder / "state"), listener.url("/in"), protocol, str(rate), *map(str, sources)]
+        words = [
+            str(folder / "state"),
+            listener.url("/in"),
+            protocol,
+            str(rate),
+            *map(str, sources),
+        ]
         engine = _started(words)
         for _ in range(kills):
             time.sleep(die.uniform(0.2, 1.0))
@@ -94,7 +102,9 @@ def run(folder: Path, *, kills: int, files: int, protocol: str, seed: int) -> bo
             before, begin = server.received, time.perf_counter()
             engine = _started(words)
             eventually(
-                lambda before=before, engine=engine: server.received > before or engine.poll() is not None,  # type: ignore[misc]
+                lambda before=before, engine=engine: (
+                    server.received > before or engine.poll() is not None
+                ),  # type: ignore[misc]
                 "a byte",
                 limit=30,
             )
@@ -107,18 +117,24 @@ def run(folder: Path, *, kills: int, files: int, protocol: str, seed: int) -> bo
     wrong += abs(len(server.stored) - len(wanted))
     beyond = max(server.arrived, server.received) - total
     lost = files - len({event["taskIdentifier"] for event in ends})
-    print(f"\n{files} uploads ({protocol}), {total / MIB:.0f} MiB in all, {done} kills, seed {seed}")
+    print(
+        f"\n{files} uploads ({protocol}), {total / MIB:.0f} MiB in all, {done} kills, seed {seed}"
+    )
     print(f"  arrived beyond the files: {beyond:,} bytes, {beyond / max(1, done):,.0f} per kill")
     if pauses:
         print(
             f"  from the new start to its first byte: median {statistics.median(pauses):.2f} s, worst {max(pauses):.2f} s"
         )
-    print(f"  files wrong or missing: {wrong}; ends lost: {lost}; told as another: {len(ends) - files + lost}")
+    print(
+        f"  files wrong or missing: {wrong}; ends lost: {lost}; told as another: {len(ends) - files + lost}"
+    )
     return not wrong and not lost and len(ends) == files and beyond <= 8 * MIB * max(1, done)
 
 
 def _started(words: list[str]) -> subprocess.Popen[str]:
-    engine = subprocess.Popen([sys.executable, "-c", _ENGINE, *words], stdout=subprocess.PIPE, text=True)
+    engine = subprocess.Popen(
+        [sys.executable, "-c", _ENGINE, *words], stdout=subprocess.PIPE, text=True
+    )
     assert engine.stdout is not None
     if engine.stdout.readline() != "ready\n":
         raise RuntimeError("the engine does not start")
@@ -126,7 +142,9 @@ def _started(words: list[str]) -> subprocess.Popen[str]:
 
 
 def main(words: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=60)
     parser.add_argument("--files", type=int, default=6)
     parser.add_argument("--protocol", action="append", choices=("ietf", "tus"))

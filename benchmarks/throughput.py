@@ -1,4 +1,5 @@
-"""Downloads from a local nginx: one large file, eight at once, many small ones, one over TLS; and an upload to it.
+"""Downloads from a local nginx: one large file, eight at once, many small ones, one over TLS; and
+an upload to it.
 
 `python -m benchmarks.throughput [--size MIB] [--rounds N] [--case NAME]...`
 Everything is on a tmpfs where there is one, so that the programs are compared and not the disk.
@@ -72,7 +73,9 @@ def one(bench: Bench, nginx: Nginx) -> None:
             ours,
             bench.peer("curl", "curl", "-sS", "-o", target, url),
             bench.peer("wget", "wget", "-q", "-O", target, url),
-            bench.peer("aria2c", "aria2c", "-q", "-x1", "--file-allocation=none", "-d", str(bench.out), url),
+            bench.peer(
+                "aria2c", "aria2c", "-q", "-x1", "--file-allocation=none", "-d", str(bench.out), url
+            ),
         ],
         rounds=bench.rounds,
         amount=bench.size / 1e6,
@@ -92,12 +95,18 @@ def eight(bench: Bench, nginx: Nginx) -> None:
     for name in names:
         bench.make(name, bench.size // 8)
     urls = [nginx.url(f"/{name}") for name in names]
-    outputs = [word for name, url in zip(names, urls, strict=True) for word in ("-o", str(bench.out / name), url)]
+    outputs = [
+        word
+        for name, url in zip(names, urls, strict=True)
+        for word in ("-o", str(bench.out / name), url)
+    ]
     compare(
         f"8 files of {bench.size // 8 // MIB} MiB at once over HTTP to a tmpfs",
         [
             bench.peer("transfermon", *bench.get("-d", str(bench.out), *urls)),
-            bench.peer("curl --parallel", "curl", "-sS", "--parallel", "--parallel-immediate", *outputs),
+            bench.peer(
+                "curl --parallel", "curl", "-sS", "--parallel", "--parallel-immediate", *outputs
+            ),
             bench.peer("aria2c", *_aria(bench, 8), stdin="\n".join(urls)),
         ],
         rounds=bench.rounds,
@@ -155,14 +164,21 @@ def put(bench: Bench, nginx: Nginx) -> None:
             f"one file of {bench.size // 2 // MIB} MiB sent to nginx over HTTP",
             [
                 Peer(
-                    name="upload, in app",  # from its acceptance to the server's answer: no start of a program in it
-                    command=transfermon("--state-dir", str(state), "put", "--json", str(source), url),
+                    # from its acceptance to the server's answer: no start of a program in it
+                    name="upload, in app",
+                    command=transfermon(
+                        "--state-dir", str(state), "put", "--json", str(source), url
+                    ),
                     prepare=bench.fresh,
                     timed=_sending,
                 ),
-                bench.peer("put, app running", *transfermon("--state-dir", str(state), "put", "-q", str(source), url)),
                 bench.peer(
-                    "put on its own", *transfermon("--state-dir", str(bench.state), "put", "-q", str(source), url)
+                    "put, app running",
+                    *transfermon("--state-dir", str(state), "put", "-q", str(source), url),
+                ),
+                bench.peer(
+                    "put on its own",
+                    *transfermon("--state-dir", str(bench.state), "put", "-q", str(source), url),
                 ),
                 bench.peer("curl -T", "curl", "-sS", "-T", str(source), url),
             ],
@@ -183,11 +199,27 @@ def _sending(output: str) -> float:
     return float(events[-1]["time"] - begin)
 
 
-CASES: dict[str, Callable[[Bench, Nginx], None]] = {"one": one, "eight": eight, "small": small, "tls": tls, "put": put}
+CASES: dict[str, Callable[[Bench, Nginx], None]] = {
+    "one": one,
+    "eight": eight,
+    "small": small,
+    "tls": tls,
+    "put": put,
+}
 
 
 def _aria(bench: Bench, at_once: int) -> list[str]:
-    return ["aria2c", "-q", "-x1", f"-j{at_once}", "--file-allocation=none", "-d", str(bench.out), "-i", "-"]
+    return [
+        "aria2c",
+        "-q",
+        "-x1",
+        f"-j{at_once}",
+        "--file-allocation=none",
+        "-d",
+        str(bench.out),
+        "-i",
+        "-",
+    ]
 
 
 def _digest(path: Path) -> str:
@@ -197,9 +229,13 @@ def _digest(path: Path) -> str:
 
 @contextmanager
 def running_app(state: Path) -> Iterator[Path]:
-    """The app with its window, on no screen, for as long as the block lasts; its state directory."""
+    """The app with its window, on no screen, for as long as the block lasts; its state
+    directory.
+    """
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
-    app = subprocess.Popen(transfermon("--state-dir", str(state), "gui"), env=environment, stderr=subprocess.DEVNULL)
+    app = subprocess.Popen(
+        transfermon("--state-dir", str(state), "gui"), env=environment, stderr=subprocess.DEVNULL
+    )
     try:
         deadline = time.monotonic() + 30
         while not Client(str(state)).alive():
@@ -218,7 +254,9 @@ def _served(bench: Bench) -> Iterator[Nginx]:
     certificate = authority.issue_cert("localhost")
     authority.cert_pem.write_to_path(str(bench.folder / "authority.pem"))
     certificate.private_key_pem.write_to_path(str(bench.folder / "key.pem"))
-    (bench.folder / "chain.pem").write_bytes(b"".join(pem.bytes() for pem in certificate.cert_chain_pems))
+    (bench.folder / "chain.pem").write_bytes(
+        b"".join(pem.bytes() for pem in certificate.cert_chain_pems)
+    )
     with running(
         bench.folder / "nginx",
         bench.root,
@@ -230,10 +268,16 @@ def _served(bench: Bench) -> Iterator[Nginx]:
 
 
 def main(words: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=2048, metavar="MIB", help="of the large file (2048)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--size", type=int, default=2048, metavar="MIB", help="of the large file (2048)"
+    )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--case", action="append", choices=sorted(CASES), help="only this one (may be repeated)")
+    parser.add_argument(
+        "--case", action="append", choices=sorted(CASES), help="only this one (may be repeated)"
+    )
     arguments = parser.parse_args(words)
     if PATH is None:
         print(WHY_NOT, file=sys.stderr)

@@ -1,8 +1,9 @@
-"""What VideoFarm's server bears: many clients that fetch ranges while others put movies, and every byte looked at.
+"""What VideoFarm's server bears: many clients that fetch ranges while others put movies, and every
+byte looked at.
 
-`python -m benchmarks.videofarm_load [--clients N] [--uploads M] [--requests R] [--size MIB] [--seed S]`
-A wave to warm up, and two more, of which the last is three times as long: the server's memory must not have a higher
-peak in it. No answer may be wrong, late by a minute or missing.
+`python -m benchmarks.videofarm_load [--clients N] [--uploads M] [--requests R] [--size MIB] [--seed
+S]` A wave to warm up, and two more, of which the last is three times as long: the server's memory
+must not have a higher peak in it. No answer may be wrong, late by a minute or missing.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ class Wave:
 class Connection:
     """One connection to the server; an answer is read to its end before the next request."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str
+    ) -> None:
         self._reader, self._writer, self._host = reader, writer, host
         self._left = 0
 
@@ -73,13 +76,22 @@ class Connection:
         self, method: str, path: str, *, headers: dict[str, str], body: Iterable[bytes] = ()
     ) -> tuple[int, dict[str, str]]:
         """Status and fields, in lower case."""
-        lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}", *(f"{n}: {v}" for n, v in headers.items()), "", ""]
+        lines = [
+            f"{method} {path} HTTP/1.1",
+            f"Host: {self._host}",
+            *(f"{n}: {v}" for n, v in headers.items()),
+            "",
+            "",
+        ]
         self._writer.write("\r\n".join(lines).encode())
         for piece in body:
             self._writer.write(piece)
             await self._writer.drain()
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
+        fields = {
+            name.lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in head[1:] if line)
+        }
         status = int(head[0].split()[1])
         self._left = 0 if status == 204 else int(fields["content-length"])
         return status, fields
@@ -98,14 +110,25 @@ class Load:
     """Against the server at `url`."""
 
     def __init__(self, url: str, *, clients: int, uploads: int, size: int, seed: int) -> None:
-        self.url, self.clients, self.uploads, self.size, self.seed = url, clients, uploads, size, seed
+        self.url, self.clients, self.uploads, self.size, self.seed = (
+            url,
+            clients,
+            uploads,
+            size,
+            seed,
+        )
 
     async def wave(self, requests: int) -> Wave:
-        """All at once: each client asks for `requests` ranges, each upload puts a movie and reads it again."""
+        """All at once: each client asks for `requests` ranges, each upload puts a movie and reads
+        it again.
+        """
         wave = Wave()
         begin = time.perf_counter()
         await asyncio.gather(
-            *(self._one(wave, f"client {n}", self._ranges(wave, n, requests)) for n in range(self.clients)),
+            *(
+                self._one(wave, f"client {n}", self._ranges(wave, n, requests))
+                for n in range(self.clients)
+            ),
             *(self._one(wave, f"upload {n}", self._upload(wave, n)) for n in range(self.uploads)),
         )
         wave.seconds = time.perf_counter() - begin
@@ -128,15 +151,27 @@ class Load:
             for _ in range(requests):
                 size = die.randint(1, self.size)
                 start = die.randrange(WHOLE - size)
-                await self._get(wave, connection, f"/bytes/{WHOLE}", start, start + size, WHOLE, shift=0)
+                await self._get(
+                    wave, connection, f"/bytes/{WHOLE}", start, start + size, WHOLE, shift=0
+                )
                 yield
 
     async def _get(
-        self, wave: Wave, connection: Connection, path: str, start: int, end: int, whole: int, *, shift: int
+        self,
+        wave: Wave,
+        connection: Connection,
+        path: str,
+        start: int,
+        end: int,
+        whole: int,
+        *,
+        shift: int,
     ) -> None:
         """A range, whose bytes are the pattern's from `shift` further on."""
         asked = time.perf_counter()
-        status, fields = await connection.ask("GET", path, headers={"Range": f"bytes={start}-{end - 1}"})
+        status, fields = await connection.ask(
+            "GET", path, headers={"Range": f"bytes={start}-{end - 1}"}
+        )
         wave.latencies.append(time.perf_counter() - asked)
         if (status, fields.get("content-range")) != (206, f"bytes {start}-{end - 1}/{whole}"):
             raise ValueError(f"{path} was answered with {status} {fields.get('content-range')}")
@@ -160,7 +195,9 @@ class Load:
             wave.requests += 1
             yield
             headers = {"Content-Type": "video/mp4", "Content-Length": str(self.size)}
-            status, _ = await connection.ask("PUT", path, headers=headers, body=_movie(self.size, shift))
+            status, _ = await connection.ask(
+                "PUT", path, headers=headers, body=_movie(self.size, shift)
+            )
             if status != 201:
                 raise ValueError(f"the movie was answered with {status}")
             wave.up += self.size
@@ -179,9 +216,13 @@ def _form(title: str) -> tuple[bytes, str]:
     """A new video with a picture of one pixel."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
-    pixel = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(b"\0\x80"))
+    pixel = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)) + chunk(
+        b"IDAT", zlib.compress(b"\0\x80")
+    )
     lines = [
         b"--load",
         b'Content-Disposition: form-data; name="title"',
@@ -212,15 +253,23 @@ def forget_peak(pid: int) -> None:
 
 def run(farm: Farm, *, clients: int, uploads: int, requests: int, size: int, seed: int) -> bool:
     """Print the figures; False when anything is wrong, missing or grows."""
-    load, pid = Load(farm.url, clients=clients, uploads=uploads, size=size, seed=seed), farm.process.pid
+    load, pid = (
+        Load(farm.url, clients=clients, uploads=uploads, size=size, seed=seed),
+        farm.process.pid,
+    )
     idle = memory(pid, "VmRSS")
     peaks, waves = [], []
     for count in (max(1, requests // 2), requests, 3 * requests):
         forget_peak(pid)
         waves.append(asyncio.run(load.wave(count)))
         peaks.append(memory(pid, "VmHWM"))
-    wrong, errors = sum(wave.wrong for wave in waves), [error for wave in waves for error in wave.errors]
-    print(f"\nVideoFarm's server: {clients} clients that fetch ranges and {uploads} that put movies, all at once")
+    wrong, errors = (
+        sum(wave.wrong for wave in waves),
+        [error for wave in waves for error in wave.errors],
+    )
+    print(
+        f"\nVideoFarm's server: {clients} clients that fetch ranges and {uploads} that put movies, all at once"
+    )
     for wave in waves:
         rate = (wave.down + wave.up) / wave.seconds / 1e6
         print(
@@ -232,17 +281,27 @@ def run(farm: Farm, *, clients: int, uploads: int, requests: int, size: int, see
                 f"  until an answer begins: median {statistics.median(wave.latencies) * 1000:.0f} ms,"
                 f" worst {max(wave.latencies) * 1000:.0f} ms"
             )
-    print(f"  wrong bytes: {wrong}; errors: {len(errors)} {json.dumps(errors[:3]) if errors else ''}".rstrip())
-    print(f"  memory: {idle / 1e6:.0f} MB idle, peaks {', '.join(f'{peak / 1e6:.0f}' for peak in peaks)} MB")
+    print(
+        f"  wrong bytes: {wrong}; errors: {len(errors)} {json.dumps(errors[:3]) if errors else ''}".rstrip()
+    )
+    print(
+        f"  memory: {idle / 1e6:.0f} MB idle, peaks {', '.join(f'{peak / 1e6:.0f}' for peak in peaks)} MB"
+    )
     return not wrong and not errors and peaks[-1] - peaks[-2] <= FLAT
 
 
 def main(words: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--uploads", type=int, default=50)
-    parser.add_argument("--requests", type=int, default=6, help="of each client in the second wave (6)")
-    parser.add_argument("--size", type=int, default=4, metavar="MIB", help="of a range at the most, and a movie (4)")
+    parser.add_argument(
+        "--requests", type=int, default=6, help="of each client in the second wave (6)"
+    )
+    parser.add_argument(
+        "--size", type=int, default=4, metavar="MIB", help="of a range at the most, and a movie (4)"
+    )
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args(words)
     with Farm.start("--empty") as farm:

@@ -1,11 +1,12 @@
-"""The guides' second sample: when the app is woken for a background fetch, download an image and tell about it.
+"""The guides' second sample: when the app is woken for a background fetch, download an image and
+tell about it.
 
     transfermon videofarm                                           # in another terminal: a server to try it with
     transfermon run examples/background_fetch.py [URL [FOLDER]]     # in the app, or with --headless without a window
     transfermon fetch                                               # wake it now; by itself it comes in a while
 
-What differs from the sample, and why: see download.py; and the handler says what came of the fetch. The interval is
-kept in the settings: “Background” in the window turns it off again.
+What differs from the sample, and why: see download.py; and the handler says what came of the fetch.
+The interval is kept in the settings: “Background” in the window turns it off again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,12 @@ import time
 
 # Require in the url_session module
 from transfermon import urlsession as url_session
-from transfermon.events import BackgroundFetchEvent, DownloadCompletedEvent, DownloadProgressEvent, TaskCompletedEvent
+from transfermon.events import (
+    BackgroundFetchEvent,
+    DownloadCompletedEvent,
+    DownloadProgressEvent,
+    TaskCompletedEvent,
+)
 from transfermon.task import Origin
 from transfermon.urlsession import FetchResult, monitor
 
@@ -36,12 +42,14 @@ monitor.set_minimum_background_fetch_interval(url_session.BACKGROUND_FETCH_INTER
 def on_fetch(event: BackgroundFetchEvent) -> None:
     print("backgroundfetch", json.dumps(event.to_dict()))
 
-    # Initiate the download. Addresses used while a fetch is handled may have come from anywhere and reach public
-    # servers only; this one was named by the person who started the script.
+    # Initiate the download. Addresses used while a fetch is handled may have come from anywhere and
+    # reach public servers only; this one was named by the person who started the script.
     session.download_task(url=IMAGE, origin=Origin.TYPED)
 
     # Display a banner message when the download starts
-    monitor.schedule_local_notification(alert_body="Background download initiated ...", date=time.time() * 1000)
+    monitor.schedule_local_notification(
+        alert_body="Background download initiated ...", date=time.time() * 1000
+    )
 
     # Put the application back to sleep
     monitor.end_background_handler(event.handler_id, FetchResult.NEW_DATA)
@@ -50,7 +58,11 @@ def on_fetch(event: BackgroundFetchEvent) -> None:
 # Monitor this event to receive updates on the progress of the download
 def on_progress(event: DownloadProgressEvent) -> None:
     # Update the progress indicator
-    value = f"{event.fraction:.0%}" if event.fraction is not None else f"{event.total_bytes_written} bytes"
+    value = (
+        f"{event.fraction:.0%}"
+        if event.fraction is not None
+        else f"{event.total_bytes_written} bytes"
+    )
     print("downloadprogress", value)
 
 

@@ -3,9 +3,10 @@
     transfermon videofarm                                   # in another terminal: a server to try it with
     transfermon run examples/download.py [URL [FOLDER]]     # in the app, or with --headless without a window
 
-What differs from the sample, and why: the window, the bar and the picture are the app's own, so what was drawn into
-them is printed; an unknown size is not divided by; the finished file is not written to the root of the file system; and
-the session is not invalidated when one download has completed, since that would cancel all its others.
+What differs from the sample, and why: the window, the bar and the picture are the app's own, so
+what was drawn into them is printed; an unknown size is not divided by; the finished file is not
+written to the root of the file system; and the session is not invalidated when one download has
+completed, since that would cancel all its others.
 """
 
 from __future__ import annotations
@@ -39,7 +40,11 @@ def on_click() -> None:
 # Monitor this event to receive updates on the progress of the download
 def on_progress(event: DownloadProgressEvent) -> None:
     # Update the progress indicator
-    value = f"{event.fraction:.0%}" if event.fraction is not None else f"{event.total_bytes_written} bytes"
+    value = (
+        f"{event.fraction:.0%}"
+        if event.fraction is not None
+        else f"{event.total_bytes_written} bytes"
+    )
     print("downloadprogress", value)
 
 

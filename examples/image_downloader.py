@@ -1,12 +1,13 @@
-"""The screencast's image downloader: it may end while its download goes on, and finds the image at its next start.
+"""The screencast's image downloader: it may end while its download goes on, and finds the image at
+its next start.
 
     transfermon videofarm                                         # in another terminal: a server to try it with
     transfermon run examples/image_downloader.py FOLDER URL       # press the button: the download begins
     transfermon run examples/image_downloader.py FOLDER           # a later start: what has happened is told
 
-What differs from the screencast, and why: the observer of the background events is registered when the program
-starts, not when a view appears, or a start in the background would miss them; what is delivered is looked at by
-session, since a program may have several.
+What differs from the screencast, and why: the observer of the background events is registered when
+the program starts, not when a view appears, or a start in the background would miss them; what is
+delivered is looked at by session, since a program may have several.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class ImageDownloader:
         monitor.add_event_listener("backgroundtransfer", self.handle_events_for_background_session)
         monitor.add_event_listener("downloadcompleted", self.did_finish_downloading)
         monitor.add_event_listener("sessioncompleted", self.did_complete)
-        monitor.add_event_listener("sessioneventscompleted", self.did_finish_events_for_background_session)
+        monitor.add_event_listener(
+            "sessioneventscompleted", self.did_finish_events_for_background_session
+        )
 
     @property
     def session(self) -> UrlSession:
@@ -63,14 +66,20 @@ class ImageDownloader:
 
     def did_finish_downloading(self, event: DownloadCompletedEvent) -> None:
         if event.session_identifier == IDENTIFIER:
-            print("downloadcompleted", event.data.save_to(os.path.join(self.folder, event.suggested_filename)))
+            print(
+                "downloadcompleted",
+                event.data.save_to(os.path.join(self.folder, event.suggested_filename)),
+            )
 
     def did_complete(self, event: TaskCompletedEvent) -> None:
         if event.session_identifier == IDENTIFIER:
             print("sessioncompleted", event.message or "success")
 
     def did_finish_events_for_background_session(self, event: SessionEventsCompletedEvent) -> None:
-        if event.session_identifier == IDENTIFIER and self.background_completion_handler is not None:
+        if (
+            event.session_identifier == IDENTIFIER
+            and self.background_completion_handler is not None
+        ):
             print("sessioneventscompleted")
             print("completionhandler", self.background_completion_handler())
             self.background_completion_handler = None

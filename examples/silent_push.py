@@ -4,11 +4,13 @@
     transfermon run examples/silent_push.py [FOLDER]       # in the app, or with --headless without a window
     transfermon push '{"alert":"","content-available":1,"download_url":"http://127.0.0.1:8787/photos/1"}'
 
-A push is a stranger's word: what it names is downloaded from public servers only. For the server above, add
-"allowed_hosts": ["127.0.0.1:8787"] to `settings.json` in the state folder (README, “Where things are”).
+A push is a stranger's word: what it names is downloaded from public servers only. For the server
+above, add "allowed_hosts": ["127.0.0.1:8787"] to `settings.json` in the state folder (README,
+“Where things are”).
 
-What differs from the sample, and why: see download.py; and the session, which the sample declares and never makes, is
-made at the start. The push comes from `transfermon push`, so nothing is registered with a push service.
+What differs from the sample, and why: see download.py; and the session, which the sample declares
+and never makes, is made at the start. The push comes from `transfermon push`, so nothing is
+registered with a push service.
 """
 
 from __future__ import annotations
@@ -21,7 +23,12 @@ import time
 # Require in the url_session module
 from transfermon import urlsession as url_session
 from transfermon.errors import TransferFailure
-from transfermon.events import DownloadCompletedEvent, DownloadProgressEvent, SilentPushEvent, TaskCompletedEvent
+from transfermon.events import (
+    DownloadCompletedEvent,
+    DownloadProgressEvent,
+    SilentPushEvent,
+    TaskCompletedEvent,
+)
 from transfermon.urlsession import FetchResult, monitor
 
 FOLDER = sys.argv[1] if len(sys.argv) > 1 else "."
@@ -44,7 +51,9 @@ def on_push(event: SilentPushEvent) -> None:
         return
 
     # Display a banner message when the download starts
-    monitor.schedule_local_notification(alert_body="Background download initiated ...", date=time.time() * 1000)
+    monitor.schedule_local_notification(
+        alert_body="Background download initiated ...", date=time.time() * 1000
+    )
 
     # Put the application back to sleep
     monitor.end_background_handler(event.handler_id, FetchResult.NEW_DATA)
@@ -53,7 +62,11 @@ def on_push(event: SilentPushEvent) -> None:
 # Monitor this event to receive updates on the progress of the download
 def on_progress(event: DownloadProgressEvent) -> None:
     # Update the progress indicator
-    value = f"{event.fraction:.0%}" if event.fraction is not None else f"{event.total_bytes_written} bytes"
+    value = (
+        f"{event.fraction:.0%}"
+        if event.fraction is not None
+        else f"{event.total_bytes_written} bytes"
+    )
     print("downloadprogress", value)
 
 

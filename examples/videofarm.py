@@ -1,9 +1,11 @@
-"""The course's VideoFarm app without its window: list, download, pause, resume, and upload a new video.
+"""The course's VideoFarm app without its window: list, download, pause, resume, and upload a new
+video.
 
     transfermon videofarm                                # in another terminal: the server
     transfermon run examples/videofarm.py [ADDRESS]      # in the app, or with --headless without a window
 
-It takes the two shortest videos. Each line is what has just happened; what an observer was told begins with its kind.
+It takes the two shortest videos. Each line is what has just happened; what an observer was told
+begins with its kind.
 """
 
 from __future__ import annotations
@@ -25,7 +27,12 @@ news = asyncio.Event()
 
 def on_notice(notice: Notice) -> None:
     what = "upload" if notice.upload else "download"
-    print(notice.kind, what, f"{notice.session}:{notice.task}", f"{notice.done} of {notice.total} bytes")
+    print(
+        notice.kind,
+        what,
+        f"{notice.session}:{notice.task}",
+        f"{notice.done} of {notice.total} bytes",
+    )
     if notice.kind == "progress":
         moved.add((notice.session, notice.task))
     if notice.kind in ("paused", "completed", "failed"):
@@ -61,7 +68,9 @@ async def main() -> None:
     videos = await client.fetch_videos()
     for video in videos:
         print("video", video.id, video.title)
-    short = sorted((video for video in videos if video.duration), key=lambda video: video.duration or 0)
+    short = sorted(
+        (video for video in videos if video.duration), key=lambda video: video.duration or 0
+    )
 
     # Movie and thumbnail of a video are one thing
     first, second = (client.download_movie_and_thumbnail(video) for video in short[:2])

@@ -18,15 +18,18 @@ from tests.helpers.owners import Place, a_place
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before PySide6 is imported
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would hand down “ignored”
+# a shell's background job would hand down “ignored”
+signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and so would nohup
-for profile, examples in (("suite", 50), ("all", 200)):  # how fast they come is the machine's affair
+# how fast they come is the machine's affair
+for profile, examples in (("suite", 50), ("all", 200)):
     settings.register_profile(
         profile, max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
 settings.load_profile("suite")  # `make test-all` asks for the other one
 
-gc.disable()  # the collector must not meet Qt's objects on a worker thread: it runs between tests, on this one
+# the collector must not meet Qt's objects on a worker thread: it runs between tests, on this one
+gc.disable()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -46,7 +49,8 @@ def _garbage() -> Iterator[None]:
 
 
 class Guard:
-    """Ends this process with a traceback when a test hangs so deep in C that its timeout does nothing.
+    """Ends this process with a traceback when a test hangs so deep in C that its timeout does
+    nothing.
 
     Armed anew now and then, not for each test: that takes a thread each time.
     """
@@ -76,9 +80,11 @@ GUARD = pytest.StashKey[Guard]()
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
-    """What is left after a test stays for long: looking at it again after each test took half of the suite's time.
+    """What is left after a test stays for long: looking at it again after each test took half of
+    the suite's time.
 
-    Only now, when nothing holds the test's fixtures any more: a window that is frozen alive would live for ever.
+    Only now, when nothing holds the test's fixtures any more: a window that is frozen alive would
+    live for ever.
     """
     item.config.stash[GUARD].arm()
     result = yield

@@ -1,4 +1,6 @@
-"""The locks name packages, versions and hashes, no place to fetch them from, and fit pyproject.toml on each Python."""
+"""The locks name packages, versions and hashes, no place to fetch them from, and fit pyproject.toml
+on each Python.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,25 @@ PLACE = re.compile(r"https?://|file:|--(extra-)?index-url|--find-links|--trusted
 def pins(lock: str) -> tuple[list[Requirement], list[str]]:
     """The pins of a lock, and the lines that are no pin with a hash."""
     blocks = [block for block in re.split(r"\n(?=\S)", lock.strip()) if block]
-    good = [block for block in blocks if "==" in block and "--hash=sha256:" in block and not PLACE.search(block)]
-    return [Requirement(block.partition(" \\")[0]) for block in good], [block for block in blocks if block not in good]
+    good = [
+        block
+        for block in blocks
+        if "==" in block and "--hash=sha256:" in block and not PLACE.search(block)
+    ]
+    return [Requirement(block.partition(" \\")[0]) for block in good], [
+        block for block in blocks if block not in good
+    ]
 
 
 def misfits(wanted: Iterable[str], locked: Iterable[Requirement], python: str) -> list[str]:
-    """What pyproject.toml asks for on this Python and the pins do not give exactly once, in its range."""
-    system = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux"}
+    """What pyproject.toml asks for on this Python and the pins do not give exactly once, in its
+    range.
+    """
+    system = {
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "sys_platform": "linux",
+    }
     here = [pin for pin in locked if pin.marker is None or pin.marker.evaluate(system)]
     found = []
     for need in map(Requirement, wanted):

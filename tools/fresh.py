@@ -1,10 +1,11 @@
 """Both commands of the README on machines that have nothing: python3 -m tools.fresh [RELEASE ...]
 
-Each release is a minimal system in a folder, with the HEAD of this checkout cloned into the empty home of a normal
-user. `make run` has to come to a window with rows, `make test` to its end; where they ask for packages, root runs the
-very line that they print, and they are called again. Logs and a screenshot of each are in build/fresh. `--pythons`
-runs the tests alone, on each Python from 3.11 to 3.14. What cannot be had here is a line of the table, not a failure;
-when nothing at all could be had, the exit code is 69.
+Each release is a minimal system in a folder, with the HEAD of this checkout cloned into the empty
+home of a normal user. `make run` has to come to a window with rows, `make test` to its end; where
+they ask for packages, root runs the very line that they print, and they are called again. Logs and
+a screenshot of each are in build/fresh. `--pythons` runs the tests alone, on each Python from 3.11
+to 3.14. What cannot be had here is a line of the table, not a failure; when nothing at all could be
+had, the exit code is 69.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ LIST = f".venv/bin/transfermon --state-dir {DEMO} list --json"
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A line of the table. Seconds of a command are its own, without the packages that root installs for it."""
+    """A line of the table. Seconds of a command are its own, without the packages that root
+    installs for it.
+    """
 
     name: str
     python: str = ""
@@ -67,7 +70,8 @@ def table(rows: list[Row]) -> str:
     lines = [HEAD, *(row.cells() for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
     )
 
 
@@ -129,7 +133,9 @@ def carry_out(
 
 
 def run_to_window(on: Machine, name: str, shown: screen.Screen) -> tuple[Outcome, str]:
-    """`make run` until its window is on the screen and the demo has rows; then a screenshot. And a few words of it."""
+    """`make run` until its window is on the screen and the demo has rows; then a screenshot. And a
+    few words of it.
+    """
     seen: list[float] = []
 
     def reached() -> bool:
@@ -137,7 +143,9 @@ def run_to_window(on: Machine, name: str, shown: screen.Screen) -> tuple[Outcome
             seen.append(time.monotonic())
         return bool(seen) and '"id"' in on.answer(LIST)
 
-    outcome = carry_out(on, "make run", OUT / f"{name}-run.log", RUN_LIMIT, reached, {"DISPLAY": shown.name})
+    outcome = carry_out(
+        on, "make run", OUT / f"{name}-run.log", RUN_LIMIT, reached, {"DISPLAY": shown.name}
+    )
     if not outcome.reached:
         end = "no end" if outcome.code is None else f"exit code {outcome.code}"
         return outcome, f"no {'rows' if seen else 'window'}: {end} after {outcome.seconds:.0f} s"
@@ -178,7 +186,9 @@ def fresh(release: str, way: Way, suite: str, *, only: str = "", again: bool = F
 
 
 def python_here(version: str) -> str:
-    """A Python of this version that works: named by PYTHON312 or the like, on the path, or one of pyenv's."""
+    """A Python of this version that works: named by PYTHON312 or the like, on the path, or one of
+    pyenv's.
+    """
     named = os.environ.get("PYTHON" + version.replace(".", ""), "")
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     found = [str(path) for path in sorted(pyenv.glob(f"{version}.*/bin/python3"), reverse=True)]
@@ -194,13 +204,17 @@ def python_here(version: str) -> str:
 
 
 def here(version: str, suite: str) -> Row:
-    """The suite on a Python of this system, in a clone of its own, with the system's packages as they are."""
+    """The suite on a Python of this system, in a clone of its own, with the system's packages as
+    they are.
+    """
     python = python_here(version)
     if not python:
         return unavailable("this system", f"no Python {version}")
     log = OUT / f"python{version}-test.log"
     with tempfile.TemporaryDirectory() as folder, log.open("wb") as output:
-        subprocess.run(["git", "clone", "-q", "--no-hardlinks", str(ROOT), f"{folder}/transfermon"], check=True)
+        subprocess.run(
+            ["git", "clone", "-q", "--no-hardlinks", str(ROOT), f"{folder}/transfermon"], check=True
+        )
         begun = time.monotonic()
         command = ["sh", "-c", suite]
         try:
@@ -217,26 +231,38 @@ def here(version: str, suite: str) -> Row:
         except subprocess.TimeoutExpired:
             code = None
         seconds = time.monotonic() - begun
-    exact = subprocess.run([python, "-V"], capture_output=True, text=True, check=True).stdout.split()[-1]
+    exact = subprocess.run(
+        [python, "-V"], capture_output=True, text=True, check=True
+    ).stdout.split()[-1]
     words = counted(log.read_text(encoding="utf-8", errors="replace"), seconds) + (
         "" if code is not None else ", no end"
     )
-    return Row(name="this system", python=exact, suite=words, result="green" if code == 0 else "FAILED")
+    return Row(
+        name="this system", python=exact, suite=words, result="green" if code == 0 else "FAILED"
+    )
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python3 -m tools.fresh", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python3 -m tools.fresh", description=__doc__.partition("\n")[0]
+    )
     parser.add_argument(
         "release",
         nargs="*",
         default=RELEASES,
         help="bookworm, trixie, testing, noble; 3.12 or the like is a Python of this system",
     )
-    parser.add_argument("--only", choices=("run", "test"), default="", help="one of the two commands")
-    parser.add_argument("--suite", default="make test", metavar="COMMAND", help="in place of make test")
+    parser.add_argument(
+        "--only", choices=("run", "test"), default="", help="one of the two commands"
+    )
+    parser.add_argument(
+        "--suite", default="make test", metavar="COMMAND", help="in place of make test"
+    )
     parser.add_argument("--pythons", action="store_true", help="the suite on each Python instead")
     parser.add_argument(
-        "--again", action="store_true", help="make the minimal systems anew; else a month's old one does"
+        "--again",
+        action="store_true",
+        help="make the minimal systems anew; else a month's old one does",
     )
     options = parser.parse_args(arguments)
     OUT.mkdir(parents=True, exist_ok=True)

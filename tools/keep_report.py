@@ -1,6 +1,8 @@
-"""build/junit.xml is the fullest report of a commit: a shorter run never takes the place of a longer one.
+"""build/junit.xml is the fullest report of a commit: a shorter run never takes the place of a
+longer one.
 
-Usage: tools/keep_report.py REPORT, after each run of the tests. The suite's name in a report is the commit.
+Usage: tools/keep_report.py REPORT, after each run of the tests. The suite's name in a report is the
+commit.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ def main() -> int:
         return 1
     kept_commit, kept_count = measure(KEPT)
     if kept_commit == commit and kept_count > count:
-        print(f"{KEPT} stays: it has {kept_count} tests of this commit, this run had {count} ({new})")
+        print(
+            f"{KEPT} stays: it has {kept_count} tests of this commit, this run had {count} ({new})"
+        )
     else:
         os.replace(new, KEPT)
     return 0

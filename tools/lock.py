@@ -1,8 +1,9 @@
 """Writes the locks from pyproject.toml: tools/lock.py [--upgrade]
 
-requirements.lock is what the app needs and what installs it from a checkout, requirements-dev.lock what tests and
-checks need on top. Both hold for every Python that pyproject.toml allows, by markers, and name no place to fetch from:
-the settings of pip and uv on this machine are left aside. Without --upgrade a pin that still fits stays as it is.
+requirements.lock is what the app needs and what installs it from a checkout, requirements-dev.lock
+what tests and checks need on top. Both hold for every Python that pyproject.toml allows, by
+markers, and name no place to fetch from: the settings of pip and uv on this machine are left aside.
+Without --upgrade a pin that still fits stays as it is.
 """
 
 from __future__ import annotations
@@ -41,8 +42,19 @@ def uv_in(folder: Path) -> Path:
 
 def compile_lock(uv: Path, out: Path, *groups: str, options: list[str]) -> None:
     """Compile over what out holds: a pin there is kept where it fits."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "PIP_"))}
-    command: list[str | Path] = [uv, "pip", "compile", "pyproject.toml", "-q", "-o", out, "--universal"]
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(("UV_", "PIP_"))
+    }
+    command: list[str | Path] = [
+        uv,
+        "pip",
+        "compile",
+        "pyproject.toml",
+        "-q",
+        "-o",
+        out,
+        "--universal",
+    ]
     command += ["--generate-hashes", "--no-header", "--no-annotate", "--no-config", *options]
     for group in groups:
         command += ["--group", group]
@@ -55,7 +67,9 @@ def main(options: list[str]) -> int:
         compile_lock(uv, APP, "build", options=options)
         app = APP.read_text(encoding="utf-8")
         both = Path(folder) / "both.lock"
-        both.write_text(app + (DEV.read_text(encoding="utf-8") if DEV.exists() else ""), encoding="utf-8")
+        both.write_text(
+            app + (DEV.read_text(encoding="utf-8") if DEV.exists() else ""), encoding="utf-8"
+        )
         compile_lock(uv, both, "build", "dev", options=[*options, "-c", str(APP)])
         DEV.write_text(dev_only(both.read_text(encoding="utf-8"), app), encoding="utf-8")
     return 0

@@ -1,7 +1,8 @@
-"""A Debian of its own in a folder, as small as debootstrap makes it, with this system's way to the packages.
+"""A Debian of its own in a folder, as small as debootstrap makes it, with this system's way to the
+packages.
 
-Its mounts and processes live in namespaces of their own that end with this process: nothing stays mounted or running,
-whatever happens. Needs root.
+Its mounts and processes live in namespaces of their own that end with this process: nothing stays
+mounted or running, whatever happens. Needs root.
 """
 
 from __future__ import annotations
@@ -20,12 +21,25 @@ from typing import IO
 
 USER, HOME = 1000, "/home/newcomer"
 PLAIN = {"HOME": HOME, "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
-ADMIN = {"HOME": "/root", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+ADMIN = {
+    "HOME": "/root",
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LANG": "C.UTF-8",
+}
 BASE_LASTS = 30 * 86400
 UBUNTU = ("noble",)
 AUTHORITIES = "/etc/ssl/authorities-of-pip.pem"  # where no package of the machine writes
 OF_APT = re.compile(r"^Acquire::((https?|ftp)::|(Check-Valid-Until|Check-Date|Retries) )")
-OWN_NAMESPACES = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child=KILL")
+OWN_NAMESPACES = (
+    "setpriv",
+    "--pdeathsig",
+    "KILL",
+    "unshare",
+    "--mount",
+    "--pid",
+    "--fork",
+    "--kill-child=KILL",
+)
 
 MOUNTS = """
 set -e
@@ -63,7 +77,9 @@ class Way:
     copies: Mapping[str, str]  # where files and folders of this system go
 
     def mirror_of(self, release: str) -> str:
-        """Raises UnavailableError for a family that apt has no mirror of; debootstrap knows one of Debian by itself."""
+        """Raises UnavailableError for a family that apt has no mirror of; debootstrap knows one of
+        Debian by itself.
+        """
         family = "Ubuntu" if release in UBUNTU else "Debian"
         if family not in self.mirrors and family != "Debian":
             raise UnavailableError(f"apt has no mirror of {family} here")
@@ -71,17 +87,23 @@ class Way:
 
 
 def pip_settings(listed: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """From `pip config list`: what another machine may use, too. A folder of this system is left out."""
+    """From `pip config list`: what another machine may use, too. A folder of this system is left
+    out.
+    """
     found: dict[str, str] = {}
     for line in listed.splitlines():
         name, _, value = line.partition("=")
         scope, _, name = name.rpartition(".")
-        if scope.strip(":.") not in ("global", "env", "install") or not value.startswith(("'", '"')):
+        if scope.strip(":.") not in ("global", "env", "install") or not value.startswith(
+            ("'", '"')
+        ):
             continue
         text = str(ast.literal_eval(value))
         name = name.removeprefix("default-")
         if name in ("index-url", "extra-index-url", "find-links", "proxy"):
-            text = " ".join(word for word in text.split() if "://" in word and not word.startswith("file:"))
+            text = " ".join(
+                word for word in text.split() if "://" in word and not word.startswith("file:")
+            )
         elif name not in ("trusted-host", "cert", "timeout"):
             continue
         if text:
@@ -103,7 +125,9 @@ def mirrors(targets: str) -> dict[str, str]:
         origin, label, address = line.split("|", 2)
         for family in ("Debian", "Ubuntu"):
             # before its first update apt knows no origin, only the address
-            if (origin == label == family) or ("$(" in origin and address.rstrip("/").endswith(f"/{family.lower()}")):
+            if (origin == label == family) or (
+                "$(" in origin and address.rstrip("/").endswith(f"/{family.lower()}")
+            ):
                 found.setdefault(family, address)
     return found
 
@@ -116,19 +140,37 @@ def way_here() -> Way:
             return ""
 
     pip = pip_settings(said("python3", "-m", "pip", "config", "list"), os.environ)
-    apt = [line for line in said("apt-config", "dump", "Acquire").splitlines() if OF_APT.match(line)]
+    apt = [
+        line for line in said("apt-config", "dump", "Acquire").splitlines() if OF_APT.match(line)
+    ]
     proxy = os.environ.get("http_proxy") or os.environ.get("HTTP_PROXY")
     if proxy and not any("::Proxy " in line for line in apt):
         apt.append(f'Acquire::http::Proxy "{proxy}";')
-    targets = said("apt-get", "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Created-By: Packages")
-    copies = {path: path for path in ("/etc/apt/trusted.gpg.d", "/etc/apt/keyrings", "/etc/hosts", "/etc/resolv.conf")}
+    targets = said(
+        "apt-get",
+        "indextargets",
+        "--format",
+        "$(ORIGIN)|$(LABEL)|$(REPO_URI)",
+        "Created-By: Packages",
+    )
+    copies = {
+        path: path
+        for path in (
+            "/etc/apt/trusted.gpg.d",
+            "/etc/apt/keyrings",
+            "/etc/hosts",
+            "/etc/resolv.conf",
+        )
+    }
     if "cert" in pip:
         copies[pip["cert"]] = AUTHORITIES
         pip["cert"] = AUTHORITIES
     return Way(
         mirrors=mirrors(targets),
         files={
-            "/etc/pip.conf": "".join(["[global]\n", *(f"{name} = {value}\n" for name, value in pip.items())]),
+            "/etc/pip.conf": "".join(
+                ["[global]\n", *(f"{name} = {value}\n" for name, value in pip.items())]
+            ),
             "/etc/apt/apt.conf.d/90reach": "".join(f"{line}\n" for line in apt),
         },
         copies={here: there for here, there in copies.items() if os.path.exists(here)},
@@ -146,8 +188,12 @@ class Machine:
     def start(
         self, command: str, output: IO[bytes], variables: Mapping[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
-        """Start a line of shell as the user, in the checkout, with nothing else in its environment."""
-        return self._start(USER, f"cd {HOME}/transfermon && {command}", output, {**PLAIN, **(variables or {})})
+        """Start a line of shell as the user, in the checkout, with nothing else in its
+        environment.
+        """
+        return self._start(
+            USER, f"cd {HOME}/transfermon && {command}", output, {**PLAIN, **(variables or {})}
+        )
 
     def as_root(self, command: str, output: IO[bytes]) -> int:
         """The exit code of a line of shell that root runs."""
@@ -172,7 +218,17 @@ class Machine:
     ) -> subprocess.Popen[bytes]:
         words = [f"{name}={value}" for name, value in environment.items()]
         process = subprocess.Popen(
-            [*self._enter, f"--userspec={user}:{user}", str(self.root), "env", "-i", *words, "sh", "-c", command],
+            [
+                *self._enter,
+                f"--userspec={user}:{user}",
+                str(self.root),
+                "env",
+                "-i",
+                *words,
+                "sh",
+                "-c",
+                command,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL if output is None else output,
             stderr=subprocess.STDOUT,
@@ -188,7 +244,9 @@ def why_not() -> str:
     for program in ("debootstrap", "unshare", "nsenter", "setpriv", "chroot", "git"):
         if shutil.which(program) is None:
             return f"{program} is not installed"
-    if subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], check=False, capture_output=True).returncode:
+    if subprocess.run(
+        ["unshare", "--mount", "--pid", "--fork", "true"], check=False, capture_output=True
+    ).returncode:
         return "this system allows no namespaces"
     return ""
 
@@ -212,8 +270,12 @@ def base_of(release: str, way: Way, *, again: bool) -> Path:
     new.parent.mkdir(parents=True, exist_ok=True)
     command = ["debootstrap", "--variant=minbase", release, str(new), mirror]
     if not Path(f"/usr/share/debootstrap/scripts/{release}").exists():
-        command.append("/usr/share/debootstrap/scripts/" + ("gutsy" if release in UBUNTU else "sid"))
-    done = subprocess.run([word for word in command if word], capture_output=True, text=True, check=False)
+        command.append(
+            "/usr/share/debootstrap/scripts/" + ("gutsy" if release in UBUNTU else "sid")
+        )
+    done = subprocess.run(
+        [word for word in command if word], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         shutil.rmtree(new, ignore_errors=True)
@@ -224,7 +286,9 @@ def base_of(release: str, way: Way, *, again: bool) -> Path:
 
 
 def furnish(root: Path, way: Way, checkout: Path) -> None:
-    """What a person's system has before the first command: the way to packages, `make`, a user, and the clone."""
+    """What a person's system has before the first command: the way to packages, `make`, a user, and
+    the clone.
+    """
     for path, text in way.files.items():
         (root / path[1:]).parent.mkdir(parents=True, exist_ok=True)
         (root / path[1:]).write_text(text, encoding="utf-8")
@@ -245,7 +309,11 @@ def furnish(root: Path, way: Way, checkout: Path) -> None:
         groups.write(f"newcomer:x:{USER}:\n")
     home = root / HOME[1:]
     home.mkdir(parents=True)
-    anybody = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
+    anybody = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "safe.directory",
+        "GIT_CONFIG_VALUE_0": "*",
+    }
     clone = ["git", "clone", "-q", "--no-hardlinks", str(checkout), str(home / "transfermon")]
     subprocess.run(clone, check=True, env={**os.environ, **anybody})
     subprocess.run(["chown", "-R", f"{USER}:{USER}", str(home)], check=True)
@@ -253,7 +321,9 @@ def furnish(root: Path, way: Way, checkout: Path) -> None:
 
 @contextlib.contextmanager
 def running(release: str, way: Way, checkout: Path, *, again: bool = False) -> Iterator[Machine]:
-    """A new machine of this release with the checkout's HEAD in its user's home. Raises UnavailableError."""
+    """A new machine of this release with the checkout's HEAD in its user's home. Raises
+    UnavailableError.
+    """
     base = base_of(release, way, again=again)
     root = cache() / "work" / f"{release}-{os.getpid()}"
     debs = cache() / "debs" / release
@@ -272,11 +342,17 @@ def running(release: str, way: Way, checkout: Path, *, again: bool = False) -> I
         assert first.stdout is not None
         if first.stdout.readline() != b"ready\n":
             raise UnavailableError("this system does not let a machine mount what it needs")
-        (child,) = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text(encoding="ascii").split()
+        (child,) = (
+            Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text(encoding="ascii").split()
+        )
         machine = Machine(root, int(child))
         with (root / "tmp/make.log").open("wb") as log:
-            if machine.as_root("apt-get update && apt-get install -y --no-install-recommends make", log):
-                raise UnavailableError("apt cannot install make in it: " + last_line(root / "tmp/make.log"))
+            if machine.as_root(
+                "apt-get update && apt-get install -y --no-install-recommends make", log
+            ):
+                raise UnavailableError(
+                    "apt cannot install make in it: " + last_line(root / "tmp/make.log")
+                )
         yield machine
     finally:
         if first is not None:
@@ -298,5 +374,7 @@ def clear(folder: Path) -> None:
 
 
 def remove(root: Path) -> None:
-    """Its mounts were in a namespace that is gone; so nothing but the folder itself can be meant."""
+    """Its mounts were in a namespace that is gone; so nothing but the folder itself can be
+    meant.
+    """
     shutil.rmtree(root, ignore_errors=True)

@@ -36,11 +36,15 @@ def rendered(drawing: str, size: int) -> QImage:
 def place(folder: str, size: int | None) -> str:
     """Where an icon theme looks for the app's icon of a size; None is the drawing itself."""
     where = f"{size}x{size}" if size else "scalable"
-    return os.path.join(folder, "hicolor", where, "apps", "transfermon.png" if size else "transfermon.svg")
+    return os.path.join(
+        folder, "hicolor", where, "apps", "transfermon.png" if size else "transfermon.svg"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--folder", default=os.path.join(ASSETS, "icons"))
     folder = parser.parse_args().folder
     app = QGuiApplication([])

@@ -1,4 +1,5 @@
-"""Paints the pictures that VideoFarm serves. Run once after a change here: python tools/make_samples.py [FOLDER].
+"""Paints the pictures that VideoFarm serves. Run once after a change here: python
+tools/make_samples.py [FOLDER].
 
 The one rule to keep: no randomness without a seed, so that the same code paints the same pictures.
 """
@@ -48,9 +49,12 @@ def mixed(one: str, other: str, part: float) -> str:
 
 
 def noise(seed: int, step: float, octaves: int = 5, fall: float = 0.5) -> Line:
-    """A smooth random line between about -1 and 1; `step` is the width of its largest waves in pixels."""
+    """A smooth random line between about -1 and 1; `step` is the width of its largest waves in
+    pixels.
+    """
     values = [
-        [random.Random(seed * 1000 + octave * 7919 + i).uniform(-1, 1) for i in range(512)] for octave in range(octaves)
+        [random.Random(seed * 1000 + octave * 7919 + i).uniform(-1, 1) for i in range(512)]
+        for octave in range(octaves)
     ]
 
     def at(x: float) -> float:
@@ -78,13 +82,17 @@ class Canvas:
         self.painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         self.painter.setPen(Qt.PenStyle.NoPen)
 
-    def fade(self, top: float, bottom: float, stops: Stops, alphas: Sequence[float] | None = None) -> None:
+    def fade(
+        self, top: float, bottom: float, stops: Stops, alphas: Sequence[float] | None = None
+    ) -> None:
         gradient = QLinearGradient(0, top, 0, bottom)
         for i, (place, text) in enumerate(stops):
             gradient.setColorAt(place, colour(text, alphas[i] if alphas else 1.0))
         self.painter.fillRect(QRectF(0, top, WIDTH, bottom - top), gradient)
 
-    def glow(self, x: float, y: float, radius: float, text: str, alpha: float, flat: float = 1.0) -> None:
+    def glow(
+        self, x: float, y: float, radius: float, text: str, alpha: float, flat: float = 1.0
+    ) -> None:
         gradient = QRadialGradient(QPointF(0, 0), radius)
         for i in range(9):
             place = i / 8
@@ -101,18 +109,24 @@ class Canvas:
         self.painter.drawEllipse(QPointF(x, y), radius, radius)
 
     def land(self, line: Line, top: str, bottom: str, depth: float, step: int = 3) -> QPainterPath:
-        """Everything below `line`, fading from `top` at its highest point to `bottom` over `depth` pixels."""
+        """Everything below `line`, fading from `top` at its highest point to `bottom` over `depth`
+        pixels.
+        """
         points = [QPointF(x, line(x)) for x in range(-6, WIDTH + 7, step)]
         highest = min(point.y() for point in points)
         path = QPainterPath()
-        path.addPolygon(QPolygonF([QPointF(-6, HEIGHT + 5), *points, QPointF(WIDTH + 6, HEIGHT + 5)]))
+        path.addPolygon(
+            QPolygonF([QPointF(-6, HEIGHT + 5), *points, QPointF(WIDTH + 6, HEIGHT + 5)])
+        )
         gradient = QLinearGradient(0, highest, 0, highest + depth)
         gradient.setColorAt(0, QColor(top))
         gradient.setColorAt(1, QColor(bottom))
         self.painter.fillPath(path, gradient)
         return path
 
-    def shape(self, points: Sequence[tuple[float, float]], brush: QBrush | QColor | QLinearGradient) -> None:
+    def shape(
+        self, points: Sequence[tuple[float, float]], brush: QBrush | QColor | QLinearGradient
+    ) -> None:
         path = QPainterPath()
         path.addPolygon(QPolygonF([QPointF(x, y) for x, y in points]))
         path.closeSubpath()
@@ -125,7 +139,9 @@ class Canvas:
             size = 0.5 + 1.3 * chance.random() ** 4
             self.disc(x, y, size, text, chance.uniform(0.35, 1.0) * (1 - 0.7 * y / bottom))
 
-    def clouds(self, seed: int, rows: Sequence[tuple[float, float, float]], text: str, alpha: float) -> None:
+    def clouds(
+        self, seed: int, rows: Sequence[tuple[float, float, float]], text: str, alpha: float
+    ) -> None:
         """Soft long clouds; each row is (y, thickness, length)."""
         chance = random.Random(seed)
         for y, thick, length in rows:
@@ -156,11 +172,15 @@ class Canvas:
             self.glow(px - radius * 0.1, py - radius * 0.15, radius * 1.5, lit, 0.5, 0.8)
 
     def mirror(self, horizon: int, seed: int, squeeze: float, sway: float) -> None:
-        """What is above `horizon`, upside down below it, in rows that sway more and more towards the front."""
+        """What is above `horizon`, upside down below it, in rows that sway more and more towards
+        the front.
+        """
         self.painter.end()
         soft = Qt.TransformationMode.SmoothTransformation
         aspect = Qt.AspectRatioMode.IgnoreAspectRatio
-        copy = self.image.scaled(WIDTH // 3, HEIGHT // 3, aspect, soft).scaled(WIDTH, HEIGHT, aspect, soft)
+        copy = self.image.scaled(WIDTH // 3, HEIGHT // 3, aspect, soft).scaled(
+            WIDTH, HEIGHT, aspect, soft
+        )
         self.painter.begin(self.image)
         self.painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self.painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
@@ -171,9 +191,13 @@ class Canvas:
             source = horizon - 1 - (y - horizon) / squeeze
             shift = wave(4000 + y / (1.2 + 2.6 * depth)) * sway * (0.05 + depth)
             line = min(max(source, 0.0), horizon - 1.0)
-            self.painter.drawImage(QRectF(-30 + shift, y, WIDTH + 60, 1), copy, QRectF(0, line, WIDTH, 1))
+            self.painter.drawImage(
+                QRectF(-30 + shift, y, WIDTH + 60, 1), copy, QRectF(0, line, WIDTH, 1)
+            )
 
-    def glitter(self, x: float, top: float, seed: int, text: str, count: int, spread: float) -> None:
+    def glitter(
+        self, x: float, top: float, seed: int, text: str, count: int, spread: float
+    ) -> None:
         """Light on water: short strokes below `x`, wider towards the front."""
         chance = random.Random(seed)
         for _ in range(count):
@@ -199,7 +223,9 @@ class Canvas:
         return bytes(buffer.data().data())
 
 
-def hills(seed: int, base: float, height: float, step: float, octaves: int = 5, fall: float = 0.5) -> Line:
+def hills(
+    seed: int, base: float, height: float, step: float, octaves: int = 5, fall: float = 0.5
+) -> Line:
     line = noise(seed, step, octaves, fall)
     return lambda x: base - height * line(x)
 
@@ -218,8 +244,14 @@ def pine(canvas: Canvas, x: float, foot: float, height: float, text: str, seed: 
     for row in range(1, rows + 1):
         y = foot - height + height * 0.95 * row / rows
         reach = height * 0.21 * (row / rows) ** 0.85
-        right += [(x + reach * chance.uniform(0.8, 1.15), y + height * 0.02), (x + reach * 0.45, y - height * 0.005)]
-        left += [(x - reach * chance.uniform(0.8, 1.15), y + height * 0.02), (x - reach * 0.45, y - height * 0.005)]
+        right += [
+            (x + reach * chance.uniform(0.8, 1.15), y + height * 0.02),
+            (x + reach * 0.45, y - height * 0.005),
+        ]
+        left += [
+            (x - reach * chance.uniform(0.8, 1.15), y + height * 0.02),
+            (x - reach * 0.45, y - height * 0.005),
+        ]
     points += [*right, (x + height * 0.02, foot), (x - height * 0.02, foot), *reversed(left)]
     canvas.shape(points, QColor(text))
 
@@ -238,7 +270,14 @@ CROWN = (  # clumps of leaves, in heights of the tree: across, up, radius
 
 
 def tree(
-    canvas: Canvas, x: float, foot: float, height: float, dark: str, lit: str, seed: int, light: float = -1
+    canvas: Canvas,
+    x: float,
+    foot: float,
+    height: float,
+    dark: str,
+    lit: str,
+    seed: int,
+    light: float = -1,
 ) -> None:
     chance = random.Random(seed)
     wide = height * 0.034
@@ -256,7 +295,9 @@ def tree(
     for px, py, radius in crowns:
         for _ in range(60):
             angle, far = chance.uniform(0, math.tau), chance.random() ** 0.55
-            leaves.append((px + math.cos(angle) * far * radius, py + math.sin(angle) * far * radius * 0.9, py))
+            leaves.append(
+                (px + math.cos(angle) * far * radius, py + math.sin(angle) * far * radius * 0.9, py)
+            )
     outline = QPainterPath()
     for px, py, radius in crowns:
         clump = QPainterPath()
@@ -268,22 +309,44 @@ def tree(
     for place, (px, py, middle) in enumerate(leaves):
         across, up = (px - x) * light / height, (foot - height * 0.6 - py) / height
         part = min(
-            1.0, max(0.0, 0.36 + across * 0.9 + up * 0.9 + (middle - py) / height * 1.6 + chance.uniform(-0.1, 0.1))
+            1.0,
+            max(
+                0.0,
+                0.36
+                + across * 0.9
+                + up * 0.9
+                + (middle - py) / height * 1.6
+                + chance.uniform(-0.1, 0.1),
+            ),
         )
         canvas.glow(
-            px, py, height * chance.uniform(0.035, 0.065) * (1.7 if place % 3 else 1.1), mixed(dark, lit, part), 1.0
+            px,
+            py,
+            height * chance.uniform(0.035, 0.065) * (1.7 if place % 3 else 1.1),
+            mixed(dark, lit, part),
+            1.0,
         )
     canvas.painter.restore()
 
 
-def birds(canvas: Canvas, x: float, y: float, count: int, size: float, text: str, seed: int) -> None:
+def birds(
+    canvas: Canvas, x: float, y: float, count: int, size: float, text: str, seed: int
+) -> None:
     chance = random.Random(seed)
     for _ in range(count):
-        px, py, span = x + chance.gauss(0, 70), y + chance.gauss(0, 26), size * chance.uniform(0.6, 1.1)
+        px, py, span = (
+            x + chance.gauss(0, 70),
+            y + chance.gauss(0, 26),
+            size * chance.uniform(0.6, 1.1),
+        )
         path = QPainterPath(QPointF(px - span, py - span * 0.25))
         path.quadTo(px - span * 0.4, py - span * 0.55, px, py)
         path.quadTo(px + span * 0.4, py - span * 0.6, px + span, py - span * 0.2)
-        canvas.painter.setPen(QPen(QColor(text), max(1.2, span * 0.13), Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+        canvas.painter.setPen(
+            QPen(
+                QColor(text), max(1.2, span * 0.13), Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap
+            )
+        )
         canvas.painter.setBrush(Qt.BrushStyle.NoBrush)
         canvas.painter.drawPath(path)
     canvas.painter.setPen(Qt.PenStyle.NoPen)
@@ -291,7 +354,11 @@ def birds(canvas: Canvas, x: float, y: float, count: int, size: float, text: str
 
 def valley_mist() -> Canvas:
     canvas = Canvas()
-    canvas.fade(0, HEIGHT, [(0, "#4f6fa5"), (0.22, "#8c9fc4"), (0.42, "#e6b9b0"), (0.56, "#ffd9a8"), (1, "#ffe9c9")])
+    canvas.fade(
+        0,
+        HEIGHT,
+        [(0, "#4f6fa5"), (0.22, "#8c9fc4"), (0.42, "#e6b9b0"), (0.56, "#ffd9a8"), (1, "#ffe9c9")],
+    )
     canvas.clouds(5, [(95, 26, 340), (150, 20, 300), (215, 16, 380)], "#ffe3d0", 0.16)
     canvas.glow(820, 330, 620, "#ffd28a", 0.75)
     canvas.glow(820, 330, 210, "#fff0c4", 0.9)
@@ -304,13 +371,20 @@ def valley_mist() -> Canvas:
         line = ridges(11 + i * 3, base, 78 + 14 * part, 520 - 60 * part)
         canvas.land(line, body, mixed(body, "#f5cbb0", 0.75 - 0.55 * part), 230)
         if i < layers - 1:
-            canvas.fade(base - 20, base + 130, [(0, "#ffdcbc"), (1, "#ffe0c4")], [0.0, 0.42 * (1 - part) + 0.1])
+            canvas.fade(
+                base - 20,
+                base + 130,
+                [(0, "#ffdcbc"), (1, "#ffe0c4")],
+                [0.0, 0.42 * (1 - part) + 0.1],
+            )
     canvas.glow(820, 420, 560, "#ffcf8f", 0.28, 0.55)
     front = hills(77, 772, 22, 420)
     canvas.land(front, "#111a2e", "#0b1120", 90)
     chance = random.Random(3)
     for _ in range(46):
-        x = chance.choice((chance.uniform(-20, 420), chance.uniform(930, 1220), chance.uniform(-20, 1220)))
+        x = chance.choice(
+            (chance.uniform(-20, 420), chance.uniform(930, 1220), chance.uniform(-20, 1220))
+        )
         pine(canvas, x, front(x) + 12, chance.uniform(38, 112), "#0f1829", chance.randrange(10**6))
     birds(canvas, 520, 235, 7, 13, "#4c4a66", 8)
     return canvas
@@ -318,9 +392,18 @@ def valley_mist() -> Canvas:
 
 def farm_dusk() -> Canvas:
     canvas = Canvas()
-    canvas.fade(0, 560, [(0, "#1e1f4b"), (0.3, "#5a3a78"), (0.58, "#c2566e"), (0.8, "#f28a4e"), (1, "#ffd07a")])
+    canvas.fade(
+        0,
+        560,
+        [(0, "#1e1f4b"), (0.3, "#5a3a78"), (0.58, "#c2566e"), (0.8, "#f28a4e"), (1, "#ffd07a")],
+    )
     canvas.stars(90, 230, 4)
-    canvas.clouds(21, [(165, 22, 420), (240, 26, 520), (300, 18, 460), (352, 16, 380), (120, 15, 300)], "#ff9a76", 0.22)
+    canvas.clouds(
+        21,
+        [(165, 22, 420), (240, 26, 520), (300, 18, 460), (352, 16, 380), (120, 15, 300)],
+        "#ff9a76",
+        0.22,
+    )
     canvas.clouds(9, [(270, 14, 420), (390, 12, 460)], "#ffe0a0", 0.26)
     canvas.glow(330, 520, 640, "#ffb347", 0.7, 0.7)
     canvas.disc(330, 500, 50, "#ffe9ad")
@@ -355,7 +438,9 @@ def furrows(canvas: Canvas, x: float, top: float) -> None:
         gradient.setColorAt(0, colour(warm, 0.85))
         gradient.setColorAt(0.6, colour(warm, 0.35))
         gradient.setColorAt(1, colour(warm, 0.05))
-        canvas.shape([(far, top), (far + 9, top), (near + 46, HEIGHT), (near, HEIGHT)], QBrush(gradient))
+        canvas.shape(
+            [(far, top), (far + 9, top), (near + 46, HEIGHT), (near, HEIGHT)], QBrush(gradient)
+        )
     canvas.glow(x, top, 420, "#ffb05c", 0.35, 0.25)
 
 
@@ -366,7 +451,9 @@ def farm(canvas: Canvas) -> None:
     canvas.shape([(780, 640), (780, 548), (852, 486), (924, 548), (924, 640)], QBrush(wall))
     canvas.shape([(924, 640), (924, 548), (1010, 548), (1010, 640)], QColor("#34182a"))
     canvas.shape([(852, 478), (944, 478), (1022, 552), (930, 552)], QColor("#24142a"))
-    canvas.shape([(852, 476), (936, 550), (925, 556), (852, 491), (779, 556), (768, 550)], QColor("#2c1730"))
+    canvas.shape(
+        [(852, 476), (936, 550), (925, 556), (852, 491), (779, 556), (768, 550)], QColor("#2c1730")
+    )
     canvas.shape([(1034, 640), (1034, 500), (1078, 500), (1078, 640)], QColor("#2b1a33"))
     canvas.painter.setBrush(QColor("#241429"))
     canvas.painter.drawChord(QRectF(1031, 472, 50, 58), 0, 180 * 16)
@@ -386,8 +473,19 @@ def farm(canvas: Canvas) -> None:
 
 def windmill(canvas: Canvas, x: float, foot: float, height: float) -> None:
     dark = QColor("#2a1733")
-    canvas.shape([(x - 20, foot), (x - 9, foot - height * 0.72), (x + 9, foot - height * 0.72), (x + 20, foot)], dark)
-    canvas.shape([(x - 13, foot - height * 0.71), (x, foot - height * 0.84), (x + 13, foot - height * 0.71)], dark)
+    canvas.shape(
+        [
+            (x - 20, foot),
+            (x - 9, foot - height * 0.72),
+            (x + 9, foot - height * 0.72),
+            (x + 20, foot),
+        ],
+        dark,
+    )
+    canvas.shape(
+        [(x - 13, foot - height * 0.71), (x, foot - height * 0.84), (x + 13, foot - height * 0.71)],
+        dark,
+    )
     canvas.painter.save()
     canvas.painter.translate(x, foot - height * 0.73)
     canvas.painter.rotate(22)
@@ -407,7 +505,9 @@ def grass(canvas: Canvas, foot: float, height: float, text: str, count: int, see
         )
         lean = chance.gauss(0, tall * 0.22)
         base = foot + chance.uniform(0, 22)
-        canvas.shape([(x - 4, base + 12), (x + lean, base - tall), (x + 4, base + 12)], QColor(text))
+        canvas.shape(
+            [(x - 4, base + 12), (x + lean, base - tall), (x + 4, base + 12)], QColor(text)
+        )
 
 
 def moon_sea() -> Canvas:
@@ -418,20 +518,36 @@ def moon_sea() -> Canvas:
     canvas.glow(790, 205, 560, "#9fc0ff", 0.42)
     canvas.glow(790, 205, 165, "#e8f0ff", 0.75)
     canvas.disc(790, 205, 55, "#f7f6ea")
-    for x, y, size in ((774, 188, 26), (802, 198, 22), (786, 222, 24), (812, 224, 15), (766, 214, 14), (796, 178, 13)):
+    for x, y, size in (
+        (774, 188, 26),
+        (802, 198, 22),
+        (786, 222, 24),
+        (812, 224, 15),
+        (766, 214, 14),
+        (796, 178, 13),
+    ):
         canvas.glow(x, y, size, "#b4b8c2", 0.6)
-    canvas.clouds(33, [(330, 14, 420), (372, 18, 520), (408, 12, 480), (286, 10, 330)], "#b9cdf0", 0.16)
+    canvas.clouds(
+        33, [(330, 14, 420), (372, 18, 520), (408, 12, 480), (286, 10, 330)], "#b9cdf0", 0.16
+    )
     canvas.land(
-        lambda x: horizon - max(0.0, 62 - (x - 60) ** 2 / 900) - 5 * noise(4, 70, 4)(x), "#16264a", "#0e1a38", 80
+        lambda x: horizon - max(0.0, 62 - (x - 60) ** 2 / 900) - 5 * noise(4, 70, 4)(x),
+        "#16264a",
+        "#0e1a38",
+        80,
     )
     canvas.painter.fillRect(QRectF(0, horizon, WIDTH, 2), QColor("#9db8d8"))
-    canvas.fade(horizon, HEIGHT, [(0, "#3f6598"), (0.25, "#1c3b70"), (0.65, "#0d2148"), (1, "#060f28")])
+    canvas.fade(
+        horizon, HEIGHT, [(0, "#3f6598"), (0.25, "#1c3b70"), (0.65, "#0d2148"), (1, "#060f28")]
+    )
     canvas.glow(790, horizon, 460, "#a9c8f5", 0.42, 0.32)
     chance = random.Random(8)
     for _ in range(260):
         depth = chance.random() ** 1.2
         y, width = horizon + 4 + depth * 330, 12 + 100 * depth * chance.random()
-        canvas.painter.setBrush(colour(chance.choice(("#5f8cc4", "#050d24", "#2f5590")), 0.2 * chance.random()))
+        canvas.painter.setBrush(
+            colour(chance.choice(("#5f8cc4", "#050d24", "#2f5590")), 0.2 * chance.random())
+        )
         canvas.painter.drawEllipse(QPointF(chance.uniform(0, WIDTH), y), width, 0.8 + 2.2 * depth)
     canvas.glitter(790, horizon + 3, 14, "#f3f3e2", 420, 62)
     sail(canvas, 372, 540)
@@ -443,13 +559,17 @@ def sail(canvas: Canvas, x: float, y: float) -> None:
     canvas.shape([(x, y - 132), (x, y - 14), (x + 60, y - 14)], QColor("#dfe7f2"))
     canvas.shape([(x - 5, y - 118), (x - 5, y - 14), (x - 44, y - 14)], QColor("#b7c6de"))
     canvas.painter.fillRect(QRectF(x - 4, y - 138, 3, 130), QColor("#0b1430"))
-    canvas.shape([(x - 58, y - 10), (x + 70, y - 10), (x + 50, y + 8), (x - 42, y + 8)], QColor("#0b1430"))
+    canvas.shape(
+        [(x - 58, y - 10), (x + 70, y - 10), (x + 50, y + 8), (x - 42, y + 8)], QColor("#0b1430")
+    )
     chance = random.Random(2)
     for i in range(70):
         depth = i / 70
         canvas.painter.setBrush(colour("#cfdcf0", 0.34 * (1 - depth) * chance.random()))
         canvas.painter.drawEllipse(
-            QPointF(x + 6 + chance.gauss(0, 16), y + 12 + 105 * depth), 12 + 20 * chance.random(), 1.4
+            QPointF(x + 6 + chance.gauss(0, 16), y + 12 + 105 * depth),
+            12 + 20 * chance.random(),
+            1.4,
         )
 
 
@@ -458,11 +578,21 @@ def lighthouse(canvas: Canvas, x: float, foot: float) -> None:
         beam = QLinearGradient(x, 0, x + sign * reach, 0)
         beam.setColorAt(0, colour("#fff3c4", 0.5))
         beam.setColorAt(1, colour("#fff3c4", 0.0))
-        canvas.shape([(x, foot - 108), (x + sign * reach, foot - 140), (x + sign * reach, foot - 52)], QBrush(beam))
-    canvas.shape([(x - 12, foot), (x - 7, foot - 98), (x + 7, foot - 98), (x + 12, foot)], QColor("#c6d3e6"))
+        canvas.shape(
+            [(x, foot - 108), (x + sign * reach, foot - 140), (x + sign * reach, foot - 52)],
+            QBrush(beam),
+        )
+    canvas.shape(
+        [(x - 12, foot), (x - 7, foot - 98), (x + 7, foot - 98), (x + 12, foot)], QColor("#c6d3e6")
+    )
     for y in (20, 54):
         canvas.shape(
-            [(x - 11, foot - y), (x - 10, foot - y - 16), (x + 10, foot - y - 16), (x + 11, foot - y)],
+            [
+                (x - 11, foot - y),
+                (x - 10, foot - y - 16),
+                (x + 10, foot - y - 16),
+                (x + 11, foot - y),
+            ],
             QColor("#8b3a4c"),
         )
     canvas.painter.fillRect(QRectF(x - 9, foot - 114, 18, 16), QColor("#fff1b8"))
@@ -473,8 +603,17 @@ def lighthouse(canvas: Canvas, x: float, foot: float) -> None:
 def lake_evening() -> Canvas:
     canvas = Canvas()
     horizon = 440
-    canvas.fade(0, horizon, [(0, "#27447c"), (0.35, "#7b6fa6"), (0.65, "#ee9a8a"), (0.88, "#ffc98a"), (1, "#ffe2a6")])
-    canvas.clouds(44, [(80, 34, 520), (150, 28, 460), (205, 20, 520), (255, 18, 420), (300, 12, 420)], "#ffd3c0", 0.26)
+    canvas.fade(
+        0,
+        horizon,
+        [(0, "#27447c"), (0.35, "#7b6fa6"), (0.65, "#ee9a8a"), (0.88, "#ffc98a"), (1, "#ffe2a6")],
+    )
+    canvas.clouds(
+        44,
+        [(80, 34, 520), (150, 28, 460), (205, 20, 520), (255, 18, 420), (300, 12, 420)],
+        "#ffd3c0",
+        0.26,
+    )
     canvas.clouds(45, [(120, 16, 420), (232, 13, 380)], "#6c5c97", 0.2)
     canvas.glow(640, 395, 520, "#ffd890", 0.8, 0.8)
     canvas.disc(640, 385, 39, "#fff6d6")
@@ -488,8 +627,15 @@ def lake_evening() -> Canvas:
         x = chance.choice((chance.uniform(-10, 400), chance.uniform(850, 1210)))
         pine(canvas, x, shore(x) + 4, chance.uniform(16, 54), "#1d2646", chance.randrange(10**6))
     canvas.mirror(horizon, 5, 1.0, 15)
-    canvas.fade(horizon, HEIGHT, [(0, "#20335f"), (0.4, "#20335f"), (1, "#0f1c3c")], [0.05, 0.18, 0.62])
-    canvas.fade(horizon - 3, horizon + 12, [(0, "#ffe9c0"), (0.3, "#ffe9c0"), (1, "#ffe9c0")], [0.0, 0.45, 0.0])
+    canvas.fade(
+        horizon, HEIGHT, [(0, "#20335f"), (0.4, "#20335f"), (1, "#0f1c3c")], [0.05, 0.18, 0.62]
+    )
+    canvas.fade(
+        horizon - 3,
+        horizon + 12,
+        [(0, "#ffe9c0"), (0.3, "#ffe9c0"), (1, "#ffe9c0")],
+        [0.0, 0.45, 0.0],
+    )
     canvas.glitter(640, horizon + 8, 4, "#ffe9b8", 200, 34)
     jetty(canvas)
     for x in (30, 84, 150, 1140, 1185):
@@ -522,10 +668,16 @@ def jetty(canvas: Canvas) -> None:
 def reed(canvas: Canvas, x: float, seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(7):
-        foot, tall, lean = x + chance.uniform(-22, 22), chance.uniform(110, 230), chance.gauss(0, 26)
+        foot, tall, lean = (
+            x + chance.uniform(-22, 22),
+            chance.uniform(110, 230),
+            chance.gauss(0, 26),
+        )
         path = QPainterPath(QPointF(foot, HEIGHT + 4))
         path.quadTo(foot, HEIGHT - tall * 0.6, foot + lean, HEIGHT - tall)
-        canvas.painter.setPen(QPen(QColor("#0e1328"), 2.6, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+        canvas.painter.setPen(
+            QPen(QColor("#0e1328"), 2.6, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap)
+        )
         canvas.painter.setBrush(Qt.BrushStyle.NoBrush)
         canvas.painter.drawPath(path)
         canvas.painter.setPen(Qt.PenStyle.NoPen)
@@ -548,7 +700,9 @@ def aurora() -> Canvas:
     canvas.glow(560, 705, 620, "#7dffd0", 0.26, 0.14)
     chance = random.Random(30)
     for _ in range(44):
-        x = chance.choice((chance.uniform(-20, 330), chance.uniform(820, 1220), chance.uniform(760, 1220)))
+        x = chance.choice(
+            (chance.uniform(-20, 330), chance.uniform(820, 1220), chance.uniform(760, 1220))
+        )
         pine(
             canvas,
             x,
@@ -566,7 +720,14 @@ def aurora() -> Canvas:
 
 
 def curtain(
-    canvas: Canvas, seed: int, base: float, wave: float, tall: float, low: str, high: str, alpha: float
+    canvas: Canvas,
+    seed: int,
+    base: float,
+    wave: float,
+    tall: float,
+    low: str,
+    high: str,
+    alpha: float,
 ) -> None:
     fold, light = noise(seed, 330, 3), noise(seed + 1, 60, 4, 0.6)
     part_of = 6  # painted narrow and stretched: no seams between the columns
@@ -593,9 +754,13 @@ def curtain(
 
 
 def cabin(canvas: Canvas, x: float, foot: float) -> None:
-    canvas.shape([(x - 46, foot), (x - 46, foot - 36), (x + 46, foot - 36), (x + 46, foot)], QColor("#132430"))
     canvas.shape(
-        [(x - 58, foot - 32), (x - 30, foot - 70), (x + 30, foot - 70), (x + 58, foot - 32)], QColor("#dcf1f0")
+        [(x - 46, foot), (x - 46, foot - 36), (x + 46, foot - 36), (x + 46, foot)],
+        QColor("#132430"),
+    )
+    canvas.shape(
+        [(x - 58, foot - 32), (x - 30, foot - 70), (x + 30, foot - 70), (x + 58, foot - 32)],
+        QColor("#dcf1f0"),
     )
     canvas.painter.fillRect(QRectF(x + 14, foot - 84, 11, 20), QColor("#132430"))
     for place in (x - 28, x + 10):
@@ -603,7 +768,9 @@ def cabin(canvas: Canvas, x: float, foot: float) -> None:
         canvas.painter.fillRect(QRectF(place, foot - 27, 18, 15), QColor("#ffdf94"))
     canvas.glow(x, foot + 4, 120, "#ffc870", 0.4, 0.2)
     for i in range(14):
-        canvas.glow(x + 20 + i * i * 0.34, foot - 92 - i * 10, 9 + i * 2.6, "#cfe5e5", 0.2 * (1 - i / 15))
+        canvas.glow(
+            x + 20 + i * i * 0.34, foot - 92 - i * 10, 9 + i * 2.6, "#cfe5e5", 0.2 * (1 - i / 15)
+        )
 
 
 def spring_meadow() -> Canvas:
@@ -627,14 +794,29 @@ def spring_meadow() -> Canvas:
     for _ in range(46):
         across = chance.uniform(0, WIDTH)
         bush = chance.uniform(5, 14)
-        canvas.disc(across, slope(across) - bush * 0.3, bush, chance.choice(("#3f7d45", "#4b8b49", "#38703f")))
-    canvas.land(lambda x: 605 + 0.00009 * (x - 260) ** 2 - 6 * noise(96, 300, 3)(x), "#a5d257", "#4c9440", 210)
+        canvas.disc(
+            across,
+            slope(across) - bush * 0.3,
+            bush,
+            chance.choice(("#3f7d45", "#4b8b49", "#38703f")),
+        )
+    canvas.land(
+        lambda x: 605 + 0.00009 * (x - 260) ** 2 - 6 * noise(96, 300, 3)(x),
+        "#a5d257",
+        "#4c9440",
+        210,
+    )
     path_through(canvas)
     tree(canvas, 905, 652, 300, "#2d5a2f", "#a6d65c", 7)
     tree(canvas, 1080, 628, 150, "#34653a", "#9fcf5f", 9)
     canvas.glow(880, 664, 190, "#1f4a22", 0.5, 0.16)
     sheep(canvas)
-    canvas.land(lambda x: 735 - 0.00006 * (x - 700) ** 2 - 9 * noise(97, 260, 3)(x), "#6fb540", "#2f7a34", 90)
+    canvas.land(
+        lambda x: 735 - 0.00006 * (x - 700) ** 2 - 9 * noise(97, 260, 3)(x),
+        "#6fb540",
+        "#2f7a34",
+        90,
+    )
     grass(canvas, 800, 56, "#3a8635", 150, 18)
     flowers(canvas)
     return canvas
@@ -654,10 +836,18 @@ def path_through(canvas: Canvas) -> None:
 
 
 def sheep(canvas: Canvas) -> None:
-    for x, y, size in ((690, 668, 1.0), (745, 690, 1.15), (640, 655, 0.8), (250, 650, 0.9), (205, 668, 1.1)):
+    for x, y, size in (
+        (690, 668, 1.0),
+        (745, 690, 1.15),
+        (640, 655, 0.8),
+        (250, 650, 0.9),
+        (205, 668, 1.1),
+    ):
         canvas.glow(x, y + 13 * size, 30 * size, "#2c5a26", 0.5, 0.25)
         for dx in (-9, -4, 6, 11):
-            canvas.painter.fillRect(QRectF(x + dx * size, y + 4 * size, 2.4 * size, 12 * size), QColor("#3b3634"))
+            canvas.painter.fillRect(
+                QRectF(x + dx * size, y + 4 * size, 2.4 * size, 12 * size), QColor("#3b3634")
+            )
         for dx, dy, radius in ((-10, 0, 9), (0, -3, 11), (10, 0, 9), (0, 3, 10)):
             canvas.disc(x + dx * size, y + dy * size, radius * size, "#f7f4ea")
         canvas.disc(x + 19 * size, y - 4 * size, 5.6 * size, "#3b3634")
@@ -671,7 +861,12 @@ def flowers(canvas: Canvas) -> None:
         text = chance.choice(("#ffffff", "#ffe04a", "#ff6f61", "#ffd1e8", "#b57edc", "#ffe04a"))
         for i in range(5):
             angle = i * math.tau / 5 + x
-            canvas.disc(x + math.cos(angle) * size * 0.7, y + math.sin(angle) * size * 0.6, size * 0.55, text)
+            canvas.disc(
+                x + math.cos(angle) * size * 0.7,
+                y + math.sin(angle) * size * 0.6,
+                size * 0.55,
+                text,
+            )
         canvas.disc(x, y, size * 0.4, "#f2a61d" if text != "#ffe04a" else "#b5761a")
 
 
@@ -686,7 +881,11 @@ SCENES: dict[str, Callable[[], Canvas]] = {
 
 
 def main() -> int:
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1] / "src/transfermon/videofarm/samples"
+    folder = (
+        Path(sys.argv[1])
+        if len(sys.argv) > 1
+        else Path(__file__).parents[1] / "src/transfermon/videofarm/samples"
+    )
     app = QGuiApplication.instance() or QGuiApplication(sys.argv[:1])
     painted = {name: paint() for name, paint in SCENES.items()}
     for canvas in painted.values():

@@ -1,7 +1,8 @@
-"""The tests of each promise in docs/promises.md: written into its table, or with --check compared with it.
+"""The tests of each promise in docs/promises.md: written into its table, or with --check compared
+with it.
 
-A test named `test_s01_...` holds the promise S-01, one named `test_fault_a1_...` the promise A1. A promise that no test
-holds, and a test of a promise that is not in the page, are mistakes.
+A test named `test_s01_...` holds the promise S-01, one named `test_fault_a1_...` the promise A1. A
+promise that no test holds, and a test of a promise that is not in the page, are mistakes.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "promises.md"
-_TEST = re.compile(r"^ *(?:async )?def (test_(?:(fault_)([a-z])(\d+)|([stdruebpnvxo])(\d\d))_\w+)\(", re.MULTILINE)
+_TEST = re.compile(
+    r"^ *(?:async )?def (test_(?:(fault_)([a-z])(\d+)|([stdruebpnvxo])(\d\d))_\w+)\(", re.MULTILINE
+)
 _ROW = re.compile(r"^\| ([A-Z]-?\d+) \| (.*) \| ([^|]*) \|$", re.MULTILINE)
 
 
 def tests() -> dict[str, list[str]]:
-    """The names of the tests of each promise. Raises nothing: which promises there are is the page's affair."""
+    """The names of the tests of each promise. Raises nothing: which promises there are is the
+    page's affair.
+    """
     found: dict[str, list[str]] = defaultdict(list)
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for name, _, fault, row, group, number in _TEST.findall(path.read_text(encoding="utf-8")):
@@ -39,9 +44,19 @@ def page(text: str, held: dict[str, list[str]]) -> str:
 def mistakes(text: str, held: dict[str, list[str]]) -> list[str]:
     promised = [name for name, _, _ in _ROW.findall(text)]
     return [
-        *(f"{name} stands twice in {PAGE.name}" for name in sorted({n for n in promised if promised.count(n) > 1})),
-        *(f"{name} is promised, and no test is named after it" for name in promised if name not in held),
-        *(f"{held[name][0]}: {name} is not in {PAGE.name}" for name in sorted(held.keys() - set(promised))),
+        *(
+            f"{name} stands twice in {PAGE.name}"
+            for name in sorted({n for n in promised if promised.count(n) > 1})
+        ),
+        *(
+            f"{name} is promised, and no test is named after it"
+            for name in promised
+            if name not in held
+        ),
+        *(
+            f"{held[name][0]}: {name} is not in {PAGE.name}"
+            for name in sorted(held.keys() - set(promised))
+        ),
     ]
 
 

@@ -1,4 +1,6 @@
-"""An X server of this system whose picture can be kept: for programs that run elsewhere and reach it by its socket."""
+"""An X server of this system whose picture can be kept: for programs that run elsewhere and reach
+it by its socket.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # It ends with this process, however that ends.
-XVFB = ("setpriv", "--pdeathsig", "TERM", "Xvfb", "-screen", "0", "1280x800x24", "-ac", "-nolisten", "tcp", "-noreset")
+XVFB = (
+    "setpriv",
+    "--pdeathsig",
+    "TERM",
+    "Xvfb",
+    "-screen",
+    "0",
+    "1280x800x24",
+    "-ac",
+    "-nolisten",
+    "tcp",
+    "-noreset",
+)
 PROGRAMS = ("Xvfb", "xdotool", "setpriv")
 
 
@@ -25,14 +39,18 @@ def why_not() -> str:
 
 @dataclass(frozen=True)
 class Screen:
-    """`name` is what DISPLAY has to be; the server keeps its picture in a file in the format of xwd."""
+    """`name` is what DISPLAY has to be; the server keeps its picture in a file in the format of
+    xwd.
+    """
 
     name: str
     file: Path
 
     def has_window(self, title: str) -> bool:
         words = ["xdotool", "search", "--onlyvisible", "--name", title]
-        done = subprocess.run(words, env={**os.environ, "DISPLAY": self.name}, capture_output=True, check=False)
+        done = subprocess.run(
+            words, env={**os.environ, "DISPLAY": self.name}, capture_output=True, check=False
+        )
         return bool(done.stdout.strip())
 
     def save(self, path: Path) -> None:
@@ -44,7 +62,8 @@ class Screen:
         begin = size + colors * 12
         rows = bytearray()
         for y in range(height):
-            line = data[begin + y * stride : begin + y * stride + 4 * width]  # blue, green, red, nothing
+            # blue, green, red, nothing
+            line = data[begin + y * stride : begin + y * stride + 4 * width]
             row = bytearray(3 * width)
             row[0::3], row[1::3], row[2::3] = line[2::4], line[1::4], line[0::4]
             rows += b"\0" + row
@@ -55,15 +74,24 @@ def png(width: int, height: int, rows: bytes) -> bytes:
     """A picture of rows in RGB, each behind its filter byte."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     head = struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
 
 
 @contextlib.contextmanager
 def running() -> Iterator[Screen]:
-    """A screen on a free number, open to every user of this system, for as long as the block lasts."""
+    """A screen on a free number, open to every user of this system, for as long as the block
+    lasts.
+    """
     with tempfile.TemporaryDirectory() as folder:
         here, there = os.pipe()
         server = subprocess.Popen(

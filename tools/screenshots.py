@@ -2,8 +2,8 @@
 
     .venv/bin/python tools/screenshots.py [--size 1200x720] [--folder assets] [--all]
 
-Without --all those of the README, else each view and dialog. Takes about a minute, and needs no screen;
-QT_SCALE_FACTOR=2 makes them twice as sharp.
+Without --all those of the README, else each view and dialog. Takes about a minute, and needs no
+screen; QT_SCALE_FACTOR=2 makes them twice as sharp.
 """
 
 from __future__ import annotations
@@ -52,10 +52,14 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def full_of_life(monitor: Monitor) -> bool:
-    """Three run and are well under way, one waits for its server, one has failed, and all photos are there."""
+    """Three run and are well under way, one waits for its server, one has failed, and all photos
+    are there.
+    """
     looks = [look_of(task) for task in monitor.tasks()]
     shares = [
-        live.received / live.expected for live in monitor.overview.running_progress().values() if live.expected > 0
+        live.received / live.expected
+        for live in monitor.overview.running_progress().values()
+        if live.expected > 0
     ]
     under_way = sum(0.3 < share < 0.9 for share in shares)
     enough = under_way >= 3 and looks.count("running") >= 3 and looks.count("done") >= 6
@@ -64,7 +68,9 @@ def full_of_life(monitor: Monitor) -> bool:
 
 async def show(window: MainWindow, monitor: Monitor) -> None:
     await until(lambda: full_of_life(monitor))
-    photo = next(task for task in monitor.tasks() if task.succeeded and task.name.startswith("Sheep"))
+    photo = next(
+        task for task in monitor.tasks() if task.succeeded and task.name.startswith("Sheep")
+    )
     window.context.select(photo.key)
     await until(lambda: window.panels.preview.canvas.image is not None)
 
@@ -82,7 +88,11 @@ async def the_list(window: MainWindow) -> None:
 def detail(number: int) -> View:
     async def view(window: MainWindow) -> None:
         await the_list(window)
-        running = [key for key, live in window.context.monitor.overview.running_progress().items() if live.received]
+        running = [
+            key
+            for key, live in window.context.monitor.overview.running_progress().items()
+            if live.received
+        ]
         if number not in (1, 2) and running:
             window.context.select(running[0])
         window.panels.details.tabs.setCurrentIndex(number)
@@ -101,7 +111,9 @@ async def background(window: MainWindow) -> None:
 async def videofarm(window: MainWindow) -> None:
     BY_ID["videofarm"].run(window.context)
     page = window.videofarm
-    await until(lambda: bool(page.model.cards) and all(card.image is not None for card in page.model.cards))
+    await until(
+        lambda: bool(page.model.cards) and all(card.image is not None for card in page.model.cards)
+    )
     chosen = page.grid.selectionModel()
     for row in (1, 2):
         chosen.select(page.found.index(row, 0), chosen.SelectionFlag.Select)
@@ -133,7 +145,9 @@ async def sheet(window: MainWindow) -> None:
     window.panels.sidebar.select(Scope(kind="finished"))
     window.panels.table.selectAll()
     pictures = sum(
-        task.name.endswith((".jpg", ".png", ".webp")) for task in window.context.monitor.tasks() if task.succeeded
+        task.name.endswith((".jpg", ".png", ".webp"))
+        for task in window.context.monitor.tasks()
+        if task.succeeded
     )
     await until(lambda: len(window.panels.preview.sheet.images) >= pictures)
 
@@ -143,7 +157,8 @@ async def answer(window: MainWindow) -> None:
     window.panels.sidebar.select(Scope(kind="all"))
     url = window.context.monitor.settings.videofarm_url.rstrip("/") + "/videos.json"
     adding.add_addresses(
-        window.context, AddRequest(urls=(url,), method="POST", body="{}", session="com.example.photos")
+        window.context,
+        AddRequest(urls=(url,), method="POST", body="{}", session="com.example.photos"),
     )
     key = next(task.key for task in window.context.monitor.tasks() if task.kind is Kind.DATA)
     await until(lambda: not window.context.monitor.task(key).outstanding)
@@ -152,7 +167,9 @@ async def answer(window: MainWindow) -> None:
 
 async def session(window: MainWindow) -> None:
     await the_list(window)
-    session_commands.show_session(window.context, window.context.monitor.overview.session_infos()[0].key)
+    session_commands.show_session(
+        window.context, window.context.monitor.overview.session_infos()[0].key
+    )
 
 
 async def sign_in(window: MainWindow) -> None:
@@ -222,7 +239,9 @@ async def take(window: MainWindow, name: str, view: View, folder: str) -> None:
         theme.apply(app, scheme)
         window.panels.toasts.end_all()
         await asyncio.sleep(1)  # one tick of progress, and what the new colours want painted anew
-        shown: list[QWidget] = [one for one in window.findChildren(QDialog) if one.isVisible()] or [window]
+        shown: list[QWidget] = [one for one in window.findChildren(QDialog) if one.isVisible()] or [
+            window
+        ]
         path = os.path.join(folder, f"{name}-{scheme}.png")
         if not shown[-1].grab().save(path, "PNG"):
             raise OSError(f"{path} cannot be written")
@@ -232,7 +251,9 @@ async def take(window: MainWindow, name: str, view: View, folder: str) -> None:
 
 
 async def main(state: str, folder: str, width: int, height: int, views: dict[str, View]) -> None:
-    preferences = Settings(download_folder=os.path.join(state, "downloads"), keep_transferring=False)
+    preferences = Settings(
+        download_folder=os.path.join(state, "downloads"), keep_transferring=False
+    )
     async with Monitor.open(state, settings=preferences) as monitor:
         window, runners, demo = MainWindow(state_dir=state), Runners(), Demo(monitor)
         bridge = Bridge(monitor, window)
@@ -265,7 +286,9 @@ def run() -> int:
     parser = argparse.ArgumentParser(description="Take pictures of the window.")
     parser.add_argument("--size", default="1200x720", help="of the window, WIDTHxHEIGHT")
     parser.add_argument("--folder", default="assets")
-    parser.add_argument("--all", action="store_true", help="each view and dialog, not only those of the README")
+    parser.add_argument(
+        "--all", action="store_true", help="each view and dialog, not only those of the README"
+    )
     given = parser.parse_args()
     os.makedirs(given.folder, exist_ok=True)
     width, height = (int(part) for part in given.size.split("x"))
@@ -276,7 +299,9 @@ def run() -> int:
     begin = time.monotonic()
     try:
         with asyncio.Runner(loop_factory=lambda: qasync.QEventLoop(app)) as runner:
-            runner.run(main(fresh_folder(state), given.folder, width, height, ALL if given.all else README))
+            runner.run(
+                main(fresh_folder(state), given.folder, width, height, ALL if given.all else README)
+            )
     finally:
         shutil.rmtree(state, ignore_errors=True)
     print(f"took {time.monotonic() - begin:.0f} s")

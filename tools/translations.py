@@ -1,6 +1,7 @@
 """Brings the texts for translators up to date: `make translations`.
 
-Writes the template of all texts, adds new ones to each language that there is, and compiles the languages.
+Writes the template of all texts, adds new ones to each language that there is, and compiles the
+languages.
 """
 
 from __future__ import annotations
@@ -29,9 +30,23 @@ def program(name: str) -> str:
 def collect(target: Path) -> None:
     """Bring a file of texts up to date with the sources; translations in it stay."""
     everything = sorted(SOURCES.rglob("*.py"))
-    files = [str(path) for path in everything if "transfermon.model.translate" in path.read_text(encoding="utf-8")]
+    files = [
+        str(path)
+        for path in everything
+        if "transfermon.model.translate" in path.read_text(encoding="utf-8")
+    ]
     options = ["-silent", "-no-obsolete", "-locations", "none", "-sort-messages"]
-    _run([program("lupdate"), *options, "-tr-function-alias", "QT_TR_NOOP+=marked", *files, "-ts", str(target)])
+    _run(
+        [
+            program("lupdate"),
+            *options,
+            "-tr-function-alias",
+            "QT_TR_NOOP+=marked",
+            *files,
+            "-ts",
+            str(target),
+        ]
+    )
 
 
 def compile_to(target: Path, source: Path) -> None:

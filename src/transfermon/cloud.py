@@ -1,7 +1,8 @@
-"""The push provider as the ancestors' samples speak to it: `cloud.push_notifications.subscribe_token(...)` and the
-rest, against a VideoFarm server.
+"""The push provider as the ancestors' samples speak to it:
+`cloud.push_notifications.subscribe_token(...)` and the rest, against a VideoFarm server.
 
-Rule: a refusal is an answer, never an exception (P-02); requests are data tasks of a session of our own.
+Rule: a refusal is an answer, never an exception (P-02); requests are data tasks of a session of our
+own.
 """
 
 from __future__ import annotations
@@ -97,18 +98,26 @@ class Cloud:
         self._login = ""
         return answer
 
-    async def ask(self, name: str, apns: Mapping[str, str] | None = None, /, **asked: Any) -> CloudAnswer:
-        """One request, with the provider's own headers. A server that is not there is a refusal, too."""
+    async def ask(
+        self, name: str, apns: Mapping[str, str] | None = None, /, **asked: Any
+    ) -> CloudAnswer:
+        """One request, with the provider's own headers. A server that is not there is a refusal,
+        too.
+        """
         headers = {"Content-Type": "application/json", **(apns or {})}
         if self._login:
             headers["Authorization"] = f"Bearer {self._login}"
         try:
-            task = self._session.data_task(f"{self._endpoint}/push/{name}", asked, request_headers=headers)
+            task = self._session.data_task(
+                f"{self._endpoint}/push/{name}", asked, request_headers=headers
+            )
         except (TransferFailure, ValueError, TypeError) as exc:
             return CloudAnswer(success=False, error=str(exc))
         record = await task.wait()
         if record.error is not None:
-            return CloudAnswer(success=False, error=f"{record.error.message} {record.error.hint}".strip())
+            return CloudAnswer(
+                success=False, error=f"{record.error.message} {record.error.hint}".strip()
+            )
         try:
             body = json_text.loads(task.response_text or "")
             if not isinstance(body, dict):
@@ -127,16 +136,27 @@ class PushNotifications:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
 
-    async def subscribe_token(self, device_token: str, channel: str, type: str = "ios") -> CloudAnswer:  # noqa: A002
+    async def subscribe_token(
+        self,
+        device_token: str,
+        channel: str,
+        type: str = "ios",  # noqa: A002
+    ) -> CloudAnswer:
         """Without a login."""
-        return await self._cloud.ask("subscribe_token", device_token=device_token, channel=channel, type=type)
+        return await self._cloud.ask(
+            "subscribe_token", device_token=device_token, channel=channel, type=type
+        )
 
     async def subscribe(self, channel: str, device_token: str, type: str = "ios") -> CloudAnswer:  # noqa: A002
         """Needs a login."""
-        return await self._cloud.ask("subscribe", channel=channel, device_token=device_token, type=type)
+        return await self._cloud.ask(
+            "subscribe", channel=channel, device_token=device_token, type=type
+        )
 
     async def unsubscribe_token(self, device_token: str, channel: str) -> CloudAnswer:
-        return await self._cloud.ask("unsubscribe_token", device_token=device_token, channel=channel)
+        return await self._cloud.ask(
+            "unsubscribe_token", device_token=device_token, channel=channel
+        )
 
     async def unsubscribe(self, channel: str, device_token: str) -> CloudAnswer:
         return await self._cloud.ask("unsubscribe", channel=channel, device_token=device_token)
@@ -148,9 +168,13 @@ class PushNotifications:
         """To every device of a channel. Headers are `apns_push_type`, `apns_priority` and so on."""
         return await self._cloud.ask("notify", _dashed(headers), channel=channel, payload=payload)
 
-    async def notify_tokens(self, tokens: Sequence[str], payload: Mapping[str, Any], **headers: Any) -> CloudAnswer:
+    async def notify_tokens(
+        self, tokens: Sequence[str], payload: Mapping[str, Any], **headers: Any
+    ) -> CloudAnswer:
         """To these devices."""
-        return await self._cloud.ask("notify_tokens", _dashed(headers), tokens=list(tokens), payload=payload)
+        return await self._cloud.ask(
+            "notify_tokens", _dashed(headers), tokens=list(tokens), payload=payload
+        )
 
 
 def _dashed(headers: Mapping[str, Any]) -> dict[str, str]:

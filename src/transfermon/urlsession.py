@@ -1,7 +1,8 @@
 """The ancestors' function names, so that their samples can be written line by line.
 
-Rule: nothing is decided here; every call goes to the Monitor that is attached, with one difference: a download without
-a destination is a temporary file, which goes when the listeners of `downloadcompleted` have returned (D-08).
+Rule: nothing is decided here; every call goes to the Monitor that is attached, with one difference:
+a download without a destination is a temporary file, which goes when the listeners of
+`downloadcompleted` have returned (D-08).
 """
 
 from __future__ import annotations
@@ -15,7 +16,15 @@ from collections.abc import Awaitable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from transfermon.engine.handlers import FetchResult
-from transfermon.engine.monitor import TEMPORARY, DataTask, DownloadTask, Monitor, Session, TransferTask, UploadTask
+from transfermon.engine.monitor import (
+    TEMPORARY,
+    DataTask,
+    DownloadTask,
+    Monitor,
+    Session,
+    TransferTask,
+    UploadTask,
+)
 from transfermon.model.configuration import (
     BACKGROUND_FETCH_INTERVAL_MIN,
     BACKGROUND_FETCH_INTERVAL_NEVER,
@@ -51,12 +60,16 @@ _sessions: weakref.WeakValueDictionary[str, UrlSession] = weakref.WeakValueDicti
 def __getattr__(name: str) -> Any:
     if name == "monitor":
         return _monitor()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{_python_name(name, globals())}")
+    raise AttributeError(
+        f"module {__name__!r} has no attribute {name!r}{_python_name(name, globals())}"
+    )
 
 
 @contextlib.contextmanager
 def attached(monitor: Monitor) -> Iterator[None]:
-    """Let the functions here, and scripts that import `monitor` from here, work on this one inside the block."""
+    """Let the functions here, and scripts that import `monitor` from here, work on this one inside
+    the block.
+    """
     _attached.append(monitor)
     try:
         yield
@@ -67,7 +80,9 @@ def attached(monitor: Monitor) -> Iterator[None]:
 
 def _monitor() -> Monitor:
     if not _attached:
-        raise InvalidAction("no monitor is attached: start the script with `transfermon run`, or use `attached`")
+        raise InvalidAction(
+            "no monitor is attached: start the script with `transfermon run`, or use `attached`"
+        )
     return _attached[-1]
 
 
@@ -78,7 +93,9 @@ def _python_name(name: str, known: Any) -> str:
 
 
 class UrlSession:
-    """A session as the samples use it. Made by `create_session`; the session itself is the Monitor's."""
+    """A session as the samples use it. Made by `create_session`; the session itself is the
+    Monitor's.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -103,7 +120,9 @@ class UrlSession:
         """A copy (S-05)."""
         return self._session.configuration
 
-    def download_task(self, url: str, *, destination: Any = TEMPORARY, **options: Any) -> DownloadTask:
+    def download_task(
+        self, url: str, *, destination: Any = TEMPORARY, **options: Any
+    ) -> DownloadTask:
         """As `Session.download_task`, into a temporary file unless a destination is given."""
         return self._session.download_task(url, destination=destination, **options)
 
@@ -111,7 +130,9 @@ class UrlSession:
         """R-04."""
         return self._session.download_task_with_resume_data(data, start=start)
 
-    def upload_task(self, url: str, data: str | os.PathLike[str] | bytes, **options: Any) -> UploadTask:
+    def upload_task(
+        self, url: str, data: str | os.PathLike[str] | bytes, **options: Any
+    ) -> UploadTask:
         """As `Session.upload_task`."""
         return self._session.upload_task(url, data, **options)
 
@@ -158,8 +179,8 @@ class UrlSession:
 def create_session_configuration(
     identifier: str, http_header_fields: Mapping[str, str] | None = None
 ) -> SessionConfiguration:
-    """A background configuration. Raises TypeError or ValueError for a bad identifier (S-01); headers are checked
-    when the session is created, and may be assigned until then (S-02).
+    """A background configuration. Raises TypeError or ValueError for a bad identifier (S-01);
+    headers are checked when the session is created, and may be assigned until then (S-02).
     """
     configuration = SessionConfiguration.background(identifier)
     if http_header_fields is not None:
@@ -168,7 +189,9 @@ def create_session_configuration(
 
 
 def create_session(configuration: SessionConfiguration) -> UrlSession:
-    """As `Monitor.create_session`: the identical object while one of that identifier is active (S-06)."""
+    """As `Monitor.create_session`: the identical object while one of that identifier is active
+    (S-06).
+    """
     session = _monitor().create_session(configuration)
     known = _sessions.get(session.key)
     if known is None or known.session is not session:
@@ -210,4 +233,6 @@ def invalidate_and_cancel(session: UrlSession) -> None:
 
 
 def _deprecated(instead: str) -> None:
-    warnings.warn(f"this is the old guide's name; write {instead}", DeprecationWarning, stacklevel=3)
+    warnings.warn(
+        f"this is the old guide's name; write {instead}", DeprecationWarning, stacklevel=3
+    )

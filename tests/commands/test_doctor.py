@@ -1,4 +1,6 @@
-"""`transfermon doctor`: the prognosis for an address is what a download would get; looking changes nothing."""
+"""`transfermon doctor`: the prognosis for an address is what a download would get; looking changes
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -67,12 +69,27 @@ def ranged(form: str):
 
 CASES = [
     (Resource(BODY, etag='"v1"'), 0, "yes", ""),
-    (Resource(BODY, etag='W/"v1"'), 0, "with care", "No strong validator: the last 64 KiB are fetched again"),
-    (Resource(BODY, last_modified=OLD, headers={"Date": SENT}), 0, "with care", "No strong validator"),
+    (
+        Resource(BODY, etag='W/"v1"'),
+        0,
+        "with care",
+        "No strong validator: the last 64 KiB are fetched again",
+    ),
+    (
+        Resource(BODY, last_modified=OLD, headers={"Date": SENT}),
+        0,
+        "with care",
+        "No strong validator",
+    ),
     (Resource(b"ab", etag='"v1"'), 0, "yes", ""),
     (Resource(b"a", etag='"v1"'), 1, "no", "It is so small that it comes in one piece."),
     (whole({"ETag": '"v1"'}), 1, "no", "The server sent the whole file again."),
-    (whole({"ETag": '"v1"', "Accept-Ranges": "none"}), 1, "no", "The server does not support ranges."),
+    (
+        whole({"ETag": '"v1"', "Accept-Ranges": "none"}),
+        1,
+        "no",
+        "The server does not support ranges.",
+    ),
     (whole({}), 1, "no", "The server sent the whole file again."),
     (
         Resource(BODY),
@@ -84,8 +101,19 @@ CASES = [
     (ranged("bytes={}-{}/{}"), 0, "yes", ""),
     (ranged("items {}-{}/{}"), 1, "no", "The server sent another part of the file than asked for."),
     (ranged(""), 1, "no", "The server did not say which part of the file it sends."),
-    (whole({"ETag": '"v1"', "Content-Encoding": "gzip"}, CODED), 1, "no", "The server compresses its answer."),
-    (Resource(CODED, etag='"v1"', headers={**GZIP, "Content-Type": "application/gzip"}), 0, "yes", ""),  # a .gz file
+    (
+        whole({"ETag": '"v1"', "Content-Encoding": "gzip"}, CODED),
+        1,
+        "no",
+        "The server compresses its answer.",
+    ),
+    # a .gz file
+    (
+        Resource(CODED, etag='"v1"', headers={**GZIP, "Content-Type": "application/gzip"}),
+        0,
+        "yes",
+        "",
+    ),
     (Resource(BODY, etag='"v1"', headers=GZIP), 0, "yes", ""),  # a label without a reason
     (Resource(BODY, etag='"v1"', headers={"Content-Encoding": "aws-chunked"}), 0, "yes", ""),
 ]
@@ -106,7 +134,9 @@ def test_the_prognosis_for_an_address(run, tmp_path, handler, code, verdict, rea
     assert not (tmp_path / "state").exists()
 
 
-def test_the_question_for_the_rest_is_asked_at_the_end_of_the_redirects_and_carries_the_headers(run):
+def test_the_question_for_the_rest_is_asked_at_the_end_of_the_redirects_and_carries_the_headers(
+    run,
+):
     def handler(conn: Conn, request: Request) -> None:
         if request.target == "/old":
             conn.send(reply(302, {"Location": "/new"}))
@@ -149,7 +179,15 @@ def test_alone_it_says_how_the_installation_stands_and_touches_nothing(run, tmp_
     assert found["State folder"].startswith(str(tmp_path / "state"))
     assert "not made yet" in found["State folder"]
     assert found["Tray"] == "none: closing the window minimises it"  # of the offscreen platform
-    for name in ("transfermon", "Python", "SQLite", "PySide6-Essentials", "qasync", "httpx", "Open files"):
+    for name in (
+        "transfermon",
+        "Python",
+        "SQLite",
+        "PySide6-Essentials",
+        "qasync",
+        "httpx",
+        "Open files",
+    ):
         assert found[name]
     assert not (tmp_path / "state").exists()
     assert "Engine" in run()[1]
@@ -166,11 +204,16 @@ def test_an_owner_that_does_not_answer_is_named(run, tmp_path):
     (tmp_path / "state").mkdir()
     lock = EngineLock.acquire(str(tmp_path / "state"), "a sleeping engine")
     try:
-        assert json.loads(run("--json")[1])["Engine"].startswith(f"process {os.getpid()} holds the lock")
+        assert json.loads(run("--json")[1])["Engine"].startswith(
+            f"process {os.getpid()} holds the lock"
+        )
     finally:
         lock.release()
 
 
 def test_a_path_that_is_too_long_for_curl_comes_with_the_way_round(run, tmp_path):
     deep = tmp_path / ("d" * 100)
-    assert f"--unix-socket {'control.sock'}" in json.loads(run("--state-dir", str(deep), "--json")[1])["Control socket"]
+    assert (
+        f"--unix-socket {'control.sock'}"
+        in json.loads(run("--state-dir", str(deep), "--json")[1])["Control socket"]
+    )

@@ -1,4 +1,6 @@
-"""`transfermon get`: the bar, the lines, and whole runs against a server, in processes of their own."""
+"""`transfermon get`: the bar, the lines, and whole runs against a server, in processes of their
+own.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,13 @@ DIGEST = hashlib.sha256(BODY).hexdigest()
 
 
 def a_task(**fields: Any) -> dict[str, Any]:
-    base = {"id": "cli:1", "name": "a.bin", "url": "http://h/x", "state": "running", "status": "Downloading"}
+    base = {
+        "id": "cli:1",
+        "name": "a.bin",
+        "url": "http://h/x",
+        "state": "running",
+        "status": "Downloading",
+    }
     return {**base, "received": 500_000, "expected": 1_000_000, "speed": 100_000.0, **fields}
 
 
@@ -39,8 +47,14 @@ def a_task(**fields: Any) -> dict[str, Any]:
     [
         ([a_task()], "a.bin  " + "=" * 20 + "-" * 20 + "  50 %  500 kB of 1.0 MB  100 kB/s  5 s"),
         ([a_task(expected=-1)], "a.bin  500 kB  100 kB/s"),
-        ([a_task(expected=-1, received=0, speed=0, status="Connecting")], "a.bin  0 bytes  connecting"),
-        ([a_task(speed=0, status="Waiting: refused, retrying in 0:12", expected=-1)], "a.bin  500 kB  waiting"),
+        (
+            [a_task(expected=-1, received=0, speed=0, status="Connecting")],
+            "a.bin  0 bytes  connecting",
+        ),
+        (
+            [a_task(speed=0, status="Waiting: refused, retrying in 0:12", expected=-1)],
+            "a.bin  500 kB  waiting",
+        ),
         (
             [a_task(), a_task(state="completed", received=1_000_000, speed=0)],
             "1 of 2 done  " + "=" * 30 + "-" * 10 + "  75 %  1.5 MB of 2.0 MB  100 kB/s  5 s",
@@ -102,10 +116,18 @@ class Shell:
         self._started: list[subprocess.Popen[str]] = []
 
     def start(self, *argv: str, **more: Any) -> subprocess.Popen[str]:
-        environment = {**os.environ, "TRANSFERMON_STATE_DIR": str(self.state), "PYTHONWARNINGS": "error"}
+        environment = {
+            **os.environ,
+            "TRANSFERMON_STATE_DIR": str(self.state),
+            "PYTHONWARNINGS": "error",
+        }
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
         process = subprocess.Popen(
-            [sys.executable, "-m", "transfermon", *argv], cwd=self.out, env=environment, text=True, **streams
+            [sys.executable, "-m", "transfermon", *argv],
+            cwd=self.out,
+            env=environment,
+            text=True,
+            **streams,
         )
         self._started.append(process)
         return process
@@ -147,7 +169,10 @@ def shell(tmp_path) -> Iterator[Shell]:
 
 
 def some_bytes_are_there(shell: Shell, count: int = 1) -> bool:
-    return any(0 < task["received"] < len(BODY) for task in shell.tasks()) and len(shell.tasks()) >= count
+    return (
+        any(0 < task["received"] < len(BODY) for task in shell.tasks())
+        and len(shell.tasks()) >= count
+    )
 
 
 def test_get_saves_the_whole_file_under_its_name(shell, server):
@@ -171,7 +196,10 @@ def test_get_saves_the_whole_file_under_its_name(shell, server):
 
 @pytest.mark.slow
 def test_get_takes_several_addresses_headers_and_a_file_name(shell, server):
-    assert shell.run("get", server.url("/a"), server.url("/b"), "-H", "X-Key: 1", "-q")[:2] == (0, "")
+    assert shell.run("get", server.url("/a"), server.url("/b"), "-H", "X-Key: 1", "-q")[:2] == (
+        0,
+        "",
+    )
     assert (shell.out / "a").read_bytes() == (shell.out / "b").read_bytes() == BODY
     assert {request.header("X-Key") for request in server.requests} == {"1"}
     assert shell.run("get", server.url("/a"), "-o", "c", "--session", "other/one")[0] == 0
@@ -199,9 +227,15 @@ def test_get_gives_up_after_the_attempts_it_is_given(shell, server, resource):
 
 
 @pytest.mark.parametrize(
-    "stop", [signal.SIGINT, *(pytest.param(other, marks=pytest.mark.slow) for other in (signal.SIGTERM, signal.SIGHUP))]
+    "stop",
+    [
+        signal.SIGINT,
+        *(pytest.param(other, marks=pytest.mark.slow) for other in (signal.SIGTERM, signal.SIGHUP)),
+    ],
 )
-def test_an_interrupted_get_keeps_what_is_there_and_the_same_command_goes_on(shell, server, resource, stop):
+def test_an_interrupted_get_keeps_what_is_there_and_the_same_command_goes_on(
+    shell, server, resource, stop
+):
     slow(resource)
     process = shell.start("get", server.url("/a.bin"))
     until(lambda: some_bytes_are_there(shell))
@@ -242,7 +276,9 @@ def test_json_is_the_events_of_the_tasks(shell, server):
 
 
 @pytest.mark.slow
-def test_a_second_get_hands_its_task_to_the_first_and_takes_over_when_that_is_gone(shell, server, resource):
+def test_a_second_get_hands_its_task_to_the_first_and_takes_over_when_that_is_gone(
+    shell, server, resource
+):
     slow(resource)
     first = shell.start("get", server.url("/a.bin"))
     until(lambda: some_bytes_are_there(shell))
@@ -256,13 +292,16 @@ def test_a_second_get_hands_its_task_to_the_first_and_takes_over_when_that_is_go
     code, out, _ = finish(second)
     assert code == 0
     assert (shell.out / "b.bin").read_bytes() == BODY
-    assert not (shell.out / "a.bin").exists()  # an engine opened by a command runs that command's tasks
+    # an engine opened by a command runs that command's tasks
+    assert not (shell.out / "a.bin").exists()
     assert json.loads(out.splitlines()[-1])["success"] is True
     assert shell.run("get", server.url("/a.bin"))[0] == 0
 
 
 @pytest.mark.slow
-def test_a_followed_task_that_is_paused_resumed_or_removed_by_others_is_noticed(shell, server, resource):
+def test_a_followed_task_that_is_paused_resumed_or_removed_by_others_is_noticed(
+    shell, server, resource
+):
     slow(resource)
     process = shell.start("get", server.url("/a.bin"), server.url("/b.bin"))
     until(lambda: some_bytes_are_there(shell, 2))

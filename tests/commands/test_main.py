@@ -84,7 +84,9 @@ def test_hostile_text_in_an_argument_reaches_the_terminal_cleaned(run):
     assert "\u202e" not in err
 
 
-@pytest.mark.parametrize("argv", [["push"], ["fetch"], ["release"], ["quit"], ["events", "--follow"]])
+@pytest.mark.parametrize(
+    "argv", [["push"], ["fetch"], ["release"], ["quit"], ["events", "--follow"]]
+)
 def test_what_needs_a_running_engine_says_that_there_is_none(run, argv):
     code, out, err = run(*argv)
     assert (code, out) == (3, "")
@@ -116,7 +118,10 @@ def test_reading_works_without_a_running_engine(run):
 
 
 def test_options_for_all_commands_may_stand_before_or_after_the_command(run, tmp_path):
-    for argv in (["--state-dir", str(tmp_path / "other"), "list"], ["list", "--state-dir", str(tmp_path / "third")]):
+    for argv in (
+        ["--state-dir", str(tmp_path / "other"), "list"],
+        ["list", "--state-dir", str(tmp_path / "third")],
+    ):
         assert run(*argv)[0] == 0
     assert (tmp_path / "other").is_dir()
     assert (tmp_path / "third").is_dir()
@@ -136,7 +141,19 @@ def test_there_is_no_window_without_a_display(run, monkeypatch):
 def test_help_names_the_commands_and_the_exit_codes(run):
     code, out, _ = run("--help")
     assert code == 0
-    commands = ("gui", "get", "list", "show", "sessions", "events", "push", "fetch", "release", "quit", "videofarm")
+    commands = (
+        "gui",
+        "get",
+        "list",
+        "show",
+        "sessions",
+        "events",
+        "push",
+        "fetch",
+        "release",
+        "quit",
+        "videofarm",
+    )
     for command in (*commands, "pause", "resume", "cancel", "retry", "remove"):
         assert f"\n    {command} " in out
         assert run(command, "--help")[0] == 0
@@ -168,7 +185,9 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(tmp_path):
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_paused_records_can_be_listed_changed_and_removed_without_a_running_engine(run, tmp_path, as_json):
+def test_paused_records_can_be_listed_changed_and_removed_without_a_running_engine(
+    run, tmp_path, as_json
+):
     make(tmp_path / "state", tmp_path, "evil\x1b[2J\nname")
     more = ["--json"] if as_json else []
     code, out, err = run("list", *more)
@@ -215,14 +234,17 @@ def test_the_list_counts_what_is_stored_and_not_only_what_was_written_down(run, 
 
         async def killed() -> None:
             async with Monitor.open(str(tmp_path / "state"), settings=Settings()) as monitor:
-                task = monitor.session("cli").download_task(server.url("/f.bin"), destination=f"{tmp_path}/")
+                task = monitor.session("cli").download_task(
+                    server.url("/f.bin"), destination=f"{tmp_path}/"
+                )
                 while task.count_of_bytes_received < 400_000:
                     await asyncio.sleep(0.01)
 
         asyncio.run(killed())
     with sqlite3.connect(tmp_path / "state" / "transfermon.db") as database:
         ((text,),) = database.execute("select record from task")
-        record = {**json.loads(text), "received": 0}  # as if it had been killed before the first checkpoint
+        # as if it had been killed before the first checkpoint
+        record = {**json.loads(text), "received": 0}
         database.execute("update task set record=?", (json.dumps(record),))
     database.close()
     (_, line) = run("list")[1].splitlines()
@@ -238,7 +260,9 @@ def make(state: Path, folder: Path, name: str) -> None:
 
     async def one() -> None:
         async with Monitor.open(str(state), settings=Settings()) as monitor:
-            task = monitor.session("cli").download_task(URL, destination=str(folder) + "/", name=name, start=False)
+            task = monitor.session("cli").download_task(
+                URL, destination=str(folder) + "/", name=name, start=False
+            )
             await task.accepted
 
     asyncio.run(one())

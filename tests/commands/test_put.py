@@ -92,7 +92,9 @@ def test_put_tells_events_as_json(tmp_path, server, source, capsys):
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert events[-1]["type"] == "sessioncompleted"
     assert events[-1]["responseText"] == "got 700000"
-    assert [event["totalBytesSent"] for event in events if event["type"] == "uploadprogress"][-1] == 700_000
+    assert [event["totalBytesSent"] for event in events if event["type"] == "uploadprogress"][
+        -1
+    ] == 700_000
 
 
 @pytest.mark.parametrize(
@@ -115,10 +117,18 @@ def test_what_is_wrong_before_there_is_a_task_is_wrong_usage(tmp_path, source, c
 
 
 def test_send_prints_the_answer(tmp_path, server, receiver, capsys):
-    assert run(tmp_path, "send", server.url("/a"), "--data", "hello", "-H", "Content-Type: text/plain") == 0
+    assert (
+        run(tmp_path, "send", server.url("/a"), "--data", "hello", "-H", "Content-Type: text/plain")
+        == 0
+    )
     assert capsys.readouterr().out == "got 5\n"
     (tmp_path / "body").write_bytes(b"\x00\xff")
-    assert run(tmp_path, "send", server.url("/a"), "--method", "PUT", "--data", f"@{tmp_path / 'body'}") == 0
+    assert (
+        run(
+            tmp_path, "send", server.url("/a"), "--method", "PUT", "--data", f"@{tmp_path / 'body'}"
+        )
+        == 0
+    )
     assert receiver.bodies == [b"hello", b"\x00\xff"]
     receiver.status = 404
     assert run(tmp_path, "send", server.url("/a")) == 1
@@ -129,11 +139,15 @@ def test_send_prints_the_answer(tmp_path, server, receiver, capsys):
 
 @pytest.mark.anyio
 async def test_a_running_engine_takes_both_over(tmp_path, server, receiver, source, capsys):
-    async with Monitor.open(str(tmp_path / "state"), settings=Settings(download_folder=str(tmp_path))) as monitor:
+    async with Monitor.open(
+        str(tmp_path / "state"), settings=Settings(download_folder=str(tmp_path))
+    ) as monitor:
         control = ControlServer(monitor)
         await control.start()
         monitor.ready()
-        assert await asyncio.to_thread(run, tmp_path, "put", "-q", str(source), server.url("/a")) == 0
+        assert (
+            await asyncio.to_thread(run, tmp_path, "put", "-q", str(source), server.url("/a")) == 0
+        )
         assert await asyncio.to_thread(run, tmp_path, "send", server.url("/b"), "--data", "x") == 0
         assert {task.kind.value for task in monitor.tasks()} == {"upload", "data"}
         await control.close()
@@ -148,7 +162,9 @@ async def test_the_control_api_checks_what_it_is_asked(tmp_path, server, receive
         api = Api(monitor)
 
         async def add(**fields: Any) -> Any:
-            return await api.answer("POST", "/v1/tasks", json.dumps({"url": server.url("/a"), **fields}).encode())
+            return await api.answer(
+                "POST", "/v1/tasks", json.dumps({"url": server.url("/a"), **fields}).encode()
+            )
 
         for fields, words in (
             ({"kind": "upload"}, "needs a “file”"),

@@ -1,4 +1,6 @@
-"""The control socket: what it answers, whom it answers, and how it treats those who behave badly."""
+"""The control socket: what it answers, whom it answers, and how it treats those who behave
+badly.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ async def an_engine(folder: Path | str) -> AsyncIterator[tuple[Monitor, Client]]
             await server.close()
 
 
-async def ask(client: Client, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:
+async def ask(
+    client: Client, method: str, path: str, body: Any = None
+) -> tuple[int, dict[str, Any]]:
     return await asyncio.to_thread(client.request, method, path, body)
 
 
@@ -94,7 +98,13 @@ async def test_the_status_says_who_runs_and_what(tmp_path):
 
 async def test_a_new_task_is_stored_listed_and_shown(tmp_path):
     async with an_engine(tmp_path) as (monitor, client):
-        task = await add(client, tmp_path, url=URL + "?key=secret", headers={"X-Token": "hush"}, session="my photos/1")
+        task = await add(
+            client,
+            tmp_path,
+            url=URL + "?key=secret",
+            headers={"X-Token": "hush"},
+            session="my photos/1",
+        )
         assert task["id"] == "my photos/1:1"
         assert (task["state"], task["status"], task["name"], task["folder"]) == (
             "suspended",
@@ -110,7 +120,9 @@ async def test_a_new_task_is_stored_listed_and_shown(tmp_path):
         assert [one["id"] for one in listed["tasks"]] == [task["id"]]
         assert listed["sequence"] == monitor.sequence
         _, sessions = await ask(client, "GET", "/v1/sessions")
-        assert [(one["key"], one["outstanding"]) for one in sessions["sessions"]] == [("my photos/1", 1)]
+        assert [(one["key"], one["outstanding"]) for one in sessions["sessions"]] == [
+            ("my photos/1", 1)
+        ]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +162,9 @@ async def test_a_new_task_is_stored_listed_and_shown(tmp_path):
         ("POST", "/v1/show", None, 409),
     ],
 )
-async def test_what_cannot_be_done_is_a_problem_and_changes_nothing(tmp_path, method, path, body, status):
+async def test_what_cannot_be_done_is_a_problem_and_changes_nothing(
+    tmp_path, method, path, body, status
+):
     async with an_engine(tmp_path) as (monitor, client):
         await add(client, tmp_path)
         before = monitor.tasks()
@@ -165,7 +179,9 @@ async def test_the_actions_do_what_their_names_say(tmp_path):
     async with an_engine(tmp_path) as (monitor, client):
         for name in ("a", "b"):
             await add(client, tmp_path, name)
-        assert (await ask(client, "POST", "/v1/tasks/cli/1/cancel"))[1]["error"]["code"] == Code.CANCELLED
+        assert (await ask(client, "POST", "/v1/tasks/cli/1/cancel"))[1]["error"][
+            "code"
+        ] == Code.CANCELLED
         assert (await ask(client, "POST", "/v1/tasks/cli/1/cancel"))[0] == 409
         assert (await ask(client, "POST", "/v1/tasks/cli/1/remove"))[0] == 200
         assert (await ask(client, "GET", "/v1/tasks/cli/1"))[0] == 404
@@ -179,7 +195,9 @@ async def test_fetch_and_push_go_through_the_wake_path_and_return_their_handler(
         monitor.add_event_listener("silentpush", lambda event: heard.append(event.handler_id))
         monitor.add_event_listener("backgroundfetch", lambda event: heard.append(event.handler_id))
         _, fetched = await ask(client, "POST", "/v1/fetch")
-        _, pushed = await ask(client, "POST", "/v1/push", '{"aps": {"content-available": 1}, "x": "y"}')
+        _, pushed = await ask(
+            client, "POST", "/v1/push", '{"aps": {"content-available": 1}, "x": "y"}'
+        )
         await until(lambda: len(heard) == 2)
         assert heard == [fetched["handlerId"], pushed["handlerId"]]
 
@@ -194,13 +212,17 @@ async def test_show_raises_the_window_where_there_is_one(tmp_path):
         assert (await ask(client, "GET", "/v1/status"))[1]["window"] is True
 
 
-async def test_fault_l15_addresses_that_a_launch_brings_are_handed_to_the_window_as_they_are(tmp_path):
+async def test_fault_l15_addresses_that_a_launch_brings_are_handed_to_the_window_as_they_are(
+    tmp_path,
+):
     async with an_engine(tmp_path) as (monitor, client):
         given: list[list[str]] = []
         monitor.on_show = lambda: None
         monitor.on_given = lambda urls: given.append(list(urls))
         assert await asyncio.to_thread(lambda: client.show(add=True))
-        assert await asyncio.to_thread(lambda: client.show(urls=["--demo", "https://example.com/\udcff"]))
+        assert await asyncio.to_thread(
+            lambda: client.show(urls=["--demo", "https://example.com/\udcff"])
+        )
         assert given == [[], ["--demo", "https://example.com/\udcff"]]
         for bad in ({"urls": "https://example.com/"}, {"urls": [1]}, {"add": 1}, {"url": ""}):
             assert (await ask(client, "POST", "/v1/show", bad))[0] == 400
@@ -224,7 +246,14 @@ FOLDER = "/srv/files"
 
 
 def a_task(**fields: Any) -> Task:
-    base = {"session": "cli", "number": 1, "kind": Kind.DOWNLOAD, "url": URL, "folder": FOLDER, "name": "a.bin"}
+    base = {
+        "session": "cli",
+        "number": 1,
+        "kind": Kind.DOWNLOAD,
+        "url": URL,
+        "folder": FOLDER,
+        "name": "a.bin",
+    }
     return Task(**{**base, "state": State.RUNNING, **fields})
 
 
@@ -268,10 +297,21 @@ async def test_joining_goes_on_with_a_task_and_makes_none(tmp_path):
 
 
 def test_a_task_tells_its_live_numbers_and_its_failure():
-    task = a_task(received=10, expected=100, error=TransferError(code=-1001, message="Late.", reason="net", status=504))
+    task = a_task(
+        received=10,
+        expected=100,
+        error=TransferError(code=-1001, message="Late.", reason="net", status=504),
+    )
     live = task_dict(task, Progress(received=50, expected=100))
     assert (live["received"], live["fraction"]) == (50, 0.5)
-    assert live["error"] == {"code": -1001, "message": "Late.", "reason": "net", "hint": "", "said": "", "status": 504}
+    assert live["error"] == {
+        "code": -1001,
+        "message": "Late.",
+        "reason": "net",
+        "hint": "",
+        "said": "",
+        "status": 504,
+    }
     assert task_dict(a_task())["fraction"] is None
 
 
@@ -307,11 +347,14 @@ async def test_the_journal_ends_where_it_ends_without_follow_and_starts_after_si
         await add(client, tmp_path)
         events = await asyncio.to_thread(lambda: list(client.stream("/v1/events?since=1")))
         assert [event["sequence"] for event in events] == list(range(2, monitor.sequence + 1))
-        assert await asyncio.to_thread(lambda: list(client.stream("/v1/events?since=1000000"))) == []
+        assert (
+            await asyncio.to_thread(lambda: list(client.stream("/v1/events?since=1000000"))) == []
+        )
 
 
 @pytest.mark.parametrize(
-    ("asked", "kinds"), [("", ["taskremoved"]), ("&progress=1", ["downloadprogress", "taskremoved"])]
+    ("asked", "kinds"),
+    [("", ["taskremoved"]), ("&progress=1", ["downloadprogress", "taskremoved"])],
 )
 async def test_progress_is_told_to_those_who_ask_for_it(tmp_path, asked, kinds):
     async with an_engine(tmp_path) as (monitor, client):
@@ -395,7 +438,9 @@ async def test_curl_is_a_full_client(tmp_path):
         assert (await curl("http://t/v1/status")).endswith(" 200")
         order = json.dumps({"url": URL, "destination": str(tmp_path / "c"), "start": False})
         assert '"id": "cli:2"' in await curl("-d", order, "http://t/v1/tasks")
-        assert (await curl("-H", "Expect: 100-continue", "-d", order, "http://t/v1/tasks")).endswith(" 201")
+        assert (
+            await curl("-H", "Expect: 100-continue", "-d", order, "http://t/v1/tasks")
+        ).endswith(" 201")
         assert (await curl("-X", "POST", "http://t/v1/tasks/cli/1/cancel")).endswith(" 200")
         assert '"taskcreated"' in await curl("http://t/v1/events")
         big = tmp_path / "big"
@@ -441,7 +486,9 @@ async def test_a_body_over_the_limit_is_413_whether_announced_or_not(tmp_path):
 
 async def test_requests_in_one_connection_are_answered_in_order(tmp_path):
     async with an_engine(tmp_path):
-        two = b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\nGET /v1/nothing HTTP/1.1\r\nHost: x\r\n\r\n"
+        two = (
+            b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\nGET /v1/nothing HTTP/1.1\r\nHost: x\r\n\r\n"
+        )
         answer = await asyncio.to_thread(raw, tmp_path, two)
         assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200", b"404"]
 
@@ -458,7 +505,8 @@ async def test_stalled_and_waiting_followers_do_not_hold_up_the_end(tmp_path):
         for _ in range(3):
             sock = socket.socket(socket.AF_UNIX)
             sock.connect(str(tmp_path / SOCKET))
-            sock.sendall(b"GET /v1/events?follow=1 HTTP/1.1\r\nHost: x\r\n\r\n")  # 3,000 events, and nobody reads
+            # 3,000 events, and nobody reads
+            sock.sendall(b"GET /v1/events?follow=1 HTTP/1.1\r\nHost: x\r\n\r\n")
             followers.append(sock)
         await until(lambda: len(server._runners) == 3)
         gone = followers.pop()
@@ -546,11 +594,19 @@ def test_the_path_of_a_task_takes_any_session_name():
     assert task_path("a/b:c d", 3, "pause") == f"/v1/tasks/{quote('a/b:c d', safe='')}/3/pause"
 
 
-async def test_an_engine_with_too_many_connections_says_so_and_answers_again_when_some_end(tmp_path):
+async def test_an_engine_with_too_many_connections_says_so_and_answers_again_when_some_end(
+    tmp_path,
+):
     async with an_engine(tmp_path) as (_monitor, client):
-        idle = [await asyncio.open_unix_connection(str(tmp_path / "control.sock")) for _ in range(CONNECTIONS)]
+        idle = [
+            await asyncio.open_unix_connection(str(tmp_path / "control.sock"))
+            for _ in range(CONNECTIONS)
+        ]
         await asyncio.sleep(0)
-        for ask in (lambda: client.request("GET", "/v1/status"), lambda: next(client.stream("/v1/events?follow=1"))):
+        for ask in (
+            lambda: client.request("GET", "/v1/status"),
+            lambda: next(client.stream("/v1/events?follow=1")),
+        ):
             with pytest.raises(EngineFull, match="takes no more connections"):
                 await asyncio.to_thread(ask)
         assert await asyncio.to_thread(client.alive)
@@ -566,7 +622,9 @@ async def test_an_engine_with_too_many_connections_says_so_and_answers_again_whe
 
 async def test_of_a_flood_of_connections_all_are_closed_and_the_engine_goes_on(tmp_path):
     async with an_engine(tmp_path) as (_monitor, client):
-        flood = [await asyncio.open_unix_connection(str(tmp_path / "control.sock")) for _ in range(400)]
+        flood = [
+            await asyncio.open_unix_connection(str(tmp_path / "control.sock")) for _ in range(400)
+        ]
         for _, writer in flood:
             writer.close()
         await asyncio.gather(*(writer.wait_closed() for _, writer in flood), return_exceptions=True)

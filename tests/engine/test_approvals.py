@@ -35,7 +35,8 @@ async def pushed(monitor: Monitor, url: str, *, by_hand: bool = False) -> None:
     await monitor.push(json.dumps({"content-available": 1, "download_url": url}), by_hand=by_hand)
     await eventually(
         lambda: (
-            len(monitor.background.ledger) > before and monitor.background.ledger[-1].outcome is not WakeOutcome.NONE
+            len(monitor.background.ledger) > before
+            and monitor.background.ledger[-1].outcome is not WakeOutcome.NONE
         ),
         "the end of its handler",
     )
@@ -56,7 +57,9 @@ def test_a_host_is_named_with_its_port_where_that_is_unusual(url, host):
 
 async def test_a_download_from_a_new_host_waits_and_one_question_is_told(monitor: Monitor):
     told: list[str] = []
-    monitor.subscribe(lambda event: told.append(event.alert_title) if event.type == "notification" else None)  # type: ignore[attr-defined]
+    monitor.subscribe(
+        lambda event: told.append(event.alert_title) if event.type == "notification" else None  # type: ignore[attr-defined]
+    )
     await pushed(monitor, FILE)
     (task,) = monitor.tasks()
     assert (task.state, task.started) == (State.SUSPENDED, None)
@@ -101,7 +104,9 @@ async def test_a_task_that_was_resumed_by_hand_waits_no_more(monitor: Monitor):
 async def test_what_waits_is_bounded(monitor: Monitor):
     session = monitor.session(PUSH_SESSION)
     for number in range(MOST):
-        monitor.approvals.hold(session.download_task(f"{FILE}?{number}", start=False).key, "files.example.com")
+        monitor.approvals.hold(
+            session.download_task(f"{FILE}?{number}", start=False).key, "files.example.com"
+        )
     await pushed(monitor, FILE)
     assert monitor.background.ledger[-1].outcome is WakeOutcome.FAILED
     assert len(monitor.tasks()) == MOST
@@ -118,7 +123,9 @@ async def test_what_waits_is_known_after_a_restart(tmp_path: Path):
         assert list(monitor.approvals.waiting) == ["files.example.com"]
 
 
-async def test_pushes_have_a_folder_and_a_longest_file_of_their_own(monitor: Monitor, tmp_path: Path):
+async def test_pushes_have_a_folder_and_a_longest_file_of_their_own(
+    monitor: Monitor, tmp_path: Path
+):
     monitor.preferences.update(push_folder=str(tmp_path / "pushed"))
     await pushed(monitor, FILE)
     session = monitor.find_session(PUSH_SESSION)

@@ -15,7 +15,11 @@ DRAINING, DRAINED, ENDED = Stage.DRAINING, Stage.DRAINED, Stage.ENDED
 
 
 def an_absence(*steps: DeliveryStep) -> Absence:
-    absence = Absence(session="s", identifier="s", events=deque([TaskCompletedEvent(session="s", task_identifier=1)]))
+    absence = Absence(
+        session="s",
+        identifier="s",
+        events=deque([TaskCompletedEvent(session="s", task_identifier=1)]),
+    )
     for step in steps:
         absence.take(step)
     return absence
@@ -31,15 +35,33 @@ def an_absence(*steps: DeliveryStep) -> Absence:
         ([DeliveryStep.HAND_OVER], HANDED_OVER),
         ([DeliveryStep.HAND_OVER, DeliveryStep.ATTACH], DRAINING),
         ([DeliveryStep.HAND_OVER, DeliveryStep.ATTACH, DeliveryStep.EMPTY], DRAINED),
-        ([DeliveryStep.HAND_OVER, DeliveryStep.ATTACH, DeliveryStep.EMPTY, DeliveryStep.END], ENDED),
-        ([DeliveryStep.HAND_OVER, DeliveryStep.ATTACH, DeliveryStep.EMPTY, DeliveryStep.EXPIRE], ENDED),
+        (
+            [DeliveryStep.HAND_OVER, DeliveryStep.ATTACH, DeliveryStep.EMPTY, DeliveryStep.END],
+            ENDED,
+        ),
+        (
+            [DeliveryStep.HAND_OVER, DeliveryStep.ATTACH, DeliveryStep.EMPTY, DeliveryStep.EXPIRE],
+            ENDED,
+        ),
         ([DeliveryStep.HAND_OVER, DeliveryStep.END], ENDED),
         ([DeliveryStep.HAND_OVER, DeliveryStep.EXPIRE], ENDED),
         ([DeliveryStep.HAND_OVER, DeliveryStep.ATTACH, DeliveryStep.END], ENDED),
         ([DeliveryStep.HAND_OVER, DeliveryStep.ATTACH, DeliveryStep.EXPIRE], ENDED),
         ([DeliveryStep.HAND_OVER, DeliveryStep.END, DeliveryStep.ATTACH], ENDED),
-        ([DeliveryStep.HAND_OVER, DeliveryStep.END, DeliveryStep.ATTACH, DeliveryStep.EMPTY], ENDED),
-        ([DeliveryStep.HAND_OVER, DeliveryStep.ATTACH, DeliveryStep.EMPTY, DeliveryStep.END, DeliveryStep.END], ENDED),
+        (
+            [DeliveryStep.HAND_OVER, DeliveryStep.END, DeliveryStep.ATTACH, DeliveryStep.EMPTY],
+            ENDED,
+        ),
+        (
+            [
+                DeliveryStep.HAND_OVER,
+                DeliveryStep.ATTACH,
+                DeliveryStep.EMPTY,
+                DeliveryStep.END,
+                DeliveryStep.END,
+            ],
+            ENDED,
+        ),
     ],
 )
 def test_the_steps_of_a_delivery_lead_to_its_stages(steps, stage):
@@ -86,7 +108,14 @@ def test_an_absence_without_events_is_idle():
 
 def a_task(**changes) -> Task:
     return Task(
-        **{"session": "s", "number": 1, "kind": Kind.DOWNLOAD, "url": "http://x/", "state": State.RUNNING, **changes}
+        **{
+            "session": "s",
+            "number": 1,
+            "kind": Kind.DOWNLOAD,
+            "url": "http://x/",
+            "state": State.RUNNING,
+            **changes,
+        }
     )
 
 
@@ -108,7 +137,11 @@ def test_no_progress_is_told_of_a_task_to_which_nothing_comes(task):
 def test_progress_is_that_of_the_record(state):
     event = progress_event(a_task(state=state, received=10, expected=40, attempt=2), None)
     assert isinstance(event, DownloadProgressEvent)
-    assert (event.bytes_written, event.total_bytes_written, event.total_bytes_expected_to_write) == (0, 10, 40)
+    assert (
+        event.bytes_written,
+        event.total_bytes_written,
+        event.total_bytes_expected_to_write,
+    ) == (0, 10, 40)
     assert (event.total_known, event.fraction, event.attempt) == (True, 0.25, 2)
 
 
@@ -116,7 +149,11 @@ def test_progress_of_a_running_task_is_the_live_one_and_the_next_counts_from_the
     live = Progress(received=20, told=5)
     event = progress_event(a_task(received=10), live)
     assert isinstance(event, DownloadProgressEvent)
-    assert (event.total_bytes_written, event.total_known, event.total_bytes_expected_to_write) == (20, False, 0)
+    assert (event.total_bytes_written, event.total_known, event.total_bytes_expected_to_write) == (
+        20,
+        False,
+        0,
+    )
     assert live.told == 20
     assert event.task is not None
     assert event.task.received == 20

@@ -230,10 +230,16 @@ async def test_a_stream_gives_the_named_events_in_order(bench: Bench):
     await asyncio.sleep(0)
     bench.bus.publish(file_there())
     for received in (1, 2):
-        bench.bus.publish(DownloadProgressEvent(session="s", task_identifier=1, total_bytes_written=received))
+        bench.bus.publish(
+            DownloadProgressEvent(session="s", task_identifier=1, total_bytes_written=received)
+        )
     bench.bus.publish(done())
     events = [await first, await anext(stream), await anext(stream)]
-    assert [event.type for event in events] == ["downloadprogress", "downloadprogress", "sessioncompleted"]
+    assert [event.type for event in events] == [
+        "downloadprogress",
+        "downloadprogress",
+        "sessioncompleted",
+    ]
     await stream.aclose()  # type: ignore[attr-defined]  # it is a generator
     bench.bus.publish(done())
     assert not bench.bus._observers

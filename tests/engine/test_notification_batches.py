@@ -38,7 +38,9 @@ def told(times: list[float], *, burst: int = 1) -> list[tuple[float, int]]:
         ([100.0, 109.0, 125.0, 400.0], [(100.0, 1), (110.0, 1), (130.0, 1), (400.0, 1)]),
     ],
 )
-def test_what_ends_within_seconds_is_told_together(times: list[float], expected: list[tuple[float, int]]):
+def test_what_ends_within_seconds_is_told_together(
+    times: list[float], expected: list[tuple[float, int]]
+):
     assert told(times) == expected
 
 
@@ -57,13 +59,17 @@ def test_where_each_is_wanted_there_is_a_ceiling_all_the_same():
 
 
 @given(st.lists(st.integers(0, 5000), min_size=1, max_size=200), st.sampled_from([1, BURST]))
-def test_each_is_told_once_within_five_minutes_and_never_many_in_a_row(whole: list[int], burst: int):
+def test_each_is_told_once_within_five_minutes_and_never_many_in_a_row(
+    whole: list[int], burst: int
+):
     times = sorted(map(float, whole))
     notices = told(times, burst=burst)
     assert sum(count for _, count in notices) == len(times)
     assert all(count > 0 for _, count in notices)
     moments = [moment for moment, _ in notices]
-    assert all(later - earlier >= FIRST for earlier, later in zip(moments, moments[burst:], strict=False))
+    assert all(
+        later - earlier >= FIRST for earlier, later in zip(moments, moments[burst:], strict=False)
+    )
     assert moments[-1] - times[-1] <= MOST
 
 

@@ -31,14 +31,17 @@ def a_file(**more: Any) -> dict[str, Any]:
         ({"event": "message", "id": "b", "sequence_id": 5}, "b"),
     ],
 )
-def test_a_message_its_updates_and_its_deletion_are_one_sequence(said: dict[str, Any], sequence: str):
+def test_a_message_its_updates_and_its_deletion_are_one_sequence(
+    said: dict[str, Any], sequence: str
+):
     line = line_of(json.dumps(said).encode())
     assert line is not None
     assert (line.event, line.identifier, line.sequence) == (said["event"], said["id"], sequence)
 
 
 @pytest.mark.parametrize(
-    "text", [b"[1]", b"1", b"{}", b'{"event":1}', b'{"event":"message"}', b'{"event":"message","id":7}']
+    "text",
+    [b"[1]", b"1", b"{}", b'{"event":1}', b'{"event":"message"}', b'{"event":"message","id":7}'],
 )
 def test_what_is_no_line_is_none(text: bytes):
     assert line_of(text) is None
@@ -63,9 +66,19 @@ def test_a_time_that_is_none_counts_as_none(time: Any):
         ({"message": "Hello", "title": "T"}, ("T", "Hello"), False, None),
         ({"message": '{"content-available": 1, "download_url": "u"}'}, ("", ""), True, "u"),
         # A file hangs on it: what was said with it is kept
-        ({"message": "See this", "title": "T", "attachment": a_file()}, ("T", "See this"), True, URL),
+        (
+            {"message": "See this", "title": "T", "attachment": a_file()},
+            ("T", "See this"),
+            True,
+            URL,
+        ),
         ({"message": "You received a file: a.jpg", "attachment": a_file()}, ("", ""), True, URL),
-        ({"message": "You received a file: a.jpg", "title": "T", "attachment": a_file()}, ("T", ""), True, URL),
+        (
+            {"message": "You received a file: a.jpg", "title": "T", "attachment": a_file()},
+            ("T", ""),
+            True,
+            URL,
+        ),
         (
             {"message": "You received a file: b.jpg", "attachment": a_file()},
             ("", "You received a file: b.jpg"),
@@ -75,27 +88,67 @@ def test_a_time_that_is_none_counts_as_none(time: Any):
         ({"message": "triggered", "attachment": {"url": URL}}, ("", ""), True, URL),
         ({"attachment": {"url": URL, "name": "x"}}, ("", ""), True, URL),
         ({"message": '{"content-available": 1}', "attachment": a_file()}, ("", ""), True, URL),
-        ({"message": '{"content-available": 1, "download_url": "u"}', "attachment": a_file()}, ("", ""), True, "u"),
+        (
+            {"message": '{"content-available": 1, "download_url": "u"}', "attachment": a_file()},
+            ("", ""),
+            True,
+            "u",
+        ),
         # Its time on the server
-        ({"message": "See this", "attachment": a_file(expires=NOW - 1)}, ("", "See this"), False, None),
-        ({"message": "See this", "attachment": a_file(expires=NOW + 60)}, ("", "See this"), True, URL),
-        ({"message": '{"content-available": 1}', "attachment": a_file(expires=NOW - 1)}, ("", ""), True, None),
+        (
+            {"message": "See this", "attachment": a_file(expires=NOW - 1)},
+            ("", "See this"),
+            False,
+            None,
+        ),
+        (
+            {"message": "See this", "attachment": a_file(expires=NOW + 60)},
+            ("", "See this"),
+            True,
+            URL,
+        ),
+        (
+            {"message": '{"content-available": 1}', "attachment": a_file(expires=NOW - 1)},
+            ("", ""),
+            True,
+            None,
+        ),
         # A file of the sender's own that is a text
-        ({"message": "x", "attachment": a_file(name="notes.txt", type="text/plain")}, ("", "x"), True, URL),
-        ({"message": "x", "attachment": a_file(name="attachment.txt", type="text/plain")}, ("", "x"), True, URL),
+        (
+            {"message": "x", "attachment": a_file(name="notes.txt", type="text/plain")},
+            ("", "x"),
+            True,
+            URL,
+        ),
+        (
+            {"message": "x", "attachment": a_file(name="attachment.txt", type="text/plain")},
+            ("", "x"),
+            True,
+            URL,
+        ),
         ({"message": "x", "attachment": 5}, ("", "x"), False, None),
         ({"message": "x", "attachment": {"url": 5}}, ("", "x"), False, None),
         # Bytes
-        ({"message": base64.b64encode("Grüße".encode()).decode(), "encoding": "base64"}, ("", "Grüße"), False, None),
         (
-            {"message": base64.b64encode(b'{"content-available": 1}').decode(), "encoding": "base64"},
+            {"message": base64.b64encode("Grüße".encode()).decode(), "encoding": "base64"},
+            ("", "Grüße"),
+            False,
+            None,
+        ),
+        (
+            {
+                "message": base64.b64encode(b'{"content-available": 1}').decode(),
+                "encoding": "base64",
+            },
             ("", ""),
             True,
             None,
         ),
     ],
 )
-def test_a_message_becomes_a_payload(said: dict[str, Any], alert: tuple[str, str], wakes: bool, url: str | None):
+def test_a_message_becomes_a_payload(
+    said: dict[str, Any], alert: tuple[str, str], wakes: bool, url: str | None
+):
     payload = payload_in(said, NOW)
     assert (payload.title, payload.alert) == alert
     assert (payload.content_available, payload.custom.get("download_url")) == (wakes, url)
@@ -106,7 +159,10 @@ def test_a_message_becomes_a_payload(said: dict[str, Any], alert: tuple[str, str
     [
         ({"message": "{ no JSON"}, "Line 1"),
         ({"message": "_w==", "encoding": "base64"}, "bytes that are no text"),
-        ({"message": base64.b64encode(b"\xff\xfe").decode(), "encoding": "base64"}, "bytes that are no text"),
+        (
+            {"message": base64.b64encode(b"\xff\xfe").decode(), "encoding": "base64"},
+            "bytes that are no text",
+        ),
         (
             {
                 "message": "You received a file: attachment.json",
@@ -117,11 +173,16 @@ def test_a_message_becomes_a_payload(said: dict[str, Any], alert: tuple[str, str
         (
             {
                 "message": "You received a file: attachment.txt",
-                "attachment": a_file(name="attachment.txt", type="text/plain; charset=utf-8", size=4097),
+                "attachment": a_file(
+                    name="attachment.txt", type="text/plain; charset=utf-8", size=4097
+                ),
             },
             "4097 bytes; at most 4096",
         ),
-        ({"message": "You received a file: a.jpg", "attachment": a_file(expires=NOW - 1)}, "expired on the server"),
+        (
+            {"message": "You received a file: a.jpg", "attachment": a_file(expires=NOW - 1)},
+            "expired on the server",
+        ),
     ],
 )
 def test_what_is_no_payload_is_refused_in_words(said: dict[str, Any], words: str):

@@ -32,7 +32,13 @@ def test_one_that_has_ended_is_forgotten():
 
 @pytest.mark.parametrize(
     ("rates", "ours"),
-    [([(0, 8)], False), ([(2_000_000, 8)], False), ([(4_000, 8)], True), ([(0, 8), (500, 1)], True), ([], False)],
+    [
+        ([(0, 8)], False),
+        ([(2_000_000, 8)], False),
+        ([(4_000, 8)], True),
+        ([(0, 8), (500, 1)], True),
+        ([], False),
+    ],
 )
 def test_a_limit_of_ours_makes_nobody_slow(rates: list[tuple[int, int]], ours: bool):
     assert by_our_doing(rates) == ours

@@ -15,7 +15,9 @@ T = 1_800_000_000
 
 
 def line(event: str, time: float, identifier: str = "") -> NtfyLine:
-    return NtfyLine(event=event, identifier=identifier or f"{event}{time}", time=time, topic="t", said={})
+    return NtfyLine(
+        event=event, identifier=identifier or f"{event}{time}", time=time, topic="t", said={}
+    )
 
 
 @dataclass
@@ -37,7 +39,10 @@ class Disk:
         ([], ""),
         ([line("open", T)], str(T - MARGIN)),
         ([line("open", T), line("message", T + 7)], str(T + 7 - MARGIN)),
-        ([line("open", T), line("message", T + 7), line("keepalive", T + 45)], str(T + 45 - MARGIN)),
+        (
+            [line("open", T), line("message", T + 7), line("keepalive", T + 45)],
+            str(T + 45 - MARGIN),
+        ),
         ([line("open", 5)], "0"),
         ([line("open", 0)], ""),
     ],
@@ -53,7 +58,9 @@ def test_it_goes_on_two_minutes_before_the_newest_line(lines: list[NtfyLine], si
     assert disk.memory().began() == since
 
 
-@pytest.mark.parametrize(("server", "topics"), [("http://other", "t"), ("http://h", "t,u"), ("", "")])
+@pytest.mark.parametrize(
+    ("server", "topics"), [("http://other", "t"), ("http://h", "t,u"), ("", "")]
+)
 def test_another_server_or_other_topics_begin_anew(server: str, topics: str):
     disk = Disk()
     memory = disk.memory()
@@ -103,7 +110,10 @@ def test_a_place_that_the_server_does_not_understand_is_dropped():
 def test_silence_is_written_down_every_ten_minutes_only():
     memory = Disk().memory()
     memory.began()
-    written = [memory.heard(line("open", T)), *(memory.heard(line("keepalive", T + 45 * n)) for n in range(1, 81))]
+    written = [
+        memory.heard(line("open", T)),
+        *(memory.heard(line("keepalive", T + 45 * n)) for n in range(1, 81)),
+    ]
     assert sum(map(bool, written)) in range(6, 9)
     assert all(key == PLACE for changes in written for key, _ in changes)
 
@@ -125,13 +135,25 @@ def test_identifiers_of_a_day_are_known_and_at_least_a_thousand():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", "[]", "{}", '{"server": 1}', '{"server":"http://h","topics":"t","time":"x"}', "[" * 100_000]
+    "text",
+    [
+        "",
+        "x",
+        "[]",
+        "{}",
+        '{"server": 1}',
+        '{"server":"http://h","topics":"t","time":"x"}',
+        "[" * 100_000,
+    ],
 )
 def test_what_was_stored_in_another_form_is_a_new_beginning(text: str):
     assert Disk({PLACE: text}).memory().began() == ""
     good = '{"server":"http://h","topics":"t","time":5000}'
     assert Disk({PLACE: good}).memory().began() == str(5000 - MARGIN)
-    assert Disk({PLACE: good, f"{BLOCKS}0": text or "x"}).memory().began() in ("", str(5000 - MARGIN))
+    assert Disk({PLACE: good, f"{BLOCKS}0": text or "x"}).memory().began() in (
+        "",
+        str(5000 - MARGIN),
+    )
 
 
 @dataclass
@@ -152,7 +174,9 @@ class Server:
         lines = [line("open", self.now)]
         if since:
             due = [(time, name) for time, name in self.kept if int(since) <= time <= self.now]
-            lines += [line("message", time, name) for time, name in sorted(due, key=lambda item: item[0])]
+            lines += [
+                line("message", time, name) for time, name in sorted(due, key=lambda item: item[0])
+            ]
         return lines
 
 
@@ -193,7 +217,13 @@ def test_each_message_that_is_kept_comes_once_and_none_is_skipped(steps: list[tu
         elif step == "pass":
             before, server.now = server.now, server.now + value
             if whole:
-                hear([line("message", time, name) for time, name in server.kept if before < time <= server.now])
+                hear(
+                    [
+                        line("message", time, name)
+                        for time, name in server.kept
+                        if before < time <= server.now
+                    ]
+                )
         elif step == "connect":
             lines = server.connect(memory.began())
             hear(lines[:value])

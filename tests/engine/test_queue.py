@@ -20,9 +20,17 @@ class Queue:
         self.slots = Slots(running)
         self.started: list[int] = []
 
-    def ask(self, number: int, group: str = "a", *, limit: int = 1, priority: float = 0.5) -> TaskKey:
+    def ask(
+        self, number: int, group: str = "a", *, limit: int = 1, priority: float = 0.5
+    ) -> TaskKey:
         key = TaskKey("s", number)
-        self.slots.ask(key, (group, "host"), limit=limit, priority=priority, start=lambda: self.started.append(number))
+        self.slots.ask(
+            key,
+            (group, "host"),
+            limit=limit,
+            priority=priority,
+            start=lambda: self.started.append(number),
+        )
         return key
 
 
@@ -169,7 +177,11 @@ def test_a_start_that_gives_its_slot_back_at_once_lets_all_run():
 @given(
     running=st.integers(1, 4),
     steps=st.lists(
-        st.tuples(st.sampled_from(["ask", "withdraw", "release", "priority"]), st.integers(0, 9), st.floats(0, 1)),
+        st.tuples(
+            st.sampled_from(["ask", "withdraw", "release", "priority"]),
+            st.integers(0, 9),
+            st.floats(0, 1),
+        ),
         max_size=60,
     ),
 )
@@ -184,7 +196,13 @@ def test_limits_hold_and_nobody_is_forgotten(running: int, steps: list[tuple[str
         key, group = TaskKey("s", number), str(number % 3)
         if what == "ask" and number not in held:
             waiting.add(number)
-            slots.ask(key, (group, "h"), limit=2, priority=priority, start=lambda n=number: start(n))  # type: ignore[misc]
+            slots.ask(
+                key,
+                (group, "h"),
+                limit=2,
+                priority=priority,
+                start=lambda n=number: start(n),  # type: ignore[misc]
+            )
         elif what == "withdraw":
             assert slots.withdraw(key) == (number in waiting)
             waiting.discard(number)

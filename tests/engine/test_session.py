@@ -89,12 +89,16 @@ async def test_a_destination_is_a_folder_or_a_file(
 ):
     (tmp_path / "there").mkdir()
     monkeypatch.chdir(tmp_path)
-    record = session.download_task("http://127.0.0.1:9/x", destination=destination, start=False).record
+    record = session.download_task(
+        "http://127.0.0.1:9/x", destination=destination, start=False
+    ).record
     assert (record.folder, record.name) == (str(tmp_path / folder), name)
 
 
 async def test_a_temporary_file_has_no_folder(session: Session):
-    record = session.download_task("http://127.0.0.1:9/x", destination=TEMPORARY, start=False).record
+    record = session.download_task(
+        "http://127.0.0.1:9/x", destination=TEMPORARY, start=False
+    ).record
     assert (record.folder, record.name) == ("", "")
 
 
@@ -110,7 +114,9 @@ async def test_user_information_leaves_the_url(session: Session, monitor: Monito
         assert b"s%40cret" not in path.read_bytes()
 
 
-@pytest.mark.parametrize("digest", ["md5:00", "sha-256:12", "sha-256:" + "g" * 64, "sha-512:" + "0" * 64, "0" * 64])
+@pytest.mark.parametrize(
+    "digest", ["md5:00", "sha-256:12", "sha-256:" + "g" * 64, "sha-512:" + "0" * 64, "0" * 64]
+)
 async def test_an_unusable_digest_is_refused(session: Session, digest: str):
     with pytest.raises(ValueError):
         session.download_task("http://127.0.0.1:9/x", expected_digest=digest)
@@ -118,7 +124,12 @@ async def test_an_unusable_digest_is_refused(session: Session, digest: str):
 
 
 @pytest.mark.parametrize(
-    ("url", "code"), [("ftp://h/x", Code.UNSUPPORTED_URL), ("http://", Code.BAD_URL), ("http://h:99999/", Code.BAD_URL)]
+    ("url", "code"),
+    [
+        ("ftp://h/x", Code.UNSUPPORTED_URL),
+        ("http://", Code.BAD_URL),
+        ("http://h:99999/", Code.BAD_URL),
+    ],
 )
 async def test_an_unusable_address_is_refused(session: Session, url: str, code: Code):
     with pytest.raises(TransferFailure) as refusal:
@@ -180,7 +191,9 @@ async def test_a_retry_may_use_another_address_and_keeps_the_bytes(
 
 
 @pytest.mark.parametrize("state", ["running", "suspended", "succeeded"])
-async def test_only_a_failed_task_can_be_retried(session: Session, server: ByteServer, resource: Resource, state: str):
+async def test_only_a_failed_task_can_be_retried(
+    session: Session, server: ByteServer, resource: Resource, state: str
+):
     if state == "running":
         resource.stall_after = 1
     task = session.download_task(server.url("/a"), start=state != "suspended")
@@ -203,10 +216,17 @@ async def test_a_retry_with_an_unusable_address_changes_nothing(
 
 
 async def test_a_removed_task_leaves_no_part_and_no_secret(
-    monitor: Monitor, session: Session, server: ByteServer, resource: Resource, tmp_path: Path, events: list[Event]
+    monitor: Monitor,
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    tmp_path: Path,
+    events: list[Event],
 ):
     resource.cut_after = 100_000
-    task = session.download_task(server.url("/a"), request_headers={"X-Key": "secret-value"}, maximum_attempts=1)
+    task = session.download_task(
+        server.url("/a"), request_headers={"X-Key": "secret-value"}, maximum_attempts=1
+    )
     await task.wait()
     assert list((tmp_path / "downloads").iterdir())
     monitor.commands.remove(task.key)
@@ -235,7 +255,12 @@ async def test_removing_deletes_the_file_only_if_asked(
 
 
 async def test_a_running_task_is_cancelled_and_then_removed(
-    monitor: Monitor, session: Session, server: ByteServer, resource: Resource, events: list[Event], tmp_path: Path
+    monitor: Monitor,
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    events: list[Event],
+    tmp_path: Path,
 ):
     resource.stall_after = 50_000
     task = session.download_task(server.url("/a"))
@@ -286,7 +311,9 @@ async def test_cancelling_before_the_engine_is_ready_ends_a_task_once(
 # ---- changes while an attempt is on its way
 
 
-async def test_changes_in_the_middle_of_an_attempt_are_kept(session: Session, server: ByteServer, resource: Resource):
+async def test_changes_in_the_middle_of_an_attempt_are_kept(
+    session: Session, server: ByteServer, resource: Resource
+):
     resource.pause, resource.piece = 0.002, 10_000
     task = session.download_task(server.url("/a"))
     wanted = 0
@@ -372,7 +399,8 @@ async def test_the_engine_ends_although_nothing_can_be_stored(
         assert [event for event in unheard if event.journalled] == []
         resource.stall_after = None
         async with Monitor.open(str(tmp_path / "state"), settings=settings) as monitor:
-            assert [task.number for task in monitor.tasks()] == [1]  # what was never stored was never promised
+            # what was never stored was never promised
+            assert [task.number for task in monitor.tasks()] == [1]
             monitor.ready()
             assert (await monitor.handle(moving.key).wait()).succeeded
 
@@ -414,10 +442,18 @@ async def test_a_restored_task_is_queued_until_it_runs(
 
 
 async def test_an_invalidated_session_leaves_no_part_and_no_secret(
-    monitor: Monitor, session: Session, server: ByteServer, resource: Resource, tmp_path: Path, events: list[Event]
+    monitor: Monitor,
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    tmp_path: Path,
+    events: list[Event],
 ):
-    resource.etag, resource.ranges, resource.cut_after = "", False, 100_000  # nothing that could be resumed
-    task = session.download_task(server.url("/a"), request_headers={"X-Key": "secret-value"}, maximum_attempts=1)
+    # nothing that could be resumed
+    resource.etag, resource.ranges, resource.cut_after = "", False, 100_000
+    task = session.download_task(
+        server.url("/a"), request_headers={"X-Key": "secret-value"}, maximum_attempts=1
+    )
     assert (await task.wait()).failed
     session.finish_tasks_and_invalidate()
     await until(lambda: events[-1].type == "sessioninvalidated")
@@ -426,12 +462,16 @@ async def test_an_invalidated_session_leaves_no_part_and_no_secret(
     assert "secret-value" not in (tmp_path / "state" / "secrets.json").read_text()
 
 
-async def test_a_task_that_was_overdue_may_be_retried(monitor: Monitor, server: ByteServer, resource: Resource):
+async def test_a_task_that_was_overdue_may_be_retried(
+    monitor: Monitor, server: ByteServer, resource: Resource
+):
     configuration = monitor.session("s").configuration
     configuration.identifier = "impatient"
     configuration.timeout_interval_for_resource = 0.3
     session = monitor.create_session(configuration)
-    resource.before = lambda conn, request: bool(conn.send(reply(503, {"Retry-After": "60"})) or True)  # type: ignore[func-returns-value]
+    resource.before = lambda conn, request: bool(
+        conn.send(reply(503, {"Retry-After": "60"})) or True  # type: ignore[func-returns-value]
+    )
     task = session.download_task(server.url("/a"))
     assert (await task.wait()).failed
     resource.before = None

@@ -57,7 +57,9 @@ print(json.dumps({{"runs": len(runs), "held": held(), "grown": resident() - befo
 """
 
 
-async def test_of_two_hundred_answers_nothing_is_left_when_their_tasks_have_been_removed(tmp_path: Path):
+async def test_of_two_hundred_answers_nothing_is_left_when_their_tasks_have_been_removed(
+    tmp_path: Path,
+):
     with ByteServer(Resource(b"x" * MIB)) as server:
         script = MANY_ANSWERS.format(url=server.url("/answer"), mib=MIB)
         with engine_process(tmp_path, script) as process:
@@ -67,8 +69,12 @@ async def test_of_two_hundred_answers_nothing_is_left_when_their_tasks_have_been
     assert found["grown"] <= MOST
 
 
-async def test_transfers_whose_last_step_fails_while_their_session_is_cancelled_wait_for_no_other(tmp_path: Path):
-    """What had its file's name ends before the cancelled ones (O-12); two of these must not wait for each other."""
+async def test_transfers_whose_last_step_fails_while_their_session_is_cancelled_wait_for_no_other(
+    tmp_path: Path,
+):
+    """What had its file's name ends before the cancelled ones (O-12); two of these must not wait
+    for each other.
+    """
     async with Monitor.open(str(tmp_path / "state")) as monitor:
         monitor.ready()
         session = monitor.session("s")

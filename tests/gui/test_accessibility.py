@@ -1,4 +1,6 @@
-"""A walk over everything that takes the focus: each has a name for a screen reader, and the keyboard gets there."""
+"""A walk over everything that takes the focus: each has a name for a screen reader, and the
+keyboard gets there.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ def beyond_the_keyboard(root: QWidget) -> list[str]:
     "make",
     [
         lambda: AddDialog(text="https://example.com/a", sessions=["s"], session="s"),
-        lambda: UploadDialog(files=["/a"], addresses=["https://example.com/"], sessions=["s"], session="s"),
+        lambda: UploadDialog(
+            files=["/a"], addresses=["https://example.com/"], sessions=["s"], session="s"
+        ),
         lambda: PushComposer(earlier=['{"a": 1}']),
         lambda: VideoUploadDialog(),
         lambda: SessionProperties(None, [("State", "active")]),
@@ -86,7 +90,9 @@ def test_fault_u20_every_control_of_a_dialog_has_a_name_and_is_reached_with_tab(
 
 @pytest.mark.parametrize("page", PAGES)
 def test_fault_u20_every_setting_has_a_name_and_is_reached_with_tab(qtbot, page):
-    dialog = Preferences(settings=Settings(), login=StartAtLogin(), channel=Channel(), state_dir="/state")
+    dialog = Preferences(
+        settings=Settings(), login=StartAtLogin(), channel=Channel(), state_dir="/state"
+    )
     qtbot.addWidget(dialog)
     dialog.show()
     dialog.show_page(page)
@@ -95,12 +101,17 @@ def test_fault_u20_every_setting_has_a_name_and_is_reached_with_tab(qtbot, page)
 
 
 @pytest.mark.anyio
-async def test_fault_u20_every_control_of_the_window_has_a_name_and_every_state_is_in_words(tmp_path):
+async def test_fault_u20_every_control_of_the_window_has_a_name_and_every_state_is_in_words(
+    tmp_path,
+):
     async with a_server() as server, a_world(str(tmp_path)) as world:
         window = world.window
         world.add(f"{server.url}/a.bin", f"{server.url}/missing", f"{server.url}/slow")
         await until(
-            lambda: window.panels.pages.currentWidget() is window.panels.table and window.panels.model.rowCount() == 3
+            lambda: (
+                window.panels.pages.currentWidget() is window.panels.table
+                and window.panels.model.rowCount() == 3
+            )
         )
         await until(lambda: sum(task.succeeded for task in world.monitor.tasks()) == 1)
         world.select(world.monitor.tasks()[0].key)
@@ -118,7 +129,15 @@ async def test_fault_u20_every_control_of_the_window_has_a_name_and_every_state_
         assert nameless(window) == []
         spoken = []
         for row in range(window.panels.model.rowCount()):
-            cells = (window.panels.model.index(row, column) for column in range(window.panels.model.columnCount()))
-            spoken.append(" ".join(str(cell.data(Qt.ItemDataRole.AccessibleTextRole) or cell.data()) for cell in cells))
+            cells = (
+                window.panels.model.index(row, column)
+                for column in range(window.panels.model.columnCount())
+            )
+            spoken.append(
+                " ".join(
+                    str(cell.data(Qt.ItemDataRole.AccessibleTextRole) or cell.data())
+                    for cell in cells
+                )
+            )
         assert any("Done" in words for words in spoken)
         assert any("Failed" in words for words in spoken)

@@ -35,7 +35,9 @@ def test_a_missing_display_is_said_before_qt_aborts(environment, platform, usabl
 
 
 def test_a_missing_library_is_named_with_the_line_that_brings_it():
-    said = missing_library("libxcb-icccm.so.4: cannot open shared object file: No such file or directory")
+    said = missing_library(
+        "libxcb-icccm.so.4: cannot open shared object file: No such file or directory"
+    )
     assert "libxcb-icccm.so.4" in said
     assert "apt-get install" in said
     assert "libxcb-icccm4" in said
@@ -47,7 +49,11 @@ def test_another_import_error_is_not_dressed_up():
 
 @pytest.mark.parametrize(
     ("environment", "platform"),
-    [({"QT_QPA_PLATFORM": "offscreen"}, "linux"), ({"WAYLAND_DISPLAY": "wayland-0"}, "linux"), ({}, "darwin")],
+    [
+        ({"QT_QPA_PLATFORM": "offscreen"}, "linux"),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, "linux"),
+        ({}, "darwin"),
+    ],
 )
 def test_the_x11_part_is_looked_at_only_where_it_is_used(environment, platform):
     assert plugin_problem(environment, platform) == ""
@@ -74,7 +80,9 @@ def an_app(folder: str) -> Iterator[subprocess.Popen[str]]:
     """The real app without a screen, up to its control socket."""
     code = f"import sys; from transfermon.gui.app import run; sys.exit(run({folder!r}))"
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True
+    )
     try:
         deadline = time.monotonic() + 30
         while not Client(folder).alive():
@@ -86,7 +94,9 @@ def an_app(folder: str) -> Iterator[subprocess.Popen[str]]:
         end_all(Path(folder), [process])
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_the_app_comes_up_and_ends_cleanly_on_a_signal(tmp_path, number):
     with an_app(str(tmp_path / "state")) as process:
         process.send_signal(number)
@@ -100,7 +110,11 @@ def test_a_second_launch_shows_the_first_window_and_ends(tmp_path):
     folder = str(tmp_path / "state")
     with an_app(folder) as process:
         second = subprocess.run(
-            [sys.executable, "-c", f"import sys; from transfermon.gui.app import run; sys.exit(run({folder!r}))"],
+            [
+                sys.executable,
+                "-c",
+                f"import sys; from transfermon.gui.app import run; sys.exit(run({folder!r}))",
+            ],
             timeout=60,
             check=False,
         )
@@ -143,7 +157,11 @@ def desktop():
 
 @pytest.fixture
 def presence(qapp, desktop):
-    made = Presence(is_active=lambda: desktop.active, is_visible=lambda: desktop.visible, tell=desktop.told.append)
+    made = Presence(
+        is_active=lambda: desktop.active,
+        is_visible=lambda: desktop.visible,
+        tell=desktop.told.append,
+    )
     yield made
     made.close()
     made.deleteLater()

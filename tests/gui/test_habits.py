@@ -1,4 +1,6 @@
-"""What people bring along from other programs: keys, menus, undo, and models that keep Qt's rules."""
+"""What people bring along from other programs: keys, menus, undo, and models that keep Qt's
+rules.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,13 @@ from tests.gui.panels.test_event_list import story
 from tests.gui.panels.test_sidebar import TASKS, a_session
 from tests.gui.videofarm.test_page import a_video
 from tests.gui.window.test_main_window import in_a_world, until
-from tests.helpers.records import a_failed_task, a_finished_task, a_paused_task, a_queued_task, a_task
+from tests.helpers.records import (
+    a_failed_task,
+    a_finished_task,
+    a_paused_task,
+    a_queued_task,
+    a_task,
+)
 from tests.helpers.window import give_command
 from transfermon.gui.panels.event_log import EventLine, EventModel
 from transfermon.gui.panels.sidebar import SidebarModel, session_items
@@ -65,7 +73,11 @@ KEYS = {
 
 def test_every_key_is_shown_in_a_menu_and_every_command_is_in_one(window):
     in_menus = [action for menu in window.menuBar().actions() for action in menu.menu().actions()]
-    keys = {action.shortcut(): action.objectName() for action in in_menus if not action.shortcut().isEmpty()}
+    keys = {
+        action.shortcut(): action.objectName()
+        for action in in_menus
+        if not action.shortcut().isEmpty()
+    }
     for key, name in KEYS.items():
         assert keys[QKeySequence(key)] == f"action_{name}"
     assert set(window.context.actions.values()) <= set(in_menus)
@@ -96,7 +108,15 @@ TO_COME = {"cancel", "priority_high", "priority_normal", "priority_low", "speed_
         ([a_task(number=1), a_paused_task(number=2)], {*ANY, *TO_COME, "pause", "resume"}),
         ([a_finished_task(number=1), a_failed_task(number=2)], {*ANY, "retry"}),
     ],
-    ids=["running", "queued", "paused", "finished", "failed", "running and paused", "finished and failed"],
+    ids=[
+        "running",
+        "queued",
+        "paused",
+        "finished",
+        "failed",
+        "running and paused",
+        "finished and failed",
+    ],
 )
 def test_the_menu_of_transfers(tasks, can):
     items = menu_for(tasks)
@@ -106,7 +126,18 @@ def test_the_menu_of_transfers(tasks, can):
 
 def test_the_menu_of_a_session_has_this_order():
     items = [item.action if item else None for item in session_items("active", named=True)]
-    assert items == ["new", None, "finish", "cancel", None, "flush", "reset", None, "copy", "properties"]
+    assert items == [
+        "new",
+        None,
+        "finish",
+        "cancel",
+        None,
+        "flush",
+        "reset",
+        None,
+        "copy",
+        "properties",
+    ]
 
 
 # Models
@@ -115,7 +146,11 @@ def test_the_menu_of_a_session_has_this_order():
 def test_the_sidebar_keeps_qts_rules_while_sessions_come_and_go(qapp):
     model = SidebarModel()
     tester = QAbstractItemModelTester(model, FATAL)
-    films, books, maps = a_session("films"), a_session("books"), a_session("maps", state="finishing")
+    films, books, maps = (
+        a_session("films"),
+        a_session("books"),
+        a_session("maps", state="finishing"),
+    )
     for sessions in ([films], [books, films, maps], [maps], [], [films, maps]):
         model.update(tally_of(TASKS), sessions)
         model.set_progress({"films": 0.5, "maps": None})
@@ -155,8 +190,19 @@ def test_each_model_has_a_test_of_qts_rules(qapp):
             yield one
             yield from below(one)
 
-    ours = {one.__name__ for one in below(QAbstractItemModel) if one.__module__.startswith("transfermon.")}
-    assert ours == {"TaskModel", "SidebarModel", "EventModel", "WakeModel", "VideoModel", "VideoFilter"}
+    ours = {
+        one.__name__
+        for one in below(QAbstractItemModel)
+        if one.__module__.startswith("transfermon.")
+    }
+    assert ours == {
+        "TaskModel",
+        "SidebarModel",
+        "EventModel",
+        "WakeModel",
+        "VideoModel",
+        "VideoFilter",
+    }
 
 
 # In the window
@@ -169,7 +215,9 @@ async def test_select_all_means_what_the_filter_shows(world, server):
     await until(lambda: world.window.panels.model.rowCount() == 2)
     world.window.panels.words.setText("a.bin")
     world.window.context.actions["select_all"].trigger()
-    assert [world.monitor.task(key).url for key in world.window.context.selected] == [f"{server.url}/a.bin"]
+    assert [world.monitor.task(key).url for key in world.window.context.selected] == [
+        f"{server.url}/a.bin"
+    ]
 
 
 @pytest.mark.anyio
@@ -191,7 +239,9 @@ async def test_retry_all_failed_leaves_the_others_alone(world, server):
     await until(lambda: world.states() == [State.COMPLETED] * 3)
     ran = set()
     world.monitor.subscribe(
-        lambda event: ran.add(event.task.url) if event.task and event.task.state is State.RUNNING else None
+        lambda event: (
+            ran.add(event.task.url) if event.task and event.task.state is State.RUNNING else None
+        )
     )
     world.window.context.actions["retry_failed"].trigger()
     await until(lambda: len(ran) == 2 and world.states() == [State.COMPLETED] * 3)
@@ -214,4 +264,6 @@ async def test_each_close_asks_anew_whether_there_is_a_tray(world, server):
 @in_a_world
 async def test_what_was_notified_is_in_the_events(world, server):
     world.monitor.notify("A title", "and its words")
-    await until(lambda: any("A title" in line.words for line in world.window.panels.events.model.lines))
+    await until(
+        lambda: any("A title" in line.words for line in world.window.panels.events.model.lines)
+    )

@@ -84,7 +84,9 @@ def test_the_panels_are_parted_by_a_line_of_one_pixel(window):
 
 def test_the_filter_is_at_the_right_end_of_the_toolbar(window):
     bar = window.toolbar
-    others = [button for button in bar.findChildren(QToolButton) if button.isVisible() and button.text()]
+    others = [
+        button for button in bar.findChildren(QToolButton) if button.isVisible() and button.text()
+    ]
     assert all(button.geometry().right() < window.panels.words.x() for button in others)
     assert bar.width() - window.panels.words.geometry().right() < 20
 
@@ -94,10 +96,18 @@ def test_numbers_are_on_the_right_and_words_on_the_left(qtbot):
     model.reset([a_task()])
     right = {Column.SPEED, Column.LEFT, Column.SIZE, Column.DONE, Column.REMAINING, Column.ATTEMPTS}
     for column in Column:
-        value = model.headerData(column, Qt.Orientation.Horizontal, Qt.ItemDataRole.TextAlignmentRole)
-        on_the_right = bool(Qt.AlignmentFlag(value) & Qt.AlignmentFlag.AlignRight) if value is not None else False
+        value = model.headerData(
+            column, Qt.Orientation.Horizontal, Qt.ItemDataRole.TextAlignmentRole
+        )
+        on_the_right = (
+            bool(Qt.AlignmentFlag(value) & Qt.AlignmentFlag.AlignRight)
+            if value is not None
+            else False
+        )
         assert on_the_right or column not in right, column
-    name = model.headerData(Column.NAME, Qt.Orientation.Horizontal, Qt.ItemDataRole.TextAlignmentRole)
+    name = model.headerData(
+        Column.NAME, Qt.Orientation.Horizontal, Qt.ItemDataRole.TextAlignmentRole
+    )
     assert name is None or not Qt.AlignmentFlag(name) & Qt.AlignmentFlag.AlignRight
 
 
@@ -202,7 +212,9 @@ def test_only_a_person_s_click_reads_the_clipboard(monkeypatch, window):
 
 
 def test_no_dialog_stops_the_loop():
-    """`exec()` would start a loop inside the one that moves the bytes; only the app's own may run."""
+    """`exec()` would start a loop inside the one that moves the bytes; only the app's own may
+    run.
+    """
     found = []
     for path in sorted(GUI.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -212,6 +224,11 @@ def test_no_dialog_stops_the_loop():
                 and node.func.attr in ("exec", "exec_")
             ):
                 found.append(f"{path.name}:{node.lineno}")
-            if isinstance(node, ast.Attribute) and node.attr in ("getOpenFileName", "getSaveFileName", "getText"):
+            if isinstance(node, ast.Attribute) and node.attr in (
+                "getOpenFileName",
+                "getSaveFileName",
+                "getText",
+            ):
                 found.append(f"{path.name}:{node.lineno}")
-    assert [name.partition(":")[0] for name in found] == ["dragging.py"]  # QDrag's, for as long as the button is down
+    # QDrag's, for as long as the button is down
+    assert [name.partition(":")[0] for name in found] == ["dragging.py"]

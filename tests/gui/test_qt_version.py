@@ -10,7 +10,9 @@ ROUNDS = 500
 
 
 class Ticking(QObject):
-    """Counts timer events; PySide6 6.12.0 took references from None in each on Python 3.10 and 3.11."""
+    """Counts timer events; PySide6 6.12.0 took references from None in each on Python 3.10 and
+    3.11.
+    """
 
     def __init__(self) -> None:
         super().__init__()

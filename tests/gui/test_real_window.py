@@ -54,7 +54,11 @@ def answered(folder: str, path: str) -> dict[str, Any]:
 
 def test_the_demo_shows_a_window_transfers_and_ends_cleanly(display, tmp_path):
     folder = str(tmp_path / "state")
-    environment = {name: value for name, value in os.environ.items() if name not in ("WAYLAND_DISPLAY", "XAUTHORITY")}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("WAYLAND_DISPLAY", "XAUTHORITY")
+    }
     environment |= {"DISPLAY": display.name, "QT_QPA_PLATFORM": "xcb"}
     command = [sys.executable, "-m", "transfermon", "gui", "--demo", "--state-dir", folder]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
@@ -79,13 +83,20 @@ class App:
         self.state = folder / "state"
         self.state.mkdir(mode=0o700)
         self.display, self.bus = display, bus
-        keep = {name: value for name, value in os.environ.items() if name not in ("WAYLAND_DISPLAY", "XAUTHORITY")}
+        keep = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("WAYLAND_DISPLAY", "XAUTHORITY")
+        }
         self.environment = {
             **keep,
             "DISPLAY": display.name,
             "QT_QPA_PLATFORM": "xcb",
             "DBUS_SESSION_BUS_ADDRESS": bus.address,
-            **{f"XDG_{name}_HOME": str(folder / name.lower()) for name in ("CONFIG", "DATA", "CACHE", "STATE")},
+            **{
+                f"XDG_{name}_HOME": str(folder / name.lower())
+                for name in ("CONFIG", "DATA", "CACHE", "STATE")
+            },
             "HOME": str(folder),
         }
         self.processes: list[subprocess.Popen[str]] = []
@@ -117,7 +128,9 @@ class App:
         assert status == 201, answer
 
     def tasks(self, session: str) -> list[dict[str, Any]]:
-        return [task for task in self.get("/v1/tasks").get("tasks", []) if task["session"] == session]
+        return [
+            task for task in self.get("/v1/tasks").get("tasks", []) if task["session"] == session
+        ]
 
     def events(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.run("--json", "events").splitlines()]
@@ -142,7 +155,9 @@ def upload_of_another(farm: Farm, title: str, movie: bytes) -> None:
     """Another client's video: a picture and a movie."""
     with httpx.Client(base_url=farm.url, trust_env=False) as web:
         picture = web.get("photos/2").content
-        made = web.post("videos", data={"title": title}, files={"thumbnail": ("t.jpg", picture, "image/jpeg")})
+        made = web.post(
+            "videos", data={"title": title}, files={"thumbnail": ("t.jpg", picture, "image/jpeg")}
+        )
         assert made.status_code == 303, made.text
         put = web.put(made.headers["location"].lstrip("/") + "/movie", content=movie)
         assert put.status_code == 201, put.text
@@ -155,7 +170,9 @@ def order(events: list[dict[str, Any]], *names: str) -> list[int]:
     return [kinds.index(name) for name in names]
 
 
-def test_pushes_and_fetches_reach_the_app_in_the_tray_and_the_picture_is_there_when_it_comes_back(app):
+def test_pushes_and_fetches_reach_the_app_in_the_tray_and_the_picture_is_there_when_it_comes_back(
+    app,
+):
     with Farm.start("--empty") as farm:
         app.set(
             videofarm_url=farm.url,
@@ -171,7 +188,9 @@ def test_pushes_and_fetches_reach_the_app_in_the_tray_and_the_picture_is_there_w
         payload = {"alert": "", "content-available": 1, "download_url": f"{farm.url}photos/4"}
         app.run("push", json.dumps(payload))
         (photo,) = until(lambda: [task for task in app.tasks("push") if task["path"]], process)
-        told = until(lambda: [one for one in app.bus.shown if one.title == "Transfer finished"], process)
+        told = until(
+            lambda: [one for one in app.bus.shown if one.title == "Transfer finished"], process
+        )
         upload_of_another(farm, "Of another", b"movie" * 50_000)
         app.run("fetch")
         until(lambda: [task for task in app.tasks("videofarm") if task["path"]][1:], process)
@@ -179,7 +198,11 @@ def test_pushes_and_fetches_reach_the_app_in_the_tray_and_the_picture_is_there_w
         events = app.events()
         numbers = [event["sequence"] for event in events]
         assert numbers == sorted(set(numbers))
-        pushed = [event for event in events if event["type"] == "silentpush" or event.get("session") == "push"]
+        pushed = [
+            event
+            for event in events
+            if event["type"] == "silentpush" or event.get("session") == "push"
+        ]
         places = order(pushed, "silentpush", "taskcreated", "downloadcompleted", "sessioncompleted")
         assert places == sorted(places)
         places = order(events, "silentpush", "backgroundfetch")
@@ -188,11 +211,19 @@ def test_pushes_and_fetches_reach_the_app_in_the_tray_and_the_picture_is_there_w
         assert results == ["new_data", "new_data"]
         app.run("fetch")
         until(lambda: app.events()[-1]["type"] in ("handlerended", "notification"), process)
-        assert [event["result"] for event in app.events() if event["type"] == "handlerended"][-1] == "no_data"
+        assert [event["result"] for event in app.events() if event["type"] == "handlerended"][
+            -1
+        ] == "no_data"
 
         picture = QImage(photo["path"])
         assert not screen.is_seen(picture, app.display.picture())
-        clicked(app, told[0], "default", lambda: app.get("/v1/status")["appState"] == "foreground", process)
+        clicked(
+            app,
+            told[0],
+            "default",
+            lambda: app.get("/v1/status")["appState"] == "foreground",
+            process,
+        )
         until(lambda: screen.is_seen(picture, app.display.picture()), process)
         app.bus.click_tray()
         until(lambda: app.get("/v1/status")["appState"] == "background", process)
@@ -236,9 +267,16 @@ window.let_go()
 
 @pytest.mark.parametrize("name", ["XFCE", "GNOME", "KDE", ""])
 def test_the_desktop_s_own_font_does_not_come_between(display, tmp_path, name):
-    environment = {**os.environ, "DISPLAY": display.name, "QT_QPA_PLATFORM": "xcb", "XDG_CURRENT_DESKTOP": name}
+    environment = {
+        **os.environ,
+        "DISPLAY": display.name,
+        "QT_QPA_PLATFORM": "xcb",
+        "XDG_CURRENT_DESKTOP": name,
+    }
     words = [sys.executable, "-c", FONTS, str(tmp_path)]
-    said = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False)
+    said = subprocess.run(
+        words, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False
+    )
     assert said.stdout.strip() == "set()", said.stderr
 
 
@@ -246,7 +284,9 @@ def windows(app: App, name: str, *, visible: bool = True) -> list[str]:
     """The X windows with that name, as xdotool numbers them."""
     words = ["xdotool", "search", *(["--onlyvisible"] if visible else []), "--name", name]
     environment = {**os.environ, "DISPLAY": app.display.name}
-    found = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False)
+    found = subprocess.run(
+        words, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False
+    )
     return found.stdout.split()
 
 
@@ -257,11 +297,15 @@ def pointer(app: App, *words: str) -> None:
 
 
 def with_a_file(app: App, server: ByteServer, folder: Path) -> tuple[subprocess.Popen[str], str]:
-    """The window in the corner of the screen with one finished file in its list; the process, and the file."""
+    """The window in the corner of the screen with one finished file in its list; the process, and
+    the file.
+    """
     process = app.start("gui")
     until(lambda: app.get("/v1/status"), process)
     app.add(server.url("/a%20picture.png"), str(folder / "downloads"))
-    (path,) = until(lambda: [task["path"] for task in app.get("/v1/tasks")["tasks"] if task["path"]], process)
+    (path,) = until(
+        lambda: [task["path"] for task in app.get("/v1/tasks")["tasks"] if task["path"]], process
+    )
     window = until(lambda: windows(app, "^Transfermon$"), process)[-1]
     pointer(app, "windowmove", window, "0", "0")
     return process, path
@@ -290,7 +334,9 @@ app.exec()
 """
 
 
-@pytest.mark.skipif(shutil.which("xdotool") is None, reason="xdotool is not installed (make test-all installs it)")
+@pytest.mark.skipif(
+    shutil.which("xdotool") is None, reason="xdotool is not installed (make test-all installs it)"
+)
 def test_a_finished_file_is_dragged_out_of_the_list_into_another_program(app, tmp_path):
     (tmp_path / "downloads").mkdir()
     app.set(keep_transferring=False)
@@ -320,7 +366,9 @@ def test_a_finished_file_is_dragged_out_of_the_list_into_another_program(app, tm
     assert process.wait(LONGEST) == 0
 
 
-@pytest.mark.skipif(shutil.which("xdotool") is None, reason="xdotool is not installed (make test-all installs it)")
+@pytest.mark.skipif(
+    shutil.which("xdotool") is None, reason="xdotool is not installed (make test-all installs it)"
+)
 def test_the_end_of_the_session_does_not_wait_for_the_end_of_a_drag(app, tmp_path):
     (tmp_path / "downloads").mkdir()
     app.set(keep_transferring=False)
@@ -374,13 +422,17 @@ app.exec()
 
 def another_program(app: App, code: str, *words: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "DISPLAY": app.display.name, "QT_QPA_PLATFORM": "xcb"}
-    process = subprocess.Popen([sys.executable, "-c", code, *words], env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words], env=environment, stdout=subprocess.PIPE, text=True
+    )
     app.processes.append(process)
     return process
 
 
 def carry_in(app: App, source: subprocess.Popen[str], until_it: Callable[[], Any]) -> Any:
-    """From the program at the right into the middle of the window, once more until it has landed."""
+    """From the program at the right into the middle of the window, once more until it has
+    landed.
+    """
     until(lambda: windows(app, "^Source$"), source)
 
     def carried() -> Any:
@@ -399,7 +451,9 @@ def carry_in(app: App, source: subprocess.Popen[str], until_it: Callable[[], Any
     return found
 
 
-@pytest.mark.skipif(shutil.which("xdotool") is None, reason="xdotool is not installed (make test-all installs it)")
+@pytest.mark.skipif(
+    shutil.which("xdotool") is None, reason="xdotool is not installed (make test-all installs it)"
+)
 def test_a_link_and_a_file_are_dragged_into_the_window_from_another_program(app, tmp_path):
     app.set(keep_transferring=False, download_folder=str(tmp_path / "downloads"))
     (file := tmp_path / "to send.bin").write_bytes(b"mine")
@@ -411,10 +465,13 @@ def test_a_link_and_a_file_are_dragged_into_the_window_from_another_program(app,
         link = server.url("/film.mp4")
         source = another_program(app, SOURCE, "1070", link)
         carry_in(app, source, lambda: app.get("/v1/tasks").get("tasks"))
-        (task,) = until(lambda: [one for one in app.get("/v1/tasks")["tasks"] if one["path"]], process)
+        (task,) = until(
+            lambda: [one for one in app.get("/v1/tasks")["tasks"] if one["path"]], process
+        )
         assert task["url"] == link
         assert source.stdout is not None
-        assert "MoveAction" not in source.stdout.read()  # after a move the other program would delete its own
+        # after a move the other program would delete its own
+        assert "MoveAction" not in source.stdout.read()
     source = another_program(app, SOURCE, "1070", str(file))
     carry_in(app, source, lambda: windows(app, "^Upload files$"))
     assert file.read_bytes() == b"mine"
@@ -437,13 +494,24 @@ def test_the_buttons_of_a_banner_do_what_they_say(app, tmp_path):
         until(lambda: app.bus.tray_items, process)
         until(lambda: app.get("/v1/status").get("appState") == "background", process)
         app.add(server.url("/film.mp4"), str(tmp_path / "downloads"))
-        (failed,) = until(lambda: [one for one in app.bus.shown if one.title == "Transfer failed"], process)
+        (failed,) = until(
+            lambda: [one for one in app.bus.shown if one.title == "Transfer failed"], process
+        )
         files.before = None
         retry = action_of(failed, "Retry")
         (good,) = clicked(
-            app, failed, retry, lambda: [one for one in app.bus.shown if "finished" in one.title], process
+            app,
+            failed,
+            retry,
+            lambda: [one for one in app.bus.shown if "finished" in one.title],
+            process,
         )
-        assert not any("sound" in hint for one in app.bus.shown for hint in one.hints if hint != "suppress-sound")
+        assert not any(
+            "sound" in hint
+            for one in app.bus.shown
+            for hint in one.hints
+            if hint != "suppress-sound"
+        )
         assert (tmp_path / "downloads" / "film.mp4").read_bytes() == files.body
         show, folder = action_of(good, "Show in folder"), str(tmp_path / "downloads")
         clicked(app, good, show, lambda: asked.exists() and folder in asked.read_text(), process)
@@ -457,9 +525,15 @@ def not_found(conn: Conn, _request: Request) -> bool:
 
 
 def clicked(
-    app: App, shown: desktop.Shown, action: str, done: Callable[[], Any], process: subprocess.Popen[str]
+    app: App,
+    shown: desktop.Shown,
+    action: str,
+    done: Callable[[], Any],
+    process: subprocess.Popen[str],
 ) -> Any:
-    """A click on a banner, once more until it was heard: no person is as quick as the desktop's answer to the app."""
+    """A click on a banner, once more until it was heard: no person is as quick as the desktop's
+    answer to the app.
+    """
 
     def heard() -> Any:
         app.bus.click_notification(shown, action)
@@ -476,7 +550,9 @@ def action_of(shown: desktop.Shown, label: str) -> str:
     return shown.actions[shown.actions.index(label) - 1]
 
 
-def test_where_no_service_shows_notifications_the_window_does_and_the_journal_says_so(app, tmp_path):
+def test_where_no_service_shows_notifications_the_window_does_and_the_journal_says_so(
+    app, tmp_path
+):
     (tmp_path / "downloads").mkdir()
     app.environment["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=/nonexistent"
     app.set(keep_transferring=False, notify="task")
@@ -484,7 +560,9 @@ def test_where_no_service_shows_notifications_the_window_does_and_the_journal_sa
         process = app.start("gui", "--minimized")
         until(lambda: app.get("/v1/status"), process)
         app.add(server.url("/film.mp4"), str(tmp_path / "downloads"))
-        told = until(lambda: [one for one in app.events() if one["type"] == "notification"], process)
+        told = until(
+            lambda: [one for one in app.events() if one["type"] == "notification"], process
+        )
     assert [(one["alertTitle"], one["shown"]) for one in told] == [("Transfer finished", False)]
     assert app.bus.shown == []
     app.run("quit")

@@ -1,4 +1,6 @@
-"""A real Apache of our own on a free loopback port: a second opinion beside nginx and the servers that we wrote."""
+"""A real Apache of our own on a free loopback port: a second opinion beside nginx and the servers
+that we wrote.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from pathlib import Path
 from tests.helpers.real_server import RealServer, free_port
 
 MODULES = Path("/usr/lib/apache2/modules")
-PATH = shutil.which("apache2") or ("/usr/sbin/apache2" if os.access("/usr/sbin/apache2", os.X_OK) else None)
+PATH = shutil.which("apache2") or (
+    "/usr/sbin/apache2" if os.access("/usr/sbin/apache2", os.X_OK) else None
+)
 if not MODULES.is_dir():
     PATH = None
 WHY_NOT = "apache2 is not installed (make test-all installs apache2-bin where it may)"
@@ -56,7 +60,10 @@ class Apache(RealServer):
     def __init__(self, folder: Path, root: Path, port: int) -> None:
         assert PATH is not None, WHY_NOT
         super().__init__(
-            folder, root, port, [PATH, "-d", str(folder), "-f", str(folder / "apache.conf"), "-DFOREGROUND"]
+            folder,
+            root,
+            port,
+            [PATH, "-d", str(folder), "-f", str(folder / "apache.conf"), "-DFOREGROUND"],
         )
 
     def put(self, name: str, content: bytes, *, age: float) -> None:
@@ -68,16 +75,22 @@ class Apache(RealServer):
 
 
 @contextmanager
-def running(folder: Path, *, directory: str = "", access: str = OPEN, modules: Sequence[str] = ()) -> Iterator[Apache]:
-    """An Apache with a configuration of its own; `directory` are directives for the folder that it serves, `access`
-    those that say who may read there ({root} is its path), `modules` what they need.
+def running(
+    folder: Path, *, directory: str = "", access: str = OPEN, modules: Sequence[str] = ()
+) -> Iterator[Apache]:
+    """An Apache with a configuration of its own; `directory` are directives for the folder that it
+    serves, `access` those that say who may read there ({root} is its path), `modules` what they
+    need.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="transfermon-apache-") as root:
         identity = ""
-        if os.geteuid() == 0:  # Apache serves nothing as root, and another user does not get into a test's folder
+        # Apache serves nothing as root, and another user does not get into a test's folder
+        if os.geteuid() == 0:
             os.chmod(root, 0o755)
-            identity = f'LoadModule unixd_module {MODULES}/mod_unixd.so\nUser "#65534"\nGroup "#65534"'
+            identity = (
+                f'LoadModule unixd_module {MODULES}/mod_unixd.so\nUser "#65534"\nGroup "#65534"'
+            )
             if not (MODULES / "mod_unixd.so").exists():  # compiled in, as Debian does
                 identity = identity.partition("\n")[2]
         more = "\n".join(f"LoadModule {name}_module {MODULES}/mod_{name}.so" for name in modules)

@@ -19,7 +19,11 @@ LOGIN = "org.freedesktop.login1"
 GNOME = "org.gnome.SessionManager"
 POWER = "org.freedesktop.PowerManagement"
 PORTAL = "org.freedesktop.portal.Desktop"
-_ANSWERS: dict[str, tuple[str, list[Any]]] = {GNOME: ("u", [7]), POWER: ("u", [8]), PORTAL: ("o", ["/a/request"])}
+_ANSWERS: dict[str, tuple[str, list[Any]]] = {
+    GNOME: ("u", [7]),
+    POWER: ("u", [8]),
+    PORTAL: ("o", ["/a/request"]),
+}
 
 
 @dataclass
@@ -27,8 +31,10 @@ class Keepers:
     """Speaks for the services; `environment` leads a process, or this one, to them."""
 
     address: str
-    answers: dict[str, str] = field(default_factory=dict)  # by service: "no" or "nothing"; else it says yes
-    asked: list[tuple[str, str, list[Any]]] = field(default_factory=list)  # service, interface, arguments
+    # by service: "no" or "nothing"; else it says yes
+    answers: dict[str, str] = field(default_factory=dict)
+    # service, interface, arguments
+    asked: list[tuple[str, str, list[Any]]] = field(default_factory=list)
     taken: int = 0
     released: int = 0
     delaying: int = 0  # who is waited for before the computer sleeps
@@ -63,7 +69,9 @@ class _Service:
         self._keepers.asked.append((service, str(message.interface), list(message.body)))
         answer = self._keepers.answers.get(service, "")
         if answer == "no":
-            self._bus.send(Message.new_error(message, "org.freedesktop.DBus.Error.AccessDenied", "no"))
+            self._bus.send(
+                Message.new_error(message, "org.freedesktop.DBus.Error.AccessDenied", "no")
+            )
         elif not answer and service == LOGIN:
             self._lend(message)
         elif not answer:
@@ -74,7 +82,11 @@ class _Service:
 
     def say_sleep(self, going: bool) -> None:
         interface = "org.freedesktop.login1.Manager"
-        self._bus.send(Message.new_signal("/org/freedesktop/login1", interface, "PrepareForSleep", "b", [going]))
+        self._bus.send(
+            Message.new_signal(
+                "/org/freedesktop/login1", interface, "PrepareForSleep", "b", [going]
+            )
+        )
 
     def say_lock(self) -> None:
         interface = "org.freedesktop.login1.Session"

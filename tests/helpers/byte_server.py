@@ -7,8 +7,9 @@
     with ByteServer(handler) as server:                   # tls=True speaks TLS; server.client_context() trusts it
         server.url("/path"), server.requests, server.most_open
 
-A handler runs on a thread of its own connection, once for each request; when it returns, the connection is kept for
-the next one unless it was closed. `Resource` is a ready handler with ranges and validators.
+A handler runs on a thread of its own connection, once for each request; when it returns, the
+connection is kept for the next one unless it was closed. `Resource` is a ready handler with ranges
+and validators.
 """
 
 from __future__ import annotations
@@ -52,25 +53,40 @@ class Request:
         return next((value for key, value in self.headers if key.lower() == name.lower()), default)
 
 
-def reply(status: int, headers: Mapping[str, str] | None = None, body: bytes = b"", *, reason: str = "X") -> bytes:
+def reply(
+    status: int, headers: Mapping[str, str] | None = None, body: bytes = b"", *, reason: str = "X"
+) -> bytes:
     """A whole answer. Content-Length is added unless the headers frame the body themselves."""
     fields = dict(headers or {})
     names = {name.lower() for name in fields}
-    if not names & {"content-length", "transfer-encoding"} and status >= 200 and status not in (204, 304):
+    if (
+        not names & {"content-length", "transfer-encoding"}
+        and status >= 200
+        and status not in (204, 304)
+    ):
         fields["Content-Length"] = str(len(body))
-    lines = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
+    lines = [
+        f"HTTP/1.1 {status} {reason}",
+        *(f"{name}: {value}" for name, value in fields.items()),
+        "",
+        "",
+    ]
     return "\r\n".join(lines).encode("latin-1") + body
 
 
 def rest(stored: int, brought: int = 0) -> str:
-    """The Range of a download that goes on after an interruption; the last connection brought `brought` bytes, or all."""
+    """The Range of a download that goes on after an interruption; the last connection brought
+    `brought` bytes, or all.
+    """
     overlap = overlap_for(stored, brought)
     return f"bytes={stored - overlap if overlap < stored else stored}-"
 
 
 def chunked(pieces: Iterable[bytes]) -> bytes:
     """The pieces in chunked coding, with the last chunk."""
-    return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces if piece) + b"0\r\n\r\n"
+    return (
+        b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces if piece) + b"0\r\n\r\n"
+    )
 
 
 class Conn:
@@ -93,7 +109,9 @@ class Conn:
             self.server.stopping.wait(seconds)
 
     def stall(self) -> None:
-        """Send nothing more and keep the connection until the client ends it or the server stops."""
+        """Send nothing more and keep the connection until the client ends it or the server
+        stops.
+        """
         self.sock.settimeout(0.05)
         while not self.server.stopping.is_set():
             try:
@@ -145,9 +163,16 @@ class Conn:
         raw, self._left = head[: found + 4], head[found + 4 :]
         first, *lines = raw[:-4].decode("latin-1").split("\r\n")
         method, target, _ = first.split(" ", 2)
-        pairs = tuple((name, value.strip()) for name, _, value in (line.partition(":") for line in lines))
+        pairs = tuple(
+            (name, value.strip()) for name, _, value in (line.partition(":") for line in lines)
+        )
         request = Request(
-            method=method, target=target, headers=pairs, raw=raw, time=time.monotonic(), connection=self.number
+            method=method,
+            target=target,
+            headers=pairs,
+            raw=raw,
+            time=time.monotonic(),
+            connection=self.number,
         )
         if not self.server.reads_bodies:
             return request
@@ -191,7 +216,9 @@ Handler = Callable[[Conn, Request], None]
 
 
 class ByteServer:
-    """Serves one handler on a free port of 127.0.0.1 until `stop()` or the end of the `with` block."""
+    """Serves one handler on a free port of 127.0.0.1 until `stop()` or the end of the `with`
+    block.
+    """
 
     def __init__(
         self,
@@ -201,7 +228,8 @@ class ByteServer:
         certificate: trustme.LeafCert | None = None,
         address: str = "127.0.0.1",
         port: int = 0,  # 0: a free one
-        reads_bodies: bool = True,  # False: the handler does it, with `conn.read_body` or `conn.read_some`
+        # False: the handler does it, with `conn.read_body` or `conn.read_some`
+        reads_bodies: bool = True,
     ) -> None:
         self.reads_bodies = reads_bodies
         self.handler = handler  # may be replaced between requests
@@ -209,7 +237,8 @@ class ByteServer:
         self.connections = 0  # accepted so far
         self.open_now = 0
         self.most_open = 0  # at the same moment
-        self.errors: list[Exception] = []  # that handlers raised, other than a client that went away
+        # that handlers raised, other than a client that went away
+        self.errors: list[Exception] = []
         self.stopping = threading.Event()
         self._lock = threading.Lock()
         self._context = self._server_context(certificate) if tls else None
@@ -225,7 +254,10 @@ class ByteServer:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.stop()
 
@@ -271,7 +303,9 @@ class ByteServer:
             except OSError:
                 return
             self.connections += 1
-            thread = threading.Thread(target=self._serve, args=(sock, self.connections), daemon=True)
+            thread = threading.Thread(
+                target=self._serve, args=(sock, self.connections), daemon=True
+            )
             self._threads.append(thread)
             thread.start()
 
@@ -283,13 +317,16 @@ class ByteServer:
             if self.stopping.is_set():  # `stop` has shut down those that it knew
                 conn.cut()
             # Threads find out late under load that a client has gone; the kernel knows it already.
-            self.most_open = max(self.most_open, sum(_is_established(known.sock) for known in self._conns))
+            self.most_open = max(
+                self.most_open, sum(_is_established(known.sock) for known in self._conns)
+            )
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._context is not None:
                 conn.sock = self._context.wrap_socket(sock, server_side=True)
             while conn.open and not self.stopping.is_set() and (request := conn.read_request()):
-                handler = self.handler  # before anybody can know of the request and put in another one
+                # before anybody can know of the request and put in another one
+                handler = self.handler
                 self.requests.append(request)
                 handler(conn, request)
         except (OSError, ValueError) as exc:
@@ -315,7 +352,9 @@ def _is_established(sock: socket.socket) -> bool:
 
 @contextlib.contextmanager
 def bare_server(serve: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A port of 127.0.0.1; `serve` has each connection, one after the other, and may leave it open or close it."""
+    """A port of 127.0.0.1; `serve` has each connection, one after the other, and may leave it open
+    or close it.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
     taken: list[socket.socket] = []
 
@@ -346,7 +385,9 @@ def _certificate() -> trustme.LeafCert:
 
 @dataclass
 class Resource:
-    """A handler: one file, with ranges (RFC 9110 §14), conditions on them, and hooks. Change it at any time."""
+    """A handler: one file, with ranges (RFC 9110 §14), conditions on them, and hooks. Change it at
+    any time.
+    """
 
     body: bytes
     etag: str = ""  # with its quotes, such as '"v1"' or 'W/"v1"'
@@ -368,7 +409,10 @@ class Resource:
             return
         begin, end, status = self._wanted(request)
         part = self.body[begin:end]
-        fields = {"Accept-Ranges": "bytes" if self.ranges else "none", "Content-Type": "application/octet-stream"}
+        fields = {
+            "Accept-Ranges": "bytes" if self.ranges else "none",
+            "Content-Type": "application/octet-stream",
+        }
         if self.etag:
             fields["ETag"] = self.etag
         if self.last_modified:
@@ -396,10 +440,16 @@ class Resource:
         return (begin, end, 206) if begin < size and begin < end else (0, 0, 416)
 
     def _strong_validators(self) -> set[str]:
-        return {text for text in (self.etag, self.last_modified) if text and not text.startswith("W/")}
+        return {
+            text for text in (self.etag, self.last_modified) if text and not text.startswith("W/")
+        }
 
     def _send(self, conn: Conn, part: bytes) -> None:
-        stops = [n for n in (self.cut_after, self.reset_after, self.stall_after) if n is not None and n < len(part)]
+        stops = [
+            n
+            for n in (self.cut_after, self.reset_after, self.stall_after)
+            if n is not None and n < len(part)
+        ]
         stop = min(stops, default=len(part))
         piece = self.piece  # a test may change it meanwhile, and this body must stay what it is
         for at in range(0, stop, piece):

@@ -1,4 +1,6 @@
-"""A desktop for the real app, as far as it needs one: a D-Bus of its own and a notification server on it."""
+"""A desktop for the real app, as far as it needs one: a D-Bus of its own and a notification server
+on it.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ class _Notifications(ServiceInterface):
         return len(self.shown)
 
     @dbus_signal()
-    def ActionInvoked(self, number: int, action: str) -> Annotated[tuple[int, str], DBusSignature("us")]:
+    def ActionInvoked(
+        self, number: int, action: str
+    ) -> Annotated[tuple[int, str], DBusSignature("us")]:
         return number, action
 
     @dbus_method()
@@ -89,7 +93,12 @@ class Desktop:
     """`address` goes into DBUS_SESSION_BUS_ADDRESS; `shown` grows."""
 
     def __init__(
-        self, address: str, service: _Notifications, tray: _Tray, bus: MessageBus, loop: asyncio.AbstractEventLoop
+        self,
+        address: str,
+        service: _Notifications,
+        tray: _Tray,
+        bus: MessageBus,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.address = address
         self._service, self._tray, self._bus, self._loop = service, tray, bus, loop
@@ -119,7 +128,9 @@ class Desktop:
 
     def click_tray(self) -> None:
         """A person clicks on the newest icon in the tray."""
-        asyncio.run_coroutine_threadsafe(self._activate(self._tray.items[-1]), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._activate(self._tray.items[-1]), self._loop).result(
+            10
+        )
 
     async def _activate(self, item: str) -> None:
         service, path = (item, "/StatusNotifierItem") if not item.startswith("/") else ("", item)
@@ -142,7 +153,9 @@ def a_bus() -> Iterator[str]:
     """The address of a bus of our own for as long as the block lasts."""
     assert DAEMON is not None, WHY_NOT
     daemon = subprocess.Popen(
-        [DAEMON, "--session", "--nofork", "--print-address=1"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [DAEMON, "--session", "--nofork", "--print-address=1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
     assert daemon.stdout is not None
     try:
@@ -155,7 +168,9 @@ def a_bus() -> Iterator[str]:
 
 @contextmanager
 def running(*, tray: bool = False) -> Iterator[Desktop]:
-    """A bus and a notification server for as long as the block lasts, and a tray where one is wanted."""
+    """A bus and a notification server for as long as the block lasts, and a tray where one is
+    wanted.
+    """
     with a_bus() as address, _serving(address, tray=tray) as made:
         yield made
 

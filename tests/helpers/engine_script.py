@@ -1,9 +1,12 @@
-"""A small engine for the crash tests: downloads some addresses and says on stdout what it is told, a JSON line each.
+"""A small engine for the crash tests: downloads some addresses and says on stdout what it is told,
+a JSON line each.
 
-    python -m tests.helpers.engine_script STATE FOLDER [--wait] [--stay] [--kill-at EVENT[:N]] [--url URL]...
+    python -m tests.helpers.engine_script STATE FOLDER [--wait] [--stay] [--kill-at EVENT[:N]]
+    [--url URL]...
 
-An address that has a task already gets no second one, so that a restart with the same words goes on. With `--wait`
-tasks are made after a line on stdin. `--kill-at` ends the process with SIGKILL when the N-th event of that name is told.
+An address that has a task already gets no second one, so that a restart with the same words goes
+on. With `--wait` tasks are made after a line on stdin. `--kill-at` ends the process with SIGKILL
+when the N-th event of that name is told.
 """
 
 from __future__ import annotations
@@ -54,7 +57,9 @@ class Teller:
 
 
 async def run(words: argparse.Namespace) -> None:
-    async with Monitor.open(words.state, settings=Settings(download_folder=words.folder)) as monitor:
+    async with Monitor.open(
+        words.state, settings=Settings(download_folder=words.folder)
+    ) as monitor:
         monitor.system_watch.on_frozen = lambda reason: say("frozen", reason=reason)
         monitor.subscribe(Teller(words.kill_at))
         for name in TERMINAL:
@@ -64,7 +69,10 @@ async def run(words: argparse.Namespace) -> None:
         say("ready", set_aside=monitor.set_aside)
         if words.wait:
             await asyncio.to_thread(sys.stdin.readline)
-        known = {task.record.url for task in [session.task(record.number) for record in session.records()]}
+        known = {
+            task.record.url
+            for task in [session.task(record.number) for record in session.records()]
+        }
         for url in words.url:
             if url not in known:
                 task = session.download_task(url)
@@ -72,7 +80,12 @@ async def run(words: argparse.Namespace) -> None:
                 say("accepted", key=str(task.key), url=url)
         for record in session.records():
             done = await session.task(record.number).wait()
-            say("done", key=str(done.key), path=done.final_path, reason=done.error.reason if done.error else "")
+            say(
+                "done",
+                key=str(done.key),
+                path=done.final_path,
+                reason=done.error.reason if done.error else "",
+            )
         say("idle")
         if words.stay:
             await asyncio.to_thread(sys.stdin.readline)
@@ -87,7 +100,8 @@ def main() -> None:
     parser.add_argument("--stay", action="store_true")
     parser.add_argument("--kill-at", default="")
     words = parser.parse_args()
-    ctypes.CDLL(None).prctl(_PR_SET_PTRACER, ctypes.c_ulong(_ANYBODY), 0, 0, 0)  # strace may attach to us
+    # strace may attach to us
+    ctypes.CDLL(None).prctl(_PR_SET_PTRACER, ctypes.c_ulong(_ANYBODY), 0, 0, 0)
     asyncio.run(run(words))
 
 

@@ -1,7 +1,7 @@
 """A real VideoFarm server in a process of its own, for any test that needs an opponent.
 
-The one rule to keep: a farm that was started is stopped, by `stop()` or by `with`; if the test process dies, it ends
-by itself.
+The one rule to keep: a farm that was started is stopped, by `stop()` or by `with`; if the test
+process dies, it ends by itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ __all__ = ["Farm", "expected_bytes", "expected_sha256"]
 
 
 class Farm:
-    """`Farm.start("--fault", "rate=1M")`; then `url` ends with a slash, and `url + "videos"` is the list."""
+    """`Farm.start("--fault", "rate=1M")`; then `url` ends with a slash, and `url + "videos"` is the
+    list.
+    """
 
     def __init__(self, process: subprocess.Popen[str], url: str) -> None:
         self.process, self.url = process, url
@@ -31,9 +33,18 @@ class Farm:
 
     @classmethod
     def start(cls, *args: str, timeout: float = 30.0) -> Farm:
-        """Starts the server on a free port, or the one in `args`. Raises AssertionError when it does not come up."""
+        """Starts the server on a free port, or the one in `args`. Raises AssertionError when it
+        does not come up.
+        """
         port = () if "--port" in args else ("--port", "0")
-        command = [sys.executable, "-m", "transfermon.videofarm.server", *port, "--exit-with-parent", str(os.getpid())]
+        command = [
+            sys.executable,
+            "-m",
+            "transfermon.videofarm.server",
+            *port,
+            "--exit-with-parent",
+            str(os.getpid()),
+        ]
         process = subprocess.Popen([*command, *args], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         with selectors.DefaultSelector() as selector:
@@ -73,14 +84,19 @@ class Farm:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.stop()
 
 
 def wait_until(condition: Callable[[], bool], *, timeout: float = 10.0) -> None:
-    """Looks at `condition()` again and again until it is true. Raises AssertionError after `timeout` seconds."""
+    """Looks at `condition()` again and again until it is true. Raises AssertionError after
+    `timeout` seconds.
+    """
     end = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < end, "the condition did not come true"

@@ -1,7 +1,9 @@
-"""A crash harness: an engine in a process of its own that can be killed at any point, and what must hold after it.
+"""A crash harness: an engine in a process of its own that can be killed at any point, and what must
+hold after it.
 
-Rule: after each kill `checked` looks at the disk and the database as they were left, then a new engine goes on, and at
-the end everything is there once: the invariants I1 to I10 of the fault matrix.
+Rule: after each kill `checked` looks at the disk and the database as they were left, then a new
+engine goes on, and at the end everything is there once: the invariants I1 to I10 of the fault
+matrix.
 """
 
 from __future__ import annotations
@@ -49,8 +51,12 @@ def why_no_strace() -> str:
     """ "" where a process of ours may be traced."""
     if STRACE is None:
         return "strace is not installed (make test-all installs it where it may)"
-    tried = subprocess.run([STRACE, "-f", "-o", os.devnull, "true"], capture_output=True, text=True, check=False)
-    return "" if tried.returncode == 0 else f"strace may not trace here: {tried.stderr.strip()[:200]}"
+    tried = subprocess.run(
+        [STRACE, "-f", "-o", os.devnull, "true"], capture_output=True, text=True, check=False
+    )
+    return (
+        "" if tried.returncode == 0 else f"strace may not trace here: {tried.stderr.strip()[:200]}"
+    )
 
 
 class Held(Resource):
@@ -75,7 +81,14 @@ class Engine:
 
     def __init__(self, state: Path, folder: Path, *words: str, strace: Sequence[str] = ()) -> None:
         prefix = [STRACE or "strace", "-f", "-qq", "-o", os.devnull, *strace] if strace else []
-        script = [sys.executable, "-m", "tests.helpers.engine_script", str(state), str(folder), *words]
+        script = [
+            sys.executable,
+            "-m",
+            "tests.helpers.engine_script",
+            str(state),
+            str(folder),
+            *words,
+        ]
         self.said: list[dict[str, Any]] = []
         self._changed = threading.Condition()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `end`
@@ -110,9 +123,13 @@ class Engine:
     def wait_for(self, what: str, **fields: Any) -> dict[str, Any]:
         """The first line of that kind with those fields, now or when it comes."""
         found = self._until(
-            lambda: next((s for s in self.said if s["say"] == what and fields.items() <= s.items()), None)
+            lambda: next(
+                (s for s in self.said if s["say"] == what and fields.items() <= s.items()), None
+            )
         )
-        assert found is not None, f"waited in vain for {what} {fields}; {self.said[-5:]}; {self.errors[-2000:]}"
+        assert found is not None, (
+            f"waited in vain for {what} {fields}; {self.said[-5:]}; {self.errors[-2000:]}"
+        )
         return found
 
     def wait_end(self) -> int:
@@ -173,7 +190,9 @@ class Engine:
 
     def _until(self, look: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
         with self._changed:
-            self._changed.wait_for(lambda: look() or not self._reader.is_alive() or self._over(), LIMIT)
+            self._changed.wait_for(
+                lambda: look() or not self._reader.is_alive() or self._over(), LIMIT
+            )
             return look()
 
     def _over(self) -> bool:
@@ -184,7 +203,9 @@ class Engine:
 
 
 def left(state: Path) -> tuple[dict[TaskKey, Task], list[dict[str, Any]]]:
-    """The records and the journal as a dead engine has left them; its files are read from a copy."""
+    """The records and the journal as a dead engine has left them; its files are read from a
+    copy.
+    """
     with tempfile.TemporaryDirectory() as copy:
         for name in ("transfermon.db", "transfermon.db-wal"):
             if (state / name).exists():
@@ -194,14 +215,21 @@ def left(state: Path) -> tuple[dict[TaskKey, Task], list[dict[str, Any]]]:
             if not database.execute("select 1 from sqlite_master where name='task'").fetchone():
                 return {}, []
             tasks = [task_of(text) for (text,) in database.execute("select record from task")]
-            journal = [json.loads(body) for (body,) in database.execute("select body from journal order by sequence")]
+            journal = [
+                json.loads(body)
+                for (body,) in database.execute("select body from journal order by sequence")
+            ]
         finally:
             database.close()
     return {task.key: task for task in tasks}, journal
 
 
-def checked(state: Path, folder: Path, files: Mapping[str, bytes]) -> tuple[dict[TaskKey, Task], list[dict[str, Any]]]:
-    """The records and the journal after a crash; raises AssertionError where an invariant is broken."""
+def checked(
+    state: Path, folder: Path, files: Mapping[str, bytes]
+) -> tuple[dict[TaskKey, Task], list[dict[str, Any]]]:
+    """The records and the journal after a crash; raises AssertionError where an invariant is
+    broken.
+    """
     tasks, journal = left(state)
     for name in os.listdir(folder):
         if PART.fullmatch(name):
@@ -210,7 +238,9 @@ def checked(state: Path, folder: Path, files: Mapping[str, bytes]) -> tuple[dict
         assert (folder / name).read_bytes() == files[name], f"I1: {name} is not whole"
     for task in tasks.values():
         if task.part_path and os.path.exists(task.part_path):
-            assert task.received <= os.path.getsize(task.part_path), "I4: the journal claims more than is there"
+            assert task.received <= os.path.getsize(task.part_path), (
+                "I4: the journal claims more than is there"
+            )
         if task.succeeded:
             assert task.name in os.listdir(folder), "I9: completed, and no file"
     ids = [event["eventId"] for event in journal]
@@ -220,7 +250,9 @@ def checked(state: Path, folder: Path, files: Mapping[str, bytes]) -> tuple[dict
     return tasks, journal
 
 
-async def gone_on(state: Path, folder: Path, before: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
+async def gone_on(
+    state: Path, folder: Path, before: Sequence[Mapping[str, Any]] = ()
+) -> list[dict[str, Any]]:
     """Open the state again in this process, let every task end, and close; what was told.
 
     `before` is what was told by those that died: what they did not tell must come now.
@@ -237,13 +269,18 @@ async def gone_on(state: Path, folder: Path, before: Sequence[Mapping[str, Any]]
         heard = {event["eventId"] for event in before}
         async with asyncio.timeout(LIMIT):
             for event in await monitor.overview.history(limit=100_000):
-                while event.type in TERMINAL and event.event_id not in heard | {one.event_id for one in told}:
+                while event.type in TERMINAL and event.event_id not in heard | {
+                    one.event_id for one in told
+                }:
                     await asyncio.sleep(0.005)
     return [event.to_dict() for event in told]
 
 
 def check_end(
-    state: Path, folder: Path, files: Mapping[str, bytes], runs: Sequence[Sequence[Mapping[str, Any]]]
+    state: Path,
+    folder: Path,
+    files: Mapping[str, bytes],
+    runs: Sequence[Sequence[Mapping[str, Any]]],
 ) -> None:
     """Everything is there once. `runs` is what each engine told, oldest first."""
     tasks, journal = checked(state, folder, files)
@@ -252,11 +289,22 @@ def check_end(
     for key, task in tasks.items():
         assert task.succeeded, f"{key} ended with {task.error}"
         for name in ("taskcreated", "downloadcompleted", "sessioncompleted"):
-            written = {e["eventId"] for e in journal if e["type"] == name and e.get("taskIdentifier") == key.number}
+            written = {
+                e["eventId"]
+                for e in journal
+                if e["type"] == name and e.get("taskIdentifier") == key.number
+            }
             assert len(written) == 1, f"I5: {len(written)} times {name} of {key}"
             if name != "taskcreated":
-                told = {e["eventId"] for run in runs for e in run if e["type"] == name and _of(e) == key.number}
-                assert told == written, f"I5: {name} of {key} was told as {told}, written as {written}"
+                told = {
+                    e["eventId"]
+                    for run in runs
+                    for e in run
+                    if e["type"] == name and _of(e) == key.number
+                }
+                assert told == written, (
+                    f"I5: {name} of {key} was told as {told}, written as {written}"
+                )
     assert {task.state for task in tasks.values()} <= {State.COMPLETED}
 
 

@@ -1,7 +1,8 @@
-"""File systems of our own for tests: images on loop devices, and programs that put one in front of a folder.
+"""File systems of our own for tests: images on loop devices, and programs that put one in front of
+a folder.
 
-Rule: each is there inside its block only. What is not installed or may not be mounted raises `Unavailable` with one
-line why.
+Rule: each is there inside its block only. What is not installed or may not be mounted raises
+`Unavailable` with one line why.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def _need(*programs: str) -> None:
         raise Unavailable("needs FUSE")
     for program in programs:
         if shutil.which(program) is None:
-            raise Unavailable(f"{program} is not installed (package {PACKAGES.get(program, program)})")
+            raise Unavailable(
+                f"{program} is not installed (package {PACKAGES.get(program, program)})"
+            )
 
 
 def _run(*command: str) -> str:
@@ -98,7 +101,11 @@ def _at(place: Path, *command: str) -> Iterator[Path]:
 def btrfs(place: Path) -> Iterator[Path]:
     _need("mkfs.btrfs", "losetup")
     made = _image(place, "mkfs.btrfs", "-q")
-    with made as image, _device(image) as device, _at(place, "mount", "-t", "btrfs", device, str(place)):
+    with (
+        made as image,
+        _device(image) as device,
+        _at(place, "mount", "-t", "btrfs", device, str(place)),
+    ):
         yield place
 
 
@@ -106,14 +113,21 @@ def btrfs(place: Path) -> Iterator[Path]:
 def exfat(place: Path) -> Iterator[Path]:
     _need("mkfs.exfat", "mount.exfat-fuse", "losetup")
     made = _image(place, "mkfs.exfat")
-    with made as image, _device(image) as device, _at(place, "mount.exfat-fuse", device, str(place)):
+    with (
+        made as image,
+        _device(image) as device,
+        _at(place, "mount.exfat-fuse", device, str(place)),
+    ):
         yield place
 
 
 @contextmanager
 def fat(place: Path) -> Iterator[Path]:
     _need("mkfs.vfat", "fusefat")
-    with _image(place, "mkfs.vfat") as image, _at(place, "fusefat", str(image), str(place), "-o", "rw+"):
+    with (
+        _image(place, "mkfs.vfat") as image,
+        _at(place, "fusefat", str(image), str(place), "-o", "rw+"),
+    ):
         yield place
 
 
@@ -167,7 +181,12 @@ def rclone(place: Path, cache: str = "writes") -> Iterator[Path]:
     _need("rclone", "fusermount3")
     behind = place.with_suffix(".behind")
     behind.mkdir()
-    cached = ["--cache-dir", str(place.parent / "cache"), "--config", str(place.parent / "rclone.conf")]
+    cached = [
+        "--cache-dir",
+        str(place.parent / "cache"),
+        "--config",
+        str(place.parent / "rclone.conf"),
+    ]
     options = ["--vfs-cache-mode", cache, *cached]
     with _served(place, "rclone", "mount", str(behind), str(place), *options):
         yield place

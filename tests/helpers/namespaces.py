@@ -1,7 +1,9 @@
-"""A network of our own: the test in one namespace, servers in another, a cable between them that can be cut.
+"""A network of our own: the test in one namespace, servers in another, a cable between them that
+can be cut.
 
-Rule: nothing leaves the machine, and the namespaces end with the block, whatever happened. Only the calling thread
-moves; threads that it starts meanwhile belong to the namespace in which they were started.
+Rule: nothing leaves the machine, and the namespaces end with the block, whatever happened. Only the
+calling thread moves; threads that it starts meanwhile belong to the namespace in which they were
+started.
 """
 
 from __future__ import annotations
@@ -58,7 +60,9 @@ def why_not() -> str:
     try:
         with _returning():
             _unshare()
-            tried = subprocess.run(["ip", "link", "set", "lo", "up"], capture_output=True, check=False)
+            tried = subprocess.run(
+                ["ip", "link", "set", "lo", "up"], capture_output=True, check=False
+            )
     except OSError as exc:
         return f"namespaces may not be made here: {exc}"
     return "" if tried.returncode == 0 else "namespaces cannot be set up here"
@@ -68,7 +72,9 @@ def run(*command: str) -> None:
     """Run a command in the namespace of this thread; raises CalledProcessError with its words."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise subprocess.CalledProcessError(done.returncode, command, done.stdout, done.stderr.strip())
+        raise subprocess.CalledProcessError(
+            done.returncode, command, done.stdout, done.stderr.strip()
+        )
 
 
 class Network:
@@ -105,12 +111,25 @@ def network() -> Iterator[Network]:
     with _returning():
         _unshare()
         server_fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        holder = subprocess.Popen(["sleep", "600"])  # gives the namespace a number that ip understands
+        # gives the namespace a number that ip understands
+        holder = subprocess.Popen(["sleep", "600"])
         try:
             run("ip", "link", "set", "lo", "up")
             _unshare()
             run("ip", "link", "set", "lo", "up")
-            run("ip", "link", "add", "c0", "type", "veth", "peer", "name", "s0", "netns", str(holder.pid))
+            run(
+                "ip",
+                "link",
+                "add",
+                "c0",
+                "type",
+                "veth",
+                "peer",
+                "name",
+                "s0",
+                "netns",
+                str(holder.pid),
+            )
             made = Network(server_fd)
             with made.on_server():
                 run("ip", "addr", "add", f"{SERVER}/24", "dev", "s0")
@@ -127,7 +146,10 @@ def network() -> Iterator[Network]:
 
 def nameserver() -> str:
     """Where this machine's resolver asks; the C library's own default without an entry."""
-    with contextlib.suppress(OSError), open("/etc/resolv.conf", encoding="ascii", errors="replace") as file:
+    with (
+        contextlib.suppress(OSError),
+        open("/etc/resolv.conf", encoding="ascii", errors="replace") as file,
+    ):
         for line in file:
             words = line.split()
             if len(words) > 1 and words[0] == "nameserver":
@@ -135,11 +157,14 @@ def nameserver() -> str:
     return "127.0.0.1"
 
 
-Answer = Callable[[str, int], bytes | None]  # name and type (1 A, 28 AAAA) to what `found` or `failed` make
+# name and type (1 A, 28 AAAA) to what `found` or `failed` make
+Answer = Callable[[str, int], bytes | None]
 
 
 class NameServer:
-    """Answers the machine's resolver over UDP, inside a namespace, where it takes the address of the real one."""
+    """Answers the machine's resolver over UDP, inside a namespace, where it takes the address of
+    the real one.
+    """
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer  # returns the code and the records, or None for silence
@@ -159,7 +184,8 @@ class NameServer:
 
     def __exit__(self, *exc: object) -> None:
         with socket.socket(self._sock.family, socket.SOCK_DGRAM) as end:
-            end.sendto(b"", self._sock.getsockname())  # wakes the thread; a closed descriptor may be another's by then
+            # wakes the thread; a closed descriptor may be another's by then
+            end.sendto(b"", self._sock.getsockname())
         self._thread.join()
         for reply in self._replies:
             reply.join()

@@ -1,4 +1,6 @@
-"""A real nginx of our own on a free loopback port: another opponent than the servers that we wrote."""
+"""A real nginx of our own on a free loopback port: another opponent than the servers that we
+wrote.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from pathlib import Path
 
 from tests.helpers.real_server import RealServer, free_port
 
-PATH = shutil.which("nginx") or ("/usr/sbin/nginx" if os.access("/usr/sbin/nginx", os.X_OK) else None)
+PATH = shutil.which("nginx") or (
+    "/usr/sbin/nginx" if os.access("/usr/sbin/nginx", os.X_OK) else None
+)
 WHY_NOT = "nginx is not installed (make test-all installs nginx-light where it may)"
 
 _CONFIG = """
@@ -32,7 +36,9 @@ class Nginx(RealServer):
 
     def __init__(self, folder: Path, root: Path, port: int, tls_port: int) -> None:
         assert PATH is not None, WHY_NOT
-        super().__init__(folder, root, port, [PATH, "-p", str(folder), "-c", str(folder / "nginx.conf")])
+        super().__init__(
+            folder, root, port, [PATH, "-p", str(folder), "-c", str(folder / "nginx.conf")]
+        )
         self.tls_port = tls_port
 
 
@@ -47,14 +53,14 @@ def running(
     log: bool = True,
     certificate: tuple[Path, Path] | None = None,
 ) -> Iterator[Nginx]:
-    """An nginx that serves `root` from a prefix of its own; the texts go into the blocks of its configuration."""
+    """An nginx that serves `root` from a prefix of its own; the texts go into the blocks of its
+    configuration.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     port, tls_port = free_port(), free_port()
     tls = ""
     if certificate is not None:
-        tls = (
-            f"listen 127.0.0.1:{tls_port} ssl; ssl_certificate {certificate[0]}; ssl_certificate_key {certificate[1]};"
-        )
+        tls = f"listen 127.0.0.1:{tls_port} ssl; ssl_certificate {certificate[0]}; ssl_certificate_key {certificate[1]};"
     if os.geteuid() == 0:
         main = "user root; " + main  # else the worker may not read what a test made
     (folder / "nginx.conf").write_text(

@@ -1,6 +1,7 @@
 """Three servers that serve one file in the same ways: nginx, Apache, and the one that we wrote.
 
-The one rule to keep: a scene says in `Traits` what the server is like, and never which server it is.
+The one rule to keep: a scene says in `Traits` what the server is like, and never which server it
+is.
 """
 
 from __future__ import annotations
@@ -111,7 +112,9 @@ def _nginx(folder: Path, traits: Traits) -> Iterator[Opponent]:
 def _apache(folder: Path, traits: Traits) -> Iterator[Opponent]:
     words = ["Redirect 302 /old /a.bin", f"MaxRanges {'default' if traits.ranges else 'none'}"]
     words += [f"SetOutputFilter RATE_LIMIT\nSetEnv rate-limit {RATE // 1024}"] * traits.slow
-    words += {"strong": [], "weak": ["Header edit ETag ^ W/"], "none": ["FileETag None"]}[traits.tag]
+    words += {"strong": [], "weak": ["Header edit ETag ^ W/"], "none": ["FileETag None"]}[
+        traits.tag
+    ]
     words += ["Header unset Last-Modified"] * (not traits.dates)
     words += [f"Header set {name} '{value}'" for name, value in traits.fields]
     with apache.running(folder / "server", directory="\n".join(words)) as server:
@@ -121,7 +124,9 @@ def _apache(folder: Path, traits: Traits) -> Iterator[Opponent]:
 class _Ours:
     def __init__(self, traits: Traits) -> None:
         pause = 65536 / RATE if traits.slow else 0.0
-        self._resource = Resource(b"", headers=dict(traits.fields), ranges=traits.ranges, piece=65536, pause=pause)
+        self._resource = Resource(
+            b"", headers=dict(traits.fields), ranges=traits.ranges, piece=65536, pause=pause
+        )
         self._resource.before = self._redirect
         self._traits = traits
         self._server = ByteServer(self._resource)

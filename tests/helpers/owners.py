@@ -1,6 +1,8 @@
-"""Processes that own a state directory one after the other: the app, the one that waits behind it, commands.
+"""Processes that own a state directory one after the other: the app, the one that waits behind it,
+commands.
 
-The one rule to keep: everything that a test starts in a `Place` has ended when the block ends, the detached ones too.
+The one rule to keep: everything that a test starts in a `Place` has ended when the block ends, the
+detached ones too.
 """
 
 from __future__ import annotations
@@ -89,7 +91,9 @@ def owner_of(state: Path) -> int:
 
 
 def end_all(state: Path, processes: Sequence[subprocess.Popen[Any]]) -> None:
-    """Kill whoever lives in the state directory: the one that waits first, for it would become the engine."""
+    """Kill whoever lives in the state directory: the one that waits first, for it would become the
+    engine.
+    """
     _end(waiter_of(state) or 0, state)
     for process in processes:
         if process.poll() is None:
@@ -117,11 +121,16 @@ class Place:
         self.out.mkdir()
         self.client = Client(str(self.state))
         self.environment = {
-            **{name: value for name, value in os.environ.items() if name != "TRANSFERMON_STATE_DIR"},
+            **{
+                name: value for name, value in os.environ.items() if name != "TRANSFERMON_STATE_DIR"
+            },
             "QT_QPA_PLATFORM": "offscreen",
             "DBUS_SESSION_BUS_ADDRESS": bus,
             "HOME": str(folder),
-            **{f"XDG_{name}_HOME": str(folder / name.lower()) for name in ("CONFIG", "DATA", "CACHE", "STATE")},
+            **{
+                f"XDG_{name}_HOME": str(folder / name.lower())
+                for name in ("CONFIG", "DATA", "CACHE", "STATE")
+            },
         }
         self.processes: list[subprocess.Popen[str]] = []
 
@@ -145,7 +154,11 @@ class Place:
 
     def _popen(self, *words: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, *words], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, *words],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         self.processes.append(process)
         return process
@@ -221,7 +234,9 @@ def a_place(folder: Path, bus: str = "unix:path=/nonexistent") -> Iterator[Place
 
 
 def slow(resource: Resource) -> None:
-    """About 1.3 MB a second from now on: a body of 12 MB outlasts whatever a test starts meanwhile."""
+    """About 1.3 MB a second from now on: a body of 12 MB outlasts whatever a test starts
+    meanwhile.
+    """
     resource.piece, resource.pause = 64 * 1024, 0.1
 
 

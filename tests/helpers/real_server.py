@@ -1,4 +1,6 @@
-"""What real servers of other people have in common in tests: a process of our own on a free port, a folder, a log."""
+"""What real servers of other people have in common in tests: a process of our own on a free port, a
+folder, a log.
+"""
 
 from __future__ import annotations
 
@@ -32,17 +34,23 @@ class RealServer:
 
     def requests(self) -> list[str]:
         """Lines of `METHOD URI STATUS BYTES "RANGE" "IF-RANGE" CONNECTION`, oldest first."""
-        return (self.folder / "access.log").read_text(encoding="utf-8", errors="replace").splitlines()
+        return (
+            (self.folder / "access.log").read_text(encoding="utf-8", errors="replace").splitlines()
+        )
 
     def start(self) -> None:
         """Raises RuntimeError when it ends at once or does not answer."""
-        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            self._command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 assert self.process.stderr is not None
                 log = self.folder / "error.log"
-                raise RuntimeError(self.process.stderr.read().decode() + (log.read_text() if log.exists() else ""))
+                raise RuntimeError(
+                    self.process.stderr.read().decode() + (log.read_text() if log.exists() else "")
+                )
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return

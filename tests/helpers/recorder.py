@@ -1,7 +1,8 @@
-"""A recorder of everything that a monitor tells, and the orderings of section 4 that hold for every run.
+"""A recorder of everything that a monitor tells, and the orderings of section 4 that hold for every
+run.
 
-The one rule to keep: a conformance test that opens a monitor has a recorder on it, and `check()` is called when that
-monitor has closed (the fixtures of this folder see to both).
+The one rule to keep: a conformance test that opens a monitor has a recorder on it, and `check()` is
+called when that monitor has closed (the fixtures of this folder see to both).
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class Recorder:
     def __init__(self, monitor: Monitor) -> None:
         self.events: list[Event] = []
         self.heard: list[Event] = []  # by listeners
-        self.heard_again: list[Event] = []  # by listeners, from before this engine: observers do not hear of it
+        # by listeners, from before this engine: observers do not hear of it
+        self.heard_again: list[Event] = []
         self.mistakes: list[str] = []  # seen at the moment of telling
         self._monitor = monitor
         self._since = monitor.sequence
@@ -72,24 +74,36 @@ class Recorder:
             and (session is None or event.session == session)
         ]
 
-    def names(self, task: Any = None, *, but: tuple[str, ...] = ("downloadprogress", "taskactivity")) -> list[str]:
+    def names(
+        self, task: Any = None, *, but: tuple[str, ...] = ("downloadprogress", "taskactivity")
+    ) -> list[str]:
         key = getattr(task, "key", task)
-        return [e.type for e in self.events if e.type not in but and (key is None or e.task_key == key)]
+        return [
+            e.type for e in self.events if e.type not in but and (key is None or e.task_key == key)
+        ]
 
     def activities(self, task: Any) -> list[str]:
         """The activities that a task went through, each once in a row."""
         out: list[str] = []
         for event in self.events:
-            if isinstance(event, TaskStateEvent) and event.task_key == task.key and out[-1:] != [event.activity]:
+            if (
+                isinstance(event, TaskStateEvent)
+                and event.task_key == task.key
+                and out[-1:] != [event.activity]
+            ):
                 out.append(event.activity)
         return out
 
-    async def wait_for(self, name: str, task: Any = None, *, count: int = 1, session: str | None = None) -> Any:
+    async def wait_for(
+        self, name: str, task: Any = None, *, count: int = 1, session: str | None = None
+    ) -> Any:
         """The event of that name, the `count`th one, now or when it comes."""
         await self.until(lambda: len(self.of(name, task, session)) >= count, f"{count} {name}")
         return self.of(name, task, session)[count - 1]
 
-    async def wait_for_state(self, task: Any, state: State, activity: Activity | None = None) -> None:
+    async def wait_for_state(
+        self, task: Any, state: State, activity: Activity | None = None
+    ) -> None:
         """Until an event has said that the task is there."""
         await self.until(
             lambda: any(
@@ -131,14 +145,17 @@ class Recorder:
             self.heard_again.append(event)
             return
         self.heard.append(event)
-        late = event.task is not None and event.task.state is State.COMPLETED  # it waited for the app
+        # it waited for the app
+        late = event.task is not None and event.task.state is State.COMPLETED
         if isinstance(event, DownloadCompletedEvent) and event.task_key is not None and not late:
             now = self._monitor.task(event.task_key)
             if (now.state, now.activity) not in (
                 (State.RUNNING, Activity.FINALIZING),
                 (State.CANCELING, Activity.FINALIZING),  # a cancel that came too late (T-08)
             ):
-                self.mistakes.append(f"O-05: {now.key} is {now.state}, {now.activity} at downloadcompleted")
+                self.mistakes.append(
+                    f"O-05: {now.key} is {now.state}, {now.activity} at downloadcompleted"
+                )
 
     def _look_at_the_moment(self, event: Event) -> None:
         if isinstance(event, TaskEvent) and event.task is None:
@@ -148,7 +165,9 @@ class Recorder:
             assert task is not None
             if task.state is not State.COMPLETED:
                 self.mistakes.append(f"O-05: {task.key} is {task.state} at sessioncompleted")
-            if (task.error is None) != event.success or event.error_code != (task.error.code if task.error else 0):
+            if (task.error is None) != event.success or event.error_code != (
+                task.error.code if task.error else 0
+            ):
                 self.mistakes.append(f"O-05: error of {task.key} and of its event differ")
 
     # ---- section 4
@@ -163,7 +182,11 @@ class Recorder:
         for key, events in by_task.items():
             found += _Life(key, known=key in self._restored).follow(events)
             told = iter([(event.type, event.sequence) for event in events])
-            if not all((event.type, event.sequence) in told for event in self.heard if event.task_key == key):
+            if not all(
+                (event.type, event.sequence) in told
+                for event in self.heard
+                if event.task_key == key
+            ):
                 found.append(f"O-01: listeners heard {key} in another order than it was told")
         assert not found, "\n".join(found)
 
@@ -196,7 +219,11 @@ class Recorder:
             if isinstance(event, TaskCreatedEvent):
                 outstanding[session] += 1
                 idle_due.discard(session)
-            elif isinstance(event, TaskStateEvent) and key in ended and event.state == State.RUNNING.value:
+            elif (
+                isinstance(event, TaskStateEvent)
+                and key in ended
+                and event.state == State.RUNNING.value
+            ):
                 ended.discard(key)
                 outstanding[session] += 1
                 idle_due.discard(session)
@@ -207,12 +234,16 @@ class Recorder:
                     idle_due.add(session)
             elif isinstance(event, SessionIdleEvent) and known:
                 if session not in idle_due:
-                    found.append(f"O-10: sessionidle of {session} with {outstanding[session]} outstanding")
+                    found.append(
+                        f"O-10: sessionidle of {session} with {outstanding[session]} outstanding"
+                    )
                 idle_due.discard(session)
             elif isinstance(event, SessionInvalidatedEvent):
                 over.add(session)
                 if known and (outstanding[session] or session in idle_due):
-                    found.append(f"O-10: sessioninvalidated of {session} before its tasks or its idle event")
+                    found.append(
+                        f"O-10: sessioninvalidated of {session} before its tasks or its idle event"
+                    )
         return found
 
 
@@ -273,7 +304,8 @@ class _Life:
             self.ended = True
 
     def _after_the_end(self, event: Event) -> None:
-        if isinstance(event, TaskStateEvent) and event.state == State.RUNNING.value:  # a retry: a new life
+        # a retry: a new life
+        if isinstance(event, TaskStateEvent) and event.state == State.RUNNING.value:
             self.__init__(self.key, known=self.restored)  # type: ignore[misc]
         elif isinstance(event, TaskRemovedEvent):
             return
@@ -293,10 +325,16 @@ class _Life:
     def _progress(self, event: DownloadProgressEvent) -> None:
         if self.downloaded:
             self._wrong("O-04", "progress after downloadcompleted")
-        if self.cancelling and event.task is not None and event.task.activity is not Activity.FINALIZING:
+        if (
+            self.cancelling
+            and event.task is not None
+            and event.task.activity is not Activity.FINALIZING
+        ):
             self._wrong("O-04", "progress after a cancel")
         if self.progressed and event.total_bytes_written < self.progress:
-            self._wrong("O-04", f"progress falls from {self.progress} to {event.total_bytes_written}")
+            self._wrong(
+                "O-04", f"progress falls from {self.progress} to {event.total_bytes_written}"
+            )
         self.progressed = True
         self.progress = event.total_bytes_written
 
@@ -304,9 +342,15 @@ class _Life:
         if self.cancelling:
             self._wrong("O-04", "progress after a cancel")
         if self.progressed and event.total_bytes_sent < self.progress:
-            self._wrong("U-05", f"progress falls from {self.progress} to {event.total_bytes_sent} in one attempt")
+            self._wrong(
+                "U-05",
+                f"progress falls from {self.progress} to {event.total_bytes_sent} in one attempt",
+            )
         if 0 < event.total_bytes_expected_to_send < event.total_bytes_sent:
-            self._wrong("U-05", f"{event.total_bytes_sent} of {event.total_bytes_expected_to_send} bytes sent")
+            self._wrong(
+                "U-05",
+                f"{event.total_bytes_sent} of {event.total_bytes_expected_to_send} bytes sent",
+            )
         self.progressed = True
         self.progress = event.total_bytes_sent
 
@@ -320,7 +364,9 @@ class _Life:
 
 
 async def eventually(condition: Callable[[], Any], what: str = "") -> Any:
-    """The value of `condition()` once it is true: for what happens on other threads, such as the server's."""
+    """The value of `condition()` once it is true: for what happens on other threads, such as the
+    server's.
+    """
     try:
         async with asyncio.timeout(LIMIT):
             while not (found := condition()):

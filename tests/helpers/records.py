@@ -44,7 +44,9 @@ def a_queued_task(**changes: Any) -> Task:
 
 
 def a_paused_task(**changes: Any) -> Task:
-    return a_task(**{"state": State.SUSPENDED, "activity": Activity.NONE, "suspend_count": 1, **changes})
+    return a_task(
+        **{"state": State.SUSPENDED, "activity": Activity.NONE, "suspend_count": 1, **changes}
+    )
 
 
 def a_waiting_task(**changes: Any) -> Task:
@@ -58,7 +60,12 @@ def a_waiting_task(**changes: Any) -> Task:
 
 
 def a_finished_task(**changes: Any) -> Task:
-    done = {"state": State.COMPLETED, "activity": Activity.NONE, "received": 100_000_000, "finished": NOW + 60}
+    done = {
+        "state": State.COMPLETED,
+        "activity": Activity.NONE,
+        "received": 100_000_000,
+        "finished": NOW + 60,
+    }
     return a_task(**{**done, **changes})
 
 
@@ -80,7 +87,11 @@ def a_cancelled_task(**changes: Any) -> Task:
 
 
 def a_progress(
-    received: int = 50_000_000, expected: int = 100_000_000, *, speed: float = 0.0, now: float = 10.0
+    received: int = 50_000_000,
+    expected: int = 100_000_000,
+    *,
+    speed: float = 0.0,
+    now: float = 10.0,
 ) -> Progress:
     """Live counters whose rate is `speed` bytes per second at `now`."""
     progress = Progress(received=received, expected=expected)
@@ -109,7 +120,9 @@ def created(task: Task, **changes: Any) -> Event:
 
 def moved(task: Task, **changes: Any) -> Event:
     """`taskstate` with the state that the record has."""
-    return TaskStateEvent(**_about(task, state=task.state.value, activity=task.activity.value, **changes))
+    return TaskStateEvent(
+        **_about(task, state=task.state.value, activity=task.activity.value, **changes)
+    )
 
 
 def removed(task: Task, **changes: Any) -> Event:
@@ -124,5 +137,7 @@ def completed(task: Task, **changes: Any) -> Event:
     error = task.error
     outcome: dict[str, Any] = {"success": error is None}
     if error is not None:
-        outcome.update(error_code=int(error.code), message=error.message, status_code=error.status or 0)
+        outcome.update(
+            error_code=int(error.code), message=error.message, status_code=error.status or 0
+        )
     return TaskCompletedEvent(**_about(task, **{**outcome, **changes}))

@@ -42,7 +42,9 @@ class Screen:
         (line,) = struct.unpack(">I", data[48:52])
         (colors,) = struct.unpack(">I", data[76:80])
         assert depth == 24
-        return QImage(data[size + colors * 12 :], width, height, line, QImage.Format.Format_RGB32).copy()
+        return QImage(
+            data[size + colors * 12 :], width, height, line, QImage.Format.Format_RGB32
+        ).copy()
 
 
 @contextlib.contextmanager
@@ -50,7 +52,15 @@ def running(folder: Path) -> Iterator[Screen]:
     """A screen of its own on a free number, for as long as the block lasts."""
     assert XVFB is not None
     here, there = os.pipe()
-    options = ["-displayfd", str(there), "-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-fbdir", str(folder)]
+    options = [
+        "-displayfd",
+        str(there),
+        "-screen",
+        "0",
+        f"{WIDTH}x{HEIGHT}x24",
+        "-fbdir",
+        str(folder),
+    ]
     server = subprocess.Popen(
         [XVFB, *options, "-nolisten", "tcp", "-noreset"],
         pass_fds=[there],
@@ -78,7 +88,9 @@ def colors_in(image: QImage, where: QRect | None = None) -> Counter[int]:
 
 
 def is_seen(picture: QImage, on: QImage) -> bool:
-    """Whether a photo is to be seen somewhere at the right of the screen, by the colours that it has most of."""
+    """Whether a photo is to be seen somewhere at the right of the screen, by the colours that it
+    has most of.
+    """
     right = QRect(on.width() * 3 // 5, 0, on.width() * 2 // 5, on.height())
     there = colors_in(on, right)
     wanted = [color for color, _ in colors_in(picture.scaledToWidth(240)).most_common(40)]

@@ -1,6 +1,7 @@
 """What a `Resource` answers in place of its file: hooks for `Resource.before`.
 
-The one rule to keep: a hook answers the paths that begin with `only` and leaves the others to the resource.
+The one rule to keep: a hook answers the paths that begin with `only` and leaves the others to the
+resource.
 """
 
 from __future__ import annotations

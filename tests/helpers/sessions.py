@@ -1,4 +1,5 @@
-"""What tests about downloads share: a session that tries again at once, bodies that wait in the middle, a killed engine.
+"""What tests about downloads share: a session that tries again at once, bodies that wait in the
+middle, a killed engine.
 
 The one rule to keep: nothing here sleeps for a while; a body goes on when the test says so.
 """
@@ -25,7 +26,12 @@ from transfermon.model.task import Task
 from transfermon.system.clock import Clock
 
 QUICK = RetryPolicy(minimum=0.01, maximum=0.05)
-DELIVERED = ("backgroundtransfer", "downloadcompleted", "sessioncompleted", "sessioneventscompleted")
+DELIVERED = (
+    "backgroundtransfer",
+    "downloadcompleted",
+    "sessioncompleted",
+    "sessioneventscompleted",
+)
 
 
 class FastLoop(asyncio.SelectorEventLoop):
@@ -57,7 +63,9 @@ class LoopClock(Clock):
 def quick_session(monitor: Monitor, name: str = "com.example.quick", **changes: Any) -> Session:
     """A background session that tries again after some hundredths of a second."""
     configuration = SessionConfiguration.background(name)
-    return monitor.create_session(dataclasses.replace(configuration, **{"retry_policy": QUICK, **changes}))
+    return monitor.create_session(
+        dataclasses.replace(configuration, **{"retry_policy": QUICK, **changes})
+    )
 
 
 def default_session(monitor: Monitor, **changes: Any) -> Session:
@@ -109,7 +117,11 @@ class Halves:
         if self.go.is_set() or request.header("Range"):
             return False
         body = self.resource.body
-        fields = {"ETag": self.resource.etag, "Content-Length": str(len(body)), **self.resource.headers}
+        fields = {
+            "ETag": self.resource.etag,
+            "Content-Length": str(len(body)),
+            **self.resource.headers,
+        }
         conn.send(reply(200, fields) + body[: self.first])
         while not self.go.wait(0.01):
             if conn.server.stopping.is_set():
@@ -149,7 +161,8 @@ asyncio.run(main())
 
 @contextlib.contextmanager
 def engine_process(tmp_path: Path, body: str) -> Iterator[subprocess.Popen[str]]:
-    """An engine of its own on the state directory of `open_monitor`; it dies without warning at the end of the block.
+    """An engine of its own on the state directory of `open_monitor`; it dies without warning at the
+    end of the block.
 
     `body` are the lines of a coroutine that has `monitor` and `session` ("com.example.quick").
     """
@@ -160,7 +173,9 @@ def engine_process(tmp_path: Path, body: str) -> Iterator[subprocess.Popen[str]]
         body="\n".join(" " * 8 + line for line in body.strip("\n").splitlines()),
     )
     pipe = subprocess.PIPE
-    process = subprocess.Popen([sys.executable, "-c", script], stdin=pipe, stdout=pipe, text=True, env=dict(os.environ))
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=pipe, stdout=pipe, text=True, env=dict(os.environ)
+    )
     try:
         yield process
     finally:
@@ -185,10 +200,14 @@ class App:
         return [event.type for event in self.heard]
 
     def of(self, name: str, session: str | None = None) -> list[Any]:
-        return [event for event in self.heard if event.type == name and session in (None, event.session)]
+        return [
+            event for event in self.heard if event.type == name and session in (None, event.session)
+        ]
 
     async def hears(self, name: str, count: int = 1) -> list[Any]:
-        await eventually(lambda: len(self.of(name)) >= count, f"{count} {name}, heard: {self.names}")
+        await eventually(
+            lambda: len(self.of(name)) >= count, f"{count} {name}, heard: {self.names}"
+        )
         return self.of(name)
 
     async def settles(self) -> None:

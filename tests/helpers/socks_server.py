@@ -1,4 +1,6 @@
-"""A SOCKS server of our own that does exactly what it is told to, byte by byte, or opens the way it is asked for."""
+"""A SOCKS server of our own that does exactly what it is told to, byte by byte, or opens the way it
+is asked for.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +92,9 @@ def _carry(source: socket.socket, target: socket.socket) -> None:
 
 
 class SocksServer:
-    """Runs `script` on a thread for each connection, until the end of the `with` block; raises what a script raised."""
+    """Runs `script` on a thread for each connection, until the end of the `with` block; raises what
+    a script raised.
+    """
 
     def __init__(self, script: Callable[[Talk], None]) -> None:
         self.script = script
@@ -107,7 +111,10 @@ class SocksServer:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

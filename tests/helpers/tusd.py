@@ -1,6 +1,6 @@
-"""The wire form of a server with tus 1.0 and, behind a flag, the draft in the interop versions 3 to 6, as its public
-description has it: no Upload-Complete in the answer to an append, no Upload-Offset in a conflict, POST only, 412 for what
-names neither protocol.
+"""The wire form of a server with tus 1.0 and, behind a flag, the draft in the interop versions 3 to
+6, as its public description has it: no Upload-Complete in the answer to an append, no Upload-Offset
+in a conflict, POST only, 412 for what names neither protocol.
 
 The one rule to keep: what it counts as received is what it kept.
 """
@@ -19,7 +19,8 @@ class Tusd:
 
     drafts: bool = True  # the flag
     tus: bool = True  # whether OPTIONS announces it
-    cuts: list[int] = field(default_factory=list)  # bytes of the next bodies after which the connection is reset
+    # bytes of the next bodies after which the connection is reset
+    cuts: list[int] = field(default_factory=list)
     uploads: dict[str, tuple[int, bytearray]] = field(default_factory=dict)
     said: list[tuple[str, str]] = field(default_factory=list)  # method and version of the draft
     received: int = 0
@@ -32,8 +33,19 @@ class Tusd:
         fields = {} if draft else {"Tus-Resumable": "1.0.0"}
         if request.method == "OPTIONS":
             fields |= {"Upload-Limit": "min-size=0"} if draft else {}
-            fields |= {"Tus-Version": "1.0.0", "Tus-Extension": "creation,termination"} if self.tus else {}
-            conn.send(reply(200, fields if self.tus else {key: fields[key] for key in fields if "Tus" not in key}))
+            fields |= (
+                {"Tus-Version": "1.0.0", "Tus-Extension": "creation,termination"}
+                if self.tus
+                else {}
+            )
+            conn.send(
+                reply(
+                    200,
+                    fields
+                    if self.tus
+                    else {key: fields[key] for key in fields if "Tus" not in key},
+                )
+            )
         elif request.method != "HEAD" and not draft and request.header("Tus-Resumable") != "1.0.0":
             self._end(conn, reply(412, fields))
         elif request.method == "POST":
@@ -54,7 +66,14 @@ class Tusd:
         fields |= {"Location": path}
         if draft:
             conn.send(
-                reply(104, {"Location": path, "Upload-Draft-Interop-Version": draft, "Upload-Limit": "min-size=0"})
+                reply(
+                    104,
+                    {
+                        "Location": path,
+                        "Upload-Draft-Interop-Version": draft,
+                        "Upload-Limit": "min-size=0",
+                    },
+                )
             )
             fields |= {"Upload-Limit": "min-size=0", "Upload-Draft-Interop-Version": draft}
             if not self._take(conn, request, path):
@@ -64,7 +83,11 @@ class Tusd:
 
     def _head(self, conn: Conn, request: Request, draft: str, fields: dict[str, str]) -> None:
         length, body = self.uploads[request.target]
-        fields |= {"Upload-Offset": str(len(body)), "Upload-Length": str(length), "Cache-Control": "no-store"}
+        fields |= {
+            "Upload-Offset": str(len(body)),
+            "Upload-Length": str(length),
+            "Cache-Control": "no-store",
+        }
         complete = len(body) == length
         if draft == "3":
             fields |= {"Upload-Incomplete": "?0" if complete else "?1"}
@@ -81,7 +104,9 @@ class Tusd:
         elif int(request.header("Upload-Offset")) != len(self.uploads[request.target][1]):
             self._end(conn, reply(409, fields))
         elif self._take(conn, request, request.target):
-            conn.send(reply(204, fields | {"Upload-Offset": str(len(self.uploads[request.target][1]))}))
+            conn.send(
+                reply(204, fields | {"Upload-Offset": str(len(self.uploads[request.target][1]))})
+            )
 
     def _take(self, conn: Conn, request: Request, path: str) -> bool:
         """False when the connection was cut."""

@@ -1,6 +1,8 @@
-"""A server for resumable uploads that keeps to the letter of both protocols, and breaks off where it is told to.
+"""A server for resumable uploads that keeps to the letter of both protocols, and breaks off where
+it is told to.
 
-The one rule to keep: what it counts as received is what it kept, also when a connection ended in the middle.
+The one rule to keep: what it counts as received is what it kept, also when a connection ended in
+the middle.
 """
 
 from __future__ import annotations
@@ -33,9 +35,11 @@ class UploadServer:
     offers: bool = False  # a 104 to a request with a whole body
     limit: str = ""  # Upload-Limit
     announce: str = "accept"  # or "limit", "none": how OPTIONS shows the IETF protocol
-    cuts: list[int] = field(default_factory=list)  # bytes of the next appends after which the connection is reset
+    # bytes of the next appends after which the connection is reset
+    cuts: list[int] = field(default_factory=list)
     forget: int = 0  # so many requests for an upload find nothing
-    answers: dict[str, list[bytes]] = field(default_factory=dict)  # by method, in place of the next answers
+    # by method, in place of the next answers
+    answers: dict[str, list[bytes]] = field(default_factory=dict)
     shift: int = 0  # added to the offset that the next append is checked against
     final: bytes = reply(200, {"Upload-Complete": "?1", "Content-Type": "text/plain"}, b"stored")
     uploads: dict[str, Kept] = field(default_factory=dict)
@@ -71,7 +75,9 @@ class UploadServer:
         elif self.names_version and self._version(request) not in ("", self.version):
             _last(conn, reply(400, {"Upload-Draft-Interop-Version": self.version}))
         elif request.method == "OPTIONS":
-            conn.send(reply(204, self._announcement() if self._speaks(request) else {"Allow": "GET, PUT"}))
+            conn.send(
+                reply(204, self._announcement() if self._speaks(request) else {"Allow": "GET, PUT"})
+            )
         elif request.target.startswith("/uploads/"):
             self._of_upload(conn, request)
         else:
@@ -80,14 +86,22 @@ class UploadServer:
     def _announcement(self) -> dict[str, str]:
         if self.announce == "accept":
             return {"Accept-Patch": "text/x, application/partial-upload"}
-        return {"Upload-Limit": self.limit or "max-age=3600"} if self.announce == "limit" else {"Allow": "GET, PUT"}
+        return (
+            {"Upload-Limit": self.limit or "max-age=3600"}
+            if self.announce == "limit"
+            else {"Allow": "GET, PUT"}
+        )
 
     def _create(self, conn: Conn, request: Request) -> None:
         tus = bool(request.header("Tus-Resumable"))
         told = request.header("Upload-Incomplete" if self.version == "3" else "Upload-Complete")
         incomplete = told == ("?1" if self.version == "3" else "?0") and self._speaks(request)
         path = f"/uploads/{len(self.uploads) + 1}"
-        if not tus and not incomplete and (not self.offers or not told or not self._speaks(request)):
+        if (
+            not tus
+            and not incomplete
+            and (not self.offers or not told or not self._speaks(request))
+        ):
             body = conn.read_body(request)
             self.whole.append(body)
             conn.send(reply(201, {}, b"plain %d" % len(body)))
@@ -96,7 +110,9 @@ class UploadServer:
         fields = {"Location": self.location(path)}
         if not tus and not incomplete:
             named = {"Upload-Draft-Interop-Version": self.version}
-            conn.send(reply(104, fields | named | ({"Upload-Limit": self.limit} if self.limit else {})))
+            conn.send(
+                reply(104, fields | named | ({"Upload-Limit": self.limit} if self.limit else {}))
+            )
             self._receive(conn, request, self.uploads[path], last=True)
             return
         assert conn.read_body(request) == b""
@@ -124,15 +140,22 @@ class UploadServer:
         assert request.method == "PATCH"
         assert tus or self._version(request) == self.version
         kind = "application/partial-upload" if int(self.version) >= 6 else ""
-        assert request.header("Content-Type") == ("application/offset+octet-stream" if tus else kind)
+        assert request.header("Content-Type") == (
+            "application/offset+octet-stream" if tus else kind
+        )
         shift, self.shift = self.shift, 0
         if int(request.header("Upload-Offset")) != len(upload.body) + shift:
             problem = json.dumps({"type": "x", "expected-offset": len(upload.body)}).encode()
-            fields = {"Upload-Offset": str(len(upload.body)), "Content-Type": "application/problem+json"}
+            fields = {
+                "Upload-Offset": str(len(upload.body)),
+                "Content-Type": "application/problem+json",
+            }
             _last(conn, reply(409, fields if not shift else {}, problem))
             return
         told = request.header("Upload-Incomplete" if self.version == "3" else "Upload-Complete")
-        self._receive(conn, request, upload, last=tus or told == ("?0" if self.version == "3" else "?1"))
+        self._receive(
+            conn, request, upload, last=tus or told == ("?0" if self.version == "3" else "?1")
+        )
 
     def _receive(self, conn: Conn, request: Request, upload: Kept, *, last: bool) -> None:
         length = int(request.header("Content-Length"))
@@ -178,8 +201,8 @@ def serving(server: UploadServer, port: int = 0) -> ByteServer:
 
 
 def _last(conn: Conn, answer: bytes) -> None:
-    """Answer and end the connection, whose body was not read. The answer says so, or a client that has sent it all
-    would send its next request into our lingering close (RFC 9112 §9.6).
+    """Answer and end the connection, whose body was not read. The answer says so, or a client that
+    has sent it all would send its next request into our lingering close (RFC 9112 §9.6).
     """
     line, _, rest = answer.partition(b"\r\n")
     conn.send(line + b"\r\nConnection: close\r\n" + rest)

@@ -66,14 +66,22 @@ def test_a_script_in_the_app_hears_the_same_and_ends_with_it(place, server, scri
     ("source", "code", "words"),
     [
         ("1 / 0", 1, "sample.py failed in line 1: ZeroDivisionError: division by zero"),
-        ("import no_such_module_here", 2, "ModuleNotFoundError: No module named 'no_such_module_here'"),
+        (
+            "import no_such_module_here",
+            2,
+            "ModuleNotFoundError: No module named 'no_such_module_here'",
+        ),
         ("x = (", 2, "sample.py is not usable in line 1: SyntaxError: '(' was never closed"),
         ("a = '\0'", 2, "not usable"),
         (None, 2, "cannot be read: No such file or directory."),
         ("import sys; sys.exit('give me a URL')", 1, "transfermon: give me a URL\n"),
         ("import sys; sys.exit(5)", 5, ""),
         ("import sys; sys.exit()", 0, ""),
-        ("async def main():\n    raise ValueError('late')", 1, "sample.py failed in line 2: ValueError: late"),
+        (
+            "async def main():\n    raise ValueError('late')",
+            1,
+            "sample.py failed in line 2: ValueError: late",
+        ),
         ("async def main():\n    raise SystemExit(4)", 4, ""),
         (
             """
@@ -99,7 +107,9 @@ async def main():
         ),
     ],
 )
-def test_what_goes_wrong_in_a_script_is_one_line_and_an_exit_code(place, script, source, code, words):
+def test_what_goes_wrong_in_a_script_is_one_line_and_an_exit_code(
+    place, script, source, code, words
+):
     if source is None:
         script.unlink()
     else:
@@ -132,7 +142,9 @@ async def main():
     record = await task.wait()
     print(record.succeeded, record.received)
 """)
-    code, out, err = place.run("run", str(script), "--headless", server.url("/a"), str(place.out / "a"))
+    code, out, err = place.run(
+        "run", str(script), "--headless", server.url("/a"), str(place.out / "a")
+    )
     assert (code, out, err) == (0, f"sample.py\nTrue {SIZE}\n", "")
 
 
@@ -161,7 +173,8 @@ monitor.add_event_listener("silentpush", woken)
     assert place.run("push", '{"aps": {"content-available": 1}, "colour": "red"}')[0] == 0
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["colour"] == "red"
-    assert not [task for task in place.tasks() if task["session"] == "push"]  # the script took the default's place
+    # the script took the default's place
+    assert not [task for task in place.tasks() if task["session"] == "push"]
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, "Stopped." in err) == (130, True)

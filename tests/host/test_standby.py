@@ -63,7 +63,9 @@ async def comes(what: str, condition: Callable[[], Any]) -> None:
 
 
 def waits(state: str) -> bool:
-    """Whether a waiter holds its lock; then it is in, or just before, its wait for the engine lock."""
+    """Whether a waiter holds its lock; then it is in, or just before, its wait for the engine
+    lock.
+    """
     return is_held(Path(state, standby.LOCK))
 
 
@@ -89,7 +91,8 @@ async def test_the_waiter_is_small_and_asleep(state, held):
         facts = dict(line.split(":\t", 1) for line in stat.read_text().splitlines())
         assert int(facts["VmRSS"].split()[0]) < 15 * 1024
         assert facts["Threads"] == "1"
-        assert os.getsid(cast(int, waiter.pid)) == waiter.pid  # the end of a terminal is not its end
+        # the end of a terminal is not its end
+        assert os.getsid(cast(int, waiter.pid)) == waiter.pid
     finally:
         await waiter.end()
 
@@ -203,7 +206,9 @@ def test_a_number_that_is_no_open_file_is_wrong_usage(tmp_path):
 # ---- whether somebody goes on
 
 
-def monitor_like(*, keep: bool, after_quit: str, released: bool, force_quit: bool, busy: bool, wanted: bool) -> Monitor:
+def monitor_like(
+    *, keep: bool, after_quit: str, released: bool, force_quit: bool, busy: bool, wanted: bool
+) -> Monitor:
     settings = Settings(keep_transferring=keep, keep_after_quit=after_quit)
     background = SimpleNamespace(open_handlers=("Fetch-1",) if busy else (), expects=False)
     return cast(
@@ -259,7 +264,9 @@ def interrupted(state: str, tmp_path: Path, server: ByteServer) -> Callable[...,
     async def leave(name: str = "a.bin", *, start: bool = True) -> None:
         async with Monitor.open(state, settings=Settings()) as monitor:
             session = monitor.session("com.example.test")
-            await session.download_task(server.url(f"/{name}"), destination=tmp_path / name, start=start).accepted
+            await session.download_task(
+                server.url(f"/{name}"), destination=tmp_path / name, start=start
+            ).accepted
 
     return leave
 
@@ -267,7 +274,9 @@ def interrupted(state: str, tmp_path: Path, server: ByteServer) -> Callable[...,
 def journal(state: str) -> list[tuple[str, int]]:
     database = sqlite3.connect(Path(state, "transfermon.db"))
     try:
-        rows = database.execute("select type, acknowledged from journal order by sequence").fetchall()
+        rows = database.execute(
+            "select type, acknowledged from journal order by sequence"
+        ).fetchall()
     finally:
         database.close()
     return rows
@@ -285,7 +294,9 @@ async def test_it_finishes_what_is_left_and_ends_by_itself(state, interrupted, t
 async def test_terminal_events_wait_for_the_app(state, interrupted):
     await interrupted()
     await Standby(state).live()
-    terminal = [row for row in journal(state) if row[0] in ("downloadcompleted", "sessioncompleted")]
+    terminal = [
+        row for row in journal(state) if row[0] in ("downloadcompleted", "sessioncompleted")
+    ]
     assert terminal == [("downloadcompleted", 0), ("sessioncompleted", 0)]
 
 
@@ -294,7 +305,11 @@ async def test_the_end_is_told_once(state, interrupted):
     await interrupted("b.bin")
     await Standby(state).live()
     async with Monitor.open(state, settings=Settings()) as monitor:
-        told = [event for event in await monitor.overview.history() if isinstance(event, NotificationEvent)]
+        told = [
+            event
+            for event in await monitor.overview.history()
+            if isinstance(event, NotificationEvent)
+        ]
     assert [(event.alert_title, event.alert_body) for event in told] == [
         ("Transfers finished", "2 files, 24.1 MB in com.example.test")
     ]
@@ -335,7 +350,9 @@ def test_the_command_has_nothing_to_do_in_a_fresh_folder(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_it_and_keeps_what_is_there(state, interrupted, resource, tmp_path, number):
+async def test_a_signal_ends_it_and_keeps_what_is_there(
+    state, interrupted, resource, tmp_path, number
+):
     slow(resource)
     await interrupted()
     with a_place(tmp_path) as place:
@@ -356,7 +373,9 @@ async def test_a_person_is_told_on_the_desktop(state, interrupted, tmp_path):
     await interrupted()
     with desktop.running() as screen, a_place(tmp_path, screen.address) as place:
         assert await asyncio.to_thread(place.run, "standby") == (0, "", "")
-        assert [(shown.title, shown.body) for shown in screen.shown] == [("Transfer finished", "a.bin, 12.0 MB")]
+        assert [(shown.title, shown.body) for shown in screen.shown] == [
+            ("Transfer finished", "a.bin, 12.0 MB")
+        ]
 
 
 class Banners(Notifier):
@@ -400,14 +419,18 @@ async def test_a_person_hears_that_it_goes_on_and_can_stop_it(state):
 
 
 @pytest.mark.parametrize(
-    ("how", "titles"), [("task", ["Transfer finished"] * 2), ("off", []), ("batch", ["Transfers finished"])]
+    ("how", "titles"),
+    [("task", ["Transfer finished"] * 2), ("off", []), ("batch", ["Transfers finished"])],
 )
 async def test_it_tells_as_the_settings_say(state, server, tmp_path, how, titles):
     banners = Banners()
     async with Monitor.open(state, settings=Settings(notify=how)) as monitor:
         announcer = Announcer(monitor, banners)
         session = monitor.session("com.example.test")
-        tasks = [session.download_task(server.url(f"/{name}"), destination=tmp_path / name) for name in "ab"]
+        tasks = [
+            session.download_task(server.url(f"/{name}"), destination=tmp_path / name)
+            for name in "ab"
+        ]
         for task in tasks:
             await task.wait()
         await announcer.finish()

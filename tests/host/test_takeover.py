@@ -142,7 +142,9 @@ async def test_the_head_may_be_split_anywhere(serve, transport, file, line):
 
 async def test_a_head_that_comes_byte_by_byte_is_seen(serve, transport, file):
     pieces = [bytes([byte]) for byte in HEAD] + [BODY]
-    answer = await load(transport, serve(lambda conn, request: conn.send_slowly(pieces, 0.001)).url(), file)
+    answer = await load(
+        transport, serve(lambda conn, request: conn.send_slowly(pieces, 0.001)).url(), file
+    )
     assert answer.taken_over
     assert file.content == BODY
 
@@ -151,18 +153,24 @@ async def test_a_head_that_comes_byte_by_byte_is_seen(serve, transport, file):
 async def test_interim_answers_come_before_the_final_one(serve, transport, file, pause):
     interim = [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"]
     pieces = [*interim, HEAD, BODY] if pause else [b"".join(interim) + HEAD + BODY]
-    answer = await load(transport, serve(lambda conn, request: conn.send_slowly(pieces, pause)).url(), file)
+    answer = await load(
+        transport, serve(lambda conn, request: conn.send_slowly(pieces, pause)).url(), file
+    )
     assert answer.response.status == 200
     assert answer.taken_over
     assert file.content == BODY
 
 
-async def test_bytes_behind_the_length_are_in_no_file_and_in_no_later_answer(serve, transport, file):
+async def test_bytes_behind_the_length_are_in_no_file_and_in_no_later_answer(
+    serve, transport, file
+):
     server = serve(HEAD + BODY + b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad")
     for _ in range(2):
         await load(transport, server.url(), file)
         assert file.content == BODY
-    server.handler = lambda conn, request: conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngoodHTTP/1.1 200 OK")
+    server.handler = lambda conn, request: conn.send(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngoodHTTP/1.1 200 OK"
+    )
     for _ in range(2):
         os.ftruncate(file.fd, 0)
         await load(transport, server.url(), file)
@@ -227,7 +235,9 @@ async def test_a_server_that_drips_counts_as_silent(serve, transport, file):
 
 async def test_a_chunked_body_stays_with_h11(serve, transport, file):
     pieces = [BODY[at : at + 70_000] for at in range(0, SIZE, 70_000)]
-    answer = await load(transport, serve(reply(200, {"Transfer-Encoding": "chunked"}, chunked(pieces))).url(), file)
+    answer = await load(
+        transport, serve(reply(200, {"Transfer-Encoding": "chunked"}, chunked(pieces))).url(), file
+    )
     assert not answer.taken_over
     assert answer.content_length is None
     assert file.content == BODY
@@ -282,7 +292,9 @@ async def test_a_cancel_leaves_what_was_counted_and_nobody_writing(serve, transp
         if framed == "length":
             conn.send(HEAD + BODY[:-1000])
         else:
-            conn.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked([BODY])[:-5])
+            conn.send(
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked([BODY])[:-5]
+            )
         conn.stall()
 
     answer = await transport.open(Call(url=serve(handler).url()))
@@ -332,7 +344,9 @@ async def test_a_limiter_slows_the_pump_and_h11_alike(serve, transport, file):
     limiter = Limiter(1_000_000)
     began = asyncio.get_running_loop().time()
     await load(transport, server.url(), file, limiters=[limiter, Limiter(0)])
-    server.handler = lambda conn, request: conn.send(reply(200, {"Transfer-Encoding": "chunked"}, chunked([BODY])))
+    server.handler = lambda conn, request: conn.send(
+        reply(200, {"Transfer-Encoding": "chunked"}, chunked([BODY]))
+    )
     await load(transport, server.url(), file, limiters=[limiter])
     seconds = asyncio.get_running_loop().time() - began
     assert 2 * SIZE / seconds < 1_250_000
@@ -340,7 +354,9 @@ async def test_a_limiter_slows_the_pump_and_h11_alike(serve, transport, file):
 
 
 def descriptors() -> int:
-    """Open files, sockets and pipes; the threads of an executor bring event counters of their own at any time."""
+    """Open files, sockets and pipes; the threads of an executor bring event counters of their own
+    at any time.
+    """
     found = 0
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):

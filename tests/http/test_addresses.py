@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon.http.addresses import ServerOrigin, check_url, origin_of, redirect_target, without_credentials
+from transfermon.http.addresses import (
+    ServerOrigin,
+    check_url,
+    origin_of,
+    redirect_target,
+    without_credentials,
+)
 from transfermon.model.errors import Code, TransferFailure
 
 
@@ -17,7 +23,8 @@ from transfermon.model.errors import Code, TransferFailure
         ("  HTTPS://Example.ORG:443/a b?q=ü#part\n", "https://example.org/a%20b?q=%C3%BC"),
         ("http://example.org:80/%7euser/%zz", "http://example.org/%7euser/%25zz"),
         ("http://bücher.example:8080/", "http://xn--bcher-kva.example:8080/"),
-        ("http://straße.example/", "http://xn--strae-oqa.example/"),  # not strasse: that is another owner's
+        # not strasse: that is another owner's
+        ("http://straße.example/", "http://xn--strae-oqa.example/"),
         ("http://①②⑦.⓪.⓪.①/", "http://127.0.0.1/"),
         ("http://127。0。0。1/", "http://127.0.0.1/"),
         ("http://[0:0::1]:80/x", "http://[::1]/x"),
@@ -79,7 +86,9 @@ def test_a_malformed_or_ambiguous_address_is_refused_in_words(url):
     assert caught.value.hint.endswith(".")
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://host/x", "data:,x", "javascript:alert(1)", "smb://h/x"])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://host/x", "data:,x", "javascript:alert(1)", "smb://h/x"]
+)
 def test_another_scheme_is_not_supported(url):
     with pytest.raises(TransferFailure) as caught:
         check_url(url)
@@ -104,7 +113,10 @@ def test_an_origin_knows_the_default_ports():
 
 
 def test_user_information_becomes_an_authorization():
-    assert without_credentials("http://me:p%40ss@host/x?y") == ("http://host/x?y", "Basic bWU6cEBzcw==")
+    assert without_credentials("http://me:p%40ss@host/x?y") == (
+        "http://host/x?y",
+        "Basic bWU6cEBzcw==",
+    )
     assert without_credentials("http://host/x") == ("http://host/x", "")
 
 

@@ -34,7 +34,12 @@ def names(fields):
 )
 def test_of_the_persons_headers_few_arrive_at_another_origin(name, value, arrives):
     sent = carried(
-        first({name: value}, DEFAULTS), base=HERE, target=THERE, person={name.lower()}, marked=(), defaults=DEFAULTS
+        first({name: value}, DEFAULTS),
+        base=HERE,
+        target=THERE,
+        person={name.lower()},
+        marked=(),
+        defaults=DEFAULTS,
     )
     assert dict(sent).get(name, "") == arrives
     assert {"accept", "user-agent"} <= names(sent)
@@ -43,7 +48,12 @@ def test_of_the_persons_headers_few_arrive_at_another_origin(name, value, arrive
 @pytest.mark.parametrize("name", ["Authorization", "Cookie", "X-Api-Key"])
 def test_what_is_marked_goes_along(name):
     sent = carried(
-        ((name, "s"),), base=HERE, target=THERE, person={name.lower()}, marked={name.lower()}, defaults=DEFAULTS
+        ((name, "s"),),
+        base=HERE,
+        target=THERE,
+        person={name.lower()},
+        marked={name.lower()},
+        defaults=DEFAULTS,
     )
     assert dict(sent)[name] == "s"
 
@@ -62,7 +72,12 @@ def test_the_products_own_fields_stay():
     [
         ("https://a.example:8443/p?q#f", HERE, THERE, "https://a.example:8443/"),
         ("http://a.example/p", "http://a.example/", THERE, "http://a.example/"),
-        ("http://user:secret@a.example/p", "http://a.example/", "http://b.example/", "http://a.example/"),
+        (
+            "http://user:secret@a.example/p",
+            "http://a.example/",
+            "http://b.example/",
+            "http://a.example/",
+        ),
         ("https://a.example/", HERE, "http://b.example/", ""),
         ("http://elsewhere.example/", HERE, "http://b.example/", ""),
         ("http://[::1]:80/x", "http://a.example/", "http://b.example/", "http://[::1]:80/"),
@@ -76,14 +91,26 @@ def test_a_referer_tells_its_origin_and_nothing_on_an_open_way(value, base, targ
 
 
 header = st.sampled_from(
-    ["User-Agent", "Accept", "Referer", "Cookie", "X-Key", "Authorization", "Range", "Accept-Language"]
+    [
+        "User-Agent",
+        "Accept",
+        "Referer",
+        "Cookie",
+        "X-Key",
+        "Authorization",
+        "Range",
+        "Accept-Language",
+    ]
 )
 
 
 @given(
     fields=st.dictionaries(header, st.sampled_from(["canary", "https://a.example/canary"])),
     marked=st.sets(header),
-    hops=st.lists(st.sampled_from(["https://b.example/", "http://c.example/", "https://a.example/"]), max_size=4),
+    hops=st.lists(
+        st.sampled_from(["https://b.example/", "http://c.example/", "https://a.example/"]),
+        max_size=4,
+    ),
 )
 def test_what_was_dropped_does_not_come_back_on_any_way(fields, marked, hops):
     person = {name.lower() for name in fields}

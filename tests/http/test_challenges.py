@@ -58,7 +58,9 @@ BODY = b"the file" * 100
     ],
 )
 def test_the_basic_challenge_is_found_among_others(field, realm):
-    found = [values.get("realm", "") for scheme, values in challenges_in(field) if scheme == "basic"]
+    found = [
+        values.get("realm", "") for scheme, values in challenges_in(field) if scheme == "basic"
+    ]
     bare = [value[1:-1].replace("\\", "") if value.startswith('"') else value for value in found]
     assert bare == ([] if realm is None else [realm])
 
@@ -67,8 +69,14 @@ def test_the_basic_challenge_is_found_among_others(field, realm):
     ("field", "nonce"),
     [
         ('Digest realm="d", nonce="1"', '"1"'),
-        ('Basic realm="b", DIGEST Realm="d", Nonce=1, qop="auth-int, auth", algorithm=sha-256', "1"),
-        ('Digest realm="d", nonce="1", algorithm=SHA-512-256, Digest realm="d", nonce="2", algorithm="MD5"', '"2"'),
+        (
+            'Basic realm="b", DIGEST Realm="d", Nonce=1, qop="auth-int, auth", algorithm=sha-256',
+            "1",
+        ),
+        (
+            'Digest realm="d", nonce="1", algorithm=SHA-512-256, Digest realm="d", nonce="2", algorithm="MD5"',
+            '"2"',
+        ),
         ('Digest realm="d", nonce="1", qop="auth-int"', None),
         ('Digest realm="d"', None),
         ('Digest realm="d", nonce=', None),
@@ -103,7 +111,9 @@ def test_a_way_to_sign_in_that_is_not_here_is_named(status, field, words):
     assert bool(words) == bool(said)
 
 
-@pytest.mark.parametrize(("user", "password"), [("", "p"), ("a:b", "p"), ("a\n", "p"), ("a", "p\r\nX: y")])
+@pytest.mark.parametrize(
+    ("user", "password"), [("", "p"), ("a:b", "p"), ("a\n", "p"), ("a", "p\r\nX: y")]
+)
 def test_what_basic_cannot_carry_is_refused(user, password):
     with pytest.raises(ValueError, match=r"user name"):
         basic_login(user, password)
@@ -142,7 +152,9 @@ def gate() -> Iterator[ByteServer]:
 
 
 def opened(tmp_path: Path) -> Any:
-    return Monitor.open(str(tmp_path / "state"), settings=Settings(download_folder=str(tmp_path / "out")))
+    return Monitor.open(
+        str(tmp_path / "state"), settings=Settings(download_folder=str(tmp_path / "out"))
+    )
 
 
 async def failed(monitor: Monitor, url: str, *, session: str = "s", **options: Any) -> Any:
@@ -152,11 +164,15 @@ async def failed(monitor: Monitor, url: str, *, session: str = "s", **options: A
     return task
 
 
-async def test_credentials_are_asked_for_by_the_server_and_the_task_goes_on_with_them(server, tmp_path):
+async def test_credentials_are_asked_for_by_the_server_and_the_task_goes_on_with_them(
+    server, tmp_path
+):
     async with opened(tmp_path) as monitor:
         monitor.ready()
         task = await failed(
-            monitor, server.url("/a"), request_headers={"X-Own": "1", "authorization": "Basic d3Jvbmc6"}
+            monitor,
+            server.url("/a"),
+            request_headers={"X-Own": "1", "authorization": "Basic d3Jvbmc6"},
         )
         assert monitor.logins.challenge(task.key) == Challenge(
             authority=f"127.0.0.1:{server.port}", realm="The house", protected=True
@@ -187,9 +203,16 @@ class Hashing:
 
     def __call__(self, conn: Conn, request: Request) -> None:
         given = next(
-            (values for scheme, values in challenges_in(request.header("Authorization")) if scheme == "digest"), {}
+            (
+                values
+                for scheme, values in challenges_in(request.header("Authorization"))
+                if scheme == "digest"
+            ),
+            {},
         )
-        if given and self._is_right(request, {name: value.strip('"') for name, value in given.items()}):
+        if given and self._is_right(
+            request, {name: value.strip('"') for name, value in given.items()}
+        ):
             conn.send(reply(200, {}, BODY))
             return
         self.refused += 1
@@ -210,16 +233,25 @@ class Hashing:
         wanted = digest(secret, given["nonce"], given["nc"], given["cnonce"], "auth", asked)
         self._counts[number] += 1
         fresh = self._counts[number] <= self._uses and int(given["nc"], 16) == self._counts[number]
-        return fresh and given["uri"] == request.target and given["response"] == wanted and given["opaque"] == "o"
+        return (
+            fresh
+            and given["uri"] == request.target
+            and given["response"] == wanted
+            and given["opaque"] == "o"
+        )
 
 
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA-256", "MD5-sess"])
-async def test_digest_is_answered_without_the_password_and_for_each_request_anew(algorithm, tmp_path):
+async def test_digest_is_answered_without_the_password_and_for_each_request_anew(
+    algorithm, tmp_path
+):
     guard = Hashing(algorithm, uses=2)
     with ByteServer(guard) as server:
         async with opened(tmp_path) as monitor:
             monitor.ready()
-            tasks = [await failed(monitor, server.url(f"/a{number}?b=c%20d")) for number in range(4)]
+            tasks = [
+                await failed(monitor, server.url(f"/a{number}?b=c%20d")) for number in range(4)
+            ]
             asked = monitor.logins.challenge(tasks[0].key)
             assert asked is not None
             assert (asked.digest, asked.protected) == (True, True)
@@ -228,10 +260,16 @@ async def test_digest_is_answered_without_the_password_and_for_each_request_anew
                 await task.wait()
                 assert task.record.succeeded
                 assert Path(task.record.final_path).read_bytes() == BODY
-            assert guard.refused == 4 + 2  # each without a login, then for the first nonce and for the third use of it
+            # each without a login, then for the first nonce and for the third use of it
+            assert guard.refused == 4 + 2
             told = json.dumps([event.to_dict() for event in await monitor.overview.history()])
         sent = " ".join(request.header("Authorization") for request in server.requests)
-        for secret in ("s:e c@/ret", base64.b64encode(b"me:s:e c@/ret").decode(), "Digest-Login", "Basic"):
+        for secret in (
+            "s:e c@/ret",
+            base64.b64encode(b"me:s:e c@/ret").decode(),
+            "Digest-Login",
+            "Basic",
+        ):
             assert secret not in sent + told
 
 
@@ -292,7 +330,9 @@ async def test_an_upload_answers_digest_and_counts_its_bytes_once(tmp_path):
     with ByteServer(guard) as server:
         async with opened(tmp_path) as monitor:
             monitor.ready()
-            task = monitor.session("s").upload_task(server.url("/up"), source, method="PUT", protocol="plain")
+            task = monitor.session("s").upload_task(
+                server.url("/up"), source, method="PUT", protocol="plain"
+            )
             await task.wait()
             monitor.logins.give(task.key, "me", "s:e c@/ret")
             await task.wait()
@@ -324,7 +364,10 @@ async def test_a_password_is_in_the_vault_while_it_is_needed_and_nowhere_else(se
         monitor.logins.give(task.key, "mé", "not this one")
         await task.wait()
         wrong = base64.b64encode("mé:not this one".encode()).decode()
-        assert json.loads((state / "secrets.json").read_text())["s:1"]["Authorization"] == f"Basic {wrong}"
+        assert (
+            json.loads((state / "secrets.json").read_text())["s:1"]["Authorization"]
+            == f"Basic {wrong}"
+        )
         told = json.dumps([event.to_dict() for event in await monitor.overview.history()])
         monitor.commands.remove(task.key)
     assert wrong not in told
@@ -333,7 +376,9 @@ async def test_a_password_is_in_the_vault_while_it_is_needed_and_nowhere_else(se
         assert b"not this one" not in path.read_bytes()
 
 
-async def test_nobody_is_asked_where_the_password_would_go_elsewhere_or_in_another_way(server, tmp_path):
+async def test_nobody_is_asked_where_the_password_would_go_elsewhere_or_in_another_way(
+    server, tmp_path
+):
     async with opened(tmp_path) as monitor:
         monitor.ready()
         for path in ("/away", "/other"):
@@ -367,11 +412,14 @@ async def test_a_proxy_s_password_is_its_session_s(own, gate, tmp_path, monkeypa
         monitor.create_session(configuration)
         task = await failed(monitor, "http://far.example/a")
         asked = monitor.logins.challenge(task.key)
-        assert asked == Challenge(authority=f"127.0.0.1:{gate.port}", realm="The gate", of_proxy=True, protected=True)
+        assert asked == Challenge(
+            authority=f"127.0.0.1:{gate.port}", realm="The gate", of_proxy=True, protected=True
+        )
         monitor.logins.give(task.key, "mé", "s:e c@/ret")
         await task.wait()
         assert task.record.succeeded
-        assert gate.requests[-1].header("Authorization") == ""  # what is the proxy's is not told to the server
+        # what is the proxy's is not told to the server
+        assert gate.requests[-1].header("Authorization") == ""
     async with opened(tmp_path) as monitor:  # another task, another day
         monitor.ready()
         task = monitor.session("s").download_task("http://far.example/b")
@@ -379,7 +427,9 @@ async def test_a_proxy_s_password_is_its_session_s(own, gate, tmp_path, monkeypa
         assert task.record.succeeded
 
 
-async def test_a_proxy_that_opens_no_tunnel_asks_too_and_a_server_without_a_proxy_does_not(gate, tmp_path):
+async def test_a_proxy_that_opens_no_tunnel_asks_too_and_a_server_without_a_proxy_does_not(
+    gate, tmp_path
+):
     configuration = SessionConfiguration.background("s")
     configuration.proxy = gate.url("")
     async with opened(tmp_path) as monitor:
@@ -394,7 +444,9 @@ async def test_a_proxy_that_opens_no_tunnel_asks_too_and_a_server_without_a_prox
         assert monitor.logins.challenge(direct.key) is None
 
 
-async def test_without_a_window_a_task_waits_for_a_password_and_the_window_asks_for_it(tmp_path: Path):
+async def test_without_a_window_a_task_waits_for_a_password_and_the_window_asks_for_it(
+    tmp_path: Path,
+):
     with ByteServer(guarded) as server:
         async with Monitor.open(str(tmp_path), settings=Settings()) as monitor:
             session = monitor.session("s")
@@ -406,9 +458,13 @@ async def test_without_a_window_a_task_waits_for_a_password_and_the_window_asks_
             (task,) = monitor.tasks()
             assert (task.state, task.error) == (State.RUNNING, None)
             told = [
-                event for event in await monitor.overview.history(task=task.key) if isinstance(event, TaskStateEvent)
+                event
+                for event in await monitor.overview.history(task=task.key)
+                if isinstance(event, TaskStateEvent)
             ]
-            waiting = changed(task, activity=Activity(told[-1].activity), waiting_reason=told[-1].reason)
+            waiting = changed(
+                task, activity=Activity(told[-1].activity), waiting_reason=told[-1].reason
+            )
             words = humanize.status(waiting, 0.0)
             assert words == "Waiting: a user name and password are asked for. Open Transfermon"
             monitor.ready()

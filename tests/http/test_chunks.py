@@ -1,4 +1,6 @@
-"""The chunked coding followed through odd line ends, extensions and trailers, however it is split."""
+"""The chunked coding followed through odd line ends, extensions and trailers, however it is
+split.
+"""
 
 from __future__ import annotations
 
@@ -96,7 +98,8 @@ def test_a_length_that_is_none_is_refused(coded: bytes):
 
 
 @pytest.mark.parametrize(
-    "coded", [b"", b"5", b"5\r", b"5\r\nhel", b"5\r\nhello", b"5\r\nhello\r\n0", b"1\r\n!\r\n0\r\nA: b\r\n"]
+    "coded",
+    [b"", b"5", b"5\r", b"5\r\nhel", b"5\r\nhello", b"5\r\nhello\r\n0", b"1\r\n!\r\n0\r\nA: b\r\n"],
 )
 def test_what_is_not_at_its_end_is_not_done(coded: bytes):
     out, chunks = fed(coded, [])
@@ -120,8 +123,12 @@ def test_the_file_is_the_same_however_it_is_coded_and_split(data: st.DataObject)
     coded = b""
     for piece in pieces:
         extension = data.draw(st.sampled_from([b"", b";a", b" ;a=b", b"  ", b"; a\r;b"]))
-        coded += b"%x" % len(piece) + extension + data.draw(line_ends) + piece + data.draw(line_ends)
-    trailers = data.draw(st.sampled_from([b"", b"A: b\r\n", b"X Y: 1\n", b"A: b\n c\n", b"Content-Length: 5\r\n"]))
+        coded += (
+            b"%x" % len(piece) + extension + data.draw(line_ends) + piece + data.draw(line_ends)
+        )
+    trailers = data.draw(
+        st.sampled_from([b"", b"A: b\r\n", b"X Y: 1\n", b"A: b\n c\n", b"Content-Length: 5\r\n"])
+    )
     coded += b"0" + data.draw(line_ends) + trailers + data.draw(line_ends)
     out, chunks = fed(coded, data.draw(st.lists(st.integers(0, len(coded)), max_size=8)))
     assert chunks.done

@@ -94,7 +94,12 @@ def test_a_cookie_goes_as_far_as_its_domain(attribute, to, arrives):
         ("http://127.0.0.1/", "0.1", "http://127.0.0.1/", False),
         ("http://[::1]/", "", "http://[::1]/", True),
         ("http://x.xn--p1ai/", "xn--p1ai", "http://y.xn--p1ai/", False),
-        ("http://b.xn--bcher-kva.example/", "b\xfccher.example", "http://a.xn--bcher-kva.example/", True),
+        (
+            "http://b.xn--bcher-kva.example/",
+            "b\xfccher.example",
+            "http://a.xn--bcher-kva.example/",
+            True,
+        ),
     ],
 )
 def test_no_cookie_is_set_for_all_of_a_public_suffix(page, domain, to, arrives):
@@ -122,7 +127,14 @@ def test_a_cookie_goes_as_far_as_its_path(path, to, arrives):
 @pytest.mark.parametrize("word", ["Secure", "secure", "Secure=", "Secure=no", "SECURE = x"])
 def test_secure_is_secure_whatever_stands_behind_it(word):
     assert sent(f"a=1; {word}", page="https://home.example.org/dir/page") == ""
-    assert sent(f"a=1; {word}", page="https://home.example.org/dir/page", to="https://home.example.org/dir/x") == "a=1"
+    assert (
+        sent(
+            f"a=1; {word}",
+            page="https://home.example.org/dir/page",
+            to="https://home.example.org/dir/x",
+        )
+        == "a=1"
+    )
 
 
 @pytest.mark.parametrize(
@@ -195,7 +207,9 @@ def test_no_date_and_no_field_breaks_anything(text):
     sent(f"a=1; Domain={text}; Path={text}; Expires={text}; Max-Age={text}")
 
 
-@pytest.mark.parametrize(("path", "own"), [("/", "/"), ("/a", "/"), ("/a/", "/a"), ("/a/b", "/a"), ("", "/")])
+@pytest.mark.parametrize(
+    ("path", "own"), [("/", "/"), ("/a", "/"), ("/a/", "/a"), ("/a/b", "/a"), ("", "/")]
+)
 def test_the_path_of_a_cookie_without_one(path, own):
     assert default_path(path) == own
 
@@ -203,11 +217,19 @@ def test_the_path_of_a_cookie_without_one(path, own):
 def test_what_is_kept_is_bounded():
     jar = Jar(public_suffixes.is_public)
     for host in range(20):
-        jar.take(f"http://h{host}.example/", [f"c{number}={'x' * 2000}" for number in range(200)], NOW)
+        jar.take(
+            f"http://h{host}.example/", [f"c{number}={'x' * 2000}" for number in range(200)], NOW
+        )
         assert len(jar.pairs(f"http://h{host}.example/", NOW)) <= MOST_OF_DOMAIN
-        assert sum(map(len, map("".join, jar.pairs(f"http://h{host}.example/", NOW)))) <= LONGEST_HEADER
+        assert (
+            sum(map(len, map("".join, jar.pairs(f"http://h{host}.example/", NOW))))
+            <= LONGEST_HEADER
+        )
     assert len(jar._kept) <= MOST
-    assert jar.pairs("http://h19.example/", NOW)[-1][0] == "c199" or len(jar.pairs("http://h19.example/", NOW)) < 50
+    assert (
+        jar.pairs("http://h19.example/", NOW)[-1][0] == "c199"
+        or len(jar.pairs("http://h19.example/", NOW)) < 50
+    )
 
 
 # ---- files
@@ -230,11 +252,14 @@ def test_a_file_in_netscapes_form_is_read():
     assert (token.secure, token.path) == (True, "/files")
     assert (empty.name, empty.value) == ("b", "")
     assert from_file("\ufeff" + FILE.replace("\n", "\r\n")) == from_file(FILE)
-    assert all(from_dict(json.loads(json.dumps(to_dict(cookie)))) == cookie for cookie in from_file(FILE))
+    assert all(
+        from_dict(json.loads(json.dumps(to_dict(cookie)))) == cookie for cookie in from_file(FILE)
+    )
 
 
 @pytest.mark.parametrize(
-    "text", ["a=1", "<html>", "x\ty\tz\n", ".e.org TRUE / FALSE 0 sid 1", "e\tTRUE\t/\tFALSE\tx\ta\tb"]
+    "text",
+    ["a=1", "<html>", "x\ty\tz\n", ".e.org TRUE / FALSE 0 sid 1", "e\tTRUE\t/\tFALSE\tx\ta\tb"],
 )
 def test_another_form_is_refused_in_words_and_without_its_text(text):
     with pytest.raises(ValueError, match=r"Line 1 of the cookie file is not in Netscape's form"):
@@ -254,7 +279,9 @@ def test_another_form_is_refused_in_words_and_without_its_text(text):
     ],
 )
 def test_only_what_a_host_gets_is_kept_of_a_file(host, names):
-    assert [cookie.name for cookie in of_host(from_file(FILE), host, public_suffixes.is_public, NOW)] == names
+    assert [
+        cookie.name for cookie in of_host(from_file(FILE), host, public_suffixes.is_public, NOW)
+    ] == names
 
 
 def test_a_file_sets_nothing_for_a_public_suffix():

@@ -9,7 +9,10 @@ from transfermon.http.digests import Hashes, algorithms, parse
 
 DATA = b"Transfermon"
 HEX = {"sha-256": hashlib.sha256(DATA).hexdigest(), "sha-512": hashlib.sha512(DATA).hexdigest()}
-FIELD = {name: f"{name}=:{base64.b64encode(bytes.fromhex(value)).decode()}:" for name, value in HEX.items()}
+FIELD = {
+    name: f"{name}=:{base64.b64encode(bytes.fromhex(value)).decode()}:"
+    for name, value in HEX.items()
+}
 KNOWN = tuple(f"{name}:{value}" for name, value in HEX.items())
 
 

@@ -1,4 +1,5 @@
-"""The name in a Content-Disposition field, case by case: the collections of browsers and of Node's parser.
+"""The name in a Content-Disposition field, case by case: the collections of browsers and of Node's
+parser.
 
 The raw bytes of a field reach us as Latin-1, so that is how they are written here.
 """
@@ -118,8 +119,14 @@ def test_a_field_gives_the_name_that_browsers_take(header: str, name: str):
         ("attachment; filename==?utf-8?Q?=E8=8A=B8=E8=A1=93_3=2Epng?=", "芸術 3.png"),
         ('inline; filename="=?iso88591?Q?caf=e9_=2epng?="', "café .png"),
         ('inline; filename="=?iso88591?Q?caf=E9_?= .png"', "café .png"),
-        ('inline; filename="=?euc-kr?b?v7m8+iAz?= =?ksc5601?q?=BF=B9=BC=FA=2Epng?="', "예술 3예술.png"),
-        ('attachment; filename="=?windows-1252?Q?caf=E9?=  =?iso-8859-7?b?4eI=?= .png"', "caféαβ.png"),
+        (
+            'inline; filename="=?euc-kr?b?v7m8+iAz?= =?ksc5601?q?=BF=B9=BC=FA=2Epng?="',
+            "예술 3예술.png",
+        ),
+        (
+            'attachment; filename="=?windows-1252?Q?caf=E9?=  =?iso-8859-7?b?4eI=?= .png"',
+            "caféαβ.png",
+        ),
         ('attachment; filename="=?UTF-8?Q?J=C3?= =?UTF-8?Q?=A4nner.pdf?="', "Jänner.pdf"),
         ('attachment; filename="=?UTF-8?B?SsOk?==?UTF-8?B?bm5lci5wZGY=?="', "Jänner.pdf"),
         ('attachment; filename="=?UTF-8?B?SsOkbm5lci5wZGY?="', "Jänner.pdf"),
@@ -141,7 +148,10 @@ def test_a_field_gives_the_name_that_browsers_take(header: str, name: str):
         ('attachment; filename="' + raw("foo-ä.html") + '"', "foo-ä.html"),
         ("attachment; filename=" + raw("foo-ä.html"), "foo-ä.html"),
         ('attachment; filename="' + raw("副本.doc", "gbk") + '"', "副本.doc"),
-        ('attachment; filename="' + raw("2026年报告 终稿.xlsx", "gbk") + '"', "2026年报告 终稿.xlsx"),
+        (
+            'attachment; filename="' + raw("2026年报告 终稿.xlsx", "gbk") + '"',
+            "2026年报告 终稿.xlsx",
+        ),
         ('attachment; filename="文.html"', "文.html"),
     ],
 )
@@ -199,7 +209,10 @@ def test_the_character_set_of_the_type_reads_bytes_that_are_no_utf_8():
     assert filename_in(f'attachment; filename="{raw("文.pdf")}"', "windows-1251") == "文.pdf"
 
 
-NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\x85\u2028\u2029"), min_size=1)
+NAMES = st.text(
+    st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\x85\u2028\u2029"),
+    min_size=1,
+)
 
 
 @given(NAMES)

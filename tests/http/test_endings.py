@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon.http.endings import KINDS, charset, instead, is_page, is_text, media_type, with_ending
+from transfermon.http.endings import (
+    KINDS,
+    charset,
+    instead,
+    is_page,
+    is_text,
+    media_type,
+    with_ending,
+)
 from transfermon.http.filenames import safe
 
 PAGE = b"<!DOCTYPE html>\n<title>Sign in</title>"
@@ -54,7 +62,10 @@ def test_an_ending_is_added_where_there_is_none(name: str, content_type: str, ma
     assert with_ending(name, content_type) == made
 
 
-@given(st.text(max_size=300).map(safe), st.sampled_from(["image/jpeg", "text/plain", "application/pdf", "x/y"]))
+@given(
+    st.text(max_size=300).map(safe),
+    st.sampled_from(["image/jpeg", "text/plain", "application/pdf", "x/y"]),
+)
 def test_a_name_with_its_ending_is_as_safe_as_it_was(name: str, content_type: str):
     made = with_ending(name, content_type)
     assert safe(made) == made
@@ -93,11 +104,15 @@ def test_a_type_is_read_without_its_parameters():
         ("notes.txt", "notes.txt", PAGE, ""),
     ],
 )
-def test_a_page_in_place_of_a_file_is_told_by_its_first_bytes(name: str, address: str, head: bytes, said: str):
+def test_a_page_in_place_of_a_file_is_told_by_its_first_bytes(
+    name: str, address: str, head: bytes, said: str
+):
     assert instead(name, address, "text/html; charset=utf-8", head) == said
 
 
-@pytest.mark.parametrize("content_type", ["video/mp4", "application/octet-stream", "text/plain", ""])
+@pytest.mark.parametrize(
+    "content_type", ["video/mp4", "application/octet-stream", "text/plain", ""]
+)
 def test_only_the_type_of_a_page_raises_the_question(content_type: str):
     assert instead("movie.mp4", "movie.mp4", content_type, PAGE) == ""
 
@@ -110,7 +125,8 @@ def test_a_body_with_the_marks_of_its_kind_is_never_called_a_page(head: bytes, e
 
 
 @pytest.mark.parametrize(
-    "head", [b"<html>", b"  \n<!doctype HTML>", b"\xef\xbb\xbf<?xml version", b"<!-- x --><p>", b"<P>"]
+    "head",
+    [b"<html>", b"  \n<!doctype HTML>", b"\xef\xbb\xbf<?xml version", b"<!-- x --><p>", b"<P>"],
 )
 def test_the_beginning_of_a_page(head: bytes):
     assert is_page(head)

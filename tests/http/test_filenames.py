@@ -14,7 +14,9 @@ from transfermon.model.task import Response
 
 
 def an_answer(disposition: str, url: str = "http://host/from-url.bin") -> Response:
-    return Response(status=200, url=url, headers=(("Content-Disposition", disposition),) if disposition else ())
+    return Response(
+        status=200, url=url, headers=(("Content-Disposition", disposition),) if disposition else ()
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,9 @@ def an_answer(disposition: str, url: str = "http://host/from-url.bin") -> Respon
         ("", "http://host/%B8%B1%B1%BE.doc", "副本.doc"),
     ],
 )
-def test_the_suggested_name_falls_from_header_to_address_to_download(disposition: str, url: str, name: str):
+def test_the_suggested_name_falls_from_header_to_address_to_download(
+    disposition: str, url: str, name: str
+):
     assert suggested(an_answer(disposition, url), "http://host/original") == name
 
 
@@ -105,7 +109,12 @@ def test_a_strangers_name_becomes_one_visible_file(name: str, made: str):
 
 @pytest.mark.parametrize(
     ("name", "ending"),
-    [("ä" * 200 + ".jpeg", ".jpeg"), ("x" * 400 + ".tar.gz", ".tar.gz"), ("😀" * 100, "😀"), ("a." + "b" * 400, "b")],
+    [
+        ("ä" * 200 + ".jpeg", ".jpeg"),
+        ("x" * 400 + ".tar.gz", ".tar.gz"),
+        ("😀" * 100, "😀"),
+        ("a." + "b" * 400, "b"),
+    ],
 )
 def test_a_long_name_is_cut_between_characters_and_keeps_its_extension(name: str, ending: str):
     made = safe(name)
@@ -114,7 +123,9 @@ def test_a_long_name_is_cut_between_characters_and_keeps_its_extension(name: str
     assert name.startswith(made[:40])
 
 
-ODD = st.text(alphabet=st.sampled_from("conaux123.. //\\\\:-~_\u202e\u0301\0\n\ud800äé"), max_size=40)
+ODD = st.text(
+    alphabet=st.sampled_from("conaux123.. //\\\\:-~_\u202e\u0301\0\n\ud800äé"), max_size=40
+)
 ANY = st.text(alphabet=st.characters(exclude_categories=[]), max_size=300)
 
 

@@ -1,4 +1,6 @@
-"""Odd header blocks: what is dropped, read and refused, and that nothing of it changes where a body ends."""
+"""Odd header blocks: what is dropped, read and refused, and that nothing of it changes where a body
+ends.
+"""
 
 from __future__ import annotations
 
@@ -107,7 +109,9 @@ def test_a_status_line_that_says_no_status_is_refused(line: bytes):
     ],
 )
 @pytest.mark.parametrize("folded", [b"", b"\r\n  more of it", b"\r\n\tX-More: 1\r\n \r\n x"])
-def test_a_line_that_no_parser_reads_is_left_out_with_what_is_folded_to_it(line: bytes, folded: bytes):
+def test_a_line_that_no_parser_reads_is_left_out_with_what_is_folded_to_it(
+    line: bytes, folded: bytes
+):
     first = not line.startswith(b" ")
     before = [b"Content-Length: 5"] if first else []
     assert heal(block(*before, line + folded, b"X-Kept: 1")) == block(*before, b"X-Kept: 1")
@@ -141,7 +145,9 @@ def test_what_may_be_about_the_end_of_the_body_is_never_left_out(line: bytes):
         heal(b"HTTP/1.1 103 Early\r\n" + line + b"\r\n\r\n")
 
 
-@pytest.mark.parametrize("line", [b"X: a\0b", b"X\0: a", b"X: a\rb", b"X: a\r", b"X Y: a\rb", b"\rX: a", b"X@Y\0: 1"])
+@pytest.mark.parametrize(
+    "line", [b"X: a\0b", b"X\0: a", b"X: a\rb", b"X: a\r", b"X Y: a\rb", b"\rX: a", b"X@Y\0: 1"]
+)
 @pytest.mark.parametrize("trailers", [False, True])
 def test_nul_and_a_bare_return_are_refused_wherever_they_stand(line: bytes, trailers: bool):
     with pytest.raises(HeadError):
@@ -191,7 +197,9 @@ def test_a_transfer_coding_that_is_none_counts_as_absent(lines: list[bytes], rea
     ],
 )
 @pytest.mark.parametrize("odd", [[], [b"X Y: 1"]])
-def test_framing_that_is_a_question_is_left_to_the_parser_which_refuses_it(lines: list[bytes], odd: list[bytes]):
+def test_framing_that_is_a_question_is_left_to_the_parser_which_refuses_it(
+    lines: list[bytes], odd: list[bytes]
+):
     head = heal(block(*odd, *lines))
     assert head == block(*lines)
     with pytest.raises(h11.RemoteProtocolError):
@@ -219,18 +227,53 @@ def parsed(head: bytes) -> h11.Response | h11.InformationalResponse:
 
 names = st.sampled_from(
     [
-        *(b"A", b"X-Long", b"X Y", b"@", b"", b"\xff", b"Content-Length", b"content-length ", b"Content Length"),
-        *(b'"Content-Length', b"Transfer-Encoding", b"TRANSFER-ENCODING", b"Transfer-Encoding\x0b", b"Location"),
+        *(
+            b"A",
+            b"X-Long",
+            b"X Y",
+            b"@",
+            b"",
+            b"\xff",
+            b"Content-Length",
+            b"content-length ",
+            b"Content Length",
+        ),
+        *(
+            b'"Content-Length',
+            b"Transfer-Encoding",
+            b"TRANSFER-ENCODING",
+            b"Transfer-Encoding\x0b",
+            b"Location",
+        ),
     ]
 )
 values = st.sampled_from(
-    [b"", b"5", b"6", b"chunked", b"identity", b"identity, chunked", b"gzip", b"a\x0bb", b"a b", b"Content-Length: 9"]
+    [
+        b"",
+        b"5",
+        b"6",
+        b"chunked",
+        b"identity",
+        b"identity, chunked",
+        b"gzip",
+        b"a\x0bb",
+        b"a b",
+        b"Content-Length: 9",
+    ]
 ) | st.binary(max_size=6).map(lambda raw: raw.replace(b"\n", b""))
 ends = st.sampled_from([b"\r\n", b"\r\n", b"\n"])
 fields = st.tuples(names, st.sampled_from([b":", b": ", b" : ", b""]), values, ends).map(b"".join)
 folds = st.tuples(st.sampled_from([b" ", b"\t", b"  "]), values, ends).map(b"".join)
 statuses = st.sampled_from(
-    [b"HTTP/1.1 200 OK", b"HTTP/1.0 200", b"http/1.1 404 No", b"HTTP/1 200", b"HTTP/1.1  103 E", b"HTTP/1.1 OK", b"X"]
+    [
+        b"HTTP/1.1 200 OK",
+        b"HTTP/1.0 200",
+        b"http/1.1 404 No",
+        b"HTTP/1 200",
+        b"HTTP/1.1  103 E",
+        b"HTTP/1.1 OK",
+        b"X",
+    ]
 )
 blocks = (
     st.tuples(statuses, ends, st.lists(fields | folds, max_size=6).map(b"".join), ends)
@@ -250,12 +293,18 @@ def unfolded(head: bytes) -> list[bytes]:
 
 
 def framing(head: bytes) -> tuple[list[bytes], list[bytes]]:
-    """The lengths and the transfer codings that a head says in fields whose names are clear, without those that are none."""
+    """The lengths and the transfer codings that a head says in fields whose names are clear,
+    without those that are none.
+    """
     pairs = [
-        (name.lower(), value.strip(b" \t")) for name, _, value in (line.partition(b":") for line in unfolded(head))
+        (name.lower(), value.strip(b" \t"))
+        for name, _, value in (line.partition(b":") for line in unfolded(head))
     ]
     codings = [
-        coding.strip(b" \t") for name, value in pairs if name == FRAMING[1] for coding in value.lower().split(b",")
+        coding.strip(b" \t")
+        for name, value in pairs
+        if name == FRAMING[1]
+        for coding in value.lower().split(b",")
     ]
     real = [coding for coding in codings if coding not in (b"", b"identity", b"none")]
     return [value for name, value in pairs if name == FRAMING[0]], real
@@ -274,11 +323,18 @@ def test_whatever_is_sent_the_end_of_the_body_is_where_it_was(head: bytes):
     lengths, codings = framing(healed)
     assert lengths == framing(head)[0]
     assert codings == framing(head)[1] or (set(codings) == set(framing(head)[1]) == {b"chunked"})
-    assert set(healed.split(b"\n")[1:]) <= {*head.split(b"\n"), b"Transfer-Encoding: chunked\r", b"\r", b""}
+    assert set(healed.split(b"\n")[1:]) <= {
+        *head.split(b"\n"),
+        b"Transfer-Encoding: chunked\r",
+        b"\r",
+        b"",
+    }
     gone = [line for line in unfolded(head) if line not in unfolded(healed)]
     for line in gone:
         name = re.sub(rb"[^0-9A-Za-z-]", b"", line.partition(b":")[0]).lower()
-        assert not any(known in name for known in FRAMING) or line.lower().startswith(b"transfer-encoding:")
+        assert not any(known in name for known in FRAMING) or line.lower().startswith(
+            b"transfer-encoding:"
+        )
     try:
         event = parsed(head)
     except h11.RemoteProtocolError:
@@ -288,7 +344,10 @@ def test_whatever_is_sent_the_end_of_the_body_is_where_it_was(head: bytes):
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(["A", "Content-Type", "ETag"]), st.text("ab\xff \t", max_size=5)), max_size=6)
+    st.lists(
+        st.tuples(st.sampled_from(["A", "Content-Type", "ETag"]), st.text("ab\xff \t", max_size=5)),
+        max_size=6,
+    )
 )
 def test_a_valid_head_is_untouched(pairs: list[tuple[str, str]]):
     head = block(*(f"{name}: {value}".encode("latin-1") for name, value in pairs))
@@ -296,6 +355,8 @@ def test_a_valid_head_is_untouched(pairs: list[tuple[str, str]]):
     parsed(head)
 
 
-@pytest.mark.parametrize("line", [b"X: " + b"a " * 30_000, b"X Y: " + b" " * 60_000, b"a" * 60_000 + b"\x0b: "])
+@pytest.mark.parametrize(
+    "line", [b"X: " + b"a " * 30_000, b"X Y: " + b" " * 60_000, b"a" * 60_000 + b"\x0b: "]
+)
 def test_a_long_line_takes_no_time(line: bytes):
     heal(block(*[b"A: b"] * 50, line))

@@ -1,4 +1,6 @@
-"""What a Content-Encoding is worth, by its words, the first bytes, and the server's name and type."""
+"""What a Content-Encoding is worth, by its words, the first bytes, and the server's name and
+type.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ DEFLATED = BARE.compress(TEXT) + BARE.flush()
 def verdict(label: str, body: bytes, name: str = "f", kind: str = "") -> CodingVerdict:
     """The judgement, with as few of the first bytes as it wants to see."""
     for seen in range(len(body) + 1):
-        found = judge(label, name=name, kind=kind, first=body[:seen], whole=seen == len(body), opens=opens)
+        found = judge(
+            label, name=name, kind=kind, first=body[:seen], whole=seen == len(body), opens=opens
+        )
         if found is not None:
             assert seen <= LOOKED_AT
             return found
@@ -131,7 +135,9 @@ def test_a_label_that_lies_leaves_the_file_as_it_came_and_is_told(label: str, bo
     assert f"“{label}”" in found.remark
 
 
-@pytest.mark.parametrize("label", ["compress", "exi", "gzip, br", "deflate, gzip", "made-up", "gzip, gzip, gzip"])
+@pytest.mark.parametrize(
+    "label", ["compress", "exi", "gzip, br", "deflate, gzip", "made-up", "gzip, gzip, gzip"]
+)
 def test_what_cannot_be_undone_is_told(label: str):
     body = packed(packed(packed(TEXT)))
     found = verdict(label, body, "a.txt")
@@ -147,7 +153,8 @@ def test_a_window_beyond_the_limit_is_not_opened():
 @settings(deadline=None)
 @given(
     st.sampled_from(["gzip", "deflate", "br", "zstd", "gzip, gzip", "compress", "aws-chunked"]),
-    st.binary(max_size=200) | st.sampled_from([packed(TEXT), zlib.compress(TEXT), brotli.compress(TEXT, quality=1)]),
+    st.binary(max_size=200)
+    | st.sampled_from([packed(TEXT), zlib.compress(TEXT), brotli.compress(TEXT, quality=1)]),
     st.sampled_from(["a.txt", "a.tar.gz", "a.zip", ""]),
 )
 def test_the_verdict_does_not_depend_on_how_the_bytes_came(label: str, body: bytes, name: str):

@@ -1,4 +1,6 @@
-"""The name that a download gets: whatever a server says, a safe one, and no ending by which a program runs."""
+"""The name that a download gets: whatever a server says, a safe one, and no ending by which a
+program runs.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,32 @@ FIELD = (
     "?=",
     "%2F",
 )
-BITS = ("%00", "%2e%2e", "../", "\\", "con", ".exe", ".pdf", " ", "\xe4", "\xb8\xb1\xb1\xbe", "a", ".", "%", "'")
+BITS = (
+    "%00",
+    "%2e%2e",
+    "../",
+    "\\",
+    "con",
+    ".exe",
+    ".pdf",
+    " ",
+    "\xe4",
+    "\xb8\xb1\xb1\xbe",
+    "a",
+    ".",
+    "%",
+    "'",
+)
 PARTS = st.sampled_from(FIELD + BITS)
 TYPES = st.sampled_from(
-    ["", "image/jpeg", "text/html; charset=gbk", "application/pdf", "text/plain", "application/x-sh"]
+    [
+        "",
+        "image/jpeg",
+        "text/html; charset=gbk",
+        "application/pdf",
+        "text/plain",
+        "application/x-sh",
+    ]
 )
 PROGRAMS = (
     "exe com bat cmd msi scr pif js jse vbs vbe wsf hta ps1 sh bash csh run bin app appimage apk jar deb rpm desktop lnk "
@@ -39,7 +63,9 @@ PROGRAMS = (
 @given(st.lists(PARTS, max_size=12).map("".join), TYPES, st.lists(PARTS, max_size=6).map("".join))
 def test_any_answer_gives_one_safe_name(disposition: str, content_type: str, path: str):
     fields = (("Content-Disposition", disposition), ("Content-Type", content_type))
-    response = Response(status=200, url=f"http://h/{path}", headers=tuple(one for one in fields if one[1]))
+    response = Response(
+        status=200, url=f"http://h/{path}", headers=tuple(one for one in fields if one[1])
+    )
     name = suggested(response, "http://h/x")
     assert safe(name) == name
     assert 0 < len(name.encode()) <= 255
@@ -48,7 +74,12 @@ def test_any_answer_gives_one_safe_name(disposition: str, content_type: str, pat
 
 @pytest.mark.parametrize("ending", PROGRAMS.split())
 def test_no_type_gives_a_program_its_ending(ending: str):
-    for kind in (f"application/{ending}", f"application/x-{ending}", f"text/{ending}", f"text/x-{ending}"):
+    for kind in (
+        f"application/{ending}",
+        f"application/x-{ending}",
+        f"text/{ending}",
+        f"text/x-{ending}",
+    ):
         assert split(with_ending("file", kind))[1] != f".{ending}"
 
 

@@ -107,7 +107,8 @@ def test_a_variable_that_a_web_server_sets_counts_for_nothing():
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "a.localhost", "localhost.", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"]
+    "host",
+    ["localhost", "a.localhost", "localhost.", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"],
 )
 def test_this_machine_is_reached_directly(host):
     assert named_by({"all_proxy": "http://a:1"}, ServerOrigin("http", host, 80)) == ""
@@ -156,7 +157,10 @@ def test_exceptions_are_read_as_curl_reads_them(exceptions, host, direct):
     assert excepted(host, exceptions) == direct
 
 
-@given(st.text(alphabet="a.,/ 0123456789:*-[]"), st.sampled_from(["a.example", "10.0.0.1", "2001:db8::1"]))
+@given(
+    st.text(alphabet="a.,/ 0123456789:*-[]"),
+    st.sampled_from(["a.example", "10.0.0.1", "2001:db8::1"]),
+)
 def test_no_list_breaks_anything(exceptions, host):
     excepted(host, exceptions)
 
@@ -194,7 +198,11 @@ def test_every_answer_of_a_proxy_names_the_one_that_failed(word):
 
 def test_who_gave_no_login_is_asked_for_one():
     error = proxies.answered(parse("socks5h://proxy.example"), "login", "http://far.example/")
-    assert (error.code, error.reason, error.retry) == (Code.AUTHENTICATION_REQUIRED, "net.proxy-auth", Retry.FINAL)
+    assert (error.code, error.reason, error.retry) == (
+        Code.AUTHENTICATION_REQUIRED,
+        "net.proxy-auth",
+        Retry.FINAL,
+    )
     assert "needs a user name" in error.message
 
 

@@ -65,7 +65,13 @@ BACK = N - OVERLAP
         (Validators(last_modified=OLD, date="at noon", total=M), "careful", BACK, {}, 1),
         (Validators(last_modified=OLD, date="at noon", total=M), "strict", 0, None, 0),
         (Validators(last_modified=DATE, date=DATE, total=M), "strict", 0, None, 0),
-        (Validators(last_modified=DATE, date=DATE, total=M), "lenient", N, {"If-Unmodified-Since": DATE}, 0),
+        (
+            Validators(last_modified=DATE, date=DATE, total=M),
+            "lenient",
+            N,
+            {"If-Unmodified-Since": DATE},
+            0,
+        ),
         (Validators(etag="unquoted", date=DATE, total=M), "careful", BACK, {}, 0),
         (NONE, "careful", BACK, {}, 1),
         (NONE, "lenient", BACK, {}, 1),
@@ -81,7 +87,11 @@ BACK = N - OVERLAP
     ],
 )
 def test_what_is_asked_for_follows_from_validators_and_policy(
-    validators: Validators | None, policy: str, start: int, headers: dict[str, str] | None, places: int
+    validators: Validators | None,
+    policy: str,
+    start: int,
+    headers: dict[str, str] | None,
+    places: int,
 ):
     asked = ask(N, validators, policy)
     assert (asked.start, asked.places) == (start, places)
@@ -184,7 +194,15 @@ def test_a_missing_date_is_the_time_of_receipt():
 
 @pytest.mark.parametrize(
     ("etag", "strong"),
-    [('"a"', True), ('""', True), ('W/"a"', False), ("a", False), ('"a', False), ('"a", "b"', False), ("", False)],
+    [
+        ('"a"', True),
+        ('""', True),
+        ('W/"a"', False),
+        ("a", False),
+        ('"a', False),
+        ('"a", "b"', False),
+        ("", False),
+    ],
 )
 def test_a_strong_tag_is_quoted_and_one(etag: str, strong: bool):
     assert is_strong(etag) is strong
@@ -192,7 +210,13 @@ def test_a_strong_tag_is_quoted_and_one(etag: str, strong: bool):
 
 def test_validators_come_from_the_head():
     head = an_answer(
-        200, ETag=' "a"', Last_Modified=OLD, Date=DATE, Content_Length="12", Accept_Ranges="Bytes", Content_Encoding=""
+        200,
+        ETag=' "a"',
+        Last_Modified=OLD,
+        Date=DATE,
+        Content_Length="12",
+        Accept_Ranges="Bytes",
+        Content_Encoding="",
     )
     assert validators_of(head, decoded=False) == Validators(
         etag='"a"', last_modified=OLD, date=DATE, total=12, accept_ranges="bytes", host="host:80"
@@ -221,7 +245,9 @@ def test_a_host_has_its_port(url: str, host: str):
 
 
 def test_a_decoded_body_has_no_known_length_and_cannot_be_resumed():
-    validators = validators_of(an_answer(200, ETag='"a"', Content_Length="12", Content_Encoding="gzip"), decoded=True)
+    validators = validators_of(
+        an_answer(200, ETag='"a"', Content_Length="12", Content_Encoding="gzip"), decoded=True
+    )
     assert (validators.total, validators.content_encoding) == (UNKNOWN, "gzip")
     assert "compress" in why_not_resumable(validators, "GET", "careful")
 
@@ -243,13 +269,24 @@ def test_a_length_is_one_number_or_unknown(fields: list[tuple[str, str]], total:
 
 
 def test_the_total_of_a_part_is_that_of_the_file():
-    assert validators_of(an_answer(206, Content_Range="bytes 5-9/100", Content_Length="5"), decoded=False).total == 100
+    assert (
+        validators_of(
+            an_answer(206, Content_Range="bytes 5-9/100", Content_Length="5"), decoded=False
+        ).total
+        == 100
+    )
 
 
-@given(first=st.integers(0, 10**18), last=st.integers(0, 10**18), total=st.none() | st.integers(0, 10**18))
+@given(
+    first=st.integers(0, 10**18),
+    last=st.integers(0, 10**18),
+    total=st.none() | st.integers(0, 10**18),
+)
 def test_a_well_formed_content_range_is_read_exactly(first: int, last: int, total: int | None):
     text = f"bytes {first}-{last}/{'*' if total is None else total}"
-    assert content_range(text) == ContentRange("bytes", first, last, UNKNOWN if total is None else total)
+    assert content_range(text) == ContentRange(
+        "bytes", first, last, UNKNOWN if total is None else total
+    )
 
 
 @given(st.text(alphabet="bytes 0123456789-/*=:,\t٣") | st.text())
@@ -282,7 +319,11 @@ def test_odd_forms_that_can_be_read_in_one_way_are_read(text: str):
 
 
 def test_a_total_that_is_left_out_is_not_known():
-    assert content_range("bytes 1-2") == content_range("bytes 1-2/*") == ContentRange("bytes", 1, 2, UNKNOWN)
+    assert (
+        content_range("bytes 1-2")
+        == content_range("bytes 1-2/*")
+        == ContentRange("bytes", 1, 2, UNKNOWN)
+    )
 
 
 @pytest.mark.parametrize(
@@ -325,7 +366,14 @@ def test_resume_data_gives_its_token_back_and_holds_nothing_else():
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"transfermon-resume\x01", pack(TOKEN)[:-1], pack(TOKEN) + b"\n", pack(TOKEN).replace(b"A", b"B"), "text"],
+    [
+        b"",
+        b"transfermon-resume\x01",
+        pack(TOKEN)[:-1],
+        pack(TOKEN) + b"\n",
+        pack(TOKEN).replace(b"A", b"B"),
+        "text",
+    ],
 )
 def test_malformed_resume_data_is_refused(data: bytes):
     with pytest.raises(ValueError):

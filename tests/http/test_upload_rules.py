@@ -1,4 +1,6 @@
-"""The rules of uploads, on plain values: the forms of both protocols, what answers mean, pieces, and what is a receipt."""
+"""The rules of uploads, on plain values: the forms of both protocols, what answers mean, pieces,
+and what is a receipt.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +24,16 @@ SIZE = 10_000_000
 
 def answer(status: int, url: str = URL, **fields: str) -> Response:
     return Response(
-        status=status, url=url, headers=tuple((name.replace("_", "-"), value) for name, value in fields.items())
+        status=status,
+        url=url,
+        headers=tuple((name.replace("_", "-"), value) for name, value in fields.items()),
     )
 
 
 def resource(protocol: str = "ietf", **changes: object) -> UploadResource:
-    return changed(UploadResource(protocol=protocol, url="https://example.com/up/1", length=SIZE), **changes)
+    return changed(
+        UploadResource(protocol=protocol, url="https://example.com/up/1", length=SIZE), **changes
+    )
 
 
 # ---- what goes out
@@ -36,26 +42,45 @@ def resource(protocol: str = "ietf", **changes: object) -> UploadResource:
 @pytest.mark.parametrize(
     ("version", "begin", "middle", "last", "kind"),
     [
-        ("8", "Upload-Complete: ?0", "Upload-Complete: ?0", "Upload-Complete: ?1", "application/partial-upload"),
-        ("6", "Upload-Complete: ?0", "Upload-Complete: ?0", "Upload-Complete: ?1", "application/partial-upload"),
+        (
+            "8",
+            "Upload-Complete: ?0",
+            "Upload-Complete: ?0",
+            "Upload-Complete: ?1",
+            "application/partial-upload",
+        ),
+        (
+            "6",
+            "Upload-Complete: ?0",
+            "Upload-Complete: ?0",
+            "Upload-Complete: ?1",
+            "application/partial-upload",
+        ),
         ("5", "Upload-Complete: ?0", "Upload-Complete: ?0", "Upload-Complete: ?1", ""),
         ("3", "Upload-Incomplete: ?1", "Upload-Incomplete: ?1", "Upload-Incomplete: ?0", ""),
     ],
 )
-def test_each_version_of_the_draft_has_its_fields(version: str, begin: str, middle: str, last: str, kind: str):
+def test_each_version_of_the_draft_has_its_fields(
+    version: str, begin: str, middle: str, last: str, kind: str
+):
     def lines(fields: dict[str, str]) -> set[str]:
         return {f"{name}: {value}" for name, value in fields.items()}
 
     method, created = rules.creation("ietf", SIZE, version=version)
     upload = resource(version=version)
     assert method == ""
-    assert {begin, f"Upload-Draft-Interop-Version: {version}", f"Upload-Length: {SIZE}", "Content-Length: 0"} <= lines(
-        created
-    )
+    assert {
+        begin,
+        f"Upload-Draft-Interop-Version: {version}",
+        f"Upload-Length: {SIZE}",
+        "Content-Length: 0",
+    } <= lines(created)
     assert last in lines(rules.whole(version, SIZE))
     for asked, ends in ((middle, False), (last, True)):
         appended = rules.append(upload, 5, last=ends)
-        assert {asked, "Upload-Offset: 5", f"Upload-Draft-Interop-Version: {version}"} <= lines(appended)
+        assert {asked, "Upload-Offset: 5", f"Upload-Draft-Interop-Version: {version}"} <= lines(
+            appended
+        )
         assert appended.get("Content-Type", "") == kind
     assert rules.query(upload) == {"Upload-Draft-Interop-Version": version}
 
@@ -88,7 +113,9 @@ def test_a_protocol_may_name_its_version(text: str, found: tuple[str, str]):
     assert upload_protocol.parse(text) == found
 
 
-@pytest.mark.parametrize("text", ["", "ftp", "ietf:", "ietf:4", "ietf:9", "tus:1", "plain:8", "IETF"])
+@pytest.mark.parametrize(
+    "text", ["", "ftp", "ietf:", "ietf:4", "ietf:9", "tus:1", "plain:8", "IETF"]
+)
 def test_other_protocols_are_refused(text: str):
     with pytest.raises(ValueError, match="ietf:N"):
         upload_protocol.parse(text)
@@ -106,7 +133,15 @@ def test_other_protocols_are_refused(text: str):
     ],
 )
 def test_a_folder_gets_the_name(url: str, method: str, into: bool, target: str):
-    task = Task(session="s", number=1, kind=Kind.UPLOAD, url=url, method=method, name="a b.bin", into_folder=into)
+    task = Task(
+        session="s",
+        number=1,
+        kind=Kind.UPLOAD,
+        url=url,
+        method=method,
+        name="a b.bin",
+        into_folder=into,
+    )
     assert rules.target(task) == target
 
 
@@ -165,7 +200,9 @@ def test_where_none_can_be(location: str, code: Code):
         (104, "8;x", "8", True),
     ],
 )
-def test_an_interim_answer_is_read_in_its_version_only(status: int, named: str, asked: str, found: bool):
+def test_an_interim_answer_is_read_in_its_version_only(
+    status: int, named: str, asked: str, found: bool
+):
     fields = {"Location": "/up/1"} | ({"Upload-Draft-Interop-Version": named} if named else {})
     interim = Response(status=status, url=URL, headers=tuple(fields.items()))
     assert (rules.announced(interim, asked, SIZE, 0.0) is not None) is found
@@ -197,7 +234,9 @@ def test_smaller_pieces(tried: int, limits: str, piece: int | None):
 
 @given(length=st.integers(1, 1 << 42), limit=st.integers(1, 1 << 34), least=st.integers(0, 1 << 30))
 def test_pieces_come_to_an_end_within_the_limits(length: int, limit: int, least: int):
-    """Behind any limit the next try is smaller, never below 1 MiB or the server's least, and there are seven at most."""
+    """Behind any limit the next try is smaller, never below 1 MiB or the server's least, and there
+    are seven at most.
+    """
     upload, tries = resource(length=length, min_append=least), 0
     while (end := rules.piece(upload, 0)[0]) > limit:
         less = rules.smaller(upload, end)
@@ -211,9 +250,17 @@ def test_pieces_come_to_an_end_within_the_limits(length: int, limit: int, least:
 
 @pytest.mark.parametrize(
     ("tried", "before", "after", "piece"),
-    [(3 * MIB, 0, 0, 2 * MIB), (3 * MIB, 0, 5, 0), (3 * MIB, 7, 5, 2 * MIB), (0, 0, 0, 0), (MIB, 0, 0, 0)],
+    [
+        (3 * MIB, 0, 0, 2 * MIB),
+        (3 * MIB, 0, 5, 0),
+        (3 * MIB, 7, 5, 2 * MIB),
+        (0, 0, 0, 0),
+        (MIB, 0, 0, 0),
+    ],
 )
-def test_a_cut_makes_pieces_only_where_nothing_came_of_it(tried: int, before: int, after: int, piece: int):
+def test_a_cut_makes_pieces_only_where_nothing_came_of_it(
+    tried: int, before: int, after: int, piece: int
+):
     found = rules.after_cut(resource(tried=tried, offset=before), after)
     assert (found.piece, found.tried) == (piece, 0)
 
@@ -252,7 +299,9 @@ def test_no_answer_completes_an_upload_before_its_last_byte(
         assert last
         assert sent >= SIZE
         assert told in (None, SIZE)
-        assert told == SIZE or (protocol == "ietf" and rules.completeness(answer(status, **fields)) is True)
+        assert told == SIZE or (
+            protocol == "ietf" and rules.completeness(answer(status, **fields)) is True
+        )
     if step.next is Next.GO_ON:
         assert step.offset <= min(sent, end)
 
@@ -274,9 +323,13 @@ def test_no_answer_completes_an_upload_before_its_last_byte(
         (SIZE, None, "", "tus", Next.FAIL),
     ],
 )
-def test_where_a_server_stands(given: int, told: int | None, complete: str, protocol: str, expected: Next):
+def test_where_a_server_stands(
+    given: int, told: int | None, complete: str, protocol: str, expected: Next
+):
     fields = {"Upload_Offset": "" if told is None else str(told), "Upload_Complete": complete}
-    assert rules.judge_query(resource(protocol), answer(200, **fields), given=given).next is expected
+    assert (
+        rules.judge_query(resource(protocol), answer(200, **fields), given=given).next is expected
+    )
 
 
 @given(
@@ -295,7 +348,9 @@ def test_where_a_server_stands(given: int, told: int | None, complete: str, prot
     method=st.sampled_from(["PUT", "POST"]),
 )
 def test_only_a_good_answer_behind_the_last_byte_is_a_receipt(status, handed, fields, body, method):
-    found = receipts.judge(answer(status, **fields), method=method, size=SIZE, handed=handed, body=body)
+    found = receipts.judge(
+        answer(status, **fields), method=method, size=SIZE, handed=handed, body=body
+    )
     if found.means is receipts.Means.DONE:
         assert handed >= SIZE
         assert status < 300
@@ -368,7 +423,10 @@ def test_another_place_is_told_without_secrets(location: str, told: str):
         (501, {}, "plain", True),
         (403, {}, "plain", False),
         (500, {}, "plain", False),
-        *((status, {}, "", False) for status in (401, 407, 408, 425, 429, 502, 503, 504, 511, 520, 527, 530)),
+        *(
+            (status, {}, "", False)
+            for status in (401, 407, 408, 425, 429, 502, 503, 504, 511, 520, 527, 530)
+        ),
     ],
 )
 def test_what_options_finds(status: int, fields: dict[str, str], protocol: str, sure: bool):
@@ -378,7 +436,9 @@ def test_what_options_finds(status: int, fields: dict[str, str], protocol: str, 
 
 
 def test_trouble_that_stays_does_not_keep_a_file_back_but_a_missing_login_does():
-    assert probing.judge(answer(503), "8", now=0.0, attempt=probing.PATIENCE + 1).protocol == "plain"
+    assert (
+        probing.judge(answer(503), "8", now=0.0, attempt=probing.PATIENCE + 1).protocol == "plain"
+    )
     assert probing.judge(answer(401), "8", now=0.0, attempt=99).error is not None
 
 

@@ -25,7 +25,9 @@ HALF = "caf\udce9"  # what Python makes of the byte E9 in an argument
 NEVER = "caf\ud800"  # no bytes at all
 
 
-@pytest.mark.parametrize(("value", "text", "path"), [("café", True, True), (HALF, False, True), (NEVER, False, False)])
+@pytest.mark.parametrize(
+    ("value", "text", "path"), [("café", True, True), (HALF, False, True), (NEVER, False, False)]
+)
 def test_a_file_may_be_called_by_any_bytes_but_a_text_is_text(value: str, text: bool, path: bool):
     assert checked_text.is_text(value) == text
     for check, fine in ((checked_text.checked_text, text), (checked_text.checked_path, path)):
@@ -43,7 +45,12 @@ def test_a_nul_is_in_no_path():
 
 @pytest.mark.parametrize(
     ("value", "found"),
-    [({"a": ["b", {"c": NEVER}]}, NEVER), ({NEVER: 1}, NEVER), ({"a": [1, None, "é", True]}, None), (HALF, HALF)],
+    [
+        ({"a": ["b", {"c": NEVER}]}, NEVER),
+        ({NEVER: 1}, NEVER),
+        ({"a": [1, None, "é", True]}, None),
+        (HALF, HALF),
+    ],
 )
 def test_half_a_character_is_found_wherever_it_hides_in_json(value: Any, found: str | None):
     assert checked_text.without_text(value) == found
@@ -73,7 +80,12 @@ async def session(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "fields",
-    [{"destination": f"/tmp/{NEVER}/"}, {"destination": "/tmp/a\0b"}, {"description": HALF}, {"name": NEVER}],
+    [
+        {"destination": f"/tmp/{NEVER}/"},
+        {"destination": "/tmp/a\0b"},
+        {"description": HALF},
+        {"name": NEVER},
+    ],
     ids=["half", "nul", "description", "name"],
 )
 async def test_a_task_is_not_made_with_it(session: Session, fields: dict[str, Any]):
@@ -97,13 +109,21 @@ async def test_a_task_is_not_made_with_it(session: Session, fields: dict[str, An
     ],
     ids=str,
 )
-async def test_the_control_socket_answers_400_and_the_engine_goes_on(tmp_path: Path, body: dict[str, Any]):
+async def test_the_control_socket_answers_400_and_the_engine_goes_on(
+    tmp_path: Path, body: dict[str, Any]
+):
     async with Monitor.open(str(tmp_path), attached=False) as monitor:
         monitor.ready()
         api = Api(monitor)
-        answer = await api.answer("POST", "/v1/tasks", json.dumps({"url": "http://127.0.0.1:9/f", **body}).encode())
+        answer = await api.answer(
+            "POST", "/v1/tasks", json.dumps({"url": "http://127.0.0.1:9/f", **body}).encode()
+        )
         assert answer.status == 400, answer.body
-        assert "holds" in answer.body["title"] or "must be" in answer.body["title"] or "word" in answer.body["title"]
+        assert (
+            "holds" in answer.body["title"]
+            or "must be" in answer.body["title"]
+            or "word" in answer.body["title"]
+        )
         fine = {"url": "http://127.0.0.1:9/f", "start": False, "destination": f"{tmp_path}/"}
         assert (await api.answer("POST", "/v1/tasks", json.dumps(fine).encode())).status == 201
 
@@ -123,8 +143,17 @@ async def test_the_control_socket_answers_400_and_the_engine_goes_on(tmp_path: P
     ids=str,
 )
 def test_the_command_line_says_one_sentence(tmp_path: Path, arguments: list[bytes]):
-    command = [os.fsencode(sys.executable), b"-m", b"transfermon", b"--state-dir", os.fsencode(tmp_path), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+    command = [
+        os.fsencode(sys.executable),
+        b"-m",
+        b"transfermon",
+        b"--state-dir",
+        os.fsencode(tmp_path),
+        *arguments,
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False
+    )
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()[-1]) > 20

@@ -79,14 +79,22 @@ def test_any_text_is_read_as_json_reads_it_or_refused(text: str):
 @given(VALUES, st.integers(1, 8))
 def test_the_depth_is_the_depth_of_the_value(value: Any, most: int):
     def depth(found: Any) -> int:
-        inner = found.values() if isinstance(found, dict) else found if isinstance(found, list) else None
+        inner = (
+            found.values()
+            if isinstance(found, dict)
+            else found
+            if isinstance(found, list)
+            else None
+        )
         return 0 if inner is None else 1 + max(map(depth, inner), default=0)
 
     assert is_deep(json.dumps(value), most) is (depth(value) > most)
 
 
 def test_numbers_that_can_be_used():
-    assert [number(value) for value in (1, 1.5, True, "1", None, float("nan"), float("inf"), 10**400)] == [
+    assert [
+        number(value) for value in (1, 1.5, True, "1", None, float("nan"), float("inf"), 10**400)
+    ] == [
         1.0,
         1.5,
         *[None] * 6,

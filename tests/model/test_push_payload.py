@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transfermon.model.events import SilentPushEvent
-from transfermon.model.push_payload import LIMIT, Severity, commands_in, lint_payload, parse_payload, url_problem
+from transfermon.model.push_payload import (
+    LIMIT,
+    Severity,
+    commands_in,
+    lint_payload,
+    parse_payload,
+    url_problem,
+)
 
 SEED = '{"alert":"","content-available":1,"download_url":"https://host/a.png"}'
 NESTED = '{"aps":{"alert":"","content-available":1},"download_url":"https://host/a.png"}'
@@ -23,7 +30,11 @@ def test_both_shapes_mean_the_same(text: str | bytes):
     assert payload.silent
     assert not payload.visible
     assert payload.custom == {"download_url": "https://host/a.png"}
-    assert payload.event_fields() == {"alert": "", "content-available": 1, "download_url": "https://host/a.png"}
+    assert payload.event_fields() == {
+        "alert": "",
+        "content-available": 1,
+        "download_url": "https://host/a.png",
+    }
     assert payload.original == json.loads(text)
 
 
@@ -34,12 +45,30 @@ def test_both_shapes_mean_the_same(text: str | bytes):
         ('{"alert":null,"content-available":1}', "", "", False, True),
         ('{"alert":"New video","content-available":1}', "New video", "", True, False),
         ('{"alert":"New video"}', "New video", "", True, False),
-        ('{"aps":{"alert":{"title":"Videos","body":"New"},"content-available":1}}', "New", "Videos", True, False),
+        (
+            '{"aps":{"alert":{"title":"Videos","body":"New"},"content-available":1}}',
+            "New",
+            "Videos",
+            True,
+            False,
+        ),
         ('{"aps":{"alert":{"title":"Videos"}}}', "", "Videos", True, False),
         ('{"aps":{"alert":{"subtitle":"New"},"content-available":1}}', "New", "", True, False),
         ('{"aps":{"alert":{"title":"T","subtitle":"S","body":"B"}}}', "S\nB", "T", True, False),
-        ('{"aps":{"alert":{"loc-key":"NEW_VIDEO"},"content-available":1}}', "NEW_VIDEO", "", True, False),
-        ('{"aps":{"alert":{"title-loc-key":"T_KEY","subtitle-loc-key":"S_KEY"}}}', "S_KEY", "T_KEY", True, False),
+        (
+            '{"aps":{"alert":{"loc-key":"NEW_VIDEO"},"content-available":1}}',
+            "NEW_VIDEO",
+            "",
+            True,
+            False,
+        ),
+        (
+            '{"aps":{"alert":{"title-loc-key":"T_KEY","subtitle-loc-key":"S_KEY"}}}',
+            "S_KEY",
+            "T_KEY",
+            True,
+            False,
+        ),
         ('{"aps":{"alert":{},"content-available":1}}', "", "", False, True),
         ("{}", "", "", False, False),
     ],
@@ -48,7 +77,12 @@ def test_an_alert_shows_and_only_content_available_wakes(
     text: str, alert: str, title: str, visible: bool, silent: bool
 ):
     payload = parse_payload(text)
-    assert (payload.alert, payload.title, payload.visible, payload.silent) == (alert, title, visible, silent)
+    assert (payload.alert, payload.title, payload.visible, payload.silent) == (
+        alert,
+        title,
+        visible,
+        silent,
+    )
 
 
 @pytest.mark.parametrize("value", ["0", "2", '"1"', "true", "[1]", "1.0", "null", "{}"])
@@ -68,10 +102,14 @@ def test_custom_fields_win_over_those_of_aps():
 
 
 def test_reserved_names_stay_in_the_original_only():
-    payload = parse_payload('{"content-available":1,"handlerId":"x","type":"y","source":"z","mine":1}')
+    payload = parse_payload(
+        '{"content-available":1,"handlerId":"x","type":"y","source":"z","mine":1}'
+    )
     assert payload.event_fields() == {"content-available": 1, "mine": 1}
     assert payload.original["handlerId"] == "x"
-    told = SilentPushEvent(handler_id="SilentPush-1", custom=payload.event_fields(), payload=payload.original).to_dict()
+    told = SilentPushEvent(
+        handler_id="SilentPush-1", custom=payload.event_fields(), payload=payload.original
+    ).to_dict()
     assert (told["handlerId"], told["type"], told["mine"]) == ("SilentPush-1", "silentpush", 1)
     assert told["payload"]["type"] == "y"
 
@@ -128,7 +166,9 @@ VALUES = st.recursive(
 )
 
 
-@given(st.dictionaries(st.text(max_size=8).filter(lambda name: name != "alert"), VALUES, max_size=5))
+@given(
+    st.dictionaries(st.text(max_size=8).filter(lambda name: name != "alert"), VALUES, max_size=5)
+)
 def test_every_small_object_is_read_back_as_it_was(value: dict[str, object]):
     if "aps" not in value:
         assert dict(parse_payload(json.dumps(value)).original) == value
@@ -152,13 +192,28 @@ def test_the_seeds_payload_needs_no_advice(text: str):
         ('{"content-available":true}', {}, "warning", "not true"),
         ('{"content_available":1}', {}, "warning", "is written “content-available”"),
         ('{"alert":"x","content-available":1}', {}, "warning", "no alert text"),
-        ('{"alert":"x","content-available":1}', {"push_type": "background"}, "error", "no alert text"),
+        (
+            '{"alert":"x","content-available":1}',
+            {"push_type": "background"},
+            "error",
+            "no alert text",
+        ),
         ('{"sound":"bell","content-available":1}', {}, "warning", "“sound”"),
         ('{"badge":1,"content-available":1}', {"push_type": "background"}, "error", "“badge”"),
         (NESTED, {}, "warning", "no “alert”, not even an empty one"),
         (NESTED, {"push_type": "background"}, "error", "no “alert”, not even an empty one"),
-        ('{"aps":{"sound":"","content-available":1}}', {}, "warning", "no “sound”, not even an empty one"),
-        ('{"aps":{"badge":null,"content-available":1}}', {}, "warning", "no “badge”, not even an empty one"),
+        (
+            '{"aps":{"sound":"","content-available":1}}',
+            {},
+            "warning",
+            "no “sound”, not even an empty one",
+        ),
+        (
+            '{"aps":{"badge":null,"content-available":1}}',
+            {},
+            "warning",
+            "no “badge”, not even an empty one",
+        ),
         ('{"aps":{"alert":{"loc-key":"K"},"content-available":1}}', {}, "warning", "no alert text"),
         (
             '{"aps":{"alert":{"subtitle":"S"},"content-available":1}}',
@@ -168,20 +223,37 @@ def test_the_seeds_payload_needs_no_advice(text: str):
         ),
         (SEED, {"priority": 7}, "error", "1, 5 or 10"),
         ('{"alert":"x"}', {"priority": 0}, "error", "1, 5 or 10"),
-        ('{"aps":{"alert":"x"},"interruption-level":"active"}', {}, "warning", "“interruption-level” beside it"),
+        (
+            '{"aps":{"alert":"x"},"interruption-level":"active"}',
+            {},
+            "warning",
+            "“interruption-level” beside it",
+        ),
         ('{"aps":{"alert":"x"},"relevance-score":1}', {}, "warning", "“relevance-score” beside it"),
-        ('{"aps":{"alert":"x"},"target-content-id":"a"}', {}, "warning", "“target-content-id” beside it"),
+        (
+            '{"aps":{"alert":"x"},"target-content-id":"a"}',
+            {},
+            "warning",
+            "“target-content-id” beside it",
+        ),
         (SEED, {"priority": 10}, "error", "priority 5"),
         (SEED, {"push_type": "background", "priority": 10}, "error", "priority 5"),
         ('{"content-available":1,"handlerId":"x"}', {}, "warning", "“handlerId”"),
         ('{"aps":{"content-available":1},"badge":1}', {}, "warning", "ordinary custom field"),
         ('{"content-available":1,"download_url":"file:///etc/passwd"}', {}, "error", "http"),
-        ('{"content-available":1,"download_url":"http://127.0.0.1:8000/"}', {}, "warning", "private"),
+        (
+            '{"content-available":1,"download_url":"http://127.0.0.1:8000/"}',
+            {},
+            "warning",
+            "private",
+        ),
         ('{"content-available":1,"download_url":"http://[fe80::1]/"}', {}, "warning", "private"),
         ('{"content-available":1,"download_url":"http://localhost/"}', {}, "warning", "private"),
     ],
 )
-def test_the_composer_is_told_what_would_go_wrong(text: str, options: dict[str, object], severity: str, words: str):
+def test_the_composer_is_told_what_would_go_wrong(
+    text: str, options: dict[str, object], severity: str, words: str
+):
     matching = [item for item in found(text, **options) if words in item[1]]
     assert [item[0] for item in matching] == [severity]
 
@@ -189,9 +261,9 @@ def test_the_composer_is_told_what_would_go_wrong(text: str, options: dict[str, 
 @pytest.mark.parametrize("priority", [1, 5])
 def test_a_priority_of_apples_is_no_reason_for_a_word(priority: int):
     assert found(APPLES, push_type="background", priority=priority) == []
-    assert found('{"aps":{"alert":"x","content-available":1}}', push_type="alert", priority=priority) == found(
-        '{"aps":{"alert":"x","content-available":1}}', push_type="alert"
-    )
+    assert found(
+        '{"aps":{"alert":"x","content-available":1}}', push_type="alert", priority=priority
+    ) == found('{"aps":{"alert":"x","content-available":1}}', push_type="alert")
 
 
 def test_the_command_for_apples_service_has_nothing_in_aps_that_it_refuses():
@@ -203,13 +275,22 @@ def test_the_command_for_apples_service_has_nothing_in_aps_that_it_refuses():
 
 
 def test_errors_are_exactly_what_the_service_refuses():
-    severities = {item.severity for item in lint_payload('{"alert":"x","sound":"y","content-available":1}', priority=5)}
+    severities = {
+        item.severity
+        for item in lint_payload('{"alert":"x","sound":"y","content-available":1}', priority=5)
+    }
     assert severities == {Severity.WARNING}
 
 
 @pytest.mark.parametrize(
     "url",
-    ["http://host/", "https://host:8443/a?b=c#d", "HTTPS://HOST/", "https://[2001:db8::1]/", "https://host/a@b~c.png"],
+    [
+        "http://host/",
+        "https://host:8443/a?b=c#d",
+        "HTTPS://HOST/",
+        "https://[2001:db8::1]/",
+        "https://host/a@b~c.png",
+    ],
 )
 def test_a_web_address_is_fine(url: str):
     assert url_problem(url) == ""
@@ -257,6 +338,8 @@ def test_anything_else_is_no_address_for_a_push(url: object):
         ("http://127.0.0.1:8000/a.png", [], False),
     ],
 )
-def test_a_host_that_a_setting_allows_is_no_reason_for_a_warning(url: str, allowed: list[str], quiet: bool):
+def test_a_host_that_a_setting_allows_is_no_reason_for_a_warning(
+    url: str, allowed: list[str], quiet: bool
+):
     text = json.dumps({"content-available": 1, "download_url": url})
     assert (lint_payload(text, allowed_hosts=allowed) == []) is quiet

@@ -42,7 +42,9 @@ class Library:
 def test_the_library_reads_a_record_as_it_reads_its_own():
     one, other = Point(x=1, note="n"), Library(x=1, note="n")
     assert dataclasses.is_dataclass(one)
-    assert [item.name for item in dataclasses.fields(one)] == [item.name for item in dataclasses.fields(other)]
+    assert [item.name for item in dataclasses.fields(one)] == [
+        item.name for item in dataclasses.fields(other)
+    ]
     assert dataclasses.asdict(one) == dataclasses.asdict(other)
     assert repr(one) == repr(other).replace("Library", "Point")
     assert dataclasses.replace(one, y=5) == Point(x=1, y=5, note="n")

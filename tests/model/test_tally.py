@@ -17,7 +17,15 @@ from tests.helpers.records import (
 from transfermon.model.tally import Fate, Tally, fate_of, tally_of
 from transfermon.model.task import Kind, State
 
-KINDS = [a_task, a_queued_task, a_waiting_task, a_paused_task, a_finished_task, a_cancelled_task, a_failed_task]
+KINDS = [
+    a_task,
+    a_queued_task,
+    a_waiting_task,
+    a_paused_task,
+    a_finished_task,
+    a_cancelled_task,
+    a_failed_task,
+]
 
 
 @pytest.mark.parametrize(
@@ -74,5 +82,11 @@ def test_one_that_goes_on_running_keeps_its_place():
 
 
 def test_each_session_has_its_own():
-    found = tally_of([a_task(number=1), a_task(number=1, session="films"), a_finished_task(number=2, session="films")])
+    found = tally_of(
+        [
+            a_task(number=1),
+            a_task(number=1, session="films"),
+            a_finished_task(number=2, session="films"),
+        ]
+    )
     assert {key: tally.all for key, tally in found.items()} == {"demo": 1, "films": 2}

@@ -58,7 +58,9 @@ async def logged(server: apache.Apache, count: int) -> list[Line]:
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
     with contextlib.ExitStack() as running:
-        yield lambda directory="": running.enter_context(apache.running(tmp_path / "apache", directory=directory))
+        yield lambda directory="": running.enter_context(
+            apache.running(tmp_path / "apache", directory=directory)
+        )
 
 
 @pytest.fixture
@@ -75,7 +77,9 @@ def downloads(tmp_path: Path) -> Path:
 def open_monitor(tmp_path: Path, downloads: Path) -> Open:
     @contextlib.asynccontextmanager
     async def start() -> AsyncIterator[Monitor]:
-        async with Monitor.open(str(tmp_path / "state"), settings=Settings(download_folder=str(downloads))) as monitor:
+        async with Monitor.open(
+            str(tmp_path / "state"), settings=Settings(download_folder=str(downloads))
+        ) as monitor:
             recorder = Recorder(monitor)
             monitor.ready()
             yield monitor
@@ -88,7 +92,9 @@ async def stored(task: DownloadTask) -> int:
     """What is in the part once the task has come to `ENOUGH` bytes and was suspended."""
     await eventually(lambda: task.count_of_bytes_received >= ENOUGH, f"{ENOUGH} bytes")
     task.suspend()
-    await eventually(lambda: task.session._engine.progress.get(task.key) is None, "the attempt to let go")
+    await eventually(
+        lambda: task.session._engine.progress.get(task.key) is None, "the attempt to let go"
+    )
     assert task.record.received < SIZE
     return task.record.received
 
@@ -103,12 +109,16 @@ def tag_of(server: apache.Apache, path: str) -> str:
 
 
 @pytest.mark.parametrize("size", [0, 1, 100_000, 262_145, 20_000_000])
-async def test_a_file_arrives_as_it_is(serve: Serve, open_monitor: Open, downloads: Path, size: int):
+async def test_a_file_arrives_as_it_is(
+    serve: Serve, open_monitor: Open, downloads: Path, size: int
+):
     server, content = serve(), os.urandom(size)
     server.put("a.bin", content, age=HOUR)
     digest = hashlib.sha256(content).hexdigest()
     async with open_monitor() as monitor:
-        task = quick_session(monitor).download_task(server.url("/a.bin"), expected_digest=f"sha-256:{digest}")
+        task = quick_session(monitor).download_task(
+            server.url("/a.bin"), expected_digest=f"sha-256:{digest}"
+        )
         record = await task.wait()
         assert record.succeeded
         assert (record.expected, record.received) == (size, size)
@@ -116,14 +126,22 @@ async def test_a_file_arrives_as_it_is(serve: Serve, open_monitor: Open, downloa
         assert resume.is_strong(record.validators.etag)
     assert hashlib.sha256((downloads / "a.bin").read_bytes()).hexdigest() == digest
     (line,) = await logged(server, 1)
-    assert (line.method, line.uri, line.status, line.sent, line.range) == ("GET", "/a.bin", 200, size, "")
+    assert (line.method, line.uri, line.status, line.sent, line.range) == (
+        "GET",
+        "/a.bin",
+        200,
+        size,
+        "",
+    )
 
 
 @pytest.mark.parametrize("length_known", [True, False])
 async def test_a_file_that_is_all_there_is_finished_without_an_endless_retry(
     serve: Serve, open_monitor: Open, body: bytes, downloads: Path, length_known: bool
 ):
-    """Its end is asked for once more and compared; a question for what is behind it is never asked."""
+    """Its end is asked for once more and compared; a question for what is behind it is never
+    asked.
+    """
     server = serve()
     server.put("a.bin", body, age=HOUR)
     tag = tag_of(server, "/a.bin")
@@ -142,16 +160,21 @@ async def test_a_file_that_is_all_there_is_finished_without_an_endless_retry(
             task = quick_session(monitor).download_task(server.url("/a.bin"))
             await eventually(lambda: task.count_of_bytes_received >= SIZE - 1)
             task.suspend()
-            await eventually(lambda: task.session._engine.progress.get(task.key) is None, "the attempt to let go")
+            await eventually(
+                lambda: task.session._engine.progress.get(task.key) is None, "the attempt to let go"
+            )
         if length_known:
             (part,) = parts_in(downloads)
-            with part.open("ab") as file:  # as if the engine was killed between this write and its record
+            # as if the engine was killed between this write and its record
+            with part.open("ab") as file:
                 file.write(body[-1:])
         server.start()
         record = await task.resume().wait()
         assert record.succeeded
         assert record.restarts == 0
     lines = (await logged(server, 1 if length_known else 2))[1:]  # the first is ours, for the tag
-    assert [(line.status, line.range) for line in lines] == ([] if length_known else [(206, rest(SIZE))])
+    assert [(line.status, line.range) for line in lines] == (
+        [] if length_known else [(206, rest(SIZE))]
+    )
     assert (downloads / "a.bin").read_bytes() == body
     assert parts_in(downloads) == []

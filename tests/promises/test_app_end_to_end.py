@@ -1,4 +1,6 @@
-"""The real app as a process, with its demo, driven from outside as a person's other programs would drive it."""
+"""The real app as a process, with its demo, driven from outside as a person's other programs would
+drive it.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ from transfermon.control.client import Client, NoEngine
 pytestmark = pytest.mark.slow  # the whole demo with its window, and two starts of the app
 
 LIMIT = 60.0
-OFFSCREEN = ("This plugin does not support", "systemTrayWindowChanged")  # Qt's platform without a screen says these
+# Qt's platform without a screen says these
+OFFSCREEN = ("This plugin does not support", "systemTrayWindowChanged")
 
 
 def wait_for(what: str, condition: Callable[[], Any]) -> Any:
@@ -44,7 +47,10 @@ class App:
             **os.environ,
             "QT_QPA_PLATFORM": "offscreen",
             "DBUS_SESSION_BUS_ADDRESS": bus,
-            **{f"XDG_{name}_HOME": str(folder / name.lower()) for name in ("CONFIG", "DATA", "CACHE", "STATE")},
+            **{
+                f"XDG_{name}_HOME": str(folder / name.lower())
+                for name in ("CONFIG", "DATA", "CACHE", "STATE")
+            },
             "HOME": str(folder),
         }
         self.processes: list[subprocess.Popen[str]] = []
@@ -113,30 +119,50 @@ def test_the_demo_runs_finishes_wakes_notifies_and_ends_cleanly(app, screen):
         ),
     )
     assert statuses["state"] if "state" in statuses else statuses["pid"] == process.pid
-    photos = [task for task in app.tasks() if task["session"] == "com.example.photos" and task["path"]]
+    photos = [
+        task for task in app.tasks() if task["session"] == "com.example.photos" and task["path"]
+    ]
     assert photos
     assert all(Path(task["path"]).read_bytes().startswith(b"\xff\xd8") for task in photos)
 
     # The app is in the background, so what finished is told on the desktop.
-    told = wait_for("a notification", lambda: [shown for shown in screen.shown if "com.example.photos" in shown.body])
+    told = wait_for(
+        "a notification",
+        lambda: [shown for shown in screen.shown if "com.example.photos" in shown.body],
+    )
     assert "6" in told[0].body
 
     # A silent push and a background fetch go through a handler and start transfers.
     picture = photos[0]["url"]
-    code, out, err = app.run("push", f'{{"alert":"","content-available":1,"download_url":"{picture}"}}')
+    code, out, err = app.run(
+        "push", f'{{"alert":"","content-available":1,"download_url":"{picture}"}}'
+    )
     assert (code, err) == (0, "")
-    pushed = wait_for("the pushed download", lambda: [task for task in app.tasks() if task["session"] == "push"])
+    pushed = wait_for(
+        "the pushed download", lambda: [task for task in app.tasks() if task["session"] == "push"]
+    )
     assert pushed[0]["url"] == picture
     assert app.run("fetch")[0] == 0
-    wait_for("the fetched videos", lambda: [task for task in app.tasks() if task["session"] == "videofarm"])
+    wait_for(
+        "the fetched videos",
+        lambda: [task for task in app.tasks() if task["session"] == "videofarm"],
+    )
     code, out, err = app.run("--json", "events")
     assert code == 0
-    for name in ("silentpush", "backgroundfetch", "handlerended", "downloadcompleted", "sessioncompleted"):
+    for name in (
+        "silentpush",
+        "backgroundfetch",
+        "handlerended",
+        "downloadcompleted",
+        "sessioncompleted",
+    ):
         assert f'"{name}"' in out, name
 
     # Bytes move while nothing is on the screen.
     def received() -> int:
-        return sum(task["received"] for task in app.tasks() if task["session"] == "com.example.videos")
+        return sum(
+            task["received"] for task in app.tasks() if task["session"] == "com.example.videos"
+        )
 
     before = received()
     wait_for("progress", lambda: received() > before)
@@ -148,7 +174,11 @@ def test_the_demo_runs_finishes_wakes_notifies_and_ends_cleanly(app, screen):
     assert app.run("quit")[0] == 0
     assert process.wait(LIMIT) == 0
     assert process.stderr is not None
-    complaints = [line for line in process.stderr.read().splitlines() if not any(word in line for word in OFFSCREEN)]
+    complaints = [
+        line
+        for line in process.stderr.read().splitlines()
+        if not any(word in line for word in OFFSCREEN)
+    ]
     assert complaints == []
 
 
@@ -159,7 +189,9 @@ def test_a_download_goes_on_after_the_app_was_stopped_and_started(app, tmp_path)
         wait_for("the engine", lambda: app.get("/v1/status"))
         target = tmp_path / "file.bin"
         getter = app.start("get", "-q", "-o", str(target), f"{farm.url}bytes/{size}")
-        wait_for("a part of it", lambda: [task for task in app.tasks() if task["received"] > 2_000_000])
+        wait_for(
+            "a part of it", lambda: [task for task in app.tasks() if task["received"] > 2_000_000]
+        )
         first.send_signal(signal.SIGKILL)
         first.wait(LIMIT)
         getter.kill()
@@ -179,8 +211,12 @@ def test_a_download_goes_on_after_the_app_was_stopped_and_started(app, tmp_path)
 
 
 def test_a_missing_display_is_one_sentence(app):
-    environment = {name: value for name, value in app.environment.items() if name != "QT_QPA_PLATFORM"}
-    environment = {name: value for name, value in environment.items() if not name.endswith("DISPLAY")}
+    environment = {
+        name: value for name, value in app.environment.items() if name != "QT_QPA_PLATFORM"
+    }
+    environment = {
+        name: value for name, value in environment.items() if not name.endswith("DISPLAY")
+    }
     app.environment = environment
     code, out, err = app.run("gui")
     assert code == 2

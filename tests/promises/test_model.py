@@ -1,7 +1,9 @@
-"""A model of sessions, tasks and restarts, driven at random against a real engine and a real server.
+"""A model of sessions, tasks and restarts, driven at random against a real engine and a real
+server.
 
-Rule: the model knows only what the specification promises: states by the table, counts of suspensions, which files must
-exist. After each step the engine must agree with it; a restart, clean or not, must change nothing that was accepted.
+Rule: the model knows only what the specification promises: states by the table, counts of
+suspensions, which files must exist. After each step the engine must agree with it; a restart, clean
+or not, must change nothing that was accepted.
 """
 
 from __future__ import annotations
@@ -34,7 +36,11 @@ from transfermon.engine.monitor import Monitor
 from transfermon.engine.session import Session
 from transfermon.engine.session_core import SessionState
 from transfermon.model.configuration import RetryPolicy, SessionConfiguration
-from transfermon.model.errors import InvalidAction, SessionInvalidatedError, SessionInvalidatingError
+from transfermon.model.errors import (
+    InvalidAction,
+    SessionInvalidatedError,
+    SessionInvalidatingError,
+)
 from transfermon.model.events import TERMINAL, Event
 from transfermon.model.task import Action, Activity, State, TaskKey
 from transfermon.storage.settings import Settings
@@ -45,7 +51,9 @@ LIMIT = 30.0
 
 
 class Server:
-    """`/good…` gives the file, `/none…` is not there, `/held…` gives half of it and waits for `release`."""
+    """`/good…` gives the file, `/none…` is not there, `/held…` gives half of it and waits for
+    `release`.
+    """
 
     def __init__(self) -> None:
         self.good = Resource(BODY, etag='"v1"')
@@ -175,7 +183,10 @@ class Machine(RuleBasedStateMachine):
             task = self.monitor.handle(key)
             before = task.record
             task.suspend()
-            if before.state in (State.RUNNING, State.SUSPENDED) and before.activity is not Activity.FINALIZING:
+            if (
+                before.state in (State.RUNNING, State.SUSPENDED)
+                and before.activity is not Activity.FINALIZING
+            ):
                 assert task.state is State.SUSPENDED
                 known.suspensions = before.suspend_count + 1
             else:
@@ -216,7 +227,9 @@ class Machine(RuleBasedStateMachine):
                 return
             after = await task.wait()
             assert after.state is State.COMPLETED
-            assert after.error is None or after.error.code in (-999, -1011), "T-06, or it had ended by itself"
+            assert after.error is None or after.error.code in (-999, -1011), (
+                "T-06, or it had ended by itself"
+            )
 
         self.run(work())
 
@@ -231,7 +244,8 @@ class Machine(RuleBasedStateMachine):
             while key in {task.key for task in self.monitor.tasks()}:
                 path = self.monitor.task(key).final_path
                 await asyncio.sleep(0.002)
-            while delete and os.path.exists(path):  # a session that is over takes its tasks along, the file follows
+            # a session that is over takes its tasks along, the file follows
+            while delete and os.path.exists(path):
                 await asyncio.sleep(0.002)
 
         self.run(work())
@@ -266,7 +280,10 @@ class Machine(RuleBasedStateMachine):
 
         async def work() -> None:
             for key in list(self.known):
-                if self._listed(key) is not None and self.monitor.task(key).state is not State.SUSPENDED:
+                if (
+                    self._listed(key) is not None
+                    and self.monitor.task(key).state is not State.SUSPENDED
+                ):
                     await self.monitor.handle(key).wait()
 
         self.run(work())
@@ -281,13 +298,18 @@ class Machine(RuleBasedStateMachine):
                 assert known.kind != "none"
                 assert Path(record.final_path).read_bytes() == BODY
             else:
-                assert record.error.code == (-1011 if known.kind == "none" else -999) or record.error.code == -999
+                assert (
+                    record.error.code == (-1011 if known.kind == "none" else -999)
+                    or record.error.code == -999
+                )
 
     @rule()
     def restart(self) -> None:
         """As at the end of the app: everything is as it was."""
         before = {task.key: task for task in self.monitor.tasks()}
-        active = {session.key for session in self.monitor.sessions if session.state is SessionState.ACTIVE}
+        active = {
+            session.key for session in self.monitor.sessions if session.state is SessionState.ACTIVE
+        }
         self.run(self.opened.__aexit__(None, None, None))
         self.start()
         after = {task.key: task for task in self.monitor.tasks()}
@@ -297,7 +319,11 @@ class Machine(RuleBasedStateMachine):
             if old.state is State.COMPLETED or task.state is State.SUSPENDED:
                 assert task.state is old.state
                 assert task.suspend_count == old.suspend_count
-            assert (task.url, task.name or old.name, task.folder) == (old.url, old.name or task.name, old.folder)
+            assert (task.url, task.name or old.name, task.folder) == (
+                old.url,
+                old.name or task.name,
+                old.folder,
+            )
 
     @rule(name=st.sampled_from(["one", "two"]), canceling=st.booleans())
     def invalidate(self, name: str, canceling: bool) -> None:
@@ -323,7 +349,8 @@ class Machine(RuleBasedStateMachine):
             self._forget(name)
 
     def _listed(self, key: TaskKey) -> Known | None:
-        if self.monitor.find_session(key.session) is None:  # its session has ended, and took it along
+        # its session has ended, and took it along
+        if self.monitor.find_session(key.session) is None:
             self.known.pop(key, None)
         return self.known.get(key)
 
@@ -340,7 +367,11 @@ class Machine(RuleBasedStateMachine):
                 assert key in listed, f"I5: {key} was accepted, and is gone"
         for task in listed.values():
             assert task.state is not State.SUSPENDED or task.suspend_count > 0
-            assert task.state is State.COMPLETED or task.error is None or task.activity is Activity.RETRYING
+            assert (
+                task.state is State.COMPLETED
+                or task.error is None
+                or task.activity is Activity.RETRYING
+            )
             if task.succeeded and os.path.exists(task.final_path):
                 assert os.path.getsize(task.final_path) == len(BODY), "I1"
         for session in self.monitor.sessions:

@@ -46,7 +46,9 @@ class Line(NamedTuple):
 def log_of(server: nginx.Nginx) -> list[Line]:
     found = []
     for line in server.requests():
-        method, uri, status, sent, asked, condition, connection = shlex.split(re.sub(r"\\x22", r"\"", line))
+        method, uri, status, sent, asked, condition, connection = shlex.split(
+            re.sub(r"\\x22", r"\"", line)
+        )
         asked, condition = (value if value != "-" else "" for value in (asked, condition))
         found.append(Line(method, uri, int(status), int(sent), asked, condition, connection))
     return found
@@ -100,7 +102,9 @@ def downloads(tmp_path: Path) -> Path:
 def open_monitor(tmp_path: Path, downloads: Path) -> Open:
     @contextlib.asynccontextmanager
     async def start() -> AsyncIterator[Monitor]:
-        async with Monitor.open(str(tmp_path / "state"), settings=Settings(download_folder=str(downloads))) as monitor:
+        async with Monitor.open(
+            str(tmp_path / "state"), settings=Settings(download_folder=str(downloads))
+        ) as monitor:
             recorder = Recorder(monitor)
             monitor.ready()
             yield monitor
@@ -113,7 +117,9 @@ async def stored(task: DownloadTask, least: int) -> int:
     """What is in the part once the task has come to `least` bytes and was suspended."""
     await eventually(lambda: task.count_of_bytes_received >= least, f"{least} bytes")
     task.suspend()
-    await eventually(lambda: task.session._engine.progress.get(task.key) is None, "the attempt to let go")
+    await eventually(
+        lambda: task.session._engine.progress.get(task.key) is None, "the attempt to let go"
+    )
     assert task.record.received < SIZE
     return task.record.received
 
@@ -122,23 +128,35 @@ async def stored(task: DownloadTask, least: int) -> int:
 
 
 @pytest.mark.parametrize("size", [0, 1, 100_000, 262_145, 20_000_000])
-async def test_a_file_arrives_as_it_is(serve: Serve, open_monitor: Open, root: Path, downloads: Path, size: int):
+async def test_a_file_arrives_as_it_is(
+    serve: Serve, open_monitor: Open, root: Path, downloads: Path, size: int
+):
     content = os.urandom(size)
     put(root / "a.bin", content, age=HOUR)
     server = serve()
     async with open_monitor() as monitor:
         digest = hashlib.sha256(content).hexdigest()
         record = (
-            await quick_session(monitor).download_task(server.url("/a.bin"), expected_digest=f"sha-256:{digest}").wait()
+            await quick_session(monitor)
+            .download_task(server.url("/a.bin"), expected_digest=f"sha-256:{digest}")
+            .wait()
         )
         assert record.succeeded
         assert (record.expected, record.received) == (size, size)
     assert hashlib.sha256((downloads / "a.bin").read_bytes()).hexdigest() == digest
     (line,) = await logged(server, 1)
-    assert (line.method, line.uri, line.status, line.sent, line.range) == ("GET", "/a.bin", 200, size, "")
+    assert (line.method, line.uri, line.status, line.sent, line.range) == (
+        "GET",
+        "/a.bin",
+        200,
+        size,
+        "",
+    )
 
 
-async def test_files_that_are_not_there_fail_and_leave_nothing(serve: Serve, open_monitor: Open, downloads: Path):
+async def test_files_that_are_not_there_fail_and_leave_nothing(
+    serve: Serve, open_monitor: Open, downloads: Path
+):
     server = serve(server="location /locked { return 403; }")
     async with open_monitor() as monitor:
         session = quick_session(monitor)
@@ -155,11 +173,15 @@ async def test_a_connection_is_kept_for_the_next_file(serve: Serve, open_monitor
     server = serve()
     async with open_monitor() as monitor:
         for n in range(5):
-            assert (await quick_session(monitor).download_task(server.url(f"/{n}.bin")).wait()).succeeded
+            assert (
+                await quick_session(monitor).download_task(server.url(f"/{n}.bin")).wait()
+            ).succeeded
     assert len({line.connection for line in await logged(server, 5)}) == 1
 
 
-async def test_many_files_at_once_arrive_whole(serve: Serve, open_monitor: Open, root: Path, downloads: Path):
+async def test_many_files_at_once_arrive_whole(
+    serve: Serve, open_monitor: Open, root: Path, downloads: Path
+):
     contents = {f"{n}.bin": os.urandom(200_000 + 17_000 * n) for n in range(24)}
     for name, content in contents.items():
         put(root / name, content, age=HOUR)
@@ -192,20 +214,29 @@ async def test_a_text_that_is_sent_compressed_all_the_same_is_unpacked(
 ):
     text = b"".join(b"line %d\n" % n for n in range(50_000))
     put(root / "a.txt.gz", gzip.compress(text), age=HOUR)
-    server = serve(server="location = /a.txt { add_header Content-Encoding gzip; alias %s; }" % (root / "a.txt.gz"))
+    server = serve(
+        server="location = /a.txt { add_header Content-Encoding gzip; alias %s; }"
+        % (root / "a.txt.gz")
+    )
     async with open_monitor() as monitor:
         record = await quick_session(monitor).download_task(server.url("/a.txt")).wait()
         assert record.succeeded
         assert record.not_resumable
-        assert (await quick_session(monitor).download_task(server.url("/a.txt.gz")).wait()).succeeded
+        assert (
+            await quick_session(monitor).download_task(server.url("/a.txt.gz")).wait()
+        ).succeeded
     assert (downloads / "a.txt").read_bytes() == text
     assert (downloads / "a.txt.gz").read_bytes() == (root / "a.txt.gz").read_bytes()
 
 
-async def test_a_slow_server_is_no_failure(serve: Serve, open_monitor: Open, body: bytes, downloads: Path):
+async def test_a_slow_server_is_no_failure(
+    serve: Serve, open_monitor: Open, body: bytes, downloads: Path
+):
     server = serve(server="limit_rate 5m;")
     async with open_monitor() as monitor:
-        task = quick_session(monitor, timeout_interval_for_request=5.0).download_task(server.url("/a.bin"))
+        task = quick_session(monitor, timeout_interval_for_request=5.0).download_task(
+            server.url("/a.bin")
+        )
         record = await task.wait()
         assert (record.succeeded, record.attempt) == (True, 1)
     assert (downloads / "a.bin").read_bytes() == body

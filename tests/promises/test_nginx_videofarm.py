@@ -1,4 +1,6 @@
-"""VideoFarm's client against a real nginx, for what is plain HTTP: the list, movies and pictures, the upload."""
+"""VideoFarm's client against a real nginx, for what is plain HTTP: the list, movies and pictures,
+the upload.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,13 @@ def root(tmp_path: Path) -> Path:
     (folder / "videos" / "1" / "thumbnail").write_bytes(PICTURE)
     for path in folder.rglob("*"):
         os.utime(path, (1_700_000_000, 1_700_000_000))
-    listed = {"id": 1, "title": "Static", "url": "videos/1", "image": "videos/1/thumbnail", "movie": "videos/1/movie"}
+    listed = {
+        "id": 1,
+        "title": "Static",
+        "url": "videos/1",
+        "image": "videos/1/thumbnail",
+        "movie": "videos/1/movie",
+    }
     (folder / "videos.json").write_text(json.dumps([listed]))
     return folder
 
@@ -88,10 +96,15 @@ async def test_movie_and_picture_arrive_as_they_are_over_a_pause(
     assert (Path(movie.file).read_bytes(), Path(picture.file).read_bytes()) == (MOVIE, PICTURE)
     assert client.progress(resumed) == (total, total)
     asked = f'"{rest(done - len(PICTURE))}"'
-    await eventually(lambda: any(" 206 " in line and asked in line for line in server.requests()), "the rest by range")
+    await eventually(
+        lambda: any(" 206 " in line and asked in line for line in server.requests()),
+        "the rest by range",
+    )
 
 
-async def test_a_movie_is_put_where_its_path_says(monitor: Monitor, client: VideoFarmClient, root: Path):
+async def test_a_movie_is_put_where_its_path_says(
+    monitor: Monitor, client: VideoFarmClient, root: Path
+):
     source = root.parent / "new.mp4"
     source.write_bytes(MOVIE[::-1])
     record = await client.upload_video(str(source), "/videos/2").wait()

@@ -101,17 +101,25 @@ def test_fault_l15_what_the_desktop_puts_in_is_never_an_option(monkeypatch):
     assert seen == [Asked(urls=tuple(given))]
 
 
-@pytest.mark.skipif(shutil.which("desktop-file-validate") is None, reason="desktop-file-validate is not installed")
+@pytest.mark.skipif(
+    shutil.which("desktop-file-validate") is None, reason="desktop-file-validate is not installed"
+)
 def test_the_launcher_is_valid(tmp_path):
     """A validator of an older specification gets the launcher without what it cannot know."""
     text = LAUNCHER.read_text(encoding="utf-8")
-    usage = subprocess.run(["desktop-file-validate", "--help"], capture_output=True, text=True, check=True).stdout
+    usage = subprocess.run(
+        ["desktop-file-validate", "--help"], capture_output=True, text=True, check=True
+    ).stdout
     known = re.search(r"specification (1\.\d)", usage)
     if known is not None and known[1] < "1.5":
-        text = text.replace("Version=1.5", f"Version={known[1]}").replace("SingleMainWindow=true\n", "")
+        text = text.replace("Version=1.5", f"Version={known[1]}").replace(
+            "SingleMainWindow=true\n", ""
+        )
     copy = tmp_path / LAUNCHER.name
     copy.write_text(text, encoding="utf-8")
-    done = subprocess.run(["desktop-file-validate", copy], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["desktop-file-validate", copy], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -155,7 +163,9 @@ def test_the_icons_are_those_of_the_drawing(tmp_path):
     subprocess.run([sys.executable, script, "--folder", str(tmp_path)], check=True, timeout=60)
     made = sorted(path.relative_to(tmp_path / "hicolor") for path in tmp_path.rglob("*.*"))
     assert made == sorted(path.relative_to(ICONS) for path in ICONS.rglob("*.*"))
-    assert (ICONS / "scalable/apps/transfermon.svg").read_bytes() == (ASSETS / "transfermon.svg").read_bytes()
+    assert (ICONS / "scalable/apps/transfermon.svg").read_bytes() == (
+        ASSETS / "transfermon.svg"
+    ).read_bytes()
     for path in made:
         if path.suffix == ".png":
             assert close(QImage(str(tmp_path / "hicolor" / path)), QImage(str(ICONS / path))), path
@@ -168,12 +178,16 @@ def close(one: QImage, other: QImage) -> bool:
     for y in range(0, size, max(1, size // 16)):
         for x in range(0, size, max(1, size // 16)):
             a, b = one.pixelColor(x, y), other.pixelColor(x, y)
-            apart = max(apart, abs(a.red() - b.red()), abs(a.blue() - b.blue()), abs(a.alpha() - b.alpha()))
+            apart = max(
+                apart, abs(a.red() - b.red()), abs(a.blue() - b.blue()), abs(a.alpha() - b.alpha())
+            )
     return apart <= 24
 
 
 def test_a_wheel_carries_them_to_where_the_desktop_looks():
-    targets = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]
+    targets = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"][
+        "build"
+    ]["targets"]
     for source, place in targets["wheel"]["shared-data"].items():
         assert (ROOT / source).exists()
         assert place.startswith("share/")

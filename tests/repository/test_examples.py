@@ -1,4 +1,6 @@
-"""The samples in `examples/`, each run in the app and headless against a server: the order that the guides promise."""
+"""The samples in `examples/`, each run in the app and headless against a server: the order that the
+guides promise.
+"""
 
 from __future__ import annotations
 
@@ -82,11 +84,20 @@ def test_the_download_sample(place, server, headless):
 
 @HEADLESS
 def test_the_background_fetch_sample(place, server, headless):
-    run = Run(place, "background_fetch.py", *headless, server.url("/photo.jpg"), str(place.out)).up()
+    run = Run(
+        place, "background_fetch.py", *headless, server.url("/photo.jpg"), str(place.out)
+    ).up()
     assert place.run("fetch")[0] == 0
     run.reads("alert")
     order = run.ends(asked=True)
-    assert order == ["backgroundfetch", "downloadprogress", "downloadcompleted", "image", "sessioncompleted", "alert"]
+    assert order == [
+        "backgroundfetch",
+        "downloadprogress",
+        "downloadcompleted",
+        "image",
+        "sessioncompleted",
+        "alert",
+    ]
     assert (place.out / "photo.jpg").read_bytes() == BODY
     told = notified(place)
     assert told.index("Background download initiated ...") < told.index("Download completed!")
@@ -98,31 +109,52 @@ def test_the_background_fetch_sample(place, server, headless):
 @HEADLESS
 def test_the_silent_push_sample(place, server, headless):
     place.state.mkdir(mode=0o700)
-    (place.state / "settings.json").write_text(json.dumps({"allowed_hosts": [f"127.0.0.1:{server.port}"]}))
+    (place.state / "settings.json").write_text(
+        json.dumps({"allowed_hosts": [f"127.0.0.1:{server.port}"]})
+    )
     run = Run(place, "silent_push.py", *headless, str(place.out)).up()
-    payload = {"alert": "", "content-available": 1, "download_url": server.url("/photo.jpg"), "album": 7}
+    payload = {
+        "alert": "",
+        "content-available": 1,
+        "download_url": server.url("/photo.jpg"),
+        "album": 7,
+    }
     assert place.run("push", json.dumps(payload))[0] == 0
     event = json.loads(run.reads("silentpush").partition(" ")[2])
     assert (event["download_url"], event["album"]) == (payload["download_url"], 7)
     run.reads("alert")
-    assert place.run("push", '{"content-available": 1, "download_url": "file:///etc/passwd"}')[0] == 0
+    assert (
+        place.run("push", '{"content-available": 1, "download_url": "file:///etc/passwd"}')[0] == 0
+    )
     assert "file:" in run.reads("refused")
     order = run.ends(asked=True)
-    assert order[:6] == ["silentpush", "downloadprogress", "downloadcompleted", "image", "sessioncompleted", "alert"]
+    assert order[:6] == [
+        "silentpush",
+        "downloadprogress",
+        "downloadcompleted",
+        "image",
+        "sessioncompleted",
+        "alert",
+    ]
     assert order[6:] == ["silentpush", "refused"]
     assert (place.out / "photo.jpg").read_bytes() == BODY
 
 
 @HEADLESS
-def test_the_image_downloader_ends_while_its_download_goes_on_and_finds_it_later(place, server, resource, headless):
-    run = Run(place, "image_downloader.py", *headless, str(place.out), server.url("/photo.jpg")).up()
+def test_the_image_downloader_ends_while_its_download_goes_on_and_finds_it_later(
+    place, server, resource, headless
+):
+    run = Run(
+        place, "image_downloader.py", *headless, str(place.out), server.url("/photo.jpg")
+    ).up()
     run.reads("started")
     until("its first bytes", lambda: place.received() > 0)
     place.kill(run.process)
     if headless:  # behind the app somebody waits; here it is started by hand
         assert place.run("standby")[0] == 0
     else:
-        until("the standby's work", lambda: "100 %" in place.run("list")[1])  # it takes over in its own time
+        # it takes over in its own time
+        until("the standby's work", lambda: "100 %" in place.run("list")[1])
         until("the standby's end", lambda: not place.owner() and place.waiter() is None)
     assert place.run("list")[1].count("100 %") == 1
     assert not list(place.out.iterdir())
@@ -130,7 +162,12 @@ def test_the_image_downloader_ends_while_its_download_goes_on_and_finds_it_later
     run = Run(place, "image_downloader.py", *headless, str(place.out))
     assert run.reads("completionhandler") == "completionhandler True"
     order = run.ends(asked=not headless)
-    promised = ["backgroundtransfer", "downloadcompleted", "sessioncompleted", "sessioneventscompleted"]
+    promised = [
+        "backgroundtransfer",
+        "downloadcompleted",
+        "sessioncompleted",
+        "sessioneventscompleted",
+    ]
     assert order == [*promised, "completionhandler"]
     assert (place.out / "photo.jpg").read_bytes() == BODY
 
@@ -139,7 +176,9 @@ def test_the_image_downloader_ends_while_its_download_goes_on_and_finds_it_later
 def test_the_videofarm_sample(place, headless):
     place.state.mkdir(mode=0o700)
     (place.state / "settings.json").write_text(json.dumps({"download_folder": str(place.out)}))
-    with Farm.start("--fault", "/videos/2/movie:rate=6M", "--fault", "/videos/6/movie:rate=6M") as farm:
+    with Farm.start(
+        "--fault", "/videos/2/movie:rate=6M", "--fault", "/videos/6/movie:rate=6M"
+    ) as farm:
         run = Run(place, "videofarm.py", *headless, farm.url)
         assert run.reads("stored") == "stored 9 videos"
         run.ends(asked=not headless)
@@ -157,9 +196,15 @@ def test_the_videofarm_sample(place, headless):
             assert kinds[0] == "started"
             assert set(kinds[1:-1]) <= {"progress"}
         assert [task.split()[0] for task in of_task] == ["download"] * (4 + paused) + ["upload"]
-        places = [words.index(word) for word in ("video", "started", "paused", "resuming", "file", "prepared")]
+        places = [
+            words.index(word)
+            for word in ("video", "started", "paused", "resuming", "file", "prepared")
+        ]
         assert places == sorted(places)
-        sent = {path: got(farm, path) for path in ("videos/2/movie", "videos/6/movie", "videos/2/thumbnail")}
+        sent = {
+            path: got(farm, path)
+            for path in ("videos/2/movie", "videos/6/movie", "videos/2/thumbnail")
+        }
         assert {path.read_bytes() for path in place.out.iterdir()} >= set(sent.values())
         assert got(farm, "videos/9/movie") == sent["videos/2/movie"]
         assert got(farm, "videos/9/thumbnail") == sent["videos/2/thumbnail"]
@@ -174,7 +219,12 @@ def got(farm: Farm, path: str) -> bytes:
 def test_no_example_uses_what_the_guides_got_wrong():
     for path in EXAMPLES.glob("*.py"):
         text = path.read_text()
-        for mistake in ("invalidate_and_cancel", "DownloadTask(", "create_url_session", "background_download_task"):
+        for mistake in (
+            "invalidate_and_cancel",
+            "DownloadTask(",
+            "create_url_session",
+            "background_download_task",
+        ):
             assert mistake not in text, (path, mistake)
 
 

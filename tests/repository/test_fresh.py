@@ -1,4 +1,6 @@
-"""What the tools for new machines and for the locks decide; the machines themselves are made by `make fresh`."""
+"""What the tools for new machines and for the locks decide; the machines themselves are made by
+`make fresh`.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,13 @@ ROOT = Path(__file__).parents[2]
     ("listed", "environment", "there"),
     [
         ("", {}, {}),
-        ("global.index-url='https://example.com/simple'", {}, {"index-url": "https://example.com/simple"}),
-        (":env:.default-timeout='9'\nglobal.timeout='60'", {}, {"timeout": "9"}),  # the first one listed counts
+        (
+            "global.index-url='https://example.com/simple'",
+            {},
+            {"index-url": "https://example.com/simple"},
+        ),
+        # the first one listed counts
+        (":env:.default-timeout='9'\nglobal.timeout='60'", {}, {"timeout": "9"}),
         ("global.find-links='/opt/wheels'\nglobal.constraint='/etc/c.txt'", {}, {}),
         (
             "global.extra-index-url='file:///opt/simple https://example.com/more'",
@@ -41,7 +48,10 @@ def test_pips_settings_go_along_and_folders_of_this_system_do_not(listed, enviro
     ("targets", "found"),
     [
         ("", {}),
-        ("Debian|Debian|http://a.example/debian/\nDebian|Debian|http://b.example/debian/", "http://a.example/debian/"),
+        (
+            "Debian|Debian|http://a.example/debian/\nDebian|Debian|http://b.example/debian/",
+            "http://a.example/debian/",
+        ),
         ("Debian|Debian-Security|http://a.example/debian-security/", {}),
         ("$(ORIGIN)|$(LABEL)|http://a.example/debian", "http://a.example/debian"),
         ("Node Source|Node Source|http://a.example/debian", {}),
@@ -69,7 +79,10 @@ def test_what_root_has_to_run_is_the_line_that_was_printed():
     ("log", "words"),
     [
         ("..\n12 passed, 3 skipped in 4.56s\n", "61 s, 12 passed, 3 skipped"),
-        ("=== 1 failed, 2 passed, 1 error in 100.00s (0:01:40) ===\n", "61 s, 1 failed, 2 passed, 1 error"),
+        (
+            "=== 1 failed, 2 passed, 1 error in 100.00s (0:01:40) ===\n",
+            "61 s, 1 failed, 2 passed, 1 error",
+        ),
         ("setup: the packages could not be installed\n", "61 s"),
     ],
 )
@@ -78,7 +91,13 @@ def test_a_suite_is_told_in_a_few_words(log, words):
 
 
 def test_the_table_lines_up_and_says_what_could_not_be_had():
-    good = fresh.Row(name="trixie", python="3.13.5", packages=40, run="window 17 s, rows 18 s", suite="61 s, 12 passed")
+    good = fresh.Row(
+        name="trixie",
+        python="3.13.5",
+        packages=40,
+        run="window 17 s, rows 18 s",
+        suite="61 s, 12 passed",
+    )
     none = fresh.unavailable("noble", "apt has no mirror of Ubuntu here")
     head, first, second = fresh.table([good, none]).splitlines()
     assert head.index("result") == first.index("green") == second.index("not to be had")
@@ -118,7 +137,12 @@ def test_a_lock_fits_what_the_project_asks_for_on_each_python(wanted, python, fa
 
 @pytest.mark.parametrize(
     "line",
-    ["--index-url https://example.com/simple", "a==1.0", "a @ file:///a.whl", "--find-links /opt/wheels"],
+    [
+        "--index-url https://example.com/simple",
+        "a==1.0",
+        "a @ file:///a.whl",
+        "--find-links /opt/wheels",
+    ],
 )
 def test_a_lock_holds_pins_with_hashes_and_nothing_else(line):
     assert check_lock.pins(APP + line + "\n")[1] == [line]
@@ -129,7 +153,9 @@ def test_the_locks_fit_this_project():
 
 
 def test_a_goal_that_is_none_is_refused_in_one_line():
-    done = subprocess.run([ROOT / "tools/setup", "nothing"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [ROOT / "tools/setup", "nothing"], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("setup: usage: ")
 

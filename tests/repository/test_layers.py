@@ -37,7 +37,17 @@ PUBLIC = {
     "task",
 }  # names for scripts: nothing of ours uses them
 PURE = {"model", "http", "text"}
-IMPURE = {"asyncio", "socket", "sqlite3", "subprocess", "httpx", "httpcore", "PySide6", "threading", "ssl"}
+IMPURE = {
+    "asyncio",
+    "socket",
+    "sqlite3",
+    "subprocess",
+    "httpx",
+    "httpcore",
+    "PySide6",
+    "threading",
+    "ssl",
+}
 ONLY_IN = {  # a foreign library has one door
     "PySide6": {"gui"},
     "qasync": {"gui"},
@@ -69,7 +79,9 @@ def imports_of(path: Path) -> Iterator[str]:
 
 
 MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): tuple(imports_of(path))
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): tuple(
+        imports_of(path)
+    )
     for path in sorted(ROOT.rglob("*.py"))
 }
 
@@ -86,7 +98,9 @@ def test_a_folder_imports_only_those_before_it(name):
             continue
         assert ORDER.index(there) <= ORDER.index(here), f"{name} imports {there}.{'.'.join(rest)}"
         if here == there == "gui" and len(inner) > 1:
-            assert WINDOW.index(rest[0]) <= WINDOW.index(inner[0]), f"{name} imports {'.'.join(rest)}"
+            assert WINDOW.index(rest[0]) <= WINDOW.index(inner[0]), (
+                f"{name} imports {'.'.join(rest)}"
+            )
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -95,7 +109,9 @@ def test_each_foreign_library_has_one_door(name):
         top = imported.partition(".")[0]
         doors = ONLY_IN.get(top, {name})
         assert name in doors or name.partition(".")[0] in doors, f"{name} imports {top}"
-        assert top not in IMPURE or name.partition(".")[0] not in PURE, f"{name} is a rule and imports {top}"
+        assert top not in IMPURE or name.partition(".")[0] not in PURE, (
+            f"{name} is a rule and imports {top}"
+        )
 
 
 def test_the_window_goes_through_the_monitor():
@@ -115,8 +131,14 @@ def test_the_window_goes_through_the_monitor():
     }
     for name, imported in MODULES.items():
         if name.startswith("gui."):
-            found = [rest for rest in ours(imported) if rest[0] in ("wire", "commands") or inner & set(rest[1:2])]
-            assert not [rest for rest in found if rest[:2] != ["wire", "simulation"]], f"{name} imports {found}"
+            found = [
+                rest
+                for rest in ours(imported)
+                if rest[0] in ("wire", "commands") or inner & set(rest[1:2])
+            ]
+            assert not [rest for rest in found if rest[:2] != ["wire", "simulation"]], (
+                f"{name} imports {found}"
+            )
 
 
 def test_there_is_no_circle():

@@ -1,4 +1,6 @@
-"""The tool that tries real servers: its set-ups, its relay and its judgement. The servers themselves are not run here."""
+"""The tool that tries real servers: its set-ups, its relay and its judgement. The servers
+themselves are not run here.
+"""
 
 import contextlib
 import socket
@@ -28,7 +30,11 @@ def test_at_least_seventy_servers_are_tried_and_each_of_their_packages_has_a_ver
 
 @pytest.mark.parametrize(
     ("pin", "name"),
-    [("nginx-core=1.22.1-9", "nginx-core"), ("moto[s3]==5.2.5", "moto"), ("@tus/server@2.4.5", "@tus/server")],
+    [
+        ("nginx-core=1.22.1-9", "nginx-core"),
+        ("moto[s3]==5.2.5", "moto"),
+        ("@tus/server@2.4.5", "@tus/server"),
+    ],
 )
 def test_the_name_of_a_pinned_package(pin, name):
     assert name_of(pin) == name
@@ -92,8 +98,14 @@ def test_what_happened_is_judged_by_the_bytes_and_by_what_was_told(saved, new, t
 
 def test_the_tables_are_put_between_their_marks_and_the_text_around_them_stays(tmp_path: Path):
     document = tmp_path / "servers.md"
-    document.write_text(f"before\n{table.BEGIN}\nwhat was there\n{table.END}\nafter\n", encoding="utf-8")
-    table.write(document, SETUPS, {"nginx": {"key": "nginx", "name": "nginx", "unavailable": "no such package"}})
+    document.write_text(
+        f"before\n{table.BEGIN}\nwhat was there\n{table.END}\nafter\n", encoding="utf-8"
+    )
+    table.write(
+        document,
+        SETUPS,
+        {"nginx": {"key": "nginx", "name": "nginx", "unavailable": "no such package"}},
+    )
     text = document.read_text(encoding="utf-8")
     assert text.startswith("before\n")
     assert text.endswith("after\n")

@@ -38,7 +38,9 @@ def test_a_write_that_the_device_refuses_is_translated(tmp_path: Path):
         (errno.EFBIG, "disk.too-large"),
     ],
 )
-def test_every_error_of_the_disk_has_a_reason_a_sentence_and_a_hint(code: int, number: int, reason: str):
+def test_every_error_of_the_disk_has_a_reason_a_sentence_and_a_hint(
+    code: int, number: int, reason: str
+):
     error = disk_failure(OSError(number, os.strerror(number)), code, "/somewhere/else").error
     assert (error.code, error.reason) == (code, reason)
     assert error.message.endswith(".")

@@ -31,7 +31,8 @@ def test_exfat_is_not_fat(kind: str, ends: bool):
 
 
 @pytest.mark.parametrize(
-    ("size", "left"), [(16 * MB, 16 * MB), (1600 * MB, 16 * MB), (5_000 * MB, 50 * MB), (4_000_000 * MB, 100 * MB)]
+    ("size", "left"),
+    [(16 * MB, 16 * MB), (1600 * MB, 16 * MB), (5_000 * MB, 50 * MB), (4_000_000 * MB, 100 * MB)],
 )
 def test_the_reserve_is_one_per_cent_within_bounds(size: int, left: int):
     assert file_system.reserve(size) == left
@@ -45,13 +46,17 @@ def test_a_disk_is_asked_again_with_more_room_only():
     assert file_system.has_more_room(52 * MB, 50 * MB)
 
 
-@pytest.mark.parametrize("number", [errno.EIO, errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.EMLINK, errno.EACCES])
+@pytest.mark.parametrize(
+    "number", [errno.EIO, errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.EMLINK, errno.EACCES]
+)
 def test_only_a_name_that_is_taken_ends_the_search_for_a_way(number: int):
     assert file_system.may_try_another_way(number)
     assert not file_system.may_try_another_way(errno.EEXIST)
 
 
-@pytest.mark.parametrize(("number", "nothing"), [(errno.EPERM, True), (errno.ESPIPE, True), (errno.EIO, False)])
+@pytest.mark.parametrize(
+    ("number", "nothing"), [(errno.EPERM, True), (errno.ESPIPE, True), (errno.EIO, False)]
+)
 def test_a_disk_that_is_written_once_gives_nothing_back(number: int, nothing: bool):
     assert file_system.gives_nothing_back(number) == nothing
 
@@ -79,7 +84,9 @@ def test_a_file_is_known_again_by_size_and_inode_or_time(found: tuple[int, ...],
 def test_a_cut_is_left_out_only_where_the_length_stays(size: int, length: int, block: int):
     held = -(-size // max(block, 512)) * max(block, 512) // 512
     assert file_system.changes_nothing(size, held, block, length) == (size == length)
-    assert not file_system.changes_nothing(size, held + 4096, block, size), "reserved blocks are given back"
+    assert not file_system.changes_nothing(size, held + 4096, block, size), (
+        "reserved blocks are given back"
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,9 @@ from transfermon.storage.linux_calls import rename_noreplace
 
 
 @pytest.mark.parametrize("move", [rename_noreplace, _link_and_unlink, _replace_placeholder])
-def test_every_way_to_the_final_name_refuses_a_name_that_is_taken(move: Callable[..., object], tmp_path: Path):
+def test_every_way_to_the_final_name_refuses_a_name_that_is_taken(
+    move: Callable[..., object], tmp_path: Path
+):
     source, target = str(tmp_path / "part"), str(tmp_path / "final")
     Path(source).write_text("new")
     Path(target).write_text("old")

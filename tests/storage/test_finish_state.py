@@ -56,7 +56,8 @@ def test_a_known_digest_decides_whether_the_final_file_is_ours(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("claim", "age", "dropped"), [(b"", 0, True), (b"", 60, False), (b"x", 0, False), (None, 0, False)]
+    ("claim", "age", "dropped"),
+    [(b"", 0, True), (b"", 60, False), (b"x", 0, False), (None, 0, False)],
 )
 def test_only_an_empty_file_that_is_no_older_than_the_part_is_a_claim_of_ours(
     tmp_path: Path, claim: bytes | None, age: int, dropped: bool

@@ -22,7 +22,9 @@ MARK = "abcdef0123"
         ("é" * 120 + ".zip", True, True, ("é" * 120 + ".zip",)),
     ],
 )
-def test_what_a_person_named_is_shortened_at_most(name: str, given: bool, overwrite: bool, tried: tuple[str, ...]):
+def test_what_a_person_named_is_shortened_at_most(
+    name: str, given: bool, overwrite: bool, tried: tuple[str, ...]
+):
     assert name_trial.candidates(name, given=given, overwrite=overwrite) == tried
 
 
@@ -53,7 +55,9 @@ def test_a_folder_is_not_replaced_by_a_file(tmp_path: Path):
     (tmp_path / "taken").mkdir()
     with pytest.raises(TransferFailure, match="A folder has the name"):
         name_trial.Targets().settled(str(tmp_path), "taken", given=True, overwrite=True)
-    assert name_trial.Targets().settled(str(tmp_path), "taken", given=True, overwrite=False) == "taken"
+    assert (
+        name_trial.Targets().settled(str(tmp_path), "taken", given=True, overwrite=False) == "taken"
+    )
 
 
 def test_ordinary_names_are_tried_once_in_a_folder_and_others_each_time(tmp_path: Path):

@@ -1,7 +1,7 @@
 """A state directory of an older build is read as it was meant, and written as before.
 
-What lies in `old_state` was made by the build of commit 446e00f, by `old_state/build.py`, which says how and knows what
-is in it.
+What lies in `old_state` was made by the build of commit 446e00f, by `old_state/build.py`, which
+says how and knows what is in it.
 """
 
 from __future__ import annotations
@@ -78,13 +78,18 @@ async def test_its_journal_is_told_on(state: Path):
 async def test_what_is_written_is_what_was_written(state: Path):
     """So that the older build can open it again, and nothing is rewritten that has not changed."""
     with sqlite3.connect(state / "transfermon.db") as database:
-        records = [*database.execute("select record from task"), *database.execute("select record from resume_data")]
+        records = [
+            *database.execute("select record from task"),
+            *database.execute("select record from resume_data"),
+        ]
         texts = [*database.execute("select configuration from session")]
         (version,) = database.execute("pragma user_version").fetchone()
     database.close()
     assert version == len(MIGRATIONS)
     assert [task_text(task_of(text)) for (text,) in records] == [text for (text,) in records]
-    assert [configuration_text(configuration_of(text)) for (text,) in texts] == [text for (text,) in texts]
+    assert [configuration_text(configuration_of(text)) for (text,) in texts] == [
+        text for (text,) in texts
+    ]
 
 
 async def test_secrets_and_settings_come_back(state: Path):

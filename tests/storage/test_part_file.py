@@ -159,7 +159,9 @@ def test_a_reservation_leaves_the_length_alone_and_a_cut_gives_it_back(part: Par
     assert os.fstat(part.fd).st_blocks * 512 < M
 
 
-def test_a_strangers_huge_length_takes_at_most_half_of_the_free_space(part: PartFile, tmp_path: Path):
+def test_a_strangers_huge_length_takes_at_most_half_of_the_free_space(
+    part: PartFile, tmp_path: Path
+):
     before = free_space(str(tmp_path))
     part.reserve(2**62)
     assert free_space(str(tmp_path)) > before * 0.4
@@ -194,7 +196,10 @@ def test_a_reopened_part_is_good_up_to_what_can_be_trusted(
     mount = mount_id(part.fd)
     part.close()
     again, usable = PartFile.reopen(
-        part.path, durable, boot_id() if same_boot else "another", mount if same_mount else mount + 1
+        part.path,
+        durable,
+        boot_id() if same_boot else "another",
+        mount if same_mount else mount + 1,
     )
     assert usable == good == again.length()
     again.close()
@@ -300,7 +305,9 @@ def test_whatever_has_the_name_is_left_alone(what: str, part: PartFile, tmp_path
     assert target.exists() is (what != "dangling link")
 
 
-def test_overwriting_replaces_the_file_and_keeps_its_mode_but_never_runs(part: PartFile, tmp_path: Path):
+def test_overwriting_replaces_the_file_and_keeps_its_mode_but_never_runs(
+    part: PartFile, tmp_path: Path
+):
     old = tmp_path / "a"
     old.write_text("old")
     old.chmod(0o754)
@@ -371,7 +378,8 @@ def test_a_disk_that_was_taken_away_is_no_place_to_have_saved_in(small_disk: Pat
     part = PartFile.create(str(small_disk))
     part.write(0, b"what nobody would find")
     subprocess.run(["umount", "-l", str(small_disk)], check=True)
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(small_disk)], check=True)  # for the fixture, too
+    # for the fixture, too
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(small_disk)], check=True)
     if then == "nothing":
         subprocess.run(["umount", "-l", str(small_disk)], check=True)
     with pytest.raises(TransferFailure) as caught:
@@ -424,7 +432,9 @@ while True:
 
 
 def test_after_a_kill_the_length_is_a_prefix_of_right_bytes(tmp_path: Path):
-    child = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
     assert child.stdout is not None
     path, mount = child.stdout.readline().split()
     while os.stat(path).st_size < 5 * M:

@@ -31,7 +31,10 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return st.tuples(*(values(one) for one in inner))
     if dataclasses.is_dataclass(hint):
         fields = typing.get_type_hints(hint)
-        return st.builds(hint, **{item.name: values(fields[item.name]) for item in dataclasses.fields(hint)})  # type: ignore[arg-type]  # a class
+        return st.builds(
+            hint,  # type: ignore[arg-type]
+            **{item.name: values(fields[item.name]) for item in dataclasses.fields(hint)},
+        )
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return st.sampled_from(hint)
     plain: dict[Any, st.SearchStrategy[Any]] = {
@@ -62,7 +65,12 @@ def test_every_field_of_a_retry_policy_comes_back(policy: RetryPolicy):
 
 
 @pytest.mark.parametrize(
-    "item", [item for item in dataclasses.fields(SessionConfiguration) if item.type in ("str", "int", "float", "bool")]
+    "item",
+    [
+        item
+        for item in dataclasses.fields(SessionConfiguration)
+        if item.type in ("str", "int", "float", "bool")
+    ],
 )
 def test_every_field_of_a_configuration_comes_back(item: Any):
     other: Any = {"str": "other", "int": 3, "float": 3.5, "bool": not item.default}[item.type]

@@ -77,7 +77,9 @@ async def test_what_is_given_out_and_taken_in_are_copies(path: str):
     assert vault.get("s") == {"A": "1"}
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "7", '{"s": "no mapping"}', '{"s": ["a"]}', "\ud800", '"x"'])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "7", '{"s": "no mapping"}', '{"s": ["a"]}', "\ud800", '"x"']
+)
 async def test_a_damaged_file_is_set_aside(path: str, text: str):
     Path(path).write_bytes(text.encode("utf-8", "surrogatepass"))
     vault = loaded(path)
@@ -95,7 +97,9 @@ async def test_a_file_of_endless_brackets_is_set_aside(path: str):
 
 
 async def test_one_bad_entry_costs_no_other(path: str):
-    Path(path).write_text(json.dumps({"s": {"A": "1"}, "t": [1], "u": {"B": 2}, "v": {"C": "\ud800"}, "w": {}}))
+    Path(path).write_text(
+        json.dumps({"s": {"A": "1"}, "t": [1], "u": {"B": 2}, "v": {"C": "\ud800"}, "w": {}})
+    )
     vault = loaded(path)
     assert [vault.get(owner) for owner in "stuvw"] == [{"A": "1"}, {}, {}, {}, {}]
     assert Path(path + ".damaged").read_bytes() == Path(path).read_bytes()
@@ -127,7 +131,11 @@ async def test_the_password_of_a_proxy_is_not_in_the_database(tmp_path):
         assert monitor.create_session(configuration) is session
         session.download_task("http://127.0.0.1:9/", start=False)
     state = tmp_path / "state"
-    kept = [path.name for path in state.iterdir() if path.is_file() and b"swordfish" in path.read_bytes()]
+    kept = [
+        path.name
+        for path in state.iterdir()
+        if path.is_file() and b"swordfish" in path.read_bytes()
+    ]
     assert kept == ["secrets.json"]
     async with Monitor.open(str(state)) as monitor:
         restored = monitor.find_session("com.example.proxied")

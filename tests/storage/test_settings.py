@@ -33,7 +33,9 @@ def path(tmp_path: Path) -> str:
 # ---- where things live
 
 
-def test_a_given_folder_comes_before_the_environment_and_that_before_the_users_own(monkeypatch, tmp_path: Path):
+def test_a_given_folder_comes_before_the_environment_and_that_before_the_users_own(
+    monkeypatch, tmp_path: Path
+):
     monkeypatch.setenv(ENVIRONMENT, str(tmp_path / "from-environment"))
     assert state_folder(str(tmp_path / "given")) == str(tmp_path / "given")
     assert state_folder() == str(tmp_path / "from-environment")
@@ -122,7 +124,13 @@ def test_a_planted_link_is_not_followed(tmp_path: Path):
 # ---- preferences
 
 
-USABLE = {"theme": "dark", "close_to": "tray", "keep_after_quit": "no", "notify": "off", "wake_policy": "strict"}
+USABLE = {
+    "theme": "dark",
+    "close_to": "tray",
+    "keep_after_quit": "no",
+    "notify": "off",
+    "wake_policy": "strict",
+}
 
 
 def other(name: str, value: object) -> object:
@@ -136,7 +144,9 @@ def other(name: str, value: object) -> object:
     return ("example.org:80",) if isinstance(value, tuple) else f"{value}other"
 
 
-@pytest.mark.parametrize("item", [item for item in dataclasses.fields(Settings) if item.name not in ("path", "faults")])
+@pytest.mark.parametrize(
+    "item", [item for item in dataclasses.fields(Settings) if item.name not in ("path", "faults")]
+)
 def test_every_preference_comes_back(path: str, item: dataclasses.Field[object]):
     changed = other(item.name, item.default)
     Settings.load(path).replaced(**{item.name: changed})
@@ -212,7 +222,9 @@ def test_values_of_another_type_and_unknown_names_are_passed_over(path: str):
         ("push_enabled", "1"),
     ],
 )
-def test_a_value_written_by_hand_that_cannot_be_is_the_default_and_told(path: str, name: str, text: str):
+def test_a_value_written_by_hand_that_cannot_be_is_the_default_and_told(
+    path: str, name: str, text: str
+):
     Path(path).write_text(f'{{"{name}": {text}, "notify_names": false}}')
     found = Settings.load(path)
     assert found == Settings(path=path, notify_names=False)
@@ -224,7 +236,9 @@ def test_a_value_written_by_hand_that_cannot_be_is_the_default_and_told(path: st
     assert saved.faults == Settings.load(path).faults == (), "saved once, all of it can be used"
 
 
-@pytest.mark.parametrize(("name", "value"), [("fetch_interval", 900), ("running_tasks", 1), ("fetch_interval", -1)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("fetch_interval", 900), ("running_tasks", 1), ("fetch_interval", -1)]
+)
 def test_a_value_written_by_hand_that_can_be_is_used(path: str, name: str, value: float):
     Path(path).write_text(json.dumps({name: value}))
     assert getattr(Settings.load(path), name) == value

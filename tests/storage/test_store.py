@@ -1,9 +1,12 @@
-"""The store: what is durable when it is told, what happens when it cannot be, and what comes back."""
+"""The store: what is durable when it is told, what happens when it cannot be, and what comes
+back.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import os
 import sqlite3
 import stat
@@ -42,11 +45,19 @@ async def store(path: str) -> AsyncIterator[Store]:
 
 
 def a_task(number: int = 1, **changes: Any) -> Task:
-    return Task(session="s", number=number, kind=Kind.DOWNLOAD, url=f"https://example.org/{number}", **changes)
+    return Task(
+        session="s",
+        number=number,
+        kind=Kind.DOWNLOAD,
+        url=f"https://example.org/{number}",
+        **changes,
+    )
 
 
 def an_event(sequence: int, number: int = 1) -> Event:
-    return TaskCreatedEvent(sequence=sequence, session="s", task_identifier=number, url="https://example.org/")
+    return TaskCreatedEvent(
+        sequence=sequence, session="s", task_identifier=number, url="https://example.org/"
+    )
 
 
 SESSION = SessionRow(key="s", configuration=SessionConfiguration.background("s"))
@@ -72,7 +83,10 @@ def sees(path: str, query: str, *values: object) -> Any:
 
 async def test_changes_of_one_turn_are_few_commits_and_told_in_order(store: Store):
     told: list[int] = []
-    last = [store.commit(Change(task=a_task(n)), then=lambda n=n: told.append(n)) for n in range(1, 501)][-1]  # type: ignore[misc]
+    last = [
+        store.commit(Change(task=a_task(n)), then=functools.partial(told.append, n))
+        for n in range(1, 501)
+    ][-1]
     await last
     assert told == list(range(1, 501))
     assert store.commits <= 5
@@ -86,7 +100,9 @@ async def test_what_is_told_is_durable(store: Store, path: str):
         seen.append((event, sees(path, "select state from task")))
 
     store.commit(Change(session=SESSION, task=a_task(), event=an_event(1)), then=lambda: look(1))
-    await store.commit(Change(task=a_task(state=State.RUNNING), event=an_event(2)), then=lambda: look(2))
+    await store.commit(
+        Change(task=a_task(state=State.RUNNING), event=an_event(2)), then=lambda: look(2)
+    )
     assert [event for event, _ in seen] == [1, 1]
     assert seen[-1][1] == "running"
 
@@ -116,7 +132,10 @@ async def test_telling_much_gives_way_to_the_loop(store: Store):
         turns += 1
         asyncio.get_running_loop().call_soon(turn)
 
-    done = [store.commit(Change(value=("n", str(n))), then=lambda: sum(range(4000))) for n in range(400)]  # type: ignore[arg-type]
+    def work() -> None:
+        sum(range(4000))
+
+    done = [store.commit(Change(value=("n", str(n))), then=work) for n in range(400)]
     await done[0]
     turn()
     await done[-1]
@@ -125,7 +144,12 @@ async def test_telling_much_gives_way_to_the_loop(store: Store):
 
 async def test_reading_comes_after_what_was_queued_before(store: Store):
     store.commit(Change(task=a_task()))
-    assert await store.read(lambda database: database.execute("select count(*) from task").fetchone()[0]) == 1
+    assert (
+        await store.read(
+            lambda database: database.execute("select count(*) from task").fetchone()[0]
+        )
+        == 1
+    )
 
 
 async def test_a_failing_query_fails_for_who_asked(store: Store):
@@ -153,8 +177,13 @@ async def test_the_files_are_the_owners_only(store: Store, path: str):
 
 
 async def test_it_is_fully_durable(store: Store):
-    assert await store.read(lambda database: database.execute("pragma journal_mode").fetchone()[0]) == "wal"
-    assert await store.read(lambda database: database.execute("pragma synchronous").fetchone()[0]) == 2
+    assert (
+        await store.read(lambda database: database.execute("pragma journal_mode").fetchone()[0])
+        == "wal"
+    )
+    assert (
+        await store.read(lambda database: database.execute("pragma synchronous").fetchone()[0]) == 2
+    )
 
 
 # ---- when it cannot be stored
@@ -240,7 +269,11 @@ async def test_who_lost_the_lease_writes_nothing_more(path: str):
     assert "Another process" in await frozen(first)
     await second.commit(Change(task=a_task(3)))
     async with asyncio.timeout(LIMIT):
-        for waiting in (lost, first.commit(Change(task=a_task(4))), first.read(lambda database: None)):
+        for waiting in (
+            lost,
+            first.commit(Change(task=a_task(4))),
+            first.read(lambda database: None),
+        ):
             with pytest.raises(StateError, match="Another process"):
                 await waiting
     assert told == []
@@ -253,7 +286,8 @@ async def test_whatever_ends_its_thread_is_told_to_everybody_who_waits(path: str
     store = Store(path)
     await store.open()
     told: list[int] = []
-    unfit = SessionRow(key="caf\udce9", configuration=SESSION.configuration)  # an error that is not SQLite's own
+    # an error that is not SQLite's own
+    unfit = SessionRow(key="caf\udce9", configuration=SESSION.configuration)
     lost = store.commit(Change(session=unfit, task=a_task()), then=lambda: told.append(1))
     later = store.commit(Change(task=a_task(2)), then=lambda: told.append(2))
     reading = asyncio.ensure_future(store.read(lambda database: None))
@@ -294,7 +328,10 @@ async def test_an_older_file_is_brought_up_to_date_and_kept_as_a_copy(path: str,
         for script in MIGRATIONS[:version]:
             old.executescript(script)
         old.execute(f"pragma user_version={version}")
-        old.execute("insert into task values('s', 7, 'running', ?)", (task_text(a_task(7, state=State.RUNNING)),))
+        old.execute(
+            "insert into task values('s', 7, 'running', ?)",
+            (task_text(a_task(7, state=State.RUNNING)),),
+        )
     old.close()
     assert [task.number for task in (await reopened(path)).tasks] == [7]
     assert sees(path, "pragma user_version") == len(MIGRATIONS)
@@ -351,7 +388,9 @@ async def test_a_cut_file_is_set_aside(path: str):
     assert Path(await set_aside(path)).read_bytes() == cut
 
 
-@pytest.mark.parametrize("record", ["{", "[]", '{"session": "s"}', '{"session": "s", "number": 1, "kind": "no"}'])
+@pytest.mark.parametrize(
+    "record", ["{", "[]", '{"session": "s"}', '{"session": "s", "number": 1, "kind": "no"}']
+)
 async def test_a_file_with_a_damaged_record_is_set_aside(path: str, record: str):
     await reopened(path)
     with sqlite3.connect(path) as database:
@@ -405,7 +444,11 @@ async def test_an_invalidated_session_keeps_its_name_and_loses_its_tasks(store: 
     await store.commit(Change(session_removed="s"))
     await store.close()
     found = await reopened(path)
-    assert (found.tasks, found.sessions[0].state, found.sessions[0].next_number) == ((), "invalidated", 2)
+    assert (found.tasks, found.sessions[0].state, found.sessions[0].next_number) == (
+        (),
+        "invalidated",
+        2,
+    )
 
 
 async def test_history_is_oldest_first_and_the_newest_of_many(store: Store):
@@ -433,7 +476,9 @@ async def test_a_flood_of_wakes_leaves_the_newest_on_the_disk(tmp_path):
     for number in range(PRUNE_EVERY + 1):
         wake = Wake(identifier=str(number), kind=WakeKind.PUSH, source="ntfy", time=float(number))
         store.commit(Change(wake=wake))
-    rows = await store.read(lambda database: [row for (row,) in database.execute("select identifier from wake")])
+    rows = await store.read(
+        lambda database: [row for (row,) in database.execute("select identifier from wake")]
+    )
     await store.close()
     assert WAKES_KEPT <= len(rows) < PRUNE_EVERY
     assert rows[-1] == str(PRUNE_EVERY)

@@ -99,7 +99,12 @@ def test_a_word_is_quoted_by_the_rules_of_desktop_entries(word, written):
     assert autostart.exec_line([word]) == written
 
 
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20), min_size=1))
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20),
+        min_size=1,
+    )
+)
 def test_whatever_the_words_are_they_come_back(words):
     text = autostart.desktop_entry(words)
     assert text.count("\n") == text.rstrip("\n").count("\n") + 1
@@ -128,7 +133,9 @@ def test_an_entry_that_is_off_or_damaged_starts_nothing_and_can_be_replaced(plac
 
 def test_an_entry_of_another_make_counts(place):
     place.parent.mkdir(parents=True)
-    place.write_text("# by hand\n[Desktop Entry]\nExec=transfermon gui --minimized\n\n[Other]\nHidden=true\n")
+    place.write_text(
+        "# by hand\n[Desktop Entry]\nExec=transfermon gui --minimized\n\n[Other]\nHidden=true\n"
+    )
     assert autostart.is_autostarted()
     assert autostart.starts_minimized()
 
@@ -137,7 +144,9 @@ def test_an_entry_of_another_make_counts(place):
 def test_without_a_usable_folder_it_is_the_users_own(config, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", config)
-    assert autostart.autostart_path() == str(tmp_path / ".config" / "autostart" / "transfermon.desktop")
+    assert autostart.autostart_path() == str(
+        tmp_path / ".config" / "autostart" / "transfermon.desktop"
+    )
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_of_the_system(monkeypatch, tmp_path):
@@ -156,6 +165,8 @@ def test_it_starts_this_installation_and_not_what_lies_in_the_current_folder(tmp
     words = [sys.executable, "-P", "-m", "transfermon"]
     assert autostart.start_command() in ([str(Path(sys.executable).parent / "transfermon")], words)
     for program in (words, autostart.start_command()):
-        done = subprocess.run([*program, "--version"], cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*program, "--version"], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith("transfermon ")

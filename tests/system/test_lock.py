@@ -27,7 +27,9 @@ time.sleep(60)
 
 
 def a_holder(folder: Path, *more: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(folder), *more], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder), *more], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
     return process
@@ -55,7 +57,10 @@ def test_the_refused_are_told_who_owns_it(tmp_path):
     try:
         with pytest.raises(EngineBusyError) as caught:
             EngineLock.acquire(str(tmp_path))
-        assert caught.value.title == f"The transfers are in the hands of a test holder (process {process.pid})."
+        assert (
+            caught.value.title
+            == f"The transfers are in the hands of a test holder (process {process.pid})."
+        )
         assert caught.value.code == Code.SESSION_IN_USE
     finally:
         end(process)

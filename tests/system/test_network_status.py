@@ -93,16 +93,42 @@ def supply(folder: Path, name: str, **fields: str) -> None:
     ("supplies", "battery"),
     [
         ({}, False),
-        ({"AC": {"type": "Mains", "online": "1"}, "BAT0": {"type": "Battery", "status": "Charging"}}, False),
-        ({"AC": {"type": "Mains", "online": "0"}, "BAT0": {"type": "Battery", "status": "Discharging"}}, True),
-        ({"AC": {"type": "Mains", "online": "1"}, "BAT0": {"type": "Battery", "status": "Discharging"}}, False),
+        (
+            {
+                "AC": {"type": "Mains", "online": "1"},
+                "BAT0": {"type": "Battery", "status": "Charging"},
+            },
+            False,
+        ),
+        (
+            {
+                "AC": {"type": "Mains", "online": "0"},
+                "BAT0": {"type": "Battery", "status": "Discharging"},
+            },
+            True,
+        ),
+        (
+            {
+                "AC": {"type": "Mains", "online": "1"},
+                "BAT0": {"type": "Battery", "status": "Discharging"},
+            },
+            False,
+        ),
         ({"BAT0": {"type": "Battery", "status": "Discharging"}}, True),
         ({"BAT0": {"type": "Battery", "status": "Full"}}, False),
         ({"mouse": {"type": "Battery", "status": "Discharging", "scope": "Device"}}, False),
-        ({"usb": {"type": "USB", "online": "1"}, "BAT0": {"type": "Battery", "status": "Discharging"}}, False),
+        (
+            {
+                "usb": {"type": "USB", "online": "1"},
+                "BAT0": {"type": "Battery", "status": "Discharging"},
+            },
+            False,
+        ),
     ],
 )
-def test_power_is_read_as_the_kernel_shows_it(tmp_path: Path, supplies: dict[str, dict[str, str]], battery: bool):
+def test_power_is_read_as_the_kernel_shows_it(
+    tmp_path: Path, supplies: dict[str, dict[str, str]], battery: bool
+):
     for name, fields in supplies.items():
         supply(tmp_path, name, **fields)
     assert on_battery(str(tmp_path)) is battery

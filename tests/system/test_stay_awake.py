@@ -50,9 +50,17 @@ async def comes(what: str, condition: Callable[[], Any]) -> None:
 @pytest.mark.parametrize(
     ("there", "interface", "arguments"),
     [
-        (LOGIN, "org.freedesktop.login1.Manager", ["sleep", "Transfermon", "Transfers are running", "block"]),
+        (
+            LOGIN,
+            "org.freedesktop.login1.Manager",
+            ["sleep", "Transfermon", "Transfers are running", "block"],
+        ),
         (GNOME, "org.gnome.SessionManager", ["transfermon", 0, "Transfers are running", 4]),
-        (POWER, "org.freedesktop.PowerManagement.Inhibit", ["Transfermon", "Transfers are running"]),
+        (
+            POWER,
+            "org.freedesktop.PowerManagement.Inhibit",
+            ["Transfermon", "Transfers are running"],
+        ),
         (PORTAL, "org.freedesktop.portal.Inhibit", ["", 4, {}]),
     ],
 )
@@ -135,9 +143,11 @@ async def test_changing_one_s_mind_at_any_moment_leaves_nothing_held(keepers):
 async def test_a_yes_that_was_not_read_yet_when_nobody_wanted_it_any_more_holds_nothing(keepers):
     line = stay_awake.BusLine(stay_awake.SERVICES[0])
     asking = asyncio.ensure_future(line.ask())
-    while line._bus is None:  # then the question was sent, and nothing is read before the next turn of the loop
+    # then the question was sent, and nothing is read before the next turn of the loop
+    while line._bus is None:
         await asyncio.sleep(0)
-    until("the answer", lambda: b"\x01h\x00" in waits_in(line._bus._sock))  # a descriptor, by its signature
+    # a descriptor, by its signature
+    until("the answer", lambda: b"\x01h\x00" in waits_in(line._bus._sock))
     assert keepers.held == 1
     line.close()
     await line.closed()
@@ -152,7 +162,9 @@ def waits_in(sock: socket.socket) -> bytes:
         return b""
 
 
-async def test_without_a_bus_one_line_is_logged_and_nobody_is_asked_again_soon(tmp_path, monkeypatch, caplog):
+async def test_without_a_bus_one_line_is_logged_and_nobody_is_asked_again_soon(
+    tmp_path, monkeypatch, caplog
+):
     for name in ("DBUS_SYSTEM_BUS_ADDRESS", "DBUS_SESSION_BUS_ADDRESS"):
         monkeypatch.setenv(name, f"unix:path={tmp_path}/none")
     caplog.set_level(logging.INFO, stay_awake.__name__)
@@ -202,7 +214,9 @@ async def test_the_computer_is_awake_while_a_task_runs_and_sleeps_while_it_is_pa
     opened = Monitor.open(str(tmp_path / "state"), settings=Settings(), inhibitor=Inhibitor())
     async with opened as monitor:
         monitor.ready()
-        task = monitor.session("s").download_task(server.url(), destination=str(tmp_path / "a"), start=False)
+        task = monitor.session("s").download_task(
+            server.url(), destination=str(tmp_path / "a"), start=False
+        )
         assert keepers.asked == []
         for _ in range(2):
             monitor.commands.resume(task.key)
@@ -257,7 +271,9 @@ def _busy(conn: Any) -> bool:
 
 
 async def test_the_setting_is_obeyed_at_once(keepers, server, tmp_path):
-    opened = Monitor.open(str(tmp_path / "state"), settings=Settings(inhibit_sleep=False), inhibitor=Inhibitor())
+    opened = Monitor.open(
+        str(tmp_path / "state"), settings=Settings(inhibit_sleep=False), inhibitor=Inhibitor()
+    )
     async with opened as monitor:
         monitor.ready()
         monitor.session("s").download_task(server.url(), destination=str(tmp_path / "a"))
@@ -291,7 +307,9 @@ def test_a_killed_app_holds_nothing_and_the_standby_holds_its_own(keepers, resou
 
 
 @pytest.mark.parametrize("command", ["get", pytest.param("run", marks=pytest.mark.slow)])
-def test_a_command_that_takes_its_time_keeps_the_computer_awake(command, keepers, resource, server, place, tmp_path):
+def test_a_command_that_takes_its_time_keeps_the_computer_awake(
+    command, keepers, resource, server, place, tmp_path
+):
     resource.body, resource.stall_after = BODY * 12, None
     slow(resource)
     place.environment.update(keepers.environment)

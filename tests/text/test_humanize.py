@@ -9,16 +9,29 @@ from hypothesis import strategies as st
 from transfermon.model import events
 from transfermon.model.errors import Retry, TransferError
 from transfermon.model.task import Activity, Kind, State, Task
-from transfermon.model.units import clean, countdown, duration, percent, progress, rate, size, time_left
+from transfermon.model.units import (
+    clean,
+    countdown,
+    duration,
+    percent,
+    progress,
+    rate,
+    size,
+    time_left,
+)
 from transfermon.text.humanize import error, event, status
 
 NOW = 1_800_000_000.0
-REFUSED = TransferError(code=-1004, message="The server refused the connection.", hint="Try later.", retry=Retry.RETRY)
+REFUSED = TransferError(
+    code=-1004, message="The server refused the connection.", hint="Try later.", retry=Retry.RETRY
+)
 CANCELLED = TransferError(code=-999, message="Cancelled.")
 
 
 def a_task(**fields: object) -> Task:
-    return Task(**{"session": "s", "number": 7, "kind": Kind.DOWNLOAD, "url": "http://host/f", **fields})  # type: ignore[arg-type]
+    return Task(
+        **{"session": "s", "number": 7, "kind": Kind.DOWNLOAD, "url": "http://host/f", **fields}  # type: ignore[arg-type]
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,7 +86,8 @@ def test_durations_say_no_more_than_is_needed(seconds: float, words: str):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(-1, "0:00"), (12, "0:12"), (300, "5:00"), (3600, "1:00:00"), (3725, "1:02:05")]
+    ("seconds", "words"),
+    [(-1, "0:00"), (12, "0:12"), (300, "5:00"), (3600, "1:00:00"), (3725, "1:02:05")],
 )
 def test_a_countdown_looks_like_a_clock(seconds: float, words: str):
     assert countdown(seconds) == words
@@ -81,17 +95,34 @@ def test_a_countdown_looks_like_a_clock(seconds: float, words: str):
 
 @pytest.mark.parametrize(
     ("done", "total", "per_second", "words"),
-    [(0, 480_000, 1000, "8 min"), (5, -1, 1000, "–"), (5, 10, 0, "–"), (10, 10, 5, "0 s"), (0, 10**15, 2, "–")],
+    [
+        (0, 480_000, 1000, "8 min"),
+        (5, -1, 1000, "–"),
+        (5, 10, 0, "–"),
+        (10, 10, 5, "0 s"),
+        (0, 10**15, 2, "–"),
+    ],
 )
-def test_time_left_is_a_dash_when_it_cannot_be_known(done: int, total: int, per_second: float, words: str):
+def test_time_left_is_a_dash_when_it_cannot_be_known(
+    done: int, total: int, per_second: float, words: str
+):
     assert time_left(done, total, per_second) == words
 
 
 @pytest.mark.parametrize(
     ("done", "total", "words"),
-    [(0, 10, "0 %"), (999, 1000, "99 %"), (10, 10, "100 %"), (0, 0, "100 %"), (50, -1, ""), (11, 10, "100 %")],
+    [
+        (0, 10, "0 %"),
+        (999, 1000, "99 %"),
+        (10, 10, "100 %"),
+        (0, 0, "100 %"),
+        (50, -1, ""),
+        (11, 10, "100 %"),
+    ],
 )
-def test_a_percentage_is_full_only_at_the_end_and_absent_when_unknown(done: int, total: int, words: str):
+def test_a_percentage_is_full_only_at_the_end_and_absent_when_unknown(
+    done: int, total: int, words: str
+):
     assert percent(done, total) == words
 
 
@@ -122,7 +153,11 @@ def test_progress_without_a_total_is_the_bytes_so_far():
             "Waiting: the disk is full",
         ),
         (
-            {"activity": Activity.RETRYING, "waiting_reason": "Connection refused.", "waiting_until": NOW + 12},
+            {
+                "activity": Activity.RETRYING,
+                "waiting_reason": "Connection refused.",
+                "waiting_until": NOW + 12,
+            },
             "Waiting: connection refused, retrying in 0:12",
         ),
         ({"activity": Activity.RETRYING, "waiting_until": NOW - 5}, "Waiting: retrying in 0:00"),
@@ -191,14 +226,23 @@ NAMED = a_task(name="a.png")
 @pytest.mark.parametrize(
     ("told", "line"),
     [
-        (events.TaskCreatedEvent(task_identifier=7, kind="upload", url="http://h/x"), "Upload 7 added: http://h/x"),
+        (
+            events.TaskCreatedEvent(task_identifier=7, kind="upload", url="http://h/x"),
+            "Upload 7 added: http://h/x",
+        ),
         (
             events.TaskStateEvent(
-                task_identifier=7, state="running", activity="retrying", reason="Connection refused."
+                task_identifier=7,
+                state="running",
+                activity="retrying",
+                reason="Connection refused.",
             ),
             "Task 7: Waiting to retry, connection refused",
         ),
-        (events.TaskStateEvent(task_identifier=7, state="running", activity="transferring"), "Task 7: Downloading"),
+        (
+            events.TaskStateEvent(task_identifier=7, state="running", activity="transferring"),
+            "Task 7: Downloading",
+        ),
         (events.TaskStateEvent(task_identifier=7, state="suspended"), "Task 7: Paused"),
         (
             events.TaskRemovedEvent(task_identifier=7, file_deleted=True),
@@ -214,38 +258,62 @@ NAMED = a_task(name="a.png")
             ),
             "“a.png”: 50 bytes of 200 bytes (25 %)",
         ),
-        (events.DownloadProgressEvent(task_identifier=7, total_bytes_written=50), "Task 7: 50 bytes"),
         (
-            events.DownloadResumedEvent(task_identifier=7, file_offset=50, expected_total_bytes=200),
+            events.DownloadProgressEvent(task_identifier=7, total_bytes_written=50),
+            "Task 7: 50 bytes",
+        ),
+        (
+            events.DownloadResumedEvent(
+                task_identifier=7, file_offset=50, expected_total_bytes=200
+            ),
             "Task 7 goes on at 50 bytes of 200 bytes (25 %)",
         ),
         (
-            events.DownloadResumedEvent(task_identifier=7, reason="The file changed on the server."),
+            events.DownloadResumedEvent(
+                task_identifier=7, reason="The file changed on the server."
+            ),
             "Task 7 starts from zero: the file changed on the server",
         ),
         (
             events.DownloadCompletedEvent(task_identifier=7, task=NAMED, location="/d/a.png"),
             "“a.png” downloaded to /d/a.png",
         ),
-        (events.TaskCompletedEvent(task_identifier=7, success=True, status_code=206), "Task 7 done (HTTP 206)"),
+        (
+            events.TaskCompletedEvent(task_identifier=7, success=True, status_code=206),
+            "Task 7 done (HTTP 206)",
+        ),
         (
             events.TaskCompletedEvent(
                 task_identifier=7, error_code=-1005, message="The connection broke.", resumable=True
             ),
             "Task 7 failed: the connection broke; what is there can be used to go on",
         ),
-        (events.TaskCompletedEvent(task_identifier=7, error_code=-999, message="Cancelled."), "Task 7 cancelled"),
+        (
+            events.TaskCompletedEvent(task_identifier=7, error_code=-999, message="Cancelled."),
+            "Task 7 cancelled",
+        ),
         (
             events.SessionIdleEvent(session="s", completed=3, failed=1),
             "Session “s” has nothing left to do: 3 done, 1 failed",
         ),
-        (events.BackgroundFetchEvent(handler_id="Fetch-1", by_hand=True), "Background fetch, by hand"),
-        (events.SilentPushEvent(custom={"download_url": "http://h/\x1b"}), "Silent push: http://h/�"),
         (
-            events.HandlerEndedEvent(handler_id="Fetch-1", result="new_data", elapsed=1.25, started_tasks=2),
+            events.BackgroundFetchEvent(handler_id="Fetch-1", by_hand=True),
+            "Background fetch, by hand",
+        ),
+        (
+            events.SilentPushEvent(custom={"download_url": "http://h/\x1b"}),
+            "Silent push: http://h/�",
+        ),
+        (
+            events.HandlerEndedEvent(
+                handler_id="Fetch-1", result="new_data", elapsed=1.25, started_tasks=2
+            ),
             "Handler Fetch-1 ended after 1.2 s: new data, 2 tasks started",
         ),
-        (events.NotificationEvent(alert_title="Done", alert_body="a.png"), "Notification (in the window): Done: a.png"),
+        (
+            events.NotificationEvent(alert_title="Done", alert_body="a.png"),
+            "Notification (in the window): Done: a.png",
+        ),
     ],
 )
 def test_an_event_reads_like_a_sentence(told: events.Event, line: str):

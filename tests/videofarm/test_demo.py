@@ -76,7 +76,9 @@ async def test_the_demo_has_transfers_of_every_fate(tmp_path):
             await until(lambda: sum(task.succeeded for task in tasks()) == 6, "the photos arrive")
             await until(lambda: any(task.failed for task in tasks()), "one fails")
             await until(lambda: any(task.waiting for task in tasks()), "one waits")
-            await until(lambda: any(task.activity is Activity.TRANSFERRING for task in tasks()), "some move")
+            await until(
+                lambda: any(task.activity is Activity.TRANSFERRING for task in tasks()), "some move"
+            )
             assert any(task.activity is Activity.QUEUED for task in tasks())
             assert {session.identifier for session in monitor.sessions} == {PHOTOS, VIDEOS}
             assert "The farm at dusk.jpg" in os.listdir(os.path.join(folder, "downloads"))

@@ -29,7 +29,14 @@ NOW = 2_000_000_000.0
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("0", 0), ("1048576", 1048576), ("500k", 500_000), ("2M", 2_000_000), ("2MB", 2_000_000), ("1Mi", 1048576)],
+    [
+        ("0", 0),
+        ("1048576", 1048576),
+        ("500k", 500_000),
+        ("2M", 2_000_000),
+        ("2MB", 2_000_000),
+        ("1Mi", 1048576),
+    ],
 )
 def test_sizes_are_written_as_people_write_them(text, size):
     assert parse_size(text) == size
@@ -107,7 +114,11 @@ def test_a_counted_fault_strikes_so_often_on_each_path_and_then_no_more():
 def test_while_a_status_strikes_the_other_counted_faults_wait():
     plan = FaultPlan([parse_rule("status=503x1"), parse_rule("cut=5x1")])
     chosen = [plan.choose("/x") for _ in range(3)]
-    assert [(faults.status, faults.cut) for faults in chosen] == [(503, None), (None, 5), (None, None)]
+    assert [(faults.status, faults.cut) for faults in chosen] == [
+        (503, None),
+        (None, 5),
+        (None, None),
+    ]
 
 
 def test_of_two_faults_with_one_name_the_later_wins_and_those_of_the_request_come_last():
@@ -149,7 +160,9 @@ def test_a_single_range_is_understood_and_all_else_ignored(header, found):
     assert requested_range(header, 10) == found
 
 
-@pytest.mark.parametrize("header", ["bytes=10-", "bytes=10-12", "bytes=-0", "bytes=99999999999999999999-"])
+@pytest.mark.parametrize(
+    "header", ["bytes=10-", "bytes=10-12", "bytes=-0", "bytes=99999999999999999999-"]
+)
 def test_a_range_after_the_end_is_unsatisfiable(header):
     with pytest.raises(UnsatisfiableError):
         requested_range(header, 10)
@@ -215,7 +228,10 @@ def test_a_head_request_ignores_the_range():
     [
         ("hay.avi", 'inline; filename="hay.avi"'),
         ("Fjärd.avi", "inline; filename=\"Fj_rd.avi\"; filename*=UTF-8''Fj%C3%A4rd.avi"),
-        ('a"b\\c\r\nX: y', "inline; filename=\"a_b_c__X: y\"; filename*=UTF-8''a%22b%5Cc%0D%0AX%3A%20y"),
+        (
+            'a"b\\c\r\nX: y',
+            "inline; filename=\"a_b_c__X: y\"; filename*=UTF-8''a%22b%5Cc%0D%0AX%3A%20y",
+        ),
     ],
 )
 def test_a_file_name_cannot_leave_its_header(name, value):
@@ -277,7 +293,12 @@ def test_a_film_is_a_whole_avi_file_whose_index_points_at_its_pictures(tmp_path)
     assert (headers[:4], movi[:4], idx1) == (b"hdrl", b"movi", b"idx1")
     (avih, main), (_, stream) = chunks_of(headers[4:])
     fields = struct.unpack("<14I", main)
-    assert (avih, fields[0], fields[4], fields[8:10]) == (b"avih", 40_000, video.frames, (1200, 800))
+    assert (avih, fields[0], fields[4], fields[8:10]) == (
+        b"avih",
+        40_000,
+        video.frames,
+        (1200, 800),
+    )
     assert [kind for kind, _ in chunks_of(stream[4:])] == [b"strh", b"strf"]
     frames = [frame for kind, frame in chunks_of(movi[4:]) if kind == b"00dc"]
     assert len(frames) == video.frames == len(index) // 16
@@ -292,18 +313,27 @@ def test_a_film_is_a_whole_avi_file_whose_index_points_at_its_pictures(tmp_path)
 def test_a_film_is_the_same_wherever_it_is_made(tmp_path):
     (tmp_path / "other").mkdir()
     video = samples.FIRST_VIDEOS[1]
-    one, other = samples.write_movie(tmp_path, video), samples.write_movie(tmp_path / "other", video)
+    one, other = (
+        samples.write_movie(tmp_path, video),
+        samples.write_movie(tmp_path / "other", video),
+    )
     assert one.read_bytes() == other.read_bytes()
     assert one.stat().st_mtime_ns == other.stat().st_mtime_ns
 
 
 def test_the_samples_have_names_of_their_own_and_reasonable_sizes():
     videos = [*samples.FIRST_VIDEOS, *samples.MORE_VIDEOS]
-    assert len({video.movie for video in videos}) == len({video.title for video in videos}) == len(videos)
+    assert (
+        len({video.movie for video in videos})
+        == len({video.title for video in videos})
+        == len(videos)
+    )
     assert all(6_000_000 <= video.size <= 60_000_000 for video in videos)
     assert sum(len(photo.data) for photo in samples.PHOTOS) < 250_000
     assert {samples.picture_size(photo.data) for photo in samples.PHOTOS} == {(1200, 800)}
-    assert {scene for video in videos for scene in video.scenes} == {photo.name for photo in samples.PHOTOS}
+    assert {scene for video in videos for scene in video.scenes} == {
+        photo.name for photo in samples.PHOTOS
+    }
 
 
 def test_there_is_always_one_more_video_and_it_costs_no_more_films():
@@ -325,7 +355,9 @@ def test_what_was_published_is_there_after_a_restart(tmp_path):
 
 def test_a_new_farm_is_made_for_its_owner_alone(tmp_path):
     Catalogue(tmp_path / "farm")
-    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "farm").iterdir() if path.is_dir()} == {0o700}
+    assert {
+        path.stat().st_mode & 0o777 for path in (tmp_path / "farm").iterdir() if path.is_dir()
+    } == {0o700}
 
 
 def test_a_video_without_a_movie_has_none_to_read(tmp_path):

@@ -1,4 +1,6 @@
-"""The load benchmark of VideoFarm's server sees what is wrong, and a small load has nothing wrong in it."""
+"""The load benchmark of VideoFarm's server sees what is wrong, and a small load has nothing wrong
+in it.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def test_a_wrong_byte_of_an_uploaded_movie_is_seen():
     assert wave.wrong == 3 * SIZE  # each byte is shifted by the same
 
 
-@pytest.mark.parametrize("fault", ["/bytes:cut=0", "/bytes:status=503", "/bytes:no-range", "/bytes:reset=0"])
+@pytest.mark.parametrize(
+    "fault", ["/bytes:cut=0", "/bytes:status=503", "/bytes:no-range", "/bytes:reset=0"]
+)
 def test_an_answer_that_is_missing_is_an_error_of_its_client(fault: str):
     wave = waved(fault)
     assert (wave.wrong, len(wave.errors)) == (0, 6)

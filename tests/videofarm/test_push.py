@@ -38,7 +38,9 @@ def web(farm: Farm) -> Iterator[httpx.Client]:
 
 def subscribed(web: httpx.Client, *tokens: str, channel: str = "news") -> None:
     for token in tokens:
-        answer = web.post("subscribe_token", json={"device_token": token, "channel": channel, "type": "ios"})
+        answer = web.post(
+            "subscribe_token", json={"device_token": token, "channel": channel, "type": "ios"}
+        )
         assert answer.json() == {"success": True}
 
 
@@ -59,9 +61,16 @@ def test_p02_a_token_needs_no_login_and_a_subscription_by_user_does(web: httpx.C
     assert refused(web.post("subscribe", json=wanted), 401, "logged in")
     key = web.post("login", json={"login": "mia"}).json()["session_id"]
     user = {"authorization": f"Bearer {key}"}
-    assert web.post("subscribe", json={**wanted, "channel": "films"}, headers=user).json()["success"]
-    assert web.post("query_channels", json={"device_token": TOKEN}).json()["channels"] == ["films", "news"]
-    assert web.post("unsubscribe", json={**wanted, "channel": "films"}, headers=user).json()["success"]
+    assert web.post("subscribe", json={**wanted, "channel": "films"}, headers=user).json()[
+        "success"
+    ]
+    assert web.post("query_channels", json={"device_token": TOKEN}).json()["channels"] == [
+        "films",
+        "news",
+    ]
+    assert web.post("unsubscribe", json={**wanted, "channel": "films"}, headers=user).json()[
+        "success"
+    ]
     assert web.post("logout", headers=user).json()["success"]
     assert refused(web.post("subscribe", json=wanted, headers=user), 401, "logged in")
 
@@ -98,7 +107,11 @@ BACKGROUND = {"apns-push-type": "background"}
     [
         (SILENT, {}, 200),
         ({"aps": {"content-available": 1}}, {**BACKGROUND, "apns-priority": "5"}, 200),
-        ({"alert": "Hello", "content-available": 1, "sound": "default"}, {"apns-priority": "10"}, 200),
+        (
+            {"alert": "Hello", "content-available": 1, "sound": "default"},
+            {"apns-priority": "10"},
+            200,
+        ),
         (SILENT, {**BACKGROUND, "apns-priority": "10"}, 400),
         (SILENT, {"apns-priority": "10"}, 400),
         ({"alert": "Hello", "content-available": 1}, BACKGROUND, 400),
@@ -114,11 +127,15 @@ BACKGROUND = {"apns-push-type": "background"}
         (SILENT, {"apns-collapse-id": "x" * 65}, 400),
     ],
 )
-def test_p11_the_provider_refuses_what_apple_s_would(web: httpx.Client, payload: Any, headers: Any, status: int):
+def test_p11_the_provider_refuses_what_apple_s_would(
+    web: httpx.Client, payload: Any, headers: Any, status: int
+):
     subscribed(web, TOKEN)
     answer = web.post("notify", json={"channel": "news", "payload": payload}, headers=headers)
     assert answer.status_code == status, answer.text
-    assert [json.loads(message["message"]) for message in polled(web, TOKEN)] == ([payload] if status == 200 else [])
+    assert [json.loads(message["message"]) for message in polled(web, TOKEN)] == (
+        [payload] if status == 200 else []
+    )
 
 
 def test_p03_a_message_reaches_every_device_of_a_channel_while_it_follows(web: httpx.Client):
@@ -126,20 +143,30 @@ def test_p03_a_message_reaches_every_device_of_a_channel_while_it_follows(web: h
     with web.stream("GET", f"{TOKEN},{OTHER}/json") as stream:
         lines = stream.iter_lines()
         assert json.loads(next(lines))["event"] == "open"
-        assert web.post("notify", json={"channel": "news", "payload": SILENT}).json() == {"success": True, "sent": 2}
+        assert web.post("notify", json={"channel": "news", "payload": SILENT}).json() == {
+            "success": True,
+            "sent": 2,
+        }
         found = [json.loads(next(lines)) for _ in range(2)]
     assert {message["topic"] for message in found} == {TOKEN, OTHER}
     assert all(message["event"] == "message" for message in found)
     assert all(json.loads(message["message"]) == SILENT for message in found)
 
 
-def test_what_was_missed_is_had_with_since_and_an_expired_or_collapsed_message_is_not(web: httpx.Client):
+def test_what_was_missed_is_had_with_since_and_an_expired_or_collapsed_message_is_not(
+    web: httpx.Client,
+):
     subscribed(web, TOKEN)
 
     def notify(number: int, **headers: str) -> None:
         payload = {"content-available": 1, "n": number}
         fields = {name.replace("_", "-"): value for name, value in headers.items()}
-        assert web.post("notify", json={"channel": "news", "payload": payload}, headers=fields).status_code == 200
+        assert (
+            web.post(
+                "notify", json={"channel": "news", "payload": payload}, headers=fields
+            ).status_code
+            == 200
+        )
 
     def numbers(**query: str) -> list[int]:
         return [json.loads(message["message"])["n"] for message in polled(web, TOKEN, **query)]
@@ -163,7 +190,9 @@ def test_subscriptions_are_there_after_a_kill(farm: Farm, web: httpx.Client, dat
     assert (data_dir / "push.json").stat().st_mode & 0o77 == 0
     farm.kill()
     with Farm.start("--data-dir", str(data_dir), "--empty") as again:
-        answer = httpx.post(f"{again.url}push/query_channels", json={"device_token": TOKEN}, trust_env=False)
+        answer = httpx.post(
+            f"{again.url}push/query_channels", json={"device_token": TOKEN}, trust_env=False
+        )
         assert answer.json() == {"success": True, "channels": ["news"]}
 
 
@@ -188,7 +217,14 @@ class Watched(Message):
 
 def a_message(serial: int, topic: str, collapse_id: str = "") -> Watched:
     return Watched(
-        serial=serial, id=str(serial), topic=topic, time=0, expires=1, payload="", priority=3, collapse_id=collapse_id
+        serial=serial,
+        id=str(serial),
+        topic=topic,
+        time=0,
+        expires=1,
+        payload="",
+        priority=3,
+        collapse_id=collapse_id,
     )
 
 
@@ -205,7 +241,9 @@ def test_a_follower_costs_what_is_new_for_it():
 def test_the_oldest_message_goes_and_a_collapsed_one_takes_the_place_of_the_last():
     kept = KeptMessage()
     for serial in range(1, KEPT + 11):
-        kept.add(a_message(serial, topic="a", collapse_id="score" if serial in (5, 100, 200) else ""))
+        kept.add(
+            a_message(serial, topic="a", collapse_id="score" if serial in (5, 100, 200) else "")
+        )
     serials = [message.serial for message in kept.since(frozenset({"a"}), 0)]
     assert len(serials) == len(kept) == KEPT
     assert serials == sorted(serials) == [message.serial for message in kept]
@@ -213,7 +251,8 @@ def test_the_oldest_message_goes_and_a_collapsed_one_takes_the_place_of_the_last
     assert (100 in serials, 200 in serials) == (False, True)
     for serial in range(2000, 2000 + KEPT):
         kept.add(a_message(serial, topic="b"))
-    kept.add(a_message(4000, topic="a", collapse_id="score"))  # the one before it has gone by itself
+    # the one before it has gone by itself
+    kept.add(a_message(4000, topic="a", collapse_id="score"))
     assert [message.serial for message in kept.since(frozenset({"a"}), 0)] == [4000]
 
 
@@ -222,7 +261,9 @@ async def _directly(*values: Any) -> Any:
 
 
 @pytest.mark.anyio
-async def test_a_quiet_follower_hears_a_word_at_the_interval_and_is_forgotten_when_it_goes(data_dir: Path):
+async def test_a_quiet_follower_hears_a_word_at_the_interval_and_is_forgotten_when_it_goes(
+    data_dir: Path,
+):
     provider = PushProvider(data_dir / "push.json", _directly, keepalive=0.01)
     lines: list[dict[str, Any]] = []
     enough = asyncio.Event()

@@ -36,7 +36,9 @@ def farm(data_dir: Path) -> Iterator[Farm]:
 
 @pytest.fixture
 def web(farm: Farm) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=farm.url, timeout=QUICK, headers={"accept-encoding": "identity"}) as client:
+    with httpx.Client(
+        base_url=farm.url, timeout=QUICK, headers={"accept-encoding": "identity"}
+    ) as client:
         yield client
 
 
@@ -67,7 +69,16 @@ def test_v01_the_list_has_the_eight_keys_and_absolute_addresses(web, farm):
     videos = web.get("videos").json()
     assert len(videos) >= 8
     for video in videos:
-        assert set(video) == {"id", "title", "description", "url", "image", "movie", "duration", "created"}
+        assert set(video) == {
+            "id",
+            "title",
+            "description",
+            "url",
+            "image",
+            "movie",
+            "duration",
+            "created",
+        }
         assert video["url"] == f"{farm.url}videos/{video['id']}"
         assert datetime.fromisoformat(video["created"]).tzinfo is not None
         assert video["created"][-5] == "."
@@ -109,7 +120,9 @@ def test_v03_what_is_not_there_is_a_404_with_a_problem_body(web, path):
 
 
 def test_dots_in_a_raw_path_lead_nowhere(farm):
-    answer = raw(farm, "GET /files/../videos.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    answer = raw(
+        farm, "GET /files/../videos.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
     assert answer.startswith(b"HTTP/1.1 404 ")
 
 
@@ -133,14 +146,21 @@ def test_v05_the_movie_has_everything_a_resume_needs(web):
     first, again = web.get("videos/2/movie"), web.head("videos/2/movie")
     assert first.status_code == again.status_code == 200
     assert first.content[:4] + first.content[8:12] == b"RIFFAVI "
-    assert len(first.content) == int(first.headers["content-length"]) == int(again.headers["content-length"])
+    assert (
+        len(first.content)
+        == int(first.headers["content-length"])
+        == int(again.headers["content-length"])
+    )
     assert again.content == b""
     for response in (first, again):
         assert response.headers["accept-ranges"] == "bytes"
         assert response.headers["etag"].startswith('"')
         assert response.headers["last-modified"].endswith(" GMT")
         assert response.headers["content-type"] == "video/x-msvideo"
-        assert response.headers["content-disposition"] == 'attachment; filename="Morning in the valley.avi"'
+        assert (
+            response.headers["content-disposition"]
+            == 'attachment; filename="Morning in the valley.avi"'
+        )
     assert first.headers["etag"] == again.headers["etag"]
 
 
@@ -189,14 +209,20 @@ def test_the_photos_are_pictures_of_the_size_they_say(web):
 
 def test_every_listed_file_can_be_fetched(web):
     files = web.get("files").json()
-    assert {"readme.txt", "empty.txt", "sample.bin", "harvest.csv"} <= {file["name"] for file in files}
+    assert {"readme.txt", "empty.txt", "sample.bin", "harvest.csv"} <= {
+        file["name"] for file in files
+    }
     for file in files:
         assert len(web.get(file["url"]).content) == file["size"]
 
 
 def test_an_empty_file_is_an_empty_answer_with_a_length(web):
     response = web.get("files/empty.txt")
-    assert (response.status_code, response.headers["content-length"], response.content) == (200, "0", b"")
+    assert (response.status_code, response.headers["content-length"], response.content) == (
+        200,
+        "0",
+        b"",
+    )
 
 
 def test_the_bytes_are_those_that_were_promised(web):
@@ -262,7 +288,8 @@ def test_new_videos_come_by_themselves():
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil:1", "[::2]", "a b", "1.2.3.4"]
+    "host",
+    ["evil.example", "127.0.0.1.evil.example", "localhost.evil:1", "[::2]", "a b", "1.2.3.4"],
 )
 def test_l5_a_foreign_host_is_refused(web, host):
     assert is_problem(web.get("videos", headers={"host": host}), 403)
@@ -273,7 +300,9 @@ def test_a_loopback_name_is_served(web, host):
     assert web.get("videos", headers={"host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("origin", ["null", "http://evil.example", "http://127.0.0.1:1", "https://127.0.0.1"])
+@pytest.mark.parametrize(
+    "origin", ["null", "http://evil.example", "http://127.0.0.1:1", "https://127.0.0.1"]
+)
 @pytest.mark.parametrize(("method", "path"), [("GET", "videos"), ("POST", "demo/publish")])
 def test_l5_a_foreign_origin_is_refused(web, method, path, origin):
     assert is_problem(web.request(method, path, headers={"origin": origin}), 403)
@@ -299,7 +328,9 @@ def test_a_cut_beyond_the_end_cuts_nothing(web):
 
 def test_a_reset_is_a_reset(farm):
     with socket.create_connection(("127.0.0.1", farm.port), timeout=60) as connection:
-        connection.sendall(b"GET /bytes/900000?fault=reset=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        connection.sendall(
+            b"GET /bytes/900000?fault=reset=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        )
         with pytest.raises(ConnectionResetError):
             list(iter(lambda: connection.recv(65536), b""))
 
@@ -396,7 +427,9 @@ def test_a_wrong_fault_in_the_address_is_a_bad_request(web):
 
 
 def test_faults_of_the_command_line_hold_where_they_should_and_the_address_is_not_asked():
-    with Farm.start("--fault", "/videos/2/movie:status=503x1", "--fault", "/files:no-range") as farm:
+    with Farm.start(
+        "--fault", "/videos/2/movie:status=503x1", "--fault", "/files:no-range"
+    ) as farm:
         movie = farm.url + "videos/2/movie"
         assert [httpx.head(movie).status_code for _ in range(2)] == [503, 200]
         assert "accept-ranges" not in httpx.head(farm.url + "files/sample.bin").headers
@@ -429,7 +462,15 @@ async def test_two_hundred_clients_at_once_all_get_their_bytes(farm):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_at_once_with_clients_in_the_middle(number, tmp_path):
-    command = [sys.executable, "-m", "transfermon.videofarm.server", "--port", "0", "--fault", "/bytes:rate=100k"]
+    command = [
+        sys.executable,
+        "-m",
+        "transfermon.videofarm.server",
+        "--port",
+        "0",
+        "--fault",
+        "/bytes:rate=100k",
+    ]
     process = subprocess.Popen(
         [*command, "--fault", "/files:latency=60", "--fault", "/photos:stall=10"],
         stdout=subprocess.PIPE,
@@ -501,14 +542,20 @@ def test_the_end_of_the_thread_that_started_it_does_not_end_it():
     [
         (["--fault", "slow"], "there is no fault 'slow'"),
         (["--port", "99999"], "There is no port 99999."),
-        (["--port", "0", "--data-dir", "/proc/nothing"], "The data folder /proc/nothing cannot be used"),
+        (
+            ["--port", "0", "--data-dir", "/proc/nothing"],
+            "The data folder /proc/nothing cannot be used",
+        ),
         (["--port", "0", "--host", "192.0.2.1"], "Cannot listen on 192.0.2.1"),
         (["--port", "0", "--new-video-every", "-1"], "--new-video-every"),
     ],
 )
 def test_what_cannot_work_is_one_sentence_and_code_2(arguments, words):
     done = subprocess.run(
-        [sys.executable, "-m", "transfermon.videofarm.server", *arguments], capture_output=True, text=True, timeout=30
+        [sys.executable, "-m", "transfermon.videofarm.server", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
     )
     assert done.returncode == 2
     assert words in done.stderr
@@ -542,13 +589,18 @@ def test_the_server_needs_nothing_else_of_transfermon_but_its_records_and_no_qt(
         "ours = [n for n in sys.modules if n.startswith('transfermon.') and not n.startswith('transfermon.videofarm')]\n"
         "print(ours, [n for n in sys.modules if n.startswith(('PySide6', 'httpx', 'qasync'))])\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stdout == "['transfermon.model', 'transfermon.model.record'] []\n"
 
 
 def test_the_help_explains_the_faults():
     done = subprocess.run(
-        [sys.executable, "-m", "transfermon.videofarm.server", "--help"], capture_output=True, text=True, timeout=30
+        [sys.executable, "-m", "transfermon.videofarm.server", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=30,
     )
     assert "status=CODE" in done.stdout
     assert "[/PATH:] FAULT" in done.stdout

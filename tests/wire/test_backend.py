@@ -23,7 +23,9 @@ def surroundings() -> Iterator[Surroundings]:
     surroundings.close()
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "127.1", "0177.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "127.1", "0177.0.0.1"]
+)
 async def test_a_private_address_is_refused_before_anything_is_sent(surroundings, host):
     with ByteServer(lambda conn, request: conn.send(reply(200))) as server:
         backend = Backend(Reach(anywhere=False), surroundings)
@@ -34,7 +36,9 @@ async def test_a_private_address_is_refused_before_anything_is_sent(surroundings
 
 async def test_a_name_with_several_addresses_reaches_the_one_that_answers(surroundings):
     with ByteServer(lambda conn, request: conn.send(reply(200))) as server:
-        stream = await Backend(Reach(), surroundings).connect_tcp("localhost", server.port, timeout=5)
+        stream = await Backend(Reach(), surroundings).connect_tcp(
+            "localhost", server.port, timeout=5
+        )
         assert stream.get_extra_info("server_addr")[1] == server.port
         await stream.aclose()
 

@@ -1,4 +1,6 @@
-"""Codings undone in pieces of a bounded size, in little memory, and never taken for whole when they are not."""
+"""Codings undone in pieces of a bounded size, in little memory, and never taken for whole when they
+are not.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +20,16 @@ CODED = {
     "gzip": gzip.compress(BODY[:100]) + gzip.compress(BODY[100:]) + b"\0\0",
     "deflate": zlib.compress(BODY),
     "br": brotli.compress(BODY, quality=5),
-    "zstd": b"\x50\x2a\x4d\x18\x03\0\0\0abc" + zstd().compress(BODY[:100]) + zstd().compress(BODY[100:]),
+    "zstd": b"\x50\x2a\x4d\x18\x03\0\0\0abc"
+    + zstd().compress(BODY[:100])
+    + zstd().compress(BODY[100:]),
 }
 
 
 def decoded(decoder: Decoder, data: bytes, step: int) -> bytes:
-    return b"".join(piece for at in range(0, len(data), step) for piece in decoder.decode(data[at : at + step]))
+    return b"".join(
+        piece for at in range(0, len(data), step) for piece in decoder.decode(data[at : at + step])
+    )
 
 
 @pytest.mark.parametrize("coding", CODED)

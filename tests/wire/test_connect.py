@@ -264,7 +264,9 @@ async def test_socks4a_gives_the_name_and_a_user(transport, far, user, sent):
 
 async def test_tls_and_the_pump_go_through_a_proxy(transport, tmp_path):
     resource = Resource(os.urandom(400_000))
-    with ByteServer(resource, tls=True, certificate=authority().issue_cert("far.example")) as server:
+    with ByteServer(
+        resource, tls=True, certificate=authority().issue_cert("far.example")
+    ) as server:
         seen: list[Any] = []
         with SocksServer(way_5(server, seen)) as proxy, (tmp_path / "part").open("w+b") as file:
             answer = await transport.open(Call(url="https://far.example/", proxy=proxy.url()))
@@ -276,7 +278,9 @@ async def test_tls_and_the_pump_go_through_a_proxy(transport, tmp_path):
 
 
 async def test_a_certificate_of_another_host_is_the_servers_fault(transport):
-    server = ByteServer(Resource(b"x"), tls=True, certificate=authority().issue_cert("other.example"))
+    server = ByteServer(
+        Resource(b"x"), tls=True, certificate=authority().issue_cert("other.example")
+    )
     with server, SocksServer(way_5(server, [])) as proxy:
         failure = await refused(transport, "https://far.example/", proxy.url())
     assert failure.error.reason == "tls.hostname"
@@ -298,17 +302,59 @@ def answers(*data: bytes) -> Script:
 
 
 SAYS_NO = [
-    (answers(b"\x05\x00", b"\x05\x01\x00\x01"), Code.CANNOT_CONNECT, "net.proxy", Retry.RETRY),  # short, and closes
-    (answers(b"\x05\x00", b"\x05\x02\x00\x01" + bytes(6)), Code.CANNOT_CONNECT, "net.proxy", Retry.FINAL),
-    (answers(b"\x05\x00", b"\x05\x03\x00\x01" + bytes(6)), Code.CANNOT_CONNECT, "net.proxy", Retry.RETRY),
-    (answers(b"\x05\x00", b"\x05\x04\x00\x01" + bytes(6)), Code.CANNOT_CONNECT, "net.proxy", Retry.RETRY),
-    (answers(b"\x05\x00", b"\x05\x05\x00\x01" + bytes(6)), Code.CANNOT_CONNECT, "net.refused", Retry.RETRY),
-    (answers(b"\x05\x00", b"\x05\x06\x00\x01" + bytes(6)), Code.TIMED_OUT, "net.timeout", Retry.RETRY),
-    (answers(b"\x05\x00", b"\x05\x08\x00\x01" + bytes(6)), Code.CANNOT_CONNECT, "net.proxy", Retry.FINAL),
-    (answers(b"\x05\x00", b"\x05\x63\x00\x01" + bytes(6)), Code.CANNOT_CONNECT, "net.proxy", Retry.RETRY),
+    # short, and closes
+    (answers(b"\x05\x00", b"\x05\x01\x00\x01"), Code.CANNOT_CONNECT, "net.proxy", Retry.RETRY),
+    (
+        answers(b"\x05\x00", b"\x05\x02\x00\x01" + bytes(6)),
+        Code.CANNOT_CONNECT,
+        "net.proxy",
+        Retry.FINAL,
+    ),
+    (
+        answers(b"\x05\x00", b"\x05\x03\x00\x01" + bytes(6)),
+        Code.CANNOT_CONNECT,
+        "net.proxy",
+        Retry.RETRY,
+    ),
+    (
+        answers(b"\x05\x00", b"\x05\x04\x00\x01" + bytes(6)),
+        Code.CANNOT_CONNECT,
+        "net.proxy",
+        Retry.RETRY,
+    ),
+    (
+        answers(b"\x05\x00", b"\x05\x05\x00\x01" + bytes(6)),
+        Code.CANNOT_CONNECT,
+        "net.refused",
+        Retry.RETRY,
+    ),
+    (
+        answers(b"\x05\x00", b"\x05\x06\x00\x01" + bytes(6)),
+        Code.TIMED_OUT,
+        "net.timeout",
+        Retry.RETRY,
+    ),
+    (
+        answers(b"\x05\x00", b"\x05\x08\x00\x01" + bytes(6)),
+        Code.CANNOT_CONNECT,
+        "net.proxy",
+        Retry.FINAL,
+    ),
+    (
+        answers(b"\x05\x00", b"\x05\x63\x00\x01" + bytes(6)),
+        Code.CANNOT_CONNECT,
+        "net.proxy",
+        Retry.RETRY,
+    ),
     (answers(b"\x05\xff"), Code.AUTHENTICATION_REQUIRED, "net.proxy-auth", Retry.FINAL),
-    (answers(b"\x05\x01"), Code.CANNOT_CONNECT, "net.proxy", Retry.FINAL),  # GSSAPI, which nobody offered
-    (answers(b"\x05\x00", b"\x05\x00\x00\x07\x00\x00\x00"), Code.CANNOT_CONNECT, "net.proxy", Retry.FINAL),
+    # GSSAPI, which nobody offered
+    (answers(b"\x05\x01"), Code.CANNOT_CONNECT, "net.proxy", Retry.FINAL),
+    (
+        answers(b"\x05\x00", b"\x05\x00\x00\x07\x00\x00\x00"),
+        Code.CANNOT_CONNECT,
+        "net.proxy",
+        Retry.FINAL,
+    ),
     (answers(b"HTTP/1.1 400 Bad\r\n\r\n"), Code.CANNOT_CONNECT, "net.proxy", Retry.FINAL),
     (answers(b""), Code.CONNECTION_LOST, "net.closed", Retry.RETRY),
     (answers(b"\x05"), Code.CONNECTION_LOST, "net.closed", Retry.RETRY),
@@ -345,7 +391,9 @@ async def test_a_login_that_answers_with_another_version_is_accepted(transport, 
         transport.drop_idle()
 
 
-@pytest.mark.parametrize(("code", "reason"), [(0x5B, "net.proxy"), (0x5C, "net.proxy-auth"), (0x5D, "net.proxy-auth")])
+@pytest.mark.parametrize(
+    ("code", "reason"), [(0x5B, "net.proxy"), (0x5C, "net.proxy-auth"), (0x5D, "net.proxy-auth")]
+)
 async def test_socks4_says_no_in_its_own_numbers(transport, code, reason):
     def script(talk: Talk) -> None:
         talk.asked_4()
@@ -353,7 +401,9 @@ async def test_socks4_says_no_in_its_own_numbers(transport, code, reason):
 
     with SocksServer(script) as proxy:
         assert (await refused(transport, FAR, proxy.url("socks4a"))).error.reason == reason
-        ipv6 = (await refused(transport, "http://[2606:2800:220:1::1]/", proxy.url("socks4a"))).error
+        ipv6 = (
+            await refused(transport, "http://[2606:2800:220:1::1]/", proxy.url("socks4a"))
+        ).error
     assert (ipv6.reason, ipv6.retry) == ("net.proxy", Retry.FINAL)
 
 
@@ -371,7 +421,9 @@ async def test_a_silent_proxy_is_told_after_the_idle_time(transport):
 async def test_a_dead_proxy_is_not_blamed_on_the_server(transport, kind):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    error = (await refused(transport, "http://93.184.216.34/x", f"{kind}://me:canary@127.0.0.1:{port}")).error
+    error = (
+        await refused(transport, "http://93.184.216.34/x", f"{kind}://me:canary@127.0.0.1:{port}")
+    ).error
     assert (error.code, error.reason) == (Code.CANNOT_CONNECT, "net.proxy")
     assert error.message == f"The proxy at 127.0.0.1:{port} refused the connection."
 
@@ -390,19 +442,27 @@ async def test_a_dead_proxy_is_not_blamed_on_the_server(transport, kind):
 )
 async def test_an_http_proxy_that_breaks_is_named(transport, url, does):
     with ByteServer(lambda conn, request: does(conn)) as proxy:
-        error = (await refused(transport, url, proxy.url("").replace("//", "//me:canary@"), idle_timeout=0.3)).error
+        error = (
+            await refused(
+                transport, url, proxy.url("").replace("//", "//me:canary@"), idle_timeout=0.3
+            )
+        ).error
     assert f"he proxy at 127.0.0.1:{proxy.port}" in error.message
     assert "far.example" not in error.message
 
 
 async def test_https_through_an_https_proxy_is_refused_in_words(transport):
-    error = (await refused(transport, "https://far.example/", "https://me:canary@127.0.0.1:1")).error
+    error = (
+        await refused(transport, "https://far.example/", "https://me:canary@127.0.0.1:1")
+    ).error
     assert (error.reason, error.retry) == ("net.proxy", Retry.FINAL)
     assert "https proxy" in error.message
 
 
 async def test_the_certificate_of_an_https_proxy_is_told_as_the_proxys(transport):
-    with ByteServer(Resource(b"x"), tls=True, certificate=authority().issue_cert("other.example")) as proxy:
+    with ByteServer(
+        Resource(b"x"), tls=True, certificate=authority().issue_cert("other.example")
+    ) as proxy:
         error = (await refused(transport, FAR, proxy.url(""))).error
     assert error.reason == "tls.hostname"
     assert f"the proxy at 127.0.0.1:{proxy.port}" in error.message
@@ -418,7 +478,9 @@ async def test_a_proxy_without_an_address_is_named(transport):
 # ---- whom a proxy may be asked for (R3)
 
 
-async def test_a_proxy_that_cannot_reach_one_address_is_asked_for_the_next(transport, far, monkeypatch):
+async def test_a_proxy_that_cannot_reach_one_address_is_asked_for_the_next(
+    transport, far, monkeypatch
+):
     found = [(SIX, ("2606:4700::1", 80, 0, 0)), (FOUR, ("93.184.216.34", 80))]
     told = [(family, socket.SOCK_STREAM, 6, "", address) for family, address in found]
     real = socket.getaddrinfo
@@ -444,7 +506,9 @@ async def test_a_proxy_that_cannot_reach_one_address_is_asked_for_the_next(trans
     assert asked == ["2606:4700::1", "93.184.216.34"]
 
 
-@pytest.mark.parametrize("host", ["10.0.0.1", "127.1", "2130706433", "intranet", "[fd00::1]", "0x7f.1"])
+@pytest.mark.parametrize(
+    "host", ["10.0.0.1", "127.1", "2130706433", "intranet", "[fd00::1]", "0x7f.1"]
+)
 @pytest.mark.parametrize("kind", ["socks5h", "socks4a", "http"])
 async def test_a_private_address_from_others_reaches_no_proxy(transport, host, kind):
     with SocksServer(lambda talk: None) as proxy:
@@ -455,7 +519,9 @@ async def test_a_private_address_from_others_reaches_no_proxy(transport, host, k
 
 
 @pytest.mark.parametrize("kind", ["socks5h", "socks4a"])
-async def test_a_name_from_others_needs_a_permission_where_the_proxy_looks_it_up(transport, far, kind):
+async def test_a_name_from_others_needs_a_permission_where_the_proxy_looks_it_up(
+    transport, far, kind
+):
     def script(talk: Talk) -> None:
         if kind == "socks4a":
             talk.asked_4()
@@ -471,12 +537,17 @@ async def test_a_name_from_others_needs_a_permission_where_the_proxy_looks_it_up
         assert failure.error.reason == "pol.proxy"
         assert proxy.connections == 0
         allowed = frozenset({"far.example:80"})
-        assert await get(transport, FAR, proxy.url(kind), origin=Origin.GIVEN, allowed=allowed) == b"far"
+        assert (
+            await get(transport, FAR, proxy.url(kind), origin=Origin.GIVEN, allowed=allowed)
+            == b"far"
+        )
         transport.drop_idle()
 
 
 @pytest.mark.parametrize("kind", ["socks5", "socks4"])
-async def test_an_address_from_others_is_judged_here_where_the_names_are_looked_up_here(transport, far, kind):
+async def test_an_address_from_others_is_judged_here_where_the_names_are_looked_up_here(
+    transport, far, kind
+):
     def script(talk: Talk) -> None:
         if kind == "socks4":
             talk.asked_4()
@@ -500,13 +571,17 @@ async def test_localhost_is_never_asked_of_a_proxy(transport, far):
     with SocksServer(lambda talk: None) as proxy:
         for host in ("localhost", "127.0.0.1"):
             assert await get(transport, far.url("/", host), proxy.url()) == b"far"
-        failure = await refused(transport, far.url("/", "localhost"), proxy.url(), origin=Origin.GIVEN)
+        failure = await refused(
+            transport, far.url("/", "localhost"), proxy.url(), origin=Origin.GIVEN
+        )
         assert failure.error.reason == "pol.private-address"
         assert proxy.connections == 0
 
 
 async def test_a_redirect_through_a_proxy_into_its_own_network_is_refused(transport):
-    server = ByteServer(lambda conn, request: conn.send(reply(302, {"Location": "http://intranet/"})))
+    server = ByteServer(
+        lambda conn, request: conn.send(reply(302, {"Location": "http://intranet/"}))
+    )
     with server, SocksServer(way_5(server, [])) as proxy:
         failure = await refused(transport, FAR, proxy.url())
         assert failure.error.reason == "pol.private-address"
@@ -514,10 +589,14 @@ async def test_a_redirect_through_a_proxy_into_its_own_network_is_refused(transp
         transport.drop_idle()
 
 
-@pytest.mark.parametrize(("kind", "host"), [("socks5h", "intranet"), ("socks5h", "10.0.0.1"), ("socks5", "10.0.0.1")])
+@pytest.mark.parametrize(
+    ("kind", "host"), [("socks5h", "intranet"), ("socks5h", "10.0.0.1"), ("socks5", "10.0.0.1")]
+)
 async def test_what_a_person_typed_may_redirect_inside_its_own_network(transport, kind, host):
     def moved(conn: Conn, request: Request) -> None:
-        conn.send(reply(302, {"Location": "/b"}) if request.target == "/a" else reply(200, {}, b"in"))
+        conn.send(
+            reply(302, {"Location": "/b"}) if request.target == "/a" else reply(200, {}, b"in")
+        )
 
     with ByteServer(moved) as server, SocksServer(way_5(server, [])) as proxy:
         assert await get(transport, f"http://{host}/a", proxy.url(kind)) == b"in"
@@ -525,7 +604,9 @@ async def test_what_a_person_typed_may_redirect_inside_its_own_network(transport
 
 
 async def test_what_was_typed_on_the_internet_may_not_lead_inside_through_a_proxy_either(transport):
-    server = ByteServer(lambda conn, request: conn.send(reply(302, {"Location": "http://10.0.0.1/"})))
+    server = ByteServer(
+        lambda conn, request: conn.send(reply(302, {"Location": "http://10.0.0.1/"}))
+    )
     with server, SocksServer(way_5(server, [])) as proxy:
         for kind in ("socks5", "socks5h"):
             failure = await refused(transport, "http://93.184.216.34/a", proxy.url(kind))

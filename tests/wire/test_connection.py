@@ -87,7 +87,11 @@ async def test_the_head_ends_where_h11_ends_it_however_it_is_split(surroundings,
 
 @pytest.mark.parametrize("together", [True, False])
 async def test_interim_heads_are_handed_over_one_by_one(wire, together):
-    heads = [b"HTTP/1.1 100 C\r\n\r\n", b"HTTP/1.1 103 E\r\nL: x\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"]
+    heads = [
+        b"HTTP/1.1 100 C\r\n\r\n",
+        b"HTTP/1.1 103 E\r\nL: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+    ]
     if together:
         wire.far.sendall(b"".join(heads) + b"body")
     for head in heads:
@@ -103,7 +107,11 @@ async def test_the_next_request_expects_a_head_again(wire):
     wire.connection.reader.expect_body(2)
     assert await wire.connection.read(65536, 5) == b"ab"
     await wire.connection.write(b"GET / HTTP/1.1\r\n\r\n")
-    assert (wire.connection.reader.head_seen, wire.connection.reader.answered, wire.connection.reused) == (
+    assert (
+        wire.connection.reader.head_seen,
+        wire.connection.reader.answered,
+        wire.connection.reused,
+    ) == (
         False,
         False,
         True,
@@ -113,7 +121,13 @@ async def test_the_next_request_expects_a_head_again(wire):
 
 @pytest.mark.parametrize(
     "answer",
-    [b"SSH-2.0-OpenSSH\r\n", b"\x16\x03\x01\x02\x00", b"<html>", b"HTML/1.1 200 OK\r\n\r\n", b"ICY 200 OK\r\n\r\n"],
+    [
+        b"SSH-2.0-OpenSSH\r\n",
+        b"\x16\x03\x01\x02\x00",
+        b"<html>",
+        b"HTML/1.1 200 OK\r\n\r\n",
+        b"ICY 200 OK\r\n\r\n",
+    ],
 )
 async def test_what_is_not_http_is_told_at_once(wire, answer):
     with pytest.raises(NotHTTP):
@@ -122,7 +136,9 @@ async def test_what_is_not_http_is_told_at_once(wire, answer):
 
 async def test_a_head_beyond_the_limit_is_refused(wire):
     with pytest.raises(HeadTooLarge):
-        await wire.head(b"HTTP/1.1 200 OK\r\nA: ", *[b"x" * 50_000] * (HEAD_LIMIT // 50_000), b"\r\n\r\n")
+        await wire.head(
+            b"HTTP/1.1 200 OK\r\nA: ", *[b"x" * 50_000] * (HEAD_LIMIT // 50_000), b"\r\n\r\n"
+        )
 
 
 async def test_endless_interim_answers_are_refused(wire):
@@ -184,4 +200,6 @@ async def test_a_cancelled_read_leaves_nothing_registered(wire):
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    assert not asyncio.get_running_loop().remove_reader(wire.connection.get_extra_info("socket").fileno())
+    assert not asyncio.get_running_loop().remove_reader(
+        wire.connection.get_extra_info("socket").fileno()
+    )

@@ -25,7 +25,9 @@ pytestmark = pytest.mark.anyio
 # ---- failures
 
 
-async def test_a_refused_connection_a_silent_server_and_an_early_end_have_their_codes(serve, transport):
+async def test_a_refused_connection_a_silent_server_and_an_early_end_have_their_codes(
+    serve, transport
+):
     gone = serve(reply(200))
     gone.stop()
     failure = await refused(transport, gone.url("/x?key=secret"))
@@ -48,7 +50,7 @@ async def test_a_refused_connection_a_silent_server_and_an_early_end_have_their_
         b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\nabc",
         b"HTTP/1.1 200 OK\r\nA: b\x00c\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"3;" + b"x" * 200_000 + b"\r\nabc",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;" + b"x" * 200_000 + b"\r\nabc",
         b"HTTP/1.1 200 OK\r\nA: " + b"x" * 200_000 + b"\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 102 P\r\n\r\n" * 100,
     ],
@@ -80,7 +82,10 @@ async def test_a_body_beyond_the_limit_is_stopped(serve, transport, fd, limit):
         with pytest.raises(TransferFailure) as caught:
             await answer.receive(fd, 0, Progress(), limit=limit)
         await answer.aclose()
-        assert (caught.value.code, caught.value.error.reason) == (Code.DATA_TOO_LARGE, "pol.too-big")
+        assert (caught.value.code, caught.value.error.reason) == (
+            Code.DATA_TOO_LARGE,
+            "pol.too-big",
+        )
         assert os.fstat(fd).st_size <= limit
 
 
@@ -108,29 +113,84 @@ def alert(name: str) -> ssl.SSLError:
 @pytest.mark.parametrize(
     ("exc", "code", "reason", "retry"),
     [
-        (failed(httpcore.ConnectError, OSError(errno.ECONNREFUSED, "")), -1004, "net.refused", Retry.RETRY),
-        (failed(httpcore.ConnectError, OSError(errno.ENETUNREACH, "")), -1009, "net.unreachable", Retry.WAIT),
-        (failed(httpcore.ConnectError, OSError(errno.EHOSTUNREACH, "")), -1009, "net.unreachable", Retry.WAIT),
-        (failed(httpcore.ConnectError, OSError(errno.ETIMEDOUT, "")), -1001, "net.timeout", Retry.RETRY),
-        (failed(httpcore.ConnectError, OSError(errno.EMFILE, "")), -1004, "sys.too-many-files", Retry.RETRY),
-        (failed(httpcore.ConnectError, socket.gaierror(socket.EAI_NONAME, "")), -1003, "net.unknown-host", Retry.RETRY),
-        (failed(httpcore.ConnectError, socket.gaierror(socket.EAI_AGAIN, "")), -1006, "net.dns", Retry.RETRY),
+        (
+            failed(httpcore.ConnectError, OSError(errno.ECONNREFUSED, "")),
+            -1004,
+            "net.refused",
+            Retry.RETRY,
+        ),
+        (
+            failed(httpcore.ConnectError, OSError(errno.ENETUNREACH, "")),
+            -1009,
+            "net.unreachable",
+            Retry.WAIT,
+        ),
+        (
+            failed(httpcore.ConnectError, OSError(errno.EHOSTUNREACH, "")),
+            -1009,
+            "net.unreachable",
+            Retry.WAIT,
+        ),
+        (
+            failed(httpcore.ConnectError, OSError(errno.ETIMEDOUT, "")),
+            -1001,
+            "net.timeout",
+            Retry.RETRY,
+        ),
+        (
+            failed(httpcore.ConnectError, OSError(errno.EMFILE, "")),
+            -1004,
+            "sys.too-many-files",
+            Retry.RETRY,
+        ),
+        (
+            failed(httpcore.ConnectError, socket.gaierror(socket.EAI_NONAME, "")),
+            -1003,
+            "net.unknown-host",
+            Retry.RETRY,
+        ),
+        (
+            failed(httpcore.ConnectError, socket.gaierror(socket.EAI_AGAIN, "")),
+            -1006,
+            "net.dns",
+            Retry.RETRY,
+        ),
         (failed(httpcore.ConnectError, ssl.SSLEOFError(8, "")), -1005, "net.closed", Retry.RETRY),
         (failed(httpcore.ConnectError, verify_error(10)), -1201, "tls.expired", Retry.FINAL),
         (failed(httpcore.ConnectError, verify_error(18)), -1202, "tls.untrusted", Retry.FINAL),
         (failed(httpcore.ConnectError, verify_error(20)), -1203, "tls.unknown-root", Retry.FINAL),
         (failed(httpcore.ConnectError, verify_error(9)), -1204, "tls.not-yet-valid", Retry.FINAL),
-        (failed(httpcore.ConnectError, alert("TLSV1_ALERT_UNKNOWN_CA")), -1205, "tls.client-rejected", Retry.FINAL),
+        (
+            failed(httpcore.ConnectError, alert("TLSV1_ALERT_UNKNOWN_CA")),
+            -1205,
+            "tls.client-rejected",
+            Retry.FINAL,
+        ),
         (
             failed(httpcore.ReadError, alert("TLSV13_ALERT_CERTIFICATE_REQUIRED")),
             -1206,
             "tls.client-required",
             Retry.FINAL,
         ),
-        (failed(httpcore.ConnectError, alert("SSLV3_ALERT_HANDSHAKE_FAILURE")), -1200, "tls.failed", Retry.FINAL),
-        (failed(httpcore.ReadError, OSError(errno.ECONNRESET, "")), -1005, "net.reset", Retry.RETRY),
+        (
+            failed(httpcore.ConnectError, alert("SSLV3_ALERT_HANDSHAKE_FAILURE")),
+            -1200,
+            "tls.failed",
+            Retry.FINAL,
+        ),
+        (
+            failed(httpcore.ReadError, OSError(errno.ECONNRESET, "")),
+            -1005,
+            "net.reset",
+            Retry.RETRY,
+        ),
         (failed(httpcore.WriteError, OSError(errno.EPIPE, "")), -1005, "net.closed", Retry.RETRY),
-        (failed(httpcore.ReadError, OSError(errno.ENETUNREACH, "")), -1005, "net.closed", Retry.RETRY),
+        (
+            failed(httpcore.ReadError, OSError(errno.ENETUNREACH, "")),
+            -1005,
+            "net.closed",
+            Retry.RETRY,
+        ),
         (httpcore.ConnectTimeout(), -1001, "net.timeout", Retry.RETRY),
         (httpcore.WriteTimeout(), -1001, "net.timeout", Retry.RETRY),
         (httpcore.RemoteProtocolError(), -1017, "srv.protocol", Retry.FINAL),
@@ -143,7 +203,9 @@ def alert(name: str) -> ssl.SSLError:
 )
 @pytest.mark.parametrize("responded", [True, False])
 def test_every_failure_has_a_code_a_reason_and_words(exc, code, reason, retry, responded):
-    error = translate_failure(exc, "https://me:secret@example.org/x?key=secret", responded=responded)
+    error = translate_failure(
+        exc, "https://me:secret@example.org/x?key=secret", responded=responded
+    )
     assert (error.code, error.reason, error.retry) == (code, reason, retry)
     assert error.message.endswith(".")
     assert "secret" not in repr(error)

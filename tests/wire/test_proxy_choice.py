@@ -73,11 +73,14 @@ async def test_secure_requests_tunnel_through_the_proxy_and_are_taken_over(serve
 async def test_a_tunnel_does_not_change_whose_certificate_is_needed(serve, transport):
     server = serve(reply(200), tls=True, certificate=certificate("other.example"))
     proxy = serve(tunnel_to(server.port))
-    assert (await refused(transport, "https://far.example/", proxy=proxy.url())).error.reason == "tls.hostname"
+    assert (
+        await refused(transport, "https://far.example/", proxy=proxy.url())
+    ).error.reason == "tls.hostname"
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(407, Code.AUTHENTICATION_REQUIRED), (502, Code.CANNOT_CONNECT), (403, Code.CANNOT_CONNECT)]
+    ("status", "code"),
+    [(407, Code.AUTHENTICATION_REQUIRED), (502, Code.CANNOT_CONNECT), (403, Code.CANNOT_CONNECT)],
 )
 async def test_a_proxy_that_opens_no_tunnel_is_told_as_such(serve, transport, status, code):
     proxy = serve(reply(status))
@@ -91,9 +94,17 @@ async def test_the_system_s_proxy_is_used_and_its_exceptions_hold(serve, transpo
     assert (await get(transport, "http://far.example/"))[1] == b"http://far.example/"
     assert (await get(transport, server.url()))[1] == b"direct"  # loopback never goes through one
     assert (
-        proxy_choice.configured_proxy(Call(url="x", proxy=""), addresses.ServerOrigin("http", "far.example", 80)) == ""
+        proxy_choice.configured_proxy(
+            Call(url="x", proxy=""), addresses.ServerOrigin("http", "far.example", 80)
+        )
+        == ""
     )
-    assert proxy_choice.configured_proxy(Call(url="x"), addresses.ServerOrigin("http", "near.localhost", 80)) == ""
+    assert (
+        proxy_choice.configured_proxy(
+            Call(url="x"), addresses.ServerOrigin("http", "near.localhost", 80)
+        )
+        == ""
+    )
 
 
 async def test_given_addresses_need_a_permission_behind_a_proxy(serve, transport):
@@ -101,12 +112,18 @@ async def test_given_addresses_need_a_permission_behind_a_proxy(serve, transport
     settings: dict[str, Any] = {"origin": Origin.GIVEN, "proxy": proxy.url()}
     assert (await refused(transport, "http://far.example/", **settings)).error.reason == "pol.proxy"
     assert proxy.connections == 0
-    assert (await get(transport, "http://far.example/", allowed=frozenset({"far.example:80"}), **settings))[0] == 200
+    assert (
+        await get(
+            transport, "http://far.example/", allowed=frozenset({"far.example:80"}), **settings
+        )
+    )[0] == 200
 
 
 async def test_a_redirect_behind_a_proxy_may_not_name_a_private_address(serve, transport):
     proxy = serve(moved("http://10.0.0.1/"))
-    assert (await refused(transport, "http://far.example/", proxy=proxy.url())).error.reason == "pol.private-address"
+    assert (
+        await refused(transport, "http://far.example/", proxy=proxy.url())
+    ).error.reason == "pol.private-address"
     assert len(proxy.requests) == 1
 
 

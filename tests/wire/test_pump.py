@@ -34,7 +34,9 @@ class Body:
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         self.progress = Progress()
 
-    def start(self, length: int, *, first: bytes = b"", offset: int = 0, **settings: object) -> asyncio.Task[Outcome]:
+    def start(
+        self, length: int, *, first: bytes = b"", offset: int = 0, **settings: object
+    ) -> asyncio.Task[Outcome]:
         return asyncio.ensure_future(
             self.pump.receive(self.near, first, self.fd, offset, length, self.progress, **settings)  # type: ignore[arg-type]
         )
@@ -87,8 +89,12 @@ async def test_a_body_that_nobody_hashes_or_slows_is_the_same(body):
 
 
 async def test_a_file_that_takes_no_splice_gets_its_bytes_all_the_same(body, tmp_path):
-    appending = os.open(tmp_path / "appended", os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    running = asyncio.ensure_future(body.pump.receive(body.near, b"", appending, 0, len(BODY), body.progress))
+    appending = os.open(
+        tmp_path / "appended", os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
+    )
+    running = asyncio.ensure_future(
+        body.pump.receive(body.near, b"", appending, 0, len(BODY), body.progress)
+    )
     await body.send(BODY)
     assert await running == Outcome(received=len(BODY))
     assert os.pread(appending, 10**9, 0) == BODY

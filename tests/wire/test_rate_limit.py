@@ -35,7 +35,8 @@ def test_the_rate_holds_over_time_and_may_change():
         granted, delay = admitted([limiter], 10**6)
         passed += granted
         time.sleep(delay)
-    assert 10_000 <= passed <= 100_000 * (took + 0.1)  # no bucket is filled while nobody is there to take from it
+    # no bucket is filled while nobody is there to take from it
+    assert 10_000 <= passed <= 100_000 * (took + 0.1)
     limiter.rate = 0
     assert limiter.take(10**6) == 10**6
 

@@ -22,7 +22,9 @@ async def test_redirects_are_followed_and_remembered(serve, transport):
     def handler(conn: Conn, request: Request) -> None:
         number = int(request.target.removeprefix("/"))
         statuses = [301, 302, 303, 307, 308]
-        conn.send(moved(f"{number + 1}", statuses[number]) if number < 5 else reply(200, {}, b"there"))
+        conn.send(
+            moved(f"{number + 1}", statuses[number]) if number < 5 else reply(200, {}, b"there")
+        )
 
     server = serve(handler)
     answer = await transport.open(Call(url=server.url("/0")))
@@ -40,7 +42,9 @@ async def test_the_redirect_after_the_last_allowed_one_is_not_followed(serve, tr
     assert len(server.requests) == 21
 
 
-@pytest.mark.parametrize("location", [None, "", "http://", "a\\b", "file:///etc/passwd", "x" * 64_000])
+@pytest.mark.parametrize(
+    "location", [None, "", "http://", "a\\b", "file:///etc/passwd", "x" * 64_000]
+)
 async def test_a_redirect_without_a_usable_target_fails(serve, transport, location):
     server = serve(reply(302, {} if location is None else {"Location": location}))
     assert (await refused(transport, server.url())).code == Code.REDIRECT_WITHOUT_TARGET
@@ -75,8 +79,12 @@ async def test_no_secret_follows_to_another_origin(serve, transport):
 
 
 async def test_secrets_follow_within_the_origin(serve, transport):
-    server = serve(lambda conn, request: conn.send(moved("/b") if request.target == "/a" else reply(200)))
-    await get(transport, server.url("/a"), headers={"X-Api-Key": "s"}, sensitive=frozenset({"x-api-key"}))
+    server = serve(
+        lambda conn, request: conn.send(moved("/b") if request.target == "/a" else reply(200))
+    )
+    await get(
+        transport, server.url("/a"), headers={"X-Api-Key": "s"}, sensitive=frozenset({"x-api-key"})
+    )
     assert server.requests[1].header("X-Api-Key") == "s"
 
 
@@ -91,11 +99,23 @@ async def test_a_redirect_to_http_is_refused_unless_allowed(serve, transport):
 
 @pytest.mark.parametrize(
     ("status", "method", "then"),
-    [(303, "PUT", "GET"), (302, "POST", "GET"), (301, "POST", "GET"), (307, "POST", "POST"), (308, "PUT", "PUT")],
+    [
+        (303, "PUT", "GET"),
+        (302, "POST", "GET"),
+        (301, "POST", "GET"),
+        (307, "POST", "POST"),
+        (308, "PUT", "PUT"),
+    ],
 )
 async def test_the_method_changes_only_where_it_must(serve, transport, status, method, then):
-    server = serve(lambda conn, request: conn.send(moved("/b", status) if request.target == "/a" else reply(200)))
-    await get(transport, server.url("/a"), method=method, content=b"body", headers={"Content-Type": "x/y"})
+    server = serve(
+        lambda conn, request: conn.send(
+            moved("/b", status) if request.target == "/a" else reply(200)
+        )
+    )
+    await get(
+        transport, server.url("/a"), method=method, content=b"body", headers={"Content-Type": "x/y"}
+    )
     second = server.requests[1]
     assert second.method == then
     assert second.body == (b"body" if then == method else b"")
@@ -105,7 +125,9 @@ async def test_the_method_changes_only_where_it_must(serve, transport, status, m
 async def test_an_upload_is_not_sent_on_to_another_origin(serve, transport):
     other = serve(reply(200))
     server = serve(lambda conn, request: conn.send(moved(other.url(), 307)))
-    assert (await refused(transport, server.url(), method="PUT", content=b"x")).error.reason == "pol.redirected-upload"
+    assert (
+        await refused(transport, server.url(), method="PUT", content=b"x")
+    ).error.reason == "pol.redirected-upload"
     assert other.connections == 0
 
 
@@ -122,17 +144,25 @@ async def test_a_given_address_never_reaches_a_private_one(serve, transport, hos
 
 async def test_an_allowed_host_and_port_is_reached_and_no_redirect_from_it(serve, transport):
     other = serve(reply(200))
-    server = serve(lambda conn, request: conn.send(moved(other.url()) if request.target == "/m" else reply(200)))
+    server = serve(
+        lambda conn, request: conn.send(
+            moved(other.url()) if request.target == "/m" else reply(200)
+        )
+    )
     settings = {"origin": Origin.GIVEN, "allowed": frozenset({f"127.0.0.1:{server.port}"})}
     assert (await get(transport, server.url(), **settings))[0] == 200
-    assert (await refused(transport, server.url("/m"), **settings)).error.reason == "pol.private-address"
+    assert (
+        await refused(transport, server.url("/m"), **settings)
+    ).error.reason == "pol.private-address"
     assert other.connections == 0
 
 
 async def test_a_given_address_uses_no_connection_that_a_typed_one_opened(serve, transport):
     server = serve(reply(200))
     await get(transport, server.url())
-    assert (await refused(transport, server.url(), origin=Origin.GIVEN)).error.reason == "pol.private-address"
+    assert (
+        await refused(transport, server.url(), origin=Origin.GIVEN)
+    ).error.reason == "pol.private-address"
     assert len(server.requests) == 1
 
 

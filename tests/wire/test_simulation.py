@@ -1,4 +1,6 @@
-"""The values of a simulated network: what they refuse, what they say, and what becomes of entity tags."""
+"""The values of a simulated network: what they refuse, what they say, and what becomes of entity
+tags.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from transfermon.wire.simulation import NONE, PROFILES, Simulation, profile_name
 
 
 @pytest.mark.parametrize(
-    ("name", "found"), [("3g", "3G"), ("SLOW-4G", "Slow 4G"), ("wi-fi far_away", "Wi-Fi far away"), ("gprs", "GPRS")]
+    ("name", "found"),
+    [("3g", "3G"), ("SLOW-4G", "Slow 4G"), ("wi-fi far_away", "Wi-Fi far away"), ("gprs", "GPRS")],
 )
 def test_a_profile_is_found_however_its_name_is_written(name: str, found: str):
     profile = profile_named(name)
@@ -23,7 +26,8 @@ def test_no_profile_is_a_profile_too_and_an_unknown_one_is_refused():
 
 
 @pytest.mark.parametrize(
-    "bad", [{"loss": 1.01}, {"loss": -0.1}, {"loss": float("nan")}, {"status": 200}, {"answers": -1}]
+    "bad",
+    [{"loss": 1.01}, {"loss": -0.1}, {"loss": float("nan")}, {"status": 200}, {"answers": -1}],
 )
 def test_what_no_network_does_is_refused(bad: dict[str, float]):
     with pytest.raises(ValueError, match=r"per cent|400 to 599|negative"):

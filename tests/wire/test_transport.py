@@ -21,7 +21,9 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_request_says_what_it_must_and_no_more(serve, transport):
     server = serve(reply(200, {}, b"x"))
-    await get(transport, server.url("/a b?q=ü"), headers={"X-Key": "ä", "Authorization": "Bearer t"})
+    await get(
+        transport, server.url("/a b?q=ü"), headers={"X-Key": "ä", "Authorization": "Bearer t"}
+    )
     request = server.requests[0]
     assert (request.method, request.target) == ("GET", "/a%20b?q=%C3%BC")
     assert {name.lower() for name, _ in request.headers} == {
@@ -71,7 +73,9 @@ async def test_a_body_is_sent_whole(serve, transport, content, length):
     body = pieces if content == "pieces" else content
     await get(transport, server.url(), method="PUT", content=body, content_length=length)
     assert server.requests[0].body == (b"abcdef" if content == "pieces" else b"bytes")
-    assert bool(server.requests[0].header("Transfer-Encoding")) == (content == "pieces" and length is None)
+    assert bool(server.requests[0].header("Transfer-Encoding")) == (
+        content == "pieces" and length is None
+    )
 
 
 @pytest.mark.parametrize("status", [204, 304])
@@ -98,7 +102,9 @@ async def test_connections_are_kept_and_never_shared_between_sessions(serve, tra
     for session in ("a", "b", "a", "b"):
         await get(transport, server.url(), session=session)
     assert server.connections == 2
-    assert {request.connection for request in server.requests[::2]} == {server.requests[0].connection}
+    assert {request.connection for request in server.requests[::2]} == {
+        server.requests[0].connection
+    }
     transport.drop_idle("a")
     await get(transport, server.url(), session="b")
     assert server.connections == 2
@@ -108,7 +114,9 @@ async def test_connections_are_kept_and_never_shared_between_sessions(serve, tra
 
 async def test_connections_to_a_host_never_outnumber_the_calls(serve, transport):
     release = asyncio.Event()
-    server = serve(lambda conn, request: conn.send_slowly([reply(200, {"Content-Length": "1"}), b"x"], 0.01))
+    server = serve(
+        lambda conn, request: conn.send_slowly([reply(200, {"Content-Length": "1"}), b"x"], 0.01)
+    )
 
     async def call(origin: Origin) -> None:
         await release.wait()
@@ -116,7 +124,9 @@ async def test_connections_to_a_host_never_outnumber_the_calls(serve, transport)
             allowed = frozenset({f"127.0.0.1:{server.port}"})
             await get(transport, server.url(), origin=origin, allowed=allowed)
 
-    calls = [asyncio.ensure_future(call(origin)) for origin in (Origin.TYPED, Origin.GIVEN, Origin.TYPED)]
+    calls = [
+        asyncio.ensure_future(call(origin)) for origin in (Origin.TYPED, Origin.GIVEN, Origin.TYPED)
+    ]
     release.set()
     await asyncio.gather(*calls)
     assert server.most_open <= 3
@@ -124,7 +134,9 @@ async def test_connections_to_a_host_never_outnumber_the_calls(serve, transport)
 
 
 @pytest.mark.parametrize(("method", "requests"), [("GET", 3), ("POST", 2)])
-async def test_a_kept_connection_that_died_costs_an_idempotent_request_nothing(serve, transport, method, requests):
+async def test_a_kept_connection_that_died_costs_an_idempotent_request_nothing(
+    serve, transport, method, requests
+):
     def handler(conn: Conn, request: Request) -> None:
         if len(conn.server.requests) == 2:
             conn.close()  # as the second request arrives

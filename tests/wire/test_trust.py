@@ -27,7 +27,9 @@ pytestmark = pytest.mark.anyio
         (["127.0.0.1"], {"ca": trustme.CA()}, Code.TLS_UNKNOWN_ROOT, "tls.unknown-root"),
     ],
 )
-async def test_a_certificate_that_is_wrong_ends_the_task(serve, transport, names, settings, code, reason):
+async def test_a_certificate_that_is_wrong_ends_the_task(
+    serve, transport, names, settings, code, reason
+):
     server = serve(reply(200), tls=True, certificate=certificate(*names, **settings))
     failure = await refused(transport, server.url())
     assert (failure.code, failure.error.reason, failure.error.retry) == (code, reason, Retry.FINAL)

@@ -1,9 +1,10 @@
-"""How real servers resume: starts them one after another, tries the product against each, and writes the table.
+"""How real servers resume: starts them one after another, tries the product against each, and
+writes the table.
 
     python -m tools.servers [--cache DIR] [--product PATH] [--write FILE] [KEY ...]
 
-A KEY may end in `*`. The exit code is 1 when there is a mixture that could have been known, a dead end, something
-called sent that is not there, or a doctor who does not tell what happens.
+A KEY may end in `*`. The exit code is 1 when there is a mixture that could have been known, a dead
+end, something called sent that is not there, or a doctor who does not tell what happens.
 """
 
 from __future__ import annotations
@@ -30,7 +31,11 @@ from tools.servers.setups import Setup, load
 def main(words: Sequence[str] | None = None) -> int:
     options = _options(words)
     setups = load()
-    chosen = [key for key in setups if any(fnmatch.fnmatch(key, wanted) for wanted in options.keys or ["*"])]
+    chosen = [
+        key
+        for key in setups
+        if any(fnmatch.fnmatch(key, wanted) for wanted in options.keys or ["*"])
+    ]
     results = options.cache.resolve() / (options.results or "results")
     results.mkdir(parents=True, exist_ok=True)
     registries = Registries(options.cache.resolve())
@@ -44,10 +49,19 @@ def main(words: Sequence[str] | None = None) -> int:
 
         with ThreadPoolExecutor(options.jobs) as pool:
             list(pool.map(run, chosen))
-    found = {key: json.loads(path.read_text()) for key in setups if (path := results / f"{key}.json").exists()}
+    found = {
+        key: json.loads(path.read_text())
+        for key in setups
+        if (path := results / f"{key}.json").exists()
+    }
     if options.write:
         table.write(options.write, setups, found)
-    faults = [line for key in found if key in chosen or options.table_only for line in table.faults(found[key])]
+    faults = [
+        line
+        for key in found
+        if key in chosen or options.table_only
+        for line in table.faults(found[key])
+    ]
     print("\n".join(faults) or "no fault")
     return 1 if faults else 0
 
@@ -63,10 +77,14 @@ def _try_one(
                 result["sends"] = trials.look_at(place, files)
                 result["doctor"] = trials.doctor(place, options.product)
                 outcomes = trials.downloads(place, files, options.product)
-                result["downloads"] = {change: asdict(outcome) for change, outcome in outcomes.items()}
+                result["downloads"] = {
+                    change: asdict(outcome) for change, outcome in outcomes.items()
+                }
             if setup.upload is not None:
                 result["uploads"] = {
-                    name: asdict(trials.upload(place, files, options.product, killed=name == "killed"))
+                    name: asdict(
+                        trials.upload(place, files, options.product, killed=name == "killed")
+                    )
                     for name in ("broken", "killed")
                 }
     except UnavailableError as exc:
@@ -75,14 +93,24 @@ def _try_one(
 
 
 def _options(words: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tools.servers", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.servers", description=__doc__.partition("\n")[0]
+    )
     product = os.environ.get("TRANSFERMON") or str(Path(sys.executable).parent / "transfermon")
-    parser.add_argument("--cache", type=Path, default=Path("build/servers"), help="where everything is installed")
+    parser.add_argument(
+        "--cache", type=Path, default=Path("build/servers"), help="where everything is installed"
+    )
     parser.add_argument("--results", help="a folder's name below the cache, to keep two runs apart")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="set-ups that run at the same time (1)")
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="set-ups that run at the same time (1)"
+    )
     parser.add_argument("--product", default=product, help="the transfermon to try ($TRANSFERMON)")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the tables into this document")
-    parser.add_argument("--table-only", action="store_true", help="run nothing, take what was found before")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="write the tables into this document"
+    )
+    parser.add_argument(
+        "--table-only", action="store_true", help="run nothing, take what was found before"
+    )
     parser.add_argument("keys", nargs="*", metavar="KEY", help="set-ups to run; all if not given")
     options = parser.parse_args(words)
     if shutil.which(options.product) is None:

@@ -21,11 +21,21 @@ class Reply:
 
 
 def ask(
-    port: int, path: str, *, method: str = "GET", fields: Mapping[str, str] | None = None, body: bytes | None = None
+    port: int,
+    path: str,
+    *,
+    method: str = "GET",
+    fields: Mapping[str, str] | None = None,
+    body: bytes | None = None,
 ) -> Reply:
     """The answer with its whole body, undecoded; status 0 where nobody answers in HTTP."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
-    asked = {"Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close", **(fields or {})}
+    asked = {
+        "Accept": "*/*",
+        "Accept-Encoding": "identity",
+        "Connection": "close",
+        **(fields or {}),
+    }
     whole = True
     try:
         connection.request(method, path, body=body, headers=asked)

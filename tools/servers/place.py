@@ -1,7 +1,7 @@
 """A running set-up: its folder, its port, its processes, and the files that it serves.
 
-Rule: it ends for sure. Each process is the first of a process namespace of its own where that is allowed, so that
-nothing which it started outlives it.
+Rule: it ends for sure. Each process is the first of a process namespace of its own where that is
+allowed, so that nothing which it started outlives it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tools.servers.asking import Reply, ask
-from tools.servers.registries import DIES_WITH_US, OWN_NAMESPACE, PYTHON, Registries, UnavailableError, inside, name_of
+from tools.servers.registries import (
+    DIES_WITH_US,
+    OWN_NAMESPACE,
+    PYTHON,
+    Registries,
+    UnavailableError,
+    inside,
+    name_of,
+)
 from tools.servers.setups import Request, Setup
 from tools.servers.signing import signed
 
@@ -37,14 +45,18 @@ def free_port() -> int:
 
 
 def content(seed: str, size: int) -> bytes:
-    """The same bytes for the same seed; they cannot be compressed, and two seeds share no stretch."""
+    """The same bytes for the same seed; they cannot be compressed, and two seeds share no
+    stretch.
+    """
     return hashlib.shake_128(seed.encode()).digest(size)
 
 
 class Place:
     """Made by `running`."""
 
-    def __init__(self, setup: Setup, all_setups: dict[str, Setup], registries: Registries, folder: Path) -> None:
+    def __init__(
+        self, setup: Setup, all_setups: dict[str, Setup], registries: Registries, folder: Path
+    ) -> None:
         self.setup = setup
         self.port = free_port()
         self._all, self._registries, self.folder = all_setups, registries, folder
@@ -65,7 +77,9 @@ class Place:
         return gzip.compress(body, 0, mtime=0) if self.setup.ending.endswith(".gz") else body
 
     def put(self, name: str, body: bytes, *, changed_ns: int) -> None:
-        """The file of this name is these bytes from now on, last changed then (a store has its own clock)."""
+        """The file of this name is these bytes from now on, last changed then (a store has its own
+        clock).
+        """
         if self.setup.store is not None:
             self._send(self.setup.store.put, body, name + self.setup.ending)
             return
@@ -81,7 +95,9 @@ class Place:
 
     def has_received(self, body: bytes) -> bool:
         """Whether a file of these bytes lies anywhere in the server's folder."""
-        files = (path for path in self.folder.rglob("*") if path.is_file() and not path.is_symlink())
+        files = (
+            path for path in self.folder.rglob("*") if path.is_file() and not path.is_symlink()
+        )
         return any(path.stat().st_size == len(body) and path.read_bytes() == body for path in files)
 
     @staticmethod
@@ -98,12 +114,16 @@ class Place:
         path = signed(self.setup.store.sign, request.method, f"127.0.0.1:{self.port}", path)
         reply = ask(self.port, path, method=request.method, fields=request.headers, body=body)
         if not 200 <= reply.status < 300:
-            raise UnavailableError(f"{request.method} {request.path}: {reply.status} {reply.body[:200]!r}")
+            raise UnavailableError(
+                f"{request.method} {request.path}: {reply.status} {reply.body[:200]!r}"
+            )
 
     # ---- its life
 
     def start(self, origin: Place | None, names: Sequence[str], size: int) -> None:
-        """With these files in it, an hour old. Raises UnavailableError with the server's own words."""
+        """With these files in it, an hour old. Raises UnavailableError with the server's own
+        words.
+        """
         body = self.content("one", size)
         words = {
             "@PORT@": str(self.port),
@@ -115,12 +135,17 @@ class Place:
         environment = {"HOME": str(self.folder), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
         if self.setup.pypi:
             packages = self._registries.python_packages(self.setup.group, self.setup.pypi)
-            environment |= {"PYTHONPATH": f"{packages}:{self.folder}", "PYTHONDONTWRITEBYTECODE": "1"}
+            environment |= {
+                "PYTHONPATH": f"{packages}:{self.folder}",
+                "PYTHONDONTWRITEBYTECODE": "1",
+            }
         if self.setup.npm:
             packages = self._registries.node_packages(self.setup.group, self.setup.npm)
             words["@MODULES@"] = str(packages / "node_modules")
             os.symlink(packages / "node_modules", self.folder / "node_modules")
-        environment |= {name: _filled(value, words) for name, value in self.setup.environment.items()}
+        environment |= {
+            name: _filled(value, words) for name, value in self.setup.environment.items()
+        }
         for name, text in self.setup.files.items():
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,16 +166,20 @@ class Place:
 
     def stop(self) -> None:
         for process in self._processes:
-            for child in _children(process.pid):  # the first of its process namespace, which ends with it
+            # the first of its process namespace, which ends with it
+            for child in _children(process.pid):
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(child, signal.SIGKILL)  # here: one that changed its user is not told of its parent's death
+                    # here: one that changed its user is not told of its parent's death
+                    os.kill(child, signal.SIGKILL)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
     @property
     def version(self) -> str:
-        package = self.setup.package or name_of((*self.setup.debian, *self.setup.pypi, *self.setup.npm)[0])
+        package = self.setup.package or name_of(
+            (*self.setup.debian, *self.setup.pypi, *self.setup.npm)[0]
+        )
         if self.setup.debian:
             return self._registries.debian_version(package)
         if self.setup.pypi:
@@ -203,7 +232,10 @@ class Place:
 
 def _children(process: int) -> list[int]:
     try:
-        return [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+        return [
+            int(word)
+            for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()
+        ]
     except OSError:
         return []
 
@@ -216,9 +248,15 @@ def _filled(text: str, words: dict[str, str]) -> str:
 
 @contextmanager
 def running(
-    setup: Setup, all_setups: dict[str, Setup], registries: Registries, names: Sequence[str], size: int
+    setup: Setup,
+    all_setups: dict[str, Setup],
+    registries: Registries,
+    names: Sequence[str],
+    size: int,
 ) -> Iterator[tuple[Place, Place]]:
-    """The set-up, and the place where its files lie: itself, or the origin that it stands in front of."""
+    """The set-up, and the place where its files lie: itself, or the origin that it stands in front
+    of.
+    """
     runs = registries.cache / "run"
     runs.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{setup.key}-", dir=runs))

@@ -38,13 +38,19 @@ class Product:
             out, err = process.communicate()
         return Ended(code=process.returncode, words=f"{out}\n{err}".strip())
 
-    def run_until(self, broken: Sequence[threading.Event], folder: Path, least: int, *words: str) -> Ended | None:
-        """Until all connections broke and all that arrived is in the parts (at least so much is awaited for some
-        seconds); then `kill -9`. Its end if it came first.
+    def run_until(
+        self, broken: Sequence[threading.Event], folder: Path, least: int, *words: str
+    ) -> Ended | None:
+        """Until all connections broke and all that arrived is in the parts (at least so much is
+        awaited for some seconds); then `kill -9`. Its end if it came first.
         """
         process = self._start(*words)
         end = time.monotonic() + _BREAK_SECONDS
-        while not all(each.wait(0.05) for each in broken) and process.poll() is None and time.monotonic() < end:
+        while (
+            not all(each.wait(0.05) for each in broken)
+            and process.poll() is None
+            and time.monotonic() < end
+        ):
             pass
         patience = time.monotonic() + _PATIENCE
         size, since = -1, time.monotonic()
@@ -70,7 +76,11 @@ class Product:
         return found["resumes"], found["reason"]
 
     def _start(self, *words: str) -> subprocess.Popen[str]:
-        environment = {**os.environ, "TRANSFERMON_STATE_DIR": str(self.state), "QT_QPA_PLATFORM": "offscreen"}
+        environment = {
+            **os.environ,
+            "TRANSFERMON_STATE_DIR": str(self.state),
+            "QT_QPA_PLATFORM": "offscreen",
+        }
         return subprocess.Popen(
             [self.command, *words],
             stdin=subprocess.DEVNULL,

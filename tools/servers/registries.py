@@ -1,8 +1,9 @@
-"""Brings servers from the registries into the cache folder: PyPI and npm packages, and a layer of Debian packages.
+"""Brings servers from the registries into the cache folder: PyPI and npm packages, and a layer of
+Debian packages.
 
-Rule: nothing outside the cache folder changes. Each set-up has a folder of its own for its Python or Node packages, so
-no two of them share a dependency. Debian's packages are installed into an overlay over this system's root, which only
-a mount namespace of our own ever sees; that needs root.
+Rule: nothing outside the cache folder changes. Each set-up has a folder of its own for its Python
+or Node packages, so no two of them share a dependency. Debian's packages are installed into an
+overlay over this system's root, which only a mount namespace of our own ever sees; that needs root.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from pathlib import Path
 PYTHON: str = getattr(sys, "_base_executable", sys.executable)
 DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 OWN_NAMESPACE = (*DIES_WITH_US, "unshare", "--pid", "--fork", "--kill-child")
-_NO_SERVICES = "#!/bin/sh\nexit 101\n"  # what policy-rc.d answers so that an installation starts nothing
+# what policy-rc.d answers so that an installation starts nothing
+_NO_SERVICES = "#!/bin/sh\nexit 101\n"
 
 
 class UnavailableError(Exception):
@@ -47,26 +49,51 @@ class Registries:
     def python_packages(self, key: str, pins: Sequence[str]) -> Path:
         """The folder to put on PYTHONPATH."""
         folder = self.cache / "pypi" / key
-        command = [PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--target", str(folder)]
+        command = [
+            PYTHON,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--disable-pip-version-check",
+            "--target",
+            str(folder),
+        ]
         self._install(folder, [*command, *pins], pins)
         return folder
 
     def node_packages(self, key: str, pins: Sequence[str]) -> Path:
-        """The folder whose node_modules holds them; run from below it, so that `import` finds them."""
+        """The folder whose node_modules holds them; run from below it, so that `import` finds
+        them.
+        """
         folder = self.cache / "npm" / key
-        command = ["npm", "install", "--loglevel=error", "--no-audit", "--no-fund", "--prefix", str(folder)]
+        command = [
+            "npm",
+            "install",
+            "--loglevel=error",
+            "--no-audit",
+            "--no-fund",
+            "--prefix",
+            str(folder),
+        ]
         self._install(folder, [*command, *pins], pins)
         return folder
 
     def debian_packages(self, pins: Sequence[str]) -> None:
-        """Installed into the layer. A version that Debian no longer has gives way to the one that it has now."""
+        """Installed into the layer. A version that Debian no longer has gives way to the one that
+        it has now.
+        """
         with self._one_at_a_time:
             missing = [pin for pin in pins if not self.debian_version(name_of(pin))]
             if not missing:
                 return
             if os.geteuid() != 0:
-                raise UnavailableError("Debian's packages are laid over this system's root, which only root may do")
-            install = "apt-get install -y -q --no-install-recommends -o Dpkg::Options::=--force-confold"
+                raise UnavailableError(
+                    "Debian's packages are laid over this system's root, which only root may do"
+                )
+            install = (
+                "apt-get install -y -q --no-install-recommends -o Dpkg::Options::=--force-confold"
+            )
             names = shlex.join(name_of(pin) for pin in missing)
             script = (
                 f"printf %s {shlex.quote(_NO_SERVICES)} > /usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d\n"
@@ -91,7 +118,14 @@ class Registries:
             status = root / "var/lib/dpkg"
             if not (status / "status").exists():
                 continue
-            command = ["dpkg-query", f"--admindir={status}", "-W", "-f", "${db:Status-Status} ${Version}", name]
+            command = [
+                "dpkg-query",
+                f"--admindir={status}",
+                "-W",
+                "-f",
+                "${db:Status-Status} ${Version}",
+                name,
+            ]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             state, _, version = done.stdout.partition(" ")
             if state == "installed":
@@ -111,15 +145,17 @@ class Registries:
 
 
 def inside(layer: Path, command: Sequence[str], *, own: Path | None = None) -> list[str]:
-    """`command` with / being this system's root below the layer, in a mount and process namespace of its own.
+    """`command` with / being this system's root below the layer, in a mount and process namespace
+    of its own.
 
-    What it writes goes into the layer; with a folder `own`, into that one, in which it starts and which is the real
-    one. Its end takes every process with it that it left.
+    What it writes goes into the layer; with a folder `own`, into that one, in which it starts and
+    which is the real one. Its end takes every process with it that it left.
     """
     steps = [_overlay("/", layer)]
     root = layer / "mount"
     if own is not None:
-        # The layer lies in the tree below it, so it cannot be a lower layer itself; what is mounted from it can.
+        # The layer lies in the tree below it, so it cannot be a lower layer itself; what is mounted
+        # from it can.
         steps += [_overlay(str(root), own / "written")]
         root = own / "written/mount"
         steps += [f"mkdir -p {root}/{own} && mount --bind {own} {root}/{own}"]
@@ -132,11 +168,14 @@ def _overlay(below: str, layer: Path) -> str:
     for name in ("upper", "work", "mount"):
         (layer / name).mkdir(parents=True, exist_ok=True)
     where = f"lowerdir={below},upperdir={layer}/upper,workdir={layer}/work"
-    return f"flock {layer}/lock mount -t overlay overlay -o {where} {layer}/mount"  # two at once clear one work folder
+    # two at once clear one work folder
+    return f"flock {layer}/lock mount -t overlay overlay -o {where} {layer}/mount"
 
 
 def _run(command: Sequence[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise UnavailableError(f"not installed: {' '.join(lines[-3:])[:300]}")

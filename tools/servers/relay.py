@@ -1,7 +1,9 @@
-"""A relay in front of a server: it counts bytes, keeps the heads, and breaks a connection at a given byte.
+"""A relay in front of a server: it counts bytes, keeps the heads, and breaks a connection at a
+given byte.
 
-Rule: it changes nothing that it passes on. A break ends the connection as a lost network does for the program behind
-it (no more bytes), and until `open` is called every further connection ends at once.
+Rule: it changes nothing that it passes on. A break ends the connection as a lost network does for
+the program behind it (no more bytes), and until `open` is called every further connection ends at
+once.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ class Cut:
     up: int = 0
 
     def reached(self, exchange: Exchange) -> bool:
-        return bool((self.down and exchange.down >= self.down) or (self.up and exchange.up >= self.up))
+        return bool(
+            (self.down and exchange.down >= self.down) or (self.up and exchange.up >= self.up)
+        )
 
     def room(self, exchange: Exchange, *, down: bool) -> int:
         limit, done = (self.down, exchange.down) if down else (self.up, exchange.up)
@@ -44,7 +48,8 @@ class Cut:
 class Relay:
     target: int
     cut: Cut | None = None
-    stay_closed: bool = False  # whether further connections are refused after the break, until `open`
+    # whether further connections are refused after the break, until `open`
+    stay_closed: bool = False
     exchanges: list[Exchange] = field(default_factory=list)
     broken: threading.Event = field(default_factory=threading.Event)
 
@@ -86,14 +91,18 @@ class Relay:
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _PIECE)
                 exchange = Exchange()
                 self.exchanges.append(exchange)
-                upward = threading.Thread(target=self._pump, args=(client, server, exchange, False), daemon=True)
+                upward = threading.Thread(
+                    target=self._pump, args=(client, server, exchange, False), daemon=True
+                )
                 upward.start()
                 self._pump(server, client, exchange, True)
                 _shut(client, socket.SHUT_RDWR)
                 _shut(server, socket.SHUT_RDWR)
                 upward.join()
 
-    def _pump(self, source: socket.socket, target: socket.socket, exchange: Exchange, down: bool) -> None:
+    def _pump(
+        self, source: socket.socket, target: socket.socket, exchange: Exchange, down: bool
+    ) -> None:
         try:
             while piece := source.recv(self.cut.room(exchange, down=down) if self.cut else _PIECE):
                 target.sendall(piece)
@@ -116,11 +125,15 @@ class Relay:
         if down:
             exchange.down += len(piece)
             exchange.answered = (
-                (exchange.answered + piece)[:_HEAD] if len(exchange.answered) < _HEAD else exchange.answered
+                (exchange.answered + piece)[:_HEAD]
+                if len(exchange.answered) < _HEAD
+                else exchange.answered
             )
         else:
             exchange.up += len(piece)
-            exchange.asked = (exchange.asked + piece)[:_HEAD] if len(exchange.asked) < _HEAD else exchange.asked
+            exchange.asked = (
+                (exchange.asked + piece)[:_HEAD] if len(exchange.asked) < _HEAD else exchange.asked
+            )
 
 
 def _shut(end: socket.socket, how: int) -> None:

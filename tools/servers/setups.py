@@ -1,7 +1,8 @@
 """What a set-up is: a real server from a registry, how it is started, and how a file gets to it.
 
-Rule: a set-up is data. Each server has one file in setups/, and a set-up that needs code of its own brings it as text
-for the server's language. In commands and texts @PORT@, @ROOT@, @DIR@, @ORIGIN@, @PYTHON@ and @MODULES@ are replaced.
+Rule: a set-up is data. Each server has one file in setups/, and a set-up that needs code of its own
+brings it as text for the server's language. In commands and texts @PORT@, @ROOT@, @DIR@, @ORIGIN@,
+@PYTHON@ and @MODULES@ are replaced.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class Upload:
     protocol: str = "auto"  # as `transfermon put --protocol` has it
     method: str = "PUT"
     headers: Mapping[str, str] = field(default_factory=dict)
-    fetch: str = ""  # where the received file can be fetched; "" when it lies in the server's folder
+    # where the received file can be fetched; "" when it lies in the server's folder
+    fetch: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +83,9 @@ def _setup(values: dict[str, Any]) -> Setup:
         raise ValueError(f"{values['key']}: {', '.join(sorted(unknown))} is not known")
     if (store := values.get("store")) is not None:
         first = tuple(Request(**each) for each in store.get("first", ()))
-        values["store"] = Store(first=first, put=Request(**store["put"]), sign=store.get("sign", ""))
+        values["store"] = Store(
+            first=first, put=Request(**store["put"]), sign=store.get("sign", "")
+        )
     if (upload := values.get("upload")) is not None:
         values["upload"] = Upload(**upload)
     return Setup(**values)

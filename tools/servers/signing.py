@@ -1,4 +1,5 @@
-"""Signed addresses for emulated stores: AWS signature version 4 and Azure's account signature, both as a query.
+"""Signed addresses for emulated stores: AWS signature version 4 and Azure's account signature, both
+as a query.
 
 The keys are the ones that the emulators document for everybody.
 """
@@ -13,13 +14,17 @@ from urllib.parse import quote, urlencode
 
 S3_USER, S3_KEY, S3_REGION = "S3RVER", "S3RVER", "us-east-1"
 AZURE_USER = "devstoreaccount1"
-AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+AZURE_KEY = (
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
 _AZURE_VERSION = "2021-08-06"
 _SECONDS = 3600
 
 
 def signed(kind: str, method: str, host: str, path: str) -> str:
-    """The path with a query that allows `method` for an hour; the path alone for a store that signs nothing."""
+    """The path with a query that allows `method` for an hour; the path alone for a store that signs
+    nothing.
+    """
     if kind == "s3":
         return _s3(method, host, path)
     if kind == "azure":
@@ -51,6 +56,15 @@ def _s3(method: str, host: str, path: str) -> str:
 def _azure(path: str) -> str:
     end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + _SECONDS))
     text = "\n".join([AZURE_USER, "rwc", "b", "sco", "", end, "", "", _AZURE_VERSION, "", ""])
-    signature = base64.b64encode(hmac.digest(base64.b64decode(AZURE_KEY), text.encode(), "sha256")).decode()
-    fields = {"sv": _AZURE_VERSION, "ss": "b", "srt": "sco", "sp": "rwc", "se": end, "sig": signature}
+    signature = base64.b64encode(
+        hmac.digest(base64.b64decode(AZURE_KEY), text.encode(), "sha256")
+    ).decode()
+    fields = {
+        "sv": _AZURE_VERSION,
+        "ss": "b",
+        "srt": "sco",
+        "sp": "rwc",
+        "se": end,
+        "sig": signature,
+    }
     return f"{path}{'&' if '?' in path else '?'}{urlencode(fields)}"

@@ -12,7 +12,18 @@ from tools.servers.setups import Setup
 Result = dict[str, Any]
 
 BEGIN, END = "<!-- tables: made by tools/servers, not by hand -->", "<!-- end of the tables -->"
-_SENDS = ("Set-up", "version", "tag", "date", "Range", "its tag", "another tag", "its date", "an old date", "not told")
+_SENDS = (
+    "Set-up",
+    "version",
+    "tag",
+    "date",
+    "Range",
+    "its tag",
+    "another tag",
+    "its date",
+    "an old date",
+    "not told",
+)
 _HAPPENED = (
     "Set-up",
     "doctor",
@@ -33,8 +44,13 @@ def in_short(result: Result) -> str:
     parts = [result["version"]]
     if "downloads" in result:
         parts.append(f"doctor {result['doctor'][0]!r}")
-        parts += [f"{change}: {_with_words(outcome)}" for change, outcome in result["downloads"].items()]
-    parts += [f"{name} upload: {_with_words(outcome)}" for name, outcome in result.get("uploads", {}).items()]
+        parts += [
+            f"{change}: {_with_words(outcome)}" for change, outcome in result["downloads"].items()
+        ]
+    parts += [
+        f"{name} upload: {_with_words(outcome)}"
+        for name, outcome in result.get("uploads", {}).items()
+    ]
     return "; ".join(parts)
 
 
@@ -87,14 +103,26 @@ def _sends(result: Result) -> list[str]:
         ranges = f"{sends['range']}, says none"
     kept = sends.get("kept")
     told = "own clock" if kept is None else ", ".join(name for name in kept) or "nothing"
-    conditions = [sends[name] or "–" for name in ("if_tag", "if_other_tag", "if_date", "if_old_date")]
+    conditions = [
+        sends[name] or "–" for name in ("if_tag", "if_other_tag", "if_date", "if_old_date")
+    ]
     return [result["name"], result["version"], _tag(sends), _date(sends), ranges, *conditions, told]
 
 
 def _tag(sends: Mapping[str, Any]) -> str:
     tag = sends["tag"]
-    kind = "weak" if tag.startswith("W/") else "strong" if tag.startswith('"') else "unquoted" if tag else "none"
-    return ", ".join([kind, *sends["digests"], *([f"coded {sends['coding']}"] if sends["coding"] else [])])
+    kind = (
+        "weak"
+        if tag.startswith("W/")
+        else "strong"
+        if tag.startswith('"')
+        else "unquoted"
+        if tag
+        else "none"
+    )
+    return ", ".join(
+        [kind, *sends["digests"], *([f"coded {sends['coding']}"] if sends["coding"] else [])]
+    )
 
 
 def _date(sends: Mapping[str, Any]) -> str:
@@ -102,7 +130,11 @@ def _date(sends: Mapping[str, Any]) -> str:
 
 
 def _downloads(result: Result) -> list[str]:
-    return [result["name"], result["doctor"][0] or "error", *map(_happened, result["downloads"].values())]
+    return [
+        result["name"],
+        result["doctor"][0] or "error",
+        *map(_happened, result["downloads"].values()),
+    ]
 
 
 def _uploads(result: Result) -> list[str]:
@@ -141,7 +173,9 @@ def _failures(results: Iterable[Result]) -> list[str]:
 
 
 def _missing(results: Iterable[Result]) -> list[str]:
-    lines = [f"- {each['name']}: {each['unavailable']}" for each in results if "unavailable" in each]
+    lines = [
+        f"- {each['name']}: {each['unavailable']}" for each in results if "unavailable" in each
+    ]
     return ["## Not to be had", "\n".join(lines)] if lines else []
 
 

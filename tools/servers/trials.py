@@ -1,7 +1,8 @@
-"""The trials: what a server sends, and what becomes of a transfer that was interrupted and repeated.
+"""The trials: what a server sends, and what becomes of a transfer that was interrupted and
+repeated.
 
-Rule: what happened is judged by the bytes of the file alone. Whether anybody could have known is judged by what the
-server said before and after, with the product out of the way.
+Rule: what happened is judged by the bytes of the file alone. Whether anybody could have known is
+judged by what the server said before and after, with the product out of the way.
 """
 
 from __future__ import annotations
@@ -24,19 +25,30 @@ from tools.servers.signing import signed
 SIZE = 4_000_003
 CUT = 1_500_000
 LONGER, SHORTER = SIZE + 5_000, 1_000_000
-_CHANGED_BYTES = 500_000, 3_000_000  # before and after the cut, and far from every place that is compared
+# before and after the cut, and far from every place that is compared
+_CHANGED_BYTES = 500_000, 3_000_000
 _HEADS = 64 * 1024  # what of the cut may be heads and chunks
 _MINUTE = 60 * 10**9
-DIGEST_FIELDS = ("Repr-Digest", "Digest", "Content-MD5", "x-goog-hash", "x-amz-checksum-crc32", "x-ms-blob-content-md5")
+DIGEST_FIELDS = (
+    "Repr-Digest",
+    "Digest",
+    "Content-MD5",
+    "x-goog-hash",
+    "x-amz-checksum-crc32",
+    "x-ms-blob-content-md5",
+)
 
 RESUMED, RESTARTED, FAILED = "resumed", "started over", "failed"
 OLD = "old file, whole"  # a cache sends what it has
 AS_SENT = "as sent"  # neither the old nor the new file, but what a plain request brings, too
 MIXTURE = "MIXTURE"
-UNKNOWABLE = "mixture, unknowable"  # nothing that the server said had changed, nor any place that is compared
+# nothing that the server said had changed, nor any place that is compared
+UNKNOWABLE = "mixture, unknowable"
 CURED = "failed, then saved"  # by the same command once more
-BROKEN = "failed: cut short"  # as a plain request is at that server: less than it says, or nothing at all
-UNSEEN = "cut, unknowable"  # no length and no chunks: the end of the connection is the end of the file
+# as a plain request is at that server: less than it says, or nothing at all
+BROKEN = "failed: cut short"
+# no length and no chunks: the end of the connection is the end of the file
+UNSEEN = "cut, unknowable"
 UNSENT = "SAID TO BE SENT"
 
 
@@ -49,7 +61,8 @@ class Outcome:
     exchange: list[str] = field(default_factory=list)  # what the second run asked and was answered
 
 
-Change = Callable[[Place, str], bytes]  # replaces the file of this name; the bytes that are served from then on
+# replaces the file of this name; the bytes that are served from then on
+Change = Callable[[Place, str], bytes]
 
 
 def _put(place: Place, name: str, body: bytes, changed_ns: int) -> bytes:
@@ -66,11 +79,19 @@ def _two_bytes(place: Place, name: str) -> bytes:
 
 CHANGES: dict[str, Change] = {
     "unchanged": lambda place, name: place.content("one", SIZE),
-    "size": lambda place, name: _put(place, name, place.content("two", SIZE), time.time_ns() - _MINUTE),
-    "time": lambda place, name: _put(place, name, place.content("three", SIZE), place.changed_ns(name)),
+    "size": lambda place, name: _put(
+        place, name, place.content("two", SIZE), time.time_ns() - _MINUTE
+    ),
+    "time": lambda place, name: _put(
+        place, name, place.content("three", SIZE), place.changed_ns(name)
+    ),
     "bytes": _two_bytes,
-    "longer": lambda place, name: _put(place, name, place.content("four", LONGER), time.time_ns() - _MINUTE),
-    "shorter": lambda place, name: _put(place, name, place.content("five", SHORTER), time.time_ns() - _MINUTE),
+    "longer": lambda place, name: _put(
+        place, name, place.content("four", LONGER), time.time_ns() - _MINUTE
+    ),
+    "shorter": lambda place, name: _put(
+        place, name, place.content("five", SHORTER), time.time_ns() - _MINUTE
+    ),
 }
 PROBE = "probe"
 NAMES = (PROBE, *CHANGES)
@@ -114,7 +135,10 @@ def _said(reply: Reply, plain: Reply, first: int) -> str:
     length, odd = len(plain.body), ""
     if reply.status == 206 and reply.body != plain.body[first:]:
         odd = " other bytes"
-    if reply.status == 206 and reply.field("Content-Range") != f"bytes {first}-{length - 1}/{length}":
+    if (
+        reply.status == 206
+        and reply.field("Content-Range") != f"bytes {first}-{length - 1}/{length}"
+    ):
         odd += f" `{reply.field('Content-Range')}`"
     return f"{reply.status or 'no answer'}{odd}"
 
@@ -146,7 +170,9 @@ def _validators(reply: Reply) -> tuple[str, ...]:
 
 
 def doctor(place: Place, command: str) -> tuple[str, str]:
-    """What the product says of resuming there, and why. A cache has the file by then, as in each trial."""
+    """What the product says of resuming there, and why. A cache has the file by then, as in each
+    trial.
+    """
     path = place.path_of(PROBE)
     ask(place.port, path)
     with _trial(command) as (product, _):
@@ -154,14 +180,23 @@ def doctor(place: Place, command: str) -> tuple[str, str]:
 
 
 def downloads(place: Place, files: Place, command: str) -> dict[str, Outcome]:
-    """What became of each change: all files in one command, each through a relay of its own, all interrupted at 1.5 MB
-    when the program is killed; the files are changed, and the same command runs once more.
+    """What became of each change: all files in one command, each through a relay of its own, all
+    interrupted at 1.5 MB when the program is killed; the files are changed, and the same command
+    runs once more.
     """
     before = {change: ask(place.port, place.path_of(change)) for change in CHANGES}
     with _trial(command) as (product, folder), _relays(place) as relays:
-        urls = {change: f"http://127.0.0.1:{relays[change].port}{place.path_of(change)}" for change in CHANGES}
+        urls = {
+            change: f"http://127.0.0.1:{relays[change].port}{place.path_of(change)}"
+            for change in CHANGES
+        }
         words = ("get", "-d", str(folder), *urls.values())
-        product.run_until([relay.broken for relay in relays.values()], folder, (CUT - _HEADS) * len(CHANGES), *words)
+        product.run_until(
+            [relay.broken for relay in relays.values()],
+            folder,
+            (CUT - _HEADS) * len(CHANGES),
+            *words,
+        )
         first = {change: relay.open() for change, relay in relays.items()}
         new = {change: replace(files, change) for change, replace in CHANGES.items()}
         after = {change: ask(place.port, place.path_of(change)) for change in CHANGES}
@@ -177,7 +212,9 @@ def downloads(place: Place, files: Place, command: str) -> dict[str, Outcome]:
             if body is None:
                 cured = CURED if _saved(folder, change) is not None else FAILED
                 verdict = cured if after[change].whole else BROKEN
-                found[change] = Outcome(verdict=verdict, words=said, code=ended.code, exchange=exchange)
+                found[change] = Outcome(
+                    verdict=verdict, words=said, code=ended.code, exchange=exchange
+                )
                 continue
             came = _down(second[change])
             verdict = judge(body, new[change], before[change], after[change], came)
@@ -193,7 +230,8 @@ def _saved(folder: Path, name: str) -> bytes | None:
 
 
 def judge(body: bytes, new: bytes, before: Reply, after: Reply, came: int) -> str:
-    """What became of the file, by its bytes; whether anybody could have known, by what the server said.
+    """What became of the file, by its bytes; whether anybody could have known, by what the server
+    said.
 
     `came` is how many bytes the second run fetched.
     """
@@ -203,7 +241,9 @@ def judge(body: bytes, new: bytes, before: Reply, after: Reply, came: int) -> st
         return OLD
     if body == after.body:
         return AS_SENT
-    if not any(before.field(name) for name in ("Content-Length", "Transfer-Encoding")) and before.body.startswith(body):
+    if not any(
+        before.field(name) for name in ("Content-Length", "Transfer-Encoding")
+    ) and before.body.startswith(body):
         return UNSEEN
     told = _validators(before) != _validators(after)
     apart = sum(a != b for a, b in zip(before.body, new, strict=False))
@@ -214,18 +254,36 @@ def judge(body: bytes, new: bytes, before: Reply, after: Reply, came: int) -> st
 
 
 def upload(place: Place, files: Place, command: str, *, killed: bool) -> Outcome:
-    """Broken at 1.5 MB: the program goes on by itself, or it is killed and the same command said once more."""
+    """Broken at 1.5 MB: the program goes on by itself, or it is killed and the same command said
+    once more.
+    """
     plan = place.setup.upload
     assert plan is not None
     body = content(f"upload {killed}", SIZE)
-    with _trial(command) as (product, folder), _relay(place, Cut(up=CUT), stay_closed=killed) as relay:
+    with (
+        _trial(command) as (product, folder),
+        _relay(place, Cut(up=CUT), stay_closed=killed) as relay,
+    ):
         file = folder / ("killed.bin" if killed else "broken.bin")
         file.write_bytes(body)
         sign = files.setup.store.sign if files.setup.store else ""
-        path = signed(sign, plan.method, f"127.0.0.1:{relay.port}", plan.path.replace("@NAME@", file.name))
+        path = signed(
+            sign, plan.method, f"127.0.0.1:{relay.port}", plan.path.replace("@NAME@", file.name)
+        )
         url = f"http://127.0.0.1:{relay.port}{path}"
-        headers = [word for name, value in plan.headers.items() for word in ("-H", f"{name}: {value}")]
-        words = ("put", "--method", plan.method, "--protocol", plan.protocol, *headers, str(file), url)
+        headers = [
+            word for name, value in plan.headers.items() for word in ("-H", f"{name}: {value}")
+        ]
+        words = (
+            "put",
+            "--method",
+            plan.method,
+            "--protocol",
+            plan.protocol,
+            *headers,
+            str(file),
+            url,
+        )
         sent = 0
         if killed:
             early = product.run_until([relay.broken], folder, 0, *words)
@@ -244,10 +302,14 @@ def upload(place: Place, files: Place, command: str, *, killed: bool) -> Outcome
             exchange=_exchanges(exchanges),
         )
         if ended.code != 0:
-            return Outcome(**{**asdict(outcome), "verdict": FAILED if not there else "failed, yet it is there"})
+            return Outcome(
+                **{**asdict(outcome), "verdict": FAILED if not there else "failed, yet it is there"}
+            )
         if not there:
             return Outcome(**{**asdict(outcome), "verdict": UNSENT})
-        return Outcome(**{**asdict(outcome), "verdict": RESUMED if outcome.again < CUT // 2 else RESTARTED})
+        return Outcome(
+            **{**asdict(outcome), "verdict": RESUMED if outcome.again < CUT // 2 else RESTARTED}
+        )
 
 
 def _is_there(place: Place, files: Place, name: str, body: bytes) -> bool:
@@ -294,7 +356,9 @@ def _down(exchanges: list[Exchange]) -> int:
 def _last(ended: Ended, name: str) -> str:
     """The last sentence that the product said of this file."""
     lines = [line.strip() for line in ended.words.splitlines() if f"{name}: " in line]
-    return lines[-1].partition(f"{name}: ")[2][:300] if lines else f"exit code {ended.code}, no words"
+    return (
+        lines[-1].partition(f"{name}: ")[2][:300] if lines else f"exit code {ended.code}, no words"
+    )
 
 
 def _exchanges(exchanges: list[Exchange]) -> list[str]:
@@ -303,8 +367,12 @@ def _exchanges(exchanges: list[Exchange]) -> list[str]:
     for each in exchanges:
         head = each.asked.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
         kept = [
-            line for line in head[1:] if line.lower().startswith(("range:", "if-range:", "upload-", "content-range:"))
+            line
+            for line in head[1:]
+            if line.lower().startswith(("range:", "if-range:", "upload-", "content-range:"))
         ]
         status = each.answered.partition(b"\r\n")[0].decode("latin-1")
-        lines.append(" | ".join([head[0], *kept, f"-> {status}", f"{each.up} up, {each.down} down"]))
+        lines.append(
+            " | ".join([head[0], *kept, f"-> {status}", f"{each.up} up, {each.down} down"])
+        )
     return lines

@@ -5,7 +5,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from transfermon.commands.engine_access import Arguments, Reply, Request, ask_engine, ask_once, ask_running, folder_of
+from transfermon.commands.engine_access import (
+    Arguments,
+    Reply,
+    Request,
+    ask_engine,
+    ask_once,
+    ask_running,
+    folder_of,
+)
 from transfermon.host.terminal import (
     DONE,
     FAILED,
@@ -51,7 +59,11 @@ def act_on_tasks(arguments: Arguments) -> int:
     if name == "remove" and arguments.delete_file:
         body["deleteFile"] = True
     replies = (
-        ask_engine(folder, [("POST", task_path(key.session, key.number, name), body) for key in keys]) if keys else []
+        ask_engine(
+            folder, [("POST", task_path(key.session, key.number, name), body) for key in keys]
+        )
+        if keys
+        else []
     )
     waits = name == "retry" and bool(keys) and not _is_running(folder)
     past = "queued" if waits else _PAST.get(name, "removed")
@@ -114,7 +126,10 @@ def _report(past: str, reply: Reply, *, as_json: bool) -> int:
 
 
 def send_push(arguments: Arguments) -> int:
-    return _say_wake(arguments, ask_running(folder_of(arguments), "POST", "/v1/push", _payload(arguments.payload)))
+    return _say_wake(
+        arguments,
+        ask_running(folder_of(arguments), "POST", "/v1/push", _payload(arguments.payload)),
+    )
 
 
 def _say_wake(arguments: Arguments, body: dict[str, Any]) -> int:
@@ -150,7 +165,11 @@ def start_fetch(arguments: Arguments) -> int:
 
 
 def simulate_phone(arguments: Arguments) -> int:
-    given = {key: getattr(arguments, name) for name, key in _NETWORK.items() if getattr(arguments, name) is not None}
+    given = {
+        key: getattr(arguments, name)
+        for name, key in _NETWORK.items()
+        if getattr(arguments, name) is not None
+    }
     if arguments.what == "network":
         return _simulate_network(arguments, given)
     if given:
@@ -159,7 +178,9 @@ def simulate_phone(arguments: Arguments) -> int:
     if arguments.json:
         say_json([answer])
     elif answer["suspended"]:
-        say("The app is suspended: its listeners hear nothing, transfers go on. End it with: transfermon simulate wake")
+        say(
+            "The app is suspended: its listeners hear nothing, transfers go on. End it with: transfermon simulate wake"
+        )
     else:
         say("The app is awake; its listeners are told what they have missed.")
     return DONE
@@ -168,7 +189,9 @@ def simulate_phone(arguments: Arguments) -> int:
 def _simulate_network(arguments: Arguments, given: dict[str, Any]) -> int:
     if "count" in given and "answer" not in given:
         raise Wrong("--count says how often --answer is given")
-    answer = ask_running(folder_of(arguments), "POST" if given else "GET", "/v1/simulate/network", given or None)
+    answer = ask_running(
+        folder_of(arguments), "POST" if given else "GET", "/v1/simulate/network", given or None
+    )
     if arguments.json:
         say_json([answer])
         return DONE

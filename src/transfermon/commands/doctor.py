@@ -1,7 +1,9 @@
-"""What `transfermon doctor` finds out: whether an address will resume, and how this installation stands.
+"""What `transfermon doctor` finds out: whether an address will resume, and how this installation
+stands.
 
-Rule: nothing is changed by looking. No folder is made, no lock is taken, no part file is touched, and an address is
-asked by the very rules that a download goes by (resume.py), so that the answer is the one that a pause would get.
+Rule: nothing is changed by looking. No folder is made, no lock is taken, no part file is touched,
+and an address is asked by the very rules that a download goes by (resume.py), so that the answer is
+the one that a pause would get.
 """
 
 from __future__ import annotations
@@ -75,7 +77,9 @@ class Prognosis:
 
     def facts(self) -> Facts:
         found = self.validators
-        etag = found.etag and f"{found.etag} ({'strong' if resume.is_strong(found.etag) else 'weak'})"
+        etag = (
+            found.etag and f"{found.etag} ({'strong' if resume.is_strong(found.etag) else 'weak'})"
+        )
         rows = [
             ("Resumes", self.verdict if not self.reason else f"{self.verdict}. {self.reason}"),
             ("Address", self.url),
@@ -92,8 +96,9 @@ class Prognosis:
 
 
 async def examine_address(url: str, headers: Mapping[str, str]) -> Prognosis:
-    """Ask for the file, then for its rest as after a pause, and read no more of a body than tells whether it is coded.
-    Raises TransferFailure for an address that does not answer or answers with an error.
+    """Ask for the file, then for its rest as after a pause, and read no more of a body than tells
+    whether it is coded. Raises TransferFailure for an address that does not answer or answers with
+    an error.
     """
     transport = Transport()
     try:
@@ -122,8 +127,12 @@ async def examine_address(url: str, headers: Mapping[str, str]) -> Prognosis:
         await transport.aclose()
 
 
-async def _rest(transport: Transport, url: str, headers: Mapping[str, str], validators: Validators) -> tuple[str, str]:
-    """The verdict on the answer to a question for the rest, as a download that broke off asks it."""
+async def _rest(
+    transport: Transport, url: str, headers: Mapping[str, str], validators: Validators
+) -> tuple[str, str]:
+    """The verdict on the answer to a question for the rest, as a download that broke off asks
+    it.
+    """
     stored = min(_STORED, validators.total - 1) if validators.total != UNKNOWN else _STORED
     asked = resume.ask(stored, validators, resume.CAREFUL, places=1)
     if not asked.headers:
@@ -139,7 +148,9 @@ async def _rest(transport: Transport, url: str, headers: Mapping[str, str], vali
     return (NO, judged.reason or evidence.IGNORES_RANGES)
 
 
-async def _open(transport: Transport, url: str, headers: Mapping[str, str], more: Mapping[str, str]) -> Answer:
+async def _open(
+    transport: Transport, url: str, headers: Mapping[str, str], more: Mapping[str, str]
+) -> Answer:
     sensitive = frozenset(name.lower() for name in headers)
     return await transport.open(Call(url=url, headers={**headers, **more}, sensitive=sensitive))
 
@@ -148,7 +159,9 @@ async def _open(transport: Transport, url: str, headers: Mapping[str, str], more
 
 
 async def examine_installation(state_dir: str) -> dict[str, str]:
-    """What stands where, in words, for a report of a fault. No secret and no address of a transfer is in it."""
+    """What stands where, in words, for a report of a fault. No secret and no address of a transfer
+    is in it.
+    """
     settings, damage = _settings(os.path.join(state_dir, "settings.json"))
     folder = settings.download_folder or download_folder()
     pid = owner(state_dir)
@@ -172,7 +185,9 @@ async def examine_installation(state_dir: str) -> dict[str, str]:
         "Push channel": "on" if settings.push_enabled else "off",
         "Display": _display(),
         "Tray": _tray(),
-        "Notifications": "a service answers" if await Notifier().probe() else "no service: shown in the window",
+        "Notifications": "a service answers"
+        if await Notifier().probe()
+        else "no service: shown in the window",
     }
 
 
@@ -196,7 +211,9 @@ def _folder(path: str) -> str:
     if not os.path.isdir(path):
         return f"{path} (not made yet)"
     mode = os.stat(path).st_mode & 0o777
-    return f"{path} (mode {mode:04o}, {_free(path)} free). {open_to_others(path)}".removesuffix(". ")
+    return f"{path} (mode {mode:04o}, {_free(path)} free). {open_to_others(path)}".removesuffix(
+        ". "
+    )
 
 
 def _free(path: str) -> str:
@@ -247,13 +264,21 @@ def _limit(which: int) -> str:
 
 
 def _interval(settings: Settings) -> str:
-    return f"every {units.duration(settings.fetch_interval)}" if settings.fetch_interval >= 0 else "never by itself"
+    return (
+        f"every {units.duration(settings.fetch_interval)}"
+        if settings.fetch_interval >= 0
+        else "never by itself"
+    )
 
 
 def _display() -> str:
     from transfermon.gui.app import display_problem, plugin_problem
 
-    return display_problem(os.environ, sys.platform) or plugin_problem(os.environ, sys.platform) or "usable"
+    return (
+        display_problem(os.environ, sys.platform)
+        or plugin_problem(os.environ, sys.platform)
+        or "usable"
+    )
 
 
 def _tray() -> str:
@@ -262,8 +287,14 @@ def _tray() -> str:
         return "unknown without a display"
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _TRAY], capture_output=True, timeout=_TRAY_SECONDS, check=False, cwd="/"
+            [sys.executable, "-c", _TRAY],
+            capture_output=True,
+            timeout=_TRAY_SECONDS,
+            check=False,
+            cwd="/",
         )
     except (OSError, subprocess.TimeoutExpired):
         return "unknown: Qt does not answer"
-    return {0: "none: closing the window minimises it", 1: "there"}.get(done.returncode, "unknown: Qt cannot start")
+    return {0: "none: closing the window minimises it", 1: "there"}.get(
+        done.returncode, "unknown: Qt cannot start"
+    )

@@ -1,4 +1,6 @@
-"""What commands ask of the engine: of the one that runs, or of one that lasts as long as the question."""
+"""What commands ask of the engine: of the one that runs, or of one that lasts as long as the
+question.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from transfermon.host.terminal import (
 Arguments = argparse.Namespace
 Request = tuple[str, str, "dict[str, Any] | str | None"]  # method, path, body
 Reply = tuple[int, "dict[str, Any]"]
-_TAKING_TURNS = 3.0  # seconds in which an engine that is starting or ending may be neither reached nor owned
+# seconds in which an engine that is starting or ending may be neither reached nor owned
+_TAKING_TURNS = 3.0
 
 
 def folder_of(arguments: Arguments) -> str:
@@ -25,7 +28,9 @@ def folder_of(arguments: Arguments) -> str:
 
 
 def ask_engine(state_dir: str, requests: Sequence[Request]) -> list[Reply]:
-    """The answers of the running engine; with none running, of one that lasts as long as the requests."""
+    """The answers of the running engine; with none running, of one that lasts as long as the
+    requests.
+    """
     import time
 
     from transfermon.control.client import Client, EngineGone, NoEngine
@@ -61,7 +66,9 @@ def _answer_here(state_dir: str, requests: Sequence[Request]) -> list[Reply]:
                 complain(fault, code=DONE)
             out = []
             for method, path, body in requests:
-                data = body if isinstance(body, str) else json.dumps(body) if body is not None else ""
+                data = (
+                    body if isinstance(body, str) else json.dumps(body) if body is not None else ""
+                )
                 answer = await api.answer(method, path, data.encode("utf-8", "replace"))
                 out.append((answer.status, dict(answer.body)))
             return out
@@ -74,7 +81,9 @@ def ask_once(state_dir: str, request: Request) -> dict[str, Any]:
     return accepted(ask_engine(state_dir, [request])[0])
 
 
-def ask_running(state_dir: str, method: str, path: str, body: dict[str, Any] | str | None = None) -> dict[str, Any]:
+def ask_running(
+    state_dir: str, method: str, path: str, body: dict[str, Any] | str | None = None
+) -> dict[str, Any]:
     """The same, of the engine that runs now; NoEngine when none does."""
     from transfermon.control.client import Client
 

@@ -1,7 +1,8 @@
 """The command line.
 
-Rule: a command imports what it needs when it runs. `--help` loads argparse and nothing of ours, a command to a
-running engine no event loop and no HTTP library. What goes wrong is one sentence on stderr, never a traceback.
+Rule: a command imports what it needs when it runs. `--help` loads argparse and nothing of ours, a
+command to a running engine no event loop and no HTTP library. What goes wrong is one sentence on
+stderr, never a traceback.
 """
 
 from __future__ import annotations
@@ -13,7 +14,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from transfermon.commands import request_arguments
-from transfermon.commands.act import act_on_tasks, end_engine, quit_engine, send_push, simulate_phone, start_fetch
+from transfermon.commands.act import (
+    act_on_tasks,
+    end_engine,
+    quit_engine,
+    send_push,
+    simulate_phone,
+    start_fetch,
+)
 from transfermon.commands.arguments import (
     ACTIONS,
     add_action_options,
@@ -50,11 +58,14 @@ from transfermon.host.terminal import (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit codes are 0 done, 1 a transfer failed, 2 wrong usage, 3 no engine, 130 interrupted."""
+    """Run one command; the exit codes are 0 done, 1 a transfer failed, 2 wrong usage, 3 no engine,
+    130 interrupted.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal that cannot show a name must not end the program
+            # a terminal that cannot show a name must not end the program
+            stream.reconfigure(errors="replace")
     try:
         code = _parsed_and_run(words)
         sys.stdout.flush()
@@ -122,28 +133,52 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         return command
 
     add_gui_options(add("gui", _gui, "open the window; without a command, too"))
-    add_get_options(add("get", _get, "download and wait; run again after an interruption, it resumes"))
+    add_get_options(
+        add("get", _get, "download and wait; run again after an interruption, it resumes")
+    )
     add_put_options(
-        add("put", _put, "upload a file and wait; run again after an interruption, it goes on where the server can")
+        add(
+            "put",
+            _put,
+            "upload a file and wait; run again after an interruption, it goes on where the server can",
+        )
     )
     add_send_options(add("send", _send, "send a small request and print the answer"))
     add_list_options(add("list", list_tasks, "all transfers"))
     add_task(add("show", show_task, "one transfer in full"))
     add("sessions", list_sessions, "the sessions and what is left in them")
-    add_event_options(add("events", print_events, "what has happened, and with --follow what happens"))
+    add_event_options(
+        add("events", print_events, "what has happened, and with --follow what happens")
+    )
     for name, text in ACTIONS.items():
         add_action_options(name, add(name, act_on_tasks, text))
     add_push_options(add("push", send_push, "deliver a silent push to the running app"))
     add("fetch", start_fetch, "start a background fetch in the running app")
-    add_simulation_options(add("simulate", simulate_phone, "what a phone's system would do to the running app"))
-    add_doctor_options(
-        add("doctor", _doctor, "how this installation stands; with an address, whether a download of it resumes")
+    add_simulation_options(
+        add("simulate", simulate_phone, "what a phone's system would do to the running app")
     )
-    add_script_options(add("run", _run_script, "run a handler script inside the app, or in an engine without a window"))
-    add_standby_options(add("standby", _standby, "be the engine without a window until nothing is left to do"))
+    add_doctor_options(
+        add(
+            "doctor",
+            _doctor,
+            "how this installation stands; with an address, whether a download of it resumes",
+        )
+    )
+    add_script_options(
+        add(
+            "run",
+            _run_script,
+            "run a handler script inside the app, or in an engine without a window",
+        )
+    )
+    add_standby_options(
+        add("standby", _standby, "be the engine without a window until nothing is left to do")
+    )
     add("release", end_engine, "let the running engine give its transfers to another one, and end")
     add_quit_options(add("quit", quit_engine, "end the running engine; its transfers are kept"))
-    add_videofarm_options(add("videofarm", _videofarm, "the demo server for videos and pictures"), words)
+    add_videofarm_options(
+        add("videofarm", _videofarm, "the demo server for videos and pictures"), words
+    )
     return parser
 
 
@@ -161,7 +196,9 @@ def _gui(arguments: Arguments) -> int:
     from transfermon.gui.launch import Asked
 
     asked = Asked(add=arguments.add, fetch=arguments.fetch, urls=tuple(arguments.urls))
-    return app.run(arguments.state_dir, demo=arguments.demo, minimized=arguments.minimized, asked=asked)
+    return app.run(
+        arguments.state_dir, demo=arguments.demo, minimized=arguments.minimized, asked=asked
+    )
 
 
 def _get(arguments: Arguments) -> int:
@@ -191,7 +228,9 @@ def _ordered(arguments: Arguments, made: Callable[[Arguments], list[dict[str, An
         raise Wrong(str(exc)) from None
     for note in request_arguments.notes(arguments):
         complain(note, code=DONE)
-    return transfer.Getter(folder_of(arguments), wanted, progress_screens.screen_for(arguments)).run()
+    return transfer.Getter(
+        folder_of(arguments), wanted, progress_screens.screen_for(arguments)
+    ).run()
 
 
 def _doctor(arguments: Arguments) -> int:
@@ -238,7 +277,8 @@ def _run_script(arguments: Arguments) -> int:
     scripting.refuse_beside(folder)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(line_buffering=True)  # whoever reads along sees each line as it is printed
+            # whoever reads along sees each line as it is printed
+            stream.reconfigure(line_buffering=True)
     if headless:
         return scripting.run_headless(folder, script)
     from transfermon.gui import app
@@ -247,7 +287,9 @@ def _run_script(arguments: Arguments) -> int:
 
 
 def _script_words(words: list[str]) -> tuple[bool, list[str]]:
-    """`--headless` may stand behind the script, too; what follows `--` is the script's in any case."""
+    """`--headless` may stand behind the script, too; what follows `--` is the script's in any
+    case.
+    """
     cut = words.index("--") if "--" in words else len(words)
     ours, its = words[:cut], words[cut + 1 :]
     return "--headless" in ours, [word for word in ours if word != "--headless"] + its

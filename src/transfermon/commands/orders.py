@@ -18,7 +18,9 @@ _ODD = "{} is no ordinary file."
 
 
 def download_orders(arguments: argparse.Namespace) -> list[Json]:
-    """What is to be asked of the engine. Raises ValueError with a sentence for what cannot be asked."""
+    """What is to be asked of the engine. Raises ValueError with a sentence for what cannot be
+    asked.
+    """
     session = SessionConfiguration.background(arguments.session).identifier
     common = {
         "session": session,
@@ -31,10 +33,20 @@ def download_orders(arguments: argparse.Namespace) -> list[Json]:
     }
     if len(arguments.urls) > 1 and (arguments.output or arguments.sha256):
         raise ValueError("--output and --sha256 are for one address at a time.")
-    destination = _file(arguments.output, arguments.overwrite) if arguments.output else _folder(arguments.directory)
+    destination = (
+        _file(arguments.output, arguments.overwrite)
+        if arguments.output
+        else _folder(arguments.directory)
+    )
     urls = dict.fromkeys(typed_address(url) for url in arguments.urls)
     return [
-        {"url": url, "destination": destination, **request_arguments.fields(arguments, url), **common} for url in urls
+        {
+            "url": url,
+            "destination": destination,
+            **request_arguments.fields(arguments, url),
+            **common,
+        }
+        for url in urls
     ]
 
 
@@ -44,7 +56,11 @@ def upload_orders(arguments: argparse.Namespace) -> list[Json]:
     if os.path.isdir(path):
         raise ValueError(f"{arguments.file} is a folder; pack it first.")
     if not os.path.isfile(path):
-        raise ValueError(f"The file {arguments.file} is not there." if not os.path.exists(path) else _ODD.format(path))
+        raise ValueError(
+            f"The file {arguments.file} is not there."
+            if not os.path.exists(path)
+            else _ODD.format(path)
+        )
     if not os.access(path, os.R_OK):
         raise ValueError(f"The file {arguments.file} cannot be read.")
     url = typed_address(arguments.url)
@@ -84,14 +100,17 @@ def data_orders(arguments: argparse.Namespace) -> list[Json]:
 
 def _data(text: str) -> bytes:
     if not text.startswith("@"):
-        return os.fsencode(text)  # the very bytes that were written, whatever the terminal's encoding
+        # the very bytes that were written, whatever the terminal's encoding
+        return os.fsencode(text)
     try:
         with open(text[1:], "rb") as file:
             found = file.read(LARGEST_DATA + 1)
     except OSError as exc:
         raise ValueError(f"{text[1:]} cannot be read: {exc.strerror}.") from None
     if len(found) > LARGEST_DATA:
-        raise ValueError("A data task sends 512 KiB at the most; `transfermon put` sends files of any size.")
+        raise ValueError(
+            "A data task sends 512 KiB at the most; `transfermon put` sends files of any size."
+        )
     return found
 
 

@@ -67,10 +67,15 @@ class LineScreen(Screen):
             return
         if task["kind"] == "download":
             size, said = units.size(task["received"]), task["instead"] or task["remark"]
-            self._say(self._out, f"Saved {task['path'] or task['name']} ({size}){': ' + said if said else ''}")
+            self._say(
+                self._out,
+                f"Saved {task['path'] or task['name']} ({size}){': ' + said if said else ''}",
+            )
         else:
             place = f", stored as {task['storedAs']}" if task["storedAs"] else ""
-            sent = f"Sent {_label(task)} ({units.size(task['received'])}): {task['statusCode']}{place}"
+            sent = (
+                f"Sent {_label(task)} ({units.size(task['received'])}): {task['statusCode']}{place}"
+            )
             self._say(self._out, sent)
 
     def _say(self, stream: TextIO, text: str) -> None:
@@ -88,7 +93,11 @@ class AnswerScreen(Screen):
         super().ended(task)
         if not task.get("responseWhole", True):
             self.failed = True
-            complain("The answer is too long: 8 MiB are kept at the most.", "Nothing of it is printed.", code=FAILED)
+            complain(
+                "The answer is too long: 8 MiB are kept at the most.",
+                "Nothing of it is printed.",
+                code=FAILED,
+            )
         elif text := task.get("responseText"):
             self._out.write(text if text.endswith("\n") else text + "\n")
             self._out.flush()
@@ -129,9 +138,15 @@ class BarScreen(LineScreen):
 
 
 def progress_bar(tasks: Collection[Json], width: int, glyphs: str = "=-") -> str:
-    """One line of at most `width` columns: one task by its name, several by what is left of them."""
+    """One line of at most `width` columns: one task by its name, several by what is left of
+    them.
+    """
     left = [task for task in tasks if task["state"] != "completed"]
-    title = _label(left[0]) if len(tasks) == 1 and left else f"{len(tasks) - len(left)} of {len(tasks)} done"
+    title = (
+        _label(left[0])
+        if len(tasks) == 1 and left
+        else f"{len(tasks) - len(left)} of {len(tasks)} done"
+    )
     received = sum(task["received"] for task in tasks)
     known = all(task["expected"] >= 0 for task in tasks)
     expected = sum(task["expected"] for task in tasks) if known else -1
@@ -155,7 +170,11 @@ def progress_bar(tasks: Collection[Json], width: int, glyphs: str = "=-") -> str
 
 
 def _amount(received: int, expected: int) -> str:
-    return units.size(received) if expected < 0 else f"{units.size(received)} of {units.size(expected)}"
+    return (
+        units.size(received)
+        if expected < 0
+        else f"{units.size(received)} of {units.size(expected)}"
+    )
 
 
 def _glyphs(stream: TextIO) -> str:
@@ -187,7 +206,9 @@ def _fit(text: str, width: int) -> str:
 def _label(task: Json) -> str:
     """The name once it is known, else the end of the address."""
     parts = urlsplit(task["url"])
-    return units.clean(task["name"] or unquote(parts.path.rpartition("/")[2]) or parts.netloc or task["id"], 200)
+    return units.clean(
+        task["name"] or unquote(parts.path.rpartition("/")[2]) or parts.netloc or task["id"], 200
+    )
 
 
 def _worth_a_line(event: Json) -> str:
@@ -202,7 +223,9 @@ def _worth_a_line(event: Json) -> str:
 
 def _is_not_it(task: Json) -> bool:
     """Whether what was asked for is not there now."""
-    return bool(task["error"] or task["state"] != "completed" or task["instead"] or task["unconfirmed"])
+    return bool(
+        task["error"] or task["state"] != "completed" or task["instead"] or task["unconfirmed"]
+    )
 
 
 def _failure(task: Json) -> str:
@@ -216,7 +239,9 @@ def _failure(task: Json) -> str:
         return ""
     said = f"It says: “{task['error']['said'].removesuffix('.')}”." if task["error"]["said"] else ""
     return " ".join(
-        part for part in (f"{_label(task)}:", task["error"]["message"], said, task["error"]["hint"]) if part
+        part
+        for part in (f"{_label(task)}:", task["error"]["message"], said, task["error"]["hint"])
+        if part
     )
 
 
@@ -228,4 +253,8 @@ def screen_for(arguments: argparse.Namespace) -> Screen:
         return Screen()
     if arguments.command == "send":
         return AnswerScreen(sys.stdout)
-    return BarScreen(sys.stdout, sys.stderr) if sys.stderr.isatty() else LineScreen(sys.stdout, sys.stderr)
+    return (
+        BarScreen(sys.stdout, sys.stderr)
+        if sys.stderr.isatty()
+        else LineScreen(sys.stdout, sys.stderr)
+    )

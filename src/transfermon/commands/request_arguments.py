@@ -1,6 +1,7 @@
 """The options of `get`, `put` and `send` about what their requests carry and trust.
 
-Rule: nothing of ours is loaded before a command is run. What cannot be is a ValueError with one sentence.
+Rule: nothing of ours is loaded before a command is run. What cannot be is a ValueError with one
+sentence.
 """
 
 from __future__ import annotations
@@ -15,8 +16,12 @@ def add(parser: argparse.ArgumentParser, *, sends: bool) -> None:
     group = parser.add_argument_group("what the requests carry and trust")
     if sends:
         kind = group.add_mutually_exclusive_group()
-        kind.add_argument("--content-type", metavar="TYPE", default="", help="the type of what is sent")
-        kind.add_argument("--no-content-type", action="store_true", help="send no Content-Type at all")
+        kind.add_argument(
+            "--content-type", metavar="TYPE", default="", help="the type of what is sent"
+        )
+        kind.add_argument(
+            "--no-content-type", action="store_true", help="send no Content-Type at all"
+        )
     group.add_argument(
         "--send-along",
         metavar="NAME",
@@ -25,11 +30,22 @@ def add(parser: argparse.ArgumentParser, *, sends: bool) -> None:
         help="let this header follow a redirect to another server, too; without it none does but User-Agent, Accept, "
         "Accept-Language and the origin of Referer",
     )
-    group.add_argument("--cookies", metavar="FILE", help="send the cookies that this file has for the address's host")
-    group.add_argument("--insecure-redirects", action="store_true", help="follow a redirect from https to http")
-    group.add_argument("--ca-file", metavar="FILE", default="", help="trust the authorities in this PEM file, too")
     group.add_argument(
-        "--tls-keys", metavar="FILE", default="", help="write the keys of the connections there, to look into them"
+        "--cookies",
+        metavar="FILE",
+        help="send the cookies that this file has for the address's host",
+    )
+    group.add_argument(
+        "--insecure-redirects", action="store_true", help="follow a redirect from https to http"
+    )
+    group.add_argument(
+        "--ca-file", metavar="FILE", default="", help="trust the authorities in this PEM file, too"
+    )
+    group.add_argument(
+        "--tls-keys",
+        metavar="FILE",
+        default="",
+        help="write the keys of the connections there, to look into them",
     )
 
 
@@ -48,7 +64,9 @@ def fields(arguments: argparse.Namespace, url: str) -> dict[str, Any]:
     asked.check()
     found: dict[str, Any] = {"options": request_options.to_dict(asked)}
     if arguments.cookies is not None:
-        found["cookies"] = [cookies.to_dict(one) for one in cookie_file.for_address(arguments.cookies, url)]
+        found["cookies"] = [
+            cookies.to_dict(one) for one in cookie_file.for_address(arguments.cookies, url)
+        ]
     return found
 
 
@@ -57,7 +75,9 @@ def notes(arguments: argparse.Namespace) -> list[str]:
     if not arguments.tls_keys:
         return []
     path = os.path.abspath(arguments.tls_keys)
-    return [f"The keys of the connections are written to {path}: who has them can read all that is sent."]
+    return [
+        f"The keys of the connections are written to {path}: who has them can read all that is sent."
+    ]
 
 
 def content_type(arguments: argparse.Namespace, headers: dict[str, str]) -> dict[str, str]:

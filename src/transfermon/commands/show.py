@@ -35,7 +35,9 @@ def _row(task: dict[str, Any]) -> tuple[str, ...]:
     from transfermon.model import units
 
     known = task["expected"] >= 0
-    done = units.percent(task["received"], task["expected"]) if known else units.size(task["received"])
+    done = (
+        units.percent(task["received"], task["expected"]) if known else units.size(task["received"])
+    )
     return (
         task["id"],
         done,
@@ -74,7 +76,14 @@ def _facts(task: dict[str, Any]) -> list[tuple[str, str]]:
         ("Added", _when(task["added"])),
         ("Ended", _when(task["finished"])),
         ("TLS keys", task["options"].get("tlsKeys", "")),
-        ("Resumes", "" if task["state"] == "completed" else "yes" if task["resumable"] else "no, a pause starts over"),
+        (
+            "Resumes",
+            ""
+            if task["state"] == "completed"
+            else "yes"
+            if task["resumable"]
+            else "no, a pause starts over",
+        ),
     ]
     if task["kind"] == "upload":
         facts += [("Stored as", task["storedAs"]), ("Not confirmed", task["unconfirmed"])]
@@ -102,7 +111,13 @@ def list_sessions(arguments: Arguments) -> int:
     else:
         rows = [("SESSION", "STATE", "LEFT", "DONE", "FAILED")]
         rows += [
-            (one["key"], one["state"], str(one["outstanding"]), str(one["completed"]), str(one["failed"]))
+            (
+                one["key"],
+                one["state"],
+                str(one["outstanding"]),
+                str(one["completed"]),
+                str(one["failed"]),
+            )
             for one in sessions
         ]
         say_table(rows, right=(2, 3, 4))

@@ -1,7 +1,8 @@
-"""`transfermon get`, `put` and `send`: hand tasks to the running engine and follow them, or be the engine meanwhile.
+"""`transfermon get`, `put` and `send`: hand tasks to the running engine and follow them, or be the
+engine meanwhile.
 
-Rule: whoever the engine is may change at any time. The loop in `Getter.run` follows the one that answers, becomes it
-when nobody does, and finds its tasks again by their keys.
+Rule: whoever the engine is may change at any time. The loop in `Getter.run` follows the one that
+answers, becomes it when nobody does, and finds its tasks again by their keys.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class _Engine:
         self.monitor = monitor
         self.changed = changed
         self.api = Api(monitor, started=False)
-        self._unheard: deque[Event] = deque()  # also of tasks that are being made: nobody knows their keys yet
+        # also of tasks that are being made: nobody knows their keys yet
+        self._unheard: deque[Event] = deque()
         self.leave = monitor.subscribe(self._hear)
 
     def _hear(self, event: Event) -> None:
@@ -79,7 +81,9 @@ async def _listen(server: ControlServer) -> None:
     try:
         await server.start()
     except OSError as exc:
-        raise StateError(f"The control socket {server.path} cannot be made: {exc.strerror or exc}.") from exc
+        raise StateError(
+            f"The control socket {server.path} cannot be made: {exc.strerror or exc}."
+        ) from exc
 
 
 class Getter:
@@ -99,7 +103,9 @@ class Getter:
         return f"<Getter {len(self._ended)} of {len(self._orders)} ended>"
 
     def run(self) -> int:
-        """Until every download has ended. Raises NoEngine or EngineBusyError where no engine can be had."""
+        """Until every download has ended. Raises NoEngine or EngineBusyError where no engine can be
+        had.
+        """
         try:
             return self._run()
         except KeyboardInterrupt:
@@ -142,8 +148,12 @@ class Getter:
         return [(_label(task), task["received"], task["notResumable"]) for task in tasks]
 
     def _goes_on(self) -> str:
-        left = ", ".join(name for name in self._ids if name not in self._ended) or "what was asked for"
-        return f"Following ended; transfermon goes on with {left}. `transfermon pause TASK` stops it."
+        left = (
+            ", ".join(name for name in self._ids if name not in self._ended) or "what was asked for"
+        )
+        return (
+            f"Following ended; transfermon goes on with {left}. `transfermon pause TASK` stops it."
+        )
 
     # ---- with another process as the engine
 
@@ -155,7 +165,11 @@ class Getter:
             since.append(task["sequence"])
             self._taken(task)
         start = min(
-            [*since, *(self._tasks[name]["sequence"] for name in self._ids if name not in self._ended)], default=0
+            [
+                *since,
+                *(self._tasks[name]["sequence"] for name in self._ids if name not in self._ended),
+            ],
+            default=0,
         )
         if self._all_ended:
             return
@@ -179,7 +193,9 @@ class Getter:
 
         changed = asyncio.Event()
         with self._signals(changed):
-            opened = Monitor.open(self._state_dir, what="transfermon get", inhibitor=Inhibitor(after=COMMAND))
+            opened = Monitor.open(
+                self._state_dir, what="transfermon get", inhibitor=Inhibitor(after=COMMAND)
+            )
             async with opened as monitor:
                 engine = _Engine(monitor, changed)
                 for fault in monitor.settings.faults:
@@ -219,7 +235,8 @@ class Getter:
         """Ctrl+C, a closed terminal and a polite kill all let the engine put things down."""
         loop = asyncio.get_running_loop()
         all_of_them = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        wanted = [number for number in all_of_them if signal.getsignal(number) != signal.SIG_IGN]  # nohup stays nohup
+        # nohup stays nohup
+        wanted = [number for number in all_of_them if signal.getsignal(number) != signal.SIG_IGN]
 
         def stop() -> None:
             self._signalled = True
@@ -271,10 +288,14 @@ class Getter:
                 task["expected"] = event["totalBytesExpectedToWrite"] if event["totalKnown"] else -1
                 task["speed"] = event["speed"]
             case "uploadprogress":
-                task["received"], task["expected"] = event["totalBytesSent"], event["totalBytesExpectedToSend"]
+                task["received"], task["expected"] = (
+                    event["totalBytesSent"],
+                    event["totalBytesExpectedToSend"],
+                )
             case "taskstate" | "taskactivity":
                 found = look(name)
-                if found is None or found["state"] != "completed":  # else its end is still to be told
+                # else its end is still to be told
+                if found is None or found["state"] != "completed":
                     self._see(name, found)
             case "sessioncompleted" | "taskremoved":
                 self._see(name, look(name))

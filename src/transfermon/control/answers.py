@@ -19,8 +19,15 @@ class ApiAnswer:
     then: Callable[[], None] | None = None
 
 
-def problem_answer(status: int, title: str, detail: str = "", *, code: int | None = None, allow: str = "") -> ApiAnswer:
-    body: dict[str, Any] = {"type": "about:blank", "status": status, "title": title, "detail": detail}
+def problem_answer(
+    status: int, title: str, detail: str = "", *, code: int | None = None, allow: str = ""
+) -> ApiAnswer:
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "status": status,
+        "title": title,
+        "detail": detail,
+    }
     if code is not None:
         body["code"] = code
     return ApiAnswer(status=status, body=body, allow=allow)

@@ -1,6 +1,8 @@
-"""What the control API answers, apart from how it is asked: HTTP in `control`, a call in the command line's own engine.
+"""What the control API answers, apart from how it is asked: HTTP in `control`, a call in the
+command line's own engine.
 
-Rule: it knows the Monitor and the rules only. Every refusal is an RFC 9457 problem; JSON becomes a record at this door.
+Rule: it knows the Monitor and the rules only. Every refusal is an RFC 9457 problem; JSON becomes a
+record at this door.
 """
 
 from __future__ import annotations
@@ -14,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from transfermon.control.answers import ApiAnswer, problem_answer
-from transfermon.control.json_records import _status, event_dict, plain_record, response_dict, task_dict
+from transfermon.control.json_records import (
+    _status,
+    event_dict,
+    plain_record,
+    response_dict,
+    task_dict,
+)
 from transfermon.control.orders import (
     Fields,
     Order,
@@ -83,7 +91,12 @@ class Api:
             case ["v1", "sessions"]:
                 _only(method, "GET")
                 return ApiAnswer(
-                    body={"sessions": [plain_record(info) for info in self._monitor.overview.snapshot().sessions]}
+                    body={
+                        "sessions": [
+                            plain_record(info)
+                            for info in self._monitor.overview.snapshot().sessions
+                        ]
+                    }
                 )
             case ["v1", "tasks"]:
                 _only(method, "GET", "POST")
@@ -105,7 +118,9 @@ class Api:
                 return _wake_answer(await self._monitor.fetch())
             case ["v1", "wakes"]:
                 _only(method, "GET")
-                return ApiAnswer(body={"wakes": [wake.to_dict() for wake in self._monitor.background.ledger]})
+                return ApiAnswer(
+                    body={"wakes": [wake.to_dict() for wake in self._monitor.background.ledger]}
+                )
             case ["v1", "simulate", ("suspend" | "wake") as word]:
                 _only(method, "POST")
                 return self._simulate(word)
@@ -118,11 +133,16 @@ class Api:
             case ["v1", ("release" | "quit") as word]:
                 _only(method, "POST")
                 return await self._end(word, json_body(body))
-        raise OrderRefused(404, "There is no such thing.", "The control API is described in the manual.")
+        raise OrderRefused(
+            404, "There is no such thing.", "The control API is described in the manual."
+        )
 
     def _status(self) -> ApiAnswer:
         return ApiAnswer(
-            body={**plain_record(self._monitor.overview.status()), "window": self._monitor.on_show is not None}
+            body={
+                **plain_record(self._monitor.overview.status()),
+                "window": self._monitor.on_show is not None,
+            }
         )
 
     async def _tasks(self) -> ApiAnswer:
@@ -137,7 +157,8 @@ class Api:
 
     def _dict(self, task: Task, progress: Progress | None) -> dict[str, Any]:
         waits = not self._started and task.key not in self._named
-        if waits and task.outstanding and task.part_path:  # nothing has looked since the engine that wrote it ended
+        # nothing has looked since the engine that wrote it ended
+        if waits and task.outstanding and task.part_path:
             task = changed(task, received=file_identity.size_at(task.part_path))
         out = task_dict(task, progress)
         if task.state is State.RUNNING and waits:
@@ -146,21 +167,30 @@ class Api:
 
     def _one(self, key: TaskKey) -> dict[str, Any]:
         found = self._dict(self._record(key), self._monitor.overview.progress(key))
-        return {"sequence": self._monitor.sequence, **found, **response_dict(self._monitor.overview.kept_response(key))}
+        return {
+            "sequence": self._monitor.sequence,
+            **found,
+            **response_dict(self._monitor.overview.kept_response(key)),
+        }
 
     def _record(self, key: TaskKey) -> Task:
         task = self._find(key)
         if task is None:
-            raise OrderRefused(404, f"There is no task {key}.", "`transfermon list` shows those that are there.")
+            raise OrderRefused(
+                404, f"There is no task {key}.", "`transfermon list` shows those that are there."
+            )
         return task
 
     async def _act(self, key: TaskKey, action: str, body: dict[str, Any]) -> ApiAnswer:
         task = self._record(key)
         url, delete_file = _act_options(action, body)
-        if action == "retry" and task.state is State.RUNNING:  # it is tried already, or waits for it: no error
+        # it is tried already, or waits for it: no error
+        if action == "retry" and task.state is State.RUNNING:
             self._monitor.commands.hasten(key, url=url or None)
             self._named.add(key)
-            return ApiAnswer(body=self._dict(self._record(key), self._monitor.overview.progress(key)))
+            return ApiAnswer(
+                body=self._dict(self._record(key), self._monitor.overview.progress(key))
+            )
         if not task.can(ACTIONS[action]):
             raise OrderRefused(409, f"Task {key} cannot be {_PAST[action]}: it is {_status(task)}.")
         match action:
@@ -175,13 +205,17 @@ class Api:
             case _:
                 self._monitor.commands.remove(key, delete_file=delete_file)
         self._named.add(key)
-        answer = task_dict(await self._settled(key, action) or task, self._monitor.overview.progress(key))
+        answer = task_dict(
+            await self._settled(key, action) or task, self._monitor.overview.progress(key)
+        )
         if delete_file and task.final_path and self._find(key) is None:
             answer["fileDeleted"] = not await asyncio.to_thread(os.path.lexists, task.final_path)
         return ApiAnswer(body=answer)
 
     async def _settled(self, key: TaskKey, action: str) -> Task | None:
-        """The record when the action has taken effect; one that hangs is not waited for longer than `SETTLING`."""
+        """The record when the action has taken effect; one that hangs is not waited for longer than
+        `SETTLING`.
+        """
         changed = asyncio.Event()
         leave = self._monitor.subscribe(lambda _: changed.set())
         try:
@@ -202,7 +236,9 @@ class Api:
             return None
 
     async def _add(self, body: dict[str, Any]) -> ApiAnswer:
-        """A new download, or with `join` the unfinished one of the same address to the same place."""
+        """A new download, or with `join` the unfinished one of the same address to the same
+        place.
+        """
         if reason := self._monitor.overview.frozen_reason:
             raise OrderRefused(503, "No transfer can be added now.", reason)
         sequence = self._monitor.sequence  # events after it tell all that happens to the task
@@ -211,7 +247,11 @@ class Api:
             await asyncio.to_thread(public_suffixes.load)
         if order.kind is Kind.UPLOAD and not order.file:
             raise ValueError("An upload needs a “file”, an absolute path.")
-        found = same_task(self._monitor.overview.tasks_of(order.session, order.bare_url), order) if order.join else None
+        found = (
+            same_task(self._monitor.overview.tasks_of(order.session, order.bare_url), order)
+            if order.join
+            else None
+        )
         if found is not None:
             self._monitor.commands.adjust(
                 found.key,
@@ -287,7 +327,11 @@ class Api:
 
     async def _events(self, since: int) -> ApiAnswer:
         """The journal as one body; over HTTP it is a stream, which `_Connection` sends itself."""
-        return ApiAnswer(body={"events": [event_dict(event) for event in await events_since(self._monitor, since)]})
+        return ApiAnswer(
+            body={
+                "events": [event_dict(event) for event in await events_since(self._monitor, since)]
+            }
+        )
 
     def _simulate(self, word: str) -> ApiAnswer:
         """B-17. Asking for what is so already changes nothing."""
@@ -298,7 +342,9 @@ class Api:
         return ApiAnswer(body={"suspended": self._monitor.presence.suspended})
 
     def _network(self, body: dict[str, Any]) -> ApiAnswer:
-        """What is named changes, the rest stays; `off` forgets the rest first. `loss` is in per cent."""
+        """What is named changes, the rest stays; `off` forgets the rest first. `loss` is in per
+        cent.
+        """
         fields = Fields(body)
         now = NONE if fields.flag("off") else self._monitor.bad_network.simulation
         profile = fields.text("profile")
@@ -309,7 +355,9 @@ class Api:
             loss=fields.number("loss", default=now.loss * 100) / 100,
         )
         if "answer" in body:
-            wanted = dataclasses.replace(wanted, status=fields.count("answer"), answers=fields.count("count"))
+            wanted = dataclasses.replace(
+                wanted, status=fields.count("answer"), answers=fields.count("count")
+            )
         if fields.flag("changeEtag"):
             wanted = wanted.next_version()
         drop = fields.flag("drop")
@@ -323,7 +371,9 @@ class Api:
         add, urls = fields.flag("add"), fields.texts("urls")
         fields.end()
         if not self._monitor.show():
-            raise OrderRefused(409, "This engine has no window.", "`transfermon gui` takes the transfers over.")
+            raise OrderRefused(
+                409, "This engine has no window.", "`transfermon gui` takes the transfers over."
+            )
         if (add or urls) and self._monitor.on_given is not None:
             self._monitor.on_given(urls)
         return ApiAnswer(body={"shown": True})
@@ -333,7 +383,8 @@ class Api:
         stop = fields.flag("stopTransfers") if word == "quit" else False
         fields.end()
         if stop:
-            with contextlib.suppress(TimeoutError):  # one that hangs ends with the engine; nobody goes on with it
+            # one that hangs ends with the engine; nobody goes on with it
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SETTLING):
                     await self._monitor.stop_transfers()
         then = partial(self._monitor.request_quit, released=word == "release")
@@ -365,7 +416,11 @@ _PAST = {
 
 async def events_since(monitor: Monitor, since: int) -> list[Event]:
     """All journalled events after `since`, oldest first, the newest `HISTORY` of them."""
-    return await monitor.overview.history(since=since, limit=HISTORY) if since < monitor.sequence else []
+    return (
+        await monitor.overview.history(since=since, limit=HISTORY)
+        if since < monitor.sequence
+        else []
+    )
 
 
 def _wake_answer(wake: Wake) -> ApiAnswer:

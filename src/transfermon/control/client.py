@@ -1,6 +1,7 @@
 """Speaks to a running engine over its control socket: HTTP/1.1 on plain blocking sockets.
 
-Rule: little is imported here. A command to a running engine pays for no HTTP library and no event loop.
+Rule: little is imported here. A command to a running engine pays for no HTTP library and no event
+loop.
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ class EngineGone(NoEngine):
 
 
 class Client:
-    """One connection per request. Every method raises NoEngine when nobody answers, EngineFull when too many ask."""
+    """One connection per request. Every method raises NoEngine when nobody answers, EngineFull when
+    too many ask.
+    """
 
     def __init__(self, state_dir: str, timeout: float = 10.0) -> None:
         self._state_dir = state_dir
@@ -80,7 +83,12 @@ class Client:
         return f"<Client {self._state_dir}>"
 
     def request(
-        self, method: str, path: str, body: dict[str, Any] | str | None = None, *, timeout: float | None = None
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | str | None = None,
+        *,
+        timeout: float | None = None,
     ) -> tuple[int, dict[str, Any]]:
         """Status and JSON body of the answer; a str is sent as it is, a dict as JSON."""
         with self._exchange(method, path, body, timeout or self._timeout) as (_, file):
@@ -88,8 +96,8 @@ class Client:
             return status, _unless_full(_object(b"".join(_body(file, headers))))
 
     def stream(self, path: str) -> Generator[dict[str, Any], None, None]:
-        """The lines of an NDJSON answer, as they come, without a limit in time. Raises TransfermonError when the
-        engine refuses, NoEngine when it goes away in the middle.
+        """The lines of an NDJSON answer, as they come, without a limit in time. Raises
+        TransfermonError when the engine refuses, NoEngine when it goes away in the middle.
         """
         with self._exchange("GET", path, None, self._timeout) as (connection, file):
             status, headers = _head(file)
@@ -111,8 +119,8 @@ class Client:
             return False
 
     def show(self, *, add: bool = False, urls: Sequence[str] = ()) -> bool:
-        """Raise the window of the running app, and have it ask for addresses or about these; False when it has no
-        window. NoEngine when nothing runs.
+        """Raise the window of the running app, and have it ask for addresses or about these; False
+        when it has no window. NoEngine when nothing runs.
         """
         asked = {"add": add, "urls": list(urls)} if add or urls else None
         return self.request("POST", "/v1/show", asked)[0] == 200
@@ -120,7 +128,10 @@ class Client:
     def _listens(self) -> bool:
         """Whether there is an engine now, though it may not answer."""
         try:
-            with socket.socket(socket.AF_UNIX) as connection, short_path(self._state_dir) as address:
+            with (
+                socket.socket(socket.AF_UNIX) as connection,
+                short_path(self._state_dir) as address,
+            ):
                 connection.settimeout(1.0)
                 connection.connect(address)
         except OSError:
@@ -131,10 +142,12 @@ class Client:
     def _exchange(
         self, method: str, path: str, body: dict[str, Any] | str | None, timeout: float
     ) -> Iterator[tuple[socket.socket, IO[bytes]]]:
-        data = b"" if body is None else (body if isinstance(body, str) else json.dumps(body)).encode("utf-8", "replace")
-        head = (
-            f"{method} {path} HTTP/1.1\r\nHost: transfermon\r\nConnection: close\r\nContent-Length: {len(data)}\r\n\r\n"
+        data = (
+            b""
+            if body is None
+            else (body if isinstance(body, str) else json.dumps(body)).encode("utf-8", "replace")
         )
+        head = f"{method} {path} HTTP/1.1\r\nHost: transfermon\r\nConnection: close\r\nContent-Length: {len(data)}\r\n\r\n"
         connected = False
         try:
             with socket.socket(socket.AF_UNIX) as connection:
@@ -144,19 +157,25 @@ class Client:
                 connected = True
                 if peer_uid(connection) != os.getuid():
                     raise NoEngine(f"The engine in {self._state_dir} belongs to another user.")
-                with contextlib.suppress(BrokenPipeError):  # refused before it was read: the answer says why
+                # refused before it was read: the answer says why
+                with contextlib.suppress(BrokenPipeError):
                     connection.sendall(head.encode("ascii") + data)
                 with connection.makefile("rb") as file:
                     yield connection, file
         except TimeoutError as exc:
-            raise EngineGone("The engine does not answer.", "It may be stopped or very busy; try again.") from exc
+            raise EngineGone(
+                "The engine does not answer.", "It may be stopped or very busy; try again."
+            ) from exc
         except OSError as exc:
             if connected:
                 if self._listens():
-                    raise EngineGone("The engine broke off the connection.", "It is very busy; try again.") from exc
+                    raise EngineGone(
+                        "The engine broke off the connection.", "It is very busy; try again."
+                    ) from exc
                 raise EngineGone("The engine has ended.") from exc
             raise NoEngine(
-                f"No transfermon is running for {self._state_dir}.", "Start it with `transfermon gui`."
+                f"No transfermon is running for {self._state_dir}.",
+                "Start it with `transfermon gui`.",
             ) from exc
         except ValueError as exc:
             raise EngineGone("The engine gave an answer that makes no sense.", f"{exc}.") from exc
@@ -170,7 +189,9 @@ def _unless_full(body: dict[str, Any]) -> dict[str, Any]:
 
 def problem(body: dict[str, Any]) -> TransfermonError:
     """What an RFC 9457 body says, as an error to show."""
-    return TransfermonError(str(body.get("title", "Refused.")), str(body.get("detail", "")), code=body.get("code"))
+    return TransfermonError(
+        str(body.get("title", "Refused.")), str(body.get("detail", "")), code=body.get("code")
+    )
 
 
 def _object(data: bytes) -> dict[str, Any]:

@@ -33,7 +33,8 @@ def _status(task: Task) -> str:
 
 
 def task_dict(task: Task, progress: Progress | None = None) -> dict[str, Any]:
-    """A task as programs see it. Bytes and bytes per second; -1 is an unknown size; times are epoch seconds.
+    """A task as programs see it. Bytes and bytes per second; -1 is an unknown size; times are epoch
+    seconds.
 
     `received` and `expected` are what was moved, and of how much: of an upload, what was sent.
     """
@@ -85,13 +86,17 @@ def task_dict(task: Task, progress: Progress | None = None) -> dict[str, Any]:
 
 
 def response_dict(kept: KeptAnswer) -> dict[str, Any]:
-    """What a server answered, as programs see it; `responseWhole` is false where not all of it is kept."""
+    """What a server answered, as programs see it; `responseWhole` is false where not all of it is
+    kept.
+    """
     return {"responseText": kept.text, "responseWhole": kept.whole}
 
 
 def plain_record(record: Any) -> dict[str, Any]:
     """A frozen record of the engine with camelCase keys."""
-    return {_camel(item.name): _value(getattr(record, item.name)) for item in dataclasses.fields(record)}
+    return {
+        _camel(item.name): _value(getattr(record, item.name)) for item in dataclasses.fields(record)
+    }
 
 
 def _camel(name: str) -> str:

@@ -43,7 +43,8 @@ class Order:
     method: str = ""  # of an upload PUT, of a data task POST, unless given
     file: str = ""  # of an upload, absolute
     protocol: str = ""  # of an upload
-    into_folder: bool = False  # of an upload: a PUT to an address that ends with a slash goes to the file's name in it
+    # of an upload: a PUT to an address that ends with a slash goes to the file's name in it
+    into_folder: bool = False
     data: bytes | None = field(default=None, repr=False)
     session: str = CLI_SESSION
     destination: str = ""  # absolute; a folder when it ends in a slash or is one
@@ -137,12 +138,21 @@ def same_task(tasks: Sequence[Task], order: Order) -> Task | None:
     folder = os.path.abspath(folder)
 
     def fits(task: Task) -> bool:
-        if (task.kind, task.session, task.url, task.folder) != (Kind.DOWNLOAD, order.session, order.bare_url, folder):
+        if (task.kind, task.session, task.url, task.folder) != (
+            Kind.DOWNLOAD,
+            order.session,
+            order.bare_url,
+            folder,
+        ):
             return False
-        if (name and task.name != name) or task.expected_digest.rpartition(":")[2] != order.sha256.lower():
+        if (name and task.name != name) or task.expected_digest.rpartition(":")[
+            2
+        ] != order.sha256.lower():
             return False
         if task.error is not None:
-            return task.error.code != Code.CANCELLED and not (order.all_headers and task.error.code in SECRET_ERRORS)
+            return task.error.code != Code.CANCELLED and not (
+                order.all_headers and task.error.code in SECRET_ERRORS
+            )
         return task.state in (State.RUNNING, State.SUSPENDED)
 
     return next((task for task in reversed(tasks) if order.destination and fits(task)), None)
@@ -152,7 +162,9 @@ def _same_upload(task: Task, order: Order) -> bool:
     if order.kind is not Kind.UPLOAD or task.kind is not Kind.UPLOAD or task.source != order.file:
         return False
     if task.error is not None:
-        return task.error.code != Code.CANCELLED and not (order.all_headers and task.error.code in SECRET_ERRORS)
+        return task.error.code != Code.CANCELLED and not (
+            order.all_headers and task.error.code in SECRET_ERRORS
+        )
     return task.outstanding and task.session == order.session
 
 
@@ -191,7 +203,9 @@ class Fields:
 
     def cookies(self, name: str) -> tuple[Cookie, ...]:
         try:
-            return tuple(from_dict(stored) for stored in self._take(name, list, [], "a list of cookies"))
+            return tuple(
+                from_dict(stored) for stored in self._take(name, list, [], "a list of cookies")
+            )
         except (TypeError, KeyError, ValueError):
             raise ValueError(f"“{name}” must be a list of cookies.") from None
 
@@ -206,7 +220,13 @@ class Fields:
         text, coded = self._left.get("data"), self.text("dataBase64")
         self.text("data")
         try:
-            return base64.b64decode(coded, validate=True) if coded else text.encode() if text is not None else None
+            return (
+                base64.b64decode(coded, validate=True)
+                if coded
+                else text.encode()
+                if text is not None
+                else None
+            )
         except ValueError:
             raise ValueError("“dataBase64” is not Base64.") from None
 
@@ -230,7 +250,8 @@ def utf8_text(body: bytes) -> str:
         raise ValueError("The body is not UTF-8.") from None
 
 
-_JUDGED_LATER = frozenset({"destination", "file", "urls"})  # paths may hold any bytes; each address gets its own words
+# paths may hold any bytes; each address gets its own words
+_JUDGED_LATER = frozenset({"destination", "file", "urls"})
 
 
 def json_body(body: bytes) -> dict[str, Any]:
@@ -242,7 +263,10 @@ def json_body(body: bytes) -> dict[str, Any]:
         raise ValueError("The body is not JSON.") from None
     if not isinstance(found, dict):
         raise ValueError("The body must be a JSON object.")
-    if without_text({key: value for key, value in found.items() if key not in _JUDGED_LATER}) is not None:
+    if (
+        without_text({key: value for key, value in found.items() if key not in _JUDGED_LATER})
+        is not None
+    ):
         raise ValueError("The body holds half a character (a lone surrogate), which is no text.")
     return found
 

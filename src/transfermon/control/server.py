@@ -1,8 +1,8 @@
 """The control socket: HTTP/1.1 for the owner of the state directory, `curl --unix-socket` included.
 
-Rule: the socket is bound and removed only while the engine lock is held, which is what makes it safe to clear a stale
-one away; every byte goes out through `_Connection.send`, which waits for slow readers and gives way to the window
-every 2 ms.
+Rule: the socket is bound and removed only while the engine lock is held, which is what makes it
+safe to clear a stale one away; every byte goes out through `_Connection.send`, which waits for slow
+readers and gives way to the window every 2 ms.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class Feed:
     What a slow one does not take is not kept for it: it catches up from the journal.
     """
 
-    def __init__(self, monitor: Monitor, since: int, *, progress: bool, wake: asyncio.Event) -> None:
+    def __init__(
+        self, monitor: Monitor, since: int, *, progress: bool, wake: asyncio.Event
+    ) -> None:
         self._monitor = monitor
         self._since = since
         self._progress = progress
@@ -90,7 +92,9 @@ class Feed:
 class _Connection:
     """One client. Raises OSError when it goes away."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, api: Api, monitor: Monitor) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, api: Api, monitor: Monitor
+    ) -> None:
         self._reader = reader
         self._writer = writer
         self._api = api
@@ -130,7 +134,11 @@ class _Connection:
             self.answering = False
             if answer.then is not None:
                 answer.then()
-        return not self.last and self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
+        return (
+            not self.last
+            and self._http.our_state is h11.DONE
+            and self._http.their_state is h11.DONE
+        )
 
     async def _next(self) -> h11.Event | type[h11.PAUSED]:
         while (event := self._http.next_event()) is h11.NEED_DATA:
@@ -153,15 +161,23 @@ class _Connection:
     async def _reply(self, answer: ApiAnswer) -> None:
         data = await self._encoded(answer.body)
         kind = "application/problem+json" if answer.status >= 400 else "application/json"
-        headers = [("content-type", kind), ("content-length", str(len(data))), ("cache-control", "no-store")]
+        headers = [
+            ("content-type", kind),
+            ("content-length", str(len(data))),
+            ("cache-control", "no-store"),
+        ]
         if answer.allow:
             headers.append(("allow", answer.allow))
         await self.send(
-            h11.Response(status_code=answer.status, headers=headers), h11.Data(data=data), h11.EndOfMessage()
+            h11.Response(status_code=answer.status, headers=headers),
+            h11.Data(data=data),
+            h11.EndOfMessage(),
         )
 
     async def _encoded(self, body: Mapping[str, Any]) -> bytes:
-        """JSON, a list item by item: ten thousand tasks take a while, and the encoder itself never gives way."""
+        """JSON, a list item by item: ten thousand tasks take a while, and the encoder itself never
+        gives way.
+        """
         fields = []
         for key, value in body.items():
             if isinstance(value, list):
@@ -177,13 +193,16 @@ class _Connection:
 
     async def _events(self, query: str) -> None:
         try:
-            since, follow, progress = (number_of(query, name) for name in ("since", "follow", "progress"))
+            since, follow, progress = (
+                number_of(query, name) for name in ("since", "follow", "progress")
+            )
         except ValueError as exc:
             await self._reply(problem_answer(400, str(exc)))
             return
         wake = asyncio.Event()
         feed = Feed(self._monitor, since, progress=bool(progress), wake=wake)
-        gone = asyncio.ensure_future(self._reader.read(1))  # a follower may leave while nothing happens
+        # a follower may leave while nothing happens
+        gone = asyncio.ensure_future(self._reader.read(1))
         gone.add_done_callback(lambda _: wake.set())
         headers = [("content-type", "application/x-ndjson"), ("transfer-encoding", "chunked")]
         try:
@@ -217,7 +236,9 @@ class _Connection:
             await self.send(h11.Data(data=b"".join(lines)))
 
     async def send(self, *events: h11.Event) -> None:
-        """Neither `drain` nor the handlers suspend while a client keeps up: without the pause the window stalls."""
+        """Neither `drain` nor the handlers suspend while a client keeps up: without the pause the
+        window stalls.
+        """
         for event in events:
             if data := self._http.send(event):
                 self._writer.write(data)
@@ -248,14 +269,17 @@ class ControlServer:
         listener = self._bind()
         try:
             listener.setblocking(False)
-            self._server = await asyncio.start_unix_server(self._connected, sock=listener, backlog=64)
+            self._server = await asyncio.start_unix_server(
+                self._connected, sock=listener, backlog=64
+            )
         except BaseException:
             listener.close()
             raise
 
     def _bind(self) -> socket.socket:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path)  # of an engine that was killed: we hold the lock, so it is nobody's
+            # of an engine that was killed: we hold the lock, so it is nobody's
+            os.unlink(self.path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)  # owner-only from birth
         try:
@@ -269,14 +293,18 @@ class ControlServer:
         return listener
 
     async def close(self) -> None:
-        """Quick whoever is connected: clients that stalled are cut off. A no-op when it never started."""
+        """Quick whoever is connected: clients that stalled are cut off. A no-op when it never
+        started.
+        """
         if self._server is None:
             return
         self._server.close()  # not wait_closed: it waits for clients
         self._server = None
         for connection in self._connections:
             connection.last = True
-        if answering := [task for connection, task in self._connections.items() if connection.answering]:
+        if answering := [
+            task for connection, task in self._connections.items() if connection.answering
+        ]:
             await asyncio.wait(answering, timeout=LAST_WORDS)
         await self._runners.close()
         for connection in self._connections:
@@ -286,7 +314,8 @@ class ControlServer:
             os.unlink(self.path)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A plain function: a coroutine here would be spawned by asyncio, which neither keeps nor awaits it.
+        # A plain function: a coroutine here would be spawned by asyncio, which neither keeps nor
+        # awaits it.
         foreign = peer_uid(writer.get_extra_info("socket")) != os.getuid()
         if foreign or len(self._runners) >= CONNECTIONS + REFUSALS:
             writer.transport.abort()
@@ -316,7 +345,9 @@ class ControlServer:
 
 
 async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Say that there are too many, and close. What was asked is taken first: an answer that comes before is lost."""
+    """Say that there are too many, and close. What was asked is taken first: an answer that comes
+    before is lost.
+    """
     body = json.dumps({"type": "about:blank", "status": 503, "title": FULL, "detail": ""}).encode()
     head = f"HTTP/1.1 503 X\r\nContent-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n"
     try:

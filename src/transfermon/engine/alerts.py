@@ -1,7 +1,7 @@
 """Local notifications that wait for their time (N-01 to N-03).
 
-Rule: what is scheduled is stored before it counts, and is shown once: a restart in between shows it late, never twice
-and never early.
+Rule: what is scheduled is stored before it counts, and is shown once: a restart in between shows it
+late, never twice and never early.
 """
 
 from __future__ import annotations
@@ -76,7 +76,9 @@ class Alerts:
         return tuple(sorted(self._pending.values(), key=lambda alert: alert.date))
 
     def schedule(self, alert: LocalNotification) -> None:
-        """Show it at its time, or now; one with the same identifier that still waits is replaced."""
+        """Show it at its time, or now; one with the same identifier that still waits is
+        replaced.
+        """
         if alert.date <= self._engine.now():
             self._pending.pop(alert.identifier, None)
             self._show(alert)
@@ -148,10 +150,11 @@ def made(
     identifier: str | None = None,
     show_in_foreground: bool = False,
 ) -> LocalNotification:
-    """A notification as the ancestors describe it: `date` is in milliseconds since the epoch, or an aware datetime.
+    """A notification as the ancestors describe it: `date` is in milliseconds since the epoch, or an
+    aware datetime.
 
-    Raises ValueError for a datetime without a zone, an unknown `repeat` or an empty text, TypeError for a date of
-    another type and for `user_info` that is no JSON object.
+    Raises ValueError for a datetime without a zone, an unknown `repeat` or an empty text, TypeError
+    for a date of another type and for `user_info` that is no JSON object.
     """
     if not alert_body:
         raise ValueError("alert_body is the text to show; it must not be empty")
@@ -178,7 +181,9 @@ def _epoch(date: float | datetime | None) -> float:
             raise ValueError("date needs a time zone, as in datetime.now(timezone.utc)")
         return date.timestamp()
     if isinstance(date, bool) or not isinstance(date, int | float):
-        raise TypeError(f"date is a number of milliseconds or a datetime, not {type(date).__name__}")
+        raise TypeError(
+            f"date is a number of milliseconds or a datetime, not {type(date).__name__}"
+        )
     return date / 1000
 
 
@@ -194,7 +199,9 @@ def _next(alert: LocalNotification, now: float) -> LocalNotification:
 
 
 def _turn(first: datetime, repeat: str, turn: int) -> datetime:
-    """The same time of day, and day of the month where there is one: 31 January is followed by 28 February."""
+    """The same time of day, and day of the month where there is one: 31 January is followed by 28
+    February.
+    """
     local = first.replace(tzinfo=None)
     if repeat in _DAYS:
         return (local + timedelta(days=_DAYS[repeat] * turn)).astimezone()

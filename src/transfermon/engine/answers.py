@@ -1,6 +1,8 @@
-"""What servers answered to uploads and data tasks: kept in memory, all of them together within bounds.
+"""What servers answered to uploads and data tasks: kept in memory, all of them together within
+bounds.
 
-Rule: the newest is always there; what had to go for it is known to be gone, and nobody takes it for an empty answer.
+Rule: the newest is always there; what had to go for it is known to be gone, and nobody takes it for
+an empty answer.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ _TOLD = MIB  # characters of one that an event carries, and the journal keeps
 
 @record
 class KeptAnswer:
-    """`text` is None where there was no answer, or it is gone. `whole`: nothing of the answer is missing."""
+    """`text` is None where there was no answer, or it is gone. `whole`: nothing of the answer is
+    missing.
+    """
 
     text: str | None = None
     whole: bool = True

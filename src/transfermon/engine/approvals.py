@@ -1,7 +1,8 @@
-"""Downloads that a push asked for from a host that nobody has allowed yet: they wait, paused, for a person (P13).
+"""Downloads that a push asked for from a host that nobody has allowed yet: they wait, paused, for a
+person (P13).
 
-Rule: what waits is an ordinary paused task, so it is listed, survives a restart, and resuming it by hand is a
-permission too; here is only remembered which ones wait, and for which host.
+Rule: what waits is an ordinary paused task, so it is listed, survives a restart, and resuming it by
+hand is a permission too; here is only remembered which ones wait, and for which host.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ class Approvals:
     def restore(self, text: str) -> None:
         """Take back what waited when the last engine ended."""
         with contextlib.suppress(ValueError, AttributeError):
-            self._waiting = {TaskKey.parse(key): str(host) for key, host in json.loads(text).items()}
+            self._waiting = {
+                TaskKey.parse(key): str(host) for key, host in json.loads(text).items()
+            }
 
     def hold(self, key: TaskKey, host: str) -> None:
         """This paused task waits until somebody allows its host."""
@@ -44,7 +47,9 @@ class Approvals:
 
     @property
     def waiting(self) -> dict[str, list[TaskKey]]:
-        """The tasks that wait, by their host. What was resumed, cancelled or removed meanwhile waits no more."""
+        """The tasks that wait, by their host. What was resumed, cancelled or removed meanwhile
+        waits no more.
+        """
         out: dict[str, list[TaskKey]] = {}
         for key, host in self._waiting.items():
             if self._still(key):
@@ -52,12 +57,16 @@ class Approvals:
         return out
 
     def asks_for(self, url: str) -> bool:
-        """Whether a push may start a download from this address only after a question. Not where the host was allowed
-        before, and not for a private address that none may name: that one fails with its reason, and nobody is asked.
-        Raises TransferFailure for an address that cannot be.
+        """Whether a push may start a download from this address only after a question. Not where
+        the host was allowed before, and not for a private address that none may name: that one
+        fails with its reason, and nobody is asked. Raises TransferFailure for an address that
+        cannot be.
         """
         origin = origin_of(check_url(url))
-        if host_of(url) in self._engine.settings.push_hosts or origin.authority in self._engine.allowed_hosts:
+        if (
+            host_of(url) in self._engine.settings.push_hosts
+            or origin.authority in self._engine.allowed_hosts
+        ):
             return False
         return not is_private(origin.host)
 
@@ -66,7 +75,9 @@ class Approvals:
         return sum(map(self._still, self._waiting)) >= MOST
 
     def start(self, host: str) -> None:
-        """Start what waits for this host. That the next ones start at once is a setting, `push_hosts`."""
+        """Start what waits for this host. That the next ones start at once is a setting,
+        `push_hosts`.
+        """
         for key in self._taken(host):
             self._sessions[key.session].run_of(key.number).resume()
 
@@ -94,8 +105,8 @@ class Approvals:
 
 
 def host_of(url: str) -> str:
-    """`host`, or `host:port` where the port is not the scheme's own: what a person is asked about, and what
-    `push_hosts` holds. Raises TransferFailure for an address that cannot be.
+    """`host`, or `host:port` where the port is not the scheme's own: what a person is asked about,
+    and what `push_hosts` holds. Raises TransferFailure for an address that cannot be.
     """
     origin = origin_of(check_url(url))
     return origin.host if origin.port == DEFAULT_PORTS[origin.scheme] else origin.authority

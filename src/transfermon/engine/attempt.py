@@ -1,4 +1,5 @@
-"""One attempt of a transfer as its parts see it: the task's record, the way to change it, and what was sent for it.
+"""One attempt of a transfer as its parts see it: the task's record, the way to change it, and what
+was sent for it.
 
 Rule: no decisions here. What a part alone needs to know is that part's own.
 """
@@ -48,9 +49,11 @@ class Attempt:
         self.configuration = configuration
         self.record = record
         self.progress = progress
-        self.announced = False  # of a download: it was told whether the body continues or starts over
+        # of a download: it was told whether the body continues or starts over
+        self.announced = False
         self._current = current
-        self._sent: list[tuple[int, list[Trace]]] = []  # attempt and exchanges of each call, until they are recorded
+        # attempt and exchanges of each call, until they are recorded
+        self._sent: list[tuple[int, list[Trace]]] = []
 
     def __repr__(self) -> str:
         return f"<Attempt {self.task.attempt} of {self.task.key}>"
@@ -61,7 +64,9 @@ class Attempt:
         return self._current()
 
     def tell(self, activity: Activity, **changes: Any) -> None:
-        task = changed(self.task, activity=activity, waiting_until=None, waiting_reason="", **changes)
+        task = changed(
+            self.task, activity=activity, waiting_until=None, waiting_reason="", **changes
+        )
         self.progress.attempt = task.attempt
         self.record(task, activity_event(task), store=False)
 
@@ -86,8 +91,12 @@ class Attempt:
             self.record(changed(self.task, **self.metrics()), None)
 
 
-def metrics_of(task: Task, sent: Sequence[tuple[int, list[Trace]]], offset: float) -> dict[str, Any]:
-    """The changes of a record that takes up attempts and their exchanges; `offset` turns their times into epochs."""
+def metrics_of(
+    task: Task, sent: Sequence[tuple[int, list[Trace]]], offset: float
+) -> dict[str, Any]:
+    """The changes of a record that takes up attempts and their exchanges; `offset` turns their
+    times into epochs.
+    """
     rows = tuple(trace.row(attempt, offset) for attempt, traces in sent for trace in traces)
     redirects = sum(trace.status in REDIRECTS for _, traces in sent for trace in traces[:-1])
     return {
@@ -97,5 +106,9 @@ def metrics_of(task: Task, sent: Sequence[tuple[int, list[Trace]]], offset: floa
 
 
 def shortened(response: Response) -> Response:
-    """What is kept of an error's head: fields such as a realm may be as long as the server likes (C24)."""
-    return dataclasses.replace(response, headers=tuple((name, value[:500]) for name, value in response.headers[:32]))
+    """What is kept of an error's head: fields such as a realm may be as long as the server likes
+    (C24).
+    """
+    return dataclasses.replace(
+        response, headers=tuple((name, value[:500]) for name, value in response.headers[:32])
+    )

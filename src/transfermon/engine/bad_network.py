@@ -22,5 +22,7 @@ class NetworkSimulation:
         self._engine.simulate(simulation)
 
     def drop_connections(self) -> int:
-        """Break all open connections as a bad line would, and say how many; transfers go on from what is stored."""
+        """Break all open connections as a bad line would, and say how many; transfers go on from
+        what is stored.
+        """
         return self._engine.transport.cut() if self._engine.transport is not None else 0

@@ -1,8 +1,8 @@
 """From durable to heard: who may be told of an event now, and what waits for the app's return.
 
-Rule: a terminal event is acknowledged in the journal when every listener of the app has had it, not before. Observers
-(the window, the control socket) hear each event once, at once; what an absence kept for the listeners is told to them
-alone, in its old order, under its old numbers.
+Rule: a terminal event is acknowledged in the journal when every listener of the app has had it, not
+before. Observers (the window, the control socket) hear each event once, at once; what an absence
+kept for the listeners is told to them alone, in its old order, under its old numbers.
 """
 
 from __future__ import annotations
@@ -115,16 +115,20 @@ class Absence:
 class Delivery:
     """Between the store and the bus, for the listeners of the app."""
 
-    def __init__(self, engine: Engine, background: Background, sessions: Mapping[str, Session]) -> None:
+    def __init__(
+        self, engine: Engine, background: Background, sessions: Mapping[str, Session]
+    ) -> None:
         self._engine = engine
         self._background = background
         self._sessions = sessions  # the monitor's own, live
         self.suspended = False
         self._kept: list[Event] = []  # of the suspension that lasts
-        self._owed: dict[int, Delivered] = {}  # by sequence: who waits until a kept session event is heard
+        # by sequence: who waits until a kept session event is heard
+        self._owed: dict[int, Delivered] = {}
         self._idle: set[str] = set()  # sessions whose last task ended in that time
         self._absences: dict[str, Absence] = {}
-        self._after: dict[str, tuple[list[Event], bool]] = {}  # stored again before the last delivery was over
+        # stored again before the last delivery was over
+        self._after: dict[str, tuple[list[Event], bool]] = {}
         self._handed: dict[str, Absence] = {}  # by open handler
         self._closing = False
         engine.tell = self.tell
@@ -138,7 +142,8 @@ class Delivery:
     def tell(self, event: Event, delivered: Delivered | None = None) -> None:
         """A durable event: observers hear it, and listeners as soon as the app is there for it.
 
-        `delivered` is called when they have had it; of a task's event also when it was kept for later.
+        `delivered` is called when they have had it; of a task's event also when it was kept for
+        later.
         """
         self._engine.bus.show(event)
         if self.suspended and event.type in WAKES:
@@ -185,11 +190,15 @@ class Delivery:
     # ---- simulated suspension
 
     def suspend(self) -> None:
-        """From now on the app's listeners hear nothing of sessions; transfers go on. A no-op while it is suspended."""
+        """From now on the app's listeners hear nothing of sessions; transfers go on. A no-op while
+        it is suspended.
+        """
         self.suspended = True
 
     def wake(self) -> None:
-        """Tell the listeners what they have missed, as after a relaunch. A no-op when they have missed nothing."""
+        """Tell the listeners what they have missed, as after a relaunch. A no-op when they have
+        missed nothing.
+        """
         if not self.suspended:
             return
         self.suspended = False
@@ -202,13 +211,14 @@ class Delivery:
     def begin(self, stored: Iterable[Event], idle: Collection[str]) -> None:
         """Deliver what an absence has left, not before the loop's next turn (B-02).
 
-        A session whose last task ended meanwhile gets a `backgroundtransfer` first; the others drain silently. After
-        it each unfinished task says how far it is (E-11).
+        A session whose last task ended meanwhile gets a `backgroundtransfer` first; the others
+        drain silently. After it each unfinished task says how far it is (E-11).
         """
         by_session: dict[str, list[Event]] = {}
         for event in stored:
             by_session.setdefault(event.session, []).append(event)
-        for key, events in sorted(by_session.items(), key=lambda item: item[1][-1].sequence):  # O-14
+        # O-14
+        for key, events in sorted(by_session.items(), key=lambda item: item[1][-1].sequence):
             if key in self._absences:
                 before, over = self._after.get(key, ([], False))
                 self._after[key] = (before + events, over or key in idle)
@@ -219,20 +229,28 @@ class Delivery:
                 asyncio.get_running_loop().call_soon(self._tell_progress, session.key)
 
     def _begin_one(self, key: str, events: list[Event], *, over: bool) -> None:
-        absence = Absence(session=key, identifier=events[0].session_identifier, events=deque(events))
+        absence = Absence(
+            session=key, identifier=events[0].session_identifier, events=deque(events)
+        )
         self._absences[key] = absence
         session = self._sessions.get(key)
         if session is not None and _announces(session) and (over or session.outstanding == 0):
             absence.take(DeliveryStep.HAND_OVER)
             absence.handler_id = self._background.open_session()
             self._handed[absence.handler_id] = absence
-            self._record(absence, BackgroundTransferEvent(handler_id=absence.handler_id), self._hand_over)
+            self._record(
+                absence, BackgroundTransferEvent(handler_id=absence.handler_id), self._hand_over
+            )
         else:
             asyncio.get_running_loop().call_soon(self._attach, absence)
 
-    def _record(self, absence: Absence, event: Event, then: Callable[[Absence, Event], None]) -> None:
+    def _record(
+        self, absence: Absence, event: Event, then: Callable[[Absence, Event], None]
+    ) -> None:
         """Journal an event of the delivery itself; it passes what the session tells meanwhile."""
-        told = self._engine.stamp(event, session=absence.session, session_identifier=absence.identifier)
+        told = self._engine.stamp(
+            event, session=absence.session, session_identifier=absence.identifier
+        )
 
         def publish() -> None:
             self._engine.bus.show(told)
@@ -254,12 +272,17 @@ class Delivery:
             return
         absence.attached = absence.holds = True
         absence.take(DeliveryStep.ATTACH)
-        self._engine.runners.spawn(self._look_and_drain(absence), f"stored events of {absence.session}")
+        self._engine.runners.spawn(
+            self._look_and_drain(absence), f"stored events of {absence.session}"
+        )
 
     async def _look_and_drain(self, absence: Absence) -> None:
-        paths = [event.location for event in absence.events if isinstance(event, DownloadCompletedEvent)]
+        paths = [
+            event.location for event in absence.events if isinstance(event, DownloadCompletedEvent)
+        ]
         if paths:
-            with contextlib.suppress(TimeoutError):  # a share that hangs: whoever opens the file will see
+            # a share that hangs: whoever opens the file will see
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOKING):
                     absence.missing = await asyncio.to_thread(_missing, paths)
         self._drain(absence)
@@ -280,7 +303,9 @@ class Delivery:
             self._over(absence)
 
     def _attached(self, event: Event, missing: Collection[str]) -> Event:
-        """The stored event as a listener wants it: with the record as it is now, and the file while it is there."""
+        """The stored event as a listener wants it: with the record as it is now, and the file while
+        it is there.
+        """
         if not isinstance(event, TaskEvent):
             return event
         session = self._sessions.get(event.session)
@@ -290,7 +315,11 @@ class Delivery:
             return changed(event, task=task)
         data = None
         if event.location not in missing:
-            data = Blob.of(task) if task is not None and task.final_path else Blob(event.location, _UNKNOWN_TYPE)
+            data = (
+                Blob.of(task)
+                if task is not None and task.final_path
+                else Blob(event.location, _UNKNOWN_TYPE)
+            )
         return changed(event, task=task, data=data)
 
     def _expiry(self, event: Event) -> Delivered | None:
@@ -300,7 +329,9 @@ class Delivery:
             return None
 
         def expire() -> None:
-            self._engine.runners.spawn(asyncio.to_thread(data.expire), f"temporary file of {event.task_key}")
+            self._engine.runners.spawn(
+                asyncio.to_thread(data.expire), f"temporary file of {event.task_key}"
+            )
 
         return expire
 
@@ -326,7 +357,9 @@ class Delivery:
         if absence is None:
             return
         if absence.stage in _EARLY:
-            log.warning("the handler of session %s was ended before its events were told", absence.session)
+            log.warning(
+                "the handler of session %s was ended before its events were told", absence.session
+            )
         absence.take(DeliveryStep.EXPIRE if expired else DeliveryStep.END)
 
     def _tell_progress(self, key: str) -> None:
@@ -338,7 +371,8 @@ class Delivery:
             event = progress_event(task, self._engine.progress.get(task.key))
             if event is not None:
                 told = self._engine.stamp(event, session=key, session_identifier=session.identifier)
-                self._engine.store.commit(Change(), then=partial(self.tell, told))  # after what was decided before
+                # after what was decided before
+                self._engine.store.commit(Change(), then=partial(self.tell, told))
 
     def close(self) -> None:
         """Nobody waits for listeners any more: what is stored stays stored, for the next engine."""
@@ -350,9 +384,15 @@ class Delivery:
 
 
 def progress_event(task: Task, live: Progress | None) -> Event | None:
-    """The counters as they are; None where nothing is to come, or everything but the end was told already (O-04)."""
+    """The counters as they are; None where nothing is to come, or everything but the end was told
+    already (O-04).
+    """
     named = bool(task.named_path)
-    if task.state not in (State.RUNNING, State.SUSPENDED) or named or task.activity is Activity.FINALIZING:
+    if (
+        task.state not in (State.RUNNING, State.SUSPENDED)
+        or named
+        or task.activity is Activity.FINALIZING
+    ):
         return None
     if task.kind is Kind.DATA:
         return None
@@ -362,7 +402,9 @@ def progress_event(task: Task, live: Progress | None) -> Event | None:
 
 
 def _announces(session: Session) -> bool:
-    """B-05. Default sessions do not outlive the app; one that is ending says so and nothing after it (O-11)."""
+    """B-05. Default sessions do not outlive the app; one that is ending says so and nothing after
+    it (O-11).
+    """
     wanted = session.identifier is not None and session.configuration.session_sends_launch_events
     return wanted and session.state is SessionState.ACTIVE
 

@@ -1,4 +1,6 @@
-"""How long a disk has kept a transfer waiting: a share or a stick that hangs answers no call, and fails none."""
+"""How long a disk has kept a transfer waiting: a share or a stick that hangs answers no call, and
+fails none.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""One attempt of a download: from its slot to the file under its final name, or to the reason why not.
+"""One attempt of a download: from its slot to the file under its final name, or to the reason why
+not.
 
-Rule: data, then directory, then journal, then tell. Its parts are objects of their own: what is asked (`Inquiry`), what
-arrives (`ArrivingBody`), where it is kept (`DownloadParts`), whether it is right (`Checks`) and its name (`Finish`).
+Rule: data, then directory, then journal, then tell. Its parts are objects of their own: what is
+asked (`Inquiry`), what arrives (`ArrivingBody`), where it is kept (`DownloadParts`), whether it is
+right (`Checks`) and its name (`Finish`).
 """
 
 from __future__ import annotations
@@ -44,7 +46,9 @@ class Download:
         default_folder: str,
         may_restart: bool = True,
     ) -> None:
-        self._attempt = Attempt(engine, configuration, current=current, record=record, progress=progress)
+        self._attempt = Attempt(
+            engine, configuration, current=current, record=record, progress=progress
+        )
         self._accepted = accepted
         self._parts = DownloadParts(self._attempt, default_folder)
         self._inquiry = Inquiry(self._attempt, self._parts)
@@ -60,7 +64,9 @@ class Download:
 
     @property
     def restarted(self) -> bool:
-        """Whether a body did not fit its digest and was thrown away: that happens once in a task's life."""
+        """Whether a body did not fit its digest and was thrown away: that happens once in a task's
+        life.
+        """
         return self._checks.restarted
 
     @property
@@ -69,7 +75,9 @@ class Download:
         return self._parts.silence
 
     def stop(self) -> None:
-        """Let go as soon as the bytes that arrived are stored; a no-op once the final name is being given."""
+        """Let go as soon as the bytes that arrived are stored; a no-op once the final name is being
+        given.
+        """
         self._stopping = True
         if self._inner is not None and not self._finish.sealed:
             self._inner.cancel()
@@ -105,7 +113,9 @@ class Download:
         if await self._finish.was_finished():
             return
         started = task.started or self._attempt.engine.now()
-        self._attempt.tell(Activity.CONNECTING, attempt=task.attempt + 1, started=started, final_path="")
+        self._attempt.tell(
+            Activity.CONNECTING, attempt=task.attempt + 1, started=started, final_path=""
+        )
         await self._parts.open()
         if not await self._is_all_there(was_finalizing):
             await self._parts.require_room()
@@ -113,10 +123,11 @@ class Download:
         await self._finish.give_name()
 
     async def _is_all_there(self, was_finalizing: bool) -> bool:
-        """Whether nothing was left to fetch when the engine ended (W12); what was not finalizing is checked first.
+        """Whether nothing was left to fetch when the engine ended (W12); what was not finalizing is
+        checked first.
 
-        To ask the server would not do: one that is asked for what comes behind the end need not say where that is
-        (RFC 9110 §15.5.17), and Apache does not.
+        To ask the server would not do: one that is asked for what comes behind the end need not say
+        where that is (RFC 9110 §15.5.17), and Apache does not.
         """
         if self._parts.part is None or self._parts.stored != self._attempt.task.expected:
             return False
@@ -146,17 +157,25 @@ class Download:
             return True
         if judgement.verdict is ResumeVerdict.COMPARE:
             return await self._body.receive_more(answer, judgement)
-        if judgement.verdict is ResumeVerdict.STATUS:  # the policy "transport" takes an error page for a file (D-10)
+        # the policy "transport" takes an error page for a file (D-10)
+        if judgement.verdict is ResumeVerdict.STATUS:
             judgement = changed(judgement, total=resume.total_of(answer.response))
         elif await self._is_the_older(answer.response):
             return False
         return await self._body.receive_whole(answer, judgement)
 
     async def _is_the_older(self, response: Response) -> bool:
-        """Whether the answer is the version of the other part, which then goes on: a name may have nodes of two minds."""
+        """Whether the answer is the version of the other part, which then goes on: a name may have
+        nodes of two minds.
+        """
         task, older = self._attempt.task, self._attempt.task.older_part
         etag = response.header("ETag").strip()
-        if older is None or self._exchanged or not resume.is_strong(etag) or etag != older.validators.etag:
+        if (
+            older is None
+            or self._exchanged
+            or not resume.is_strong(etag)
+            or etag != older.validators.etag
+        ):
             return False
         if (
             task.validators is None
@@ -193,5 +212,11 @@ class Download:
 
 
 def _as_seen_here(error: TransferError) -> TransferError:
-    """A full disk is tried again, not waited for like the network: nobody tells when space comes back."""
-    return changed(error, retry=Retry.RETRY) if error.retry is Retry.WAIT and error.reason == "disk.full" else error
+    """A full disk is tried again, not waited for like the network: nobody tells when space comes
+    back.
+    """
+    return (
+        changed(error, retry=Retry.RETRY)
+        if error.retry is Retry.WAIT and error.reason == "disk.full"
+        else error
+    )

@@ -1,7 +1,8 @@
-"""The body of an answer on its way into a part: a new one from byte 0, or the rest of the one at hand.
+"""The body of an answer on its way into a part: a new one from byte 0, or the rest of the one at
+hand.
 
-Rule: before the first byte of a new version is written, its part's name and its validators are durable; what arrives is
-synced from checkpoint to checkpoint.
+Rule: before the first byte of a new version is written, its part's name and its validators are
+durable; what arrives is synced from checkpoint to checkpoint.
 """
 
 from __future__ import annotations
@@ -30,7 +31,12 @@ class ArrivingBody:
     """Takes the bodies of one attempt, one at a time."""
 
     def __init__(
-        self, attempt: Attempt, parts: DownloadParts, inquiry: Inquiry, checks: Checks, limiters: list[Limiter]
+        self,
+        attempt: Attempt,
+        parts: DownloadParts,
+        inquiry: Inquiry,
+        checks: Checks,
+        limiters: list[Limiter],
     ) -> None:
         self._attempt = attempt
         self._parts = parts
@@ -44,7 +50,8 @@ class ArrivingBody:
     # ---- the whole file
 
     async def receive_whole(self, answer: Answer, judgement: Judgement) -> bool:
-        """The body is the file from byte 0: into a part of its own, unless it is no version of the file at all.
+        """The body is the file from byte 0: into a part of its own, unless it is no version of the
+        file at all.
 
         True when the file is whole.
         """
@@ -57,11 +64,18 @@ class ArrivingBody:
             task.validators, task.method, self._attempt.configuration.resume_policy
         )
         if keeps and not await self._parts.has_room(folder, total):
-            # Both do not fit. A validator that proves the new version lets the old one go; else only comparing tells.
+            # Both do not fit. A validator that proves the new version lets the old one go; else
+            # only comparing tells.
             proven = evidence.is_proven(task.validators, response)
             if not proven and self._parts.stored <= total:
                 compare = self._parts.stored
-                same = Judgement(verdict=ResumeVerdict.COMPARE, start=0, length=total, compare=compare, total=total)
+                same = Judgement(
+                    verdict=ResumeVerdict.COMPARE,
+                    start=0,
+                    length=total,
+                    compare=compare,
+                    total=total,
+                )
                 return await self.receive_more(answer, same)
             if not proven or not await self._parts.has_room(folder, total - self._parts.stored):
                 raise TransferFailure(disk_failures.larger_than_the_space(folder, task.url))
@@ -70,14 +84,18 @@ class ArrivingBody:
         return await self._receive_new(answer, judgement, label, first, keeps=keeps)
 
     async def _first_bytes(self, answer: Answer, *, decode: bool) -> bytes:
-        """The first bytes of a body that takes the place of what is known of the file; b"" where nothing is known, or
-        they are still to be received. Raises TransferFailure for a note.
+        """The first bytes of a body that takes the place of what is known of the file; b"" where
+        nothing is known, or they are still to be received. Raises TransferFailure for a note.
         """
         task, response = self._attempt.task, answer.response
         if task.validators is None:
             return b""
         part, stored = self._parts.part, self._parts.stored
-        head = await self._parts.on_disk(part.read, 0, evidence.ENOUGH) if part is not None and stored else b""
+        head = (
+            await self._parts.on_disk(part.read, 0, evidence.ENOUGH)
+            if part is not None and stored
+            else b""
+        )
         length = answer.content_length if answer.content_length is not None else UNKNOWN
         if decode or length == UNKNOWN:
             ahead, taken = await answer.peek(evidence.SHORT), b""
@@ -85,7 +103,9 @@ class ArrivingBody:
         else:
             taken = ahead = await _taken(answer, min(length, evidence.ENOUGH))
         shown = b"" if decode else ahead
-        if evidence.is_note(task.validators, head, self._parts.stored, response, shown, length, task.name):
+        if evidence.is_note(
+            task.validators, head, self._parts.stored, response, shown, length, task.name
+        ):
             home = task.validators.host in ("", resume.host_of(response.url))
             elsewhere = bool(answer.redirects) and (not home or response.url != task.current_url)
             raise TransferFailure(evidence.note(task.url, response, elsewhere=elsewhere))
@@ -94,9 +114,19 @@ class ArrivingBody:
     async def _receive_new(
         self, answer: Answer, judgement: Judgement, label: Label, first: bytes, *, keeps: bool
     ) -> bool:
-        task, response, configuration = self._attempt.task, answer.response, self._attempt.configuration
+        task, response, configuration = (
+            self._attempt.task,
+            answer.response,
+            self._attempt.configuration,
+        )
         decode = bool(label.undo)
-        total = UNKNOWN if decode else resume.content_length(response) if answer.content_coding else judgement.total
+        total = (
+            UNKNOWN
+            if decode
+            else resume.content_length(response)
+            if answer.content_coding
+            else judgement.total
+        )
         if (most := configuration.maximum_bytes) and max(total, len(first)) > most:
             raise answer.too_big(most)  # before any space is reserved
         validators = resume.validators_of(response, decoded=decode, now=self._attempt.engine.now())
@@ -123,7 +153,9 @@ class ArrivingBody:
             evidence=self._inquiry.began_anew(response),
             boot_id=linux_calls.boot_id(),
             mount_id=self._parts.mount_id,
-            not_resumable=resume.why_not_resumable(validators, task.method, configuration.resume_policy),
+            not_resumable=resume.why_not_resumable(
+                validators, task.method, configuration.resume_policy
+            ),
             remark=label.remark,
             making_since=None,
             wasted=task.wasted + wasted,
@@ -131,7 +163,9 @@ class ArrivingBody:
         )
         if (wasted or judgement.reason) and not self._attempt.announced:
             self._attempt.announced = True
-            event: TaskEvent = DownloadResumedEvent(file_offset=0, expected_total_bytes=total, reason=judgement.reason)
+            event: TaskEvent = DownloadResumedEvent(
+                file_offset=0, expected_total_bytes=total, reason=judgement.reason
+            )
         else:
             event = activity_event(new)
         await self._attempt.record(new, event)
@@ -141,7 +175,9 @@ class ArrivingBody:
             await self._parts.on_disk(part.write, 0, first)
             if hashes is not None:
                 hashes.update(memoryview(first))
-        written = len(first) + await self._receive(answer, len(first), decode=label.undo, hashes=hashes)
+        written = len(first) + await self._receive(
+            answer, len(first), decode=label.undo, hashes=hashes
+        )
         self._checks.hashes = hashes
         if not await self._checks.body_is_right(hashes, content):
             return False
@@ -150,8 +186,8 @@ class ArrivingBody:
     # ---- the rest
 
     async def receive_more(self, answer: Answer, judgement: Judgement) -> bool:
-        """The body goes on with the part at hand, once what it has in common with it is equal. True when the file is
-        whole.
+        """The body goes on with the part at hand, once what it has in common with it is equal. True
+        when the file is whole.
         """
         task, parts, questions = self._attempt.task, self._parts, self._inquiry.questions
         assert task.validators is not None
@@ -192,9 +228,12 @@ class ArrivingBody:
             reason = "" if usable else resume.weakness(task.validators, policy)
             self._attempt.record(
                 new,
-                DownloadResumedEvent(file_offset=parts.stored, expected_total_bytes=judgement.total, reason=reason),
+                DownloadResumedEvent(
+                    file_offset=parts.stored, expected_total_bytes=judgement.total, reason=reason
+                ),
             )
-        if reached < parts.stored:  # the server sends little at a time: what is left is compared with the next answer
+        # the server sends little at a time: what is left is compared with the next answer
+        if reached < parts.stored:
             return False
         left = None if judgement.length is None else judgement.length - judgement.compare
         before = parts.stored
@@ -205,7 +244,11 @@ class ArrivingBody:
         if parts.stored == before and not judgement.compare and parts.stored != judgement.total:
             raise TransferFailure(
                 evidence.failure_of(
-                    changed(judgement, reason="The server sent nothing of what was asked for.", retry=Retry.RETRY),
+                    changed(
+                        judgement,
+                        reason="The server sent nothing of what was asked for.",
+                        retry=Retry.RETRY,
+                    ),
                     task.url,
                     answer.response.status,
                 )
@@ -223,12 +266,20 @@ class ArrivingBody:
             return known
         if not known.host:
             return changed(known, host=now.host)
-        return changed(known, host=now.host, etag=now.etag, last_modified=now.last_modified, date=now.date)
+        return changed(
+            known, host=now.host, etag=now.etag, last_modified=now.last_modified, date=now.date
+        )
 
     # ---- bytes
 
     async def _receive(
-        self, answer: Answer, offset: int, *, decode: str, hashes: Hashes | None, length: int | None = None
+        self,
+        answer: Answer,
+        offset: int,
+        *,
+        decode: str,
+        hashes: Hashes | None,
+        length: int | None = None,
     ) -> int:
         part, progress = self._parts.at_hand, self._attempt.progress
         self._checks.hashes = None
@@ -254,8 +305,11 @@ class ArrivingBody:
         except TransferFailure as failure:
             if failure.code == Code.DATA_TOO_LARGE:
                 if limit is None or (room is not None and room < limit):
-                    raise TransferFailure(disk_failures.nearly_full(self._attempt.task.url)) from failure
-                raise answer.too_big(most) from failure  # with the limit of the whole file in its words
+                    raise TransferFailure(
+                        disk_failures.nearly_full(self._attempt.task.url)
+                    ) from failure
+                # with the limit of the whole file in its words
+                raise answer.too_big(most) from failure
             raise
         finally:
             self._parts.stored = progress.received

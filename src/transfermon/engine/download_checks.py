@@ -1,6 +1,7 @@
 """Whether what was received is what was expected, or announced.
 
-Rule: a body that does not fit is thrown away and fetched again, once in a task's life; then the download fails.
+Rule: a body that does not fit is thrown away and fetched again, once in a task's life; then the
+download fails.
 """
 
 from __future__ import annotations
@@ -33,18 +34,24 @@ class Checks:
         """The digests that the whole file must have."""
         task = self._attempt.task
         announced = task.validators.digests if task.validators is not None else ()
-        return tuple(dict.fromkeys(digest for digest in (task.expected_digest, *announced) if digest))
+        return tuple(
+            dict.fromkeys(digest for digest in (task.expected_digest, *announced) if digest)
+        )
 
     async def file_is_right(self) -> bool:
-        """Compare with the digests that the caller gave and the server announced (D-18, R-20); without any, with the
-        sums that storage services send. False where the download starts over.
+        """Compare with the digests that the caller gave and the server announced (D-18, R-20);
+        without any, with the sums that storage services send. False where the download starts over.
         """
         task = self._attempt.task
         wanted = self.wanted()
         for digest in wanted:
             if await self._found(digest) != digest:
                 algorithm = digest.partition(":")[0]
-                what = "expected one" if digest == task.expected_digest else "one that the server announced"
+                what = (
+                    "expected one"
+                    if digest == task.expected_digest
+                    else "one that the server announced"
+                )
                 return await self._mismatch(f"The {algorithm} of the file is not the {what}.")
         for digest in task.validators.sums if task.validators is not None and not wanted else ():
             if (found := await self._found(digest)) != digest:
@@ -52,7 +59,9 @@ class Checks:
         return True
 
     async def body_is_right(self, hashes: Hashes | None, announced: tuple[str, ...]) -> bool:
-        """Compare the body that came with its own Content-Digest (RFC 9530 §2). False as for `file_is_right`."""
+        """Compare the body that came with its own Content-Digest (RFC 9530 §2). False as for
+        `file_is_right`.
+        """
         for digest in announced:
             algorithm, _, wanted = digest.partition(":")
             if hashes is not None and hashes.value(algorithm) != wanted:
@@ -68,18 +77,24 @@ class Checks:
         algorithm = digest.partition(":")[0]
         value = self.hashes.value(algorithm) if self.hashes is not None else None
         if value is None:
-            value = await self._parts.on_disk(self._parts.at_hand.digest, algorithm, self._parts.stored)
+            value = await self._parts.on_disk(
+                self._parts.at_hand.digest, algorithm, self._parts.stored
+            )
         return f"{algorithm}:{value}"
 
     async def _sum_differs(self, found: str) -> bool:
-        """A sum that does not fit starts over, once. A second body with the sum of the first shows that it is the field
-        that is wrong: the file is taken, and that is said.
+        """A sum that does not fit starts over, once. A second body with the sum of the first shows
+        that it is the field that is wrong: the file is taken, and that is said.
         """
         task = self._attempt.task
         if found == task.evidence.found_sum:
-            self._attempt.record(changed(task, remark="; ".join(filter(None, (task.remark, _WRONG_SUM)))), None)
+            self._attempt.record(
+                changed(task, remark="; ".join(filter(None, (task.remark, _WRONG_SUM)))), None
+            )
             return True
-        reason = f"The {found.partition(':')[0]} of the file is not the one that the server announced."
+        reason = (
+            f"The {found.partition(':')[0]} of the file is not the one that the server announced."
+        )
         if task.evidence.found_sum:
             self._may_restart = False
             return await self._mismatch(reason)
@@ -105,7 +120,9 @@ class Checks:
         )
 
     async def _throw_away(self, reason: str) -> None:
-        """What is stored is no beginning of the file. The next request is a new attempt, from zero (D-18)."""
+        """What is stored is no beginning of the file. The next request is a new attempt, from zero
+        (D-18).
+        """
         self.restarted, self._may_restart = True, False
         task = self._attempt.task
         attempt, restarts = task.attempt + 1, task.restarts + 1
@@ -114,7 +131,9 @@ class Checks:
         event = DownloadResumedEvent(file_offset=0, expected_total_bytes=UNKNOWN, reason=reason)
         changes = self._parts.without_part()
         await self._parts.discard_unwanted()
-        await self._attempt.record(changed(task, attempt=attempt, restarts=restarts, **changes), event)
+        await self._attempt.record(
+            changed(task, attempt=attempt, restarts=restarts, **changes), event
+        )
 
 
 def hashes_for(*wanted: str) -> Hashes | None:

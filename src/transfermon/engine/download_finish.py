@@ -1,4 +1,5 @@
-"""The end of a download: a whole part gets its final name, and everybody is told; also when a crash came in between.
+"""The end of a download: a whole part gets its final name, and everybody is told; also when a crash
+came in between.
 
 Rule: before the final name appears, the wish to give it is durable.
 """
@@ -35,9 +36,11 @@ class Finish:
     # ---- when the engine ended in the middle of it
 
     async def was_finished(self) -> bool:
-        """Whether the engine ended after the final name was given and before everybody was told; then it is told now.
+        """Whether the engine ended after the final name was given and before everybody was told;
+        then it is told now.
 
-        Raises TransferFailure -1100 where the name was being given and neither part nor file is left (W12).
+        Raises TransferFailure -1100 where the name was being given and neither part nor file is
+        left (W12).
         """
         task = self._attempt.task
         if task.named_path:  # the event is stored; the session has told it again
@@ -65,7 +68,9 @@ class Finish:
             digest=task.expected_digest,
         )
         if state is FinishState.MISSING:
-            await self._attempt.record(changed(task, final_path="", **self._parts.without_part()), None)
+            await self._attempt.record(
+                changed(task, final_path="", **self._parts.without_part()), None
+            )
             raise TransferFailure(_vanished(task))
         if state is FinishState.REPEAT:
             if not task.overwrite:
@@ -80,7 +85,9 @@ class Finish:
         self.sealed = True
         await asyncio.to_thread(held_folder.sync_folder, os.path.dirname(task.final_path))
         identity = await asyncio.to_thread(file_identity.identity_at, task.final_path)
-        await self._deliver(changed(task, part_path="", final_identity=identity, activity=Activity.FINALIZING))
+        await self._deliver(
+            changed(task, part_path="", final_identity=identity, activity=Activity.FINALIZING)
+        )
 
     # ---- the name
 
@@ -89,13 +96,16 @@ class Finish:
         name, instead = await self._what_came()
         part, size, final = self._parts.at_hand, self._parts.stored, ""
         task = self._attempt.task
-        recorded = size >= SMALL or size != task.expected  # a small file is known again by its size and inode
+        # a small file is known again by its size and inode
+        recorded = size >= SMALL or size != task.expected
         if recorded:
             await self._parts.sync()
-            # The name is settled before it is given: another file of that name must not be taken for ours (W12).
+            # The name is settled before it is given: another file of that name must not be taken
+            # for ours (W12).
             free = name if task.overwrite else await self._parts.on_disk(part.free_name, name)
             final = os.path.join(part.folder, free)
-        # No await from here to the record: a command comes before it and ends the attempt, or too late (T-08).
+        # No await from here to the record: a command comes before it and ends the attempt, or too
+        # late (T-08).
         self.sealed = True
         task = changed(
             self._attempt.task,
@@ -123,12 +133,16 @@ class Finish:
         self._parts.part = None
         identity = part.identity
         part.close()  # nothing is dirty any more: this does not wait for the disk
-        await self._deliver(changed(self._attempt.task, final_path=path, final_identity=identity, part_path=""))
+        await self._deliver(
+            changed(self._attempt.task, final_path=path, final_identity=identity, part_path="")
+        )
 
     async def _what_came(self) -> tuple[str, str]:
-        """The final name, and what came in place of the file that it promises: a page that asks to sign in, under 200.
+        """The final name, and what came in place of the file that it promises: a page that asks to
+        sign in, under 200.
 
-        Such a page gets the ending of a page. Raises TransferFailure where the name was given: then nothing gets it.
+        Such a page gets the ending of a page. Raises TransferFailure where the name was given: then
+        nothing gets it.
         """
         task = self._attempt.task
         name = task.name or "download"
@@ -137,7 +151,11 @@ class Finish:
         found = task.validators
         if found is None or not endings.is_page_type(found.content_type):
             return name, ""
-        if task.expected_digest or not task.folder or (task.response and task.response.status >= 400):
+        if (
+            task.expected_digest
+            or not task.folder
+            or (task.response and task.response.status >= 400)
+        ):
             return name, ""
         size = min(self._parts.stored, endings.FIRST_BYTES)
         head = await self._parts.on_disk(self._parts.at_hand.read, 0, size)
@@ -150,12 +168,17 @@ class Finish:
 
     def _name(self, part: PartFile, task: Task) -> str:
         """Blocking. The final path."""
-        if self._attempt.engine.settings.note_origin and not self._attempt.configuration.is_ephemeral:
+        if (
+            self._attempt.engine.settings.note_origin
+            and not self._attempt.configuration.is_ephemeral
+        ):
             final_name.mark_origin(part.path, without_query(task.current_url or task.url))
         return part.finish(task.name, overwrite=task.overwrite, durable=True)
 
     async def _deliver(self, task: Task) -> None:
-        """Tell the last progress, then the completion; return when every listener has had it (D-05, D-08)."""
+        """Tell the last progress, then the completion; return when every listener has had it (D-05,
+        D-08).
+        """
         if task.older_part is not None:
             await self._parts.remove(task.older_part.path)
             task = changed(task, older_part=None)
@@ -177,7 +200,9 @@ class Finish:
         delivered = asyncio.get_running_loop().create_future()
         self._attempt.record(
             task,
-            DownloadCompletedEvent(data=blob, location=task.final_path, suggested_filename=task.name),
+            DownloadCompletedEvent(
+                data=blob, location=task.final_path, suggested_filename=task.name
+            ),
             delivered=lambda: delivered.set_result(None),
         )
         await delivered

@@ -1,7 +1,7 @@
 """What an attempt of a download asks, and what an answer means for the bytes that are stored.
 
-Rule: the questions and the judgements are plain functions (`questions`, `evidence`, `resume`); here they are asked and
-compared, and what was learnt is recorded.
+Rule: the questions and the judgements are plain functions (`questions`, `evidence`, `resume`); here
+they are asked and compared, and what was learnt is recorded.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Inquiry:
         self._parts = parts
         self.questions = Questions(attempt.configuration.resume_policy)
         self._agreed: set[evidence.Place] = set()  # places that were compared in this attempt
-        self._led = ""  # the address that the answer at hand was asked of, in place of the one that was typed
+        # the address that the answer at hand was asked of, in place of the one that was typed
+        self._led = ""
 
     def __repr__(self) -> str:
         return f"<Inquiry {self.questions}>"
@@ -49,14 +50,17 @@ class Inquiry:
         self._agreed.clear()
 
     async def open(self, asked: resume.Ask) -> Answer | None:
-        """The answer to it; None where another question follows. Where a redirect led before is asked first, which costs
-        no attempt: whatever it says that is no part of the file leads to the address that was typed at once.
+        """The answer to it; None where another question follows. Where a redirect led before is
+        asked first, which costs no attempt: whatever it says that is no part of the file leads to
+        the address that was typed at once.
         """
         lines = await self._attempt.engine.lines()
         self._led = self.questions.address(self._attempt.task, asked)
         if self._led:
             with contextlib.suppress(TransferFailure):
-                return await lines.open(self._call(asked, resumes_at=self._led, strayed=self._attempt.task.strayed))
+                return await lines.open(
+                    self._call(asked, resumes_at=self._led, strayed=self._attempt.task.strayed)
+                )
             self.questions.led_astray()
             self._led = ""
         try:
@@ -70,12 +74,21 @@ class Inquiry:
     def _call(self, asked: resume.Ask, **more: Any) -> Call:
         attempt = self._attempt
         traces = attempt.new_traces()
-        return call_for_task(attempt.engine, attempt.configuration, attempt.task, asked.headers, traces=traces, **more)
+        return call_for_task(
+            attempt.engine,
+            attempt.configuration,
+            attempt.task,
+            asked.headers,
+            traces=traces,
+            **more,
+        )
 
     # ---- what an answer means
 
     def judge(self, asked: resume.Ask, stored: int, answer: Answer) -> Judgement | None:
-        """None where another question follows. Raises TransferFailure where the attempt has failed."""
+        """None where another question follows. Raises TransferFailure where the attempt has
+        failed.
+        """
         task = self._attempt.task
         judgement = self.questions.judge(asked, stored, task, answer.response)
         verdict = judgement.verdict
@@ -86,7 +99,9 @@ class Inquiry:
             self._attempt.learn(self.questions.ask_again(judgement, task.evidence))
             return None
         if verdict is ResumeVerdict.STATUS:
-            self._attempt.learn(self.questions.refused(asked, task.evidence, answer.response.status))
+            self._attempt.learn(
+                self.questions.refused(asked, task.evidence, answer.response.status)
+            )
             self._judge_status(answer)
         if verdict is ResumeVerdict.FAILED:
             raise TransferFailure(evidence.failure_of(judgement, task.url, answer.response.status))
@@ -96,7 +111,9 @@ class Inquiry:
         task, now = self._attempt.task, self._attempt.engine.now()
         since = task.making_since if task.making_since is not None else now
         policy = self._attempt.configuration.http_error_policy
-        error = retry.judge_download(answer.response, policy, now=now, making_since=since, url=task.url)
+        error = retry.judge_download(
+            answer.response, policy, now=now, making_since=since, url=task.url
+        )
         if error is not None:
             waits = since if error.status == retry.NOT_YET else task.making_since
             self._attempt.record(
@@ -112,12 +129,14 @@ class Inquiry:
     # ---- comparing
 
     async def places_agree(self, asked: resume.Ask) -> bool:
-        """Compare what must be compared beside the end, each by a request of its own; False where another question
-        follows.
+        """Compare what must be compared beside the end, each by a request of its own; False where
+        another question follows.
         """
         if self._parts.part is None or not asked.overlap:
             return True
-        places = await self._parts.on_disk(evidence.places, asked, self._parts.stored, self._parts.part.read)
+        places = await self._parts.on_disk(
+            evidence.places, asked, self._parts.stored, self._parts.part.read
+        )
         if places is None:
             self.questions.ask_plainly("There is nothing stored that could be compared.")
             return False
@@ -132,14 +151,19 @@ class Inquiry:
         begin, size = place
         end = begin + size
         headers = {**asked.headers, "Range": f"bytes={begin}-{end - 1}"}
-        probe = changed(asked, start=begin, overlap=size, headers=headers, places=max(asked.places, 1))
+        probe = changed(
+            asked, start=begin, overlap=size, headers=headers, places=max(asked.places, 1)
+        )
         if (answer := await self.open(probe)) is None:
             return False
         try:
             judgement = self.judge(probe, end, answer)
             if judgement is None:
                 return False
-            if judgement.verdict is ResumeVerdict.COMPARE and judgement.start + judgement.compare >= end:
+            if (
+                judgement.verdict is ResumeVerdict.COMPARE
+                and judgement.start + judgement.compare >= end
+            ):
                 if await self.bytes_agree(answer, judgement.start, end - judgement.start, None):
                     return True
                 self.ask_plainly(evidence.CHANGED)
@@ -149,8 +173,11 @@ class Inquiry:
         finally:
             await answer.aclose()
 
-    async def bytes_agree(self, answer: Answer, begin: int, length: int, hashes: Hashes | None) -> bool:
-        """Whether the next bytes of a body are those that are stored; nothing is written while in doubt (W13).
+    async def bytes_agree(
+        self, answer: Answer, begin: int, length: int, hashes: Hashes | None
+    ) -> bool:
+        """Whether the next bytes of a body are those that are stored; nothing is written while in
+        doubt (W13).
 
         Where the connection breaks in the middle, what was equal is remembered.
         """
@@ -168,7 +195,9 @@ class Inquiry:
                 if os.pread(fd, came.received, 0) != stored[: came.received]:
                     return False
                 if end == self._parts.stored:
-                    self._attempt.learn(changed(self._attempt.task.evidence, compared=at + came.received))
+                    self._attempt.learn(
+                        changed(self._attempt.task.evidence, compared=at + came.received)
+                    )
                 raise
             finally:
                 os.close(fd)

@@ -1,7 +1,8 @@
-"""The part files of a download while it runs: opened, kept on the disk from checkpoint to checkpoint, let go.
+"""The part files of a download while it runs: opened, kept on the disk from checkpoint to
+checkpoint, let go.
 
-Rule: a file goes before the record forgets it, and a record names a file before bytes are in it: a crash in between
-leaves a record of what is gone, and no file without a record.
+Rule: a file goes before the record forgets it, and a record names a file before bytes are in it: a
+crash in between leaves a record of what is gone, and no file without a record.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ SMALL = 256 * 1024  # below this a crash costs less than a directory sync
 
 
 class DownloadParts:
-    """The part that an attempt goes on with, the older one beside it, and those that no record names any more."""
+    """The part that an attempt goes on with, the older one beside it, and those that no record
+    names any more.
+    """
 
     def __init__(self, attempt: Attempt, default_folder: str) -> None:
         self._attempt = attempt
@@ -37,12 +40,14 @@ class DownloadParts:
         self.part: PartFile | None = None  # that it goes on with
         self.stored = 0  # right bytes in it
         self.mount_id = 0  # of it
-        self.error: TransferError | None = None  # of a sync that failed, or of a disk that others fill
+        # of a sync that failed, or of a disk that others fill
+        self.error: TransferError | None = None
         self.guarded = False  # the length is not known: a reserve of the disk is kept
         self._synced = 0
         self._base = 0  # what was stored before this attempt brought anything
         self._device = 0
-        self._unwanted: list[PartFile] = []  # no record names them (any more): deleted at the latest in `let_go`
+        # no record names them (any more): deleted at the latest in `let_go`
+        self._unwanted: list[PartFile] = []
         self._calls = DiskCalls()
         self._syncing: asyncio.Future[None] | None = None
 
@@ -67,24 +72,31 @@ class DownloadParts:
     def silence(self) -> float:
         """Seconds for which the disk that the file goes to has not answered."""
         transport = self._attempt.engine.transport
-        pumped = transport.pumps.hung_on(self._device) if transport is not None and self._device else 0.0
+        pumped = (
+            transport.pumps.hung_on(self._device) if transport is not None and self._device else 0.0
+        )
         return max(pumped, self._calls.silence)
 
     # ---- opening
 
     async def open(self) -> None:
-        """Go on with the part of the record, or with the older one; with neither the download starts over."""
+        """Go on with the part of the record, or with the older one; with neither the download
+        starts over.
+        """
         lost = await self._reopened()
         task = self._attempt.task
         older = task.older_part
-        goes_on = older is not None and (bool(lost) or parts.goes_on(task.validators, self.stored, older))
+        goes_on = older is not None and (
+            bool(lost) or parts.goes_on(task.validators, self.stored, older)
+        )
         if goes_on and await self.take_the_older():
             lost = await self._reopened()
         if lost:
             self._announce_restart(lost)
         self._synced = self._base = self.stored
         progress = self._attempt.progress
-        progress.received = progress.told = self.stored  # nobody is told of these as new bytes (R-08)
+        # nobody is told of these as new bytes (R-08)
+        progress.received = progress.told = self.stored
         await self._drop_surpassed(self.stored)
 
     async def _reopened(self) -> str:
@@ -96,15 +108,25 @@ class DownloadParts:
             await self.on_disk(self._reopen, task)
         except PartMissing as missing:
             return str(missing)  # gone, or there and not ours any more
-        return "The part that was stored is shorter than it was." if task.received > 0 and self.stored == 0 else ""
+        return (
+            "The part that was stored is shorter than it was."
+            if task.received > 0 and self.stored == 0
+            else ""
+        )
 
     def _reopen(self, task: Task) -> None:
-        """Blocking. Keeps the result itself, so that none is lost when the attempt is stopped meanwhile."""
-        self.part, self.stored = PartFile.reopen(task.part_path, task.received, task.boot_id, task.mount_id)
+        """Blocking. Keeps the result itself, so that none is lost when the attempt is stopped
+        meanwhile.
+        """
+        self.part, self.stored = PartFile.reopen(
+            task.part_path, task.received, task.boot_id, task.mount_id
+        )
         self.mount_id, self._device = linux_calls.mount_id(self.part.fd), self.part.identity[0]
 
     async def take_the_older(self) -> bool:
-        """Go on with the older part; what the newer one holds stays beside it. False where the older one is gone."""
+        """Go on with the older part; what the newer one holds stays beside it. False where the
+        older one is gone.
+        """
         task, older, part = self._attempt.task, self._attempt.task.older_part, self.part
         assert older is not None
         if not os.path.lexists(older.path):
@@ -118,7 +140,9 @@ class DownloadParts:
             else:  # no record will name it
                 self._unwanted.append(part)
                 await self.discard_unwanted()
-        self._attempt.record(parts.exchanged(changed(self._attempt.task, received=self.stored)), None)
+        self._attempt.record(
+            parts.exchanged(changed(self._attempt.task, received=self.stored)), None
+        )
         self.stored = self._synced = 0
         return True
 
@@ -133,7 +157,9 @@ class DownloadParts:
     # ---- room
 
     async def require_room(self) -> None:
-        """Ask no server for what cannot be kept: TransferFailure -3000 or -3003 before the request."""
+        """Ask no server for what cannot be kept: TransferFailure -3000 or -3003 before the
+        request.
+        """
         task = self._attempt.task
         if self.part is None and task.folder:
             disk_space.require_writable(task.folder)
@@ -146,7 +172,9 @@ class DownloadParts:
             await self._require_more_room(task)
 
     async def _require_more_room(self, task: Task) -> None:
-        """After an attempt that a full disk has ended: as much as is needed, or more than there was then."""
+        """After an attempt that a full disk has ended: as much as is needed, or more than there was
+        then.
+        """
         folder = self.part.folder if self.part is not None else task.folder or self.temporary_folder
         if task.expected != UNKNOWN:
             free = await self.on_disk(disk_space.free_space, folder, task.expected)
@@ -165,9 +193,9 @@ class DownloadParts:
     # ---- a new part in place of the one at hand
 
     async def begin(self, folder: str, total: int, name: str) -> tuple[str, int]:
-        """A new, empty part is the one at hand. The name that its file can have there, and how many stored bytes that
-        wastes. Raises TransferFailure -3000 for a name that cannot be, -3003 at once where the size is known to exceed
-        the space (D-17).
+        """A new, empty part is the one at hand. The name that its file can have there, and how many
+        stored bytes that wastes. Raises TransferFailure -3000 for a name that cannot be, -3003 at
+        once where the size is known to exceed the space (D-17).
         """
         part, name = await self.on_disk(self._made, folder, total, name)
         wasted = self._forget()
@@ -180,12 +208,15 @@ class DownloadParts:
         task, engine = self._attempt.task, self._attempt.engine
         if folder in (self._default_folder, self.temporary_folder):
             with contextlib.suppress(OSError):  # create says better what is wrong
-                os.makedirs(folder, mode=0o700 if folder.endswith("/parts") else 0o777, exist_ok=True)
+                os.makedirs(
+                    folder, mode=0o700 if folder.endswith("/parts") else 0o777, exist_ok=True
+                )
         mark = engine.database_id
         given, over = bool(task.name), task.overwrite
         name = engine.targets.settled(folder, name, given=given, overwrite=over, mark=mark)
         part = PartFile.create(folder, sync_folder=not 0 <= total < SMALL, mark=mark)
-        self._unwanted.append(part)  # until it is taken: the attempt may have been stopped meanwhile
+        # until it is taken: the attempt may have been stopped meanwhile
+        self._unwanted.append(part)
         disk_space.require_fit(folder, total)
         if total > disk_space.free_space(folder, total):
             raise TransferFailure(disk_failures.larger_than_the_space(folder, task.url))
@@ -195,7 +226,8 @@ class DownloadParts:
         return part, name
 
     async def put_aside(self, *, keeps: bool) -> StoredPart | None:
-        """Close the part at hand before a new one is made; what of the task's parts is to be kept, at most one.
+        """Close the part at hand before a new one is made; what of the task's parts is to be kept,
+        at most one.
 
         What is not kept is deleted before the record forgets it.
         """
@@ -232,7 +264,9 @@ class DownloadParts:
         return wasted
 
     async def discard_unwanted(self) -> None:
-        """Before the record forgets them: a crash in between leaves a record of what is gone, and no orphan."""
+        """Before the record forgets them: a crash in between leaves a record of what is gone, and
+        no orphan.
+        """
         while self._unwanted:
             try:
                 await until_done(asyncio.to_thread(self._unwanted.pop().discard))
@@ -246,8 +280,8 @@ class DownloadParts:
             log.warning("%s stays: %s", path, failure)
 
     async def _drop_surpassed(self, stored: int) -> None:
-        """The older part goes when the one at hand holds more bytes. Its file goes first: a crash in between leaves a
-        record of a file that is gone, and no file without a record.
+        """The older part goes when the one at hand holds more bytes. Its file goes first: a crash
+        in between leaves a record of a file that is gone, and no file without a record.
         """
         older = self._attempt.task.older_part
         if older is not None and stored > older.received:
@@ -257,7 +291,9 @@ class DownloadParts:
     # ---- keeping
 
     async def checkpoint(self) -> None:
-        """What arrived until now survives a power cut when this returns and the change is durable (W4)."""
+        """What arrived until now survives a power cut when this returns and the change is durable
+        (W4).
+        """
         stored = self._attempt.progress.received
         if self.part is None or stored == self._synced:
             return
@@ -269,11 +305,13 @@ class DownloadParts:
         if stored > self._base:
             known = changed(known, brought=stored - self._base)
             if task.older_part is None or stored > task.older_part.received:
-                known = changed(known, no_ranges="")  # a plain answer that breaks here would have to begin again
+                # a plain answer that breaks here would have to begin again
+                known = changed(known, no_ranges="")
         self._attempt.record(changed(task, received=stored, evidence=known), None)
         await self._drop_surpassed(stored)
         if self.guarded and not await self.on_disk(disk_space.usable_space, self.part.folder):
-            self.error = disk_failures.nearly_full(self._attempt.task.url)  # others write there, too
+            # others write there, too
+            self.error = disk_failures.nearly_full(self._attempt.task.url)
             raise TransferFailure(self.error)
 
     async def sync(self) -> None:
@@ -284,12 +322,14 @@ class DownloadParts:
             raise
 
     def distrust(self, error: TransferError) -> None:
-        """A sync failed: a later one would succeed and mean nothing. Only the last checkpoint is believed; what came
-        after it is fetched again, once (W9).
+        """A sync failed: a later one would succeed and mean nothing. Only the last checkpoint is
+        believed; what came after it is fetched again, once (W9).
         """
         self.error = changed(error, retry=Retry.RESTART) if error.reason == "disk.io" else error
         self.stored = self._synced
-        self._attempt.record(changed(self._attempt.task, received=self._synced, boot_id="", mount_id=0), None)
+        self._attempt.record(
+            changed(self._attempt.task, received=self._synced, boot_id="", mount_id=0), None
+        )
 
     async def settle(self) -> None:
         """No thread touches the part when this returns."""
@@ -297,7 +337,9 @@ class DownloadParts:
             await asyncio.wait({self._syncing})
 
     async def let_go(self, *, named: bool) -> None:
-        """Store what arrived and close the part, whatever happened. `named`: it is being given its final name."""
+        """Store what arrived and close the part, whatever happened. `named`: it is being given its
+        final name.
+        """
         part = self.part
         if part is None:
             return
@@ -313,5 +355,6 @@ class DownloadParts:
             await asyncio.to_thread(part.close)
         task = self._attempt.task
         if not named and parts.goes_on(task.validators, task.received, task.older_part):
-            self._attempt.record(parts.exchanged(task), None)  # the longer one is what is stored, for whoever asks
+            # the longer one is what is stored, for whoever asks
+            self._attempt.record(parts.exchanged(task), None)
             await self._drop_surpassed(self._attempt.task.received)

@@ -1,9 +1,9 @@
 """Delivery of events to those who listen.
 
-Rule: observers (the window, the control socket) hear everything at once, in order. Listeners (scripts, default
-actions) are called in the order of registration, one event of a task after the other: a coroutine listener holds
-only its own task's later events, at most 30 s. An event of a whole session waits until the events before it in that
-session have been delivered.
+Rule: observers (the window, the control socket) hear everything at once, in order. Listeners
+(scripts, default actions) are called in the order of registration, one event of a task after the
+other: a coroutine listener holds only its own task's later events, at most 30 s. An event of a
+whole session waits until the events before it in that session have been delivered.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ Listener = Callable[[Any], Any]
 Delivered = Callable[[], None]
 _Chain = deque[tuple[Event, Delivered | None]]
 
-# The identifier of the fetch or push that is being handled where this code runs; tasks made there are `given`.
+# The identifier of the fetch or push that is being handled where this code runs; tasks made there
+# are `given`.
 handling: contextvars.ContextVar[str] = contextvars.ContextVar("handling", default="")
 WAKES = frozenset({"backgroundfetch", "silentpush"})
 _PATIENT = WAKES | {"backgroundtransfer"}  # they wait for their first listener (E-12)
@@ -40,7 +41,8 @@ class EventBus:
         self._listeners: dict[str, list[Listener]] = {}
         self._chains: dict[tuple[str, int], _Chain] = {}  # number 0: the session's own events
         self._busy: set[tuple[str, int]] = set()
-        self._barriers: dict[str, set[tuple[str, int]]] = {}  # session -> chains its next event waits for
+        # session -> chains its next event waits for
+        self._barriers: dict[str, set[tuple[str, int]]] = {}
         self._closed = False
         self.on_failed: Callable[[Event, BaseException], bool] | None = (
             None  # True: told, so that it need not be logged
@@ -54,7 +56,9 @@ class EventBus:
     # ---- who listens
 
     def subscribe(self, observer: Callable[[Event], None]) -> Callable[[], None]:
-        """Call `observer` with every event, progress too, as soon as it may be told. Returns the way out."""
+        """Call `observer` with every event, progress too, as soon as it may be told. Returns the
+        way out.
+        """
         self._observers.append(observer)
 
         def leave() -> None:
@@ -83,7 +87,9 @@ class EventBus:
         return bool(self._chains)
 
     async def stream(self, *names: str) -> AsyncIterator[Event]:
-        """Events of these names (all when none is given) from now on. Falling behind costs memory, not events."""
+        """Events of these names (all when none is given) from now on. Falling behind costs memory,
+        not events.
+        """
         waiting: deque[Event] = deque()
         arrived = asyncio.Event()
 
@@ -121,7 +127,9 @@ class EventBus:
                 log.exception("an observer failed on %s", event.type)
 
     def deliver(self, event: Event, delivered: Delivered | None = None) -> None:
-        """Tell listeners and streams, in the order of the event's chain. A wake-up waits for its first listener."""
+        """Tell listeners and streams, in the order of the event's chain. A wake-up waits for its
+        first listener.
+        """
         if self._closed:
             return
         for names, take in list(self._streams):
@@ -140,7 +148,9 @@ class EventBus:
             self._drain(key)
 
     def _listened(self, name: str) -> None:
-        """Somebody listens: what waited for that is told in the next turn, when whoever registers now is done."""
+        """Somebody listens: what waited for that is told in the next turn, when whoever registers
+        now is done.
+        """
         if any(event.type == name for event, _ in self._parked):
             asyncio.get_running_loop().call_soon(self._unpark, name)
 
@@ -156,17 +166,25 @@ class EventBus:
             self._chain(event, delivered)
 
     def give_up(self, handler_id: str) -> None:
-        """The handler of an event that waits for a listener was closed: nobody needs to hear of it any more."""
-        for entry in [entry for entry in self._parked if getattr(entry[0], "handler_id", "") == handler_id]:
+        """The handler of an event that waits for a listener was closed: nobody needs to hear of it
+        any more.
+        """
+        for entry in [
+            entry for entry in self._parked if getattr(entry[0], "handler_id", "") == handler_id
+        ]:
             self._parked.remove(entry)
             self._done(entry[1])
 
     def close(self) -> None:
-        """Call no listener any more: what they have not had stays unacknowledged. Observers hear to the end."""
+        """Call no listener any more: what they have not had stays unacknowledged. Observers hear to
+        the end.
+        """
         self._closed = True
 
     def _drain(self, key: tuple[str, int]) -> None:
-        """Deliver what waits in one chain until a coroutine listener takes over, or the chain is empty."""
+        """Deliver what waits in one chain until a coroutine listener takes over, or the chain is
+        empty.
+        """
         self._busy.add(key)
         chain = self._chains[key]
         while chain and not self._closed:
@@ -175,7 +193,9 @@ class EventBus:
             event, delivered = chain.popleft()
             pending = self._offer(event)
             if pending is not None:
-                self._runners.spawn(self._finish(key, event, pending, delivered), f"listeners of {event.type}")
+                self._runners.spawn(
+                    self._finish(key, event, pending, delivered), f"listeners of {event.type}"
+                )
                 return
             self._done(delivered)
         self._busy.discard(key)
@@ -185,7 +205,9 @@ class EventBus:
     def _must_wait(self, session: str) -> bool:
         """Whether a session's event has to wait for chains of its tasks that began before it."""
         if session not in self._barriers:
-            self._barriers[session] = {key for key in self._chains if key[0] == session and key[1] != 0}
+            self._barriers[session] = {
+                key for key in self._chains if key[0] == session and key[1] != 0
+            }
         if self._barriers[session]:
             return True
         del self._barriers[session]
@@ -199,7 +221,9 @@ class EventBus:
                 self._drain((key[0], 0))
 
     def _offer(self, event: Event) -> deque[tuple[Listener, Awaitable[Any] | None]] | None:
-        """Call plain listeners; when one returns an awaitable, hand back it and the listeners after it."""
+        """Call plain listeners; when one returns an awaitable, hand back it and the listeners after
+        it.
+        """
         rest = deque((listener, None) for listener in self._listeners.get(event.type, ()))
         while rest:
             listener, _ = rest.popleft()
@@ -242,7 +266,9 @@ class EventBus:
                     async with asyncio.timeout(LISTENER_LIMIT):
                         await answer
                 except TimeoutError:
-                    log.warning("a listener of %s took over %s s and was passed", event.type, LISTENER_LIMIT)
+                    log.warning(
+                        "a listener of %s took over %s s and was passed", event.type, LISTENER_LIMIT
+                    )
                 except (Exception, SystemExit) as exc:  # noqa: BLE001 - as above
                     self._failed(event, exc)
         self._done(delivered)

@@ -1,7 +1,7 @@
 """The handlers that wake-ups open: how long each has, and how it is closed (B-04, B-12, B-13).
 
-Rule: a handler is closed once, by whoever ends it or by its time; an event that still waits for a listener then comes
-too late.
+Rule: a handler is closed once, by whoever ends it or by its time; an event that still waits for a
+listener then comes too late.
 """
 
 from __future__ import annotations
@@ -71,13 +71,20 @@ class Handlers:
         self._open[handler_id] = Handler(kind, self._clock.monotonic(), expiry, wake)
 
     def drained(self, handler_id: str) -> None:
-        """Its stored events were told: 30 s are left, unless the whole budget ends before (B-12)."""
+        """Its stored events were told: 30 s are left, unless the whole budget ends before
+        (B-12).
+        """
         handler = self._open.get(handler_id)
         if handler is None:
             return
-        if self._clock.monotonic() + BACKGROUND_HANDLER_BUDGET < handler.opened + SESSION_HANDLER_LIMIT:
+        if (
+            self._clock.monotonic() + BACKGROUND_HANDLER_BUDGET
+            < handler.opened + SESSION_HANDLER_LIMIT
+        ):
             handler.expiry.cancel()
-            handler.expiry = self._clock.later(BACKGROUND_HANDLER_BUDGET, partial(self._expire, handler_id))
+            handler.expiry = self._clock.later(
+                BACKGROUND_HANDLER_BUDGET, partial(self._expire, handler_id)
+            )
 
     def end(self, handler_id: str, result: FetchResult = FetchResult.NO_DATA) -> bool:
         """Close the handler named; False, with a log line, when it is not open (B-04)."""
@@ -107,5 +114,7 @@ class Handlers:
     def _expire(self, handler_id: str) -> None:
         handler = self._open.pop(handler_id)
         elapsed = self._clock.monotonic() - handler.opened
-        self._engine.record(HandlerExpiredEvent(handler_id=handler_id, kind=handler.kind, elapsed=elapsed))
+        self._engine.record(
+            HandlerExpiredEvent(handler_id=handler_id, kind=handler.kind, elapsed=elapsed)
+        )
         self._tell_closed(handler_id, handler, WakeOutcome.EXPIRED)

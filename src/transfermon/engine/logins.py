@@ -1,7 +1,7 @@
 """User names and passwords that servers and proxies ask for: who asked, and the answer to it.
 
-Rule: what a person gives is kept with the other secrets only. That of a server is its task's own, that of a proxy its
-session's.
+Rule: what a person gives is kept with the other secrets only. That of a server is its task's own,
+that of a proxy its session's.
 """
 
 from __future__ import annotations
@@ -28,15 +28,17 @@ class Logins:
         engine.wants_login = lambda task: self._challenge_of(task) is not None
 
     def challenge(self, key: TaskKey) -> Challenge | None:
-        """Who asked a failed task for a user name and password that `give` can give. Raises KeyError."""
+        """Who asked a failed task for a user name and password that `give` can give. Raises
+        KeyError.
+        """
         return self._challenge_of(self._sessions[key.session].record(key.number))
 
     def give(self, key: TaskKey, user: str, password: str) -> None:
-        """Answer the challenge of a failed task and run it again. Those of a server go when the task has finished or
-        is removed.
+        """Answer the challenge of a failed task and run it again. Those of a server go when the
+        task has finished or is removed.
 
-        Raises KeyError, ValueError with a sentence for what cannot be given, InvalidAction for a task that nobody
-        asked, and as `TaskRun.retry`.
+        Raises KeyError, ValueError with a sentence for what cannot be given, InvalidAction for a
+        task that nobody asked, and as `TaskRun.retry`.
         """
         run = self._sessions[key.session].run_of(key.number)
         task = run.record
@@ -54,8 +56,8 @@ class Logins:
         run.retry()
 
     def with_login(self, key: TaskKey, headers: Mapping[str, str]) -> dict[str, str]:
-        """Headers for a task, with the login that a person gave when it was asked for one, unless they bring another.
-        Raises KeyError.
+        """Headers for a task, with the login that a person gave when it was asked for one, unless
+        they bring another. Raises KeyError.
         """
         login = self._engine.login_of(self._sessions[key.session].record(key.number))
         brings = any(name.lower() == "authorization" for name in headers)
@@ -64,12 +66,16 @@ class Logins:
     def _challenge_of(self, task: Task) -> Challenge | None:
         if task.error is None:
             return None
-        return challenge_of(task, proxy=self._proxy_of(task) if task.error.reason == "net.proxy-auth" else "")
+        return challenge_of(
+            task, proxy=self._proxy_of(task) if task.error.reason == "net.proxy-auth" else ""
+        )
 
     def _proxy_of(self, task: Task) -> str:
         """The bare address of the proxy that a task goes through; "" when through none."""
         own = self._sessions[task.session].row.configuration.proxy
-        return proxies.shown(proxies.named_by(os.environ, origin_of(task.url)) if own is None else own)
+        return proxies.shown(
+            proxies.named_by(os.environ, origin_of(task.url)) if own is None else own
+        )
 
     def _log_in_at_proxy(self, task: Task, user: str, password: str) -> None:
         proxy = self._proxy_of(task)

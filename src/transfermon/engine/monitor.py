@@ -1,7 +1,8 @@
 """The facade for every front end: one state directory, its sessions, its events, its commands.
 
-Rule: a front end (window, command line, control socket, script) knows this module and the rules only. It subscribes
-first and takes a snapshot in the same turn of the loop; events up to the snapshot's sequence are in it.
+Rule: a front end (window, command line, control socket, script) knows this module and the rules
+only. It subscribes first and takes a snapshot in the same turn of the loop; events up to the
+snapshot's sequence are in it.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ __all__ = [
     "UploadTask",
 ]
 log = logging.getLogger(__name__)
-_TICK = 1.2 / PROGRESS_PER_SECOND  # slower than the limit: the last one comes on top, and Qt's timers are early (D-05)
+# slower than the limit: the last one comes on top, and Qt's timers are early (D-05)
+_TICK = 1.2 / PROGRESS_PER_SECOND
 _PRIVACY = "privacy"  # what was said of the state folder
 _MOVE_IT = "Choose one on another disk with --state-dir."
 _LOOK = 1.0  # seconds between two looks at what goes too slowly
@@ -77,18 +79,23 @@ _SHORT = 0.02  # seconds between two looks at something that ends soon
 
 
 class Monitor:
-    """Made by `Monitor.open`. What it does for one task, for a login, for the settings and for whoever looks is done by
-    its parts: `commands`, `logins`, `preferences`, `overview`, `presence`, `background`, `push_channel`,
-    `approvals`, `bad_network` and `bus`.
+    """Made by `Monitor.open`. What it does for one task, for a login, for the settings and for
+    whoever looks is done by its parts: `commands`, `logins`, `preferences`, `overview`, `presence`,
+    `background`, `push_channel`, `approvals`, `bad_network` and `bus`.
     """
 
     def __init__(
-        self, engine: Engine, lock: EngineLock, inhibitor: Inhibitor | None = None, sleep: Sleep | None = None
+        self,
+        engine: Engine,
+        lock: EngineLock,
+        inhibitor: Inhibitor | None = None,
+        sleep: Sleep | None = None,
     ) -> None:
         self._engine = engine
         self._lock = lock
         self._sessions: dict[str, Session] = {}
-        self._retired: dict[str, SessionRow] = {}  # invalidated ones: their numbers are not given again (S-08)
+        # invalidated ones: their numbers are not given again (S-08)
+        self._retired: dict[str, SessionRow] = {}
         self._values: dict[str, str] = {}
         self._defaults = 0
         self.background = Background(engine)
@@ -108,10 +115,13 @@ class Monitor:
         self._alerts = Alerts(engine)
         self.quitting = asyncio.Event()
         self.released = False  # another engine asked for the state directory
-        self.keep_going = False  # the person wants the transfers to go on after this quit, whatever the settings say
-        self.force_quit = False  # "Quit and stop all transfers": nothing may go on or be started again (B-07)
+        # the person wants the transfers to go on after this quit, whatever the settings say
+        self.keep_going = False
+        # "Quit and stop all transfers": nothing may go on or be started again (B-07)
+        self.force_quit = False
         self.on_show: Callable[[], None] | None = None
-        self.on_given: Callable[[Sequence[str]], None] | None = None  # other programs' addresses: ask about them
+        # other programs' addresses: ask about them
+        self.on_given: Callable[[Sequence[str]], None] | None = None
         self.set_aside = ""  # what was damaged and is kept under another name, in words
 
     @classmethod
@@ -132,15 +142,17 @@ class Monitor:
     ) -> AsyncIterator[Monitor]:
         """Own a state directory for as long as the block lasts.
 
-        Takes the engine lock, restores sessions and tasks; nothing runs before `ready`. On the way out transfers
-        stop where they are: they are remembered as running, and the next engine goes on from the stored bytes.
-        `lock` is one that is held already, and is let go like one of its own. Without an app that is `attached`
-        terminal events stay unacknowledged, so that the next one is told of them (E-10). `connectivity` and `policy`
-        say whether there is a network and power; without them the system is asked (T-17, T-18). `clock` moves the
-        scheduler and the notifications. `inhibitor` keeps the computer awake while transfers run, if the settings
-        want it; without one it may go to sleep. `sleep` says when it does: what arrived is stored before, and after it
-        every transfer goes on over a new connection, with no attempt counted (T3).
-        Raises EngineBusyError when another process owns it, StateError when it cannot be used.
+        Takes the engine lock, restores sessions and tasks; nothing runs before `ready`. On the way
+        out transfers stop where they are: they are remembered as running, and the next engine goes
+        on from the stored bytes. `lock` is one that is held already, and is let go like one of its
+        own. Without an app that is `attached` terminal events stay unacknowledged, so that the next
+        one is told of them (E-10). `connectivity` and `policy` say whether there is a network and
+        power; without them the system is asked (T-17, T-18). `clock` moves the scheduler and the
+        notifications. `inhibitor` keeps the computer awake while transfers run, if the settings
+        want it; without one it may go to sleep. `sleep` says when it does: what arrived is stored
+        before, and after it every transfer goes on over a new connection, with no attempt counted
+        (T3). Raises EngineBusyError when another process owns it, StateError when it cannot be
+        used.
         """
         folder = state_folder(state_dir)
         ensure_private(folder)
@@ -183,12 +195,15 @@ class Monitor:
         self.presence.unheard = remembered.unheard
         self.set_aside = await asyncio.to_thread(loss_in_words, engine, remembered)
         self.system_watch.watch()
-        sessions, self._retired, self._defaults = await restore_sessions(engine, remembered, self._forget)
+        sessions, self._retired, self._defaults = await restore_sessions(
+            engine, remembered, self._forget
+        )
         self._sessions.update(sessions)
 
     def ready(self, *, start_restored: bool = True) -> None:
-        """The front end has subscribed: restored tasks go on, and in the next turn its listeners are told what an
-        absence has stored for them (B-02). Without `start_restored` the tasks wait to be named, the events for the app.
+        """The front end has subscribed: restored tasks go on, and in the next turn its listeners
+        are told what an absence has stored for them (B-02). Without `start_restored` the tasks wait
+        to be named, the events for the app.
         """
         if self.set_aside:
             self.notify("The list of transfers was damaged", self.set_aside, identifier="set-aside")
@@ -211,16 +226,22 @@ class Monitor:
         if said != self.recall(_PRIVACY):
             self.remember(_PRIVACY, said)
             if said:
-                self.notify("The state folder is not private", f"{said} {_MOVE_IT}", identifier="privacy")
+                self.notify(
+                    "The state folder is not private", f"{said} {_MOVE_IT}", identifier="privacy"
+                )
 
     async def heard(self, key: TaskKey) -> None:
-        """Done when every listener has had the end of that task (O-16); at once when none is being told."""
+        """Done when every listener has had the end of that task (O-16); at once when none is being
+        told.
+        """
         session = self._sessions.get(key.session)
         if session is not None and (run := session.find_run(key.number)) is not None:
             await run.heard()
 
     def run_only(self, keys: Iterable[TaskKey]) -> None:
-        """Let these restored tasks go on, and no others: what an engine opened by a command does."""
+        """Let these restored tasks go on, and no others: what an engine opened by a command
+        does.
+        """
         for key in keys:
             self._sessions[key.session].run_of(key.number).start()
 
@@ -245,17 +266,22 @@ class Monitor:
         await engine.store.close()
 
     def request_quit(self, *, released: bool = False) -> None:
-        """Ask whoever opened the monitor to end; `released`: another engine waits for the state directory."""
+        """Ask whoever opened the monitor to end; `released`: another engine waits for the state
+        directory.
+        """
         self.released = self.released or released
         self.quitting.set()
 
     async def stop_transfers(self) -> None:
-        """B-07: end every outstanding task with -999 and the reason 0 (X-10), with resume data where possible, and
-        let nobody go on after this engine. Done when all have ended; `request_quit` is up to the caller.
+        """B-07: end every outstanding task with -999 and the reason 0 (X-10), with resume data
+        where possible, and let nobody go on after this engine. Done when all have ended;
+        `request_quit` is up to the caller.
         """
         self.force_quit = True
         self.background.force_quit()
-        await asyncio.gather(*(session.end_all(USER_FORCE_QUIT) for session in list(self._sessions.values())))
+        await asyncio.gather(
+            *(session.end_all(USER_FORCE_QUIT) for session in list(self._sessions.values()))
+        )
 
     def show(self) -> bool:
         """Raise the window; False when this engine has none."""
@@ -269,8 +295,8 @@ class Monitor:
     def create_session(self, configuration: SessionConfiguration) -> Session:
         """The identical object while a session with this identifier is active (S-06).
 
-        Raises SessionInvalidatingError while one is finishing (S-07), TypeError or ValueError for a bad
-        configuration, whose `ca_file` is read now.
+        Raises SessionInvalidatingError while one is finishing (S-07), TypeError or ValueError for a
+        bad configuration, whose `ca_file` is read now.
         """
         own = configuration.copy()
         if own.ca_file:
@@ -290,13 +316,17 @@ class Monitor:
         self._engine.vault.put(key, headers)
         own.proxy = self._engine.keep_proxy(key, own.proxy)
         retired = self._retired.pop(key, None)
-        row = SessionRow(key=key, configuration=own, next_number=retired.next_number if retired else 1)
+        row = SessionRow(
+            key=key, configuration=own, next_number=retired.next_number if retired else 1
+        )
         session = self._sessions[key] = Session(self._engine, row, forget=self._forget)
         session.announce()
         return session
 
     def session(self, identifier: str) -> Session:
-        """The background session of that name, made with the app's defaults when there is none (TR-03)."""
+        """The background session of that name, made with the app's defaults when there is none
+        (TR-03).
+        """
         existing = self._sessions.get(identifier)
         if existing is not None and existing.state is SessionState.ACTIVE:
             return existing
@@ -341,9 +371,11 @@ class Monitor:
         return self._engine.bus.subscribe(observer)
 
     def add_event_listener(self, name: str, listener: Listener) -> None:
-        """E-01: `listener(event)`, a function or a coroutine function, for the named event of every session.
+        """E-01: `listener(event)`, a function or a coroutine function, for the named event of every
+        session.
 
-        Without the background mode that the event needs an error is logged, and nothing is attached (B-09, P-09).
+        Without the background mode that the event needs an error is logged, and nothing is attached
+        (B-09, P-09).
         """
         mode = MODE_OF.get(name)
         if mode is not None and mode not in self.settings.background_modes:
@@ -361,11 +393,15 @@ class Monitor:
     # ---- background
 
     async def fetch(self, *, by_hand: bool = True) -> Wake:
-        """Ask for a background fetch; the answer says whether it was delivered, and under which handler."""
+        """Ask for a background fetch; the answer says whether it was delivered, and under which
+        handler.
+        """
         return self.background.fetch(by_hand=by_hand)
 
     async def push(self, payload: Payload | str, *, by_hand: bool = True, source: str = "") -> Wake:
-        """Take a push, as `fetch`. Raises ValueError for an unusable payload. `source` names the channel."""
+        """Take a push, as `fetch`. Raises ValueError for an unusable payload. `source` names the
+        channel.
+        """
         return self.background.push(payload, by_hand=by_hand, source=source)
 
     @property
@@ -374,10 +410,14 @@ class Monitor:
         return frozenset(self.settings.background_modes)
 
     def set_minimum_background_fetch_interval(self, seconds: float) -> None:
-        """Seconds between two background fetches at the least, from MIN to NEVER, which is infinite (B-08)."""
+        """Seconds between two background fetches at the least, from MIN to NEVER, which is infinite
+        (B-08).
+        """
         self.preferences.set_fetch_interval(seconds)
 
-    def end_background_handler(self, handler_id: str, result: FetchResult = FetchResult.NO_DATA) -> bool:
+    def end_background_handler(
+        self, handler_id: str, result: FetchResult = FetchResult.NO_DATA
+    ) -> bool:
         """B-04."""
         return self.background.handlers.end(handler_id, result)
 
@@ -390,21 +430,28 @@ class Monitor:
         identifier: str = "",
         shown: bool = False,
     ) -> None:
-        """Record that a notification was given, so that the events show everything that was ever notified."""
+        """Record that a notification was given, so that the events show everything that was ever
+        notified.
+        """
         self._engine.record(
             NotificationEvent(
-                alert_title=title, alert_body=body, user_info=user_info or {}, identifier=identifier, shown=shown
+                alert_title=title,
+                alert_body=body,
+                user_info=user_info or {},
+                identifier=identifier,
+                shown=shown,
             )
         )
 
     def schedule_local_notification(self, alert_body: str, **options: Any) -> LocalNotification:
-        """Show a notification at its time, or at once when that is not in the future (N-01). It survives a restart,
-        and then comes late rather than early (N-02). In the background it is a banner; in front only the
-        `notification` event is told, unless `show_in_foreground` is set (N-03).
+        """Show a notification at its time, or at once when that is not in the future (N-01). It
+        survives a restart, and then comes late rather than early (N-02). In the background it is a
+        banner; in front only the `notification` event is told, unless `show_in_foreground` is set
+        (N-03).
 
-        Options are `alert_title`, `date` (milliseconds since the epoch, or an aware datetime), `repeat` ("daily",
-        "weekly", "monthly", "yearly"), `user_info`, `identifier` and `show_in_foreground`. Raises ValueError or
-        TypeError for one that cannot be.
+        Options are `alert_title`, `date` (milliseconds since the epoch, or an aware datetime),
+        `repeat` ("daily", "weekly", "monthly", "yearly"), `user_info`, `identifier` and
+        `show_in_foreground`. Raises ValueError or TypeError for one that cannot be.
         """
         alert = made(alert_body, **options)
         self._alerts.schedule(alert)
@@ -424,7 +471,9 @@ class Monitor:
         return self._alerts.pending
 
     async def read(self, url: str, *, limit: int = 1 << 20, origin: Origin = Origin.TYPED) -> bytes:
-        """A small answer in memory. Raises TransferFailure, also for a status of 400 and above or a larger body."""
+        """A small answer in memory. Raises TransferFailure, also for a status of 400 and above or a
+        larger body.
+        """
         return await read_small(self._engine, url, limit=limit, origin=origin)
 
     def recall(self, name: str) -> str:

@@ -1,7 +1,8 @@
-"""New tasks from a program's arguments: the record, the headers and the body, checked before anything is remembered.
+"""New tasks from a program's arguments: the record, the headers and the body, checked before
+anything is remembered.
 
-Rule: nothing here touches a session or the store. What is wrong with the arguments is raised; what is wrong with a file
-that is to be sent is the task's own error later.
+Rule: nothing here touches a session or the store. What is wrong with the arguments is raised; what
+is wrong with a file that is to be sent is the task's own error later.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class _Temporary:
         return "TEMPORARY"
 
 
-TEMPORARY: Final = _Temporary()  # a destination: a file that goes when its listeners have returned (D-08)
+# a destination: a file that goes when its listeners have returned (D-08)
+TEMPORARY: Final = _Temporary()
 Destination = str | os.PathLike[str] | _Temporary | None
 Pieces = Callable[[], AsyncIterator[bytes]]  # makes a body, again each time it must be sent
 
@@ -43,7 +45,8 @@ class NewTask:
 
     task: Task
     headers: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
-    body: Pieces | bytes | None = dataclasses.field(default=None, repr=False)  # of a task that sends no file
+    # of a task that sends no file
+    body: Pieces | bytes | None = dataclasses.field(default=None, repr=False)
 
 
 def wishes(
@@ -55,7 +58,9 @@ def wishes(
     maximum_attempts: int,
     earliest_begin_date: datetime | None,
 ) -> dict[str, Any]:
-    """What downloads and uploads have in common, as fields of the record. Raises ValueError for a bad priority."""
+    """What downloads and uploads have in common, as fields of the record. Raises ValueError for a
+    bad priority.
+    """
     check_priority(priority)
     return {
         "speed_limit": max(0, speed_limit),
@@ -79,7 +84,9 @@ def new_download(
     origin: Origin | None,
     **fields: Any,
 ) -> NewTask:
-    """`place` is that of `place_of`, `fields` are those of `wishes`. Raises ValueError and TransferFailure."""
+    """`place` is that of `place_of`, `fields` are those of `wishes`. Raises ValueError and
+    TransferFailure.
+    """
     address, headers = _request(url, request_headers)
     folder, given = place
     task = Task(
@@ -111,8 +118,9 @@ def new_upload(
     spool: str,
     **fields: Any,
 ) -> NewTask:
-    """`protocol` is what was asked for, `spool` the folder for a copy of bytes ("": they stay in memory), `fields` are
-    those of `wishes` and `into_folder`. Raises ValueError and TransferFailure.
+    """`protocol` is what was asked for, `spool` the folder for a copy of bytes ("": they stay in
+    memory), `fields` are those of `wishes` and `into_folder`. Raises ValueError and
+    TransferFailure.
     """
     asked = asked_anew(protocol)
     new = _sending(key, Kind.UPLOAD, url, method, request_headers, origin)
@@ -122,14 +130,23 @@ def new_upload(
         body = bytes(data)
         file = {"expected_to_send": len(body), "name": "data"}
         if spool:
-            file |= {"source": os.path.join(spool, f"{secrets.token_hex(16)}.body"), "spooled": True}
+            file |= {
+                "source": os.path.join(spool, f"{secrets.token_hex(16)}.body"),
+                "spooled": True,
+            }
     else:
         path = os.path.abspath(os.path.expanduser(os.fspath(data)))
-        file = {"source": checked_path(path, "the path"), "name": os.path.basename(path), **noted(path)}
+        file = {
+            "source": checked_path(path, "the path"),
+            "name": os.path.basename(path),
+            **noted(path),
+        }
     if not file.get("source"):
         asked["not_resumable"] = PLAIN_UPLOAD
     wanted = protocol if asked["protocol"] else ""
-    return changed(new, task=changed(new.task, wanted_protocol=wanted, **asked, **file, **fields), body=body)
+    return changed(
+        new, task=changed(new.task, wanted_protocol=wanted, **asked, **file, **fields), body=body
+    )
 
 
 def new_stream(
@@ -143,7 +160,9 @@ def new_stream(
 ) -> NewTask:
     """An upload of what `factory()` yields. Raises ValueError and TransferFailure."""
     new = _sending(key, Kind.UPLOAD, url, method, request_headers, origin)
-    task = changed(new.task, name="stream", protocol=upload_protocol.PLAIN, not_resumable=PLAIN_UPLOAD)
+    task = changed(
+        new.task, name="stream", protocol=upload_protocol.PLAIN, not_resumable=PLAIN_UPLOAD
+    )
     return changed(new, task=task, body=factory)
 
 
@@ -159,7 +178,9 @@ def new_request(
     maximum_attempts: int,
     options: RequestOptions,
 ) -> NewTask:
-    """A data task. Raises ValueError and TransferFailure, and TypeError or ValueError for what is no JSON."""
+    """A data task. Raises ValueError and TransferFailure, and TypeError or ValueError for what is
+    no JSON.
+    """
     new = _sending(key, Kind.DATA, url, method, request_headers, origin)
     headers = dict(new.headers)
     body: bytes | None = None
@@ -167,7 +188,9 @@ def new_request(
         body = bytes(data)
     elif data is not None:
         body = json.dumps(data, allow_nan=False).encode()
-        if not options.no_content_type and not any(name.lower() == "content-type" for name in headers):
+        if not options.no_content_type and not any(
+            name.lower() == "content-type" for name in headers
+        ):
             headers["Content-Type"] = "application/json"
     task = changed(
         new.task,
@@ -227,13 +250,17 @@ def place_of(destination: Destination, default: str) -> tuple[str, str]:
 
 
 def default_folder_of(own: SessionConfiguration, settings: Settings) -> str:
-    """Where downloads without a destination go: the session's folder, the setting, or the desktop's."""
+    """Where downloads without a destination go: the session's folder, the setting, or the
+    desktop's.
+    """
     chosen = own.download_folder or settings.download_folder or download_folder()
     return os.path.abspath(os.path.expanduser(chosen))
 
 
 def split_credentials(url: str) -> tuple[str, dict[str, str]]:
-    """A checked URL; its user information moves into a header, which is kept with the other secrets."""
+    """A checked URL; its user information moves into a header, which is kept with the other
+    secrets.
+    """
     bare, authorization = without_credentials(check_url(url))
     return bare, {"Authorization": authorization} if authorization else {}
 
@@ -249,6 +276,10 @@ def _checked_digest(digest: str | None) -> str:
         return ""
     algorithm, _, value = digest.lower().partition(":")
     lengths = {"sha-256": 64, "sha-512": 128}
-    if algorithm not in lengths or len(value) != lengths[algorithm] or set(value) - set("0123456789abcdef"):
+    if (
+        algorithm not in lengths
+        or len(value) != lengths[algorithm]
+        or set(value) - set("0123456789abcdef")
+    ):
         raise ValueError("a digest is sha-256: and 64 or sha-512: and 128 hexadecimal digits")
     return f"{algorithm}:{value}"

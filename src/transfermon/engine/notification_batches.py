@@ -1,7 +1,7 @@
 """When ended transfers are told of: at once after a quiet time, together while more of them end.
 
-Rule: nothing here looks at a clock; `now` is monotonic seconds and passed in. Nothing that is added is ever lost: it is
-told by itself or in a sum.
+Rule: nothing here looks at a clock; `now` is monotonic seconds and passed in. Nothing that is added
+is ever lost: it is told by itself or in a sum.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ BURST = 3  # notices of single transfers in a row, where a person wants each of 
 
 
 class Gathering(Generic[T]):
-    """What waits to be told. `burst`: how many notices may come in a row before they are gathered."""
+    """What waits to be told. `burst`: how many notices may come in a row before they are
+    gathered.
+    """
 
     def __init__(self, *, burst: int = 1) -> None:
         self._burst = burst
@@ -33,7 +35,9 @@ class Gathering(Generic[T]):
         return len(self._waiting)
 
     def add(self, found: list[T], now: float) -> float | None:
-        """Seconds after which `take` is to be called: 0 is at once, None when that was arranged before."""
+        """Seconds after which `take` is to be called: 0 is at once, None when that was arranged
+        before.
+        """
         self._waiting += found
         if self._called:
             return None

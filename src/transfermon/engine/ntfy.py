@@ -1,4 +1,5 @@
-"""What ntfy's server says, line by line, and what of it a push is (its publishing and subscribing pages, 2.13 to 2.17).
+"""What ntfy's server says, line by line, and what of it a push is (its publishing and subscribing
+pages, 2.13 to 2.17).
 
 Rule: plain values in, plain values out. A line that is not understood is none.
 """
@@ -15,7 +16,8 @@ from transfermon.model.push_payload import LIMIT, Payload, parse_payload, payloa
 from transfermon.model.record import record
 
 OPEN, KEEPALIVE, MESSAGE, DELETE = "open", "keepalive", "message", "message_delete"
-_FILLERS = ("You received a file: {name}", "triggered")  # what stands in a message that has no text of its own
+# what stands in a message that has no text of its own
+_FILLERS = ("You received a file: {name}", "triggered")
 _TEXTS = ("text/plain", "application/json")
 
 
@@ -29,13 +31,17 @@ class NtfyLine:
     expires: float = 0.0
     topic: str = ""
     sequence: str = (
-        ""  # of all that are one message, its updates and its deletion: the first one's identifier, or their own
+        # of all that are one message, its updates and its deletion: the first one's identifier, or
+        # their own
+        ""
     )
     said: Mapping[str, Any]
 
 
 def line_of(text: bytes) -> NtfyLine | None:
-    """Raises ValueError for what is no JSON, or nested too deeply; None for JSON that is no line of ntfy's."""
+    """Raises ValueError for what is no JSON, or nested too deeply; None for JSON that is no line of
+    ntfy's.
+    """
     said = json_text.loads(text)
     if not isinstance(said, dict) or not isinstance(said.get("event"), str):
         return None
@@ -54,11 +60,13 @@ def line_of(text: bytes) -> NtfyLine | None:
 
 
 def payload_in(said: Mapping[str, Any], now: float = 0.0) -> Payload:
-    """The payload of a message: its text when that is a JSON object, else title and text as an alert. The address of a
-    file that hangs on it is the `download_url` of a push that wakes, unless the payload names one.
+    """The payload of a message: its text when that is a JSON object, else title and text as an
+    alert. The address of a file that hangs on it is the `download_url` of a push that wakes, unless
+    the payload names one.
 
-    Raises ValueError, with a sentence: for bytes that are no text, a payload over 4,096 bytes (the server has made a file
-    of it then), a file whose time on the server is over and that has no words of its own.
+    Raises ValueError, with a sentence: for bytes that are no text, a payload over 4,096 bytes (the
+    server has made a file of it then), a file whose time on the server is over and that has no
+    words of its own.
     """
     text, attachment = _body(said), _attachment(said)
     name, url = _text(attachment.get("name")), _text(attachment.get("url"))
@@ -101,11 +109,15 @@ def _attachment(said: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _was_a_payload(text: str, attachment: Mapping[str, Any]) -> bool:
-    """Whether the server made a file of a text that was too long for a message: it names such a file itself."""
+    """Whether the server made a file of a text that was too long for a message: it names such a
+    file itself.
+    """
     name = _text(attachment.get("name"))
     kind = _text(attachment.get("type")).partition(";")[0].strip().lower()
     made = name in ("attachment", "attachment.txt", "attachment.json") and kind in _TEXTS
-    return made and _number(attachment.get("size")) > 0 and text in ("", _FILLERS[0].format(name=name))
+    return (
+        made and _number(attachment.get("size")) > 0 and text in ("", _FILLERS[0].format(name=name))
+    )
 
 
 def _text(value: object) -> str:
@@ -113,4 +125,8 @@ def _text(value: object) -> str:
 
 
 def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e12 else 0.0
+    return (
+        float(value)
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e12
+        else 0.0
+    )

@@ -1,6 +1,7 @@
 """What stands in a task's way now: its time, the network, the policy.
 
-Rule: looked at afresh each time, nothing is remembered here; what it means is decided in `start_conditions`.
+Rule: looked at afresh each time, nothing is remembered here; what it means is decided in
+`start_conditions`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from transfermon.system.network_status import is_local
 
 
 def obstacle(task: Task, own: SessionConfiguration, engine: Engine) -> Hold | None:
-    """What the task has to wait for before it may ask for a slot (T-10, T-17, T-18). `own` is its session's."""
+    """What the task has to wait for before it may ask for a slot (T-10, T-17, T-18). `own` is its
+    session's.
+    """
     # A metered network that must not be used counts as none.
     unwanted = engine.policy.metered and not own.allows_metered_access and not is_local(task.url)
     return start_conditions.hold(
@@ -39,14 +42,20 @@ def waits_for_connectivity(own: SessionConfiguration) -> bool:
 
 
 def is_online(task: Task, own: SessionConfiguration, engine: Engine) -> bool:
-    """Whether there is a way for this task, as far as anybody can know; a proxy of the session's may have its own."""
+    """Whether there is a way for this task, as far as anybody can know; a proxy of the session's
+    may have its own.
+    """
     return has_way(task, own, engine) or (bool(own.proxy) and not engine.connectivity.cut_off)
 
 
 def has_way(task: Task, own: SessionConfiguration, engine: Engine) -> bool:
-    """Whether the network leads to the task's server or to the proxy in front of it; to this machine it always does."""
+    """Whether the network leads to the task's server or to the proxy in front of it; to this
+    machine it always does.
+    """
     network = engine.connectivity
     if network.leads_to(task.url):
         return True
-    proxy = proxies.shown(proxies.named_by(os.environ, origin_of(task.url)) if own.proxy is None else own.proxy)
+    proxy = proxies.shown(
+        proxies.named_by(os.environ, origin_of(task.url)) if own.proxy is None else own.proxy
+    )
     return bool(proxy) and network.leads_to(proxy)

@@ -65,20 +65,26 @@ class Status:
 class Overview:
     """That of one engine. `app_state` says how the app stands, in the words of the control API."""
 
-    def __init__(self, engine: Engine, sessions: Mapping[str, Session], app_state: Callable[[], str]) -> None:
+    def __init__(
+        self, engine: Engine, sessions: Mapping[str, Session], app_state: Callable[[], str]
+    ) -> None:
         self._engine = engine
         self._sessions = sessions
         self._app_state = app_state
 
     def snapshot(self) -> Snapshot:
         """Take it in the turn in which you subscribed."""
-        return Snapshot(sequence=self._engine.sequence, tasks=self.tasks(), sessions=self.session_infos())
+        return Snapshot(
+            sequence=self._engine.sequence, tasks=self.tasks(), sessions=self.session_infos()
+        )
 
     def session_infos(self) -> tuple[SessionInfo, ...]:
         return tuple(_info(session) for session in self._sessions.values())
 
     def tallies(self) -> dict[str, Tally]:
-        """How many tasks each session has of each fate, by its key, without looking at them all. To read only."""
+        """How many tasks each session has of each fate, by its key, without looking at them all. To
+        read only.
+        """
         return {key: session.tally for key, session in self._sessions.items()}
 
     def tasks(self) -> tuple[Task, ...]:
@@ -92,8 +98,8 @@ class Overview:
         return found.records_of(url) if found is not None else []
 
     def kept_response(self, key: TaskKey) -> KeptAnswer:
-        """What the server answered to an upload or a data task, as long as there is room for it (U-07), and whether it
-        is all of the answer. KeyError.
+        """What the server answered to an upload or a data task, as long as there is room for it
+        (U-07), and whether it is all of the answer. KeyError.
         """
         handle = self._sessions[key.session].task(key.number)
         return handle.kept_response if isinstance(handle, UploadTask) else KeptAnswer()
@@ -139,7 +145,9 @@ class Overview:
             frozen_reason=self._engine.store.frozen,
         )
 
-    async def history(self, *, since: int = 0, task: TaskKey | None = None, limit: int = 1000) -> list[Event]:
+    async def history(
+        self, *, since: int = 0, task: TaskKey | None = None, limit: int = 1000
+    ) -> list[Event]:
         """Journalled events after `since`, oldest first; the newest `limit` of them."""
         return await self._engine.store.read(tables.history(since, task, limit))
 

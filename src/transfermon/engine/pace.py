@@ -15,7 +15,9 @@ WINDOW = 60.0  # seconds that it must have been so slow
 
 
 def by_our_doing(rates: Collection[tuple[float, int]]) -> bool:
-    """Whether limits of ours may be why it is slow. Each is bytes per second, 0 for none, and how many share them."""
+    """Whether limits of ours may be why it is slow. Each is bytes per second, 0 for none, and how
+    many share them.
+    """
     return any(0 < rate < SLOW * max(1, sharing) for rate, sharing in rates)
 
 
@@ -30,7 +32,9 @@ class Pace:
         return f"<Pace of {len(self._seen)}>"
 
     def look(self, now: float, moved: Mapping[TaskKey, int]) -> set[TaskKey]:
-        """The slow ones among the running transfers. `now` in monotonic seconds, `moved` their bytes so far."""
+        """The slow ones among the running transfers. `now` in monotonic seconds, `moved` their
+        bytes so far.
+        """
         for gone in self._seen.keys() - moved.keys():
             del self._seen[gone]
         return {key for key, count in moved.items() if self._is_slow(key, now, count)}

@@ -50,8 +50,9 @@ class LiveSettings:
         new.replaced()
 
     def switch_push_channel(self, on: bool, *, token: str | None = None) -> None:
-        """Listen to the push channel or not. Without a topic a random one of 128 bits is made: whoever knows it can
-        push. `token` is the server's; it is kept with the other secrets, and "" forgets it. Raises OSError as `update`.
+        """Listen to the push channel or not. Without a topic a random one of 128 bits is made:
+        whoever knows it can push. `token` is the server's; it is kept with the other secrets, and
+        "" forgets it. Raises OSError as `update`.
         """
         if token:
             self._engine.vault.put(SECRETS, {"Authorization": f"Bearer {token}"})
@@ -68,9 +69,13 @@ class LiveSettings:
         self.update(background_modes=tuple(mode for mode in BACKGROUND_MODES if mode in wanted))
 
     def set_fetch_interval(self, seconds: float) -> None:
-        """Seconds between two background fetches at the least, from MIN to NEVER, which is infinite (B-08)."""
+        """Seconds between two background fetches at the least, from MIN to NEVER, which is infinite
+        (B-08).
+        """
         interval = clamped_interval(seconds)
-        self.update(fetch_interval=NEVER if interval == BACKGROUND_FETCH_INTERVAL_NEVER else interval)
+        self.update(
+            fetch_interval=NEVER if interval == BACKGROUND_FETCH_INTERVAL_NEVER else interval
+        )
 
     def _follow(self, session: Session, old: Settings) -> None:
         """A session that has the limits of the settings until now gets those of the new ones."""

@@ -1,6 +1,7 @@
 """Whether the app is in front, in the background or suspended, and what waits for its return.
 
-Rule: suspending is simulated. Listeners hear nothing then, transfers go on, observers see everything.
+Rule: suspending is simulated. Listeners hear nothing then, transfers go on, observers see
+everything.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from transfermon.storage.changes import Unheard
 class AppPresence:
     """That of one engine's app. `unheard` is what the absence before this engine has stored."""
 
-    def __init__(self, engine: Engine, background: Background, sessions: Mapping[str, Session]) -> None:
+    def __init__(
+        self, engine: Engine, background: Background, sessions: Mapping[str, Session]
+    ) -> None:
         self._engine = engine
         self._background = background
         self._sessions = sessions
@@ -37,8 +40,8 @@ class AppPresence:
         return self._engine.app_state
 
     def set_state(self, state: AppState) -> None:
-        """Say whether a person has the app in front. Held pushes come with it (P-10), and tasks that the rate
-        limiter held back (B-16).
+        """Say whether a person has the app in front. Held pushes come with it (P-10), and tasks
+        that the rate limiter held back (B-16).
         """
         if state is self._engine.app_state:
             return
@@ -54,15 +57,15 @@ class AppPresence:
         return self._delivery.suspended
 
     def suspend(self) -> None:
-        """Simulate that the system suspends the app (B-17). What ends meanwhile is kept in the journal, also across a
-        crash.
+        """Simulate that the system suspends the app (B-17). What ends meanwhile is kept in the
+        journal, also across a crash.
         """
         self._delivery.suspend()
 
     def wake(self) -> None:
-        """End the simulated suspension: `backgroundtransfer` where the last task of a session ended meanwhile, the
-        stored events in order, `sessioneventscompleted`, and the progress of what is unfinished. A fetch or a push
-        wakes the app, too.
+        """End the simulated suspension: `backgroundtransfer` where the last task of a session ended
+        meanwhile, the stored events in order, `sessioneventscompleted`, and the progress of what is
+        unfinished. A fetch or a push wakes the app, too.
         """
         self._delivery.wake()
 
@@ -75,7 +78,9 @@ class AppPresence:
         """Once, and only to an app that is attached (B-02)."""
         if self._engine.attached and not self._delivering:
             self._delivering = True
-            stored = [event for event in self.unheard.events if event.session_identifier is not None]
+            stored = [
+                event for event in self.unheard.events if event.session_identifier is not None
+            ]
             self._delivery.begin(stored, self.unheard.idle)
 
     @property

@@ -12,7 +12,8 @@ from transfermon.engine.session import Session
 from transfermon.engine.shared import Engine
 from transfermon.model.configuration import PROGRESS_PER_SECOND
 
-_TICK = 1.2 / PROGRESS_PER_SECOND  # slower than the limit: the last one comes on top, and Qt's timers are early (D-05)
+# slower than the limit: the last one comes on top, and Qt's timers are early (D-05)
+_TICK = 1.2 / PROGRESS_PER_SECOND
 _LOOK = 1.0  # seconds between two looks at what goes too slowly
 
 

@@ -1,7 +1,7 @@
 """The real push channel: ntfy's JSON stream, one connection for all topics.
 
-Rule: it only listens. What a message may do is decided in `payload`, `wakes` and where the address is used; whatever
-comes is either delivered once, or entered in the ledger with the reason why not.
+Rule: it only listens. What a message may do is decided in `payload`, `wakes` and where the address
+is used; whatever comes is either delivered once, or entered in the ledger with the reason why not.
 """
 
 from __future__ import annotations
@@ -31,7 +31,11 @@ IDLE = 77.0  # seconds without a byte; the server says something every 45
 LINE_LIMIT = 64 * 1024  # bytes; a longer line is no push
 BACK_OFF_FIRST, BACK_OFF_MOST = 2.0, 120.0
 _UNUSABLE = frozenset({Code.BAD_URL, Code.UNSUPPORTED_URL})
-_FINAL = {401: "it wants a token", 403: "it does not let you read this topic", 404: "there is no such topic"}
+_FINAL = {
+    401: "it wants a token",
+    403: "it does not let you read this topic",
+    404: "there is no such topic",
+}
 
 
 class ChannelState(Enum):
@@ -39,7 +43,8 @@ class ChannelState(Enum):
     CONNECTING = "connecting"
     CONNECTED = "connected"
     WAITING = "waiting"  # until the next try
-    REFUSED = "refused"  # by the server, or the address is unusable; no other try until the settings change
+    # by the server, or the address is unusable; no other try until the settings change
+    REFUSED = "refused"
 
 
 _WORDS = {
@@ -92,7 +97,9 @@ class PushChannel:
     def addresses(self) -> tuple[str, ...]:
         """Where a sender publishes."""
         settings = self._engine.settings
-        return tuple(f"{settings.push_server.rstrip('/')}/{quote(topic)}" for topic in settings.push_topics)
+        return tuple(
+            f"{settings.push_server.rstrip('/')}/{quote(topic)}" for topic in settings.push_topics
+        )
 
     @property
     def has_token(self) -> bool:
@@ -118,7 +125,11 @@ class PushChannel:
         """Start, stop, or begin again at another address."""
         settings = self._engine.settings
         on = settings.push_enabled and bool(settings.push_topics)
-        wanted = (settings.push_server, settings.push_topics, self._engine.vault.get(SECRETS)) if on else ()
+        wanted = (
+            (settings.push_server, settings.push_topics, self._engine.vault.get(SECRETS))
+            if on
+            else ()
+        )
         if not self._ready or wanted == self._wanted:
             return
         self._wanted = wanted
@@ -148,9 +159,17 @@ class PushChannel:
             try:
                 status, delay = await self._listen()
                 if status in _FINAL:
-                    self._say(ChannelStatus(state=ChannelState.REFUSED, reason=f"{_FINAL[status]} ({status})."))
+                    self._say(
+                        ChannelStatus(
+                            state=ChannelState.REFUSED, reason=f"{_FINAL[status]} ({status})."
+                        )
+                    )
                     return
-                reason = f"the server answered {status}." if status != 200 else "the server closed the connection."
+                reason = (
+                    f"the server answered {status}."
+                    if status != 200
+                    else "the server closed the connection."
+                )
                 if status == 200:
                     failures = 0
                 elif status == 400 and self._memory.placed:
@@ -184,7 +203,14 @@ class PushChannel:
         if since := self._memory.began():
             url += f"?since={since}"
         headers = {"Accept-Encoding": "identity", **self._engine.vault.get(SECRETS)}
-        call = Call(url=url, headers=headers, origin=Origin.TYPED, session=SECRETS, idle_timeout=IDLE, secret_path=True)
+        call = Call(
+            url=url,
+            headers=headers,
+            origin=Origin.TYPED,
+            session=SECRETS,
+            idle_timeout=IDLE,
+            secret_path=True,
+        )
         answer = await transport.open(call)
         try:
             if answer.response.status != 200:
@@ -211,7 +237,9 @@ class PushChannel:
 
     def _judge(self, line: NtfyLine) -> None:
         if line.topic not in self._engine.settings.push_topics:
-            self._background.refuse(None, source="ntfy", reason="It came for a topic that nobody asked for.")
+            self._background.refuse(
+                None, source="ntfy", reason="It came for a topic that nobody asked for."
+            )
         elif line.event == DELETE:
             self._background.take_back(f"{line.topic}/{line.sequence}")
         elif 0 < line.expires < self._engine.now():
@@ -222,7 +250,9 @@ class PushChannel:
     def _deliver(self, line: NtfyLine) -> None:
         try:
             payload = payload_in(line.said, self._engine.now())
-            self._background.push(payload, by_hand=False, source="ntfy", sequence=f"{line.topic}/{line.sequence}")
+            self._background.push(
+                payload, by_hand=False, source="ntfy", sequence=f"{line.topic}/{line.sequence}"
+            )
         except ValueError as exc:
             self._background.refuse(None, source="ntfy", reason=str(exc))
 
@@ -237,13 +267,15 @@ class PushChannel:
 
 
 def back_off(failures: int, random: float) -> float:
-    """Seconds before the next try: 2 s, doubled by each failure up to 2 min, with up to half taken off by jitter."""
+    """Seconds before the next try: 2 s, doubled by each failure up to 2 min, with up to half taken
+    off by jitter.
+    """
     return min(BACK_OFF_MOST, BACK_OFF_FIRST * float(2 ** min(failures, 10))) * (1 - random / 2)
 
 
 async def lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Split at line feeds only: JSON text may hold U+0085 and U+2028. A line over 64 KiB is left out, and so is one
-    that a cut has left without its end.
+    """Split at line feeds only: JSON text may hold U+0085 and U+2028. A line over 64 KiB is left
+    out, and so is one that a cut has left without its end.
     """
     rest, skipping = b"", False
     async for piece in pieces:

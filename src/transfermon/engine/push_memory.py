@@ -1,7 +1,7 @@
 """How far the push channel has heard, so that each message is taken once and none is skipped.
 
-Rule: where to go on is a time, since an identifier that the server does not keep means “all” to it, and a delayed
-message bears an old one. What comes again because of that is known by its identifier.
+Rule: where to go on is a time, since an identifier that the server does not keep means “all” to it,
+and a delayed message bears an old one. What comes again because of that is known by its identifier.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ LEAST = 1000  # identifiers that are remembered however old they are
 BLOCK = 200  # identifiers that are stored together: what one message costs to write
 SAVED_AFTER = 600.0  # seconds of mere silence after which the time is stored again
 
-PLACE, BLOCKS = "push.since", "push.ids."  # the stored values; the latter with the number of a block
+# the stored values; the latter with the number of a block
+PLACE, BLOCKS = "push.since", "push.ids."
 Changes = list[tuple[str, str]]
 
 
@@ -42,11 +43,15 @@ class PushMemory:
         self._blocks: list[_Block] = []  # oldest first
 
     def __repr__(self) -> str:
-        return f"<PushMemory {self._time:.0f} {sum(len(block.seen) for block in self._blocks)} seen>"
+        return (
+            f"<PushMemory {self._time:.0f} {sum(len(block.seen) for block in self._blocks)} seen>"
+        )
 
     @classmethod
     def restored(cls, values: Mapping[str, str], server: str, topics: str) -> PushMemory:
-        """What was stored, where it belongs to this server and these topics; else a new one, which hears nothing old."""
+        """What was stored, where it belongs to this server and these topics; else a new one, which
+        hears nothing old.
+        """
         memory = cls(server, topics)
         if not values.get(PLACE):
             return memory
@@ -56,9 +61,12 @@ class PushMemory:
                 return memory
             memory._time = memory._saved = float(place["time"])
             for key in sorted(
-                (key for key in values if key.startswith(BLOCKS)), key=lambda key: int(key[len(BLOCKS) :])
+                (key for key in values if key.startswith(BLOCKS)),
+                key=lambda key: int(key[len(BLOCKS) :]),
             ):
-                seen = {str(name): float(time) for name, time in json.loads(values[key] or "{}").items()}
+                seen = {
+                    str(name): float(time) for name, time in json.loads(values[key] or "{}").items()
+                }
                 memory._blocks.append(_Block(int(key[len(BLOCKS) :]), seen))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return cls(server, topics)
@@ -86,10 +94,16 @@ class PushMemory:
         return any(identifier in block.seen for block in self._blocks)
 
     def heard(self, line: NtfyLine) -> Changes:
-        """A line came: what is to be stored of it. One with an identifier that counts is known from now on."""
+        """A line came: what is to be stored of it. One with an identifier that counts is known from
+        now on.
+        """
         self._advance(line)
         if line.event in (OPEN, KEEPALIVE):
-            return self.unsaved() if abs(self._time - self._saved) > SAVED_AFTER or not self._saved else []
+            return (
+                self.unsaved()
+                if abs(self._time - self._saved) > SAVED_AFTER or not self._saved
+                else []
+            )
         if self.knows(line.identifier):
             return []
         block = self._block()
@@ -101,8 +115,9 @@ class PushMemory:
         return [self._place()] if self._time != self._saved else []
 
     def _advance(self, line: NtfyLine) -> None:
-        """The newest line's time counts. While the missed messages come, in their order, it is the last one's; that
-        of the line before them says nothing of them, unless the server's clock was put back.
+        """The newest line's time counts. While the missed messages come, in their order, it is the
+        last one's; that of the line before them says nothing of them, unless the server's clock was
+        put back.
         """
         if not line.time:
             return
@@ -121,7 +136,9 @@ class PushMemory:
     def _block(self) -> _Block:
         if not self._blocks or len(self._blocks[-1].seen) >= BLOCK:
             taken = {block.number for block in self._blocks}
-            self._blocks.append(_Block(next(number for number in range(len(taken) + 1) if number not in taken)))
+            self._blocks.append(
+                _Block(next(number for number in range(len(taken) + 1) if number not in taken))
+            )
         return self._blocks[-1]
 
     def _forget(self) -> Changes:

@@ -1,7 +1,8 @@
-"""Who may run now: so many tasks over all, so many connections per session and host, the important ones first.
+"""Who may run now: so many tasks over all, so many connections per session and host, the important
+ones first.
 
-Rule: a waiting task costs an entry in a heap, not a coroutine; granting one costs the same whether ten wait or ten
-thousand.
+Rule: a waiting task costs an entry in a heap, not a coroutine; granting one costs the same whether
+ten wait or ten thousand.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ class Slots:
         self._grant()
 
     def set_slow(self, keys: Collection[TaskKey]) -> None:
-        """These are so slow that others may run beside them, over the limit; all others count again. They go on
-        counting against the connections to their host.
+        """These are so slow that others may run beside them, over the limit; all others count
+        again. They go on counting against the connections to their host.
         """
         self._slow = self._held.keys() & set(keys)
         self._grant()
@@ -66,7 +67,9 @@ class Slots:
         self._closed = closed
         self._grant()
 
-    def ask(self, key: TaskKey, group: Group, *, limit: int, priority: float, start: Callable[[], None]) -> None:
+    def ask(
+        self, key: TaskKey, group: Group, *, limit: int, priority: float, start: Callable[[], None]
+    ) -> None:
         """Wait for a slot; `limit` is the session's number of connections to one host (T-12)."""
         self._put(_Waiter(key, group, priority, next(self._order), limit, start))
         self._grant()
@@ -97,16 +100,23 @@ class Slots:
         self._grant()
 
     def reprioritise(self, key: TaskKey, priority: float) -> None:
-        """T-09: the priority may change at any time and decides among those that wait for the same host."""
+        """T-09: the priority may change at any time and decides among those that wait for the same
+        host.
+        """
         waiter = self._waiting.get(key)
         if waiter is not None:
-            self._put(dataclasses.replace(waiter, priority=priority))  # among equals it keeps its place
+            # among equals it keeps its place
+            self._put(dataclasses.replace(waiter, priority=priority))
 
     def move(self, key: TaskKey, *, first: bool) -> None:
-        """Go before or behind all others that wait and are as important; a no-op for one that does not wait."""
+        """Go before or behind all others that wait and are as important; a no-op for one that does
+        not wait.
+        """
         waiter = self._waiting.get(key)
         if waiter is not None:
-            self._put(dataclasses.replace(waiter, order=next(self._before if first else self._order)))
+            self._put(
+                dataclasses.replace(waiter, order=next(self._before if first else self._order))
+            )
 
     @property
     def _counted(self) -> int:
@@ -117,7 +127,11 @@ class Slots:
             best: _Waiter | None = None
             for group in list(self._queues):
                 head = self._head(group)
-                if head is not None and self._per_group.get(group, 0) < head.limit and (best is None or head < best):
+                if (
+                    head is not None
+                    and self._per_group.get(group, 0) < head.limit
+                    and (best is None or head < best)
+                ):
                     best = head
             if best is None:
                 return

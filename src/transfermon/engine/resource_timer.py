@@ -11,13 +11,16 @@ _LONGEST = 2e6  # seconds; what is longer is as good as for ever
 
 
 class ResourceTimer:
-    """Of one task. The wall clock is asked once in the life of an engine: it may be set meanwhile, by years."""
+    """Of one task. The wall clock is asked once in the life of an engine: it may be set meanwhile,
+    by years.
+    """
 
     __slots__ = ("_handle", "_span")
 
     def __init__(self) -> None:
         self._handle: asyncio.TimerHandle | None = None
-        self._span: tuple[float, float] | None = None  # loop's time of the start, seconds suspended until then
+        # loop's time of the start, seconds suspended until then
+        self._span: tuple[float, float] | None = None
 
     def arm(self, task: Task, limit: float, *, now: float, then: Callable[[], None]) -> None:
         """Call `then` when `limit` seconds are over; `now` is the wall clock's time."""

@@ -1,6 +1,7 @@
 """What an engine finds when it opens a state directory, and what it makes of it.
 
-Rule: nothing here starts a transfer. A default session ended with its process; a background session goes on.
+Rule: nothing here starts a transfer. A default session ended with its process; a background session
+goes on.
 """
 
 from __future__ import annotations
@@ -29,8 +30,12 @@ class Restored(NamedTuple):
     defaults: int  # the highest number that a default session had
 
 
-async def restore_sessions(engine: Engine, remembered: Remembered, forget: Callable[[Session], None]) -> Restored:
-    """The sessions with their tasks, none of which runs yet; part files that belong to nobody are swept away."""
+async def restore_sessions(
+    engine: Engine, remembered: Remembered, forget: Callable[[Session], None]
+) -> Restored:
+    """The sessions with their tasks, none of which runs yet; part files that belong to nobody are
+    swept away.
+    """
     engine.resume_rows = {row.token: row for row in remembered.resume}
     await asyncio.to_thread(engine.vault.load)
     await _sweep(engine, remembered)
@@ -62,7 +67,10 @@ def loss_in_words(engine: Engine, remembered: Remembered) -> str:
     else:
         day = time.strftime("%d %B %Y, %H:%M", time.localtime(remembered.from_backup))
         left = f"The list is as it was on {day}; what was added since is missing."
-    folders = {os.path.join(engine.state_dir, "parts"), engine.settings.download_folder or download_folder()}
+    folders = {
+        os.path.join(engine.state_dir, "parts"),
+        engine.settings.download_folder or download_folder(),
+    }
     parts = [path for folder in folders for path in part_names.parts_in(folder)]
     if not parts:
         return f"{kept} {left}"
@@ -81,7 +89,9 @@ async def _sweep(engine: Engine, remembered: Remembered) -> None:
     await asyncio.to_thread(name_trial.sweep, folders, engine.database_id)
 
 
-async def _drop_default(engine: Engine, row: SessionRow, tasks: Iterable[Task], remembered: Remembered) -> None:
+async def _drop_default(
+    engine: Engine, row: SessionRow, tasks: Iterable[Task], remembered: Remembered
+) -> None:
     """Its parts are of no use to anybody."""
     for task in tasks:
         for path in task.part_paths:

@@ -1,7 +1,7 @@
 """Resume data: what a task's end offers to go on with, for whoever comes first.
 
-Rule: the data is a name for a row of ours. A row is spent once, by the task that is made from it or by a retry of the
-task that offered it; the part file and the headers go to that one.
+Rule: the data is a name for a row of ours. A row is spent once, by the task that is made from it or
+by a retry of the task that offered it; the part file and the headers go to that one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from transfermon.storage.changes import ResumeRow
 
 
 def row_of(engine: Engine, data: bytes, kind: Kind) -> ResumeRow | None:
-    """The row that the data stands for; None when it is damaged, was used before, or is another kind's (R-14, R-15)."""
+    """The row that the data stands for; None when it is damaged, was used before, or is another
+    kind's (R-14, R-15).
+    """
     try:
         row = engine.resume_rows.get(resume.unpack(data))
     except ValueError:
@@ -49,13 +51,17 @@ class ResumeOffer:
         return None if row is None or row.spent else resume.pack(row.token)
 
     def make(self, task: Task, policy: str) -> ResumeRow | None:
-        """A new row for a task that ends, with its headers; None where R-02 forbids to go on. A failed task keeps its
-        part as well: who comes first has it.
+        """A new row for a task that ends, with its headers; None where R-02 forbids to go on. A
+        failed task keeps its part as well: who comes first has it.
         """
         if task.kind is not Kind.DOWNLOAD:
             if task.upload is None:
                 return None
-        elif not task.part_path or task.received == 0 or resume.why_not_resumable(task.validators, task.method, policy):
+        elif (
+            not task.part_path
+            or task.received == 0
+            or resume.why_not_resumable(task.validators, task.method, policy)
+        ):
             return None
         row = ResumeRow(token=secrets.token_urlsafe(24), task=task)
         self.token = row.token
@@ -64,7 +70,9 @@ class ResumeOffer:
         return row
 
     def take_back(self, task: Task) -> tuple[bool, ResumeRow | None]:
-        """Make the data useless that was offered. False when it was used, so that the part is another's."""
+        """Make the data useless that was offered. False when it was used, so that the part is
+        another's.
+        """
         row = self._engine.resume_rows.get(self.token)
         self.token = ""
         if row is None or not (task.part_paths or task.upload):

@@ -1,6 +1,7 @@
 """Sessions: they make tasks, keep them, and take none any more.
 
-Rule: what happens to one task is its run's affair, and every change goes through the `SessionCore`, the one door.
+Rule: what happens to one task is its run's affair, and every change goes through the `SessionCore`,
+the one door.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from transfermon.engine.new_tasks import Destination, NewTask, Pieces
 from transfermon.engine.session_cleanup import Done
 from transfermon.engine.session_core import SessionCore, SessionState
 from transfermon.engine.shared import Engine
-from transfermon.engine.task_handles import HANDLES, DataTask, DownloadTask, TransferTask, UploadTask
+from transfermon.engine.task_handles import (
+    HANDLES,
+    DataTask,
+    DownloadTask,
+    TransferTask,
+    UploadTask,
+)
 from transfermon.engine.task_run import TaskRun
 from transfermon.http.cookies import Cookie
 from transfermon.model import task_steps
@@ -39,7 +46,9 @@ from transfermon.storage.changes import ResumeRow, SessionRow
 
 
 class Session:
-    """Tasks with common settings. Made by `Monitor.create_session`, which keeps it until it is invalidated."""
+    """Tasks with common settings. Made by `Monitor.create_session`, which keeps it until it is
+    invalidated.
+    """
 
     def __init__(
         self,
@@ -51,14 +60,19 @@ class Session:
     ) -> None:
         self._engine = engine
         self._forget = forget
-        self._core = SessionCore(engine, row, on_idle=self._perhaps_invalidated, on_gone=self._take_out)
+        self._core = SessionCore(
+            engine, row, on_idle=self._perhaps_invalidated, on_gone=self._take_out
+        )
         self._runs: dict[int, TaskRun] = {}
         self.canceling = False
         for task in tasks:
             self._put(task_steps.as_found(task))
         self._next = max([row.next_number, *(number + 1 for number in self._runs)])
         for resume_row in engine.resume_rows.values():
-            if resume_row.task.session == self.key and (run := self._runs.get(resume_row.task.number)) is not None:
+            if (
+                resume_row.task.session == self.key
+                and (run := self._runs.get(resume_row.task.number)) is not None
+            ):
                 run.offer.token = resume_row.token
 
     def __repr__(self) -> str:
@@ -90,8 +104,9 @@ class Session:
         return copy
 
     def reconfigure(self, **changes: Any) -> None:
-        """Other limits, folder or policies from now on; what a running transfer has begun with it keeps until its next
-        attempt. Remembered like the session itself. Raises TypeError or ValueError where a setting is impossible.
+        """Other limits, folder or policies from now on; what a running transfer has begun with it
+        keeps until its next attempt. Remembered like the session itself. Raises TypeError or
+        ValueError where a setting is impossible.
         """
         self._core.reconfigure(changes)
 
@@ -128,14 +143,17 @@ class Session:
     ) -> DownloadTask:
         """A download that starts by itself (T-02), or waits suspended with `start=False`.
 
-        `destination`: None saves into the session's download folder under the server's name; an existing folder, or
-        a path that ends in a slash, into that one; any other path is the file itself; TEMPORARY is a file that goes
-        when the listeners of its completion have returned. `expected_digest` is "sha-256:HEX" or "sha-512:HEX".
+        `destination`: None saves into the session's download folder under the server's name; an
+        existing folder, or a path that ends in a slash, into that one; any other path is the file
+        itself; TEMPORARY is a file that goes when the listeners of its completion have returned.
+        `expected_digest` is "sha-256:HEX" or "sha-512:HEX".
 
-        `cookies` are those of a file; what of them the host gets is kept with the other secrets and goes with the task.
+        `cookies` are those of a file; what of them the host gets is kept with the other secrets and
+        goes with the task.
 
-        Raises ValueError for an empty URL, a refused header or an unusable digest, TransferFailure for a malformed
-        URL (-1000) or another scheme than http and https (-1002), SessionInvalidatedError after an invalidation.
+        Raises ValueError for an empty URL, a refused header or an unusable digest, TransferFailure
+        for a malformed URL (-1000) or another scheme than http and https (-1002),
+        SessionInvalidatedError after an invalidation.
         """
         self._core.check_open()
         new = new_tasks.new_download(
@@ -178,13 +196,15 @@ class Session:
         cookies: Sequence[Cookie] = (),
         into_folder: bool = False,
     ) -> UploadTask:
-        """Send a file, by its path, or bytes, which in a background session are first kept in a file of ours (U-01 to
-        U-03). The file must stay as it is until the end: one that changes stops the upload with -1021 (U-09).
+        """Send a file, by its path, or bytes, which in a background session are first kept in a
+        file of ours (U-01 to U-03). The file must stay as it is until the end: one that changes
+        stops the upload with -1021 (U-09).
 
-        `protocol` is "plain", "tus", "ietf" or "ietf:6" (an interop version of the draft), in place of the session's
-        `upload_protocol`. With `into_folder` an address that ends with a slash is a folder: a PUT goes to the file's name
-        in it. Raises as `download_task`, and ValueError for a method that is no token. What is wrong with the file is the
-        task's error, -1100 to -1102 (U-08).
+        `protocol` is "plain", "tus", "ietf" or "ietf:6" (an interop version of the draft), in place
+        of the session's `upload_protocol`. With `into_folder` an address that ends with a slash is
+        a folder: a PUT goes to the file's name in it. Raises as `download_task`, and ValueError for
+        a method that is no token. What is wrong with the file is the task's error, -1100 to -1102
+        (U-08).
         """
         self._core.check_open()
         new = new_tasks.new_upload(
@@ -195,7 +215,9 @@ class Session:
             request_headers=request_headers,
             origin=origin,
             protocol=protocol or self._core.configuration.upload_protocol,
-            spool=os.path.join(self._engine.state_dir, "spool") if self._core.configuration.is_background else "",
+            spool=os.path.join(self._engine.state_dir, "spool")
+            if self._core.configuration.is_background
+            else "",
             into_folder=into_folder,
             **new_tasks.wishes(
                 speed_limit=speed_limit,
@@ -218,15 +240,24 @@ class Session:
         start: bool = True,
         origin: Origin | None = None,
     ) -> UploadTask:
-        """Send what `factory()` yields; it is called again where the body must be sent again (U-04).
+        """Send what `factory()` yields; it is called again where the body must be sent again
+        (U-04).
 
-        Raises as `download_task`, and InvalidAction in a background session, which outlives any stream.
+        Raises as `download_task`, and InvalidAction in a background session, which outlives any
+        stream.
         """
         if self._core.configuration.is_background:
-            raise InvalidAction("a background session sends files and bytes only: a stream ends with the process")
+            raise InvalidAction(
+                "a background session sends files and bytes only: a stream ends with the process"
+            )
         self._core.check_open()
         new = new_tasks.new_stream(
-            self._next_key, url, factory, method=method, request_headers=request_headers, origin=origin
+            self._next_key,
+            url,
+            factory,
+            method=method,
+            request_headers=request_headers,
+            origin=origin,
         )
         return self._adopt(new, start=start)  # type: ignore[return-value]  # as above
 
@@ -244,10 +275,12 @@ class Session:
         options: RequestOptions = NO_OPTIONS,
         cookies: Sequence[Cookie] = (),
     ) -> DataTask:
-        """A request with a small body and a small answer, which `sessioncompleted` carries (T-20, T-21).
+        """A request with a small body and a small answer, which `sessioncompleted` carries (T-20,
+        T-21).
 
-        Bytes are sent as they are, other values as JSON. In a background session it ends with the engine: the next
-        one reports -997 (T-22). Raises as `download_task`, and TypeError or ValueError for what is no JSON.
+        Bytes are sent as they are, other values as JSON. In a background session it ends with the
+        engine: the next one reports -997 (T-22). Raises as `download_task`, and TypeError or
+        ValueError for what is no JSON.
         """
         self._core.check_open()
         new = new_tasks.new_request(
@@ -266,12 +299,15 @@ class Session:
     def download_task_with_resume_data(self, data: bytes, *, start: bool = True) -> DownloadTask:
         """A new task that goes on where another was cancelled (R-04).
 
-        Data that is malformed or was used before gives a task that ends with -1002 without a request (R-14, R-15).
+        Data that is malformed or was used before gives a task that ends with -1002 without a
+        request (R-14, R-15).
         """
         return self._from_resume_data(data, Kind.DOWNLOAD, start=start)  # type: ignore[return-value]  # of this kind
 
     def upload_task_with_resume_data(self, data: bytes, *, start: bool = True) -> UploadTask:
-        """A new task that goes on where a resumable upload was cancelled (U-22); as `download_task_with_resume_data`."""
+        """A new task that goes on where a resumable upload was cancelled (U-22); as
+        `download_task_with_resume_data`.
+        """
         return self._from_resume_data(data, Kind.UPLOAD, start=start)  # type: ignore[return-value]  # of this kind
 
     def _from_resume_data(self, data: bytes, kind: Kind, *, start: bool) -> TransferTask:
@@ -290,7 +326,9 @@ class Session:
 
     @property
     def default_folder(self) -> str:
-        """Where downloads without a destination go: the session's folder, the setting, or the desktop's."""
+        """Where downloads without a destination go: the session's folder, the setting, or the
+        desktop's.
+        """
         return new_tasks.default_folder_of(self._core.configuration, self._engine.settings)
 
     def _adopt(
@@ -375,7 +413,9 @@ class Session:
         return None if run is None else run.record
 
     def records_of(self, url: str) -> list[Task]:
-        """The remembered tasks of this address, oldest first, without looking through all the others."""
+        """The remembered tasks of this address, oldest first, without looking through all the
+        others.
+        """
         return self._core.records_of(url)
 
     async def get_all_tasks(self) -> list[TransferTask]:
@@ -383,7 +423,8 @@ class Session:
         return [
             self._handle(run)
             for run in self._runs.values()
-            if run.record.outstanding and (run.record.state is not State.SUSPENDED or run.record.started is not None)
+            if run.record.outstanding
+            and (run.record.state is not State.SUSPENDED or run.record.started is not None)
         ]
 
     async def get_tasks(self) -> tuple[list[TransferTask], list[TransferTask], list[TransferTask]]:
@@ -411,7 +452,9 @@ class Session:
         self._perhaps_invalidated()
 
     async def end_all(self, reason: int) -> None:
-        """Cancel all that is outstanding, with resume data where possible; done when every listener was told."""
+        """Cancel all that is outstanding, with resume data where possible; done when every listener
+        was told.
+        """
         ending = [run for run in self.runs if run.record.can(Action.CANCEL)]
         for run in ending:
             if not run.offer.wanted:
@@ -425,13 +468,19 @@ class Session:
             run.stop_attempt()
 
     async def stop(self) -> None:
-        """The engine ends: let go of every transfer. Their records say that they ran; the next engine goes on."""
+        """The engine ends: let go of every transfer. Their records say that they ran; the next
+        engine goes on.
+        """
         for run in self.runs:
             run.halt()
-        while leaving := {run.runner for run in self.runs if run.runner is not None} | self._core.leaving:
+        while (
+            leaving := {run.runner for run in self.runs if run.runner is not None}
+            | self._core.leaving
+        ):
             done, _ = await asyncio.wait(leaving, timeout=1.0)
             if not done and self._engine.store.frozen:
-                return  # they wait for a disk that refuses; the next engine finds them as they were stored
+                # they wait for a disk that refuses; the next engine finds them as they were stored
+                return
 
     # ---- the session's own life
 
@@ -440,7 +489,9 @@ class Session:
         return self._core.record_session(SessionCreatedEvent())
 
     def finish_tasks_and_invalidate(self) -> None:
-        """Take no more tasks; the session ends with its last one (S-11). Suspended tasks are not resumed."""
+        """Take no more tasks; the session ends with its last one (S-11). Suspended tasks are not
+        resumed.
+        """
         if self.state is SessionState.ACTIVE:
             self._finishing(canceling=False)
             self._perhaps_invalidated()
@@ -452,7 +503,11 @@ class Session:
         if self.state is SessionState.ACTIVE or not self.canceling:
             self._finishing(canceling=True)
         runs = self.runs
-        finished = {run.runner for run in runs if run.record.activity is Activity.FINALIZING and run.runner is not None}
+        finished = {
+            run.runner
+            for run in runs
+            if run.record.activity is Activity.FINALIZING and run.runner is not None
+        }
         for run in runs:
             if run.runner not in finished:
                 run.ends_after |= finished
@@ -466,7 +521,8 @@ class Session:
 
     def _perhaps_invalidated(self) -> None:
         over = self.state is SessionState.FINISHING and not self.outstanding
-        if over and not any(run.removing is not None for run in self.runs):  # their last events come before its own
+        # their last events come before its own
+        if over and not any(run.removing is not None for run in self.runs):
             self._become(SessionState.INVALIDATED)
             self._core.record_session(SessionInvalidatedEvent(), delivered=self._over)
 
@@ -480,17 +536,22 @@ class Session:
     # ---- reset and flush (S-16, S-17)
 
     def flush(self, callback: Done | None = None) -> asyncio.Task[None]:
-        """Make everything decided so far durable and drop idle connections, then call back once with
-        `{"completed": True}`. Starts by itself; await it if you like. Raises SessionInvalidatedError.
+        """Make everything decided so far durable and drop idle connections, then call back once
+        with `{"completed": True}`. Starts by itself; await it if you like. Raises
+        SessionInvalidatedError.
         """
         self._check_usable()
-        return self._engine.runners.spawn(session_cleanup.flush(self._core, callback), f"flush {self.key}")
+        return self._engine.runners.spawn(
+            session_cleanup.flush(self._core, callback), f"flush {self.key}"
+        )
 
     def reset(self, callback: Done | None = None) -> asyncio.Task[None]:
-        """Forget cookies, the credentials of ended tasks, and delete part files that no task knows, then as `flush`.
+        """Forget cookies, the credentials of ended tasks, and delete part files that no task knows,
+        then as `flush`.
 
-        Outstanding tasks and their partial files stay as they are. Part files are looked for in the engine's own
-        folder only: in a download folder they may be another engine's. Raises SessionInvalidatedError.
+        Outstanding tasks and their partial files stay as they are. Part files are looked for in the
+        engine's own folder only: in a download folder they may be another engine's. Raises
+        SessionInvalidatedError.
         """
         self._check_usable()
         return self._engine.runners.spawn(

@@ -1,4 +1,6 @@
-"""What a session keeps beside its tasks: made durable, emptied on request, forgotten at its end (S-16, S-17)."""
+"""What a session keeps beside its tasks: made durable, emptied on request, forgotten at its end
+(S-16, S-17).
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ async def flush(core: SessionCore, callback: Done | None) -> None:
 
 
 async def empty(core: SessionCore, tasks: Iterable[Task], callback: Done | None) -> None:
-    """Cookies, the credentials of ended tasks, and part files in the engine's own folder that no task knows."""
+    """Cookies, the credentials of ended tasks, and part files in the engine's own folder that no
+    task knows.
+    """
     engine = core.engine
     for task in tasks:
         if not task.outstanding:
@@ -42,11 +46,15 @@ async def empty(core: SessionCore, tasks: Iterable[Task], callback: Done | None)
 
 
 def forget(core: SessionCore, tasks: Iterable[Task]) -> None:
-    """The session is over: nothing of its tasks stays but finished files, and parts that resume data names."""
+    """The session is over: nothing of its tasks stays but finished files, and parts that resume
+    data names.
+    """
     engine = core.engine
     engine.vault.drop(core.key)
     engine.vault.drop(f"{core.key} proxy")
-    wanted = {path for row in engine.resume_rows.values() if not row.spent for path in row.task.part_paths}
+    wanted = {
+        path for row in engine.resume_rows.values() if not row.spent for path in row.task.part_paths
+    }
     for task in tasks:
         engine.vault.drop(str(task.key))
         if task.spooled:
@@ -54,7 +62,9 @@ def forget(core: SessionCore, tasks: Iterable[Task]) -> None:
             engine.runners.spawn(drop, f"drop the body of {task.key}")
         for path in task.part_paths:
             if path not in wanted:
-                engine.runners.spawn(asyncio.to_thread(task_files.drop_part, path), f"forget {task.key}")
+                engine.runners.spawn(
+                    asyncio.to_thread(task_files.drop_part, path), f"forget {task.key}"
+                )
     if engine.transport is not None:
         engine.transport.forget(core.key)
         engine.transport.drop_idle(core.key)

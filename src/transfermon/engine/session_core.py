@@ -1,8 +1,9 @@
-"""What the tasks of one session share: its settings, their numbers by fate, and the one door for changes.
+"""What the tasks of one session share: its settings, their numbers by fate, and the one door for
+changes.
 
-Rule: every change of a task or of a session goes through here. `record_task` changes the record in memory without an
-await, so that nothing slips in between, queues the commit, and tells when it is durable, in order. Nothing else writes
-`Recorded.record`.
+Rule: every change of a task or of a session goes through here. `record_task` changes the record in
+memory without an await, so that nothing slips in between, queues the commit, and tells when it is
+durable, in order. Nothing else writes `Recorded.record`.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ class SessionCore:
         self.engine = engine
         self.row = row  # what the store keeps of the session
         self.tally = Tally()  # to read only
-        self.leaving: set[asyncio.Task[None]] = set()  # cancels and removals that the end of the engine waits for
+        # cancels and removals that the end of the engine waits for
+        self.leaving: set[asyncio.Task[None]] = set()
         self._on_idle = on_idle
         self._on_gone = on_gone
         self._by_url: dict[str, list[Recorded]] = {}
@@ -94,7 +96,9 @@ class SessionCore:
 
     def check_open(self) -> None:
         if self.state is not SessionState.ACTIVE:
-            raise SessionInvalidatedError(f"session {self.key} was invalidated and takes no more tasks")
+            raise SessionInvalidatedError(
+                f"session {self.key} was invalidated and takes no more tasks"
+            )
 
     # ---- the tasks of the list
 
@@ -110,7 +114,9 @@ class SessionCore:
         self._on_gone(one.record.number)
 
     def move_to_address(self, one: Recorded, url: str) -> None:
-        """It asks that address from now on, which its next record names, and counts as the last that was added there."""
+        """It asks that address from now on, which its next record names, and counts as the last
+        that was added there.
+        """
         self._leave_address(one)
         self._by_url.setdefault(url, []).append(one)
 
@@ -121,7 +127,9 @@ class SessionCore:
             del self._by_url[url]
 
     def records_of(self, url: str) -> list[Task]:
-        """The remembered tasks of this address, oldest first, without looking through all the others."""
+        """The remembered tasks of this address, oldest first, without looking through all the
+        others.
+        """
         return [one.record for one in self._by_url.get(url, ())]
 
     def count_end(self, *, success: bool) -> None:
@@ -129,7 +137,9 @@ class SessionCore:
         self._succeeded_since_idle += success
         self._failed_since_idle += not success
         if not self.tally.outstanding:
-            idle = SessionIdleEvent(completed=self._succeeded_since_idle, failed=self._failed_since_idle)
+            idle = SessionIdleEvent(
+                completed=self._succeeded_since_idle, failed=self._failed_since_idle
+            )
             self._succeeded_since_idle = self._failed_since_idle = 0
             self.record_session(idle)
             self._on_idle()
@@ -154,9 +164,10 @@ class SessionCore:
     ) -> asyncio.Future[None]:
         """Remember `task` as the record, store it, then tell.
 
-        Await the result only where the next step must not happen before the change is durable. Without an event the
-        change is stored silently (checkpoints); without a task the event is only told in its place; without `store` a
-        change of activity is told in its place and stored with the next one. Raises KeyError for a task that has left.
+        Await the result only where the next step must not happen before the change is durable.
+        Without an event the change is stored silently (checkpoints); without a task the event is
+        only told in its place; without `store` a change of activity is told in its place and stored
+        with the next one. Raises KeyError for a task that has left.
         """
         if one.gone:
             raise KeyError(str(one.record.key))
@@ -167,7 +178,9 @@ class SessionCore:
             return self.engine.store.commit(Change(task=task))
         subject = task or event.task or one.record
         event = changed(event, task_identifier=subject.number, task=subject)
-        told = self.engine.stamp(event, session=self.key, session_identifier=self.configuration.identifier)
+        told = self.engine.stamp(
+            event, session=self.key, session_identifier=self.configuration.identifier
+        )
         one.on_the_way += 1
         change = Change(
             task=task if store else None,
@@ -182,12 +195,20 @@ class SessionCore:
 
         return self.engine.store.commit(change, then=publish)
 
-    def record_session(self, event: Event, *, delivered: Callable[[], None] | None = None) -> asyncio.Future[None]:
-        """Tell an event of the session itself, and store what it is now where the event is about that."""
-        told = self.engine.stamp(event, session=self.key, session_identifier=self.configuration.identifier)
+    def record_session(
+        self, event: Event, *, delivered: Callable[[], None] | None = None
+    ) -> asyncio.Future[None]:
+        """Tell an event of the session itself, and store what it is now where the event is about
+        that.
+        """
+        told = self.engine.stamp(
+            event, session=self.key, session_identifier=self.configuration.identifier
+        )
         change = Change(
             event=told if told.journalled else None,
-            session=self.row if isinstance(told, SessionCreatedEvent | SessionFinishingEvent) else None,
+            session=self.row
+            if isinstance(told, SessionCreatedEvent | SessionFinishingEvent)
+            else None,
             session_removed=self.key if isinstance(told, SessionInvalidatedEvent) else None,
         )
         return self.engine.store.commit(change, then=lambda: self.engine.tell(told, delivered))

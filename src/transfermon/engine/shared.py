@@ -1,6 +1,7 @@
 """What all sessions of one engine share, in one place.
 
-Rule: no decisions here. A session and a download get the engine handed in; nobody reaches for a global.
+Rule: no decisions here. A session and a download get the engine handed in; nobody reaches for a
+global.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ class Engine:
         self.random = random.random
         self.runners = Runners()
         self.bus = EventBus(self.runners)
-        self.tell: Callable[[Event, Delivered | None], None] = self.bus.publish  # `Delivery` puts itself before it
+        # `Delivery` puts itself before it
+        self.tell: Callable[[Event, Delivered | None], None] = self.bus.publish
         self.store = Store(f"{state_dir}/transfermon.db")
         self.vault = Vault(f"{state_dir}/secrets.json")
         self.slots = Slots(settings.running_tasks)
@@ -67,15 +69,19 @@ class Engine:
         self.sequence = 0
         self.database_id = ""
         self.closing = False
-        self.wants_login: Callable[[Task], bool] = lambda _task: False  # whether a failed one can be answered so
-        self.attached = True  # False: no app listens, terminal events wait for it unacknowledged (E-10)
+        # whether a failed one can be answered so
+        self.wants_login: Callable[[Task], bool] = lambda _task: False
+        # False: no app listens, terminal events wait for it unacknowledged (E-10)
+        self.attached = True
         self.connectivity = Connectivity()  # the monitor puts in those that ask the system
         self.policy = Policy()
         self.simulation = NONE  # of a bad network; it ends with the engine
         self.interops = Interops()  # of the hosts that were uploaded to
         self.transport: Transport | None = None
-        self.on_created: Callable[[Task], None] | None = None  # a task was accepted, in the same turn
-        self.on_moving: Callable[[], None] | None = None  # a download began: the progress clock must run
+        # a task was accepted, in the same turn
+        self.on_created: Callable[[Task], None] | None = None
+        # a download began: the progress clock must run
+        self.on_moving: Callable[[], None] | None = None
         self._limiters: dict[str, Limiter] = {}  # by owner: "" is the whole app
         self._loading = asyncio.Lock()
 
@@ -83,10 +89,13 @@ class Engine:
         return f"<Engine {self.state_dir} sequence={self.sequence}>"
 
     def stamp(self, event: E, **place: str | None) -> E:
-        """The event with its place in the order. Only journalled events take a number of their own."""
+        """The event with its place in the order. Only journalled events take a number of
+        their own.
+        """
         if event.journalled:
             self.sequence += 1
-        event_id = f"{self.database_id}-{self.sequence}" if event.journalled else ""  # only kept ones are told again
+        # only kept ones are told again
+        event_id = f"{self.database_id}-{self.sequence}" if event.journalled else ""
         return changed(event, sequence=self.sequence, event_id=event_id, time=self.now(), **place)
 
     @property
@@ -104,7 +113,9 @@ class Engine:
         """The transport, loaded on first use without holding up the window."""
         async with self._loading:
             if self.transport is None:
-                module: Any = await asyncio.to_thread(importlib.import_module, "transfermon.wire.transport")
+                module: Any = await asyncio.to_thread(
+                    importlib.import_module, "transfermon.wire.transport"
+                )
                 self.transport = module.Transport()
                 self.transport.on_answered = self._follow_simulation
                 if self.simulation.on:
@@ -118,7 +129,8 @@ class Engine:
             return
         self._follow_simulation(simulation)
         self.set_speed_limit(self.settings.speed_limit)
-        self.connectivity.cut(simulation.offline)  # first: what can go on later is stopped, not broken
+        # first: what can go on later is stopped, not broken
+        self.connectivity.cut(simulation.offline)
         if self.transport is not None:
             self.transport.simulate(simulation)
 
@@ -127,8 +139,8 @@ class Engine:
         self.record(NetworkSimulationEvent(simulation=simulation))
 
     def keep_proxy(self, session: str, proxy: str | None) -> str | None:
-        """The proxy's address without its credentials, which are kept with the other secrets. Raises ValueError with a
-        sentence for an address that cannot be used.
+        """The proxy's address without its credentials, which are kept with the other secrets.
+        Raises ValueError with a sentence for an address that cannot be used.
         """
         if not proxy or (parsed := proxies.parse(proxy)).user is None:
             return proxy
@@ -140,7 +152,9 @@ class Engine:
         return self.vault.get(f"{session} proxy").get("url", proxy)
 
     def keep_proxy_login(self, session: str, proxy: str, login: str) -> None:
-        """The system's proxy, by its bare address, is asked with the address `login` in that session from now on."""
+        """The system's proxy, by its bare address, is asked with the address `login` in that
+        session from now on.
+        """
         self.vault.put(f"{session} proxy", {**self.proxy_logins(session), proxy: login})
 
     def proxy_logins(self, session: str) -> dict[str, str]:
@@ -156,22 +170,38 @@ class Engine:
         """These headers in place of those that the task had."""
         kept = self.vault.get(str(task.key)).items()
         self.vault.drop(str(task.key))
-        self.vault.put(str(task.key), {**{name: value for name, value in kept if name.startswith(":")}, **headers})
+        self.vault.put(
+            str(task.key),
+            {**{name: value for name, value in kept if name.startswith(":")}, **headers},
+        )
 
     def note_login(self, task: Task) -> None:
-        """The Authorization that is kept now was given by a person whom the task's server had asked."""
+        """The Authorization that is kept now was given by a person whom the task's server had
+        asked.
+        """
         self.vault.put(str(task.key), {**self.vault.get(str(task.key)), _LOGIN: "given"})
 
     def login_of(self, task: Task) -> str:
         """The Authorization that `note_login` was told of; "" when there is none."""
         kept = self.vault.get(str(task.key))
-        return next((value for name, value in kept.items() if name.lower() == "authorization" and _LOGIN in kept), "")
+        return next(
+            (
+                value
+                for name, value in kept.items()
+                if name.lower() == "authorization" and _LOGIN in kept
+            ),
+            "",
+        )
 
     def keep_cookies(self, task: Task, given: Sequence[Cookie]) -> None:
-        """Of these cookies of a file those that the task's host gets, in place of those that it had."""
+        """Of these cookies of a file those that the task's host gets, in place of those that it
+        had.
+        """
         host = urlsplit(task.url).hostname or ""
         fitting = of_host(given, host, public_suffixes.is_public, self.now())
-        kept = {name: value for name, value in self.vault.get(str(task.key)).items() if name != _COOKIES}
+        kept = {
+            name: value for name, value in self.vault.get(str(task.key)).items() if name != _COOKIES
+        }
         if fitting:
             kept[_COOKIES] = json.dumps([cookies.to_dict(cookie) for cookie in fitting])
         self.vault.drop(str(task.key))
@@ -209,7 +239,9 @@ class Engine:
             self._limiters[""].rate = self._whole_rate(rate)
 
     def limit_task(self, key: TaskKey, rate: int) -> None:
-        """Change the rate of a task that has a limit already; another one gets it with its next attempt."""
+        """Change the rate of a task that has a limit already; another one gets it with its next
+        attempt.
+        """
         if str(key) in self._limiters:
             self._limiters[str(key)].rate = rate
 
@@ -218,13 +250,23 @@ class Engine:
         self._limiters.pop(str(key), None)
 
     def rates_of(self, key: TaskKey) -> list[tuple[float, int]]:
-        """The limits under which a running task moves, in bytes per second, and how many running ones share each."""
+        """The limits under which a running task moves, in bytes per second, and how many running
+        ones share each.
+        """
         limits = self._limiters
-        sharing = {"": len(self.progress), key.session: sum(one.session == key.session for one in self.progress)}
-        return [(limits[owner].rate, sharing.get(owner, 1)) for owner in ("", key.session, str(key)) if owner in limits]
+        sharing = {
+            "": len(self.progress),
+            key.session: sum(one.session == key.session for one in self.progress),
+        }
+        return [
+            (limits[owner].rate, sharing.get(owner, 1))
+            for owner in ("", key.session, str(key))
+            if owner in limits
+        ]
 
     def _whole_rate(self, limit: int) -> int:
-        # What is simulated is one more limit of the whole app: no transfer has a limiter more for it.
+        # What is simulated is one more limit of the whole app: no transfer has a limiter more for
+        # it.
         return slower(limit, self.simulation.rate)
 
     def _limiter(self, owner: str, rate: int) -> Limiter:

@@ -1,6 +1,8 @@
-"""What keeps a task from starting although it should run: its time, the network, the policy (T-10, T-17, T-18).
+"""What keeps a task from starting although it should run: its time, the network, the policy (T-10,
+T-17, T-18).
 
-Rule: plain values in, plain values out; whoever asks moves the task and comes back when something has changed.
+Rule: plain values in, plain values out; whoever asks moves the task and comes back when something
+has changed.
 """
 
 from __future__ import annotations
@@ -14,11 +16,15 @@ from transfermon.text import advice
 
 NO_NETWORK = "There is no network."
 CUT_OFF = "The network simulation is offline."
-RATE_LIMITED = "The app made it in the background, where each wake for a session makes tasks wait longer."
+RATE_LIMITED = (
+    "The app made it in the background, where each wake for a session makes tasks wait longer."
+)
 LOGIN = "A user name and password are asked for. Open Transfermon."  # where nobody can be asked
 DISK_SILENT = "The disk does not answer."
-SILENT = 5.0  # seconds in one call, after which a disk does not answer; those that wake up take less
-# Failures that a missing network explains, and those that a network that comes back may cure (X-08).
+# seconds in one call, after which a disk does not answer; those that wake up take less
+SILENT = 5.0
+# Failures that a missing network explains, and those that a network that comes back may cure
+# (X-08).
 _EXPLAINED = frozenset({Code.NOT_CONNECTED, Code.DNS_LOOKUP_FAILED, Code.TIMED_OUT})
 _CURABLE = _EXPLAINED | {Code.CANNOT_FIND_HOST, Code.CANNOT_CONNECT, Code.CONNECTION_LOST}
 
@@ -56,18 +62,27 @@ def hold(
 ) -> Hold | None:
     """What `task` has to wait for, or None.
 
-    `online` is what counts for its address, `why_not` the policy's reason against discretionary tasks; `limited` says
-    that the rate limiter counts now (B-16), `cut_off` that the network is missing by a simulation. Tasks that the user asked for directly are never discretionary.
+    `online` is what counts for its address, `why_not` the policy's reason against discretionary
+    tasks; `limited` says that the rate limiter counts now (B-16), `cut_off` that the network is
+    missing by a simulation. Tasks that the user asked for directly are never discretionary.
     """
     if limited and task.limited_until is not None and now < task.limited_until:
         return Hold(activity=Activity.WAITING_UNTIL, reason=RATE_LIMITED, until=task.limited_until)
     if background and task.earliest_begin is not None and now < task.earliest_begin:
         return Hold(activity=Activity.WAITING_UNTIL, reason="", until=task.earliest_begin)
-    if task.activity is Activity.WAITING_UNTIL and task.waiting_until is not None and now < task.waiting_until:
+    if (
+        task.activity is Activity.WAITING_UNTIL
+        and task.waiting_until is not None
+        and now < task.waiting_until
+    ):
         # A server asked for it; a restart of the engine in between does not count (X-09).
-        return Hold(activity=Activity.WAITING_UNTIL, reason=task.waiting_reason, until=task.waiting_until)
+        return Hold(
+            activity=Activity.WAITING_UNTIL, reason=task.waiting_reason, until=task.waiting_until
+        )
     if not online:
-        return Hold(activity=Activity.WAITING_FOR_CONNECTIVITY, reason=CUT_OFF if cut_off else NO_NETWORK)
+        return Hold(
+            activity=Activity.WAITING_FOR_CONNECTIVITY, reason=CUT_OFF if cut_off else NO_NETWORK
+        )
     if background and discretionary and not task.user_initiated and why_not:
         return Hold(activity=Activity.WAITING_UNTIL, reason=why_not)
     return None
@@ -80,7 +95,12 @@ def hold_after(error: TransferError, delay: float, *, now: float) -> Hold:
         activity = Activity.WAITING_FOR_CONNECTIVITY
     elif error.retry_after == delay > 0:
         activity, reason = Activity.WAITING_UNTIL, "The server asks to wait."
-    return Hold(activity=activity, reason=reason, until=now + delay, hint=advice.hint(error, advice.decided(error)))
+    return Hold(
+        activity=activity,
+        reason=reason,
+        until=now + delay,
+        hint=advice.hint(error, advice.decided(error)),
+    )
 
 
 def is_curable(error: TransferError) -> bool:
@@ -88,8 +108,11 @@ def is_curable(error: TransferError) -> bool:
     return error.retry is Retry.WAIT or (error.code in _CURABLE and error.retry_after is None)
 
 
-def without_network(error: TransferError, *, background: bool, cut_off: bool = False) -> TransferError:
-    """The failure as it is to be seen while there is no network: -1009, which waits and counts no attempt.
+def without_network(
+    error: TransferError, *, background: bool, cut_off: bool = False
+) -> TransferError:
+    """The failure as it is to be seen while there is no network: -1009, which waits and counts no
+    attempt.
 
     A transfer that breaks has met the network, so in a default session it stays -1005 (X-03).
     """

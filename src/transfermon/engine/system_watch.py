@@ -1,6 +1,8 @@
-"""What the computer does while transfers run: its network comes and goes, it sleeps, its disk takes nothing.
+"""What the computer does while transfers run: its network comes and goes, it sleeps, its disk takes
+nothing.
 
-Rule: nothing goes on that cannot be remembered, and everything that was stopped here goes on by itself.
+Rule: nothing goes on that cannot be remembered, and everything that was stopped here goes on by
+itself.
 """
 
 from __future__ import annotations
@@ -21,17 +23,24 @@ _SHORT = 0.02  # seconds between two looks at something that ends soon
 
 
 class SystemWatch:
-    """That of one engine. `inhibitor` keeps the computer awake, `sleep` says when it sleeps; either may be missing."""
+    """That of one engine. `inhibitor` keeps the computer awake, `sleep` says when it sleeps; either
+    may be missing.
+    """
 
     def __init__(
-        self, engine: Engine, sessions: Mapping[str, Session], inhibitor: Inhibitor | None, sleep: Sleep | None
+        self,
+        engine: Engine,
+        sessions: Mapping[str, Session],
+        inhibitor: Inhibitor | None,
+        sleep: Sleep | None,
     ) -> None:
         self._engine = engine
         self._sessions = sessions
         self.inhibitor = inhibitor
         self._sleep = sleep
         self._asleep = False
-        self.on_frozen: Callable[[str], None] | None = None  # nothing can be stored now, and why; "" when it can again
+        # nothing can be stored now, and why; "" when it can again
+        self.on_frozen: Callable[[str], None] | None = None
         engine.store.on_frozen = self._frozen
 
     def watch(self) -> None:
@@ -70,7 +79,9 @@ class SystemWatch:
             return
         engine = self._engine
         may_run = engine.settings.inhibit_sleep and not engine.store.frozen and not engine.closing
-        self.inhibitor.want(may_run and any(session.tally.running for session in self._sessions.values()))
+        self.inhibitor.want(
+            may_run and any(session.tally.running for session in self._sessions.values())
+        )
 
     def _network_changed(self) -> None:
         for session in list(self._sessions.values()):
@@ -98,7 +109,9 @@ class SystemWatch:
         self.stay_awake()
 
     async def _before_sleep(self) -> None:
-        """Done when all transfers have let go and what arrived survives a battery that runs empty (T3)."""
+        """Done when all transfers have let go and what arrived survives a battery that runs empty
+        (T3).
+        """
         self._asleep = True
         self._may_run()
         while self._engine.progress:

@@ -1,6 +1,7 @@
 """One attempt of a task, from the slot that it was granted until it has given it back.
 
-Rule: how the bytes move is the affair of `Download` and `Upload`; what the outcome means for the task is its run's.
+Rule: how the bytes move is the affair of `Download` and `Upload`; what the outcome means for the
+task is its run's.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class TaskAttempt:
         self._may_restart = may_restart
         self._transfer: Any = None  # the Download or Upload, while it is at work
         self.overdue = False  # the time that the task has for everything is over
-        self.restarted = False  # it was started over because of an answer that could not be combined
+        # it was started over because of an answer that could not be combined
+        self.restarted = False
 
     def __repr__(self) -> str:
         return f"<TaskAttempt of {self._key}>"
@@ -54,8 +56,14 @@ class TaskAttempt:
 
     @property
     def disk_silence(self) -> float:
-        """Seconds since the disk of a download was asked for something that it has not done; 0.0 where it has."""
-        return self._transfer.disk_silence if self._one.record.kind is Kind.DOWNLOAD and self.moving else 0.0
+        """Seconds since the disk of a download was asked for something that it has not done; 0.0
+        where it has.
+        """
+        return (
+            self._transfer.disk_silence
+            if self._one.record.kind is Kind.DOWNLOAD and self.moving
+            else 0.0
+        )
 
     def stop(self) -> None:
         """Let go as soon as what arrived is stored; a no-op while nothing moves."""
@@ -89,14 +97,15 @@ class TaskAttempt:
             engine.slots.release(self._key)
 
     async def was_finished(self) -> bool:
-        """Whether a download that an engine before this one has left had given its file the name. Raises
-        TransferFailure.
+        """Whether a download that an engine before this one has left had given its file the name.
+        Raises TransferFailure.
         """
         await self._engine.lines()
         return await self._download(Progress(received=self._one.record.received)).was_finished()
 
     def _download(self, progress: Progress) -> Download:
-        from transfermon.engine.download import Download  # it brings httpx: loaded with the first transfer
+        # it brings httpx: loaded with the first transfer
+        from transfermon.engine.download import Download
 
         own = self._core.configuration
         return Download(

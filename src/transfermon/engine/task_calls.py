@@ -1,4 +1,5 @@
-"""What goes along with the requests of a task: its headers, its options, and what its session says of connections.
+"""What goes along with the requests of a task: its headers, its options, and what its session says
+of connections.
 
 Rule: at another origin than the task's no header of its own and no cookie of its file does.
 """
@@ -28,9 +29,9 @@ def call_for_task(
     elsewhere: bool = False,
     **more: Any,
 ) -> Call:
-    """A request for the task, to its address unless `more` names another one. `headers` are those of this request, over the
-    task's own; `elsewhere` says that the address is at another origin. `more` are fields of the call, over those that the
-    task and its session give.
+    """A request for the task, to its address unless `more` names another one. `headers` are those
+    of this request, over the task's own; `elsewhere` says that the address is at another origin.
+    `more` are fields of the call, over those that the task and its session give.
     """
     own = {} if elsewhere else own_headers(engine, task)
     fields: dict[str, Any] = {

@@ -1,4 +1,6 @@
-"""The commands for one task, by its key. Each raises KeyError for a task that is not in the list."""
+"""The commands for one task, by its key. Each raises KeyError for a task that is not in the
+list.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +46,9 @@ class TaskCommands:
         self._run_of(key).remove(delete_file=delete_file)
 
     def move_in_queue(self, keys: Sequence[TaskKey], *, first: bool) -> None:
-        """Let queued tasks start before, or after, all others of the same priority; among them they keep this order.
-        Others are passed over. It holds until this engine ends: the next one starts with the order of their adding.
+        """Let queued tasks start before, or after, all others of the same priority; among them they
+        keep this order. Others are passed over. It holds until this engine ends: the next one
+        starts with the order of their adding.
         """
         for key in reversed(keys) if first else keys:
             self._engine.slots.move(key, first=first)
@@ -75,9 +78,16 @@ class TaskCommands:
         )
 
     def take_back(self, tasks: tuple[str, ...]) -> None:
-        """Take tasks off the list that nobody has begun with; others, and those that are gone, are passed over."""
+        """Take tasks off the list that nobody has begun with; others, and those that are gone, are
+        passed over.
+        """
         for key in map(TaskKey.parse, tasks):
             session = self._sessions.get(key.session)
             task = session.find(key.number) if session is not None else None
-            if session is not None and task is not None and task.outstanding and task.started is None:
+            if (
+                session is not None
+                and task is not None
+                and task.outstanding
+                and task.started is None
+            ):
                 session.run_of(key.number).remove()

@@ -1,4 +1,5 @@
-"""How a task ends: its error, where no server and no disk has caused it, and what is told of the end.
+"""How a task ends: its error, where no server and no disk has caused it, and what is told of the
+end.
 
 Rule: a record in, an error or an event out.
 """
@@ -41,7 +42,9 @@ def cancelled_error(task: Task) -> TransferError:
         )
         hint = advice.hint(error, advice.Decision.END, kept=advice.kept_of(task), kind=task.kind)
         return changed(error, hint=hint)
-    return TransferError(code=Code.CANCELLED, message="The transfer was cancelled.", reason="cancelled", url=url)
+    return TransferError(
+        code=Code.CANCELLED, message="The transfer was cancelled.", reason="cancelled", url=url
+    )
 
 
 def overdue_error(task: Task) -> TransferError:
@@ -57,7 +60,8 @@ def overdue_error(task: Task) -> TransferError:
 def final_error(task: Task, error: TransferError) -> TransferError:
     """The failure as it stays, with its address and what to do about it."""
     hint = advice.hint(error, advice.Decision.END, kept=advice.kept_of(task), kind=task.kind)
-    return changed(error, url=error.url or redacted(task.url), hint=hint)  # X-01: also where the disk failed
+    # X-01: also where the disk failed
+    return changed(error, url=error.url or redacted(task.url), hint=hint)
 
 
 def lost_error(task: Task) -> TransferError | None:
@@ -73,7 +77,9 @@ def lost_error(task: Task) -> TransferError | None:
             url=redacted(task.url),
         )
     if task.exposed and task.state is State.RUNNING:
-        ended = TransferError(code=Code.CONNECTION_LOST, message="The app ended in the middle.", retry=Retry.RETRY)
+        ended = TransferError(
+            code=Code.CONNECTION_LOST, message="The app ended in the middle.", retry=Retry.RETRY
+        )
         return retry.once_only(ended, sent=True)
     return None
 
@@ -85,7 +91,9 @@ def success_event(task: Task, text: str | None) -> TaskCompletedEvent:
     )
 
 
-def failure_event(error: TransferError, text: str | None, offered: ResumeRow | None) -> TaskCompletedEvent:
+def failure_event(
+    error: TransferError, text: str | None, offered: ResumeRow | None
+) -> TaskCompletedEvent:
     return TaskCompletedEvent(
         error_code=error.code,
         message=error.message,
@@ -97,7 +105,9 @@ def failure_event(error: TransferError, text: str | None, offered: ResumeRow | N
     )
 
 
-def cancelled_event(task: Task, error: TransferError, offered: ResumeRow | None) -> TaskCompletedEvent:
+def cancelled_event(
+    task: Task, error: TransferError, offered: ResumeRow | None
+) -> TaskCompletedEvent:
     return TaskCompletedEvent(
         error_code=error.code,
         message=error.message,

@@ -22,7 +22,11 @@ class TaskFailures:
         self.restarted = False  # because of an answer that could not be combined: once (R-10)
 
     def next_delay(
-        self, task: Task, error: TransferError, own: SessionConfiguration, random: Callable[[], float]
+        self,
+        task: Task,
+        error: TransferError,
+        own: SessionConfiguration,
+        random: Callable[[], float],
     ) -> float | None:
         """Seconds until the next attempt, or None for the end. Counts the failure."""
         policy, waits = own.retry_policy, error.retry is Retry.WAIT

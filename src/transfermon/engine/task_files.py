@@ -1,7 +1,8 @@
-"""The files that belong to a task: what is sent, what is kept of a body, the parts, and the finished file.
+"""The files that belong to a task: what is sent, what is kept of a body, the parts, and the
+finished file.
 
-Rule: everything here blocks, but for `noted`, which asks for one file's status. A file that cannot be removed never
-keeps a task from ending: it stays, and the log names it.
+Rule: everything here blocks, but for `noted`, which asks for one file's status. A file that cannot
+be removed never keeps a task from ending: it stays, and the log names it.
 """
 
 from __future__ import annotations
@@ -22,12 +23,17 @@ _SETTLED = 60.0  # seconds after which a part file that no task knows is an orph
 
 
 def noted(path: str) -> dict[str, Any]:
-    """What the record keeps of the file that is to be sent; nothing of one that is not there (U-08)."""
+    """What the record keeps of the file that is to be sent; nothing of one that is not there
+    (U-08).
+    """
     try:
         status = os.stat(path)
     except (OSError, ValueError):
         return {"source_identity": (), "expected_to_send": UNKNOWN}
-    return {"source_identity": file_identity.identity_of(status), "expected_to_send": status.st_size}
+    return {
+        "source_identity": file_identity.identity_of(status),
+        "expected_to_send": status.st_size,
+    }
 
 
 def keep_body(path: str, body: bytes) -> None:
@@ -42,7 +48,9 @@ def keep_body(path: str, body: bytes) -> None:
 def drop_part(path: str) -> None:
     try:
         part_names.remove_part(path)
-    except TransferFailure as failure:  # the task ends all the same; the part is hidden and named in the log
+    except (
+        TransferFailure
+    ) as failure:  # the task ends all the same; the part is hidden and named in the log
         log.warning("%s stays: %s", path, failure)
 
 
@@ -55,8 +63,11 @@ def drop_orphans(folder: str, known: frozenset[str]) -> None:
 
 
 def delete_written(task: Task) -> tuple[bool, str]:
-    """Delete the finished file if it is the one that was written. Whether it was, and the path of what stays."""
-    written = task.final_identity or (0, task.part_inode, task.received, 0)  # of an older version's record
+    """Delete the finished file if it is the one that was written. Whether it was, and the path of
+    what stays.
+    """
+    # of an older version's record
+    written = task.final_identity or (0, task.part_inode, task.received, 0)
     path = task.final_path
     if file_system.is_same_file(file_identity.identity_at(path), written) and drop_file(path):
         return True, ""

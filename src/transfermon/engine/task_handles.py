@@ -1,6 +1,7 @@
 """Tasks as a program holds them: windows on the record, and the commands.
 
-Rule: nothing is kept here. A handle follows its task for as long as somebody holds it, and afterwards says what was last.
+Rule: nothing is kept here. A handle follows its task for as long as somebody holds it, and
+afterwards says what was last.
 """
 
 from __future__ import annotations
@@ -17,11 +18,22 @@ from transfermon.engine.task_run import TaskRun
 from transfermon.model.checked_text import checked_text
 from transfermon.model.errors import InvalidAction, TransferError
 from transfermon.model.metrics import TaskMetrics
-from transfermon.model.task import Activity, Kind, Progress, Response, State, Task, TaskKey, progress_of
+from transfermon.model.task import (
+    Activity,
+    Kind,
+    Progress,
+    Response,
+    State,
+    Task,
+    TaskKey,
+    progress_of,
+)
 
 
 class TransferTask:
-    """A task, as a program holds it: a window on the record, and the commands. Not a copy: it follows."""
+    """A task, as a program holds it: a window on the record, and the commands. Not a copy: it
+    follows.
+    """
 
     def __init__(self, session: Any, run: TaskRun) -> None:
         self._session = session
@@ -129,7 +141,9 @@ class TransferTask:
 
     @property
     def earliest_begin_date(self) -> datetime | None:
-        """No connection is opened before it (T-10); default sessions ignore it. One without a zone is local time."""
+        """No connection is opened before it (T-10); default sessions ignore it. One without a zone
+        is local time.
+        """
         begin = self.record.earliest_begin
         return None if begin is None else datetime.fromtimestamp(begin, UTC)
 
@@ -138,7 +152,9 @@ class TransferTask:
         """Raises InvalidAction once the task was resumed."""
         record = self.record
         if record.state is not State.SUSPENDED or record.started is not None:
-            raise InvalidAction("earliest_begin_date is set before the task is resumed for the first time")
+            raise InvalidAction(
+                "earliest_begin_date is set before the task is resumed for the first time"
+            )
         self._present.change(earliest_begin=None if begin is None else begin.timestamp())
 
     @property
@@ -174,7 +190,9 @@ class TransferTask:
 
 class _Resumable(TransferTask):
     async def cancel_by_producing_resume_data(self) -> bytes | None:
-        """End the task with -999; opaque data to go on with later, or None where that is impossible (R-01, R-02)."""
+        """End the task with -999; opaque data to go on with later, or None where that is impossible
+        (R-01, R-02).
+        """
         return await self._present.cancel_by_producing_resume_data()
 
     @property
@@ -190,7 +208,9 @@ class DownloadTask(_Resumable):
     def destination(self) -> str:
         """The final path once the file is there, else where it will be; "" for a temporary file."""
         record = self.record
-        return record.final_path or (os.path.join(record.folder, record.name) if record.folder else "")
+        return record.final_path or (
+            os.path.join(record.folder, record.name) if record.folder else ""
+        )
 
     @property
     def suggested_filename(self) -> str:
@@ -202,8 +222,8 @@ class UploadTask(_Resumable):
 
     @property
     def response_text(self) -> str | None:
-        """The server's answer: its first MiB, of a data task 8 MiB (U-07). None where there was none, and where newer
-        ones have taken the room that the engine has for answers, 32 MiB.
+        """The server's answer: its first MiB, of a data task 8 MiB (U-07). None where there was
+        none, and where newer ones have taken the room that the engine has for answers, 32 MiB.
         """
         return self.kept_response.text
 
@@ -214,9 +234,15 @@ class UploadTask(_Resumable):
 
     @property
     def upload_resource(self) -> str | None:
-        """Whether the server made a place where the upload can go on: its origin; the rest is a secret (U-25)."""
+        """Whether the server made a place where the upload can go on: its origin; the rest is a
+        secret (U-25).
+        """
         upload = self.record.upload
-        return None if upload is None else f"{urlsplit(upload.url).scheme}://{urlsplit(upload.url).netloc}/…"
+        return (
+            None
+            if upload is None
+            else f"{urlsplit(upload.url).scheme}://{urlsplit(upload.url).netloc}/…"
+        )
 
 
 class DataTask(UploadTask):

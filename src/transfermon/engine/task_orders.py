@@ -1,4 +1,6 @@
-"""What a person asks of a task that exists: other options, another place in the queue, another address."""
+"""What a person asks of a task that exists: other options, another place in the queue, another
+address.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +31,14 @@ def adjust(
 ) -> None:
     """Headers hold from the task's next request on. Raises as `Session.download_task`.
 
-    Another `method` or `protocol` of an upload starts it over with that; "" leaves what was asked for before.
+    Another `method` or `protocol` of an upload starts it over with that; "" leaves what was asked
+    for before.
     """
     task, engine = run.record, run.engine
     _send_otherwise(run, task, method.upper() or task.method, protocol or task.wanted_protocol)
-    headers = engine.secrets_of(task) if request_headers is None else checked_headers(request_headers)
+    headers = (
+        engine.secrets_of(task) if request_headers is None else checked_headers(request_headers)
+    )
     if request_headers is not None:
         engine.keep_secrets(task, headers)
     if options is not None:
@@ -66,7 +71,8 @@ def set_priority(run: TaskRun, priority: float) -> None:
 
 
 def hasten(run: TaskRun, url: str | None = None) -> None:
-    """End the wait of a running task for its next attempt; with `url`, ask that address from now on.
+    """End the wait of a running task for its next attempt; with `url`, ask that address from now
+    on.
 
     An attempt that runs goes on, unless there is another address. Raises as `TaskRun.retry`.
     """

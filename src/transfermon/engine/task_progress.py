@@ -19,7 +19,9 @@ def tell_progress(run: TaskRun, progress: Progress, speed: float) -> None:
     progress.told = received
     if task.kind is not Kind.DATA:
         event = moved_event(task, progress, since=told, speed=speed)
-        engine.tell(engine.stamp(event, session=task.session, session_identifier=run.own.identifier), None)
+        engine.tell(
+            engine.stamp(event, session=task.session, session_identifier=run.own.identifier), None
+        )
 
 
 def tell_disk(run: TaskRun) -> None:
@@ -32,6 +34,8 @@ def tell_disk(run: TaskRun) -> None:
         or task.state is not State.RUNNING
     ):
         return
-    reason = start_conditions.DISK_SILENT if run.attempt.disk_silence >= start_conditions.SILENT else ""
+    reason = (
+        start_conditions.DISK_SILENT if run.attempt.disk_silence >= start_conditions.SILENT else ""
+    )
     if task.waiting_reason != reason and task.waiting_reason in ("", start_conditions.DISK_SILENT):
         run.change(waiting_reason=reason)

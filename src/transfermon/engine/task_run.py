@@ -1,7 +1,8 @@
-"""A task's live side: what it waits for, the attempt that runs, who waits for its end, and its way out of the list.
+"""A task's live side: what it waits for, the attempt that runs, who waits for its end, and its way
+out of the list.
 
-Rule: whatever lives as long as one task is an attribute here and goes with it. The record is changed through the
-session's door alone, and what it becomes is decided in `task_steps`.
+Rule: whatever lives as long as one task is an attribute here and goes with it. The record is
+changed through the session's door alone, and what it becomes is decided in `task_steps`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,16 @@ from transfermon.model.events import (
     activity_event,
     state_event,
 )
-from transfermon.model.task import Action, Activity, Progress, State, Task, TaskKey, changed, progress_of
+from transfermon.model.task import (
+    Action,
+    Activity,
+    Progress,
+    State,
+    Task,
+    TaskKey,
+    changed,
+    progress_of,
+)
 from transfermon.storage.changes import Change, ResumeRow
 from transfermon.text import advice
 
@@ -46,14 +56,17 @@ class TaskRun(Recorded):
 
     # What most tasks of a long list never have is said here once, not in each of them.
     handle: weakref.ref[Any] | None = None  # the program's object, so that there is one at a time
-    accepted: asyncio.Future[None] | None = None  # done when the task is durable; None: it has been for long
+    # done when the task is durable; None: it has been for long
+    accepted: asyncio.Future[None] | None = None
     body: Pieces | bytes | None = None  # what is sent where there is no file
     unusable = False  # made from resume data that cannot be used
     attempt: TaskAttempt | None = None  # the one that runs
     runner: asyncio.Task[None] | None = None  # of the attempt, until it has let go
-    ends_after: frozenset[asyncio.Task[None]] = frozenset()  # attempts that had finished before this one was cancelled
+    # attempts that had finished before this one was cancelled
+    ends_after: frozenset[asyncio.Task[None]] = frozenset()
     _told_waiting = False
-    removing: bool | None = None  # to be taken out of the list when it has ended; True: with the file
+    # to be taken out of the list when it has ended; True: with the file
+    removing: bool | None = None
     _leaving = False  # it is being taken out
 
     def __init__(self, core: SessionCore, record: Task) -> None:
@@ -101,14 +114,19 @@ class TaskRun(Recorded):
     def suspend(self) -> None:
         """T-03, T-04, T-05; a no-op for a task that is ending or has ended (T-07)."""
         task = self.record
-        if task.state not in (State.RUNNING, State.SUSPENDED) or task.activity is Activity.FINALIZING:
+        if (
+            task.state not in (State.RUNNING, State.SUSPENDED)
+            or task.activity is Activity.FINALIZING
+        ):
             return
         self._step(task_steps.suspended(task, now=self.engine.now()))
         if task.state is State.RUNNING:
             self.halt()
 
     def cancel(self, *, reason: int | None = None) -> None:
-        """T-06; a no-op for a task that is ending or has ended (T-07). `reason` is a number of X-10."""
+        """T-06; a no-op for a task that is ending or has ended (T-07). `reason` is a number of
+        X-10.
+        """
         if not self.record.can(Action.CANCEL):
             return
         self._step(task_steps.cancelled(self.record, reason))
@@ -124,10 +142,12 @@ class TaskRun(Recorded):
         return await wanted
 
     def retry(self, url: str | None = None) -> None:
-        """Run a failed or cancelled task again under its own number; with `url`, from another address.
+        """Run a failed or cancelled task again under its own number; with `url`, from another
+        address.
 
-        What is stored is kept and goes on where the server's validator agrees. Raises InvalidAction for a task
-        that has not failed or is being removed, ValueError or TransferFailure for an unusable URL.
+        What is stored is kept and goes on where the server's validator agrees. Raises InvalidAction
+        for a task that has not failed or is being removed, ValueError or TransferFailure for an
+        unusable URL.
         """
         before = task = self.record
         self.core.check_open()
@@ -157,7 +177,9 @@ class TaskRun(Recorded):
             self.start()
             return
         if self.record.state is State.SUSPENDED:
-            self._step(changed(self.record, state=self.record.after(Action.RESUME), suspend_count=0))
+            self._step(
+                changed(self.record, state=self.record.after(Action.RESUME), suspend_count=0)
+            )
         self._end_failed(error)
 
     def start(self) -> None:
@@ -172,7 +194,8 @@ class TaskRun(Recorded):
         if self.unusable:
             self.engine.runners.spawn(self._refuse(), f"refuse {task.key}")
             return
-        if self.engine.closing or self.runner is not None:  # the attempt asks again when it has let go
+        # the attempt asks again when it has let go
+        if self.engine.closing or self.runner is not None:
             return
         if task.started is not None:
             self._arm()  # waiting counts too (T-16)
@@ -220,7 +243,9 @@ class TaskRun(Recorded):
         """A slot was granted."""
         progress = self.engine.progress[self.key] = progress_of(self.record)
         attempt = self.attempt = self._new_attempt()
-        self.runner = self.engine.runners.spawn(self._work(attempt, progress), f"{self.record.kind.value} {self.key}")
+        self.runner = self.engine.runners.spawn(
+            self._work(attempt, progress), f"{self.record.kind.value} {self.key}"
+        )
         self._arm()
         if self.engine.on_moving is not None:
             self.engine.on_moving()
@@ -243,7 +268,9 @@ class TaskRun(Recorded):
         self._failures.restarted |= attempt.restarted
         await self._attempt_ended(error, stopped=stopped, overdue=attempt.overdue)
 
-    async def _attempt_ended(self, error: TransferError | None, *, stopped: bool, overdue: bool) -> None:
+    async def _attempt_ended(
+        self, error: TransferError | None, *, stopped: bool, overdue: bool
+    ) -> None:
         """What an attempt's end means for the task."""
         state = self.record.state
         if error is None and not stopped:
@@ -293,20 +320,33 @@ class TaskRun(Recorded):
             self.engine.runners.spawn(drop, f"drop the body of {task.key}")
         self.body = None
         self.offer.answer(None)  # it had finished before the cancel reached it (T-08)
-        self._complete(task, Action.FINISH, None, task_ends.success_event(task, self.engine.answers.told(self.key)))
+        self._complete(
+            task,
+            Action.FINISH,
+            None,
+            task_ends.success_event(task, self.engine.answers.told(self.key)),
+        )
 
     def _failed(self, error: TransferError) -> None:
         """An attempt has failed: wait for the next one, or end."""
         engine, own = self.engine, self.own
-        if not engine.attached and engine.wants_login(changed(self.record, state=State.COMPLETED, error=error)):
+        if not engine.attached and engine.wants_login(
+            changed(self.record, state=State.COMPLETED, error=error)
+        ):
             self.wait_for(Hold(activity=Activity.WAITING_UNTIL, reason=start_conditions.LOGIN))
             return
         if not obstacles.has_way(self.record, own, engine):
             cut_off = engine.connectivity.cut_off
-            error = start_conditions.without_network(error, background=own.is_background, cut_off=cut_off)
+            error = start_conditions.without_network(
+                error, background=own.is_background, cut_off=cut_off
+            )
             if error.retry is Retry.WAIT and obstacles.waits_for_connectivity(own):
                 hint = advice.hint(error, advice.Decision.WAIT)
-                self.wait_for(Hold(activity=Activity.WAITING_FOR_CONNECTIVITY, reason=error.message, hint=hint))
+                self.wait_for(
+                    Hold(
+                        activity=Activity.WAITING_FOR_CONNECTIVITY, reason=error.message, hint=hint
+                    )
+                )
                 return
         delay = self._failures.next_delay(self.record, error, own, engine.random)
         if delay is None:
@@ -330,7 +370,9 @@ class TaskRun(Recorded):
             self._end_failed(task_ends.UNUSABLE_RESUME_DATA)
 
     async def _end_restored(self) -> None:
-        """The engine ended while it cancelled. A file that already had its name is finished (T-08)."""
+        """The engine ended while it cancelled. A file that already had its name is finished
+        (T-08).
+        """
         if self.record.activity is Activity.FINALIZING:
             try:
                 if await self._new_attempt().was_finished():
@@ -343,7 +385,8 @@ class TaskRun(Recorded):
     async def _end_cancelled(self) -> None:
         """The engine has let go of a cancelled task: keep or delete its part, then say -999."""
         if self.ends_after:
-            await asyncio.wait(self.ends_after)  # O-12: what had finished says so before the cancellations
+            # O-12: what had finished says so before the cancellations
+            await asyncio.wait(self.ends_after)
         task = self.record
         if task.state is not State.CANCELING:
             return
@@ -358,7 +401,8 @@ class TaskRun(Recorded):
         elif row is not None:
             await self.engine.vault.saved()
             await self.engine.store.commit(Change(resume=row))
-            if task.cancel_reason != task_ends.USER_FORCE_QUIT:  # no program has the data: a retry may use the part
+            # no program has the data: a retry may use the part
+            if task.cancel_reason != task_ends.USER_FORCE_QUIT:
                 task = changed(self.record, part_path="", older_part=None)
         if self.offer.answer(row):
             await asyncio.sleep(0)  # whoever waits for the data hears of it before the event (O-09)
@@ -400,20 +444,26 @@ class TaskRun(Recorded):
         return accepted
 
     async def ended(self) -> None:
-        """Done when the task has ended and every listener has been told, or when it has left the list."""
+        """Done when the task has ended and every listener has been told, or when it has left the
+        list.
+        """
         if self.gone or (self.record.state is State.COMPLETED and not self._listeners.pending):
             return
         await self._listeners.returned()
 
     async def heard(self) -> None:
-        """Done when the listeners of the task's end have returned; at once when none is being told of one."""
+        """Done when the listeners of the task's end have returned; at once when none is being told
+        of one.
+        """
         if self._listeners.pending:
             await self.ended()
 
     # ---- out of the list
 
     def remove(self, *, delete_file: bool = False) -> None:
-        """Take the task out of the list; one that still runs is cancelled first. The file stays unless asked."""
+        """Take the task out of the list; one that still runs is cancelled first. The file stays
+        unless asked.
+        """
         self.removing = delete_file
         if self.record.outstanding:
             self.cancel()
@@ -438,13 +488,17 @@ class TaskRun(Recorded):
         self.body = None
         self.engine.answers.drop(task.key)
         self.engine.vault.drop(str(task.key))
-        self.core.record_task(self, task, TaskRemovedEvent(file_deleted=deleted, file_kept=kept), resume_row=spent)
+        self.core.record_task(
+            self, task, TaskRemovedEvent(file_deleted=deleted, file_kept=kept), resume_row=spent
+        )
         self.core.drop(self)
         await self.engine.vault.saved()
 
 
 def at_address(run: TaskRun, url: str) -> Task:
-    """The record with another address, which is checked; credentials in it are kept with the task's other secrets."""
+    """The record with another address, which is checked; credentials in it are kept with the task's
+    other secrets.
+    """
     task, engine = run.record, run.engine
     checked, credentials = split_credentials(url)
     if credentials:

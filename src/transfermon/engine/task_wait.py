@@ -1,4 +1,5 @@
-"""What a task waits for before it may ask for a slot: a time, or somebody who says that it may go on.
+"""What a task waits for before it may ask for a slot: a time, or somebody who says that it may go
+on.
 
 Rule: nothing runs meanwhile; a timer does where the end is known.
 """

@@ -1,4 +1,5 @@
-"""One attempt of an upload or of a data task: from its slot to the server's answer, or to the reason why not.
+"""One attempt of an upload or of a data task: from its slot to the server's answer, or to the
+reason why not.
 
 Rule: here the way is taken; what goes on it is in `upload_resumable` and `upload_whole`.
 """
@@ -51,7 +52,8 @@ class Upload:
         )
         self._inner: asyncio.Task[None] | None = None
         self._stopping = False
-        self.restarted = False  # as `Download` has it: an upload that starts over is no reason to give up
+        # as `Download` has it: an upload that starts over is no reason to give up
+        self.restarted = False
 
     def __repr__(self) -> str:
         return f"<Upload {self._attempt.task.key} at {self._attempt.progress.received}>"
@@ -74,7 +76,9 @@ class Upload:
             return Result(stopped=True)
         except TransferFailure as failure:
             return Result(
-                error=self._as_it_is(failure.error), text=self._attempt.text, text_is_whole=self._attempt.text_is_whole
+                error=self._as_it_is(failure.error),
+                text=self._attempt.text,
+                text_is_whole=self._attempt.text_is_whole,
             )
         finally:
             self._attempt.close()

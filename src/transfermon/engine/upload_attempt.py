@@ -17,7 +17,17 @@ from transfermon.http.upload_protocols import receipts, rules
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.errors import Retry, TransferError, TransferFailure
 from transfermon.model.events import UploadProgressEvent
-from transfermon.model.task import UNKNOWN, Activity, Kind, Origin, Progress, Response, Task, UploadResource, changed
+from transfermon.model.task import (
+    UNKNOWN,
+    Activity,
+    Kind,
+    Origin,
+    Progress,
+    Response,
+    Task,
+    UploadResource,
+    changed,
+)
 from transfermon.wire.body_source import Source
 from transfermon.wire.cancellation import until_done
 from transfermon.wire.rate_limit import Limiter
@@ -51,14 +61,23 @@ class UploadAttempt(Attempt):
         self.text_is_whole = True
 
     async def open(self) -> None:
-        """Begin where the last attempt ended. Raises TransferFailure for a file that cannot be sent."""
+        """Begin where the last attempt ended. Raises TransferFailure for a file that cannot be
+        sent.
+        """
         task = self.task
         sent = task.upload.offset if task.upload is not None else 0
         self.given = task.upload.given if task.upload is not None else 0
         self.progress.received = self.progress.told = sent
-        self.tell(Activity.CONNECTING, attempt=task.attempt + 1, started=task.started or self.engine.now(), sent=sent)
+        self.tell(
+            Activity.CONNECTING,
+            attempt=task.attempt + 1,
+            started=task.started or self.engine.now(),
+            sent=sent,
+        )
         if task.source:
-            self.file = await until_done(asyncio.to_thread(Source.open, task.source, task.source_identity))
+            self.file = await until_done(
+                asyncio.to_thread(Source.open, task.source, task.source_identity)
+            )
 
     def close(self) -> None:
         """Write down what went out."""
@@ -90,18 +109,28 @@ class UploadAttempt(Attempt):
             self.tell(Activity.TRANSFERRING, attempt=task.attempt + again, sent=offset)
 
     def hear_announcement(
-        self, take: Callable[[UploadResource], None], version: str, interim: Response, confines: bool
+        self,
+        take: Callable[[UploadResource], None],
+        version: str,
+        interim: Response,
+        confines: bool,
     ) -> None:
-        """An interim answer: where the upload can go on, should this request not come to its end."""
+        """An interim answer: where the upload can go on, should this request not come to its
+        end.
+        """
         task = self.task
         found = rules.announced(interim, version, self.size, self.engine.now())
         if found is not None and not (found.elsewhere and task.origin is not Origin.TYPED):
             take(changed(found, confined=confines))
 
     def fail(self, heard: Heard, error: TransferError | None) -> NoReturn:
-        """U-21: a refusal ends it, trouble in the server leads to another attempt, which asks for the offset."""
+        """U-21: a refusal ends it, trouble in the server leads to another attempt, which asks for
+        the offset.
+        """
         self.text, response = heard.text, heard.response
-        found = error or retry.judge_status(response, "status", now=self.engine.now(), url=response.url)
+        found = error or retry.judge_status(
+            response, "status", now=self.engine.now(), url=response.url
+        )
         assert found is not None
         task = changed(self.task, response=changed(shortened(response), url=self.task.url))
         if task.upload is not None and rules.is_spent(found):
@@ -117,10 +146,14 @@ class UploadAttempt(Attempt):
         sent = self.progress.received
         self.text, self.text_is_whole = heard.text, heard.whole
         error = retry.judge_status(
-            heard.response, self.configuration.http_error_policy, now=self.engine.now(), url=task.url
+            heard.response,
+            self.configuration.http_error_policy,
+            now=self.engine.now(),
+            url=task.url,
         )
         if error is not None and task.upload is not None:
-            error = changed(error, retry=Retry.FINAL)  # the upload is complete, whatever came of it (U-20)
+            # the upload is complete, whatever came of it (U-20)
+            error = changed(error, retry=Retry.FINAL)
         response = shortened(heard.response)
         stored_as = ""
         if task.upload is not None:
@@ -140,7 +173,9 @@ class UploadAttempt(Attempt):
         )
         if error is not None:
             self.record(task, None)
-            raise TransferFailure(self._with_words(error, heard) if task.kind is Kind.UPLOAD else error)
+            raise TransferFailure(
+                self._with_words(error, heard) if task.kind is Kind.UPLOAD else error
+            )
         if task.kind is Kind.UPLOAD:
             event = UploadProgressEvent(
                 task=task,

@@ -25,8 +25,8 @@ class ProtocolChoice:
         return f"<ProtocolChoice of {self._attempt}>"
 
     async def protocol(self) -> str:
-        """Decided once, and recorded: what a pause costs must be known before it (U-14). What trouble decided is not
-        recorded, so that the next attempt asks again.
+        """Decided once, and recorded: what a pause costs must be known before it (U-14). What
+        trouble decided is not recorded, so that the next attempt asks again.
         """
         task = self._attempt.task
         if task.upload is not None:
@@ -36,18 +36,25 @@ class ProtocolChoice:
         finding = await self._found() if self.offers_more else probing.Finding(protocol=PLAIN)
         if finding.error is not None:
             if finding.answer is not None:
-                self._attempt.record(changed(self._attempt.task, response=shortened(finding.answer)), None)
+                self._attempt.record(
+                    changed(self._attempt.task, response=shortened(finding.answer)), None
+                )
             raise TransferFailure(finding.error)
         plain = finding.protocol == PLAIN
         protocol = finding.protocol if finding.sure else ""
         self._attempt.record(
-            changed(self._attempt.task, protocol=protocol, not_resumable=PLAIN_UPLOAD if plain else ""), None
+            changed(
+                self._attempt.task, protocol=protocol, not_resumable=PLAIN_UPLOAD if plain else ""
+            ),
+            None,
         )
         return finding.protocol
 
     @property
     def offers_more(self) -> bool:
-        """Whether there is anything to win by asking, and by the draft's fields in a request with the whole body."""
+        """Whether there is anything to win by asking, and by the draft's fields in a request with
+        the whole body.
+        """
         return self.is_open and self._attempt.size > TAKEOVER
 
     @property
@@ -61,12 +68,15 @@ class ProtocolChoice:
         )
 
     async def _found(self) -> probing.Finding:
-        """Ask the server, once, and again for other versions of the draft where they may be what it speaks."""
+        """Ask the server, once, and again for other versions of the draft where they may be what it
+        speaks.
+        """
         assert self._attempt.file is not None
         task, interops = self._attempt.task, self._attempt.engine.interops
         left = list(interops.order(task.url))
         found = await self.probe(left.pop(0))
-        if found.version and found.protocol == PLAIN:  # it is for another version, and says for which
+        # it is for another version, and says for which
+        if found.version and found.protocol == PLAIN:
             left = [found.version]
         elif not found.others:
             left = []

@@ -41,7 +41,9 @@ class Heard:
 
 
 class Exchanges:
-    """Made for one attempt. `counts`: whether what goes out is counted as it goes, and not by whoever makes the body."""
+    """Made for one attempt. `counts`: whether what goes out is counted as it goes, and not by
+    whoever makes the body.
+    """
 
     def __init__(self, attempt: Attempt, limiters: list[Limiter], *, counts: bool = True) -> None:
         self._attempt = attempt
@@ -62,7 +64,9 @@ class Exchanges:
         most: int | None = None,
         on_interim: Interim | None = None,
     ) -> Heard:
-        """Send it and read the answer, with as much of its body as is kept, or `most` bytes. Raises TransferFailure."""
+        """Send it and read the answer, with as much of its body as is kept, or `most` bytes. Raises
+        TransferFailure.
+        """
         lines = await self._attempt.engine.lines()
         content: Callable[[], Content] | bytes | None
         if isinstance(body, FileBody | Small):
@@ -135,7 +139,9 @@ async def abandon(engine: Engine, configuration: SessionConfiguration, task: Tas
 
 
 def decoded(body: bytes, content_type: str) -> str:
-    """The text of a body, by the charset that its type declares; bytes that are no such text show as �."""
+    """The text of a body, by the charset that its type declares; bytes that are no such text show
+    as �.
+    """
     charset = "utf-8"
     for part in content_type.split(";")[1:]:
         name, _, value = part.partition("=")

@@ -1,6 +1,8 @@
-"""An upload that can go on where it was: an upload resource is made, asked where it stands, and given the rest.
+"""An upload that can go on where it was: an upload resource is made, asked where it stands, and
+given the rest.
 
-Rule: no two requests at the same time (U-23). What an answer means is decided in `rules` and `receipts`.
+Rule: no two requests at the same time (U-23). What an answer means is decided in `rules` and
+`receipts`.
 """
 
 from __future__ import annotations
@@ -15,7 +17,15 @@ from transfermon.http.upload_protocols import receipts, rules
 from transfermon.http.upload_protocols.rules import Next
 from transfermon.model import upload_protocol
 from transfermon.model.errors import TransferError, TransferFailure
-from transfermon.model.task import PLAIN_UPLOAD, UNKNOWN, Origin, Response, Task, UploadResource, changed
+from transfermon.model.task import (
+    PLAIN_UPLOAD,
+    UNKNOWN,
+    Origin,
+    Response,
+    Task,
+    UploadResource,
+    changed,
+)
 from transfermon.model.upload_protocol import IETF, PLAIN
 from transfermon.wire.cancellation import until_done
 
@@ -30,14 +40,16 @@ class ResumableUpload:
         return f"<ResumableUpload of {self._attempt}>"
 
     async def send(self) -> bool:
-        """U-15 to U-21; False where the server offers nothing of the kind after all, and nobody insists on it. No two
-        requests at the same time: each one here has ended before the next (U-23).
+        """U-15 to U-21; False where the server offers nothing of the kind after all, and nobody
+        insists on it. No two requests at the same time: each one here has ended before the next
+        (U-23).
         """
         upload, offset = self._attempt.task.upload, -1
         if upload is not None and upload.expires and self._attempt.engine.now() >= upload.expires:
             upload = None  # U-19
         stuck = 0
-        final: Heard | None = None  # what the server said to the last byte, while it is asked what it has
+        # what the server said to the last byte, while it is asked what it has
+        final: Heard | None = None
         while True:
             if upload is None:
                 made = await self._create()
@@ -47,16 +59,25 @@ class ResumableUpload:
             appended = offset >= 0
             if appended:
                 upload, step, heard = await self._append(upload, offset)
-                final = heard if step.next is Next.ASK and rules.may_be_last(upload, heard.response) else None
+                final = (
+                    heard
+                    if step.next is Next.ASK and rules.may_be_last(upload, heard.response)
+                    else None
+                )
             else:
                 heard = await self._attempt.lines.exchange("HEAD", upload.url, rules.query(upload))
                 step = rules.judge_query(upload, heard.response, given=self._attempt.handed)
-                if final is not None and (ended := receipts.confirm(step, upload, heard.response)) is not None:
+                if (
+                    final is not None
+                    and (ended := receipts.confirm(step, upload, heard.response)) is not None
+                ):
                     self._attempt.take(final, unconfirmed=ended.why)
                     return True
             match step.next:
                 case Next.RESULT:
-                    self._attempt.progress.received = max(self._attempt.progress.received, step.offset)
+                    self._attempt.progress.received = max(
+                        self._attempt.progress.received, step.offset
+                    )
                     self._attempt.take(heard)
                     return True
                 case Next.START_OVER:
@@ -85,7 +106,9 @@ class ResumableUpload:
             upload = changed(upload, offset=offset, tried=0)
             self._attempt.record(changed(self._attempt.task, upload=upload, sent=offset), None)
 
-    async def _append(self, upload: UploadResource, offset: int) -> tuple[UploadResource, rules.Step, Heard]:
+    async def _append(
+        self, upload: UploadResource, offset: int
+    ) -> tuple[UploadResource, rules.Step, Heard]:
         assert self._attempt.file is not None
         end, last = rules.piece(upload, offset)
         self._attempt.began(offset)
@@ -94,7 +117,8 @@ class ResumableUpload:
         if unmarked:
             marked = self._attempt.record(changed(self._attempt.task, upload=upload), None)
             if not self._attempt.begun:
-                await marked  # durable before the first byte: after a crash nobody knows how many went out
+                # durable before the first byte: after a crash nobody knows how many went out
+                await marked
         self._attempt.begun = True
         body = self._attempt.file.body(offset, end)
         headers = rules.append(upload, offset, last=last)
@@ -111,8 +135,8 @@ class ResumableUpload:
         return upload, step, heard
 
     async def _create(self) -> UploadResource | bool:
-        """Durable before any data is sent (U-15). True when the answer was the task's result, False when the server
-        offers nothing that can go on.
+        """Durable before any data is sent (U-15). True when the answer was the task's result, False
+        when the server offers nothing that can go on.
         """
         assert self._attempt.file is not None
         task = self._attempt.task
@@ -142,12 +166,18 @@ class ResumableUpload:
             raise TransferFailure(limit)
         self._attempt.given = self._attempt.progress.received = 0
         found = changed(found, tried=rules.piece(found, 0)[0])
-        await self._attempt.record(changed(self._attempt.task, upload=found, sent=0, not_resumable=""), None)
+        await self._attempt.record(
+            changed(self._attempt.task, upload=found, sent=0, not_resumable=""), None
+        )
         return found
 
-    async def _created(self, task: Task, url: str, version: str, digest: str) -> tuple[UploadResource | None, Heard]:
+    async def _created(
+        self, task: Task, url: str, version: str, digest: str
+    ) -> tuple[UploadResource | None, Heard]:
         assert self._attempt.file is not None
-        own = {name.lower(): value for name, value in own_headers(self._attempt.engine, task).items()}
+        own = {
+            name.lower(): value for name, value in own_headers(self._attempt.engine, task).items()
+        }
         method, headers = rules.creation(
             task.protocol,
             self._attempt.file.size,
@@ -158,10 +188,20 @@ class ResumableUpload:
         )
         headers = {name: value for name, value in headers.items() if name.lower() not in own}
         interim: list[UploadResource] = []
-        listen = partial(self._attempt.hear_announcement, interim.append, version) if task.protocol == IETF else None
-        heard = await self._attempt.lines.exchange(method or task.method, url, headers, on_interim=listen)
+        listen = (
+            partial(self._attempt.hear_announcement, interim.append, version)
+            if task.protocol == IETF
+            else None
+        )
+        heard = await self._attempt.lines.exchange(
+            method or task.method, url, headers, on_interim=listen
+        )
         found = rules.created(
-            task.protocol, heard.response, self._attempt.file.size, self._attempt.engine.now(), version=version
+            task.protocol,
+            heard.response,
+            self._attempt.file.size,
+            self._attempt.engine.now(),
+            version=version,
         )
         if isinstance(found, TransferError):
             raise TransferFailure(found)

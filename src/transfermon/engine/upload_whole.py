@@ -1,4 +1,5 @@
-"""A body that goes at once: with the draft's fields where a server may offer to resume it, and bare where it is wished.
+"""A body that goes at once: with the draft's fields where a server may offer to resume it, and bare
+where it is wished.
 
 Rule: what an answer means is decided in `probing`, `rules` and `receipts`.
 """
@@ -29,7 +30,9 @@ from transfermon.wire.cancellation import until_done
 class WholeUpload:
     """Of one attempt; `resumable` takes over where the server offers to go on."""
 
-    def __init__(self, attempt: UploadAttempt, choice: ProtocolChoice, resumable: ResumableUpload) -> None:
+    def __init__(
+        self, attempt: UploadAttempt, choice: ProtocolChoice, resumable: ResumableUpload
+    ) -> None:
         self._attempt = attempt
         self._choice = choice
         self._resumable = resumable
@@ -40,11 +43,14 @@ class WholeUpload:
         return f"<WholeUpload of {self._attempt}>"
 
     async def send(self) -> None:
-        """The body at once: with the draft's fields where a server may offer to resume it, and bare where it is wished.
-        Where it may be repeated, a server that reads nothing of them in that version gets the one that it names, or none.
+        """The body at once: with the draft's fields where a server may offer to resume it, and bare
+        where it is wished. Where it may be repeated, a server that reads nothing of them in that
+        version gets the one that it names, or none.
         """
         version = (
-            self._attempt.engine.interops.next(rules.target(self._attempt.task)) if self._choice.offers_more else ""
+            self._attempt.engine.interops.next(rules.target(self._attempt.task))
+            if self._choice.offers_more
+            else ""
         )
         heard = await self._sent_whole(version)
         if heard is not None and version:
@@ -56,18 +62,26 @@ class WholeUpload:
         assert heard is None
 
     async def _sent_whole(self, version: str) -> Heard | None:
-        """None when all is done; else the answer of a server that perhaps only did not understand the draft's fields."""
+        """None when all is done; else the answer of a server that perhaps only did not understand
+        the draft's fields.
+        """
         task = self._attempt.task
         if not retry.repeatable(task.method, task.header_names):
-            await self._attempt.record(changed(task, exposed=True), None)  # durable before the first byte (U-10)
+            # durable before the first byte (U-10)
+            await self._attempt.record(changed(task, exposed=True), None)
         content: Callable[[], Content] | bytes | None = None
         if self._attempt.file is not None or callable(self._attempt.stream):
             content = self._content
         elif self._attempt.stream is not None:
             content = self._attempt.stream
-        url, size = rules.target(task), self._attempt.file.size if self._attempt.file is not None else None
+        url, size = (
+            rules.target(task),
+            self._attempt.file.size if self._attempt.file is not None else None,
+        )
         headers = {"Content-Type": "application/octet-stream"} if content is not None else {}
-        if task.options.no_content_type or any(name.lower() == "content-type" for name in task.header_names):
+        if task.options.no_content_type or any(
+            name.lower() == "content-type" for name in task.header_names
+        ):
             headers = {}
         if version:
             headers |= rules.whole(version, size or 0)
@@ -80,25 +94,42 @@ class WholeUpload:
         finally:
             if version and self._attempt.task.upload is None:
                 self._attempt.engine.interops.silent(url, version)
-        if version and self._attempt.task.upload is None and rules.completeness(heard.response) is False:
+        if (
+            version
+            and self._attempt.task.upload is None
+            and rules.completeness(heard.response) is False
+        ):
             self._incomplete(heard, version)
         if self._attempt.task.upload is not None:
             await self._resumed(heard)
-        elif version and heard.response.status == 400 and retry.repeatable(task.method, task.header_names):
+        elif (
+            version
+            and heard.response.status == 400
+            and retry.repeatable(task.method, task.header_names)
+        ):
             return heard
         elif not await self._sent_by_tus(heard.response):
             await self._judge_whole(heard)
         return None
 
     async def _sent_by_tus(self, refusal: Response) -> bool:
-        """A small file goes without a question. Where it is refused like that, the server may take it by tus alone."""
-        if not self._choice.is_open or self._attempt.size > TAKEOVER or refusal.status not in probing.NOT_THIS_WAY:
+        """A small file goes without a question. Where it is refused like that, the server may take
+        it by tus alone.
+        """
+        if (
+            not self._choice.is_open
+            or self._attempt.size > TAKEOVER
+            or refusal.status not in probing.NOT_THIS_WAY
+        ):
             return False
         found = await self._choice.probe(upload_protocol.INTEROP)
         if found.protocol != upload_protocol.TUS:
             return False
         self._attempt.record(
-            changed(self._attempt.task, protocol=upload_protocol.TUS, exposed=False, not_resumable=""), None
+            changed(
+                self._attempt.task, protocol=upload_protocol.TUS, exposed=False, not_resumable=""
+            ),
+            None,
         )
         return await self._resumable.send()
 
@@ -108,11 +139,17 @@ class WholeUpload:
         if task.upload is None:
             self._attempt.engine.interops.heard(rules.target(task), upload.version)
             upload = changed(upload, tried=upload.length)
-            self._attempt.record(changed(task, protocol=IETF, upload=upload, not_resumable="", exposed=False), None)
+            self._attempt.record(
+                changed(task, protocol=IETF, upload=upload, not_resumable="", exposed=False), None
+            )
 
     def _incomplete(self, heard: Heard, version: str) -> None:
-        """The server has read the draft's fields, sent no 104, and says that there is more to come."""
-        found = rules.created(IETF, heard.response, self._attempt.size, self._attempt.engine.now(), version=version)
+        """The server has read the draft's fields, sent no 104, and says that there is more to
+        come.
+        """
+        found = rules.created(
+            IETF, heard.response, self._attempt.size, self._attempt.engine.now(), version=version
+        )
         if isinstance(found, TransferError):
             raise TransferFailure(found)
         if found is not None and found.elsewhere and self._attempt.task.origin is not Origin.TYPED:
@@ -137,7 +174,9 @@ class WholeUpload:
         )
         if step.next is Next.RESULT:
             self._attempt.take(heard)
-        elif step.next is Next.FAIL or (step.next is Next.START_OVER and heard.response.status >= 400):
+        elif step.next is Next.FAIL or (
+            step.next is Next.START_OVER and heard.response.status >= 400
+        ):
             self._attempt.fail(heard, step.error)
         elif step.next is Next.ASK and rules.may_be_last(upload, heard.response):
             answer = await self._attempt.lines.head("HEAD", upload.url, rules.query(upload))
@@ -147,20 +186,29 @@ class WholeUpload:
             else:
                 await self._resumable.send()
         else:  # it has a part, or wants smaller ones
-            if step.next is not Next.SMALLER:  # it has had an answer, so that nothing speaks for smaller ones
-                self._attempt.record(changed(self._attempt.task, upload=changed(upload, tried=0)), None)
+            # it has had an answer, so that nothing speaks for smaller ones
+            if step.next is not Next.SMALLER:
+                self._attempt.record(
+                    changed(self._attempt.task, upload=changed(upload, tried=0)), None
+                )
             await self._resumable.send()
 
     async def _judge_whole(self, heard: Heard) -> None:
         task, response = self._attempt.task, heard.response
         followed = self._attempt.configuration.follows_redirects
-        if task.kind is not Kind.UPLOAD or response.status >= 400 or (response.status >= 300 and not followed):
+        if (
+            task.kind is not Kind.UPLOAD
+            or response.status >= 400
+            or (response.status >= 300 and not followed)
+        ):
             self._attempt.take(heard)
             return
         size, handed = task.expected_to_send, self._attempt.progress.received
         if self._counted is not None:
             size, handed = 1, int(self._counted.ended)
-        receipt = receipts.judge(response, method=task.method, size=size, handed=handed, body=heard.body)
+        receipt = receipts.judge(
+            response, method=task.method, size=size, handed=handed, body=heard.body
+        )
         if receipt.means is receipts.Means.LOOK:
             receipt = receipts.for_method(await self._looked(heard, size), task.method)
         if receipt.error is not None:
@@ -180,10 +228,16 @@ class WholeUpload:
             return receipt
         if receipt.means is receipts.Means.DONE:
             begin = receipts.shown(response, heard.body, size=size, most=heard.most)
-            if begin and begin != await until_done(asyncio.to_thread(self._attempt.file.read, 0, len(begin))):
+            if begin and begin != await until_done(
+                asyncio.to_thread(self._attempt.file.read, 0, len(begin))
+            ):
                 return receipts.not_stored(response)
         elif receipt.means is receipts.Means.UNSURE and (tag := receipts.md5_in(response)):
-            return receipts.DONE if tag == await until_done(asyncio.to_thread(self._attempt.file.md5)) else receipt
+            return (
+                receipts.DONE
+                if tag == await until_done(asyncio.to_thread(self._attempt.file.md5))
+                else receipt
+            )
         return receipt
 
     def _content(self) -> Content:

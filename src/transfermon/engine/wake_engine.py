@@ -1,7 +1,9 @@
-"""What wakes the app: background fetch and silent push, each with a handler and a line in the ledger.
+"""What wakes the app: background fetch and silent push, each with a handler and a line in the
+ledger.
 
-Rule: there is one wake path. The button, the command, the timer and the push channel are judged by `wakes`, written
-down, and delivered by `_deliver`, which opens the handler before the event is told (O-15).
+Rule: there is one wake path. The button, the command, the timer and the push channel are judged by
+`wakes`, written down, and delivered by `_deliver`, which opens the handler before the event is told
+(O-15).
 """
 
 from __future__ import annotations
@@ -32,14 +34,23 @@ from transfermon.model.events import (
 )
 from transfermon.model.push_payload import Payload, parse_payload, payload_of
 from transfermon.model.task import Task, changed
-from transfermon.model.wake_policy import AppState, FetchState, Wake, WakeJudgement, WakeKind, WakeOutcome, WakeVerdict
+from transfermon.model.wake_policy import (
+    AppState,
+    FetchState,
+    Wake,
+    WakeJudgement,
+    WakeKind,
+    WakeOutcome,
+    WakeVerdict,
+)
 from transfermon.storage.changes import Change
 from transfermon.system.clock import Timer
 
 log = logging.getLogger(__name__)
 BY_HAND, TIMER = "button", "timer"
 FETCH_STATE = "background.fetch"  # what the scheduler remembers
-PUSH_TIMES = "background.pushes"  # when the last ones were delivered: a flood must not push them out of the ledger
+# when the last ones were delivered: a flood must not push them out of the ledger
+PUSH_TIMES = "background.pushes"
 
 
 class Background:
@@ -51,11 +62,13 @@ class Background:
         self.handlers = Handlers(engine, self._closed)
         self._wakes: dict[str, Wake] = {}
         self._fetch = FetchState()
-        self._pushes: deque[float] = deque(maxlen=2 * PUSHES_PER_HOUR)  # deliveries by hand count, too
+        # deliveries by hand count, too
+        self._pushes: deque[float] = deque(maxlen=2 * PUSHES_PER_HOUR)
         self._timer: Timer | None = None
         self._ready = False
         self._force_quit = False
-        self.on_closed: Callable[[str, bool], None] | None = None  # identifier, and whether its budget ran out
+        # identifier, and whether its budget ran out
+        self.on_closed: Callable[[str, bool], None] | None = None
         self.on_taken_back: Callable[[tuple[str, ...]], None] | None = (
             None  # tasks as SESSION:NUMBER, not to begin any more
         )
@@ -64,16 +77,22 @@ class Background:
     # ---- life
 
     def restore(self, remembered: Iterable[Wake], state: str, pushes: str) -> None:
-        """Take the ledger as it was stored. A handler that was open has nobody to end it any more."""
+        """Take the ledger as it was stored. A handler that was open has nobody to end it any
+        more.
+        """
         self._fetch = wake_policy.fetch_of(state, self._asked_interval())
         self._pushes.extend(json.loads(pushes or "[]"))
         for wake in remembered:
             self._wakes[wake.identifier] = wake
             if wake.open:
-                self._update(changed(wake, outcome=WakeOutcome.INTERRUPTED, ended=self._clock.now()))
+                self._update(
+                    changed(wake, outcome=WakeOutcome.INTERRUPTED, ended=self._clock.now())
+                )
 
     def ready(self) -> None:
-        """Listeners are there: what was held for a start of the app is delivered, and the timer runs."""
+        """Listeners are there: what was held for a start of the app is delivered, and the timer
+        runs.
+        """
         self._ready = True
         if self._engine.app_state is AppState.FOREGROUND:
             self._deliver_held()
@@ -132,7 +151,9 @@ class Background:
 
     @property
     def expects(self) -> bool:
-        """Whether a wake may still come by itself, so that an engine without a window has a reason to stay."""
+        """Whether a wake may still come by itself, so that an engine without a window has a reason
+        to stay.
+        """
         return self.next_fetch is not None or any(wake.waiting for wake in self._wakes.values())
 
     @property
@@ -164,7 +185,9 @@ class Background:
         self._arm()
 
     def force_quit(self) -> None:
-        """Everything was stopped by a person: what is held is dropped, and nothing wakes the app (P-08, P-10)."""
+        """Everything was stopped by a person: what is held is dropped, and nothing wakes the app
+        (P-08, P-10).
+        """
         self._force_quit = True
         for wake in self.ledger:
             if wake.waiting:
@@ -173,11 +196,15 @@ class Background:
     # ---- wakes
 
     def fetch(self, *, by_hand: bool) -> Wake:
-        """Ask for `backgroundfetch`. By hand it is delivered at once unless the policy is "strict" (B-10, B-11)."""
+        """Ask for `backgroundfetch`. By hand it is delivered at once unless the policy is "strict"
+        (B-10, B-11).
+        """
         judgement = wake_policy.judge_fetch(
             self._fetch, now=self._clock.now(), state=self._engine.app_state, modes=self._modes
         )
-        wake = self._enter(WakeKind.FETCH, BY_HAND if by_hand else TIMER, judgement, by_hand=by_hand)
+        wake = self._enter(
+            WakeKind.FETCH, BY_HAND if by_hand else TIMER, judgement, by_hand=by_hand
+        )
         if wake.waiting:
             self._replace(wake, "Another fetch was asked for.")
         elif wake.verdict is WakeVerdict.GRANTED:
@@ -185,12 +212,16 @@ class Background:
         self._arm()
         return wake
 
-    def push(self, payload: Payload | str, *, by_hand: bool, source: str = "", sequence: str = "") -> Wake:
-        """Take a push: a silent one is delivered with the payload's own fields (P-04, P-05, P-07), an alert is
-        shown (P-06). One that the policy holds waits for the hour or for the app, the newest only (P-10). It takes the
-        place of an earlier one of the same `sequence`, as far as that has not begun anything.
+    def push(
+        self, payload: Payload | str, *, by_hand: bool, source: str = "", sequence: str = ""
+    ) -> Wake:
+        """Take a push: a silent one is delivered with the payload's own fields (P-04, P-05, P-07),
+        an alert is shown (P-06). One that the policy holds waits for the hour or for the app, the
+        newest only (P-10). It takes the place of an earlier one of the same `sequence`, as far as
+        that has not begun anything.
 
-        Raises ValueError for a payload that is not a JSON object, is over 4096 bytes, or asks for neither.
+        Raises ValueError for a payload that is not a JSON object, is over 4096 bytes, or asks for
+        neither.
         """
         if isinstance(payload, str):
             payload = parse_payload(payload)
@@ -201,9 +232,13 @@ class Background:
             judgement = self._judge_push()
         source = source or (BY_HAND if by_hand else "channel")
         self.take_back(sequence, "An update took its place.")
-        wake = self._enter(WakeKind.PUSH, source, judgement, by_hand=by_hand, payload=payload, sequence=sequence)
+        wake = self._enter(
+            WakeKind.PUSH, source, judgement, by_hand=by_hand, payload=payload, sequence=sequence
+        )
         if payload.visible and wake.verdict is not WakeVerdict.REFUSED:
-            told = NotificationEvent(alert_title=payload.title, alert_body=payload.alert, identifier=sequence)
+            told = NotificationEvent(
+                alert_title=payload.title, alert_body=payload.alert, identifier=sequence
+            )
             self._engine.record(told)
         if not payload.content_available:
             note = "It has no “content-available”: 1, so it only shows its text."
@@ -216,10 +251,15 @@ class Background:
         return wake
 
     def take_back(self, sequence: str, note: str = "Its sender took it back.") -> None:
-        """Undo what pushes of this sequence have not begun: one that waits is dropped, tasks that were made for one and
-        have not started leave the list, now or as soon as their handler makes them. What has begun goes on.
+        """Undo what pushes of this sequence have not begun: one that waits is dropped, tasks that
+        were made for one and have not started leave the list, now or as soon as their handler makes
+        them. What has begun goes on.
         """
-        for wake in [wake for wake in self.ledger if sequence and wake.sequence == sequence and not wake.superseded]:
+        for wake in [
+            wake
+            for wake in self.ledger
+            if sequence and wake.sequence == sequence and not wake.superseded
+        ]:
             self._update(changed(wake, superseded=True))
             if wake.waiting:
                 self._drop(changed(wake, superseded=True), note)
@@ -230,7 +270,9 @@ class Background:
             self.on_taken_back(tasks)
 
     def refuse(self, payload: Payload | None, *, source: str, reason: str) -> Wake:
-        """Enter a push that whoever received it does not pass on: a wrong topic or token, a repetition, an expiry."""
+        """Enter a push that whoever received it does not pass on: a wrong topic or token, a
+        repetition, an expiry.
+        """
         judgement = WakeJudgement(verdict=WakeVerdict.REFUSED, reason=reason)
         return self._enter(WakeKind.PUSH, source, judgement, by_hand=False, payload=payload)
 
@@ -271,7 +313,9 @@ class Background:
                 until=judgement.until,
                 payload=None if payload is None else dict(payload.original),
                 sequence=sequence,
-                outcome=WakeOutcome.DROPPED if judgement.verdict is WakeVerdict.REFUSED else WakeOutcome.NONE,
+                outcome=WakeOutcome.DROPPED
+                if judgement.verdict is WakeVerdict.REFUSED
+                else WakeOutcome.NONE,
             )
         )
 
@@ -289,7 +333,10 @@ class Background:
             self._engine.store.commit(Change(value=(PUSH_TIMES, json.dumps(list(self._pushes)))))
             payload = payload_of(wake.payload or {})
             event = SilentPushEvent(
-                handler_id=handler_id, by_hand=by_hand, payload=payload.original, custom=payload.event_fields()
+                handler_id=handler_id,
+                by_hand=by_hand,
+                payload=payload.original,
+                custom=payload.event_fields(),
             )
         self.handlers.open(handler_id, event.type, BACKGROUND_HANDLER_BUDGET, wake.identifier)
         wake = self._update(changed(wake, handler_id=handler_id, delivered=now))
@@ -326,13 +373,19 @@ class Background:
             self._timer = self._clock.at(next_time, self._due)
 
     def _next(self) -> float | None:
-        times = [wake.until for wake in self._wakes.values() if self._may_come(wake) and wake.until is not None]
+        times = [
+            wake.until
+            for wake in self._wakes.values()
+            if self._may_come(wake) and wake.until is not None
+        ]
         if self._engine.app_state is AppState.BACKGROUND and self.next_fetch is not None:
             times.append(self.next_fetch)
         return min(times, default=None)
 
     def _may_come(self, wake: Wake) -> bool:
-        return wake.waiting and (wake.kind is WakeKind.PUSH or self._engine.app_state is AppState.BACKGROUND)
+        return wake.waiting and (
+            wake.kind is WakeKind.PUSH or self._engine.app_state is AppState.BACKGROUND
+        )
 
     def _due(self) -> None:
         self._timer = None
@@ -340,7 +393,11 @@ class Background:
         for wake in self.ledger:
             if self._may_come(wake) and wake.until is not None and wake.until <= now:
                 self._try_again(wake)
-        if self._engine.app_state is AppState.BACKGROUND and self.next_fetch is not None and self.next_fetch <= now:
+        if (
+            self._engine.app_state is AppState.BACKGROUND
+            and self.next_fetch is not None
+            and self.next_fetch <= now
+        ):
             self.fetch(by_hand=False)
         self._arm()
 
@@ -383,7 +440,8 @@ class Background:
             self._arm()
         if (wake := self._wakes.get(handler.wake)) is not None:
             self._update(changed(wake, outcome=outcome, ended=now))
-        self._engine.bus.give_up(handler_id)  # an event that still waits for a listener comes too late now
+        # an event that still waits for a listener comes too late now
+        self._engine.bus.give_up(handler_id)
         if self.on_closed is not None:
             self.on_closed(handler_id, expired)
 

@@ -1,7 +1,8 @@
-"""Starts the window: looks first whether this desktop can show one, and says in a sentence what is missing.
+"""Starts the window: looks first whether this desktop can show one, and says in a sentence what is
+missing.
 
-Rule: nothing of Qt is imported before the looking is done, so that a missing library is a sentence and never Qt's
-abort.
+Rule: nothing of Qt is imported before the looking is done, so that a missing library is a sentence
+and never Qt's abort.
 """
 
 from __future__ import annotations
@@ -77,7 +78,9 @@ def plugin_problem(environment: Mapping[str, str], platform: str) -> str:
     found = importlib.util.find_spec("PySide6")
     if found is None or not found.submodule_search_locations:
         return ""
-    plugin = os.path.join(found.submodule_search_locations[0], "Qt", "plugins", "platforms", "libqxcb.so")
+    plugin = os.path.join(
+        found.submodule_search_locations[0], "Qt", "plugins", "platforms", "libqxcb.so"
+    )
     if not os.path.exists(plugin):
         return ""
     try:

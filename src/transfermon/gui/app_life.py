@@ -1,7 +1,7 @@
 """The app's life on the qasync loop: the window first, then the engine behind it, and a clean end.
 
-Rule: tray, menus and window are destroyed while QApplication lives, and every coroutine has ended before `live`
-returns; otherwise the interpreter crashes at exit now and then.
+Rule: tray, menus and window are destroyed while QApplication lives, and every coroutine has ended
+before `live` returns; otherwise the interpreter crashes at exit now and then.
 """
 
 from __future__ import annotations
@@ -71,11 +71,21 @@ INACTIVE_MS = 2000  # the focus may be on its way from one of our windows to ano
 QUIET = "qt.qpa.theme.*=false\nqt.qpa.services=false\nqt.qpa.wayland.*=false"
 
 
-def run(folder: str, *, demo: bool, minimized: bool, script: Script | None = None, asked: Asked = NOTHING) -> int:
-    """Make the application and live. The state folder exists and is ours. Raises EngineBusyError for a script only."""
+def run(
+    folder: str,
+    *,
+    demo: bool,
+    minimized: bool,
+    script: Script | None = None,
+    asked: Asked = NOTHING,
+) -> int:
+    """Make the application and live. The state folder exists and is ours. Raises EngineBusyError
+    for a script only.
+    """
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("qasync").setLevel(logging.INFO)  # at DEBUG it has a line for each socket event
+    # at DEBUG it has a line for each socket event
+    logging.getLogger("qasync").setLevel(logging.INFO)
     QLoggingCategory.setFilterRules(QUIET)
     app = Application(sys.argv[:1])
     app.setApplicationName("transfermon")
@@ -93,7 +103,9 @@ def run(folder: str, *, demo: bool, minimized: bool, script: Script | None = Non
     collector = Collector(QAbstractEventDispatcher.instance(app.thread()))
     try:
         with asyncio.Runner(loop_factory=lambda: _loop(app)) as runner:
-            life = Life(app, folder, settings, demo=demo, minimized=minimized, script=script, asked=asked)
+            life = Life(
+                app, folder, settings, demo=demo, minimized=minimized, script=script, asked=asked
+            )
             return runner.run(life.live())
     finally:
         collector.close()
@@ -102,7 +114,9 @@ def run(folder: str, *, demo: bool, minimized: bool, script: Script | None = Non
 def _settings(folder: str, *, demo: bool) -> Settings:
     if demo:  # in memory: the demo's address is of no use to anybody later
         return Settings(
-            download_folder=os.path.join(folder, "downloads"), keep_transferring=False, keep_after_quit="no"
+            download_folder=os.path.join(folder, "downloads"),
+            keep_transferring=False,
+            keep_after_quit="no",
         )
     return Settings.load(os.path.join(folder, "settings.json"))
 
@@ -114,8 +128,8 @@ def _loop(app: QApplication) -> asyncio.AbstractEventLoop:
 
 
 class Application(QApplication):
-    """`end_wanted` is emitted when the desktop ends its session. Qt would close the windows first, and one that asks
-    would keep the desktop waiting (T8).
+    """`end_wanted` is emitted when the desktop ends its session. Qt would close the windows first,
+    and one that asks would keep the desktop waiting (T8).
     """
 
     end_wanted = Signal()
@@ -128,10 +142,16 @@ class Application(QApplication):
 
 
 class Presence(QObject):
-    """Whether the app is in front of a person: active and visible, or hidden at once, or inactive for a while."""
+    """Whether the app is in front of a person: active and visible, or hidden at once, or inactive
+    for a while.
+    """
 
     def __init__(
-        self, *, is_active: Callable[[], bool], is_visible: Callable[[], bool], tell: Callable[[AppState], None]
+        self,
+        *,
+        is_active: Callable[[], bool],
+        is_visible: Callable[[], bool],
+        tell: Callable[[AppState], None],
     ) -> None:
         super().__init__()
         self._is_active = is_active
@@ -242,7 +262,9 @@ class Life:
             return 2
         return self._script.code if self._script is not None else 0
 
-    async def _run_script(self, script: Script, monitor: Monitor, window: MainWindow, tray: Tray) -> None:
+    async def _run_script(
+        self, script: Script, monitor: Monitor, window: MainWindow, tray: Tray
+    ) -> None:
         """Its listeners are there before anybody is told of anything."""
         on_stderr = script.tell
 
@@ -303,14 +325,17 @@ class Life:
         return False
 
     async def _with(self, monitor: Monitor, window: MainWindow, tray: Tray) -> None:
-        """All that hears the monitor is connected in this one turn; then the restored transfers go on."""
+        """All that hears the monitor is connected in this one turn; then the restored transfers go
+        on.
+        """
         from transfermon.control.server import ControlServer
         from transfermon.gui.window.relaunch import Relaunch
         from transfermon.host.standby import Waiter
         from transfermon.videofarm.sync import VideoSync
 
         runners = Runners()
-        # All of Qt's objects hang on the window: what Python's collector frees may go in any thread, and crash.
+        # All of Qt's objects hang on the window: what Python's collector frees may go in any
+        # thread, and crash.
         bridge = Bridge(monitor, window)
         notifier = self._notifier = Notifier(icon=self._icon_path())
         if self._demo:
@@ -337,7 +362,12 @@ class Life:
                 tray.look()
             live = monitor.overview.running_progress()
             tray.update(
-                tray_state(monitor.overview.tallies().values(), live, time.monotonic(), failed=self._unseen_failure)
+                tray_state(
+                    monitor.overview.tallies().values(),
+                    live,
+                    time.monotonic(),
+                    failed=self._unseen_failure,
+                )
             )
 
         window.refreshed.connect(update_tray)
@@ -356,7 +386,9 @@ class Life:
             await self._start(server, window)
             await self._wait_behind(waiter, monitor)
             window.context.settings_changed.connect(
-                lambda: runners.spawn(self._wait_behind(waiter, monitor), "a change of the settings")
+                lambda: runners.spawn(
+                    self._wait_behind(waiter, monitor), "a change of the settings"
+                )
             )
             runners.spawn(notifier.probe(), "looking for a notification service")
             runners.spawn(self._follow(monitor), "waiting for a request to quit")
@@ -391,7 +423,9 @@ class Life:
             )
 
     async def _wait_behind(self, waiter: Waiter, monitor: Monitor) -> None:
-        """Have a small process wait for our end, or none. The demo's state is of no use to anybody after it."""
+        """Have a small process wait for our end, or none. The demo's state is of no use to anybody
+        after it.
+        """
         if self._demo or not monitor.settings.keep_transferring:
             await waiter.end()
             return
@@ -416,7 +450,9 @@ class Life:
             await server.start()
         except OSError as exc:
             log.warning("no control socket: %s", exc)
-            window.context.toast(tr("Commands from a terminal cannot reach this window: its socket cannot be made."))
+            window.context.toast(
+                tr("Commands from a terminal cannot reach this window: its socket cannot be made.")
+            )
 
     async def _follow(self, monitor: Monitor) -> None:
         await monitor.quitting.wait()
@@ -437,7 +473,9 @@ class Life:
 
     def _presence(self, monitor: Monitor, window: MainWindow) -> Presence:
         presence = Presence(
-            is_active=lambda: QGuiApplication.applicationState() is Qt.ApplicationState.ApplicationActive,
+            is_active=lambda: (
+                QGuiApplication.applicationState() is Qt.ApplicationState.ApplicationActive
+            ),
             is_visible=lambda: window.context.watched,
             tell=lambda state: self._present(monitor, window, state),
         )
@@ -453,7 +491,11 @@ class Life:
         window.context.refresh_soon()
 
     def _note_failure(self, event: Event, presence: Presence) -> None:
-        if isinstance(event, TaskCompletedEvent) and not event.success and presence.state is AppState.BACKGROUND:
+        if (
+            isinstance(event, TaskCompletedEvent)
+            and not event.success
+            and presence.state is AppState.BACKGROUND
+        ):
             self._unseen_failure |= event.task is not None and worth_telling(event.task)
 
     def _icon_path(self) -> str:
@@ -474,9 +516,13 @@ class Life:
         """What nobody caught is logged, and the person hears that something went wrong."""
 
         def say() -> None:
-            window.context.toast(tr("Something went wrong inside the app; the details are in its log."))
+            window.context.toast(
+                tr("Something went wrong inside the app; the details are in its log.")
+            )
 
-        def hook(kind: type[BaseException], exc: BaseException, trace: TracebackType | None) -> None:
+        def hook(
+            kind: type[BaseException], exc: BaseException, trace: TracebackType | None
+        ) -> None:
             log.error("not caught", exc_info=(kind, exc, trace))
             say()
 
@@ -489,7 +535,9 @@ class Life:
 
 
 class FirstPicture(QObject):
-    """The demo has something to look at from the beginning: the newest picture, until a person chooses."""
+    """The demo has something to look at from the beginning: the newest picture, until a person
+    chooses.
+    """
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
@@ -500,7 +548,9 @@ class FirstPicture(QObject):
         key = event.task_key
         if not isinstance(event, TaskCompletedEvent) or not event.success or key is None:
             return
-        newer = self._shown is None or (key.session == self._shown.session and key.number > self._shown.number)
+        newer = self._shown is None or (
+            key.session == self._shown.session and key.number > self._shown.number
+        )
         if newer and self._window.context.selected == ([self._shown] if self._shown else []):
             self._shown = key
             self._window.context.select(key)

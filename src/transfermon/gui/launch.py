@@ -10,7 +10,9 @@ from transfermon.model.record import record
 
 @record
 class Asked:
-    """What is wanted of the window besides being there. The addresses come from other programs, unchecked."""
+    """What is wanted of the window besides being there. The addresses come from other programs,
+    unchecked.
+    """
 
     add: bool = False
     fetch: bool = False

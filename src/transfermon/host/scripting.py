@@ -1,7 +1,8 @@
 """`transfermon run`: a handler script, inside the app or in an engine of its own.
 
-Rule: a script runs on the engine's loop, its top level before the first event is delivered, so that nothing overtakes
-the listeners it registers (B-02). What goes wrong in it is told in one line, with where, and never ends a transfer.
+Rule: a script runs on the engine's loop, its top level before the first event is delivered, so that
+nothing overtakes the listeners it registers (B-02). What goes wrong in it is told in one line, with
+where, and never ends a transfer.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class Script:
         self.running = False  # whether its `main` has still to end
         self.listens = False  # whether it waits for fetches or pushes
         self.tell: Callable[[str], None] = _on_stderr
-        self.on_ended: Callable[[], None] | None = None  # its `main` has ended, or it wants to end it all
+        # its `main` has ended, or it wants to end it all
+        self.on_ended: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
         return f"<Script {self.path} code={self.code}>"
@@ -71,8 +73,8 @@ class Script:
         return os.path.basename(self.path)
 
     def begin(self, monitor: Monitor) -> bool:
-        """Run the top level, and start `main` where it is a coroutine function. False when the script ended there:
-        `code` then says how. Call it before `monitor.ready`.
+        """Run the top level, and start `main` where it is a coroutine function. False when the
+        script ended there: `code` then says how. Call it before `monitor.ready`.
         """
         from transfermon import urlsession
 
@@ -121,15 +123,23 @@ class Script:
             return
         line = self._line_of(exc)
         self.code = max(self.code, code)
-        self.tell(f"{self.name} failed{where}{f' in line {line}' if line else ''}: {_last_line(exc)}")
+        self.tell(
+            f"{self.name} failed{where}{f' in line {line}' if line else ''}: {_last_line(exc)}"
+        )
 
     def _line_of(self, exc: BaseException) -> int:
         """Where in the script it happened; 0 when the script has no part in it."""
-        lines = [frame.lineno for frame in traceback.extract_tb(exc.__traceback__) if frame.filename == self.path]
+        lines = [
+            frame.lineno
+            for frame in traceback.extract_tb(exc.__traceback__)
+            if frame.filename == self.path
+        ]
         return (lines[-1] or 0) if lines else 0
 
     def _exit(self, exc: SystemExit) -> None:
-        """As Python's own: None is 0, a number is itself, anything else is said. The engine ends, too."""
+        """As Python's own: None is 0, a number is itself, anything else is said. The engine ends,
+        too.
+        """
         if exc.code is None or isinstance(exc.code, int):
             self.code = exc.code or self.code
         else:
@@ -140,7 +150,9 @@ class Script:
 
     @contextlib.contextmanager
     def _as_main(self, module: types.ModuleType) -> Iterator[None]:
-        """The script sees what it would see under `python`: its arguments, its folder, itself as `__main__`."""
+        """The script sees what it would see under `python`: its arguments, its folder, itself as
+        `__main__`.
+        """
         before = sys.argv, sys.path[:], sys.modules["__main__"]
         sys.argv = [self.path, *self._arguments]
         sys.path.insert(0, os.path.dirname(self.path))
@@ -160,7 +172,9 @@ def _on_stderr(text: str) -> None:
 
 
 def refuse_beside(state_dir: str) -> None:
-    """Raises EngineBusyError, with what to do, where an engine runs: a script is a part of the engine it runs in."""
+    """Raises EngineBusyError, with what to do, where an engine runs: a script is a part of the
+    engine it runs in.
+    """
     from transfermon.control.client import Client, NoEngine
 
     try:
@@ -180,9 +194,9 @@ def refuse_beside(state_dir: str) -> None:
 def run_headless(state_dir: str, script: Script) -> int:
     """Be the engine, without a window, for as long as the script needs one; the exit code.
 
-    It ends by itself when no transfer is left to wait for, no handler is open, the script listens neither to fetches
-    nor to pushes, and its `main` has ended. Raises EngineBusyError when there is an engine, StateError when the folder
-    cannot be used.
+    It ends by itself when no transfer is left to wait for, no handler is open, the script listens
+    neither to fetches nor to pushes, and its `main` has ended. Raises EngineBusyError when there is
+    an engine, StateError when the folder cannot be used.
     """
     return asyncio.run(Headless(state_dir, script).live())
 
@@ -215,7 +229,10 @@ class Headless:
                     await self._script.end()
             left = advice.left_of(monitor.tasks())
             if monitor.released:
-                complain("Another transfermon has taken the transfers over; the script has ended.", code=DONE)
+                complain(
+                    "Another transfermon has taken the transfers over; the script has ended.",
+                    code=DONE,
+                )
         if self._signalled:
             return complain(advice.stopped(left), code=INTERRUPTED)
         return self._script.code
@@ -251,13 +268,16 @@ class Headless:
             sync.close()
 
     async def _until_quiet(self, monitor: Monitor) -> None:
-        """Until nothing is left to wait for, every listener has been told, and what they did is told, too."""
+        """Until nothing is left to wait for, every listener has been told, and what they did is
+        told, too.
+        """
         while not self._over:
             self._changed.clear()
             if self._needed(monitor):
                 await self._changed.wait()
                 continue
-            await monitor.overview.history(limit=1)  # it is read after all that was decided before was told
+            # it is read after all that was decided before was told
+            await monitor.overview.history(limit=1)
             while monitor.bus.telling and not self._over:
                 await asyncio.sleep(0.02)
             if not self._changed.is_set():
@@ -266,7 +286,12 @@ class Headless:
     def _needed(self, monitor: Monitor) -> bool:
         from transfermon.host.standby import busy
 
-        return self._script.running or self._script.listens or monitor.presence.suspended or busy(monitor)
+        return (
+            self._script.running
+            or self._script.listens
+            or monitor.presence.suspended
+            or busy(monitor)
+        )
 
     def _end(self) -> None:
         self._over = True

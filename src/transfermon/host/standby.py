@@ -1,7 +1,9 @@
-"""Life without the window: the waiter that the app starts, and the engine that takes over when the app is gone.
+"""Life without the window: the waiter that the app starts, and the engine that takes over when the
+app is gone.
 
-Rule: an engine that is asked to release ends; it never waits again for the lock that it has just let go, or it would
-have it back before the one who asked. The waiter is started and ended while the engine lock is held.
+Rule: an engine that is asked to release ends; it never waits again for the lock that it has just
+let go, or it would have it back before the one who asked. The waiter is started and ended while the
+engine lock is held.
 """
 
 from __future__ import annotations
@@ -21,7 +23,13 @@ from typing import TYPE_CHECKING
 
 from transfermon.engine.notification_batches import BURST, Gathering, session_of
 from transfermon.engine.start_conditions import LOGIN
-from transfermon.model.events import Event, NotificationEvent, SessionIdleEvent, TaskCompletedEvent, TaskCreatedEvent
+from transfermon.model.events import (
+    Event,
+    NotificationEvent,
+    SessionIdleEvent,
+    TaskCompletedEvent,
+    TaskCreatedEvent,
+)
 from transfermon.model.task import State, Task
 from transfermon.model.wake_policy import AppState
 from transfermon.system.lock import EngineLock
@@ -100,7 +108,9 @@ class Waiter:
             self._watch = -1
 
     async def end(self) -> None:
-        """Nobody waits any more, one of an earlier owner included. Call it before the engine lock is let go."""
+        """Nobody waits any more, one of an earlier owner included. Call it before the engine lock
+        is let go.
+        """
         self._forget()
         process, self._process = self._process, None
         if process is not None:
@@ -144,7 +154,9 @@ def _takes(fd: int) -> bool:
 
 
 def _terminate(fd: int) -> None:
-    """Only while the lock is held by the process that the file names: a number may have become another's."""
+    """Only while the lock is held by the process that the file names: a number may have become
+    another's.
+    """
     text = os.pread(fd, 20, 0)
     if not text.isdigit() or not hasattr(os, "pidfd_open"):
         return
@@ -159,8 +171,8 @@ def _terminate(fd: int) -> None:
 
 
 def goes_on(monitor: Monitor, *, crashed: bool) -> bool:
-    """Whether a waiter takes over when the app ends now. After a crash it does; after a quit if the person wants it;
-    not when another engine asked for the state, or everything was to stop (B-07).
+    """Whether a waiter takes over when the app ends now. After a crash it does; after a quit if the
+    person wants it; not when another engine asked for the state, or everything was to stop (B-07).
     """
     if monitor.released or monitor.force_quit:
         return False
@@ -176,8 +188,8 @@ def goes_on(monitor: Monitor, *, crashed: bool) -> bool:
 def run(state_dir: str, lock_fd: int | None = None) -> int:
     """Be the engine until nothing is left to do, or somebody else wants to be it; the exit code.
 
-    `lock_fd` is the engine lock, as the waiter got it. Without it the lock is taken now: raises EngineBusyError when
-    there is an engine, StateError when the folder cannot be used.
+    `lock_fd` is the engine lock, as the waiter got it. Without it the lock is taken now: raises
+    EngineBusyError when there is an engine, StateError when the folder cannot be used.
     """
     lock = None
     if lock_fd is not None:
@@ -192,27 +204,40 @@ def _log_to(path: str) -> None:
     import faulthandler
 
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fd = os.open(
+            path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+        )
     except OSError:
         return  # a full disk: the transfers matter more
     stream = open(fd, "w", encoding="utf-8", errors="replace")  # noqa: SIM115 - for life
-    logging.basicConfig(level=logging.WARNING, stream=stream, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=logging.WARNING,
+        stream=stream,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
     faulthandler.enable(stream)
 
 
 def busy(monitor: Monitor) -> bool:
-    """Whether something runs or will run by itself: a transfer, a wake-up, a notification that waits for its time.
-    Paused transfers, and those that are asked for a password, wait for a person, who is not here.
+    """Whether something runs or will run by itself: a transfer, a wake-up, a notification that
+    waits for its time. Paused transfers, and those that are asked for a password, wait for a
+    person, who is not here.
     """
     if monitor.overview.running_progress() or monitor.background.open_handlers:
         return True
-    if monitor.background.expects or monitor.scheduled_notifications or monitor.settings.push_enabled:
+    if (
+        monitor.background.expects
+        or monitor.scheduled_notifications
+        or monitor.settings.push_enabled
+    ):
         return True
     return any(_goes_on(task) for session in monitor.sessions for task in session.records())
 
 
 def _goes_on(task: Task) -> bool:
-    return task.state in (State.RUNNING, State.CANCELING) and not (task.waiting and task.waiting_reason == LOGIN)
+    return task.state in (State.RUNNING, State.CANCELING) and not (
+        task.waiting and task.waiting_reason == LOGIN
+    )
 
 
 class Standby:
@@ -231,7 +256,12 @@ class Standby:
         from transfermon.engine.monitor import Monitor
 
         opened = Monitor.open(
-            self._state_dir, what=WHAT, lock=self._lock, attached=False, inhibitor=Inhibitor(), sleep=Sleep()
+            self._state_dir,
+            what=WHAT,
+            lock=self._lock,
+            attached=False,
+            inhibitor=Inhibitor(),
+            sleep=Sleep(),
         )
         async with opened as monitor:
             monitor.presence.set_state(AppState.BACKGROUND)
@@ -289,7 +319,11 @@ class Standby:
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
-        wanted = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+        wanted = [
+            number
+            for number in (signal.SIGINT, signal.SIGTERM)
+            if signal.getsignal(number) != signal.SIG_IGN
+        ]
         for number in wanted:
             loop.add_signal_handler(number, self._end)
         try:
@@ -300,7 +334,9 @@ class Standby:
 
 
 class Announcer:
-    """Tells on the desktop what the window would have told: batches that ended, and everything notified."""
+    """Tells on the desktop what the window would have told: batches that ended, and everything
+    notified.
+    """
 
     def __init__(self, monitor: Monitor, notifier: Notifier, *, still: float = STILL) -> None:
         self._still = still
@@ -325,7 +361,8 @@ class Announcer:
 
     async def finish(self) -> None:
         """Tell what waits to be told, and wait until it was."""
-        await self._monitor.overview.history(limit=1)  # it is read after all that was decided before was told
+        # it is read after all that was decided before was told
+        await self._monitor.overview.history(limit=1)
         for session in list(self._ended):
             self._close_batch(session)
         for gathering in (self._together, self._singly):
@@ -360,7 +397,8 @@ class Announcer:
         if how == "task":
             self._gather(self._singly, [task])
         elif how == "session":
-            self._ended.setdefault(task.session, []).append(task)  # told of when the session has nothing left
+            # told of when the session has nothing left
+            self._ended.setdefault(task.session, []).append(task)
         elif how != "off":
             self._collect(self._ended, task.session, task, BATCH, self._close_batch)
 
@@ -369,7 +407,12 @@ class Announcer:
             self._collect(self._started, task.handler_id, task, TOGETHER, self._close_start)
 
     def _collect(
-        self, batches: dict[str, list[Task]], key: str, task: Task, delay: float, close: Callable[[str], None]
+        self,
+        batches: dict[str, list[Task]],
+        key: str,
+        task: Task,
+        delay: float,
+        close: Callable[[str], None],
     ) -> None:
         if key not in batches:
             self._later(delay, lambda: close(key))
@@ -397,7 +440,9 @@ class Announcer:
 
     def _later(self, delay: float, call: Callable[[], None]) -> None:
         now = asyncio.get_running_loop().time()
-        self._timers = [timer for timer in self._timers if timer.when() > now and not timer.cancelled()]
+        self._timers = [
+            timer for timer in self._timers if timer.when() > now and not timer.cancelled()
+        ]
         self._timers.append(asyncio.get_running_loop().call_later(delay, call))
 
     def _tell(self, notice: BannerText) -> None:
@@ -412,4 +457,6 @@ class Announcer:
         title, body = event.alert_title, event.alert_body
         if not self._monitor.settings.notify_names:
             title, body = discreet(title, body, event.user_info)
-        await self._notifier.send(title, body, buttons=[stop] if event.user_info.get("standby") else [])
+        await self._notifier.send(
+            title, body, buttons=[stop] if event.user_info.get("standby") else []
+        )

@@ -1,7 +1,9 @@
-"""Wait until the engine's process is gone, then become the engine. Run by path: `python -I -S standby_wait.py DIR`.
+"""Wait until the engine's process is gone, then become the engine. Run by path: `python -I -S
+standby_wait.py DIR`.
 
-Rule: nothing of ours is imported and nothing but builtin modules is, so that waiting costs next to nothing. The lock
-belongs to the open file and goes along over exec: there is no moment in which nobody owns the state.
+Rule: nothing of ours is imported and nothing but builtin modules is, so that waiting costs next to
+nothing. The lock belongs to the open file and goes along over exec: there is no moment in which
+nobody owns the state.
 """
 
 import fcntl
@@ -14,7 +16,8 @@ OPEN = posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC | posix.O_NOFOLLOW
 
 for number in (signal.SIGHUP, signal.SIGINT):
     signal.signal(number, signal.SIG_IGN)
-signal.signal(signal.SIGTERM, signal.SIG_DFL)  # ends the wait at once; a handler would go back into flock
+# ends the wait at once; a handler would go back into flock
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
 only = posix.open(f"{FOLDER}/standby.lock", OPEN, 0o600)
 try:
     fcntl.flock(only, fcntl.LOCK_EX | fcntl.LOCK_NB)

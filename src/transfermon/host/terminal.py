@@ -1,7 +1,7 @@
 """What the commands share: exit codes, and how they print.
 
-Rule: outside text is cleaned before it reaches a terminal; what goes wrong is one sentence on stderr. Importing this
-costs nothing: `--help` does.
+Rule: outside text is cleaned before it reaches a terminal; what goes wrong is one sentence on
+stderr. Importing this costs nothing: `--help` does.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def say_json(records: Iterable[dict[str, Any]]) -> None:
 
 
 def say_table(rows: Sequence[Sequence[str]], *, right: Iterable[int] = ()) -> None:
-    """Columns as wide as their widest cell; those in `right` hold numbers. Cells are cleaned here."""
+    """Columns as wide as their widest cell; those in `right` hold numbers. Cells are cleaned
+    here.
+    """
 
     from transfermon.model import units
 

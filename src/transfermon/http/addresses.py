@@ -1,4 +1,5 @@
-"""The one parser for addresses: what is checked here is what is shown and what is connected to (R1).
+"""The one parser for addresses: what is checked here is what is shown and what is connected to
+(R1).
 
 Rule: an address that two readers could understand in two ways is refused, never repaired.
 """
@@ -40,10 +41,11 @@ class ServerOrigin(NamedTuple):
 
 
 def check_url(url: str) -> str:
-    """The address in its one normal form: ASCII, encoded, without fragment; user information is kept.
+    """The address in its one normal form: ASCII, encoded, without fragment; user information is
+    kept.
 
-    Raises ValueError when it is empty, TransferFailure with -1000 when it is malformed, relative or ambiguous
-    and with -1002 when its scheme is not http or https (X-06).
+    Raises ValueError when it is empty, TransferFailure with -1000 when it is malformed, relative or
+    ambiguous and with -1002 when its scheme is not http or https (X-06).
     """
     if not isinstance(url, str):
         raise TypeError(f"a URL is a str, not {type(url).__name__}")
@@ -55,13 +57,18 @@ def check_url(url: str) -> str:
     if _CONTROL.search(text):
         raise _bad(text, "The address holds a line break or another control character.")
     if "\\" in text:
-        raise _bad(text, "The address holds a backslash, which programs read in different ways.", "Write / instead.")
+        raise _bad(
+            text,
+            "The address holds a backslash, which programs read in different ways.",
+            "Write / instead.",
+        )
     return _normal(text, _scheme(text))
 
 
 def given_addresses(words: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The usable addresses among words that another program gave, each once and in its normal form, and a sentence for
-    each of the others (L15). A word is an address as it stands or none: nothing is looked for inside it.
+    """The usable addresses among words that another program gave, each once and in its normal form,
+    and a sentence for each of the others (L15). A word is an address as it stands or none: nothing
+    is looked for inside it.
     """
     good: dict[str, None] = {}
     bad: list[str] = []
@@ -76,11 +83,15 @@ def given_addresses(words: Iterable[str]) -> tuple[list[str], list[str]]:
 def origin_of(url: str) -> ServerOrigin:
     """The origin of an address that `check_url` returned."""
     parts = urlsplit(url)
-    return ServerOrigin(parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme])
+    return ServerOrigin(
+        parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
+    )
 
 
 def without_credentials(url: str) -> tuple[str, str]:
-    """The checked address without its user information, and that as a value for Authorization ("" when none)."""
+    """The checked address without its user information, and that as a value for Authorization (""
+    when none).
+    """
     parts = urlsplit(url)
     information, at, host = parts.netloc.rpartition("@")
     if not at:
@@ -92,15 +103,19 @@ def without_credentials(url: str) -> tuple[str, str]:
 
 
 def without_query(url: str) -> str:
-    """What may be noted beside a file: the URL without user information, query and fragment (G16)."""
+    """What may be noted beside a file: the URL without user information, query and fragment
+    (G16).
+    """
     parts = urlsplit(without_credentials(url)[0])
     return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
 
 
 def redirect_target(base: str, location: str, *, allows_insecure: bool) -> str:
-    """The checked address that a Location field of `base`'s answer names, without user information (R4).
+    """The checked address that a Location field of `base`'s answer names, without user information
+    (R4).
 
-    Raises TransferFailure with -1010 when it is unusable and -1022 for a way from https to http (T-14).
+    Raises TransferFailure with -1010 when it is unusable and -1022 for a way from https to http
+    (T-14).
     """
     try:
         if not location.strip(" \t"):
@@ -128,10 +143,19 @@ def redirect_target(base: str, location: str, *, allows_insecure: bool) -> str:
     return target
 
 
-def refused(url: str, code: Code, message: str, hint: str = "", reason: str = "pol.url") -> TransferFailure:
+def refused(
+    url: str, code: Code, message: str, hint: str = "", reason: str = "pol.url"
+) -> TransferFailure:
     """A final failure over an address, before anything was sent to it."""
     return TransferFailure(
-        TransferError(code=code, message=message, hint=hint, reason=reason, url=redacted(url), retry=Retry.FINAL)
+        TransferError(
+            code=code,
+            message=message,
+            hint=hint,
+            reason=reason,
+            url=redacted(url),
+            retry=Retry.FINAL,
+        )
     )
 
 
@@ -140,17 +164,24 @@ def _joined(base: str, location: str) -> str:
         raise ValueError("The field Location holds a control character or a backslash.")
     if location.startswith("//"):
         return f"{urlsplit(base).scheme}:{location}"  # urljoin takes an empty host for none
-    return location if _SCHEME.match(location) else urljoin(base, location)  # urljoin repairs "http://"
+    # urljoin repairs "http://"
+    return location if _SCHEME.match(location) else urljoin(base, location)
 
 
-def _bad(url: str, message: str, hint: str = "Check the address and type it again.") -> TransferFailure:
+def _bad(
+    url: str, message: str, hint: str = "Check the address and type it again."
+) -> TransferFailure:
     return refused(url, Code.BAD_URL, message, hint, "pol.bad-url")
 
 
 def _scheme(text: str) -> str:
     match = _SCHEME.match(text)
     if match is None or _HOST_AND_PORT.match(text):
-        raise _bad(text, "The address does not say how to reach it.", "Write http:// or https:// in front of it.")
+        raise _bad(
+            text,
+            "The address does not say how to reach it.",
+            "Write http:// or https:// in front of it.",
+        )
     scheme = match[1].lower()
     if scheme not in DEFAULT_PORTS:
         raise refused(
@@ -175,7 +206,11 @@ def _normal(text: str, scheme: str) -> str:
         raise _bad(text, "The port in the address is 0.")
     information, at, rest = parts.netloc.rpartition("@")
     if "@" in information:
-        raise _bad(text, "The address holds more than one @ before the path.", "Write %40 in user name and password.")
+        raise _bad(
+            text,
+            "The address holds more than one @ before the path.",
+            "Write %40 in user name and password.",
+        )
     host = _ascii_host(text, rest)
     authority = host if port is None or port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
     if at and information.strip(":"):
@@ -185,7 +220,12 @@ def _normal(text: str, scheme: str) -> str:
 
 
 def _encoded(text: str, also_safe: str) -> str:
-    return quote(_STRAY_PERCENT.sub("%25", text), safe="%!$&'()*+,;=~" + also_safe, encoding="utf-8", errors="strict")
+    return quote(
+        _STRAY_PERCENT.sub("%25", text),
+        safe="%!$&'()*+,;=~" + also_safe,
+        encoding="utf-8",
+        errors="strict",
+    )
 
 
 def _ascii_host(url: str, authority: str) -> str:

@@ -1,7 +1,8 @@
 """Which headers of a request follow a redirect, and which cookies go with the person's own.
 
-Rule: at another origin nothing of the person's arrives but what says how to read the answer, and what they marked by
-name. An API key is a secret whatever it is called, so the list names what goes along, never what stays behind.
+Rule: at another origin nothing of the person's arrives but what says how to read the answer, and
+what they marked by name. An API key is a secret whatever it is called, so the list names what goes
+along, never what stays behind.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ CREDENTIALS = frozenset({"authorization", "cookie"})
 
 
 def first(headers: Mapping[str, str], defaults: Mapping[str, str]) -> Fields:
-    """The headers of the first request: the person's, and the product's own where they gave none."""
+    """The headers of the first request: the person's, and the product's own where they gave
+    none.
+    """
     given = tuple((name, value) for name, value in headers.items() if name.lower() != OF_THE_PROXY)
     return _filled(given, defaults)
 
@@ -32,9 +35,9 @@ def carried(
     marked: Collection[str] = (),
     defaults: Mapping[str, str],
 ) -> Fields:
-    """Those that go on from `base` to `target` at another origin. `person` names the person's headers and `marked` those
-    that go along all the same, in lower case; other headers are the product's and stay. What is missing here is
-    missing at every later hop.
+    """Those that go on from `base` to `target` at another origin. `person` names the person's
+    headers and `marked` those that go along all the same, in lower case; other headers are the
+    product's and stay. What is missing here is missing at every later hop.
     """
     kept = []
     for name, value in headers:
@@ -43,14 +46,18 @@ def carried(
             value = referer_for(value, base, target)
             if value:
                 kept.append((name, value))
-        elif lower in CARRIED or lower in marked or (lower not in person and lower not in CREDENTIALS):
+        elif (
+            lower in CARRIED
+            or lower in marked
+            or (lower not in person and lower not in CREDENTIALS)
+        ):
             kept.append((name, value))
     return _filled(tuple(kept), defaults)
 
 
 def referer_for(value: str, base: str, target: str) -> str:
-    """The origin of a Referer for another origin; "" where it must not be told: on a way from https to http, and what is
-    no address at all.
+    """The origin of a Referer for another origin; "" where it must not be told: on a way from https
+    to http, and what is no address at all.
     """
     try:
         parts = urlsplit(value.strip())
@@ -66,8 +73,12 @@ def referer_for(value: str, base: str, target: str) -> str:
 
 
 def with_cookies(headers: Fields, others: Iterable[tuple[str, str]]) -> Fields:
-    """The fields with one Cookie: the person's own pairs first, then the others whose names are not among them."""
-    own = "; ".join(value.strip().strip(";").strip() for name, value in headers if name.lower() == "cookie")
+    """The fields with one Cookie: the person's own pairs first, then the others whose names are not
+    among them.
+    """
+    own = "; ".join(
+        value.strip().strip(";").strip() for name, value in headers if name.lower() == "cookie"
+    )
     taken = {pair.partition("=")[0].strip() for pair in own.split(";")}
     pairs = [own] if own else []
     pairs += [f"{name}={value}" for name, value in others if name not in taken]
@@ -77,4 +88,7 @@ def with_cookies(headers: Fields, others: Iterable[tuple[str, str]]) -> Fields:
 
 def _filled(headers: Fields, defaults: Mapping[str, str]) -> Fields:
     names = {name.lower() for name, _ in headers}
-    return (*headers, *((name, value) for name, value in defaults.items() if name.lower() not in names))
+    return (
+        *headers,
+        *((name, value) for name, value in defaults.items() if name.lower() not in names),
+    )

@@ -1,8 +1,8 @@
 """What a server or proxy that wants a user name and password said of itself, and the answer to it.
 
-Rule: a password goes to the one that a person was told of. Where the task's next request would carry it elsewhere,
-or neither Basic (RFC 7617) nor Digest (RFC 7616) is asked for, there is no challenge, and the failure stands with its
-hint.
+Rule: a password goes to the one that a person was told of. Where the task's next request would
+carry it elsewhere, or neither Basic (RFC 7617) nor Digest (RFC 7616) is asked for, there is no
+challenge, and the failure stands with its hint.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from transfermon.model.record import record
 from transfermon.model.task import Origin, Task
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_PART = re.compile(rf'[\s,]*({_WORD})(?:\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]*))?')  # a scheme, or name=value
-_ALGORITHMS = frozenset(f"{name}{end}" for name in ("MD5", "SHA", "SHA-256", "SHA-512") for end in ("", "-SESS"))
+# a scheme, or name=value
+_PART = re.compile(rf'[\s,]*({_WORD})(?:\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]*))?')
+_ALGORITHMS = frozenset(
+    f"{name}{end}" for name in ("MD5", "SHA", "SHA-256", "SHA-512") for end in ("", "-SESS")
+)
 _LOGIN = "Digest-Login "  # in the place of an Authorization that is different for each request
 
 
@@ -33,13 +36,21 @@ class Challenge:
 
 
 def challenge_of(task: Task, *, proxy: str = "") -> Challenge | None:
-    """What a failed task was asked for. `proxy` is the address of the one that its session goes through, or ""."""
+    """What a failed task was asked for. `proxy` is the address of the one that its session goes
+    through, or "".
+    """
     error, response = task.error, task.response
-    if error is None or not task.failed or task.origin is not Origin.TYPED:  # no stranger's address brings a dialog
+    # no stranger's address brings a dialog
+    if error is None or not task.failed or task.origin is not Origin.TYPED:
         return None
     if error.reason == "net.proxy-auth":
-        through_tunnel = error.status is not None and task.url.startswith("https:")  # then a server said it
-        field = response.header("Proxy-Authenticate") if error.status is not None and response else "Basic"
+        # then a server said it
+        through_tunnel = error.status is not None and task.url.startswith("https:")
+        field = (
+            response.header("Proxy-Authenticate")
+            if error.status is not None and response
+            else "Basic"
+        )
         return None if through_tunnel or not proxy else _of_proxy(parse(proxy), field)
     if error.status != 401 or response is None or origin_of(response.url) != origin_of(task.url):
         return None
@@ -51,7 +62,12 @@ def _of_proxy(proxy: Proxy, field: str) -> Challenge | None:
     if plain is None:
         return None
     ours = proxy.kind == "https" or is_loopback(proxy.host)
-    return Challenge(authority=proxy.authority, realm=_bare(plain.get("realm", "")), of_proxy=True, protected=ours)
+    return Challenge(
+        authority=proxy.authority,
+        realm=_bare(plain.get("realm", "")),
+        of_proxy=True,
+        protected=ours,
+    )
 
 
 def _made(url: str, field: str) -> Challenge | None:
@@ -59,16 +75,21 @@ def _made(url: str, field: str) -> Challenge | None:
     ours = origin.scheme == "https" or is_loopback(origin.host)
     plain = next((values for scheme, values in found if scheme == "basic"), None)
     hashed = digest_offer(field)
-    if hashed is not None and (plain is None or not ours):  # the password itself does not go over an open line
-        return Challenge(authority=origin.authority, realm=_bare(hashed["realm"]), protected=True, digest=True)
+    # the password itself does not go over an open line
+    if hashed is not None and (plain is None or not ours):
+        return Challenge(
+            authority=origin.authority, realm=_bare(hashed["realm"]), protected=True, digest=True
+        )
     if plain is None:
         return None
-    return Challenge(authority=origin.authority, realm=_bare(plain.get("realm", "")), protected=ours)
+    return Challenge(
+        authority=origin.authority, realm=_bare(plain.get("realm", "")), protected=ours
+    )
 
 
 def challenges_in(field: str) -> list[tuple[str, dict[str, str]]]:
-    """The challenges in such a field (RFC 9110 §11.6.1): scheme and parameters, names in lower case, values as they
-    were written. What is no challenge ends the list.
+    """The challenges in such a field (RFC 9110 §11.6.1): scheme and parameters, names in lower
+    case, values as they were written. What is no challenge ends the list.
     """
     found: list[tuple[str, dict[str, str]]] = []
     at = 0
@@ -83,7 +104,9 @@ def challenges_in(field: str) -> list[tuple[str, dict[str, str]]]:
 
 
 def digest_offer(field: str) -> dict[str, str] | None:
-    """The parameters of the first Digest challenge that can be answered: a known algorithm, quality “auth” or none."""
+    """The parameters of the first Digest challenge that can be answered: a known algorithm, quality
+    “auth” or none.
+    """
     for scheme, values in challenges_in(field):
         algorithm = _bare(values.get("algorithm", "MD5"))
         qualities = [one.strip().lower() for one in _bare(values.get("qop", "auth")).split(",")]
@@ -98,7 +121,9 @@ def _bare(value: str) -> str:
 
 
 def login_hint(status: int, field: str) -> str:
-    """What to do about a 401 or 407 that offers nothing that can be given here; "" where there is something."""
+    """What to do about a 401 or 407 that offers nothing that can be given here; "" where there is
+    something.
+    """
     schemes = list(dict.fromkeys(scheme for scheme, _ in challenges_in(field)))
     if not schemes or "basic" in schemes or (status == 401 and digest_offer(field) is not None):
         return ""
@@ -108,12 +133,16 @@ def login_hint(status: int, field: str) -> str:
 
 
 def basic_login(user: str, password: str) -> str:
-    """The value of Authorization. Raises ValueError with a sentence for what it cannot carry (RFC 7617 §2)."""
+    """The value of Authorization. Raises ValueError with a sentence for what it cannot carry (RFC
+    7617 §2).
+    """
     return "Basic " + _pair(user, password)
 
 
 def digest_login(user: str, password: str) -> str:
-    """What stands for Authorization until a request is made; `login_in` reads it. Raises as `basic_login`."""
+    """What stands for Authorization until a request is made; `login_in` reads it. Raises as
+    `basic_login`.
+    """
     return _LOGIN + _pair(user, password)
 
 
@@ -131,7 +160,9 @@ def _unpaired(value: str, scheme: str) -> tuple[str, str] | None:
     if not value.startswith(scheme):
         return None
     try:
-        user, colon, password = base64.b64decode(value.removeprefix(scheme), validate=True).decode().partition(":")
+        user, colon, password = (
+            base64.b64decode(value.removeprefix(scheme), validate=True).decode().partition(":")
+        )
     except ValueError:
         return None
     return (user, password) if colon else None

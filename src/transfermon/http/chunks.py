@@ -1,6 +1,8 @@
-"""The chunked coding as it goes by (RFC 9112 §7.1): where the body ends, and its lines as a strict parser reads them.
+"""The chunked coding as it goes by (RFC 9112 §7.1): where the body ends, and its lines as a strict
+parser reads them.
 
-Rule: what is not clear is refused; no byte of the file is touched. The trailers are healed like any head. No I/O here.
+Rule: what is not clear is refused; no byte of the file is touched. The trailers are healed like any
+head. No I/O here.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ class Chunks:
         return f"<Chunks {'done' if self.done else self._left}>"
 
     def feed(self, data: bytes) -> bytes:
-        """What a strict parser may have now, which may be nothing; `data` itself in the usual case. Raises HeadError."""
+        """What a strict parser may have now, which may be nothing; `data` itself in the usual case.
+        Raises HeadError.
+        """
         if self._held:
             data, self._held = self._held + data, b""
         out: list[bytes] = []
@@ -43,7 +47,9 @@ class Chunks:
                 self._left -= step
                 at += step
                 continue
-            lines, healed = self._trailers(data, at) if self._in_trailers else self._between(data, at)
+            lines, healed = (
+                self._trailers(data, at) if self._in_trailers else self._between(data, at)
+            )
             if not lines:
                 self._hold(data[at:])
                 break
@@ -59,7 +65,9 @@ class Chunks:
         return b"".join([*out, data[taken:at]])
 
     def _between(self, data: bytes, at: int) -> tuple[bytes, bytes]:
-        """The lines at `at` between two chunks, as they are and as they should be; none where they are not whole."""
+        """The lines at `at` between two chunks, as they are and as they should be; none where they
+        are not whole.
+        """
         match = self._next.match(data, at)
         if match is None:
             needed = 1 if self._next is _FIRST else 2

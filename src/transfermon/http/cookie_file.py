@@ -15,8 +15,8 @@ LARGEST = 4 << 20  # bytes
 
 
 def for_address(path: str, url: str) -> list[Cookie]:
-    """Those that a request to a checked address carries. Blocking. Raises ValueError with a sentence where the file
-    cannot be read, is not in Netscape's form, or has none.
+    """Those that a request to a checked address carries. Blocking. Raises ValueError with a
+    sentence where the file cannot be read, is not in Netscape's form, or has none.
     """
     try:
         with open(path, "rb") as file:
@@ -26,7 +26,9 @@ def for_address(path: str, url: str) -> list[Cookie]:
     if len(data) > LARGEST:
         raise ValueError(f"The cookie file {path} is larger than 4 MB.")
     host = urlsplit(url).hostname or ""
-    found = cookies.of_host(cookies.from_file(data.decode("latin-1")), host, public_suffixes.is_public, time.time())
+    found = cookies.of_host(
+        cookies.from_file(data.decode("latin-1")), host, public_suffixes.is_public, time.time()
+    )
     if not found:
         raise ValueError(f"The cookie file {path} has no cookie for {host} that is still valid.")
     return found

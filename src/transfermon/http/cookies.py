@@ -1,7 +1,8 @@
 """The cookies of a session, for as long as its engine lives (RFC 6265).
 
-Rule: a cookie goes where its server said, and no further than a list of public suffixes allows: without a Domain to its
-host alone, with one to that domain. Nothing here asks a clock or a file: the time and the list are handed in.
+Rule: a cookie goes where its server said, and no further than a list of public suffixes allows:
+without a Domain to its host alone, with one to that domain. Nothing here asks a clock or a file:
+the time and the list are handed in.
 """
 
 from __future__ import annotations
@@ -59,17 +60,22 @@ class Cookie:
 
 
 class Jar:
-    """Cookies in the order in which they were first set. URLs are those that `check_url` returned."""
+    """Cookies in the order in which they were first set. URLs are those that `check_url`
+    returned.
+    """
 
     def __init__(self, is_suffix: Callable[[str], bool]) -> None:
         self._is_suffix = is_suffix
-        self._kept: dict[tuple[str, str, str], Cookie] = {}  # ended ones too, for a while: they undo what a file gave
+        # ended ones too, for a while: they undo what a file gave
+        self._kept: dict[tuple[str, str, str], Cookie] = {}
 
     def __repr__(self) -> str:
         return f"<Jar {len(self._kept)}>"
 
     def take(self, url: str, fields: Iterable[str], now: float) -> None:
-        """Keep what an answer from `url` set with its Set-Cookie fields; what is wrong or too much is left out."""
+        """Keep what an answer from `url` set with its Set-Cookie fields; what is wrong or too much
+        is left out.
+        """
         for field in fields:
             cookie = read_cookies(field, url, self._is_suffix, now)
             if cookie is None:
@@ -80,13 +86,15 @@ class Jar:
             self._make_room(list(self._kept), MOST, now)
 
     def pairs(self, url: str, now: float, given: Sequence[Cookie] = ()) -> list[tuple[str, str]]:
-        """Names and values for a request to `url`: those that were set, and of `given` those that none of them has
-        replaced or ended. Longer paths first, then older ones.
+        """Names and values for a request to `url`: those that were set, and of `given` those that
+        none of them has replaced or ended. Longer paths first, then older ones.
         """
         parts = urlsplit(url)
         host, path, secure = parts.hostname or "", parts.path or "/", parts.scheme == "https"
         known = {cookie.key: cookie for cookie in given} | self._kept
-        fitting = [cookie for cookie in known.values() if cookie.fits(host, path, secure=secure, now=now)]
+        fitting = [
+            cookie for cookie in known.values() if cookie.fits(host, path, secure=secure, now=now)
+        ]
         out, room = [], LONGEST_HEADER
         for cookie in sorted(fitting, key=lambda cookie: -len(cookie.path)):
             room -= len(cookie.name) + len(cookie.value) + 3
@@ -97,14 +105,17 @@ class Jar:
 
     def _make_room(self, keys: list[tuple[str, str, str]], most: int, now: float) -> None:
         if len(keys) > most:
-            oldest_first = sorted(keys, key=lambda key: self._kept[key].expires > now)  # those that ended go first
+            # those that ended go first
+            oldest_first = sorted(keys, key=lambda key: self._kept[key].expires > now)
             for key in oldest_first[: len(keys) - most]:
                 del self._kept[key]
 
 
-def read_cookies(field: str, url: str, is_suffix: Callable[[str], bool], now: float) -> Cookie | None:
-    """What a Set-Cookie field from `url` sets (RFC 6265 §5.2, §5.3); None where it sets nothing. One whose end has come
-    is a cookie, too: it ends the one of the same name.
+def read_cookies(
+    field: str, url: str, is_suffix: Callable[[str], bool], now: float
+) -> Cookie | None:
+    """What a Set-Cookie field from `url` sets (RFC 6265 §5.2, §5.3); None where it sets nothing.
+    One whose end has come is a cookie, too: it ends the one of the same name.
     """
     if len(field) > LONGEST_FIELD or _CONTROL.search(field):
         return None
@@ -121,7 +132,9 @@ def read_cookies(field: str, url: str, is_suffix: Callable[[str], bool], now: fl
             said[key] = text  # the last one counts
         elif key == "path":
             said[key] = text if text.startswith("/") else ""
-        elif (key == "expires" and cookie_date(text) is not None) or (key == "max-age" and _seconds(text) is not None):
+        elif (key == "expires" and cookie_date(text) is not None) or (
+            key == "max-age" and _seconds(text) is not None
+        ):
             said[key] = text
         elif key == "secure":
             said[key] = ""
@@ -148,7 +161,9 @@ def read_cookies(field: str, url: str, is_suffix: Callable[[str], bool], now: fl
 
 def _keeps_its_promise(cookie: Cookie, said: dict[str, str], scheme: str) -> bool:
     """Names that begin like this promise how they were set; browsers hold servers to it."""
-    if cookie.name.startswith(("__Secure-", "__Host-")) and not (cookie.secure and scheme == "https"):
+    if cookie.name.startswith(("__Secure-", "__Host-")) and not (
+        cookie.secure and scheme == "https"
+    ):
         return False
     return not cookie.name.startswith("__Host-") or ("domain" not in said and cookie.path == "/")
 
@@ -205,7 +220,9 @@ def _domain(text: str) -> str | None:
 
 
 def cookie_date(text: str) -> float | None:
-    """Epoch seconds of a cookie's date, as loosely as RFC 6265 §5.1.1 reads one; None where it is none."""
+    """Epoch seconds of a cookie's date, as loosely as RFC 6265 §5.1.1 reads one; None where it is
+    none.
+    """
     time = day = month = year = None
     for word in _DELIMITERS.split(text):
         if time is None and (found := _TIME.fullmatch(word)):
@@ -245,8 +262,14 @@ def from_file(text: str) -> list[Cookie]:
         cells = line.removeprefix(_HTTP_ONLY).split("\t")
         if len(cells) == 6:
             cells.append("")
-        if len(cells) != 7 or not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", cells[4]) or _CONTROL.search("".join(cells)):
-            raise ValueError(f"Line {number} of the cookie file is not in Netscape's form: seven cells between tabs.")
+        if (
+            len(cells) != 7
+            or not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", cells[4])
+            or _CONTROL.search("".join(cells))
+        ):
+            raise ValueError(
+                f"Line {number} of the cookie file is not in Netscape's form: seven cells between tabs."
+            )
         domain, inside, path, secure, expires, name, value = cells
         found.append(
             Cookie(
@@ -262,14 +285,18 @@ def from_file(text: str) -> list[Cookie]:
     return found
 
 
-def of_host(cookies: Iterable[Cookie], host: str, is_suffix: Callable[[str], bool], now: float) -> list[Cookie]:
+def of_host(
+    cookies: Iterable[Cookie], host: str, is_suffix: Callable[[str], bool], now: float
+) -> list[Cookie]:
     """Those that a request to the host could carry."""
     return [
         cookie
         for cookie in cookies
         if cookie.name
         and cookie.expires > now
-        and (host == cookie.domain or (not cookie.host_only and domain_matches(host, cookie.domain)))
+        and (
+            host == cookie.domain or (not cookie.host_only and domain_matches(host, cookie.domain))
+        )
         and (cookie.host_only or host == cookie.domain or not is_suffix(cookie.domain))
     ]
 
@@ -284,6 +311,8 @@ def from_dict(stored: dict[str, Any]) -> Cookie:
     ends = stored["expires"]
     cookie = Cookie(**{**stored, "expires": NEVER if ends is None else float(ends)})
     texts = (cookie.name, cookie.value, cookie.domain, cookie.path)
-    if not all(isinstance(text, str) and not _CONTROL.search(text) and ";" not in text for text in texts):
+    if not all(
+        isinstance(text, str) and not _CONTROL.search(text) and ";" not in text for text in texts
+    ):
         raise TypeError("no cookie")
     return cookie

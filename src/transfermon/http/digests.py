@@ -1,8 +1,9 @@
 """Digests in header fields (RFC 9530) and what is known of a file by them (D-18, R-20).
 
-Rule: of the standard's fields only sha-256 and sha-512 count; other algorithms are ignored, and so is a field that is
-malformed. Of what storage services send beside them (`sums`) only md5, sha-1, sha-256 and crc32 of a whole object count,
-and not more than once: such fields are kept with an object, and are wrong where something was changed behind them.
+Rule: of the standard's fields only sha-256 and sha-512 count; other algorithms are ignored, and so
+is a field that is malformed. Of what storage services send beside them (`sums`) only md5, sha-1,
+sha-256 and crc32 of a whole object count, and not more than once: such fields are kept with an
+object, and are wrong where something was changed behind them.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from typing import Any
 
 _PIECE = 1 << 20  # bytes that are read at once
 _LENGTHS = {"sha-256": 32, "sha-512": 64}
-# One member of a dictionary of structured fields (RFC 8941 §3.2): a key, a byte sequence, parameters.
+# One member of a dictionary of structured fields (RFC 8941 §3.2): a key, a byte sequence,
+# parameters.
 _MEMBER = re.compile(r"([a-z*][a-z0-9_\-.*]*)=(?::([A-Za-z0-9+/=]*):|[^,;:]*)((?:;[^,]*)?)")
 
 
 def parse(value: str) -> tuple[str, ...]:
-    """ "sha-256:HEX" and "sha-512:HEX" from the value of Repr-Digest or Content-Digest; () for anything else."""
+    """ "sha-256:HEX" and "sha-512:HEX" from the value of Repr-Digest or Content-Digest; () for
+    anything else.
+    """
     found: dict[str, str] = {}
     for part in filter(None, (part.strip(" \t") for part in value.split(","))):
         match = _MEMBER.fullmatch(part)
@@ -42,15 +46,20 @@ def parse(value: str) -> tuple[str, ...]:
 
 
 _SUM_LENGTHS = {"md5": 16, "sha-1": 20, "sha-256": 32, "crc32": 4}
-_AMAZON = {"x-amz-checksum-sha256": "sha-256", "x-amz-checksum-sha1": "sha-1", "x-amz-checksum-crc32": "crc32"}
+_AMAZON = {
+    "x-amz-checksum-sha256": "sha-256",
+    "x-amz-checksum-sha1": "sha-1",
+    "x-amz-checksum-crc32": "crc32",
+}
 
 
 def sums(status: int, field: Callable[[str], str]) -> tuple[str, ...]:
-    """ "md5:HEX" and the like of the whole file, as storage services announce them; for an answer without a coding.
+    """ "md5:HEX" and the like of the whole file, as storage services announce them; for an answer
+    without a coding.
 
-    `field` gives the value of a header field, "" for none. A 206 may carry those of its part, but for Azure's; composite
-    ones ("-3" behind the value) are made of parts that nobody here knows; Google's are of the object as it is stored,
-    which may be unpacked on its way.
+    `field` gives the value of a header field, "" for none. A 206 may carry those of its part, but
+    for Azure's; composite ones ("-3" behind the value) are made of parts that nobody here knows;
+    Google's are of the object as it is stored, which may be unpacked on its way.
     """
     found = [("md5", field("x-ms-blob-content-md5"))]
     if status == 200:
@@ -61,7 +70,10 @@ def sums(status: int, field: Callable[[str], str]) -> tuple[str, ...]:
                 found.append((name if name == "md5" else "", value))
         if field("x-amz-checksum-type").strip().upper() != "COMPOSITE":
             found += [(algorithm, field(name)) for name, algorithm in _AMAZON.items()]
-    read = ((algorithm, _raw(value.strip(), _SUM_LENGTHS.get(algorithm, 0))) for algorithm, value in found)
+    read = (
+        (algorithm, _raw(value.strip(), _SUM_LENGTHS.get(algorithm, 0)))
+        for algorithm, value in found
+    )
     return tuple(dict.fromkeys(f"{algorithm}:{raw.hex()}" for algorithm, raw in read if raw))
 
 
@@ -86,7 +98,9 @@ class _Crc32:
 
 
 def new(algorithm: str) -> Any:
-    """A hash that is fed with `update` and tells its `hexdigest`. Raises ValueError for an unknown algorithm."""
+    """A hash that is fed with `update` and tells its `hexdigest`. Raises ValueError for an unknown
+    algorithm.
+    """
     name = algorithm.lower().replace("-", "")
     if name == "crc32":
         return _Crc32()
@@ -110,7 +124,9 @@ class Reading:
 
 
 def sha256_of(path: str, reading: Reading | None = None) -> str:
-    """ "sha-256:HEX" of a whole file, read now; "" when `reading` was stopped. Takes a while; raises OSError."""
+    """ "sha-256:HEX" of a whole file, read now; "" when `reading` was stopped. Takes a while;
+    raises OSError.
+    """
     reading, sha256 = reading or Reading(), hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
         while not reading.stopped and (data := file.read(_PIECE)):
@@ -125,7 +141,9 @@ def algorithms(wanted: Iterable[str]) -> frozenset[str]:
 
 
 class Hashes:
-    """Several algorithms over the same bytes. `update` may be called on any thread, on one at a time."""
+    """Several algorithms over the same bytes. `update` may be called on any thread, on one at a
+    time.
+    """
 
     def __init__(self, names: Iterable[str]) -> None:
         self._running: Mapping[str, Any] = {name: new(name) for name in sorted(names)}

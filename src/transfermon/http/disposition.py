@@ -1,7 +1,8 @@
 """The name in a Content-Disposition field, as browsers read it (RFC 6266, RFC 8187, RFC 2047).
 
-Rule: what Chromium or Firefox take for a name is one here. Where they differ, the reading that gives a name is taken;
-a field that none of them can read gives none, and the address names the file. What comes out is not safe yet.
+Rule: what Chromium or Firefox take for a name is one here. Where they differ, the reading that
+gives a name is taken; a field that none of them can read gives none, and the address names the
+file. What comes out is not safe yet.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ _EXTENDED_VALUE = re.compile(r"(?:[^%'\"]|%[0-9A-Fa-f]{2})*", re.DOTALL)
 _GB2312 = re.compile(rb"(?:[\xb0-\xf7][\xa1-\xfe]){2,}")  # two Chinese characters in a row, or more
 _HIGH = re.compile(rb"[\x80-\xff]+")
 
-# The names that the web has for its character sets (encoding.spec.whatwg.org), without "-" and "_", to Python's codecs.
+# The names that the web has for its character sets (encoding.spec.whatwg.org), without "-" and "_",
+# to Python's codecs.
 _CHARSETS = {
     **dict.fromkeys(("utf8", "unicode11utf8"), "utf-8"),
     **dict.fromkeys(("iso88591", "latin1", "usascii", "ascii", "windows1252", "cp1252"), "cp1252"),
@@ -45,9 +47,10 @@ _CHARSETS = {
 def filename_in(value: str, charset: str = "") -> str:
     """The name that a Content-Disposition field gives, or "".
 
-    `filename*` goes before `filename` where it can be read, the first of each before later ones. In `filename`, words
-    by RFC 2047 and percent signs are undone. Bytes that are no UTF-8 are read by `charset` (of the answer's type),
-    else as Chinese where they are that beyond doubt, else as Windows-1252.
+    `filename*` goes before `filename` where it can be read, the first of each before later ones. In
+    `filename`, words by RFC 2047 and percent signs are undone. Bytes that are no UTF-8 are read by
+    `charset` (of the answer's type), else as Chinese where they are that beyond doubt, else as
+    Windows-1252.
     """
     plain = extended = ""
     for name, raw in _parameters(value):
@@ -83,7 +86,9 @@ def _parameters(value: str) -> Iterator[tuple[str, str]]:
 
 
 def _split(text: str) -> Iterator[str]:
-    """The parts between semicolons; those inside quotation marks do not count, and an open mark ends with the field."""
+    """The parts between semicolons; those inside quotation marks do not count, and an open mark
+    ends with the field.
+    """
     start, quoted, position = 0, False, 0
     while position < len(text):
         char = text[position]
@@ -108,7 +113,9 @@ def _unquoted(raw: str) -> str:
 
 
 def _decoded(value: str, charset: str) -> str:
-    """A value of `filename`, word by word: a blank between two words by RFC 2047 belongs to neither."""
+    """A value of `filename`, word by word: a blank between two words by RFC 2047 belongs to
+    neither.
+    """
     made, after_coded = "", False
     value = re.sub(r"\?=[ \t\r\n]+=\?", "?==?", value)
     for piece in re.split(r"([ \t\r\n])", value):
@@ -124,7 +131,9 @@ def _decoded(value: str, charset: str) -> str:
 
 
 def _words(piece: str) -> str | None:
-    """Encoded words in a row; characters may be cut between two of one character set. None when one is broken."""
+    """Encoded words in a row; characters may be cut between two of one character set. None when one
+    is broken.
+    """
     if _WORD.sub("", piece):
         return None
     found: list[tuple[str, bytes]] = []
@@ -137,7 +146,9 @@ def _words(piece: str) -> str | None:
         else:
             found.append((codec, raw))
     try:
-        return "".join(_western(raw) if codec == "cp1252" else raw.decode(codec) for codec, raw in found)
+        return "".join(
+            _western(raw) if codec == "cp1252" else raw.decode(codec) for codec, raw in found
+        )
     except UnicodeError:
         return None
 
@@ -168,7 +179,9 @@ def _plain(piece: str, charset: str) -> str:
 
 
 def _extended(raw: str) -> str:
-    """`UTF-8''na%C3%AFve.txt` decoded (RFC 8187 §3.2); "" when the charset or the coding is wrong."""
+    """`UTF-8''na%C3%AFve.txt` decoded (RFC 8187 §3.2); "" when the charset or the coding is
+    wrong.
+    """
     match = _EXTENDED.fullmatch(_unquoted(raw))
     codec = _codec(match[1]) if match else ""
     if match is None or not codec or not _EXTENDED_VALUE.fullmatch(match[2]):
@@ -185,14 +198,18 @@ def _codec(charset: str) -> str:
 
 
 def _western(raw: bytes) -> str:
-    """Windows-1252, as the web reads ISO-8859-1; its five holes are the control characters of the latter."""
+    """Windows-1252, as the web reads ISO-8859-1; its five holes are the control characters of the
+    latter.
+    """
     return "".join(bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in raw)
 
 
 def _is_chinese(raw: bytes) -> bool:
-    """Whether all that is not ASCII are pairs of GB 2312, at least two in a row somewhere, and mostly common ones.
+    """Whether all that is not ASCII are pairs of GB 2312, at least two in a row somewhere, and
+    mostly common ones.
 
-    Accented letters of western names stand alone or in twos, and those of Windows-1252 are no common pairs.
+    Accented letters of western names stand alone or in twos, and those of Windows-1252 are no
+    common pairs.
     """
     runs: list[bytes] = _HIGH.findall(raw)
     if not any(_GB2312.fullmatch(run) for run in runs) or any(len(run) % 2 for run in runs):

@@ -1,7 +1,8 @@
-"""What the ending of a name promises: which one a type has, and whether a body is what its name says.
+"""What the ending of a name promises: which one a type has, and whether a body is what its name
+says.
 
-Rule: an ending is only ever added where there is none, and never one by which a program could run. Only what the
-server named is looked at here; a name that a person gave is left as it is.
+Rule: an ending is only ever added where there is none, and never one by which a program could run.
+Only what the server named is looked at here; a name that a person gave is left as it is.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from transfermon.model.record import record
 
 FIRST_BYTES = 512  # of the body that the judgements below look at
 
-# Pictures, sound, video, text, PDF and archives (IANA's types, and those that servers use in their place).
+# Pictures, sound, video, text, PDF and archives (IANA's types, and those that servers use in their
+# place).
 _ENDINGS = {
     **dict.fromkeys(("image/jpeg", "image/jpg", "image/pjpeg"), ".jpg"),
     "image/png": ".png",
@@ -85,12 +87,17 @@ _ENDINGS = {
     "application/gzip": ".gz",
     "application/x-gzip": ".gz",
     **dict.fromkeys(("application/x-tar", "application/x-gtar"), ".tar"),
-    **dict.fromkeys(("application/x-compressed-tar", "application/x-tgz", "application/x-gtar-compressed"), ".tar.gz"),
+    **dict.fromkeys(
+        ("application/x-compressed-tar", "application/x-tgz", "application/x-gtar-compressed"),
+        ".tar.gz",
+    ),
     **dict.fromkeys(("application/x-bzip2", "application/x-bzip"), ".bz2"),
     "application/x-xz": ".xz",
     "application/zstd": ".zst",
     "application/x-7z-compressed": ".7z",
-    **dict.fromkeys(("application/vnd.rar", "application/x-rar-compressed", "application/x-rar"), ".rar"),
+    **dict.fromkeys(
+        ("application/vnd.rar", "application/x-rar-compressed", "application/x-rar"), ".rar"
+    ),
 }
 _NO_ENDING = re.compile(
     r"(?:README|LICEN[SC]E|COPYING|NOTICE|AUTHORS|CONTRIBUTORS|CHANGE(?:LOG|S)|NEWS|TODO|INSTALL|VERSION|CODEOWNERS"
@@ -109,7 +116,8 @@ class FileKind:
     """What a person expects of an ending: a word for it, and how its first bytes look."""
 
     words: str  # “a video”
-    fits: Callable[[bytes], bool] | None = None  # None: nothing is known, so that anything but a page does
+    # None: nothing is known, so that anything but a page does
+    fits: Callable[[bytes], bool] | None = None
 
 
 def _starts(*marks: bytes) -> Callable[[bytes], bool]:
@@ -118,7 +126,17 @@ def _starts(*marks: bytes) -> Callable[[bytes], bool]:
 
 def _boxes(head: bytes) -> bool:
     """ISO base media and QuickTime: MP4, HEIC, AVIF, JPEG XL and their kin."""
-    return head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"JXL ", b"jP  ")
+    return head[4:8] in (
+        b"ftyp",
+        b"moov",
+        b"mdat",
+        b"free",
+        b"skip",
+        b"wide",
+        b"pnot",
+        b"JXL ",
+        b"jP  ",
+    )
 
 
 def _riff(*kinds: bytes) -> Callable[[bytes], bool]:
@@ -201,10 +219,19 @@ _OTHERS: dict[str, tuple[str, Callable[[bytes], bool] | None]] = {
 
 
 def _kinds() -> dict[str, FileKind]:
-    groups = (("a picture", _PICTURES), ("a video", _VIDEOS), ("a sound", _SOUNDS), ("an archive", _ARCHIVES))
+    groups = (
+        ("a picture", _PICTURES),
+        ("a video", _VIDEOS),
+        ("a sound", _SOUNDS),
+        ("an archive", _ARCHIVES),
+    )
     rows = [(names, words, fits) for words, group in groups for names, fits in group.items()]
     rows += [(names, words, fits) for names, (words, fits) in _OTHERS.items()]
-    return {name: FileKind(words=words, fits=fits) for names, words, fits in rows for name in names.split()}
+    return {
+        name: FileKind(words=words, fits=fits)
+        for names, words, fits in rows
+        for name in names.split()
+    }
 
 
 KINDS = _kinds()
@@ -213,8 +240,9 @@ KINDS = _kinds()
 def with_ending(name: str, content_type: str) -> str:
     """The name, with the ending of its type where it has none; `content_type` as the field says it.
 
-    A number behind a dot (`v1.2`, `2301.00001`) is no ending, but that of a piece (`film.rar.001`) is; names that never
-    have one (`README`, `Makefile`) get none as plain text. The name is cut where 255 bytes leave no room.
+    A number behind a dot (`v1.2`, `2301.00001`) is no ending, but that of a piece (`film.rar.001`)
+    is; names that never have one (`README`, `Makefile`) get none as plain text. The name is cut
+    where 255 bytes leave no room.
     """
     kind = media_type(content_type)
     ending = _ENDINGS.get(kind, "")
@@ -240,9 +268,11 @@ def charset(content_type: str) -> str:
 
 
 def instead(name: str, address_name: str, content_type: str, head: bytes) -> str:
-    """“a web page instead of a video” when the type is a page's and the first bytes are not what the name promises.
+    """“a web page instead of a video” when the type is a page's and the first bytes are not what
+    the name promises.
 
-    `name` is the file's own; where it has no ending, that of the address counts. "" when all is well or unknown.
+    `name` is the file's own; where it has no ending, that of the address counts. "" when all is
+    well or unknown.
     """
     ending = split(name)[1] or split(address_name)[1]
     kind = KINDS.get("." + ending.rpartition(".")[2].lower())
@@ -268,7 +298,9 @@ def is_page(head: bytes) -> bool:
 
 
 def is_text(head: bytes) -> bool:
-    """Whether these can be the first bytes of a text: no control characters but those of texts (mimesniff §3)."""
+    """Whether these can be the first bytes of a text: no control characters but those of texts
+    (mimesniff §3).
+    """
     if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
         return True
     return not any(byte < 0x20 and byte not in b"\t\n\f\r\x1b" for byte in head)

@@ -1,8 +1,9 @@
 """Is it still the same file? What the answer to a request means for the bytes that are stored.
 
-Rule: evidence, not labels. A tag, a date and a length can rule a continuation out; only bytes that were compared rule
-it in. Where the comparison cannot be made the file is asked for once more as a whole, and what is stored stays until
-that answer has brought more. No I/O here: every answer is judged by value. The table, first line that fits:
+Rule: evidence, not labels. A tag, a date and a length can rule a continuation out; only bytes that
+were compared rule it in. Where the comparison cannot be made the file is asked for once more as a
+whole, and what is stored stays until that answer has brought more. No I/O here: every answer is
+judged by value. The table, first line that fits:
 
 | asked for | the answer | verdict |
 |---|---|---|
@@ -63,12 +64,14 @@ _ANOTHER_PART = "The server sent another part of the file than asked for."
 
 _REFUSES_RANGES = frozenset({400, 403, 501})
 _IN_TROUBLE = frozenset({500, 502, 503, 504, *range(520, 531)})
-PATIENCE = 3  # attempts by range that fail with the same error of the server before it is asked plainly
+# attempts by range that fail with the same error of the server before it is asked plainly
+PATIENCE = 3
 
 
 class ResumeVerdict(Enum):
     WHOLE = "whole"  # the body is the file from byte 0, for a part of its own
-    COMPARE = "compare"  # the body begins at `start`; its first `compare` bytes must be those that are stored
+    # the body begins at `start`; its first `compare` bytes must be those that are stored
+    COMPARE = "compare"
     COMPLETE = "complete"  # there is nothing left to fetch
     PLAIN = "plain"  # ask once without a range; what is stored stays until that answer is judged
     AGAIN = "again"  # ask by range once more, as the judgement says
@@ -124,7 +127,8 @@ def judge(
     if status >= 400 or status == NOT_YET:
         return Judgement(verdict=ResumeVerdict.STATUS)
     if status != 200:
-        # Another 2xx is not an answer to a question for the rest; a sign-in page's 204 must not cost the part.
+        # Another 2xx is not an answer to a question for the rest; a sign-in page's 204 must not
+        # cost the part.
         return _failed(f"The server answered {status}, which is no file.", Retry.RETRY)
     return _judge_200(asked, stored, validators, response, evidence)
 
@@ -146,7 +150,12 @@ def failure_of(judgement: Judgement, url: str, status: int) -> TransferError:
 
 
 def _judge_partial(
-    asked: Ask, stored: int, validators: Validators, response: Response, policy: str, evidence: Evidence
+    asked: Ask,
+    stored: int,
+    validators: Validators,
+    response: Response,
+    policy: str,
+    evidence: Evidence,
 ) -> Judgement:
     if response.header("Content-Type").strip().lower().startswith("multipart/byteranges"):
         return _plain("The server answered with several parts.", no_ranges=True)
@@ -161,14 +170,22 @@ def _judge_partial(
         return _plain("The server's description of the part contradicts itself.", no_ranges=True)
     length, end = found.last - found.first + 1, found.last + 1
     if content_length(response) not in (UNKNOWN, length):
-        return _plain("The server's description of the part contradicts its length.", no_ranges=True)
+        return _plain(
+            "The server's description of the part contradicts its length.", no_ranges=True
+        )
     total = validators.total if found.total == UNKNOWN else found.total
     if differ(found.total, validators.total) or end > total != UNKNOWN:
         return _plain(RESIZED)
     compare = min(stored - found.first, length)
     if end <= asked.start or (end <= stored and not compare):
         return _plain(_ANOTHER_PART, no_ranges=True)
-    judgement = Judgement(verdict=ResumeVerdict.COMPARE, start=found.first, length=length, compare=compare, total=total)
+    judgement = Judgement(
+        verdict=ResumeVerdict.COMPARE,
+        start=found.first,
+        length=length,
+        compare=compare,
+        total=total,
+    )
     labels = _labels(asked, validators, response, policy, evidence)
     if labels.other:
         return _plain(CHANGED)
@@ -188,33 +205,45 @@ def _judge_partial(
     return judgement if asked.places else Judgement(verdict=ResumeVerdict.AGAIN, places=1)
 
 
-def _labels(asked: Ask, validators: Validators, response: Response, policy: str, evidence: Evidence) -> _Labels:
+def _labels(
+    asked: Ask, validators: Validators, response: Response, policy: str, evidence: Evidence
+) -> _Labels:
     etag, date = response.header("ETag").strip(), response.header("Last-Modified").strip()
     same_host = _same_host(validators, response)
     tags = bool(validators.etag) and same_host and "etag" not in evidence.ignored
     dates = bool(date and validators.last_modified) and "last_modified" not in evidence.ignored
     same_date = dates and dates_agree(date, validators.last_modified)
     if tags and etag and not tags_agree(etag, validators.etag):
-        return _Labels(other=dates and not same_date, doubt="" if dates and not same_date else "etag")
+        return _Labels(
+            other=dates and not same_date, doubt="" if dates and not same_date else "etag"
+        )
     if dates and not same_date:
         return _Labels(doubt="last_modified") if tags and etag else _Labels(other=True)
     if (tags and etag) or (same_date and (not same_host or settled(validators, policy))):
         return _Labels(same=True)
-    # Where the request carried a condition the 206 itself says that it held, and fields may be left out (§15.3.7).
+    # Where the request carried a condition the 206 itself says that it held, and fields may be left
+    # out (§15.3.7).
     return _Labels(asked=same_host and len(asked.headers) > 1)
 
 
-def _judge_unsatisfied(asked: Ask, stored: int, validators: Validators, response: Response) -> Judgement:
+def _judge_unsatisfied(
+    asked: Ask, stored: int, validators: Validators, response: Response
+) -> Judgement:
     length = unsatisfied_range(response.header("Content-Range"))
     etag = response.header("ETag").strip()
     tags = bool(etag and validators.etag) and _same_host(validators, response)
-    same = tags_agree(etag, validators.etag) if tags else not asked.overlap  # what is there was asked for, too
+    # what is there was asked for, too
+    same = tags_agree(etag, validators.etag) if tags else not asked.overlap
     if length == stored and not differ(validators.total, stored) and same:
         return Judgement(verdict=ResumeVerdict.COMPLETE, start=stored, length=0, total=stored)
-    return _plain(RESIZED if length != UNKNOWN else "The server does not have the rest of the file.")
+    return _plain(
+        RESIZED if length != UNKNOWN else "The server does not have the rest of the file."
+    )
 
 
-def _judge_200(asked: Ask, stored: int, validators: Validators, response: Response, evidence: Evidence) -> Judgement:
+def _judge_200(
+    asked: Ask, stored: int, validators: Validators, response: Response, evidence: Evidence
+) -> Judgement:
     """A 200 where a 206 was asked for: the rest under a wrong status, or all of it."""
     length, total = content_length(response), validators.total
     same_host = _same_host(validators, response)
@@ -223,18 +252,32 @@ def _judge_200(asked: Ask, stored: int, validators: Validators, response: Respon
     if coding_of(response) == validators.label and length != UNKNOWN:
         first = _begin_of_a_part(response, length)
         if first is None and length == total - asked.start and asked.start > 0:
-            if not _may_agree(validators, response):  # of exactly that length: a new version, or the rest of one?
+            # of exactly that length: a new version, or the rest of one?
+            if not _may_agree(validators, response):
                 return _plain(CHANGED)
             first = asked.start
         if first is not None:
             end, compare = first + length, min(stored - first, length)
             whole = not differ(total, end) and not differ(_total_in_range(response), end)
             if asked.overlap and compare > 0 and end > stored and whole:
-                return Judgement(verdict=ResumeVerdict.COMPARE, start=first, length=length, compare=compare, total=end)
-            return _plain("The server sent a part of the file as if it were all of it.", no_ranges=True)
+                return Judgement(
+                    verdict=ResumeVerdict.COMPARE,
+                    start=first,
+                    length=length,
+                    compare=compare,
+                    total=end,
+                )
+            return _plain(
+                "The server sent a part of the file as if it were all of it.", no_ranges=True
+            )
         if strong and differ(total, length):
             return _plain("The server sent something of another length under the same entity tag.")
-    if not same_host and len(asked.headers) > 1 and UNKNOWN != length == total and _may_agree(validators, response):
+    if (
+        not same_host
+        and len(asked.headers) > 1
+        and UNKNOWN != length == total
+        and _may_agree(validators, response)
+    ):
         return Judgement(verdict=ResumeVerdict.AGAIN, conditional=False)
     return _whole(asked, stored, validators, response)
 
@@ -256,7 +299,12 @@ def _total_in_range(response: Response) -> int:
 def _may_agree(validators: Validators, response: Response) -> bool:
     """Whether no validator rules out that this is the same version."""
     etag, date = response.header("ETag").strip(), response.header("Last-Modified").strip()
-    if etag and validators.etag and _same_host(validators, response) and not tags_agree(etag, validators.etag):
+    if (
+        etag
+        and validators.etag
+        and _same_host(validators, response)
+        and not tags_agree(etag, validators.etag)
+    ):
         return False
     return not (date and validators.last_modified) or dates_agree(date, validators.last_modified)
 
@@ -264,7 +312,9 @@ def _may_agree(validators: Validators, response: Response) -> bool:
 # ---- everything was asked for
 
 
-def _judge_plain(asked: Ask, stored: int, validators: Validators | None, response: Response) -> Judgement:
+def _judge_plain(
+    asked: Ask, stored: int, validators: Validators | None, response: Response
+) -> Judgement:
     status, length = response.status, content_length(response)
     if status in (200, 206) and not coding_of(response):
         found = content_range(response.header("Content-Range"))
@@ -288,7 +338,10 @@ def _whole(asked: Ask, stored: int, validators: Validators | None, response: Res
     if stored > 0:
         reason = asked.why_not or (CHANGED if is_another(validators, response) else IGNORES_RANGES)
     return Judgement(
-        verdict=ResumeVerdict.WHOLE, length=None if total == UNKNOWN else total, total=total, reason=reason
+        verdict=ResumeVerdict.WHOLE,
+        length=None if total == UNKNOWN else total,
+        total=total,
+        reason=reason,
     )
 
 
@@ -317,7 +370,12 @@ _KINDS = {
     "text/xml": _XML,
     "text/plain": _TEXT,
 }
-_ENDINGS = {_PAGE: (".html", ".htm", ".xhtml"), _JSON: (".json",), _XML: (".xml",), _TEXT: (".txt", ".text")}
+_ENDINGS = {
+    _PAGE: (".html", ".htm", ".xhtml"),
+    _JSON: (".json",),
+    _XML: (".xml",),
+    _TEXT: (".txt", ".text"),
+}
 _FORMATS = (  # offset and bytes by which a kind of file is known
     (0, b"PK\x03\x04"),
     (0, b"\x1f\x8b"),
@@ -348,12 +406,20 @@ ENOUGH = 1024  # first bytes that tell of what kind a content is
 
 
 def is_note(
-    validators: Validators | None, head: bytes, stored: int, response: Response, first: bytes, length: int, name: str
+    validators: Validators | None,
+    head: bytes,
+    stored: int,
+    response: Response,
+    first: bytes,
+    length: int,
+    name: str,
 ) -> bool:
-    """Whether a whole answer is a word of the server about the file, and not a version of it: an expired link, mostly.
+    """Whether a whole answer is a word of the server about the file, and not a version of it: an
+    expired link, mostly.
 
-    `head` and `first` are the first bytes of what is stored and of the answer, `length` is the answer's, where known.
-    Length, first bytes or tag alone never say so: the same type with a validator of its own is a new version.
+    `head` and `first` are the first bytes of what is stored and of the answer, `length` is the
+    answer's, where known. Length, first bytes or tag alone never say so: the same type with a
+    validator of its own is a new version.
     """
     if validators is None:
         return False
@@ -365,7 +431,9 @@ def is_note(
         return False
     kind, known = type_of(response), validators.content_type
     date = response.header("Last-Modified").strip()
-    own = bool(etag and etag != validators.etag) or bool(date and not dates_agree(date, validators.last_modified))
+    own = bool(etag and etag != validators.etag) or bool(
+        date and not dates_agree(date, validators.last_modified)
+    )
     if _becomes_text(_kind(kind), known, head, name):
         return True
     if own and (not kind or not known or kind == known):
@@ -401,8 +469,8 @@ def _format(first: bytes) -> tuple[int, bytes] | None:
 
 
 def note(url: str, response: Response, *, elsewhere: bool) -> TransferError:
-    """The failure of an attempt that met a note. `elsewhere`: a redirect or another host answered, as networks do that
-    want a person to sign in; only then it waits for the network.
+    """The failure of an attempt that met a note. `elsewhere`: a redirect or another host answered,
+    as networks do that want a person to sign in; only then it waits for the network.
     """
     if elsewhere and _kind(type_of(response)) == _PAGE:
         return TransferError(
@@ -435,10 +503,11 @@ _FAR = 256 * 1024 * 1024  # bytes that are looked through for a block that can b
 
 
 def places(asked: Ask, stored: int, read: Callable[[int, int], bytes]) -> tuple[Place, ...] | None:
-    """What must be compared by requests of its own before `asked` is sent; None where that cannot tell enough.
+    """What must be compared by requests of its own before `asked` is sent; None where that cannot
+    tell enough.
 
-    `read` gives stored bytes. A block of one repeated byte counts as none: the nearest earlier one that is not is
-    taken, for the start the nearest later one.
+    `read` gives stored bytes. A block of one repeated byte counts as none: the nearest earlier one
+    that is not is taken, for the start the nearest later one.
     """
     if not asked.overlap:
         return ()
@@ -450,7 +519,9 @@ def places(asked: Ask, stored: int, read: Callable[[int, int], bytes]) -> tuple[
     comparable = not is_blank(read(*end))
     for at in (0, asked.start // 2)[: asked.places]:
         place = _from(at, asked.start, size, read)
-        if place is not None and all(place[0] + place[1] <= at or at + size <= place[0] for at, size in (*found, end)):
+        if place is not None and all(
+            place[0] + place[1] <= at or at + size <= place[0] for at, size in (*found, end)
+        ):
             found.append(place)
     enough = len(set(found) | {end}) > 1 and comparable
     return tuple(found) if enough or not asked.places else None

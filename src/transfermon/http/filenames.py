@@ -1,7 +1,7 @@
 """A safe file name from an address or a stranger.
 
-Rule: whatever comes in, `safe()` gives one component that is legal on every system, and a name that was
-already so stays as it is.
+Rule: whatever comes in, `safe()` gives one component that is legal on every system, and a name that
+was already so stays as it is.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ _DEVICES = frozenset(
     + [f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789¹²³"]
 )
 _ILLEGAL = '<>:"|?*'  # on Windows and FAT; a file is carried there sooner or later
-_REPLACED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, direction marks, zero width, half characters
+# controls, direction marks, zero width, half characters
+_REPLACED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _EXTENSION = re.compile(r"(?:\.tar)?\.[^.\s]{1,20}\Z", re.IGNORECASE)
 _PATH_PARAMETER = re.compile(r";[A-Za-z0-9_.-]+=[^;]*\Z")
 
 
 def from_url(url: str) -> str:
-    """The last segment of the path, decoded, without parameters such as `;jsessionid=1A2B` (RFC 3986 §3.3); "" when
-    there is none.
+    """The last segment of the path, decoded, without parameters such as `;jsessionid=1A2B` (RFC
+    3986 §3.3); "" when there is none.
     """
     try:
         segment = urlsplit(url).path.rpartition("/")[2]
@@ -39,10 +40,11 @@ def from_url(url: str) -> str:
 
 
 def safe(name: str) -> str:
-    """One path component of 1 to 255 bytes that no system reads as anything but a visible file's name.
+    """One path component of 1 to 255 bytes that no system reads as anything but a visible file's
+    name.
 
-    The last component counts; what is illegal somewhere becomes "_"; leading dots and blanks and trailing ones go; a
-    device's name gets a "_" in front. Applying it again changes nothing.
+    The last component counts; what is illegal somewhere becomes "_"; leading dots and blanks and
+    trailing ones go; a device's name gets a "_" in front. Applying it again changes nothing.
     """
     made = _cleaned(name)
     while made != name:  # shortening can uncover a device's name; two rounds, hardly ever three
@@ -62,7 +64,9 @@ def shortened(name: str, limit: int = LONGEST) -> str:
 
 
 def numbered(name: str, number: int) -> str:
-    """`name (2).ext` for the second file of that name; 0 gives the name itself. Fits into 255 bytes."""
+    """`name (2).ext` for the second file of that name; 0 gives the name itself. Fits into 255
+    bytes.
+    """
     if number <= 0:
         return name
     mark = f" ({number})"

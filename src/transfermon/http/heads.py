@@ -1,7 +1,8 @@
-"""Header blocks as servers really send them, made fit for a parser that is strict (RFC 9112 §2.2, §5, §6).
+"""Header blocks as servers really send them, made fit for a parser that is strict (RFC 9112 §2.2,
+§5, §6).
 
-Rule: what decides where a body ends is read or refused, never dropped and never guessed. All else that breaks the
-grammar may go, because nobody needs it. No I/O here.
+Rule: what decides where a body ends is read or refused, never dropped and never guessed. All else
+that breaks the grammar may go, because nobody needs it. No I/O here.
 
 | | |
 |---|---|
@@ -30,7 +31,9 @@ _FIELDS = rb"(?:(?!%b)%b)*" % (_CODING, _REST)
 _CHUNKED = rb"%b[ \t]*(?i:chunked)[ \t]*%b(?![ \t])" % (_CODING, _END)
 _STATUS_LINE = rb"HTTP/[0-9]\.[0-9] [0-9]{3}(?: %b)?%b" % (_TEXT, _END)
 _VALID = re.compile(rb"%b(?![ \t])%b(?:%b%b)?%b" % (_STATUS_LINE, _FIELDS, _CHUNKED, _FIELDS, _END))
-_VALID_TRAILERS = re.compile(rb"(?![ \t])(?:(?!(?i:content-length):)(?!%b)%b)*%b" % (_CODING, _REST, _END))
+_VALID_TRAILERS = re.compile(
+    rb"(?![ \t])(?:(?!(?i:content-length):)(?!%b)%b)*%b" % (_CODING, _REST, _END)
+)
 
 _VALID_STATUS_LINE = re.compile(_STATUS_LINE)
 _ODD_STATUS_LINE = re.compile(
@@ -45,7 +48,8 @@ _BARE_RETURN = re.compile(rb"\r(?!\n)")
 _NO_PART_OF_A_NAME = re.compile(rb"[^0-9A-Za-z-]")
 _OF_THE_BODY = (b"content-length", b"transfer-encoding")
 _NO_CODING = frozenset({b"identity", b"none"})
-HEAD_END = re.compile(rb"\n\r?\n")  # a strict parser ends a header block here, too, bare line feeds included
+# a strict parser ends a header block here, too, bare line feeds included
+HEAD_END = re.compile(rb"\n\r?\n")
 
 
 class HeadError(ValueError):
@@ -53,10 +57,11 @@ class HeadError(ValueError):
 
 
 def heal(block: bytes, *, trailers: bool = False) -> bytes:
-    """A header block, from the status line to the blank line that ends it, as a strict parser reads it.
+    """A header block, from the status line to the blank line that ends it, as a strict parser reads
+    it.
 
-    The same object when the block was valid; else the caller closes the connection after this answer. `trailers` are
-    those behind a chunked body and have no status line. Raises HeadError.
+    The same object when the block was valid; else the caller closes the connection after this
+    answer. `trailers` are those behind a chunked body and have no status line. Raises HeadError.
     """
     if (_VALID_TRAILERS if trailers else _VALID).fullmatch(block):
         return block
@@ -89,7 +94,9 @@ def status_in(data: bytes, at: int = 0) -> int | None:
 
 
 def is_final(data: bytes) -> bool:
-    """Whether a final answer begins in these bytes; whole interim ones (1xx) before it are passed over."""
+    """Whether a final answer begins in these bytes; whole interim ones (1xx) before it are passed
+    over.
+    """
     at = 0
     while len(data) > at + 12:
         status = status_in(data, at)
@@ -114,7 +121,9 @@ def interim_heads(data: bytes) -> list[bytes]:
 
 
 def _groups(lines: list[bytes]) -> list[list[bytes]]:
-    """Each line with the folded ones that belong to it; those that belong to none are a group that starts folded."""
+    """Each line with the folded ones that belong to it; those that belong to none are a group that
+    starts folded.
+    """
     groups: list[list[bytes]] = []
     for line in lines:
         if groups and line[:1] in (b" ", b"\t"):
@@ -131,13 +140,17 @@ def _status_line(line: bytes) -> bytes:
     if match is None:
         raise HeadError("the status line cannot be read")
     major, minor, status, reason = match.groups()
-    version = b"1.1" if int(major or 0) > 1 or (int(major or 0) == 1 and int(minor or 0) >= 1) else b"1.0"
+    version = (
+        b"1.1" if int(major or 0) > 1 or (int(major or 0) == 1 and int(minor or 0) >= 1) else b"1.0"
+    )
     reason = reason.strip(b" \t\r")
     return b"HTTP/%b %b %b\r\n" % (version, status, reason if _READABLE.fullmatch(reason) else b"")
 
 
 def _kept(group: list[bytes], trailers: bool) -> bytes:
-    """The lines of one field as they are, or nothing. Raises HeadError for what may be about the body's end."""
+    """The lines of one field as they are, or nothing. Raises HeadError for what may be about the
+    body's end.
+    """
     name = _name(group[0])
     whole = b"".join(group)
     about_the_body = name.lower() in _OF_THE_BODY
@@ -166,7 +179,9 @@ def _speaks_of_the_body(line: bytes) -> bool:
 
 
 def _codings(fields: list[bytes]) -> list[bytes]:
-    """The Transfer-Encoding fields of one head, each as it is to be read; all as they are where that is a question."""
+    """The Transfer-Encoding fields of one head, each as it is to be read; all as they are where
+    that is a question.
+    """
     lists = [_members(field) for field in fields]
     codings = [member for members in lists for member in members]
     while codings and codings[0] in _NO_CODING:
@@ -174,7 +189,11 @@ def _codings(fields: list[bytes]) -> list[bytes]:
     if not codings:
         return [b""] * len(fields)
     once = all(members.count(b"chunked") <= 1 for members in lists)
-    if set(codings) != {b"chunked"} or not once or (len(fields) == 1 and _value(fields[0]) == b"chunked"):
+    if (
+        set(codings) != {b"chunked"}
+        or not once
+        or (len(fields) == 1 and _value(fields[0]) == b"chunked")
+    ):
         return fields
     return [b"Transfer-Encoding: chunked\r\n", *[b""] * (len(fields) - 1)]
 

@@ -1,7 +1,8 @@
-"""Host names with letters beyond ASCII, as browsers read them: UTS 46, non-transitional, without the limits of IDNA 2008.
+"""Host names with letters beyond ASCII, as browsers read them: UTS 46, non-transitional, without
+the limits of IDNA 2008.
 
-Rule: the result is ASCII or an error; whether it is a host that may be asked is for `urls` to say. `idna` has the tables
-and is loaded when such a name comes.
+Rule: the result is ASCII or an error; whether it is a host that may be asked is for `urls` to say.
+`idna` has the tables and is loaded when such a name comes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ _JOINERS = "\u200c\u200d"
 
 
 def ascii_name(name: str) -> str:
-    """Lower case, each label in Punycode where it needs it. Raises UnicodeError for what no browser takes either."""
+    """Lower case, each label in Punycode where it needs it. Raises UnicodeError for what no browser
+    takes either.
+    """
     if name.isascii():
         return name.lower()
     import idna
@@ -26,7 +29,9 @@ def _coded(label: str) -> str:
 
     try:
         return idna.alabel(label).decode("ascii")
-    except idna.IDNAError:  # emoji and other signs of IDNA 2003: names of that kind exist, and browsers open them
+    except (
+        idna.IDNAError
+    ):  # emoji and other signs of IDNA 2003: names of that kind exist, and browsers open them
         pass
     if label.startswith("xn--") or unicodedata.category(label[0]).startswith("M"):
         raise UnicodeError("no label of a name")

@@ -1,7 +1,8 @@
-"""The two parts that a download may have: the newer one, which it goes on with, and an older one beside it.
+"""The two parts that a download may have: the newer one, which it goes on with, and an older one
+beside it.
 
-Rule: the record names both, so that a crash makes no orphan, and the older one goes when the newer one is whole or holds
-more. No I/O here: which part goes on is decided on what is known of them.
+Rule: the record names both, so that a crash makes no orphan, and the older one goes when the newer
+one is whole or holds more. No I/O here: which part goes on is decided on what is known of them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from transfermon.model.task import UNKNOWN, StoredPart, Task, Validators, change
 
 
 def goes_on(validators: Validators | None, received: int, older: StoredPart | None) -> bool:
-    """Whether the older one of two parts is the one to go on with: nothing tells them apart, and it holds more."""
+    """Whether the older one of two parts is the one to go on with: nothing tells them apart, and it
+    holds more.
+    """
     if older is None or validators is None:
         return older is not None
     tags = (validators.etag, older.validators.etag)
@@ -20,8 +23,13 @@ def goes_on(validators: Validators | None, received: int, older: StoredPart | No
     dates = (validators.last_modified, older.validators.last_modified)
     if all(dates) and not dates_agree(*dates):
         return False
-    known = any(all(pair) for pair in (tags, dates)) or UNKNOWN not in (validators.total, older.validators.total)
-    return known and not differ(validators.total, older.validators.total) and older.received > received
+    known = any(all(pair) for pair in (tags, dates)) or UNKNOWN not in (
+        validators.total,
+        older.validators.total,
+    )
+    return (
+        known and not differ(validators.total, older.validators.total) and older.received > received
+    )
 
 
 def newer(task: Task) -> StoredPart | None:

@@ -1,7 +1,7 @@
 """Which proxy a request goes through, and what may be shown of it.
 
-Rule: of a proxy's address nothing but its kind, host and port is ever shown or stored beside other settings: what
-stands before the last @ is a secret, whatever characters it holds.
+Rule: of a proxy's address nothing but its kind, host and port is ever shown or stored beside other
+settings: what stands before the last @ is a secret, whatever characters it holds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ from transfermon.http.addresses import ServerOrigin
 from transfermon.model.errors import Code, Retry, TransferError, redacted
 from transfermon.model.record import record
 
-SOCKS = {"socks": "socks5h", "socks4": "socks4", "socks4a": "socks4a", "socks5": "socks5", "socks5h": "socks5h"}
+SOCKS = {
+    "socks": "socks5h",
+    "socks4": "socks4",
+    "socks4a": "socks4a",
+    "socks5": "socks5",
+    "socks5h": "socks5h",
+}
 _PORTS = {"http": 80, "https": 443}  # SOCKS: 1080
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s\[\]:@]+)(?::([0-9]{1,5}))?")
@@ -58,15 +64,19 @@ class Proxy:
 
 
 def parse(text: str) -> Proxy:
-    """The proxy that an address names. Raises ValueError with a sentence that holds nothing of the address.
+    """The proxy that an address names. Raises ValueError with a sentence that holds nothing of the
+    address.
 
-    Without a scheme it is an http proxy; `socks:` is what desktops write for SOCKS 5 that resolves names itself.
+    Without a scheme it is an http proxy; `socks:` is what desktops write for SOCKS 5 that resolves
+    names itself.
     """
     match = _SCHEME.match(text.strip())
     kind = match[1].lower() if match else "http"
     kind = SOCKS.get(kind, kind)
     if kind not in _PORTS and kind not in SOCKS:
-        raise ValueError("Only http, https, socks4, socks4a, socks5 and socks5h proxies can be used.")
+        raise ValueError(
+            "Only http, https, socks4, socks4a, socks5 and socks5h proxies can be used."
+        )
     rest = text.strip()[match.end() if match else 0 :]
     login, at, place = rest.rpartition("@")  # a password may hold / ? # and @
     found = _HOST.fullmatch(re.split(r"[/?#]", place, maxsplit=1)[0])
@@ -81,7 +91,10 @@ def parse(text: str) -> Proxy:
         user=unquote(user) if at else None,
         password=unquote(password),
     )
-    if kind.startswith("socks") and max(len((proxy.user or "").encode()), len(proxy.password.encode())) > _LOGIN_LIMIT:
+    if (
+        kind.startswith("socks")
+        and max(len((proxy.user or "").encode()), len(proxy.password.encode())) > _LOGIN_LIMIT
+    ):
         raise ValueError("A SOCKS proxy takes a user name and a password of 255 bytes at the most.")
     return proxy
 
@@ -95,15 +108,18 @@ def shown(text: str) -> str:
 
 
 def named_by(environment: Mapping[str, str], origin: ServerOrigin) -> str:
-    """The address of the proxy that the environment names for such addresses; "" when it names none, or when `no_proxy`
-    names the host. Small letters go before capitals; HTTP_PROXY counts for nothing where a web server sets it.
+    """The address of the proxy that the environment names for such addresses; "" when it names
+    none, or when `no_proxy` names the host. Small letters go before capitals; HTTP_PROXY counts for
+    nothing where a web server sets it.
     """
     if is_loopback(origin.host):
         return ""
     names = [f"{origin.scheme}_proxy", f"{origin.scheme}_proxy".upper(), "all_proxy", "ALL_PROXY"]
     if "REQUEST_METHOD" in environment:
         names = [name for name in names if name != "HTTP_PROXY"]
-    proxy = next((environment[name].strip() for name in names if environment.get(name, "").strip()), "")
+    proxy = next(
+        (environment[name].strip() for name in names if environment.get(name, "").strip()), ""
+    )
     exceptions = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
     if not proxy or excepted(origin.host, exceptions):
         return ""
@@ -111,14 +127,18 @@ def named_by(environment: Mapping[str, str], origin: ServerOrigin) -> str:
 
 
 def excepted(host: str, exceptions: str) -> bool:
-    """Whether `no_proxy` names the host, as curl 8 reads it: names with all below them, addresses, networks as
-    address/bits; commas between them, with or without blanks; one dot at either end does not count.
+    """Whether `no_proxy` names the host, as curl 8 reads it: names with all below them, addresses,
+    networks as address/bits; commas between them, with or without blanks; one dot at either end
+    does not count.
     """
     if exceptions == "*":
         return True
     address = _address(host)
     name = host.removesuffix(".") if address is None else host
-    return any(_named(name, token) if address is None else _inside(address, token) for token in _tokens(exceptions))
+    return any(
+        _named(name, token) if address is None else _inside(address, token)
+        for token in _tokens(exceptions)
+    )
 
 
 def _tokens(exceptions: str) -> list[str]:
@@ -172,12 +192,16 @@ def is_loopback(host: str) -> bool:
 
 
 def is_judged_here(host: str) -> bool:
-    """Whether a host says by itself where it leads, however a proxy would look it up: an address in any of its spellings,
-    and a name without a dot, which is one of the proxy's own network.
+    """Whether a host says by itself where it leads, however a proxy would look it up: an address in
+    any of its spellings, and a name without a dot, which is one of the proxy's own network.
     """
     name = host.removesuffix(".")
     last = name.rpartition(".")[2]
-    return _address(host) is not None or "." not in name or re.fullmatch(r"[0-9]+|0[xX][0-9A-Fa-f]*", last) is not None
+    return (
+        _address(host) is not None
+        or "." not in name
+        or re.fullmatch(r"[0-9]+|0[xX][0-9A-Fa-f]*", last) is not None
+    )
 
 
 # ---- failures in words
@@ -187,9 +211,12 @@ ADDRESS_HINT = (
     "Name another proxy, such as http://host:port or socks5h://host:port, in the settings or in the variables http_proxy, "
     "https_proxy and all_proxy."
 )
-SETTINGS_HINT = "Check the proxy in the settings, or in the variables http_proxy, https_proxy and all_proxy."
+SETTINGS_HINT = (
+    "Check the proxy in the settings, or in the variables http_proxy, https_proxy and all_proxy."
+)
 _LOGIN = "Try again and give them, or put them into the proxy's address."
-_ANSWERS: dict[str, tuple[Code, str, Retry, str, str]] = {  # of a SOCKS proxy: code, reason, retry, words, hint
+# of a SOCKS proxy: code, reason, retry, words, hint
+_ANSWERS: dict[str, tuple[Code, str, Retry, str, str]] = {
     "forbidden": (
         Code.CANNOT_CONNECT,
         "net.proxy",
@@ -271,24 +298,34 @@ _ANSWERS: dict[str, tuple[Code, str, Retry, str, str]] = {  # of a SOCKS proxy: 
 
 
 def answered(proxy: Proxy, word: str, url: str) -> TransferError:
-    """The failure that a SOCKS proxy's answer is; `word` is one of those in `socks.REASONS` and of this table."""
+    """The failure that a SOCKS proxy's answer is; `word` is one of those in `socks.REASONS` and of
+    this table.
+    """
     if word == "login" and proxy.user is None:
         word = "no login"
     code, reason, retry, words, hint = _ANSWERS[word]
     message = words.format(proxy=f"the proxy at {proxy.authority}", host=urlsplit(url).hostname)
-    return TransferError(code=code, message=capital(message), reason=reason, hint=hint, url=redacted(url), retry=retry)
+    return TransferError(
+        code=code,
+        message=capital(message),
+        reason=reason,
+        hint=hint,
+        url=redacted(url),
+        retry=retry,
+    )
 
 
 def refuses_login(proxy: Proxy, status: int, server: str) -> bool:
-    """Whether a 401 is the proxy's own: tinyproxy says so of a wrong password and 407 of a missing one. The password of
-    a proxy must not be asked for in the name of a server.
+    """Whether a 401 is the proxy's own: tinyproxy says so of a wrong password and 407 of a missing
+    one. The password of a proxy must not be asked for in the name of a server.
     """
     return status == 401 and proxy.user is not None and server.lower().startswith("tinyproxy")
 
 
 def answers_itself(status: int, header: Callable[[str], str]) -> bool:
-    """Whether an answer that came through a proxy is its own: what it says of a server that it did not reach, and of
-    itself. Squid and RFC 9209 have a field for it; tinyproxy names itself, and adds Via to what others said.
+    """Whether an answer that came through a proxy is its own: what it says of a server that it did
+    not reach, and of itself. Squid and RFC 9209 have a field for it; tinyproxy names itself, and
+    adds Via to what others said.
     """
     if status == 407 or header("X-Squid-Error") or "error=" in header("Proxy-Status").lower():
         return True

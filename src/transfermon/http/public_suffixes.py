@@ -1,6 +1,8 @@
-"""The list of public suffixes: which domains are nobody's own, so that no cookie may be set for all of one.
+"""The list of public suffixes: which domains are nobody's own, so that no cookie may be set for all
+of one.
 
-Rule: the only module that knows the list's library. Reading the list takes 60 ms: `load` it on another thread first.
+Rule: the only module that knows the list's library. Reading the list takes 60 ms: `load` it on
+another thread first.
 """
 
 from __future__ import annotations
@@ -17,5 +19,7 @@ def load() -> PublicSuffixList:
 
 
 def is_public(domain: str) -> bool:
-    """Whether many owners share the domain: `com`, `co.uk`, `github.io`, and every name without a dot."""
+    """Whether many owners share the domain: `com`, `co.uk`, `github.io`, and every name without a
+    dot.
+    """
     return bool(load().is_public(domain))

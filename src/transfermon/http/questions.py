@@ -1,9 +1,9 @@
 """What one attempt of a download asks, question after question, until an answer brings bytes.
 
-Rule: no dead ends. Every answer to a question for the rest that cannot be used leads to a question that asks less: at
-the address that was typed in place of the one that answered last, without a condition, with more places compared, and
-in the end plainly. So an attempt asks a handful of questions at most, and the last of them is the one that a browser
-would ask. No I/O here.
+Rule: no dead ends. Every answer to a question for the rest that cannot be used leads to a question
+that asks less: at the address that was typed in place of the one that answered last, without a
+condition, with more places compared, and in the end plainly. So an attempt asks a handful of
+questions at most, and the last of them is the one that a browser would ask. No I/O here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from transfermon.model.task import Evidence, Response, Task, changed
 
 
 class Questions:
-    """Made for one attempt. `next` gives the question; what became of it is told by the other methods."""
+    """Made for one attempt. `next` gives the question; what became of it is told by the other
+    methods.
+    """
 
     def __init__(self, policy: str) -> None:
         self._policy = policy
@@ -31,7 +33,11 @@ class Questions:
 
     def next(self, task: Task, stored: int) -> resume.Ask:
         plain = self._plain
-        if not plain and stored and task.evidence.no_ranges in (_host(task.url), _host(task.current_url)):
+        if (
+            not plain
+            and stored
+            and task.evidence.no_ranges in (_host(task.url), _host(task.current_url))
+        ):
             plain = evidence.NO_RANGES
         if plain:
             return resume.Ask(start=0, why_not=plain if stored else "")
@@ -46,11 +52,19 @@ class Questions:
         )
 
     def address(self, task: Task, asked: resume.Ask) -> str:
-        """The address that answered last, where it is another than the one that was typed and may be asked first."""
-        return task.current_url if self._straight and asked.headers and task.current_url != task.url else ""
+        """The address that answered last, where it is another than the one that was typed and may
+        be asked first.
+        """
+        return (
+            task.current_url
+            if self._straight and asked.headers and task.current_url != task.url
+            else ""
+        )
 
     def judge(self, asked: resume.Ask, stored: int, task: Task, response: Response) -> Judgement:
-        return evidence.judge(asked, stored, task.validators, response, self._policy, self._believed(task))
+        return evidence.judge(
+            asked, stored, task.validators, response, self._policy, self._believed(task)
+        )
 
     def _believed(self, task: Task) -> Evidence:
         ignored = tuple(dict.fromkeys((*task.evidence.ignored, *self._doubts)))
@@ -59,7 +73,9 @@ class Questions:
     # ---- what became of the question
 
     def led_astray(self) -> None:
-        """The address that answered last has no use: from now on the one that was typed is asked."""
+        """The address that answered last has no use: from now on the one that was typed is
+        asked.
+        """
         self._straight = False
 
     def ask_plainly(self, reason: str, *, no_ranges: bool = False) -> None:
@@ -78,7 +94,9 @@ class Questions:
         if judgement.verdict is ResumeVerdict.AGAIN:
             self._doubts = (*self._doubts, judgement.doubt)
             return known
-        return changed(known, contradicted=tuple(dict.fromkeys((*known.contradicted, judgement.doubt))))
+        return changed(
+            known, contradicted=tuple(dict.fromkeys((*known.contradicted, judgement.doubt)))
+        )
 
     def agreed(self, known: Evidence) -> Evidence:
         """What was compared is equal."""
@@ -91,7 +109,9 @@ class Questions:
         )
 
     def ended_well(self) -> None:
-        """The answer brought what it had announced: what follows is no continuation after an interruption."""
+        """The answer brought what it had announced: what follows is no continuation after an
+        interruption.
+        """
         self._interrupted = False
 
     def began_anew(self, known: Evidence, response: Response) -> Evidence:
@@ -105,7 +125,9 @@ class Questions:
         """The server answered with an error."""
         if not asked.headers:
             return changed(known, refused=0, refusals=0) if known.refusals else known
-        return changed(known, refused=status, refusals=known.refusals + 1 if known.refused == status else 1)
+        return changed(
+            known, refused=status, refusals=known.refusals + 1 if known.refused == status else 1
+        )
 
 
 def _host(url: str) -> str:

@@ -1,7 +1,8 @@
-"""What to ask for when bytes are stored already, and what a head says of a file (RFC 9110 §13.1.5, §14, §15.3.7).
+"""What to ask for when bytes are stored already, and what a head says of a file (RFC 9110 §13.1.5,
+§14, §15.3.7).
 
-Rule: nobody is believed alone. After an interruption the end of what is stored is asked for once more, to be compared,
-whatever the validators say; `evidence` judges the answer. No I/O here.
+Rule: nobody is believed alone. After an interruption the end of what is stored is asked for once
+more, to be compared, whatever the validators say; `evidence` judges the answer. No I/O here.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from transfermon.model.task import UNKNOWN, Evidence, Response, Validators
 OVERLAP = 64 * 1024  # bytes that are asked for again at the most
 LEAST = 4 * 1024  # and at the least
 CAREFUL, STRICT, LENIENT = "careful", "strict", "lenient"
-_SETTLED = {CAREFUL: 60.0, STRICT: 1.0, LENIENT: 1.0}  # seconds that a date must be older than the answer (W13, R-05)
+# seconds that a date must be older than the answer (W13, R-05)
+_SETTLED = {CAREFUL: 60.0, STRICT: 1.0, LENIENT: 1.0}
 
 _STRONG_TAG = re.compile(r'"[\x21\x23-\x7e\x80-\U0010ffff]*"')
-# As it should be: `bytes 0-9/10`. As some servers write it: `bytes=0-9/10`, `bytes: 0-9/10`, `0-9/10`, `bytes 0-9`.
+# As it should be: `bytes 0-9/10`. As some servers write it: `bytes=0-9/10`, `bytes: 0-9/10`,
+# `0-9/10`, `bytes 0-9`.
 _CONTENT_RANGE = re.compile(
     r"(?:([!#$%&'*+\-.^_`|~0-9A-Za-z]*[A-Za-z][!#$%&'*+\-.^_`|~0-9A-Za-z]*)(?:[ \t]*[=:][ \t]*|[ \t]+))?"
     r"([0-9]{1,19})[ \t]*-[ \t]*([0-9]{1,19})(?:[ \t]*/[ \t]*([0-9]{1,19}|\*))?",
@@ -42,8 +45,10 @@ class Ask:
     start: int  # the first byte asked for; 0: the whole file, without a Range
     headers: Mapping[str, str] = field(default_factory=dict)
     overlap: int = 0  # bytes before the stored end that are asked for again, to be compared
-    places: int = 0  # compared before, each by a request of its own: 1 the start, 2 the middle as well
-    trusted: bool = False  # no comparison is needed: nothing was interrupted, or the policy is "lenient"
+    # compared before, each by a request of its own: 1 the start, 2 the middle as well
+    places: int = 0
+    # no comparison is needed: nothing was interrupted, or the policy is "lenient"
+    trusted: bool = False
     why_not: str = ""  # why it starts over although bytes are stored
 
 
@@ -58,7 +63,8 @@ class ContentRange(NamedTuple):
 
 
 def validators_of(response: Response, *, decoded: bool, now: float = 0.0) -> Validators:
-    """What identifies this version. `decoded`: the body is stored decoded, so its length is not known (D-14).
+    """What identifies this version. `decoded`: the body is stored decoded, so its length is not
+    known (D-14).
 
     Without a Date the answer is as old as its receipt: `now`, in epoch seconds (RFC 9110 §6.6.1).
     """
@@ -119,7 +125,8 @@ def content_length(response: Response) -> int:
 
 
 def content_range(value: str) -> ContentRange | None:
-    """`unit first-last/total`, also in the odd forms that can be read in one way only; None for anything else.
+    """`unit first-last/total`, also in the odd forms that can be read in one way only; None for
+    anything else.
 
     What the numbers mean together is not looked at.
     """
@@ -129,7 +136,10 @@ def content_range(value: str) -> ContentRange | None:
         return None
     unit, first, last, total = match.groups()
     return ContentRange(
-        (unit or "bytes").lower(), int(first), int(last), UNKNOWN if total in (None, "*") else int(total)
+        (unit or "bytes").lower(),
+        int(first),
+        int(last),
+        UNKNOWN if total in (None, "*") else int(total),
     )
 
 
@@ -140,7 +150,9 @@ def unsatisfied_range(value: str) -> int:
 
 
 def is_strong(etag: str) -> bool:
-    """Whether this is a well-formed strong entity tag, the only kind that If-Range may carry (§13.1.5)."""
+    """Whether this is a well-formed strong entity tag, the only kind that If-Range may carry
+    (§13.1.5).
+    """
     return _STRONG_TAG.fullmatch(etag) is not None
 
 
@@ -159,9 +171,10 @@ def ask(
 ) -> Ask:
     """What to ask for when `stored` bytes are there.
 
-    `interrupted`: the last answer did not end as it had announced, or it is not known how. Then the end is asked for
-    again, unless the policy is "lenient" (R-06), where a condition guards the request. Without `conditional` no
-    condition is sent: the tag is another host's. `places` are compared at the least, beside the end.
+    `interrupted`: the last answer did not end as it had announced, or it is not known how. Then the
+    end is asked for again, unless the policy is "lenient" (R-06), where a condition guards the
+    request. Without `conditional` no condition is sent: the tag is another host's. `places` are
+    compared at the least, beside the end.
     """
     if stored <= 0:
         return Ask(start=0)
@@ -172,11 +185,15 @@ def ask(
         return Ask(start=0, why_not="More is stored than the file is long.")
     known = _believed(validators, evidence)
     condition = _condition(known, policy) if conditional else {}
-    trusted = not interrupted or evidence.compared >= stored or (policy == LENIENT and bool(condition))
+    trusted = (
+        not interrupted or evidence.compared >= stored or (policy == LENIENT and bool(condition))
+    )
     overlap = 0 if trusted else overlap_for(stored, evidence.brought)
     if overlap >= stored:
         if not is_strong(known.etag):
-            return Ask(start=0, why_not="Too little is stored to be compared with the server's file.")
+            return Ask(
+                start=0, why_not="Too little is stored to be compared with the server's file."
+            )
         overlap = 0
     start = max(stored - overlap, evidence.compared if overlap else 0)
     if not trusted:
@@ -191,14 +208,17 @@ def ask(
 
 
 def overlap_for(stored: int, brought: int) -> int:
-    """Bytes to ask for again: at most 64 KiB and half of what the last connection brought, so that each one gains
-    something; at least 4 KiB; never more than is stored. `brought` is 0 where it is not known.
+    """Bytes to ask for again: at most 64 KiB and half of what the last connection brought, so that
+    each one gains something; at least 4 KiB; never more than is stored. `brought` is 0 where it is
+    not known.
     """
     return min(OVERLAP, max(LEAST, (brought or stored) // 2), stored)
 
 
 def why_not_resumable(validators: Validators | None, method: str, policy: str) -> str:
-    """Why a pause would start over, in one sentence, or "" (R-02). No validators: nothing has been answered yet."""
+    """Why a pause would start over, in one sentence, or "" (R-02). No validators: nothing has been
+    answered yet.
+    """
     if method.upper() != "GET":
         return "Only plain downloads can go on where they stopped."
     if validators is None:
@@ -215,15 +235,19 @@ def why_not_resumable(validators: Validators | None, method: str, policy: str) -
 
 
 def weakness(validators: Validators | None, policy: str) -> str:
-    """What to say of a download that can be resumed, but not by a strong validator alone; "" otherwise."""
-    if validators is None or why_not_resumable(validators, "GET", policy) or is_strong(validators.etag):
+    """What to say of a download that can be resumed, but not by a strong validator alone; ""
+    otherwise.
+    """
+    if (
+        validators is None
+        or why_not_resumable(validators, "GET", policy)
+        or is_strong(validators.etag)
+    ):
         return ""
     if _condition(validators, policy) and policy != CAREFUL:
         return ""
     if not _is_usable(validators, policy):
-        return (
-            f"{_weakness(validators, policy)} The start and the end of what is stored are fetched again and compared."
-        )
+        return f"{_weakness(validators, policy)} The start and the end of what is stored are fetched again and compared."
     return f"No strong validator: the last {OVERLAP // 1024} KiB are fetched again and compared."
 
 
@@ -236,7 +260,11 @@ def _weakness(validators: Validators, policy: str) -> str:
     if http_date(validators.last_modified) is None:
         return "The server's date of the file cannot be read."
     if http_date(validators.date) is None:
-        return "The server's clock cannot be read." if validators.date else "The server sends no date of its answer."
+        return (
+            "The server's clock cannot be read."
+            if validators.date
+            else "The server sends no date of its answer."
+        )
     return "The file was changed too shortly before it was sent."
 
 
@@ -254,7 +282,9 @@ def _believed(validators: Validators, evidence: Evidence) -> Validators:
 
 
 def _condition(validators: Validators, policy: str) -> dict[str, str]:
-    """The header that makes the server look first. A date goes into If-Range only where there is no tag (R-05)."""
+    """The header that makes the server look first. A date goes into If-Range only where there is no
+    tag (R-05).
+    """
     if is_strong(validators.etag):
         return {"If-Range": validators.etag}
     if not validators.etag and settled(validators, policy):
@@ -265,12 +295,19 @@ def _condition(validators: Validators, policy: str) -> dict[str, str]:
 
 
 def settled(validators: Validators, policy: str) -> bool:
-    """Whether the date is old enough that a second change in the same second cannot hide behind it (§8.8.2.2)."""
+    """Whether the date is old enough that a second change in the same second cannot hide behind it
+    (§8.8.2.2).
+    """
     changed, sent = http_date(validators.last_modified), http_date(validators.date)
-    return changed is not None and sent is not None and sent - changed >= _SETTLED.get(policy, _SETTLED[CAREFUL])
+    return (
+        changed is not None
+        and sent is not None
+        and sent - changed >= _SETTLED.get(policy, _SETTLED[CAREFUL])
+    )
 
 
-# Resume data: a name for a record in our own store and nothing else, so it can be shown to anybody (R-03).
+# Resume data: a name for a record in our own store and nothing else, so it can be shown to anybody
+# (R-03).
 
 _MAGIC = b"transfermon-resume\x01"
 _RESUME_DATA = re.compile(re.escape(_MAGIC) + rb"([A-Za-z0-9_-]{16,128})\.([0-9a-f]{16})")

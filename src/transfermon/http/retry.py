@@ -18,7 +18,8 @@ LONGEST_WAIT = (
 )  # seconds; a Retry-After beyond it is cut, the resource timeout ends the task long before
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})  # RFC 9110 §9.2.2
-_UNTOUCHED = frozenset({408, 425, 429, 503})  # the server says that it has not begun with the request
+# the server says that it has not begun with the request
+_UNTOUCHED = frozenset({408, 425, 429, 503})
 _RETRY = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 528), 530})
 NOT_YET = 202
 NO_FILE = frozenset({NOT_YET, 204, 205})  # successes that bring no file
@@ -86,7 +87,9 @@ _HINTS = {
 
 
 def http_date(text: str) -> float | None:
-    """Epoch seconds of an HTTP date in any of its three forms (RFC 9110 §5.6.7); None for anything else."""
+    """Epoch seconds of an HTTP date in any of its three forms (RFC 9110 §5.6.7); None for anything
+    else.
+    """
     try:
         return parsedate_to_datetime(text.strip()).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError, OSError):
@@ -94,7 +97,9 @@ def http_date(text: str) -> float | None:
 
 
 def retry_after(value: str, now: float) -> float | None:
-    """Seconds to wait by a `Retry-After` field (RFC 9110 §10.2.3): 0.0 for a date that is past, None for junk."""
+    """Seconds to wait by a `Retry-After` field (RFC 9110 §10.2.3): 0.0 for a date that is past,
+    None for junk.
+    """
     text = value.strip()
     if text.isascii() and text.isdigit():
         return min(float(text[:20]), LONGEST_WAIT)
@@ -102,18 +107,31 @@ def retry_after(value: str, now: float) -> float | None:
     return None if when is None else min(max(0.0, when - now), LONGEST_WAIT)
 
 
-def judge_status(response: Response, policy: str, *, now: float, url: str = "") -> TransferError | None:
+def judge_status(
+    response: Response, policy: str, *, now: float, url: str = ""
+) -> TransferError | None:
     """The failure that an HTTP status means, or None.
 
-    Under the policy "status" 400 and above is -1011, 401 and 407 are -1013; under "transport" no status is a
-    failure (D-10). `url` is named where the response has none.
+    Under the policy "status" 400 and above is -1011, 401 and 407 are -1013; under "transport" no
+    status is a failure (D-10). `url` is named where the response has none.
     """
     status = response.status
     if status < 400 or policy == "transport":
         return None
-    retry = Retry.RETRY if status in _RETRY else Retry.RESTART if status in _RESTART else Retry.FINAL
-    proxy = f"The proxy at {response.by_proxy}" if response.by_proxy else "The proxy" if status == 407 else ""
-    asks = {401: response.header("WWW-Authenticate"), 407: response.header("Proxy-Authenticate")}.get(status, "")
+    retry = (
+        Retry.RETRY if status in _RETRY else Retry.RESTART if status in _RESTART else Retry.FINAL
+    )
+    proxy = (
+        f"The proxy at {response.by_proxy}"
+        if response.by_proxy
+        else "The proxy"
+        if status == 407
+        else ""
+    )
+    asks = {
+        401: response.header("WWW-Authenticate"),
+        407: response.header("Proxy-Authenticate"),
+    }.get(status, "")
     return TransferError(
         code=Code.AUTHENTICATION_REQUIRED if status in (401, 407) else Code.BAD_SERVER_RESPONSE,
         message=f"{proxy or 'The server'} answered {status}: {_WORDS.get(status) or _family(status)}.",
@@ -124,28 +142,40 @@ def judge_status(response: Response, policy: str, *, now: float, url: str = "") 
         url=redacted(response.url or url),
         status=status,
         retry=retry,
-        retry_after=retry_after(response.header("Retry-After"), now) if retry is Retry.RETRY else None,
+        retry_after=retry_after(response.header("Retry-After"), now)
+        if retry is Retry.RETRY
+        else None,
     )
 
 
 def judge_download(
     response: Response, policy: str, *, now: float, making_since: float | None = None, url: str = ""
 ) -> TransferError | None:
-    """As `judge_status`, where a file was asked for: 202 waits like 503, and 204 and 205 are failures too.
+    """As `judge_status`, where a file was asked for: 202 waits like 503, and 204 and 205 are
+    failures too.
 
-    `making_since` is when the first 202 came, in epoch seconds; after an hour in all nothing is waited for any more.
+    `making_since` is when the first 202 came, in epoch seconds; after an hour in all nothing is
+    waited for any more.
     """
     status = response.status
     if status not in NO_FILE or policy == "transport":
         return judge_status(response, policy, now=now, url=url)
-    left = LONGEST_MAKING - (now - making_since if making_since is not None else 0.0) if status == NOT_YET else 0.0
+    left = (
+        LONGEST_MAKING - (now - making_since if making_since is not None else 0.0)
+        if status == NOT_YET
+        else 0.0
+    )
     asked = retry_after(response.header("Retry-After"), now)
     waited = "" if left > 0 or status != NOT_YET else ", after an hour"
     return TransferError(
         code=Code.BAD_SERVER_RESPONSE,
         message=f"The server answered {status}: {_WORDS[status]}{waited}.",
         reason=f"srv.http-{status}",
-        hint="" if left > 0 else "Try again later, or ask its owner." if status == NOT_YET else "Check the address.",
+        hint=""
+        if left > 0
+        else "Try again later, or ask its owner."
+        if status == NOT_YET
+        else "Check the address.",
         url=redacted(response.url or url),
         status=status,
         retry=Retry.RETRY if left > 0 else Retry.FINAL,
@@ -155,11 +185,15 @@ def judge_download(
 
 def repeatable(method: str, header_names: Iterable[str]) -> bool:
     """Whether a request may be sent twice without being asked for twice (U-10)."""
-    return method.upper() in IDEMPOTENT or any(name.lower() == "idempotency-key" for name in header_names)
+    return method.upper() in IDEMPOTENT or any(
+        name.lower() == "idempotency-key" for name in header_names
+    )
 
 
 def once_only(error: TransferError, *, sent: bool) -> TransferError:
-    """The failure of a request that must not be repeated by itself. `sent`: a byte of its body was given to the network."""
+    """The failure of a request that must not be repeated by itself. `sent`: a byte of its body was
+    given to the network.
+    """
     if error.retry is Retry.FINAL or not sent or error.status in _UNTOUCHED:
         return error
     if error.status is not None:
@@ -173,12 +207,15 @@ def once_only(error: TransferError, *, sent: bool) -> TransferError:
     )
 
 
-def next_delay(failures: int, policy: RetryPolicy, error: TransferError, random: Callable[[], float]) -> float | None:
+def next_delay(
+    failures: int, policy: RetryPolicy, error: TransferError, random: Callable[[], float]
+) -> float | None:
     """Seconds until the next attempt; None means give up.
 
-    `failures` counts the failures in a row, this one included; `random` gives 0.0 to 1.0. An error of the class
-    "restart" may start at once: that it does so only once is the caller's to count. An error of the class "wait"
-    counts no attempt; its delay is the longest wait until a look, should nobody tell that the world is better.
+    `failures` counts the failures in a row, this one included; `random` gives 0.0 to 1.0. An error
+    of the class "restart" may start at once: that it does so only once is the caller's to count. An
+    error of the class "wait" counts no attempt; its delay is the longest wait until a look, should
+    nobody tell that the world is better.
     """
     if error.retry is Retry.FINAL:
         return None
@@ -189,13 +226,16 @@ def next_delay(failures: int, policy: RetryPolicy, error: TransferError, random:
     asked = error.retry_after
     if asked is None:
         return backoff(failures, policy, random)
-    if asked < policy.minimum and failures > 1:  # “at once”, said again and again, must not become a busy loop
+    # “at once”, said again and again, must not become a busy loop
+    if asked < policy.minimum and failures > 1:
         return backoff(failures, policy, random)
     return asked
 
 
 def backoff(failures: int, policy: RetryPolicy, random: Callable[[], float]) -> float:
-    """Anywhere between the minimum and a ceiling that doubles with each failure (X-08, full jitter)."""
+    """Anywhere between the minimum and a ceiling that doubles with each failure (X-08, full
+    jitter).
+    """
     ceiling = min(policy.maximum, policy.minimum * 2.0 ** min(max(failures, 1) - 1, 60))
     return policy.minimum + max(0.0, ceiling - policy.minimum) * random()
 

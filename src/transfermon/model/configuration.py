@@ -1,4 +1,5 @@
-"""What a session is told to do: headers, limits, policies; and the scheduler's numbers, all in one place.
+"""What a session is told to do: headers, limits, policies; and the scheduler's numbers, all in one
+place.
 
 Rule: a session works on a copy (S-05); nothing here does I/O.
 """
@@ -17,7 +18,8 @@ from transfermon.model.checked_text import checked_path, checked_text
 from transfermon.model.record import record
 from transfermon.model.request_options import RequestOptions
 
-# Section 2.4 of the specification: Apple publishes no numbers, so these are ours, and the settings show them.
+# Section 2.4 of the specification: Apple publishes no numbers, so these are ours, and the settings
+# show them.
 BACKGROUND_HANDLER_BUDGET = 30.0  # seconds of wall clock for a fetch or push handler
 SESSION_HANDLER_LIMIT = 120.0  # seconds from backgroundtransfer to the end of its handler
 FETCH_FLOOR = 900.0  # seconds between two background fetches at the least
@@ -28,7 +30,8 @@ OVERRUN_MEMORY = 86_400.0  # seconds without an overrun that clear them
 PUSHES_PER_HOUR = 3
 PUSH_WINDOW = 3_600.0  # seconds that the budget of silent pushes looks back
 WAKES_KEPT = 1_000  # lines of the wake ledger
-RATE_LIMIT_FIRST = 60.0  # seconds that a task waits that was made in the background, after the first wake (measured)
+# seconds that a task waits that was made in the background, after the first wake (measured)
+RATE_LIMIT_FIRST = 60.0
 RATE_LIMIT_MOST = 900.0  # it doubles with each further wake, up to this
 PROGRESS_PER_SECOND = 10
 LISTENER_LIMIT = 30.0  # seconds that a coroutine listener may hold its own task's later events
@@ -54,8 +57,8 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 def checked_headers(headers: object, *, where: str = "request_headers") -> dict[str, str]:
     """A copy of a mapping of header names to values.
 
-    Raises TypeError when it is not a mapping of str to str (S-02), ValueError when a name is refused (S-04) or
-    is not a token, or when a value holds a line break or NUL (RFC 9110 §5.5).
+    Raises TypeError when it is not a mapping of str to str (S-02), ValueError when a name is
+    refused (S-04) or is not a token, or when a value holds a line break or NUL (RFC 9110 §5.5).
     """
     if headers is None:
         return {}
@@ -75,9 +78,14 @@ def checked_headers(headers: object, *, where: str = "request_headers") -> dict[
 
 
 def merged_headers(session: Mapping[str, str], request: Mapping[str, str]) -> dict[str, str]:
-    """Request headers first; the session's fill in only what is missing, names compared without case (S-03)."""
+    """Request headers first; the session's fill in only what is missing, names compared without
+    case (S-03).
+    """
     given = {name.lower() for name in request}
-    return {**{name: value for name, value in session.items() if name.lower() not in given}, **request}
+    return {
+        **{name: value for name, value in session.items() if name.lower() not in given},
+        **request,
+    }
 
 
 @record
@@ -98,7 +106,8 @@ class SessionConfiguration:
     identifier: str | None = None
     http_header_fields: dict[str, str] = field(default_factory=dict)
     timeout_interval_for_request: float = 60.0  # seconds without a byte
-    timeout_interval_for_resource: float = 604800.0  # seconds for the whole task, suspensions not counted
+    # seconds for the whole task, suspensions not counted
+    timeout_interval_for_resource: float = 604800.0
     http_maximum_connections_per_host: int = 6
     waits_for_connectivity: bool = False
     is_discretionary: bool = False
@@ -106,27 +115,37 @@ class SessionConfiguration:
     allows_metered_access: bool = True
     http_should_set_cookies: bool = True
     proxy: str | None = (
-        None  # a proxy's URL: http, https, socks4, socks4a, socks5 or socks5h; None: the system's; "": none
+        # a proxy's URL: http, https, socks4, socks4a, socks5 or socks5h; None: the system's; "":
+        # none
+        None
     )
-    ca_file: str = ""  # absolute: a PEM file of authorities that this session trusts besides the system's
-    tls_keys: str = ""  # absolute: a file that gets the keys of its TLS connections, for those who look into them
+    # absolute: a PEM file of authorities that this session trusts besides the system's
+    ca_file: str = ""
+    # absolute: a file that gets the keys of its TLS connections, for those who look into them
+    tls_keys: str = ""
     send_along: tuple[str, ...] = ()  # names of headers that follow a redirect to another origin
     http_error_policy: str = "status"  # or "transport" (D-10)
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     maximum_redirects: int = 20
-    follows_redirects: bool = True  # False: a redirect is the answer of an upload or data task (V-10)
+    # False: a redirect is the answer of an upload or data task (V-10)
+    follows_redirects: bool = True
     resume_policy: str = "careful"  # or "strict", "lenient" (R-06)
-    upload_protocol: str = "auto"  # or "plain", "tus", "ietf", "ietf:6" for an interop version (U-14, U-24)
-    upload_digests: bool = False  # announce the SHA-256 of what is uploaded, where the protocol can (U-15)
+    # or "plain", "tus", "ietf", "ietf:6" for an interop version (U-14, U-24)
+    upload_protocol: str = "auto"
+    # announce the SHA-256 of what is uploaded, where the protocol can (U-15)
+    upload_digests: bool = False
     allows_insecure_redirects: bool = False  # https to http (T-14)
     is_ephemeral: bool = False
     download_folder: str = ""  # "": the desktop's download folder
     speed_limit: int = 0  # bytes per second for the session; 0: none
-    maximum_bytes: int = 0  # of one download; a longer one fails with -1103 and keeps what came; 0: any length
+    # of one download; a longer one fails with -1103 and keeps what came; 0: any length
+    maximum_bytes: int = 0
 
     @classmethod
     def background(cls, identifier: str) -> Self:
-        """A session that outlives the process. Raises TypeError or ValueError for a bad identifier (S-01)."""
+        """A session that outlives the process. Raises TypeError or ValueError for a bad identifier
+        (S-01).
+        """
         if not isinstance(identifier, str):
             raise TypeError(f"the identifier must be a str, not {type(identifier).__name__}")
         if not identifier.strip():
@@ -151,7 +170,9 @@ class SessionConfiguration:
         return self.identifier is not None
 
     def copy(self) -> Self:
-        """An independent copy, checked: raises TypeError or ValueError where a setting is impossible."""
+        """An independent copy, checked: raises TypeError or ValueError where a setting is
+        impossible.
+        """
         self.check()
         return dataclasses.replace(self, http_header_fields=dict(self.http_header_fields))
 

@@ -1,7 +1,8 @@
 """What can go wrong, in words for people and numbers for programs.
 
-Rule: the world fails with a `TransfermonError`, which is fit to show a person; our own or a caller's
-mistakes fail as `InvalidAction`, `ValueError` or `TypeError` and are never dressed up as the former.
+Rule: the world fails with a `TransfermonError`, which is fit to show a person; our own or a
+caller's mistakes fail as `InvalidAction`, `ValueError` or `TypeError` and are never dressed up as
+the former.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ class TransferError:
     code: int
     message: str  # one sentence of what happened
     reason: str = ""  # a stable word for programs, such as "net.refused"
-    hint: str = ""  # what can be done about the cause, and, once that is decided, what follows (`advice`)
+    # what can be done about the cause, and, once that is decided, what follows (`advice`)
+    hint: str = ""
     said: str = ""  # the beginning of what the server answered, as one line of plain text
     url: str = ""  # redacted: no user information, no query values (X-01)
     status: int | None = None  # HTTP status, where there was one
@@ -143,5 +145,7 @@ def redacted(url: str) -> str:
         return url.partition("?")[0][:200]
     if ":" in host:
         host = f"[{host}]"
-    query = "&".join(pair.partition("=")[0] + ("=…" if "=" in pair else "") for pair in parts.query.split("&"))
+    query = "&".join(
+        pair.partition("=")[0] + ("=…" if "=" in pair else "") for pair in parts.query.split("&")
+    )
     return urlunsplit((parts.scheme, host + port, parts.path, query, ""))

@@ -1,7 +1,8 @@
 """One frozen class per event, named and keyed as the ancestors name them.
 
-Rule: an event has happened and is worth telling. `to_dict()` gives the ancestors' camelCase keys, and
-`event["totalBytesWritten"]` works too; attributes are snake_case. `from_dict` reads back what was stored.
+Rule: an event has happened and is worth telling. `to_dict()` gives the ancestors' camelCase keys,
+and `event["totalBytesWritten"]` works too; attributes are snake_case. `from_dict` reads back what
+was stored.
 """
 
 from __future__ import annotations
@@ -16,15 +17,23 @@ from transfermon.model.metrics import TaskMetrics
 from transfermon.model.record import record
 from transfermon.model.task import Kind, Progress, Task, TaskKey, changed
 
-_COMMON = {"sequence": "sequence", "event_id": "eventId", "time": "time", "session_identifier": "sessionIdentifier"}
+_COMMON = {
+    "sequence": "sequence",
+    "event_id": "eventId",
+    "time": "time",
+    "session_identifier": "sessionIdentifier",
+}
 
 
 @record
 class Event:
-    """Fields of every event. `event_id` and `sequence` stay the same when an event is delivered again."""
+    """Fields of every event. `event_id` and `sequence` stay the same when an event is delivered
+    again.
+    """
 
     type: ClassVar[str] = ""
-    keys: ClassVar[dict[str, str]] = {}  # attribute -> the ancestors' key, in the order of to_dict()
+    # attribute -> the ancestors' key, in the order of to_dict()
+    keys: ClassVar[dict[str, str]] = {}
     journalled: ClassVar[bool] = True
 
     sequence: int = 0
@@ -32,7 +41,8 @@ class Event:
     time: float = 0.0  # epoch seconds
     session: str = ""  # the session's key in this engine; always there
     session_identifier: str | None = None  # None for default sessions
-    task: Task | None = field(default=None, repr=False, compare=False)  # the record after the change
+    # the record after the change
+    task: Task | None = field(default=None, repr=False, compare=False)
 
     @property
     def task_key(self) -> TaskKey | None:
@@ -40,7 +50,9 @@ class Event:
         return TaskKey(self.session, number) if number else None
 
     def to_dict(self) -> dict[str, Any]:
-        """What a listener of the ancestors, the control API and the journal see: JSON types only."""
+        """What a listener of the ancestors, the control API and the journal see: JSON types
+        only.
+        """
         out: dict[str, Any] = {"type": self.type}
         for name, key in {**_COMMON, **self.keys}.items():
             value = getattr(self, name)
@@ -84,7 +96,9 @@ class TaskCreatedEvent(TaskEvent):
 
 @record
 class TaskStateEvent(TaskEvent):
-    """[beyond] State or activity changed; `reason` says why in words, `until` when a waiting one goes on."""
+    """[beyond] State or activity changed; `reason` says why in words, `until` when a waiting one
+    goes on.
+    """
 
     type = "taskstate"
     keys = {
@@ -104,7 +118,9 @@ class TaskStateEvent(TaskEvent):
 
 @record
 class TaskActivityEvent(TaskStateEvent):
-    """[beyond] A running task went on to the next activity; told in order, not kept in the journal."""
+    """[beyond] A running task went on to the next activity; told in order, not kept in the
+    journal.
+    """
 
     type = "taskactivity"
     journalled = False
@@ -114,12 +130,16 @@ class TaskActivityEvent(TaskStateEvent):
 class TaskRemovedEvent(TaskEvent):
     """[beyond] The record left the list; its file was deleted too where `file_deleted` says so.
 
-    `file_kept` is the path of one that should have been deleted and stays: it is not the file that was written, or it
-    cannot be deleted.
+    `file_kept` is the path of one that should have been deleted and stays: it is not the file that
+    was written, or it cannot be deleted.
     """
 
     type = "taskremoved"
-    keys = {"task_identifier": "taskIdentifier", "file_deleted": "fileDeleted", "file_kept": "fileKept"}
+    keys = {
+        "task_identifier": "taskIdentifier",
+        "file_deleted": "fileDeleted",
+        "file_kept": "fileKept",
+    }
     file_deleted: bool = False
     file_kept: str = ""
 
@@ -191,7 +211,9 @@ class DownloadCompletedEvent(TaskEvent):
 
 @record
 class UploadProgressEvent(TaskEvent):
-    """Bytes given to the network so far; totals restart with each attempt from zero (U-05, U-06)."""
+    """Bytes given to the network so far; totals restart with each attempt from zero (U-05,
+    U-06).
+    """
 
     type = "uploadprogress"
     journalled = False
@@ -258,7 +280,9 @@ class SessionFinishingEvent(Event):
 
 @record
 class SessionIdleEvent(Event):
-    """[beyond] The last outstanding task is done (E-05); the counts are those since the session last was idle."""
+    """[beyond] The last outstanding task is done (E-05); the counts are those since the session
+    last was idle.
+    """
 
     type = "sessionidle"
     keys = {"completed": "completed", "failed": "failed"}
@@ -303,7 +327,9 @@ class BackgroundFetchEvent(Event):
 
 @record
 class SilentPushEvent(Event):
-    """A push woke the app. Custom fields are fields of `to_dict()`; `payload` is the untouched original (P-04)."""
+    """A push woke the app. Custom fields are fields of `to_dict()`; `payload` is the untouched
+    original (P-04).
+    """
 
     type = "silentpush"
     keys = {"handler_id": "handlerId", "by_hand": "byHand", "payload": "payload"}
@@ -322,7 +348,12 @@ class HandlerEndedEvent(Event):
     """[beyond] A handler was closed; `result` is new_data, no_data or failed."""
 
     type = "handlerended"
-    keys = {"handler_id": "handlerId", "result": "result", "elapsed": "elapsed", "started_tasks": "startedTasks"}
+    keys = {
+        "handler_id": "handlerId",
+        "result": "result",
+        "elapsed": "elapsed",
+        "started_tasks": "startedTasks",
+    }
     handler_id: str = ""
     result: str = ""
     elapsed: float = 0.0
@@ -342,7 +373,9 @@ class HandlerExpiredEvent(Event):
 
 @record
 class WakeChangedEvent(Event):
-    """[beyond] A line of the wake ledger is new or has changed. The ledger itself is remembered, not this."""
+    """[beyond] A line of the wake ledger is new or has changed. The ledger itself is remembered,
+    not this.
+    """
 
     type = "wakechanged"
     keys = {"wake": "wake"}
@@ -388,11 +421,14 @@ class NotificationEvent(Event):
     user_info: Mapping[str, Any] = field(default_factory=dict)
     identifier: str = ""
     shown: bool = False  # on the desktop; False: in the window only
-    in_front: str = "message"  # while the app is in front: a message in its window, a "banner", or "nothing"
+    # while the app is in front: a message in its window, a "banner", or "nothing"
+    in_front: str = "message"
 
 
 def moved_event(task: Task, progress: Progress, *, since: int, speed: float = 0.0) -> TaskEvent:
-    """The counters of a download or an upload as they are; `since` is what the event before said."""
+    """The counters of a download or an upload as they are; `since` is what the event before
+    said.
+    """
     moved = progress.received
     if task.kind is not Kind.DOWNLOAD:
         return UploadProgressEvent(
@@ -419,7 +455,9 @@ def moved_event(task: Task, progress: Progress, *, since: int, speed: float = 0.
 
 def activity_event(task: Task) -> TaskActivityEvent:
     """What a task is doing now."""
-    return TaskActivityEvent(state=task.state.value, activity=task.activity.value, attempt=task.attempt)
+    return TaskActivityEvent(
+        state=task.state.value, activity=task.activity.value, attempt=task.attempt
+    )
 
 
 def state_event(task: Task) -> TaskStateEvent:
@@ -438,11 +476,14 @@ def _all_classes(cls: type[Event]) -> list[type[Event]]:
 
 
 CLASSES: dict[str, type[Event]] = {cls.type: cls for cls in _all_classes(Event) if cls.type}
-TERMINAL = frozenset({"downloadcompleted", "sessioncompleted", "sessioninvalidated"})  # must never be lost
+# must never be lost
+TERMINAL = frozenset({"downloadcompleted", "sessioncompleted", "sessioninvalidated"})
 
 
 def from_dict(stored: Mapping[str, Any], session: str = "") -> Event:
-    """The event that `to_dict()` described. Raises ValueError for an unknown type; unknown keys are dropped."""
+    """The event that `to_dict()` described. Raises ValueError for an unknown type; unknown keys are
+    dropped.
+    """
     cls = CLASSES.get(str(stored.get("type")))
     if cls is None:
         raise ValueError(f"unknown event type {stored.get('type')!r}")

@@ -1,7 +1,8 @@
 """JSON that others wrote: read, or refused with a ValueError, by the same rules in every Python.
 
-Rule: nothing is parsed before it is known how deep it goes. How deep `json` can go, and what happens then, is another
-matter in each version of Python, and what was read is walked again by others.
+Rule: nothing is parsed before it is known how deep it goes. How deep `json` can go, and what
+happens then, is another matter in each version of Python, and what was read is walked again by
+others.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ _INNERMOST = re.compile(r"\[\]|\{\}")
 
 
 def loads(text: str | bytes, **options: Any) -> Any:
-    """As `json.loads`, with its options. Raises ValueError for everything that cannot be read, JSONDecodeError where
-    there is a place to name.
+    """As `json.loads`, with its options. Raises ValueError for everything that cannot be read,
+    JSONDecodeError where there is a place to name.
     """
     if isinstance(text, bytes):
         text = text.decode(json.detect_encoding(text), "surrogatepass")
     text = text.removeprefix("\ufeff")
     if is_deep(text):
-        raise ValueError(f"It is nested too deeply: more than {DEEPEST} arrays and objects in one another.")
+        raise ValueError(
+            f"It is nested too deeply: more than {DEEPEST} arrays and objects in one another."
+        )
     return json.loads(text, **options)
 
 

@@ -1,7 +1,7 @@
 """Timings and byte counts of what was sent for a task (T-19).
 
-Rule: what is stored with a task are rows, short and closed; `TransactionMetrics` is how programs see a row. Times are
-epoch seconds; those of things that did not happen are None.
+Rule: what is stored with a task are rows, short and closed; `TransactionMetrics` is how programs
+see a row. Times are epoch seconds; those of things that did not happen are None.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 @record
 class TransactionMetrics:
-    """One request and its answer: an attempt, or a redirect on the way. The order of the fields is that of a row."""
+    """One request and its answer: an attempt, or a redirect on the way. The order of the fields is
+    that of a row.
+    """
 
     attempt: int
     method: str
@@ -59,14 +61,17 @@ class TransactionMetrics:
 class TaskMetrics:
     """What a task remembers of its time and of its requests (T-19)."""
 
-    task_interval: tuple[float, float | None]  # from its making to its end; None while it is outstanding
+    # from its making to its end; None while it is outstanding
+    task_interval: tuple[float, float | None]
     redirect_count: int
     transactions: tuple[TransactionMetrics, ...]  # oldest first; the newest 64 of them
 
 
 @dataclass(slots=True)
 class Trace:
-    """The clock marks of one exchange while it happens, in monotonic seconds; the transport and its user fill it in."""
+    """The clock marks of one exchange while it happens, in monotonic seconds; the transport and its
+    user fill it in.
+    """
 
     method: str
     url: str  # redacted
@@ -95,7 +100,9 @@ class Trace:
         def both(pair: tuple[float, float] | None) -> tuple[float | None, float | None]:
             return (None, None) if pair is None else (at(pair[0]), at(pair[1]))
 
-        lookup, connect, secure, request = (both(p) for p in (self.lookup, self.connect, self.secure, self.request))
+        lookup, connect, secure, request = (
+            both(p) for p in (self.lookup, self.connect, self.secure, self.request)
+        )
         return _VALUES(  # of plain values: `astuple` would copy each
             TransactionMetrics(
                 attempt=attempt,
@@ -132,5 +139,9 @@ def task_metrics(
     added: float, finished: float | None, redirect_count: int, rows: Sequence[Sequence[Any]]
 ) -> TaskMetrics:
     """From what is stored; a row of an older version lacks its last fields."""
-    transactions = tuple(TransactionMetrics(**dict(zip(_FIELDS, row, strict=False))) for row in rows)
-    return TaskMetrics(task_interval=(added, finished), redirect_count=redirect_count, transactions=transactions)
+    transactions = tuple(
+        TransactionMetrics(**dict(zip(_FIELDS, row, strict=False))) for row in rows
+    )
+    return TaskMetrics(
+        task_interval=(added, finished), redirect_count=redirect_count, transactions=transactions
+    )

@@ -1,6 +1,7 @@
 """Push payloads: both shapes, their limits, and advice for whoever writes one (P-03 to P-12).
 
-Rule: a payload is a stranger's word. It is read strictly, and it can name an address and texts to show, nothing else.
+Rule: a payload is a stranger's word. It is read strictly, and it can name an address and texts to
+show, nothing else.
 """
 
 from __future__ import annotations
@@ -21,17 +22,45 @@ from transfermon.model.translate import tr
 
 LIMIT = 4096  # bytes, as at Apple (P-11)
 RESERVED = frozenset(  # fields of the event itself; a payload cannot replace them (P-07)
-    ["handlerId", "type", "source", "payload", "byHand", "sequence", "eventId", "time", "sessionIdentifier"]
+    [
+        "handlerId",
+        "type",
+        "source",
+        "payload",
+        "byHand",
+        "sequence",
+        "eventId",
+        "time",
+        "sessionIdentifier",
+    ]
 )
-_OF_ALERTS = ("alert", "badge", "sound", "category", "thread-id", "mutable-content", "interruption-level")
+_OF_ALERTS = (
+    "alert",
+    "badge",
+    "sound",
+    "category",
+    "thread-id",
+    "mutable-content",
+    "interruption-level",
+)
 _OF_ACTIVITIES = ("stale-date", "content-state", "dismissal-date", "attributes-type")
 _SYSTEM = frozenset(  # what belongs into “aps” (Apple: Generating a remote notification)
-    (*_OF_ALERTS, *_OF_ACTIVITIES, "content-available", "relevance-score", "filter-criteria", "target-content-id")
+    (
+        *_OF_ALERTS,
+        *_OF_ACTIVITIES,
+        "content-available",
+        "relevance-score",
+        "filter-criteria",
+        "target-content-id",
+    )
 )
-_VISIBLE = ("alert", "sound", "badge")  # none of them is in the “aps” of a background push, not even an empty one
+# none of them is in the “aps” of a background push, not even an empty one
+_VISIBLE = ("alert", "sound", "badge")
 PRIORITIES = (1, 5, 10)
 _ALERT = ("title", "title-loc-key", "subtitle", "subtitle-loc-key", "body", "loc-key")
-_MISSPELT = frozenset(["content_available", "contentAvailable", "contentavailable", "content-avaliable"])
+_MISSPELT = frozenset(
+    ["content_available", "contentAvailable", "contentavailable", "content-avaliable"]
+)
 
 
 @record
@@ -39,7 +68,9 @@ class Payload:
     """A payload that could be read."""
 
     alert: str  # the text of the banner; "" for none
-    title: str  # its title; "" for none. Both are the keys themselves where only `loc-key` and the like are given
+    # its title; "" for none. Both are the keys themselves where only `loc-key` and the like are
+    # given
+    title: str
     content_available: bool
     custom: Mapping[str, Any]  # all that is not the system's, JSON types kept (P-04)
     system: Mapping[str, Any]  # alert, badge, sound and so on, from either shape
@@ -56,8 +87,9 @@ class Payload:
         return self.content_available and not self.visible
 
     def event_fields(self) -> dict[str, Any]:
-        """What becomes fields of the event: the system's and the custom ones, custom first (P-05), reserved names
-        left out (P-07); those stay readable in `original`."""
+        """What becomes fields of the event: the system's and the custom ones, custom first (P-05),
+        reserved names left out (P-07); those stay readable in `original`.
+        """
         merged = {**self.system, **self.custom}
         return {name: value for name, value in merged.items() if name not in RESERVED}
 
@@ -74,21 +106,33 @@ class PayloadFinding:
 
 
 def parse_payload(text: str | bytes) -> Payload:
-    """Read a payload of either shape: `{"alert": "", "content-available": 1, …}` or `{"aps": {…}, …}`.
+    """Read a payload of either shape: `{"alert": "", "content-available": 1, …}` or `{"aps": {…},
+    …}`.
 
-    Raises ValueError with a sentence for people, naming line and column where there is one: not JSON, not an object,
-    over 4096 bytes of UTF-8, a name twice, a number that JSON does not have, a field of the wrong type.
+    Raises ValueError with a sentence for people, naming line and column where there is one: not
+    JSON, not an object, over 4096 bytes of UTF-8, a name twice, a number that JSON does not have, a
+    field of the wrong type.
     """
     return payload_of(_object(_text(text)))
 
 
 def payload_of(original: Mapping[str, Any]) -> Payload:
-    """The same of an object that was read before. Raises ValueError for a field of the wrong type."""
+    """The same of an object that was read before. Raises ValueError for a field of the wrong
+    type.
+    """
     nested = "aps" in original
-    system = original["aps"] if nested else {name: original[name] for name in original if name in _SYSTEM}
+    system = (
+        original["aps"]
+        if nested
+        else {name: original[name] for name in original if name in _SYSTEM}
+    )
     if not isinstance(system, dict):
         raise ValueError("“aps” must be an object.")
-    custom = {name: value for name, value in original.items() if name != "aps" and (nested or name not in _SYSTEM)}
+    custom = {
+        name: value
+        for name, value in original.items()
+        if name != "aps" and (nested or name not in _SYSTEM)
+    }
     alert, title = _alert(system.get("alert"))
     return Payload(
         alert=alert,
@@ -101,27 +145,41 @@ def payload_of(original: Mapping[str, Any]) -> Payload:
 
 
 def lint_payload(
-    text: str, *, push_type: str = "", priority: int | None = None, allowed_hosts: Collection[str] = ()
+    text: str,
+    *,
+    push_type: str = "",
+    priority: int | None = None,
+    allowed_hosts: Collection[str] = (),
 ) -> list[PayloadFinding]:
     """What a sender should know before sending; empty when there is nothing to say.
 
-    `push_type` "background" and `priority` are the provider's headers where they are given (P-11). `allowed_hosts`
-    are the setting's: each "host:port" may be private.
+    `push_type` "background" and `priority` are the provider's headers where they are given (P-11).
+    `allowed_hosts` are the setting's: each "host:port" may be private.
     """
     try:
         payload = parse_payload(text)
     except ValueError as error:
         return [_error(str(error))]
-    return [*_lint_push(payload, push_type, priority), *_lint_names(payload), *_lint_url(payload.custom, allowed_hosts)]
+    return [
+        *_lint_push(payload, push_type, priority),
+        *_lint_names(payload),
+        *_lint_url(payload.custom, allowed_hosts),
+    ]
 
 
 COMMAND_TOOLS = ("transfermon", "Simulator", "APNs", "ntfy")
 
 
 def commands_in(text: str, *, server: str = "https://ntfy.sh", topic: str = "") -> dict[str, str]:
-    """The same push as a line for other tools, by their names; placeholders are in capitals. Raises ValueError."""
+    """The same push as a line for other tools, by their names; placeholders are in capitals. Raises
+    ValueError.
+    """
     payload = parse_payload(text)
-    system = {name: value for name, value in payload.system.items() if not (payload.silent and name in _VISIBLE)}
+    system = {
+        name: value
+        for name, value in payload.system.items()
+        if not (payload.silent and name in _VISIBLE)
+    }
     nested = json.dumps({"aps": system, **payload.custom}, ensure_ascii=False)
     flat = json.dumps(dict(payload.original), ensure_ascii=False)
     visible = payload.visible or not payload.content_available
@@ -146,7 +204,9 @@ def url_problem(value: object) -> str:
     """
     if not isinstance(value, str):
         return "“download_url” must be a text."
-    if value != value.strip() or any(ord(char) <= 32 or ord(char) == 127 or char == "\\" for char in value):
+    if value != value.strip() or any(
+        ord(char) <= 32 or ord(char) == 127 or char == "\\" for char in value
+    ):
         return "“download_url” holds blanks, control characters or backslashes."
     try:
         parts = urlsplit(value)
@@ -192,7 +252,9 @@ def _object(text: str) -> dict[str, Any]:
     if json_text.is_deep(text):
         raise ValueError("The payload is nested too deeply.")
     try:
-        value = json.loads(text, object_pairs_hook=pairs, parse_constant=_no_number, parse_float=_finite)
+        value = json.loads(
+            text, object_pairs_hook=pairs, parse_constant=_no_number, parse_float=_finite
+        )
     except json.JSONDecodeError as error:
         raise ValueError(f"Line {error.lineno}, column {error.colno}: {error.msg}.") from None
     if not isinstance(value, dict):
@@ -253,27 +315,41 @@ def _lint_push(payload: Payload, push_type: str, priority: int | None) -> list[P
         if given is None:
             words = tr("Without “content-available”: 1 nothing is woken and no silentpush arrives.")
         else:
-            words = tr("Without “content-available”: 1, not {given} nothing is woken and no silentpush arrives.")
+            words = tr(
+                "Without “content-available”: 1, not {given} nothing is woken and no silentpush arrives."
+            )
         found.append(_warning(words.format(given=json.dumps(given))))
     if payload.content_available and payload.visible:
         complain = _error if background else _warning
-        found.append(complain(tr("A background push has no alert text; with it, a banner is shown too.")))
+        found.append(
+            complain(tr("A background push has no alert text; with it, a banner is shown too."))
+        )
     if background or payload.silent:
         complain = _error if background else _warning
         found += [complain(words) for words in _not_silent(payload)]
     if priority is not None and priority not in PRIORITIES:
-        found.append(_error(tr("A priority is 1, 5 or 10; the push service refuses {number}.").format(number=priority)))
+        found.append(
+            _error(
+                tr("A priority is 1, 5 or 10; the push service refuses {number}.").format(
+                    number=priority
+                )
+            )
+        )
     elif priority == 10 and (background or (not push_type and payload.silent)):
         found.append(_error(tr("A background push has priority 5; the push service refuses 10.")))
     return found
 
 
 def _not_silent(payload: Payload) -> list[str]:
-    """What a background push may not hold. In “aps” the name alone is too much; the flat form writes `alert: ""`."""
+    """What a background push may not hold. In “aps” the name alone is too much; the flat form
+    writes `alert: ""`.
+    """
     nested, system = "aps" in payload.original, payload.system
     empty = [name for name in _VISIBLE if name in system and system[name] in (None, "") and nested]
     present = [name for name in _VISIBLE[1:] if system.get(name) not in (None, "")]
-    said = [tr("The “aps” of a background push has no “{name}”, not even an empty one.") for _ in empty]
+    said = [
+        tr("The “aps” of a background push has no “{name}”, not even an empty one.") for _ in empty
+    ]
     said += [tr("A background push has no “{name}”.") for _ in present]
     return [words.format(name=name) for words, name in zip(said, [*empty, *present], strict=True)]
 
@@ -281,16 +357,23 @@ def _not_silent(payload: Payload) -> list[str]:
 def _lint_names(payload: Payload) -> list[PayloadFinding]:
     found = [
         _warning(
-            tr("“{name}” is a field of the event itself; yours stays readable in “payload” only.").format(name=name)
+            tr(
+                "“{name}” is a field of the event itself; yours stays readable in “payload” only."
+            ).format(name=name)
         )
         for name in payload.custom
         if name in RESERVED
     ]
     misspelt = [name for name in payload.original if name in _MISSPELT]
-    found += [_warning(tr("“{name}” is written “content-available”.").format(name=name)) for name in misspelt]
+    found += [
+        _warning(tr("“{name}” is written “content-available”.").format(name=name))
+        for name in misspelt
+    ]
     if "aps" in payload.original:
         found += [
-            _warning(tr("With “aps”, “{name}” beside it is an ordinary custom field.").format(name=name))
+            _warning(
+                tr("With “aps”, “{name}” beside it is an ordinary custom field.").format(name=name)
+            )
             for name in payload.custom
             if name in _SYSTEM
         ]
@@ -304,9 +387,15 @@ def _lint_url(custom: Mapping[str, Any], allowed_hosts: Collection[str]) -> list
     if problem:
         return [_error(problem)]
     parts = urlsplit(custom["download_url"])
-    if is_private(parts.hostname or "") and _with_port(parts) not in {host.lower() for host in allowed_hosts}:
+    if is_private(parts.hostname or "") and _with_port(parts) not in {
+        host.lower() for host in allowed_hosts
+    }:
         return [
-            _warning(tr("“download_url” leads to a private address; a push may not, unless a setting allows the host."))
+            _warning(
+                tr(
+                    "“download_url” leads to a private address; a push may not, unless a setting allows the host."
+                )
+            )
         ]
     return []
 
@@ -317,8 +406,9 @@ def _with_port(parts: SplitResult) -> str:
 
 
 def is_private(host: str) -> bool:
-    """Whether a host is inside a private network as far as its spelling tells; what a name stands for is found out
-    when it is connected to. A last label that begins with a digit is an address in an old spelling.
+    """Whether a host is inside a private network as far as its spelling tells; what a name stands
+    for is found out when it is connected to. A last label that begins with a digit is an address in
+    an old spelling.
     """
     if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
         return True

@@ -1,7 +1,8 @@
 """Frozen records, made at a tenth of the time that `dataclass(frozen=True)` takes.
 
-The library writes source text and compiles six functions for each class, a third of a command's start. Here all
-records share theirs. `dataclasses.fields`, `replace` and `asdict` work on them as on any other dataclass.
+The library writes source text and compiles six functions for each class, a third of a command's
+start. Here all records share theirs. `dataclasses.fields`, `replace` and `asdict` work on them as
+on any other dataclass.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ C = TypeVar("C", bound=type)
 
 
 class _Plan(NamedTuple):
-    """How the records of a class are made: which fields there are, and what those are that nobody gives."""
+    """How the records of a class are made: which fields there are, and what those are that nobody
+    gives.
+    """
 
     names: frozenset[str]
     defaults: dict[str, object]
@@ -24,12 +27,15 @@ class _Plan(NamedTuple):
     checked: bool  # it has a `__post_init__`
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(dataclasses.field,))
+@dataclass_transform(
+    kw_only_default=True, frozen_default=True, field_specifiers=(dataclasses.field,)
+)
 def record(cls: C) -> C:
-    """A class of frozen values, made by keywords alone; two are equal when their class and all their fields are.
+    """A class of frozen values, made by keywords alone; two are equal when their class and all
+    their fields are.
 
-    Making one raises `TypeError` for a field that is missing or unknown; setting one of its fields raises
-    `dataclasses.FrozenInstanceError`. Methods that the class has itself stay.
+    Making one raises `TypeError` for a field that is missing or unknown; setting one of its fields
+    raises `dataclasses.FrozenInstanceError`. Methods that the class has itself stay.
     """
     own = vars(cls)
     if not own.get("__doc__"):
@@ -40,18 +46,29 @@ def record(cls: C) -> C:
     plan = _Plan(
         names=frozenset(item.name for item in fields),
         defaults={item.name: item.default for item in fields if item.default is not missing},
-        factories=tuple((item.name, item.default_factory) for item in fields if item.default_factory is not missing),
+        factories=tuple(
+            (item.name, item.default_factory)
+            for item in fields
+            if item.default_factory is not missing
+        ),
         compared=tuple(item.name for item in fields if item.compare),
         shown=tuple(item.name for item in fields if item.repr),
         checked=hasattr(cls, "__post_init__"),
     )
     kept: Any = cls
     kept.__record_plan__ = plan
-    shared = {"__init__": _init, "__repr__": _repr, "__eq__": _eq, "__setattr__": _set, "__delattr__": _delete}
+    shared = {
+        "__init__": _init,
+        "__repr__": _repr,
+        "__eq__": _eq,
+        "__setattr__": _set,
+        "__delattr__": _delete,
+    }
     for name, function in shared.items():
         if name not in own:
             setattr(cls, name, function)
-    if own.get("__hash__") is None:  # where a class says what is equal, Python says that it has no hash
+    # where a class says what is equal, Python says that it has no hash
+    if own.get("__hash__") is None:
         kept.__hash__ = _hash
     return cls
 

@@ -15,17 +15,20 @@ from transfermon.model.record import record
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
-OF_THE_PROXY = "proxy-authorization"  # goes to no origin: a proxy's credentials stand in the proxy's address
+# goes to no origin: a proxy's credentials stand in the proxy's address
+OF_THE_PROXY = "proxy-authorization"
 
 
 @record
 class RequestOptions:
     """One task's."""
 
-    send_along: tuple[str, ...] = ()  # names of headers that follow a redirect to another origin, in lower case
+    # names of headers that follow a redirect to another origin, in lower case
+    send_along: tuple[str, ...] = ()
     insecure_redirects: bool = False  # from https to http
     ca_file: str = ""  # absolute: a PEM file of authorities to trust besides the system's
-    tls_keys: str = ""  # absolute: a file that gets the keys of the connections, for those who look into them
+    # absolute: a file that gets the keys of the connections, for those who look into them
+    tls_keys: str = ""
     no_content_type: bool = False  # a body is sent without Content-Type
 
     def check(self) -> None:
@@ -34,14 +37,22 @@ class RequestOptions:
             if not _TOKEN.fullmatch(name):
                 raise ValueError(f"“{name[:50]}” is not the name of a header.")
             if name.lower() == OF_THE_PROXY:
-                raise ValueError("A proxy's credentials go to no server; put them into the proxy's address.")
+                raise ValueError(
+                    "A proxy's credentials go to no server; put them into the proxy's address."
+                )
         if not all(os.path.isabs(path) for path in (self.ca_file, self.tls_keys) if path):
-            raise ValueError("The files of authorities and of TLS keys are named by absolute paths.")
+            raise ValueError(
+                "The files of authorities and of TLS keys are named by absolute paths."
+            )
 
-    def over(self, *, ca_file: str, tls_keys: str, insecure_redirects: bool, send_along: tuple[str, ...]) -> Self:
+    def over(
+        self, *, ca_file: str, tls_keys: str, insecure_redirects: bool, send_along: tuple[str, ...]
+    ) -> Self:
         """These options where a session says that."""
         return type(self)(
-            send_along=tuple(dict.fromkeys(name.lower() for name in (*self.send_along, *send_along))),
+            send_along=tuple(
+                dict.fromkeys(name.lower() for name in (*self.send_along, *send_along))
+            ),
             insecure_redirects=self.insecure_redirects or insecure_redirects,
             ca_file=self.ca_file or ca_file,
             tls_keys=self.tls_keys or tls_keys,
@@ -88,7 +99,9 @@ def from_dict(stored: Mapping[str, Any]) -> RequestOptions:
 
 
 def content_type_of(body: bytes) -> str:
-    """The type that a body is sent with where nobody named one: JSON when it is JSON (RFC 8259), else bytes."""
+    """The type that a body is sent with where nobody named one: JSON when it is JSON (RFC 8259),
+    else bytes.
+    """
     try:
         json_text.loads(body.decode(), parse_constant=_no_json)
     except ValueError:

@@ -1,7 +1,8 @@
-"""How many tasks there are of each fate, and how far the ones are that have not ended: kept, not counted anew.
+"""How many tasks there are of each fate, and how far the ones are that have not ended: kept, not
+counted anew.
 
-Rule: a tally that has followed every change equals one made from the tasks as they are. Ten thousand tasks are then
-as quickly counted as ten.
+Rule: a tally that has followed every change equals one made from the tasks as they are. Ten
+thousand tasks are then as quickly counted as ten.
 """
 
 from __future__ import annotations
@@ -85,10 +86,17 @@ class Tally:
 
     @property
     def outstanding(self) -> int:
-        return self.all - self.fates[Fate.FINISHED] - self.fates[Fate.CANCELLED] - self.fates[Fate.FAILED]
+        return (
+            self.all
+            - self.fates[Fate.FINISHED]
+            - self.fates[Fate.CANCELLED]
+            - self.fates[Fate.FAILED]
+        )
 
     def progress(self, live: Mapping[TaskKey, Progress]) -> float | None:
-        """How far those are that have not ended, 0.0 to 1.0, with these live counters; None when no total is known."""
+        """How far those are that have not ended, 0.0 to 1.0, with these live counters; None when no
+        total is known.
+        """
         done, total = self._done, self._total
         for key, task in self.running.items():
             if (counters := live.get(key)) is not None:

@@ -1,7 +1,7 @@
 """The record of a transfer task, its life, and its counters.
 
-Rule: a `Task` is a frozen value. Only `TRANSITIONS` moves it from one state to the next, and the same table
-says what a menu may offer.
+Rule: a `Task` is a frozen value. Only `TRANSITIONS` moves it from one state to the next, and the
+same table says what a menu may offer.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ PLAIN_UPLOAD = "A plain upload: after a pause it starts over."
 def changed(record: R, **changes: object) -> R:
     """A copy of a frozen record with some fields changed.
 
-    Does what `dataclasses.replace` does for records that check nothing when made, at a fifth of its time: each
-    small download makes some twenty of them.
+    Does what `dataclasses.replace` does for records that check nothing when made, at a fifth of its
+    time: each small download makes some twenty of them.
     """
-    assert changes.keys() <= record.__dict__.keys(), f"{changes.keys() - record.__dict__.keys()} is no field"
+    assert changes.keys() <= record.__dict__.keys(), (
+        f"{changes.keys() - record.__dict__.keys()} is no field"
+    )
     copy = object.__new__(type(record))
     copy.__dict__.update(record.__dict__, **changes)
     return copy
@@ -87,9 +89,9 @@ class Origin(Enum):
     GIVEN = "given"
 
 
-# The whole life of a task; a pair that is not here cannot happen. A task counts its suspensions, so SUSPEND
-# on a suspended task and RESUME before the count is zero stay where they are. RETRY gives a failed task a new
-# life under its own number; REMOVE takes the record out of the list.
+# The whole life of a task; a pair that is not here cannot happen. A task counts its suspensions, so
+# SUSPEND on a suspended task and RESUME before the count is zero stay where they are. RETRY gives a
+# failed task a new life under its own number; REMOVE takes the record out of the list.
 TRANSITIONS: dict[tuple[State, Action], State] = {
     (State.SUSPENDED, Action.RESUME): State.RUNNING,
     (State.SUSPENDED, Action.SUSPEND): State.SUSPENDED,
@@ -101,7 +103,8 @@ TRANSITIONS: dict[tuple[State, Action], State] = {
     (State.RUNNING, Action.FINISH): State.COMPLETED,
     (State.RUNNING, Action.FAIL): State.COMPLETED,
     (State.CANCELING, Action.STOPPED): State.COMPLETED,
-    (State.CANCELING, Action.FINISH): State.COMPLETED,  # it had finished before the cancel reached it (T-08)
+    # it had finished before the cancel reached it (T-08)
+    (State.CANCELING, Action.FINISH): State.COMPLETED,
     (State.COMPLETED, Action.RETRY): State.RUNNING,
     (State.COMPLETED, Action.REMOVE): State.COMPLETED,
 }
@@ -121,7 +124,9 @@ class TaskKey(NamedTuple):
         """From `SESSION:NUMBER`; raises ValueError with a sentence for people."""
         session, colon, number = text.rpartition(":")
         if not colon or not session or not number.isascii() or not number.isdigit():
-            raise ValueError(f"“{text}” is not a task; write SESSION:NUMBER, as `transfermon list` shows it.")
+            raise ValueError(
+                f"“{text}” is not a task; write SESSION:NUMBER, as `transfermon list` shows it."
+            )
         if not is_text(session):
             raise ValueError("The session's name holds a stray byte and is no valid text (UTF-8).")
         return cls(session, int(number))
@@ -129,7 +134,9 @@ class TaskKey(NamedTuple):
 
 @record
 class Validators:
-    """What identifies the version of a resource whose bytes are in the part file (RFC 9110 §8.8)."""
+    """What identifies the version of a resource whose bytes are in the part file (RFC 9110
+    §8.8).
+    """
 
     etag: str = ""
     last_modified: str = ""
@@ -137,22 +144,28 @@ class Validators:
     total: int = UNKNOWN
     accept_ranges: str = ""  # the field's value, lower case; "" when the server did not say
     content_encoding: str = ""  # a coding we decode; such a body cannot be resumed (D-14)
-    content_type: str = ""  # lower case, without parameters: tells a sign-in page from the file (C7)
+    # lower case, without parameters: tells a sign-in page from the file (C7)
+    content_type: str = ""
     digests: tuple[str, ...] = ()  # "sha-256:HEX" of the whole file, from Repr-Digest (D-18)
-    sums: tuple[str, ...] = ()  # "md5:HEX" and the like, from fields that are known to be wrong at times
+    # "md5:HEX" and the like, from fields that are known to be wrong at times
+    sums: tuple[str, ...] = ()
     host: str = ""  # "host:port" that said all this: tags of different hosts are not compared
     label: str = ""  # the content coding under which the body is stored as it came
 
 
 @record
 class Evidence:
-    """What the attempts of a task have learnt of the server, beside the file's validators; kept over restarts."""
+    """What the attempts of a task have learnt of the server, beside the file's validators; kept
+    over restarts.
+    """
 
     brought: int = 0  # bytes that the last connection stored; 0: not known
     compared: int = 0  # what is stored was compared up to here since the last interruption
     no_ranges: str = ""  # "host:port" where ranges do not work
-    contradicted: tuple[str, ...] = ()  # fields of which one answer contradicted another: that started over, once
-    ignored: tuple[str, ...] = ()  # fields that have contradicted themselves again and are no evidence any more
+    # fields of which one answer contradicted another: that started over, once
+    contradicted: tuple[str, ...] = ()
+    # fields that have contradicted themselves again and are no evidence any more
+    ignored: tuple[str, ...] = ()
     refused: int = 0  # the status of the last attempts by range that failed
     refusals: int = 0  # how many of those in a row
     found_sum: str = ""  # "md5:HEX" of a whole body that did not fit what the server had announced
@@ -160,7 +173,9 @@ class Evidence:
 
 @record
 class StoredPart:
-    """The older one of a task's two part files: kept until the newer one is whole or holds more bytes."""
+    """The older one of a task's two part files: kept until the newer one is whole or holds more
+    bytes.
+    """
 
     path: str  # absolute
     inode: int
@@ -197,7 +212,9 @@ class Response:
 
 @record
 class UploadResource:
-    """What a server made for an upload that can go on (U-15). Its address is as good as a password (U-25)."""
+    """What a server made for an upload that can go on (U-15). Its address is as good as a password
+    (U-25).
+    """
 
     protocol: str  # "ietf" or "tus"
     url: str = field(repr=False)
@@ -207,11 +224,14 @@ class UploadResource:
     max_append: int = 0  # bytes of one request; 0: any number
     min_append: int = 0
     piece: int = 0  # bytes of one append since larger ones did not get through; 0: any number
-    tried: int = 0  # bytes of an append that has had no answer; it is durable before the first of them goes out
+    # bytes of an append that has had no answer; it is durable before the first of them goes out
+    tried: int = 0
     given: int = UNKNOWN  # most bytes that ever went out; -1 while they do, and so after a crash
     expires: float = 0.0  # epoch seconds; 0: never, as far as it was told
-    elsewhere: bool = False  # not at the task's origin: no credentials and no headers of its own go there
-    confined: bool = False  # a public server named it, so that it must not lead into a private network
+    # not at the task's origin: no credentials and no headers of its own go there
+    elsewhere: bool = False
+    # a public server named it, so that it must not lead into a private network
+    confined: bool = False
 
 
 @record
@@ -225,7 +245,8 @@ class Task:
     current_url: str = ""  # after redirects
     strayed: bool = False  # another origin was on the way there
     method: str = "GET"
-    header_names: tuple[str, ...] = ()  # the request's own headers; their values are in secrets.json
+    # the request's own headers; their values are in secrets.json
+    header_names: tuple[str, ...] = ()
     options: RequestOptions = NONE
     state: State = State.SUSPENDED
     activity: Activity = Activity.NONE
@@ -246,30 +267,42 @@ class Task:
     sent: int = 0  # by an upload, in its last attempt
     expected_to_send: int = UNKNOWN
     source: str = ""  # absolute path of the file that an upload sends; "" for bytes and streams
-    source_identity: tuple[int, ...] = ()  # device, inode, size and mtime_ns, as they were when it was accepted (W15)
+    # device, inode, size and mtime_ns, as they were when it was accepted (W15)
+    source_identity: tuple[int, ...] = ()
     spooled: bool = False  # the source is a private copy of ours, which goes with the task (U-03)
-    wanted_protocol: str = ""  # of an upload, as it was asked for: also "ietf:6"; "" when it is to be found out
+    # of an upload, as it was asked for: also "ietf:6"; "" when it is to be found out
+    wanted_protocol: str = ""
     protocol: str = ""  # "plain", "ietf" or "tus" once it is known or was asked for
-    into_folder: bool = False  # a PUT to an address that ends with a slash goes to the file's name there
-    unconfirmed: str = ""  # of a finished upload: why nobody knows that the server has the file; a sentence
-    stored_as: str = ""  # the redacted address where the server says it put the file, if that is not the one asked
+    # a PUT to an address that ends with a slash goes to the file's name there
+    into_folder: bool = False
+    # of a finished upload: why nobody knows that the server has the file; a sentence
+    unconfirmed: str = ""
+    # the redacted address where the server says it put the file, if that is not the one asked
+    stored_as: str = ""
     upload: UploadResource | None = None
-    renewed: bool = False  # the server had forgotten the upload, so that it began again: once (U-21)
+    # the server had forgotten the upload, so that it began again: once (U-21)
+    renewed: bool = False
     exposed: bool = False  # a body that must not be sent twice may have reached the server (U-10)
     validators: Validators | None = None
     part_path: str = ""  # absolute; "" when there is none
-    part_inode: int = 0  # of the part: by it a file is known again that got its final name just before a crash
+    # of the part: by it a file is known again that got its final name just before a crash
+    part_inode: int = 0
     older_part: StoredPart | None = None
     evidence: Evidence = field(default=Evidence())
     folder: str = ""  # where the finished file goes; "" for a temporary file (D-08)
     name: str = ""  # the final name, once known or given
     named: bool = False  # the name was given: nothing else may get it
-    making_since: float | None = None  # epoch seconds; of the first 202, while the server has nothing else to say
-    remark: str = ""  # what to know of the stored file although nothing failed; "" where there is nothing to tell
-    instead: str = ""  # of a finished file that is not what its name promised: “a web page instead of a video”
+    # epoch seconds; of the first 202, while the server has nothing else to say
+    making_since: float | None = None
+    # what to know of the stored file although nothing failed; "" where there is nothing to tell
+    remark: str = ""
+    # of a finished file that is not what its name promised: “a web page instead of a video”
+    instead: str = ""
     overwrite: bool = False
-    final_path: str = ""  # absolute, once it is settled: the file is there when there is no part any more
-    final_identity: tuple[int, ...] = ()  # device, inode, size and mtime_ns of the file that was written
+    # absolute, once it is settled: the file is there when there is no part any more
+    final_path: str = ""
+    # device, inode, size and mtime_ns of the file that was written
+    final_identity: tuple[int, ...] = ()
     expected_digest: str = ""  # "sha-256:HEX"
     speed_limit: int = 0  # bytes per second; 0: none
     maximum_attempts: int = 0  # 0: the session's retry policy decides
@@ -277,18 +310,24 @@ class Task:
     error: TransferError | None = None
     waiting_until: float | None = None  # epoch seconds; when activity is retrying or waiting_until
     waiting_reason: str = ""
-    waiting_hint: str = ""  # what to do about the failure that it waits after, and what follows; counts while it waits
+    # what to do about the failure that it waits after, and what follows; counts while it waits
+    waiting_hint: str = ""
     not_resumable: str = ""  # why a pause would start over; "" when it would not, or not known yet
     restarts: int = 0  # from zero, because the server's file was another one
     wasted: int = 0  # bytes thrown away by those
     handler_id: str = ""  # of the fetch or push that was being handled when it was made
-    in_background: bool = False  # made while the app was in the background, without a direct user action (T-18)
-    limited_until: float | None = None  # epoch seconds; how long the rate limiter asked it to wait (B-16)
-    room: int = 0  # bytes that the file could have when a full disk ended the last attempt; 0: none did
+    # made while the app was in the background, without a direct user action (T-18)
+    in_background: bool = False
+    # epoch seconds; how long the rate limiter asked it to wait (B-16)
+    limited_until: float | None = None
+    # bytes that the file could have when a full disk ended the last attempt; 0: none did
+    room: int = 0
     boot_id: str = ""  # of the last checkpoint
     mount_id: int = 0
-    cancel_reason: int | None = None  # X-10: 0 force-quit, 1 background work disabled, 2 insufficient resources
-    transactions: tuple[tuple[Any, ...], ...] = ()  # what `metrics` reads: rows of transfermon.model.metrics
+    # X-10: 0 force-quit, 1 background work disabled, 2 insufficient resources
+    cancel_reason: int | None = None
+    # what `metrics` reads: rows of transfermon.model.metrics
+    transactions: tuple[tuple[Any, ...], ...] = ()
     redirect_count: int = 0  # over all attempts
 
     @property
@@ -308,7 +347,9 @@ class Task:
 
     @property
     def file(self) -> str:
-        """The file on this computer: what was downloaded, or what is sent; "" when there is none to look at."""
+        """The file on this computer: what was downloaded, or what is sent; "" when there is none to
+        look at.
+        """
         if self.kind is Kind.UPLOAD:
             return "" if self.spooled else self.source
         return self.final_path if self.succeeded else ""
@@ -337,7 +378,9 @@ class Task:
 
     @property
     def metrics(self) -> TaskMetrics:
-        """Timings of everything that was sent for this task so far; final at `sessioncompleted` (T-19)."""
+        """Timings of everything that was sent for this task so far; final at `sessioncompleted`
+        (T-19).
+        """
         return task_metrics(self.added, self.finished, self.redirect_count, self.transactions)
 
     @property
@@ -345,7 +388,9 @@ class Task:
         return self.state is State.RUNNING and self.activity in WAITING
 
     def can(self, action: Action) -> bool:
-        """Whether the table and the outcome allow it: the one answer for buttons, menus and commands."""
+        """Whether the table and the outcome allow it: the one answer for buttons, menus and
+        commands.
+        """
         if (self.state, action) not in TRANSITIONS:
             return False
         if action is Action.RETRY:
@@ -359,7 +404,9 @@ class Task:
         try:
             return TRANSITIONS[self.state, action]
         except KeyError:
-            raise InvalidAction(f"{action.value} is not possible while task {self.key} is {self.state.value}") from None
+            raise InvalidAction(
+                f"{action.value} is not possible while task {self.key} is {self.state.value}"
+            ) from None
 
 
 class Rate:
@@ -371,7 +418,9 @@ class Rate:
         self._points: deque[tuple[float, int]] = deque()
 
     def add(self, now: float, total: int) -> None:
-        """Note that `total` bytes were there at `now` (monotonic seconds); a smaller total starts anew."""
+        """Note that `total` bytes were there at `now` (monotonic seconds); a smaller total starts
+        anew.
+        """
         if self._points and total < self._points[-1][1]:
             self._points.clear()
         self._points.append((now, total))
@@ -396,7 +445,9 @@ def progress_of(task: Task) -> Progress:
 
 @dataclass(slots=True)
 class Progress:
-    """Live counters of one running task. Who moves the bytes adds to `received`; everyone else only reads."""
+    """Live counters of one running task. Who moves the bytes adds to `received`; everyone else only
+    reads.
+    """
 
     received: int = 0  # by a download; by an upload: given to the network
     expected: int = UNKNOWN

@@ -1,6 +1,7 @@
 """What each command, and each end, makes of a task's record.
 
-Rule: a record in, a record out; whether the command is possible at all is asked before, of `Task.can` and `Task.after`.
+Rule: a record in, a record out; whether the command is possible at all is asked before, of
+`Task.can` and `Task.after`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,16 @@ from typing import Any
 
 from transfermon.model import upload_protocol
 from transfermon.model.errors import TransferError
-from transfermon.model.task import PLAIN_UPLOAD, Action, Activity, Evidence, Kind, State, Task, changed
+from transfermon.model.task import (
+    PLAIN_UPLOAD,
+    Action,
+    Activity,
+    Evidence,
+    Kind,
+    State,
+    Task,
+    changed,
+)
 
 
 def as_found(task: Task) -> Task:
@@ -107,7 +117,9 @@ def ended(task: Task, action: Action, error: TransferError | None, *, now: float
 
 
 def readdressed(task: Task, url: str) -> Task:
-    """Another address is asked from now on; what an answer of the old one has told counts no more."""
+    """Another address is asked from now on; what an answer of the old one has told counts no
+    more.
+    """
     return changed(task, url=url, current_url="", evidence=Evidence())
 
 
@@ -116,8 +128,8 @@ def without_part(task: Task) -> Task:
 
 
 def tried_again(task: Task, before: Task, file: Mapping[str, Any]) -> Task:
-    """A task that has failed runs again from its first attempt. `before` is its record with the address that it had,
-    `file` what its source is like today; nothing for a task without one.
+    """A task that has failed runs again from its first attempt. `before` is its record with the
+    address that it had, `file` what its source is like today; nothing for a task without one.
     """
     if task.kind is Kind.UPLOAD:
         task = _sent_again(task, moved=task.url != before.url, file=file)
@@ -157,6 +169,11 @@ def _sent_again(task: Task, *, moved: bool, file: Mapping[str, Any]) -> Task:
 
 
 def asked_anew(wanted: str) -> dict[str, Any]:
-    """What the record says of an upload whose protocol is to be found out again, unless it was asked for."""
+    """What the record says of an upload whose protocol is to be found out again, unless it was
+    asked for.
+    """
     protocol = upload_protocol.decided(wanted)
-    return {"protocol": protocol, "not_resumable": PLAIN_UPLOAD if protocol == upload_protocol.PLAIN else ""}
+    return {
+        "protocol": protocol,
+        "not_resumable": PLAIN_UPLOAD if protocol == upload_protocol.PLAIN else "",
+    }

@@ -9,7 +9,15 @@ import unicodedata
 
 from transfermon.model.translate import marked, tr
 
-_UNITS = ("bytes", marked("kB"), marked("MB"), marked("GB"), marked("TB"), marked("PB"), marked("EB"))
+_UNITS = (
+    "bytes",
+    marked("kB"),
+    marked("MB"),
+    marked("GB"),
+    marked("TB"),
+    marked("PB"),
+    marked("EB"),
+)
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
@@ -69,16 +77,22 @@ def percent(done: int, total: int) -> str:
 
 
 def progress(done: int, total: int) -> str:
-    """ "4.7 of 12 MB" in full: "4.7 MB of 12 MB (39 %)"; the bytes so far when the total is unknown."""
+    """ "4.7 of 12 MB" in full: "4.7 MB of 12 MB (39 %)"; the bytes so far when the total is
+    unknown.
+    """
     return size(done) if total < 0 else _part(done, total)
 
 
 def _part(done: int, total: int) -> str:
-    return tr("{done} of {total} ({percent})").format(done=size(done), total=size(total), percent=percent(done, total))
+    return tr("{done} of {total} ({percent})").format(
+        done=size(done), total=size(total), percent=percent(done, total)
+    )
 
 
 def clean(text: str, limit: int = 500) -> str:
-    """Outside text on one line: controls, direction marks and invisible characters replaced, cut to `limit`."""
+    """Outside text on one line: controls, direction marks and invisible characters replaced, cut to
+    `limit`.
+    """
     shown = "".join(_shown(char) for char in text[: limit + 1])
     return shown if len(shown) <= limit else shown[: max(0, limit - 1)].rstrip() + "…"
 

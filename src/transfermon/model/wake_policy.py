@@ -1,6 +1,7 @@
 """Which fetch and which push may wake the app now, and why not: the scheduler's rules.
 
-Rule: plain values in, plain values out. The numbers are those of `configuration`; the clock belongs to whoever asks.
+Rule: plain values in, plain values out. The numbers are those of `configuration`; the clock belongs
+to whoever asks.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from transfermon.model.translate import marked, tr
 
 FETCH_MODE, PUSH_MODE = "fetch", "remote-notification"
 BACKGROUND_MODES = (FETCH_MODE, PUSH_MODE)
-MODE_OF = {"backgroundfetch": FETCH_MODE, "silentpush": PUSH_MODE}  # the mode that an event's listener needs
+# the mode that an event's listener needs
+MODE_OF = {"backgroundfetch": FETCH_MODE, "silentpush": PUSH_MODE}
 
 
 class AppState(Enum):
@@ -79,7 +81,9 @@ GRANTED = WakeJudgement(verdict=WakeVerdict.GRANTED)
 
 @record
 class Wake:
-    """One line of the wake ledger: what came, what was said to it, and what came of it. Kept across restarts."""
+    """One line of the wake ledger: what came, what was said to it, and what came of it. Kept across
+    restarts.
+    """
 
     identifier: str
     kind: WakeKind
@@ -87,7 +91,8 @@ class Wake:
     time: float  # epoch seconds, when it came
     verdict: WakeVerdict = WakeVerdict.GRANTED
     reason: str = ""
-    policy: str = ""  # what the policy would have said to a wake by hand that was delivered all the same
+    # what the policy would have said to a wake by hand that was delivered all the same
+    policy: str = ""
     until: float | None = None
     payload: Mapping[str, Any] | None = None  # of a push, as it came
     handler_id: str = ""
@@ -96,7 +101,8 @@ class Wake:
     ended: float | None = None  # epoch seconds
     tasks: tuple[str, ...] = ()  # what its handler started, as SESSION:NUMBER
     note: str = ""  # why it was dropped
-    sequence: str = ""  # of a push by a channel: what it, its updates and its deletion have in common
+    # of a push by a channel: what it, its updates and its deletion have in common
+    sequence: str = ""
     superseded: bool = False  # an update took its place, or its sender took it back
 
     @property
@@ -161,7 +167,9 @@ def wake_of(stored: Mapping[str, Any]) -> Wake:
 
 @record
 class FetchState:
-    """What the scheduler knows; all but the interval is remembered as it is. Times are epoch seconds."""
+    """What the scheduler knows; all but the interval is remembered as it is. Times are epoch
+    seconds.
+    """
 
     interval: float = BACKGROUND_FETCH_INTERVAL_NEVER  # seconds, as asked for (B-08)
     since: float = 0.0  # when it was asked for
@@ -198,7 +206,9 @@ class FetchState:
 
 
 def clamped_interval(interval: float) -> float:
-    """An interval between MIN and NEVER, in seconds. Raises ValueError for a value that is no number (B-08)."""
+    """An interval between MIN and NEVER, in seconds. Raises ValueError for a value that is no
+    number (B-08).
+    """
     seconds = float(interval)
     if seconds != seconds:
         raise ValueError("the interval is a number of seconds")
@@ -210,7 +220,9 @@ def effective_interval(asked: float, overruns: int) -> float:
     return max(asked, FETCH_FLOOR) * float(2 ** min(overruns, OVERRUNS_COUNTED))
 
 
-def judge_fetch(fetch: FetchState, *, now: float, state: AppState, modes: Collection[str]) -> WakeJudgement:
+def judge_fetch(
+    fetch: FetchState, *, now: float, state: AppState, modes: Collection[str]
+) -> WakeJudgement:
     """What the policy says to a fetch that is asked for now (B-08 to B-10)."""
     if FETCH_MODE not in modes:
         return _refused("The background mode “fetch” is off.")
@@ -255,9 +267,13 @@ def fetch_of(text: str, interval: float) -> FetchState:
 def judge_push(
     delivered: Iterable[float], *, now: float, modes: Collection[str], force_quit: bool = False
 ) -> WakeJudgement:
-    """What the policy says to a silent push that comes now; `delivered` are the times of earlier ones (P-08 to P-10)."""
+    """What the policy says to a silent push that comes now; `delivered` are the times of earlier
+    ones (P-08 to P-10).
+    """
     if force_quit:
-        return _refused("All transfers were stopped and the app was quit; it takes pushes again when it is opened.")
+        return _refused(
+            "All transfers were stopped and the app was quit; it takes pushes again when it is opened."
+        )
     if PUSH_MODE not in modes:
         return _refused("The background mode “remote-notification” is off.")
     recent = sorted(time for time in delivered if now - PUSH_WINDOW < time <= now)
@@ -340,13 +356,21 @@ def reason_text(wake: Wake) -> str:
     """Why the verdict is what it is."""
     if wake.reason:
         return wake.reason
-    return tr("iOS would not have done so now: {policy}").format(policy=wake.policy) if wake.policy else ""
+    return (
+        tr("iOS would not have done so now: {policy}").format(policy=wake.policy)
+        if wake.policy
+        else ""
+    )
 
 
 def outcome_text(wake: Wake, now: float) -> str:
     """What came of it; of one that waits or is open, how long still. `now` in epoch seconds."""
     if wake.waiting:
-        return tr("waits") if wake.until is None else tr("due in {time}").format(time=units.countdown(wake.until - now))
+        return (
+            tr("waits")
+            if wake.until is None
+            else tr("due in {time}").format(time=units.countdown(wake.until - now))
+        )
     if wake.open and wake.delivered is not None:
         left = wake.delivered + BACKGROUND_HANDLER_BUDGET - now
         return tr("open, {time} left").format(time=units.countdown(left))
@@ -356,7 +380,9 @@ def outcome_text(wake: Wake, now: float) -> str:
         return wake.note or tr("never delivered")
     if wake.ended is None or wake.delivered is None:
         return tr(words)
-    return tr("{what} after {seconds:.1f} s").format(what=tr(words), seconds=max(0.0, wake.ended - wake.delivered))
+    return tr("{what} after {seconds:.1f} s").format(
+        what=tr(words), seconds=max(0.0, wake.ended - wake.delivered)
+    )
 
 
 def schedule_text(fetch: FetchState, *, now: float, state: AppState, modes: Collection[str]) -> str:
@@ -369,8 +395,14 @@ def schedule_text(fetch: FetchState, *, now: float, state: AppState, modes: Coll
     every = tr("every {time} at most").format(time=units.duration(fetch.effective(now)))
     overruns = fetch.at(now).overruns
     if overruns:
-        every = tr("{every}, %n overruns counted", "{every}, 1 overrun counted", overruns).format(every=every)
+        every = tr("{every}, %n overruns counted", "{every}, 1 overrun counted", overruns).format(
+            every=every
+        )
     if state is AppState.FOREGROUND:
         return tr("Fetches {every}, while the app is in the background.").format(every=every)
-    when = tr("Next fetch in {time}").format(time=units.countdown(due - now)) if due > now else tr("A fetch is due now")
+    when = (
+        tr("Next fetch in {time}").format(time=units.countdown(due - now))
+        if due > now
+        else tr("A fetch is due now")
+    )
     return tr("{when}; {every}.").format(when=when, every=every)

@@ -30,7 +30,9 @@ class ResumeRow:
 
 @record
 class Change:
-    """Everything in one change is committed in one transaction, with all other changes that wait."""
+    """Everything in one change is committed in one transaction, with all other changes that
+    wait.
+    """
 
     task: Task | None = None
     removed: TaskKey | None = None
@@ -62,6 +64,7 @@ class Remembered:
     database_id: str
     values: dict[str, str]
     set_aside: str = ""  # the damaged file's new path, when there was one
-    from_backup: float | None = None  # epoch seconds of the copy that is used in its place; None: the list is empty
+    # epoch seconds of the copy that is used in its place; None: the list is empty
+    from_backup: float | None = None
     unheard: Unheard = Unheard()
     wakes: tuple[Wake, ...] = ()  # the ledger, oldest first

@@ -1,7 +1,8 @@
-"""The database file: opened and brought up to date, copied once a day, set aside when it is damaged, written to.
+"""The database file: opened and brought up to date, copied once a day, set aside when it is
+damaged, written to.
 
-Rule: one connection, on one thread, and nobody else writes: who opens the file takes the next lease, and who has lost
-his writes nothing more.
+Rule: one connection, on one thread, and nobody else writes: who opens the file takes the next
+lease, and who has lost his writes nothing more.
 """
 
 from __future__ import annotations
@@ -64,8 +65,9 @@ class Database:
     def open(self) -> Remembered:
         """Open or make the file, bring it to the newest version, take the next lease.
 
-        A damaged file is set aside under a name with the date, and the last copy takes its place (K18);
-        `Remembered.set_aside` says so. Raises StateError when the file is from a newer version or cannot be written.
+        A damaged file is set aside under a name with the date, and the last copy takes its place
+        (K18); `Remembered.set_aside` says so. Raises StateError when the file is from a newer
+        version or cannot be written.
         """
         try:
             try:
@@ -87,7 +89,9 @@ class Database:
         return query(self._connection)
 
     def commit(self, changes: Sequence[Change], heard: Sequence[int]) -> None:
-        """Durable when it returns; `heard` are the events that every listener has had. Raises NotStored and LeaseLost."""
+        """Durable when it returns; `heard` are the events that every listener has had. Raises
+        NotStored and LeaseLost.
+        """
         database = self._connection
         try:
             self._write(database, changes, heard)
@@ -99,7 +103,9 @@ class Database:
                     os.close(os.open(self.path + _SUSPECT, os.O_WRONLY | os.O_CREAT, 0o600))
             raise NotStored(str(exc)) from exc
 
-    def _write(self, database: sqlite3.Connection, changes: Sequence[Change], heard: Sequence[int]) -> None:
+    def _write(
+        self, database: sqlite3.Connection, changes: Sequence[Change], heard: Sequence[int]
+    ) -> None:
         database.execute("begin immediate")
         (lease,) = database.execute("select value from meta where key='lease'").fetchone()
         if int(lease) != self.lease:
@@ -107,7 +113,9 @@ class Database:
             raise LeaseLost
         for change in changes:
             tables.write_change(database, change)
-        self._since_pruned += sum(change.event is not None or change.wake is not None for change in changes)
+        self._since_pruned += sum(
+            change.event is not None or change.wake is not None for change in changes
+        )
         if self._since_pruned >= PRUNE_EVERY:
             tables.prune(database, self._kept)
             self._since_pruned = 0
@@ -160,12 +168,19 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         old = os.umask(0o077)
         try:
-            return sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            return sqlite3.connect(
+                self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
         finally:
             os.umask(old)
 
     def _prepare(self, database: sqlite3.Connection) -> None:
-        for pragma in ("journal_mode=wal", "synchronous=full", "foreign_keys=on", "wal_autocheckpoint=1000"):
+        for pragma in (
+            "journal_mode=wal",
+            "synchronous=full",
+            "foreign_keys=on",
+            "wal_autocheckpoint=1000",
+        ):
             database.execute(f"pragma {pragma}")
         self._migrate(database)
         database.execute("begin immediate")
@@ -187,15 +202,20 @@ class Database:
             )
         if 0 < version < len(MIGRATIONS):
             kept = f"{self.path}.v{version}"
-            os.close(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))  # SQLite would go by the umask
+            # SQLite would go by the umask
+            os.close(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
             with sqlite3.connect(kept) as copy:
                 database.backup(copy)
             copy.close()
         for number, script in enumerate(MIGRATIONS[version:], version + 1):
-            database.executescript(f"begin immediate; {script}; pragma user_version={number}; commit;")
+            database.executescript(
+                f"begin immediate; {script}; pragma user_version={number}; commit;"
+            )
 
     def _set_aside(self) -> tuple[str, float | None]:
-        """Move the damaged file away and put the last copy in its place; returns its path, and the copy's time."""
+        """Move the damaged file away and put the last copy in its place; returns its path, and the
+        copy's time.
+        """
         aside = f"{self.path}.damaged-{time.strftime('%Y-%m-%dT%H%M%S')}"
         for end in ("-wal", "-shm", ""):
             with contextlib.suppress(FileNotFoundError):

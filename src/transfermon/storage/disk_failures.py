@@ -1,7 +1,8 @@
 """What a disk refuses, in words for people.
 
-Rule: the words of one trouble stand here once. An OSError leaves the storage as a TransferFailure with a sentence and
-a hint; a disk that fills up while something is written is waited for, since the transfer goes on later.
+Rule: the words of one trouble stand here once. An OSError leaves the storage as a TransferFailure
+with a sentence and a hint; a disk that fills up while something is written is waited for, since the
+transfer goes on later.
 """
 
 from __future__ import annotations
@@ -21,11 +22,15 @@ _DEEDS = {
 
 
 def disk_failure(error: OSError, code: int, path: str) -> TransferFailure:
-    """The OSError in words. A disk that fills up while writing is of the class "wait": the transfer goes on later."""
+    """The OSError in words. A disk that fills up while writing is of the class "wait": the transfer
+    goes on later.
+    """
     reason, message, hint = _words(error, code, path)
     waits = reason == "disk.full" and code in (Code.CANNOT_WRITE_FILE, Code.CANNOT_CREATE_FILE)
     retry = Retry.WAIT if waits else Retry.RETRY if reason == "sys.too-many-files" else Retry.FINAL
-    return TransferFailure(TransferError(code=code, message=message, reason=reason, hint=hint, retry=retry))
+    return TransferFailure(
+        TransferError(code=code, message=message, reason=reason, hint=hint, retry=retry)
+    )
 
 
 def _words(error: OSError, code: int, path: str) -> tuple[str, str, str]:
@@ -43,21 +48,41 @@ def _words(error: OSError, code: int, path: str) -> tuple[str, str, str]:
     if number == errno.EROFS:
         return "disk.read-only", f"“{folder}” is on a read-only disk.", "Choose another folder."
     if number in (errno.EACCES, errno.EPERM):
-        return "disk.permission", f"“{folder}” is not writable for you.", "Choose another folder or change its rights."
+        return (
+            "disk.permission",
+            f"“{folder}” is not writable for you.",
+            "Choose another folder or change its rights.",
+        )
     if number == errno.ENOTDIR:
         return "disk.missing-folder", f"“{folder}” is not a folder.", "Choose another folder."
     if number == errno.ENOENT and code == Code.CANNOT_MOVE_FILE and os.path.isdir(folder):
-        return "disk.missing-folder", "The partial file was removed by another program.", "Start the download again."
+        return (
+            "disk.missing-folder",
+            "The partial file was removed by another program.",
+            "Start the download again.",
+        )
     if number in (errno.ENOENT, errno.ESTALE):
-        return "disk.missing-folder", f"The folder “{folder}” does not exist.", "Create it or choose another folder."
+        return (
+            "disk.missing-folder",
+            f"The folder “{folder}” does not exist.",
+            "Create it or choose another folder.",
+        )
     if number == errno.EISDIR:
         return "disk.name", f"A folder has the name “{path}” already.", "Choose another name."
     if number == errno.ENAMETOOLONG:
         return "disk.name", "The file name or its path is too long.", "Choose a shorter name."
     if number == errno.EFBIG:
-        return "disk.too-large", "This disk cannot hold a file of that size.", "Choose a folder on another disk."
+        return (
+            "disk.too-large",
+            "This disk cannot hold a file of that size.",
+            "Choose a folder on another disk.",
+        )
     said = (os.strerror(number) if number else str(error)).lower()
-    return "disk.io", f"{_DEEDS.get(Code(code), 'The disk failed')}: {said}.", "Check the disk, then try again."
+    return (
+        "disk.io",
+        f"{_DEEDS.get(Code(code), 'The disk failed')}: {said}.",
+        "Check the disk, then try again.",
+    )
 
 
 def _room_for_files(folder: str) -> bool:
@@ -116,7 +141,12 @@ def ends_at_4_gib() -> TransferError:
 
 def name_refused(message: str) -> TransferError:
     """A name that a file cannot have; `message` says why."""
-    return TransferError(code=Code.CANNOT_CREATE_FILE, message=message, reason="disk.name", hint="Choose another name.")
+    return TransferError(
+        code=Code.CANNOT_CREATE_FILE,
+        message=message,
+        reason="disk.name",
+        hint="Choose another name.",
+    )
 
 
 # ---- while a body is written
@@ -127,12 +157,15 @@ _WHILE_WRITING = {
     errno.EDQUOT: ("disk.full", "Your quota on this disk is used up."),
     errno.EROFS: ("disk.read-only", "The disk has become read-only."),
     errno.EFBIG: ("disk.too-large", "This disk cannot hold a file of that size."),
-    errno.ESPIPE: ("disk.append", "This disk takes a file in one go only, from its beginning."),  # rclone without cache
+    # rclone without cache
+    errno.ESPIPE: ("disk.append", "This disk takes a file in one go only, from its beginning."),
 }
 
 
 def disk_failed_a_body(exc: OSError, url: str) -> TransferError:
-    """-3003: `disk.full` waits for space, `disk.io` is final; what was written before is kept (X-05)."""
+    """-3003: `disk.full` waits for space, `disk.io` is final; what was written before is kept
+    (X-05).
+    """
     reason, message = _WHILE_WRITING.get(exc.errno or 0, ("disk.io", ""))
     full, again = reason == "disk.full", reason == "disk.append"
     return TransferError(

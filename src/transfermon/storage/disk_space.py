@@ -1,4 +1,6 @@
-"""What of a disk may still be written, and whether a folder takes a file at all: asked before bytes come."""
+"""What of a disk may still be written, and whether a folder takes a file at all: asked before bytes
+come.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ _LATE_FILE_SYSTEMS = frozenset({0x9123683E, 0x2FC12FC1})  # btrfs, ZFS: with the
 def free_space(folder: str, needed: int = 0) -> int:
     """Bytes that this user may still write there. Raises TransferFailure -3000.
 
-    Where fewer than `needed` are free, a file system that gives back room late (btrfs: up to 30 s) is told to hurry.
+    Where fewer than `needed` are free, a file system that gives back room late (btrfs: up to 30 s)
+    is told to hurry.
     """
     return _space(folder, needed)[0]
 
@@ -37,7 +40,8 @@ def _space(folder: str, needed: int) -> tuple[int, int]:
             disk = shutil.disk_usage(folder)
     except OSError as error:
         raise disk_failure(error, Code.CANNOT_CREATE_FILE, folder) from error
-    return (disk.free, disk.total) if disk.total else (sys.maxsize, sys.maxsize)  # a FUSE mount that does not count
+    # a FUSE mount that does not count
+    return (disk.free, disk.total) if disk.total else (sys.maxsize, sys.maxsize)
 
 
 def _hurry(folder: str) -> bool:
@@ -46,19 +50,25 @@ def _hurry(folder: str) -> bool:
         return False
     fd = os.open(folder, os.O_RDONLY | _CLOEXEC)
     try:
-        return linux_calls.file_system_number(fd) in _LATE_FILE_SYSTEMS and linux_calls.sync_file_system(fd)
+        return linux_calls.file_system_number(
+            fd
+        ) in _LATE_FILE_SYSTEMS and linux_calls.sync_file_system(fd)
     finally:
         os.close(fd)
 
 
 def require_fit(folder: str, total: int) -> None:
-    """Raises a final TransferFailure -3003 when the file system there cannot hold a file of that length (F17)."""
+    """Raises a final TransferFailure -3003 when the file system there cannot hold a file of that
+    length (F17).
+    """
     if total > _MOST_ON_FAT and file_system.ends_at_4_gib(linux_calls.file_system_type(folder)):
         raise TransferFailure(disk_failures.ends_at_4_gib())
 
 
 def require_writable(folder: str) -> None:
-    """Raises TransferFailure -3000 where a new file is bound to fail; a folder that is missing passes."""
+    """Raises TransferFailure -3000 where a new file is bound to fail; a folder that is missing
+    passes.
+    """
     if not os.path.isdir(folder) or os.access(folder, os.W_OK | os.X_OK):
         return
     read_only = hasattr(os, "statvfs") and os.statvfs(folder).f_flag & os.ST_RDONLY

@@ -13,7 +13,9 @@ _BLOCK = 1024 * 1024
 
 
 def identity_of(status: os.stat_result) -> tuple[int, ...]:
-    """What tells whether a file is still the one that it was (W15): `file_system.is_same_file` compares two."""
+    """What tells whether a file is still the one that it was (W15): `file_system.is_same_file`
+    compares two.
+    """
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
@@ -39,14 +41,18 @@ def regular_at(path: str) -> os.stat_result | None:
 
 
 def is_ours(status: os.stat_result, owner: int | None = None) -> bool:
-    """A regular file under one name that belongs to this user, or to the `owner` that its mount gives all new files."""
+    """A regular file under one name that belongs to this user, or to the `owner` that its mount
+    gives all new files.
+    """
     if owner is None:
         owner = os.geteuid() if hasattr(os, "geteuid") else status.st_uid
     return stat.S_ISREG(status.st_mode) and status.st_uid == owner and status.st_nlink <= 1
 
 
 def digest_at(path: str, algorithm: str) -> str:
-    """The hash of a whole file in hex; `algorithm` as in `Repr-Digest`. Raises TransferFailure -3001."""
+    """The hash of a whole file in hex; `algorithm` as in `Repr-Digest`. Raises TransferFailure
+    -3001.
+    """
     hashing = digests.new(algorithm)
     try:
         with open(path, "rb") as file:

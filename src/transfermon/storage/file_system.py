@@ -9,10 +9,14 @@ import errno
 
 MB = 1_000_000
 LEAST_RESERVE, MOST_RESERVE = 16 * MB, 100 * MB
-COARSE = 2_000_000_000  # nanoseconds: FAT keeps times to two seconds, and rounds when it is mounted again
-_FAT = frozenset({"vfat", "msdos", "umsdos", "fat", "fusefat"})  # a length has 32 bits there; exFAT is another system
+# nanoseconds: FAT keeps times to two seconds, and rounds when it is mounted again
+COARSE = 2_000_000_000
+# a length has 32 bits there; exFAT is another system
+_FAT = frozenset({"vfat", "msdos", "umsdos", "fat", "fusefat"})
 _TAKEN = frozenset({errno.EEXIST})
-_WRITES_ONLY = frozenset({errno.EPERM, errno.EACCES, errno.EBADF, errno.ESPIPE, errno.ENOSYS, errno.EOPNOTSUPP})
+_WRITES_ONLY = frozenset(
+    {errno.EPERM, errno.EACCES, errno.EBADF, errno.ESPIPE, errno.ENOSYS, errno.EOPNOTSUPP}
+)
 
 
 def ends_at_4_gib(kind: str) -> bool:
@@ -24,7 +28,9 @@ def ends_at_4_gib(kind: str) -> bool:
 
 
 def reserve(size: int) -> int:
-    """Bytes of a disk of `size` bytes that an answer of unknown length leaves free: 1 %, at least 16 MB, at most 100."""
+    """Bytes of a disk of `size` bytes that an answer of unknown length leaves free: 1 %, at least
+    16 MB, at most 100.
+    """
     return min(MOST_RESERVE, max(LEAST_RESERVE, size // 100))
 
 
@@ -34,15 +40,15 @@ def usable(free: int, size: int) -> int:
 
 
 def has_more_room(usable_now: int, usable_then: int) -> bool:
-    """Whether it is worth asking again after a full disk. Both are bytes that one file could have; logs that grow and
-    shrink, and what a file system needs for itself, do not count.
+    """Whether it is worth asking again after a full disk. Both are bytes that one file could have;
+    logs that grow and shrink, and what a file system needs for itself, do not count.
     """
     return usable_now >= usable_then + MB
 
 
 def is_of_no_use(reason: str, *, resumable: bool) -> bool:
-    """Whether what is stored is of no use for the next attempt: the disk takes files only from their beginning, or it
-    is full and the transfer will start over.
+    """Whether what is stored is of no use for the next attempt: the disk takes files only from
+    their beginning, or it is full and the transfer will start over.
     """
     return reason == "disk.append" or (reason == "disk.full" and not resumable)
 
@@ -50,21 +56,24 @@ def is_of_no_use(reason: str, *, resumable: bool) -> bool:
 def may_try_another_way(number: int) -> bool:
     """Whether a name that could not be given in one way may be given in another.
 
-    All but "it exists": file systems without a call answer EPERM, EINVAL, EIO (rclone) or what they like.
+    All but "it exists": file systems without a call answer EPERM, EINVAL, EIO (rclone) or what they
+    like.
     """
     return number not in _TAKEN
 
 
 def gives_nothing_back(number: int) -> bool:
-    """Whether an open file cannot be read for what its disk is (rclone without a cache), and not for an accident."""
+    """Whether an open file cannot be read for what its disk is (rclone without a cache), and not
+    for an accident.
+    """
     return number in _WRITES_ONLY
 
 
 def is_same_file(found: tuple[int, ...], written: tuple[int, ...]) -> bool:
     """Whether a file is the one that was written; both are device, inode, size and mtime_ns.
 
-    Its size, and then its inode or its time: an inode alone is given to the next file, and some file systems number
-    anew when they are mounted or a file is renamed.
+    Its size, and then its inode or its time: an inode alone is given to the next file, and some
+    file systems number anew when they are mounted or a file is renamed.
     """
     if len(found) != 4 or len(written) != 4 or found[2] != written[2]:
         return False
@@ -72,7 +81,8 @@ def is_same_file(found: tuple[int, ...], written: tuple[int, ...]) -> bool:
 
 
 def changes_nothing(size: int, blocks: int, block_size: int, length: int) -> bool:
-    """Whether to cut a file to `length` would be to no purpose: it has that length, and no block lies beyond it.
+    """Whether to cut a file to `length` would be to no purpose: it has that length, and no block
+    lies beyond it.
 
     `blocks` of 512 bytes. Some file systems (rclone, fusefat) refuse such a cut.
     """

@@ -1,7 +1,8 @@
-"""How a part gets its final name: the first free one, by the best way that its file system knows, with ordinary rights.
+"""How a part gets its final name: the first free one, by the best way that its file system knows,
+with ordinary rights.
 
-Rule: the final name shows a whole file or nothing, and an existing file is never touched unless its owner said so.
-Raises OSError, which `PartFile.finish` puts in words.
+Rule: the final name shows a whole file or nothing, and an existing file is never touched unless its
+owner said so. Raises OSError, which `PartFile.finish` puts in words.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ def _move(folder: HeldFolder, part: str, name: str) -> None:
     """To `name`, or FileExistsError; by the best way that this file system knows (W11)."""
     source, at = folder.path_of(part)
     target, _ = folder.path_of(name)
-    if not linux_calls.rename_noreplace(source, target, at) and not _link_and_unlink(source, target, at):
+    if not linux_calls.rename_noreplace(source, target, at) and not _link_and_unlink(
+        source, target, at
+    ):
         _replace_placeholder(source, target, at)
 
 
@@ -88,9 +91,13 @@ def _link_and_unlink(source: str, target: str, folder_fd: int | None) -> bool:
 
 
 def _replace_placeholder(source: str, target: str, folder_fd: int | None) -> None:
-    """Claim the name with an empty file of ours, then replace that: for file systems without hard links."""
+    """Claim the name with an empty file of ours, then replace that: for file systems without hard
+    links.
+    """
     os.stat(source, dir_fd=folder_fd, follow_symlinks=False)  # no name is claimed for nothing
-    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOEXEC, _PRIVATE, dir_fd=folder_fd))
+    os.close(
+        os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOEXEC, _PRIVATE, dir_fd=folder_fd)
+    )
     try:
         _patiently_replace(source, target, folder_fd)
     except OSError:
@@ -116,7 +123,9 @@ def _patiently_replace(source: str, target: str, folder_fd: int | None) -> None:
 
 
 def widen_rights(fd: int, folder: HeldFolder, replaced: str) -> None:
-    """From 0600 to what a new file would have, or to what the replaced file has; never executable (F19)."""
+    """From 0600 to what a new file would have, or to what the replaced file has; never executable
+    (F19).
+    """
     mode = 0o666 & ~linux_calls.umask()
     if replaced:
         try:
@@ -139,7 +148,8 @@ def _try_chmod(fd: int, mode: int) -> None:
 
 
 def mark_origin(path: str, url: str) -> None:
-    """Note where a file came from as browsers do (`user.xdg.origin.url`), without user information, query and fragment.
+    """Note where a file came from as browsers do (`user.xdg.origin.url`), without user information,
+    query and fragment.
 
     Silent where the file system keeps no such notes (G16).
     """

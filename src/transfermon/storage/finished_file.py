@@ -11,7 +11,9 @@ from transfermon.model.task import Task
 
 
 class Blob:
-    """A finished file. Nothing is loaded unless `read` is called. The calls block: use a thread for large files."""
+    """A finished file. Nothing is loaded unless `read` is called. The calls block: use a thread for
+    large files.
+    """
 
     def __init__(self, path: str, mime_type: str, *, temporary: bool = False) -> None:
         self.path = path
@@ -21,7 +23,9 @@ class Blob:
     @classmethod
     def of(cls, task: Task) -> Self:
         """The finished file of a task; a task without a folder has a temporary one."""
-        kind = task.response.header("Content-Type").partition(";")[0].strip() if task.response else ""
+        kind = (
+            task.response.header("Content-Type").partition(";")[0].strip() if task.response else ""
+        )
         return cls(task.final_path, kind or "application/octet-stream", temporary=not task.folder)
 
     def __repr__(self) -> str:
@@ -49,7 +53,9 @@ class Blob:
             return file.read(limit)
 
     def save_to(self, path: str | os.PathLike[str]) -> str:
-        """Put a copy under another name, whole or not at all; a temporary file is moved when it can be."""
+        """Put a copy under another name, whole or not at all; a temporary file is moved when it can
+        be.
+        """
         target = os.path.abspath(path)
         if self._temporary:
             with contextlib.suppress(OSError):  # another file system: copy below

@@ -1,5 +1,5 @@
-"""A folder that is held open while files in it are made, moved and removed, so that a link put in its place later leads
-nowhere.
+"""A folder that is held open while files in it are made, moved and removed, so that a link put in
+its place later leads nowhere.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _PRIVATE = 0o600
 
 
 class HeldFolder:
-    """Names of one folder. Where the system cannot hold it, they are plain paths. Raises OSError where nothing else is
-    said.
+    """Names of one folder. Where the system cannot hold it, they are plain paths. Raises OSError
+    where nothing else is said.
     """
 
     def __init__(self, path: str, fd: int | None = None) -> None:
@@ -32,7 +32,9 @@ class HeldFolder:
 
     @classmethod
     def open(cls, path: str) -> Self:
-        return cls(path, os.open(path, os.O_RDONLY | os.O_DIRECTORY | _CLOEXEC) if _CAN_BE_HELD else None)
+        return cls(
+            path, os.open(path, os.O_RDONLY | os.O_DIRECTORY | _CLOEXEC) if _CAN_BE_HELD else None
+        )
 
     def path_of(self, name: str) -> tuple[str, int | None]:
         """A path and the `dir_fd` it is relative to."""
@@ -54,7 +56,9 @@ class HeldFolder:
 
     def folded_names(self) -> frozenset[str]:
         """All names, as they compare without case."""
-        return frozenset(name.casefold() for name in os.listdir(self.path if self._fd is None else self._fd))
+        return frozenset(
+            name.casefold() for name in os.listdir(self.path if self._fd is None else self._fd)
+        )
 
     def sync(self) -> None:
         """The names in it survive a power cut."""
@@ -67,12 +71,15 @@ class HeldFolder:
                 raise  # some file systems cannot sync a folder; others really failed
 
     def current_path(self) -> str:
-        """Where it is now; it may have been moved since. TransferFailure -3005 when no path leads there."""
+        """Where it is now; it may have been moved since. TransferFailure -3005 when no path leads
+        there.
+        """
         if self._fd is None or self._is_at(self.path):
             return self.path
         moved = ""
         with contextlib.suppress(OSError):
-            moved = os.readlink(f"/proc/self/fd/{self._fd}")  # “/” for one that no mount holds any more
+            # “/” for one that no mount holds any more
+            moved = os.readlink(f"/proc/self/fd/{self._fd}")
         if moved and self._is_at(moved):
             return moved
         raise TransferFailure(disk_failures.folder_gone(self.path))
@@ -93,7 +100,8 @@ class HeldFolder:
 def close_quietly(fd: int | None) -> None:
     if fd is None or fd < 0:
         return
-    with contextlib.suppress(OSError):  # Linux has closed it all the same; what matters was synced before
+    # Linux has closed it all the same; what matters was synced before
+    with contextlib.suppress(OSError):
         os.close(fd)
 
 

@@ -1,6 +1,7 @@
 """What Python has no names for: calls of the Linux kernel, and what /proc says.
 
-Rule: where a system knows a call not, the answer says so (False, 0 or ""); only what was tried and failed raises OSError.
+Rule: where a system knows a call not, the answer says so (False, 0 or ""); only what was tried and
+failed raises OSError.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import Any
 
 from transfermon.storage import file_system
 
-_UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV, errno.ESPIPE, errno.EPERM})
+_UNSUPPORTED = frozenset(
+    {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV, errno.ESPIPE, errno.EPERM}
+)
 _AT_FDCWD = -100
 _AT_EMPTY_PATH = 0x1000
 _STATX_MNT_ID_UNIQUE = 0x4000
@@ -33,7 +36,9 @@ def boot_id() -> str:
 
 
 def mount_id(fd: int) -> int:
-    """A number for the mount that the file is on, never given again on this boot where the kernel can say so."""
+    """A number for the mount that the file is on, never given again on this boot where the kernel
+    can say so.
+    """
     libc = _libc()
     if libc is not None and hasattr(libc, "statx"):
         buffer = ctypes.create_string_buffer(256)
@@ -45,7 +50,9 @@ def mount_id(fd: int) -> int:
 
 
 def umask() -> int:
-    """The mode bits that this process takes away from new files; os.umask() would change them for every thread."""
+    """The mode bits that this process takes away from new files; os.umask() would change them for
+    every thread.
+    """
     try:
         with open("/proc/self/status", encoding="ascii", errors="replace") as file:
             for line in file:
@@ -57,7 +64,9 @@ def umask() -> int:
 
 
 def reserve_blocks(fd: int, offset: int, length: int) -> bool:
-    """False when this file system cannot; never posix_fallocate, which writes and sets the length instead."""
+    """False when this file system cannot; never posix_fallocate, which writes and sets the length
+    instead.
+    """
     libc = _libc()
     if libc is None or not hasattr(libc, "fallocate64"):
         return False
@@ -103,12 +112,18 @@ def file_system_number(fd: int) -> int:
 
 
 def file_system_type(folder: str) -> str:
-    """The type of the one that holds a folder, as the kernel names it; "" where that cannot be learnt."""
+    """The type of the one that holds a folder, as the kernel names it; "" where that cannot be
+    learnt.
+    """
     try:
         device = os.stat(folder).st_dev
         pair = f"{os.major(device)}:{os.minor(device)}"
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
-            found = [line.partition(" - ")[2].split(" ")[0] for line in mounts if line.split(" ")[2] == pair]
+            found = [
+                line.partition(" - ")[2].split(" ")[0]
+                for line in mounts
+                if line.split(" ")[2] == pair
+            ]
     except OSError:
         return ""
     return found[-1] if found else ""

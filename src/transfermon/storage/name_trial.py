@@ -1,7 +1,7 @@
 """Whether a file can have a name in a folder: tried on an empty file, before the first byte comes.
 
-Rule: the trial happens inside a hidden folder of its own beside the target, never under the final path, and nothing of
-it stays; what a crash leaves there is swept away at the next start.
+Rule: the trial happens inside a hidden folder of its own beside the target, never under the final
+path, and nothing of it stays; what a crash leaves there is swept away at the next start.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOEXEC | getattr(os, "O_NOFOLL
 
 
 def candidates(name: str, *, given: bool, overwrite: bool = False) -> tuple[str, ...]:
-    """The names to try, best first. One that a person gave is only shortened, one of a file to replace not even that;
-    one that a server made may lose what is not ASCII.
+    """The names to try, best first. One that a person gave is only shortened, one of a file to
+    replace not even that; one that a server made may lose what is not ASCII.
     """
     names = [name]
     if not overwrite:
@@ -41,25 +41,31 @@ def candidates(name: str, *, given: bool, overwrite: bool = False) -> tuple[str,
 
 
 def _ascii(name: str) -> str:
-    letters = (char for char in unicodedata.normalize("NFKD", name) if not unicodedata.combining(char))
+    letters = (
+        char for char in unicodedata.normalize("NFKD", name) if not unicodedata.combining(char)
+    )
     return "".join(char if char.isascii() else "_" for char in letters)
 
 
 class Targets:
-    """One for the whole engine. A folder that has held one ordinary name holds the others: they are not tried again,
-    since to make and remove a folder takes some file systems milliseconds.
+    """One for the whole engine. A folder that has held one ordinary name holds the others: they are
+    not tried again, since to make and remove a folder takes some file systems milliseconds.
     """
 
     def __init__(self) -> None:
         self._proven: set[tuple[int, int]] = set()  # device and inode of such folders
 
-    def settled(self, folder: str, name: str, *, given: bool, overwrite: bool, mark: str = "") -> str:
-        """Blocking. The name that the file will have. Raises TransferFailure -3000 with a sentence where it can have
-        none, or where a folder has the name of the file to replace.
+    def settled(
+        self, folder: str, name: str, *, given: bool, overwrite: bool, mark: str = ""
+    ) -> str:
+        """Blocking. The name that the file will have. Raises TransferFailure -3000 with a sentence
+        where it can have none, or where a folder has the name of the file to replace.
         """
         if overwrite and os.path.isdir(os.path.join(folder, name)):
             raise TransferFailure(
-                disk_failures.name_refused(f"A folder has the name “{os.path.join(folder, name)}” already.")
+                disk_failures.name_refused(
+                    f"A folder has the name “{os.path.join(folder, name)}” already."
+                )
             )
         place = _identity(folder)
         ordinary = _ORDINARY.fullmatch(name) is not None
@@ -67,7 +73,9 @@ class Targets:
             return name
         found = first_fit(folder, candidates(name, given=given, overwrite=overwrite), mark)
         if not found:
-            raise TransferFailure(disk_failures.name_refused(f"This disk cannot hold a file called “{name}”."))
+            raise TransferFailure(
+                disk_failures.name_refused(f"This disk cannot hold a file called “{name}”.")
+            )
         if ordinary and found == name and place is not None:
             self._proven.add(place)
         return found
@@ -82,8 +90,9 @@ def _identity(folder: str) -> tuple[int, int] | None:
 
 
 def first_fit(folder: str, names: Sequence[str], mark: str = "") -> str:
-    """Blocking. The first of the names that a file in `folder` can have, "" for none; names[0] where no trial can be
-    made at all, so that the real attempt says why. `mark` as for `PartFile.create`.
+    """Blocking. The first of the names that a file in `folder` can have, "" for none; names[0]
+    where no trial can be made at all, so that the real attempt says why. `mark` as for
+    `PartFile.create`.
     """
     trial = os.path.join(folder, f".transfermon-{(mark[:6] + secrets.token_hex(8))[:16]}.try")
     try:
@@ -101,7 +110,9 @@ def first_fit(folder: str, names: Sequence[str], mark: str = "") -> str:
 
 
 def _can_be_made(folder: int, name: str) -> bool:
-    """By a descriptor: the path to a trial is longer than the one to the target, which may just fit."""
+    """By a descriptor: the path to a trial is longer than the one to the target, which may just
+    fit.
+    """
     try:
         os.close(os.open(name, _FLAGS, 0o600, dir_fd=folder))
     except OSError as error:
@@ -114,7 +125,9 @@ def _can_be_made(folder: int, name: str) -> bool:
 
 
 def sweep(folders: Iterable[str], mark: str) -> None:
-    """Blocking. Take away the trials with that mark that a crash has left; empty files only are in them."""
+    """Blocking. Take away the trials with that mark that a crash has left; empty files only are in
+    them.
+    """
     for folder in folders:
         with contextlib.suppress(OSError):
             for name in os.listdir(folder):
@@ -139,5 +152,8 @@ def _clear(trial: str) -> None:
 def _empty(trial: str) -> None:
     with os.scandir(trial) as entries:
         for entry in entries:
-            if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_size == 0:
+            if (
+                entry.is_file(follow_symlinks=False)
+                and entry.stat(follow_symlinks=False).st_size == 0
+            ):
                 os.unlink(entry.path)

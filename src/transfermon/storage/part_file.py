@@ -1,6 +1,8 @@
-"""The part file: made beside its target, reserved, written, synced, and given its final name (W3-W12).
+"""The part file: made beside its target, reserved, written, synced, and given its final name
+(W3-W12).
 
-Rule: all of it blocks; call it in a thread. Every OSError leaves as a TransferFailure with a sentence for people.
+Rule: all of it blocks; call it in a thread. Every OSError leaves as a TransferFailure with a
+sentence for people.
 """
 
 from __future__ import annotations
@@ -16,12 +18,19 @@ from transfermon.storage.disk_failures import disk_failure
 from transfermon.storage.file_identity import identity_of, is_ours
 from transfermon.storage.held_folder import HeldFolder, close_quietly
 
-_NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # opening a pipe put in our place must not wait for its other end
-_OPEN = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+# opening a pipe put in our place must not wait for its other end
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+_OPEN = (
+    os.O_RDWR
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_BINARY", 0)
+)
 _LEAST_RESERVED = 1024 * 1024
 _BLOCK = 1024 * 1024
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
-_MEMORY_FILE_SYSTEMS = frozenset({0x01021994, 0x858458F6})  # tmpfs, ramfs: reserving writes every page
+# tmpfs, ramfs: reserving writes every page
+_MEMORY_FILE_SYSTEMS = frozenset({0x01021994, 0x858458F6})
 
 
 class PartMissing(Exception):  # noqa: N818 - a state of affairs, which the caller answers by starting over
@@ -29,7 +38,9 @@ class PartMissing(Exception):  # noqa: N818 - a state of affairs, which the call
 
 
 class PartFile:
-    """An open part file. The folder is held open too, so a link made later inside it leads nowhere (R9, F10)."""
+    """An open part file. The folder is held open too, so a link made later inside it leads nowhere
+    (R9, F10).
+    """
 
     def __init__(self, path: str, fd: int, folder: HeldFolder) -> None:
         self.path = path  # absolute
@@ -42,7 +53,8 @@ class PartFile:
 
     @classmethod
     def create(cls, folder: str, *, sync_folder: bool = True, mark: str = "") -> Self:
-        """A new, empty part in `folder`, mode 0600. With `sync_folder` its name survives a power cut (W3).
+        """A new, empty part in `folder`, mode 0600. With `sync_folder` its name survives a power
+        cut (W3).
 
         `mark` as for `part_names.new_name`.
 
@@ -65,12 +77,14 @@ class PartFile:
 
     @classmethod
     def reopen(cls, path: str, durable: int, boot: str, mount: int) -> tuple[Self, int]:
-        """The part at `path` and how many of its bytes are good; it is cut to that length (W5, W12).
+        """The part at `path` and how many of its bytes are good; it is cut to that length (W5,
+        W12).
 
-        On the same boot and mount as the record (`boot`, `mount`) the file's length is the progress; otherwise
-        only the `durable` bytes of the last checkpoint are. Fewer than those: 0. After a failed sync pass boot=""
-        so that nothing beyond the checkpoint is believed (W9).
-        Raises PartMissing when it is gone or is not a regular file of ours, TransferFailure -3001 otherwise.
+        On the same boot and mount as the record (`boot`, `mount`) the file's length is the
+        progress; otherwise only the `durable` bytes of the last checkpoint are. Fewer than those:
+        0. After a failed sync pass boot="" so that nothing beyond the checkpoint is believed (W9).
+        Raises PartMissing when it is gone or is not a regular file of ours, TransferFailure -3001
+        otherwise.
         """
         path = os.path.abspath(path)
         held = fd = None
@@ -78,10 +92,17 @@ class PartFile:
             held = HeldFolder.open(os.path.dirname(path))
             fd = held.open_name(os.path.basename(path), _OPEN | _NONBLOCK)
             status = os.fstat(fd)
-            if not is_ours(status) and not is_ours(status, _owner_of_new(held, os.path.basename(path))):
+            if not is_ours(status) and not is_ours(
+                status, _owner_of_new(held, os.path.basename(path))
+            ):
                 raise PartMissing("Something else is in the place of the part that was stored.")
             part = cls(path, fd, held)
-            same = bool(boot) and mount != 0 and boot == linux_calls.boot_id() and mount == linux_calls.mount_id(fd)
+            same = (
+                bool(boot)
+                and mount != 0
+                and boot == linux_calls.boot_id()
+                and mount == linux_calls.mount_id(fd)
+            )
             good = (status.st_size if same else durable) if status.st_size >= durable else 0
             part.cut(good)
         except BaseException as error:
@@ -90,20 +111,31 @@ class PartFile:
                 held.close()
             if isinstance(error, FileNotFoundError | NotADirectoryError):
                 raise PartMissing("The part that was stored is gone.") from error
-            if isinstance(error, OSError) and error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
-                raise PartMissing("Something else is in the place of the part that was stored.") from error
+            if isinstance(error, OSError) and error.errno in (
+                errno.ELOOP,
+                errno.EISDIR,
+                errno.ENXIO,
+            ):
+                raise PartMissing(
+                    "Something else is in the place of the part that was stored."
+                ) from error
             if isinstance(error, OSError):
                 raise disk_failure(error, Code.CANNOT_OPEN_FILE, path) from error
             raise
         return part, good
 
     def reserve(self, total: int) -> bool:
-        """Reserve blocks up to `total` bytes without changing the length (W10); True when they were reserved.
+        """Reserve blocks up to `total` bytes without changing the length (W10); True when they were
+        reserved.
 
-        At most half of the free space is taken: a length is a stranger's word. What cannot be had is given back.
-        Call it before anything writes. Raises TransferFailure -3001 for an I/O error only.
+        At most half of the free space is taken: a length is a stranger's word. What cannot be had
+        is given back. Call it before anything writes. Raises TransferFailure -3001 for an I/O error
+        only.
         """
-        if total < _LEAST_RESERVED or linux_calls.file_system_number(self.fd) in _MEMORY_FILE_SYSTEMS:
+        if (
+            total < _LEAST_RESERVED
+            or linux_calls.file_system_number(self.fd) in _MEMORY_FILE_SYSTEMS
+        ):
             return False
         try:
             length = os.fstat(self.fd).st_size
@@ -136,11 +168,16 @@ class PartFile:
             raise disk_failure(error, Code.CANNOT_OPEN_FILE, self.path) from error
 
     def cut(self, length: int) -> None:
-        """Cut to `length` bytes; blocks reserved beyond it are given back, where the file system does that."""
+        """Cut to `length` bytes; blocks reserved beyond it are given back, where the file system
+        does that.
+        """
         try:
             status = os.fstat(self.fd)
             if file_system.changes_nothing(
-                status.st_size, getattr(status, "st_blocks", 0), getattr(status, "st_blksize", 0), length
+                status.st_size,
+                getattr(status, "st_blocks", 0),
+                getattr(status, "st_blksize", 0),
+                length,
             ):
                 return
             os.ftruncate(self.fd, length)
@@ -174,7 +211,9 @@ class PartFile:
         return b"".join(pieces)
 
     def sync(self) -> None:
-        """Everything written so far survives a power cut. After a failure do not call it again and believe (W9)."""
+        """Everything written so far survives a power cut. After a failure do not call it again and
+        believe (W9).
+        """
         try:
             getattr(os, "fdatasync", os.fsync)(self.fd)
         except OSError as error:
@@ -183,14 +222,17 @@ class PartFile:
     def digest(self, algorithm: str, until: int) -> str:
         """The hash of the first `until` bytes in hex; `algorithm` as in `Repr-Digest` ("sha-256").
 
-        Raises ValueError for an unknown algorithm, TransferFailure -3001 when there are fewer bytes.
+        Raises ValueError for an unknown algorithm, TransferFailure -3001 when there are fewer
+        bytes.
         """
         hashing = digests.new(algorithm)
         offset = 0
         while offset < until:
             piece = self.read(offset, min(_BLOCK, until - offset))
             if not piece:
-                raise disk_failure(OSError(errno.EIO, "the file is too short"), Code.CANNOT_OPEN_FILE, self.path)
+                raise disk_failure(
+                    OSError(errno.EIO, "the file is too short"), Code.CANNOT_OPEN_FILE, self.path
+                )
             hashing.update(piece)
             offset += len(piece)
         return str(hashing.hexdigest())
@@ -198,10 +240,11 @@ class PartFile:
     def finish(self, name: str, *, overwrite: bool, durable: bool = True) -> str:
         """Give the part its final name and return the absolute path it now has (W11).
 
-        Without `overwrite` an existing file stays and this one becomes `name (1).ext`. With `durable` data and
-        name survive a power cut. On failure, TransferFailure -3005 (-3003 for the data's sync), the part is where
-        it was, unless only the folder's sync failed: `finish_state` tells. No path is returned that does not lead to
-        the file: where the disk was unmounted meanwhile, the part keeps its name there and this fails.
+        Without `overwrite` an existing file stays and this one becomes `name (1).ext`. With
+        `durable` data and name survive a power cut. On failure, TransferFailure -3005 (-3003 for
+        the data's sync), the part is where it was, unless only the folder's sync failed:
+        `finish_state` tells. No path is returned that does not lead to the file: where the disk was
+        unmounted meanwhile, the part keeps its name there and this fails.
         """
         if name in ("", ".", "..") or os.path.basename(name) != name or "\0" in name:
             raise ValueError(f"{name!r} is not a file name")
@@ -222,7 +265,9 @@ class PartFile:
             self.path = os.path.join(self._folder.current_path(), name)
             self._check_final(name)
         except OSError as error:
-            raise disk_failure(error, Code.CANNOT_MOVE_FILE, os.path.join(self.folder, name)) from error
+            raise disk_failure(
+                error, Code.CANNOT_MOVE_FILE, os.path.join(self.folder, name)
+            ) from error
         return self.path
 
     def free_name(self, name: str) -> str:
@@ -236,7 +281,9 @@ class PartFile:
         self._folder.close()
 
     def discard(self) -> None:
-        """Delete the part, if it is still ours, and close. Never raises for a part that is gone already."""
+        """Delete the part, if it is still ours, and close. Never raises for a part that is gone
+        already.
+        """
         try:
             self._check_place()
             self._folder.unlink(self._name)
@@ -266,8 +313,8 @@ def _free(fd: int) -> int:
 
 
 def _owner_of_new(folder: HeldFolder, part: str) -> int:
-    """Whose a file is that is made beside `part` now. By option of the mount it may be another user's (bindfs, SMB, a
-    squashing NFS). Raises OSError where none can be made.
+    """Whose a file is that is made beside `part` now. By option of the mount it may be another
+    user's (bindfs, SMB, a squashing NFS). Raises OSError where none can be made.
     """
     name = part_names.another_name(part)  # swept like an empty part of ours
     fd = folder.open_name(name, _OPEN | os.O_CREAT | os.O_EXCL)

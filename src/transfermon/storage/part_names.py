@@ -1,4 +1,5 @@
-"""Part files by their names: how they are called, which there are in a folder, and how those go that nobody needs.
+"""Part files by their names: how they are called, which there are in a folder, and how those go
+that nobody needs.
 
 Rule: what is not called like a part of ours is never deleted here.
 """
@@ -21,7 +22,9 @@ _PART_NAME = re.compile(r"\.transfermon-[0-9a-f]{16}\.part")
 
 
 def new_name(mark: str) -> str:
-    """Up to six hexadecimal digits of `mark` are in it, so that its maker is known again by `sweep_parts`."""
+    """Up to six hexadecimal digits of `mark` are in it, so that its maker is known again by
+    `sweep_parts`.
+    """
     return f"{_PREFIX}{(mark[:6] + secrets.token_hex(8))[:16]}.part"
 
 
@@ -35,7 +38,9 @@ def is_part(name: str) -> bool:
 
 
 def parts_in(folder: str) -> list[str]:
-    """The paths of all part files of ours in a folder, whoever may know of them; none where it cannot be read."""
+    """The paths of all part files of ours in a folder, whoever may know of them; none where it
+    cannot be read.
+    """
     try:
         return sorted(os.path.join(folder, name) for name in os.listdir(folder) if is_part(name))
     except OSError:
@@ -43,8 +48,8 @@ def parts_in(folder: str) -> list[str]:
 
 
 def sweep_parts(folders: Iterable[str], mark: str, known: Collection[str]) -> None:
-    """Delete the empty parts with that mark that nobody knows: made just before a crash, never recorded, never
-    written. Call it before parts are made.
+    """Delete the empty parts with that mark that nobody knows: made just before a crash, never
+    recorded, never written. Call it before parts are made.
     """
     for path in (path for folder in folders for path in parts_in(folder)):
         if path in known or not os.path.basename(path).startswith(f"{_PREFIX}{mark[:6]}"):
@@ -57,7 +62,8 @@ def sweep_parts(folders: Iterable[str], mark: str, known: Collection[str]) -> No
 def remove_part(path: str) -> bool:
     """Delete a part file by its path and sync its folder; False when there was none.
 
-    Anything that is not called like a part of ours, or is no regular file, is left alone. Raises TransferFailure -3004.
+    Anything that is not called like a part of ours, or is no regular file, is left alone. Raises
+    TransferFailure -3004.
     """
     name = os.path.basename(path)
     if not is_part(name):

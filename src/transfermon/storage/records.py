@@ -1,6 +1,7 @@
 """Tasks and configurations as text, and back: what the tables keep in their columns.
 
-Rule: an older version's text becomes a record of today, and names that this version does not know are passed over.
+Rule: an older version's text becomes a record of today, and names that this version does not know
+are passed over.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def _flat(record: Any) -> dict[str, Any]:
     for item in dataclasses.fields(record):
         value = getattr(record, item.name)
         if value == item.default:
-            continue  # defaults are not written: rows stay small, and a new field needs no migration
+            # defaults are not written: rows stay small, and a new field needs no migration
+            continue
         if isinstance(value, Enum):
             value = value.value
         elif dataclasses.is_dataclass(value):
@@ -49,12 +51,21 @@ def task_text(task: Task) -> str:
     """A record as it is kept. What a server set as a cookie stays in memory (L9)."""
     stored = _flat(task)
     if task.response is not None:
-        headers = [(name, "" if name.lower() in _COOKIES else value) for name, value in task.response.headers]
+        headers = [
+            (name, "" if name.lower() in _COOKIES else value)
+            for name, value in task.response.headers
+        ]
         stored["response"] = {**stored["response"], "headers": headers}
     return json.dumps(stored)
 
 
-_ENUMS: dict[str, type[Enum]] = {"kind": Kind, "state": State, "activity": Activity, "origin": Origin, "retry": Retry}
+_ENUMS: dict[str, type[Enum]] = {
+    "kind": Kind,
+    "state": State,
+    "activity": Activity,
+    "origin": Origin,
+    "retry": Retry,
+}
 
 
 @lru_cache(maxsize=16)

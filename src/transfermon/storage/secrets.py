@@ -1,7 +1,7 @@
 """Values that a task needs after a restart and nobody should read: header values, credentials.
 
-Rule: they are in `secrets.json` (0600) in the state directory and nowhere else on disk: not in the database, the
-journal, a log or an export (R8). They go when their task goes.
+Rule: they are in `secrets.json` (0600) in the state directory and nowhere else on disk: not in the
+database, the journal, a log or an export (R8). They go when their task goes.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Vault:
         return f"<Vault {len(self._values)} owners>"
 
     def load(self) -> None:
-        """Blocking. A damaged file is set aside as `secrets.json.damaged`; its tasks will ask for credentials. Where only
-        some owners cannot be read, that is a copy, and the others are kept.
+        """Blocking. A damaged file is set aside as `secrets.json.damaged`; its tasks will ask for
+        credentials. Where only some owners cannot be read, that is a copy, and the others are kept.
         """
         try:
             with open(self.path, "rb") as file:
@@ -47,7 +47,9 @@ class Vault:
             log.warning("%s cannot be read and is set aside: %s", self.path, exc)
             os.replace(self.path, self.path + ".damaged")
             return
-        self._values = {owner: headers for owner, headers in stored.items() if _are_headers(headers)}
+        self._values = {
+            owner: headers for owner, headers in stored.items() if _are_headers(headers)
+        }
         if lost := len(stored) - len(self._values):
             log.warning("%d entries in %s cannot be read; the others are used", lost, self.path)
             with contextlib.suppress(OSError):
@@ -67,7 +69,9 @@ class Vault:
             self._changed = True
 
     async def saved(self) -> None:
-        """Durable on return: everything put or dropped before the call. Raises OSError when it cannot be written."""
+        """Durable on return: everything put or dropped before the call. Raises OSError when it
+        cannot be written.
+        """
         async with self._saving:
             if not self._changed:
                 return
@@ -81,4 +85,6 @@ class Vault:
 
 
 def _are_headers(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(one, str) and is_text(one) for one in value.values())
+    return isinstance(value, dict) and all(
+        isinstance(one, str) and is_text(one) for one in value.values()
+    )

@@ -1,7 +1,7 @@
 """Where things live, and the preferences on disk.
 
-Rule: everything here is owner-only (0700, 0600), written whole or not at all (W14), and a damaged file is
-set aside, never trusted and never lost.
+Rule: everything here is owner-only (0700, 0600), written whole or not at all (W14), and a damaged
+file is set aside, never trusted and never lost.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ NEVER = -1.0  # JSON has no infinity
 
 
 def state_folder(given: str | None = None) -> str:
-    """The absolute path of the state directory: as given, else from the environment, else the user's own."""
+    """The absolute path of the state directory: as given, else from the environment, else the
+    user's own.
+    """
     chosen = given or os.environ.get(ENVIRONMENT)
     if not chosen:
         import platformdirs  # 20 ms that a command with --state-dir does not pay
@@ -37,36 +39,49 @@ def state_folder(given: str | None = None) -> str:
 
 @cache
 def download_folder() -> str:
-    """The desktop's folder for downloads, as it was at first look; it is made when the first file arrives."""
+    """The desktop's folder for downloads, as it was at first look; it is made when the first file
+    arrives.
+    """
     import platformdirs
 
     return platformdirs.user_downloads_dir()
 
 
 def ensure_private(folder: str) -> None:
-    """Make the folder if it is missing, owner-only. Raises StateError when it is a link, someone else's, or
-    cannot be made or written (R12).
+    """Make the folder if it is missing, owner-only. Raises StateError when it is a link, someone
+    else's, or cannot be made or written (R12).
     """
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         found = os.lstat(folder)
     except OSError as exc:
         raise StateError(
-            f"The state folder {folder} cannot be made: {exc.strerror}.", "Choose another with --state-dir."
+            f"The state folder {folder} cannot be made: {exc.strerror}.",
+            "Choose another with --state-dir.",
         ) from exc
     if not stat.S_ISDIR(found.st_mode):
-        raise StateError(f"The state folder {folder} is not a folder.", "Choose another with --state-dir.")
+        raise StateError(
+            f"The state folder {folder} is not a folder.", "Choose another with --state-dir."
+        )
     if found.st_uid != os.getuid():
-        raise StateError(f"The state folder {folder} belongs to another user.", "Choose another with --state-dir.")
+        raise StateError(
+            f"The state folder {folder} belongs to another user.",
+            "Choose another with --state-dir.",
+        )
     if stat.S_IMODE(found.st_mode) & 0o077:
-        with contextlib.suppress(OSError):  # where there are no rights, nothing can be closed: `open_to_others`
+        # where there are no rights, nothing can be closed: `open_to_others`
+        with contextlib.suppress(OSError):
             os.chmod(folder, 0o700)
     if not os.access(folder, os.W_OK):
-        raise StateError(f"The state folder {folder} is read-only.", "Choose another with --state-dir.")
+        raise StateError(
+            f"The state folder {folder} is read-only.", "Choose another with --state-dir."
+        )
 
 
 def open_to_others(folder: str) -> str:
-    """A sentence where the state folder cannot be closed to other users: NTFS, FAT and the like keep no rights."""
+    """A sentence where the state folder cannot be closed to other users: NTFS, FAT and the like
+    keep no rights.
+    """
     try:
         is_open = stat.S_IMODE(os.stat(folder).st_mode) & 0o077
     except OSError:
@@ -80,7 +95,9 @@ def write_whole(path: str, data: bytes) -> None:
     """Replace a small file so that a crash leaves the old or the new one, never a piece (W14)."""
     folder = os.path.dirname(path)
     temporary = f"{path}.tmp"  # always the same: the next save takes away what a crash has left
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    fd = os.open(
+        temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+    )
     try:
         with open(fd, "wb") as file:
             file.write(data)
@@ -118,31 +135,41 @@ class Settings:
     running_tasks: int = 8
     connections_per_host: int = 3
     speed_limit: int = 0  # bytes per second over all; 0: none
-    keep_transferring: bool = True  # when the app's process dies, a process without a window goes on
+    # when the app's process dies, a process without a window goes on
+    keep_transferring: bool = True
     keep_after_quit: str = "ask"  # or "yes", "no": whether it goes on after a quit, too
-    attempts: int = 0  # of a transfer of the app's own sessions before it counts as failed; 0: until its time is over
+    # of a transfer of the app's own sessions before it counts as failed; 0: until its time is over
+    attempts: int = 0
     inhibit_sleep: bool = True  # whether the computer stays awake while transfers run
     notify: str = "batch"  # or "task", "session", "off"
     notify_background_start: bool = True
-    notify_names: bool = True  # whether banners name files and sessions; a locked screen shows them to everybody
-    note_origin: bool = False  # whether a finished file's extended attributes say where it came from
+    # whether banners name files and sessions; a locked screen shows them to everybody
+    notify_names: bool = True
+    # whether a finished file's extended attributes say where it came from
+    note_origin: bool = False
     videofarm_url: str = ""  # where a background fetch asks for new videos
     background_modes: tuple[str, ...] = ("fetch", "remote-notification")
-    fetch_interval: float = NEVER  # seconds between two background fetches as asked for; below 0: never (B-08)
-    wake_policy: str = "teach"  # wakes by hand are always delivered; "strict": the limits hold for them, too
+    # seconds between two background fetches as asked for; below 0: never (B-08)
+    fetch_interval: float = NEVER
+    # wakes by hand are always delivered; "strict": the limits hold for them, too
+    wake_policy: str = "teach"
     push_enabled: bool = False  # whether the push channel listens
     push_server: str = "https://ntfy.sh"
-    push_topics: tuple[str, ...] = ()  # whoever knows one can push: a random one is made when it is switched on
+    # whoever knows one can push: a random one is made when it is switched on
+    push_topics: tuple[str, ...] = ()
     push_hosts: tuple[str, ...] = ()  # where pushes may start downloads from without a question
     push_folder: str = ""  # for what pushes bring; "": the download folder
-    push_maximum_bytes: int = 4_000_000_000  # of one download that a push has started; 0: any length
-    allowed_hosts: tuple[str, ...] = ()  # "host:port" that addresses given by others may reach although private
-    faults: tuple[str, ...] = field(default=(), compare=False)  # what in the file cannot be used, a sentence each
+    # of one download that a push has started; 0: any length
+    push_maximum_bytes: int = 4_000_000_000
+    # "host:port" that addresses given by others may reach although private
+    allowed_hosts: tuple[str, ...] = ()
+    # what in the file cannot be used, a sentence each
+    faults: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def load(cls, path: str) -> Self:
-        """From disk; defaults where there is no file or a value is not usable: `faults` says which. A damaged file
-        becomes `settings.json.damaged`.
+        """From disk; defaults where there is no file or a value is not usable: `faults` says which.
+        A damaged file becomes `settings.json.damaged`.
         """
         try:
             return cls.look(path)
@@ -154,8 +181,8 @@ class Settings:
 
     @classmethod
     def look(cls, path: str) -> Self:
-        """The same, and nothing is touched. Raises ValueError for a damaged file, OSError for one that cannot be
-        read.
+        """The same, and nothing is touched. Raises ValueError for a damaged file, OSError for one
+        that cannot be read.
         """
         try:
             with open(path, "rb") as file:
@@ -168,10 +195,16 @@ class Settings:
         return cls(path=path, faults=faults, **usable)
 
     def replaced(self, **changes: Any) -> Self:
-        """These settings with changes, saved when they have a path. Raises OSError when they cannot be saved."""
+        """These settings with changes, saved when they have a path. Raises OSError when they cannot
+        be saved.
+        """
         new = dataclasses.replace(self, faults=(), **changes)
         if new.path:
-            stored = {key: value for key, value in dataclasses.asdict(new).items() if key not in _NOT_STORED}
+            stored = {
+                key: value
+                for key, value in dataclasses.asdict(new).items()
+                if key not in _NOT_STORED
+            }
             write_whole(new.path, json.dumps(stored, indent=2).encode())
         return new
 
@@ -204,7 +237,12 @@ def is_usable(name: str, value: object) -> bool:
         return math.isfinite(value) and least <= value <= most
     if isinstance(value, tuple):
         return all(isinstance(one, str) and is_text(one) for one in value)
-    return isinstance(value, str) and "\0" not in value and is_text(value) and value in _WORDS.get(name, (value,))
+    return (
+        isinstance(value, str)
+        and "\0" not in value
+        and is_text(value)
+        and value in _WORDS.get(name, (value,))
+    )
 
 
 def _usable(cls: type[Settings], stored: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:

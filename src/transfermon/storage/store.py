@@ -1,8 +1,9 @@
-"""What is remembered, kept by one thread: changes queue up, become durable together, and are told in their order.
+"""What is remembered, kept by one thread: changes queue up, become durable together, and are told
+in their order.
 
-Rule: `commit` puts a change in the queue and returns; the writer thread takes all that is there, commits it at once
-(WAL, synchronous=FULL: durable when it says so), and only then is each change told, in the order it was decided.
-Nothing else in the program opens the database (W7, W8).
+Rule: `commit` puts a change in the queue and returns; the writer thread takes all that is there,
+commits it at once (WAL, synchronous=FULL: durable when it says so), and only then is each change
+told, in the order it was decided. Nothing else in the program opens the database (W7, W8).
 """
 
 from __future__ import annotations
@@ -68,11 +69,14 @@ class Store:
         self._thread.start()
         return await opened
 
-    def commit(self, change: Change, then: Callable[[], None] | None = None) -> asyncio.Future[None]:
-        """Queue a change. The result is done when it is durable; `then` is called just before, in order.
+    def commit(
+        self, change: Change, then: Callable[[], None] | None = None
+    ) -> asyncio.Future[None]:
+        """Queue a change. The result is done when it is durable; `then` is called just before, in
+        order.
 
-        Where nothing will ever be stored any more (another process has the list, or the thread has failed), the
-        result raises StateError and `then` is not called.
+        Where nothing will ever be stored any more (another process has the list, or the thread has
+        failed), the result raises StateError and `then` is not called.
         """
         assert self._loop is not None
         entry = _Entry(change=change, then=then, done=self._loop.create_future())
@@ -81,11 +85,15 @@ class Store:
         return entry.done
 
     def acknowledge(self, sequence: int) -> None:
-        """Every listener has had this event. Kept with the next commit: a crash before it tells the event again."""
+        """Every listener has had this event. Kept with the next commit: a crash before it tells the
+        event again.
+        """
         self._acknowledged.append(sequence)
 
     async def read(self, query: Query[T]) -> T:
-        """Run a query on the store's thread, after everything queued before it. StateError: that thread has ended."""
+        """Run a query on the store's thread, after everything queued before it. StateError: that
+        thread has ended.
+        """
         assert self._loop is not None
         entry = _Entry(read=query, result=self._loop.create_future())
         assert entry.result is not None
@@ -144,7 +152,9 @@ class Store:
                 return
 
     def _give_up(self, batch: list[_Entry]) -> None:
-        """Nobody writes or reads any more: whoever waits hears so; what could not be stored is not told."""
+        """Nobody writes or reads any more: whoever waits hears so; what could not be stored is not
+        told.
+        """
         self._ended = True
         with self._ready:
             batch = [*batch, *self._queue]
@@ -152,7 +162,9 @@ class Store:
         for entry in batch:
             for future in (entry.done, entry.result):
                 if future is not None and not future.done():
-                    future.set_exception(StateError(self.frozen or "The list of transfers is closed."))
+                    future.set_exception(
+                        StateError(self.frozen or "The list of transfers is closed.")
+                    )
                     future.exception()  # most changes are awaited by nobody, which is no mistake
 
     def _freeze(self, reason: str) -> None:
@@ -198,7 +210,9 @@ class Store:
             committed = self._commit([entry.change for entry in batch if entry.change is not None])
         except Exception as exc:  # a mistake of ours: everybody hears of it, and nothing goes on as if all were well
             log.exception("the store's thread failed")
-            self._post(self._freeze, f"transfermon made a mistake ({exc!r}). Quit it and start it again.")
+            self._post(
+                self._freeze, f"transfermon made a mistake ({exc!r}). Quit it and start it again."
+            )
             committed = False
         if not batch or not committed:
             self._post(self._give_up, batch)
@@ -210,7 +224,9 @@ class Store:
         return True
 
     def _commit(self, changes: list[Change]) -> bool:
-        """Until it succeeds: what was decided is not rolled back in memory. False when the engine must end."""
+        """Until it succeeds: what was decided is not rolled back in memory. False when the engine
+        must end.
+        """
         while changes:
             heard = list(self._acknowledged)
             try:

@@ -1,4 +1,5 @@
-"""The tables of the database: how they came about, how a change is written down, and what is read from them.
+"""The tables of the database: how they came about, how a change is written down, and what is read
+from them.
 
 Rule: SQL stands here alone, but for what concerns the file as a whole.
 """
@@ -21,8 +22,11 @@ from transfermon.storage.records import configuration_of, configuration_text, ta
 T = TypeVar("T")
 Query = Callable[[sqlite3.Connection], T]  # asked of `Store.read`
 
-# Spelled out, not bound: only the same text lets SQLite use the index. The types are those of `events.TERMINAL`.
-_UNHEARD = "acknowledged=0 and type in ('downloadcompleted', 'sessioncompleted', 'sessioninvalidated')"
+# Spelled out, not bound: only the same text lets SQLite use the index. The types are those of
+# `events.TERMINAL`.
+_UNHEARD = (
+    "acknowledged=0 and type in ('downloadcompleted', 'sessioncompleted', 'sessioninvalidated')"
+)
 MIGRATIONS = [
     """
     create table meta(key text primary key, value text not null) strict;
@@ -44,21 +48,30 @@ MIGRATIONS = [
 
 
 def prune(database: sqlite3.Connection, kept: int) -> None:
-    """Let go of all but the newest `kept` rows of the journal and of what nobody has heard of, and of old wakes."""
+    """Let go of all but the newest `kept` rows of the journal and of what nobody has heard of, and
+    of old wakes.
+    """
     database.execute(
         f"delete from journal where sequence <= (select max(sequence) from journal) - ? and not ({_UNHEARD})",  # noqa: S608 - no outside text
         (kept,),
     )
-    database.execute("delete from wake where rowid <= (select max(rowid) from wake) - ?", (WAKES_KEPT,))
+    database.execute(
+        "delete from wake where rowid <= (select max(rowid) from wake) - ?", (WAKES_KEPT,)
+    )
 
 
 def set_value(database: sqlite3.Connection, key: str, value: str) -> None:
-    database.execute("insert into meta values(?,?) on conflict(key) do update set value=excluded.value", (key, value))
+    database.execute(
+        "insert into meta values(?,?) on conflict(key) do update set value=excluded.value",
+        (key, value),
+    )
 
 
 def acknowledge(database: sqlite3.Connection, heard: Sequence[int]) -> None:
     """Every listener has had these events."""
-    database.executemany("update journal set acknowledged=1 where sequence=?", ((number,) for number in heard))
+    database.executemany(
+        "update journal set acknowledged=1 where sequence=?", ((number,) for number in heard)
+    )
 
 
 def write_change(database: sqlite3.Connection, change: Change) -> None:
@@ -67,7 +80,13 @@ def write_change(database: sqlite3.Connection, change: Change) -> None:
         database.execute(
             "insert into session values(?,?,?,?,?) on conflict(key) do update set configuration=excluded.configuration,"
             " state=excluded.state, next_number=max(next_number, excluded.next_number)",
-            (row.key, row.configuration.identifier, configuration_text(row.configuration), row.state, row.next_number),
+            (
+                row.key,
+                row.configuration.identifier,
+                configuration_text(row.configuration),
+                row.state,
+                row.next_number,
+            ),
         )
     if change.task is not None:
         task = change.task
@@ -77,19 +96,29 @@ def write_change(database: sqlite3.Connection, change: Change) -> None:
             (task.session, task.number, task.state.value, task_text(task)),
         )
         database.execute(
-            "update session set next_number=max(next_number, ?) where key=?", (task.number + 1, task.session)
+            "update session set next_number=max(next_number, ?) where key=?",
+            (task.number + 1, task.session),
         )
     if change.removed is not None:
         database.execute("delete from task where session=? and number=?", change.removed)
     if change.session_removed is not None:
         database.execute("delete from task where session=?", (change.session_removed,))
-        database.execute("update session set state='invalidated' where key=?", (change.session_removed,))
+        database.execute(
+            "update session set state='invalidated' where key=?", (change.session_removed,)
+        )
     if change.event is not None:
         event = change.event
         number = getattr(event, "task_identifier", None)
         database.execute(
             "insert into journal(sequence, session, number, type, time, body) values(?,?,?,?,?,?)",
-            (event.sequence, event.session, number, event.type, event.time, json.dumps(event.to_dict())),
+            (
+                event.sequence,
+                event.session,
+                number,
+                event.type,
+                event.time,
+                json.dumps(event.to_dict()),
+            ),
         )
     if change.resume is not None:
         resume = change.resume
@@ -113,7 +142,10 @@ def load_everything(database: sqlite3.Connection) -> Remembered:
             "select key, configuration, state, next_number from session order by rowid"
         )
     ]
-    tasks = [task_of(text) for (text,) in database.execute("select record from task order by session, number")]
+    tasks = [
+        task_of(text)
+        for (text,) in database.execute("select record from task order by session, number")
+    ]
     resume = [
         ResumeRow(token=token, task=task_of(text), spent=bool(spent))
         for token, text, spent in database.execute("select token, record, spent from resume_data")
@@ -129,18 +161,22 @@ def load_everything(database: sqlite3.Connection) -> Remembered:
         values={key[6:]: value for key, value in meta.items() if key.startswith("value.")},
         unheard=_unheard(database),
         wakes=tuple(
-            wake_of(json.loads(text)) for (text,) in database.execute("select record from wake order by rowid")
+            wake_of(json.loads(text))
+            for (text,) in database.execute("select record from wake order by rowid")
         ),
     )
 
 
 def _unheard(database: sqlite3.Connection) -> Unheard:
-    rows = database.execute(f"select session, body from journal where {_UNHEARD} order by sequence").fetchall()  # noqa: S608 - no outside text
+    query = f"select session, body from journal where {_UNHEARD} order by sequence"  # noqa: S608 - no outside text
+    rows = database.execute(query).fetchall()
     found = tuple(events.from_dict(json.loads(body), session) for session, body in rows)
     if not found:
         return Unheard()
     since = found[0].sequence
-    idle = database.execute("select distinct session from journal where sequence > ? and type='sessionidle'", (since,))
+    idle = database.execute(
+        "select distinct session from journal where sequence > ? and type='sessionidle'", (since,)
+    )
     shown = "select count(*) from journal where sequence > ? and type='notification' and json_extract(body, '$.shown')"
     return Unheard(
         events=found,
@@ -150,7 +186,9 @@ def _unheard(database: sqlite3.Connection) -> Unheard:
 
 
 def history(since: int, task: TaskKey | None, limit: int) -> Query[list[Event]]:
-    """A query for `Store.read`: journalled events after `since`, oldest first; the newest `limit` of them."""
+    """A query for `Store.read`: journalled events after `since`, oldest first; the newest `limit`
+    of them.
+    """
 
     def query(database: sqlite3.Connection) -> list[Event]:
         where = "sequence > ?"
@@ -169,7 +207,11 @@ def history(since: int, task: TaskKey | None, limit: int) -> Query[list[Event]]:
 
 def part_paths(database: sqlite3.Connection) -> frozenset[str]:
     """A query for `Store.read`: the part files that any task or unspent resume data names."""
-    records = database.execute("select record from task union all select record from resume_data where not spent")
+    records = database.execute(
+        "select record from task union all select record from resume_data where not spent"
+    )
     stored = [json.loads(record) for (record,) in records]
     older = [(record.get("older_part") or {}).get("path") for record in stored]
-    return frozenset(path for path in (*older, *(record.get("part_path") for record in stored)) if path)
+    return frozenset(
+        path for path in (*older, *(record.get("part_path") for record in stored)) if path
+    )

@@ -1,7 +1,7 @@
 """Whether the desktop starts the app at login: a file in the XDG autostart folder.
 
-Rule: the file is ours alone and written whole; what a person or the desktop has changed in it is respected when it is
-read, and replaced when it is set.
+Rule: the file is ours alone and written whole; what a person or the desktop has changed in it is
+respected when it is read, and replaced when it is set.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
 def autostart_path() -> str:
-    """Where the file is. A relative XDG_CONFIG_HOME counts as none, as the specification wants it."""
+    """Where the file is. A relative XDG_CONFIG_HOME counts as none, as the specification
+    wants it.
+    """
     config = os.environ.get("XDG_CONFIG_HOME", "")
     if not os.path.isabs(config):
         config = os.path.join(os.path.expanduser("~"), ".config")
@@ -30,18 +32,26 @@ def autostart_path() -> str:
 
 
 def is_autostarted() -> bool:
-    """Whether the app starts at login. An entry that is hidden, or that the desktop has switched off, does not."""
+    """Whether the app starts at login. An entry that is hidden, or that the desktop has switched
+    off, does not.
+    """
     found = _entry()
-    return bool(found) and not (_says(found, "Hidden", "true") or _says(found, "X-GNOME-Autostart-enabled", "false"))
+    return bool(found) and not (
+        _says(found, "Hidden", "true") or _says(found, "X-GNOME-Autostart-enabled", "false")
+    )
 
 
 def starts_minimized() -> bool:
-    """Whether it starts in the tray then. Where there is no tray, `gui --minimized` never hides the window."""
+    """Whether it starts in the tray then. Where there is no tray, `gui --minimized` never hides the
+    window.
+    """
     return "--minimized" in _entry().get("Exec", "").split()
 
 
 def set_enabled(on: bool, *, minimized: bool) -> None:
-    """Start the app at each login from now on, or never. Raises OSError when that cannot be written."""
+    """Start the app at each login from now on, or never. Raises OSError when that cannot be
+    written.
+    """
     if not on:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(autostart_path())
@@ -56,7 +66,8 @@ def start_command() -> list[str]:
     script = os.path.join(os.path.dirname(sys.executable), "transfermon")
     if os.access(script, os.X_OK):
         return [script]
-    return [sys.executable, "-P", "-m", "transfermon"]  # -P: not one that lies in the current folder
+    # -P: not one that lies in the current folder
+    return [sys.executable, "-P", "-m", "transfermon"]
 
 
 def desktop_entry(words: Sequence[str]) -> str:
@@ -78,7 +89,9 @@ def desktop_entry(words: Sequence[str]) -> str:
 
 
 def exec_line(words: Sequence[str]) -> str:
-    """The value of the key Exec: each word quoted where it must be, then escaped as every string of an entry is."""
+    """The value of the key Exec: each word quoted where it must be, then escaped as every string of
+    an entry is.
+    """
     return _escaped(" ".join(map(_quoted, words)))
 
 

@@ -1,4 +1,5 @@
-"""The time, and timers: the scheduler and the notifications get theirs from here, so that a test can move it.
+"""The time, and timers: the scheduler and the notifications get theirs from here, so that a test
+can move it.
 
 Rule: only what waits for minutes and hours asks this clock; transfers measure with the system's.
 """
@@ -10,7 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-_LONGEST_WAIT = 300.0  # seconds; a computer that sleeps does not count them, and its clock may be set
+# seconds; a computer that sleeps does not count them, and its clock may be set
+_LONGEST_WAIT = 300.0
 
 
 class Timer(Protocol):
@@ -33,8 +35,8 @@ class Clock:
         return asyncio.get_running_loop().call_later(max(0.0, seconds), call)
 
     def at(self, when: float, call: Callable[[], None]) -> Timer:
-        """Call on the running loop when the clock says `when` (epoch seconds), within five minutes of it after a
-        sleep or a set clock, never before it.
+        """Call on the running loop when the clock says `when` (epoch seconds), within five minutes
+        of it after a sleep or a set clock, never before it.
         """
         return _Alarm(self, when, call)
 

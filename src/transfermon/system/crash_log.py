@@ -25,7 +25,9 @@ class CrashLog:
         return f"<CrashLog {self._path}>"
 
     def begin(self) -> str:
-        """Fatal errors are written down from now on. The path of what the last run left when it crashed, or ""."""
+        """Fatal errors are written down from now on. The path of what the last run left when it
+        crashed, or "".
+        """
         last = ""
         try:
             if os.path.exists(self._path) and os.path.getsize(self._path):

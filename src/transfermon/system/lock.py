@@ -1,7 +1,9 @@
-"""The engine lock: one process owns a state directory, and the kernel frees it however that process ends.
+"""The engine lock: one process owns a state directory, and the kernel frees it however that process
+ends.
 
-Rule: the file is opened close-on-exec and is never unlinked (two inodes would be two owners). Who has released
-does not lock again in the same breath: a waiter gets its turn only when nobody is quicker.
+Rule: the file is opened close-on-exec and is never unlinked (two inodes would be two owners). Who
+has released does not lock again in the same breath: a waiter gets its turn only when nobody is
+quicker.
 """
 
 from __future__ import annotations
@@ -36,10 +38,11 @@ class EngineLock:
 
     @classmethod
     def acquire(cls, state_dir: str, what: str = "") -> Self:
-        """Take the lock now. `what` is told to those who find it taken; the program's name when empty.
+        """Take the lock now. `what` is told to those who find it taken; the program's name when
+        empty.
 
-        Raises EngineBusyError, naming the owner, when another engine has it, in this process or another;
-        StateError when the file cannot be opened or is a link.
+        Raises EngineBusyError, naming the owner, when another engine has it, in this process or
+        another; StateError when the file cannot be opened or is a link.
         """
         path = os.path.join(state_dir, NAME)
         fd = _open(path)
@@ -59,8 +62,9 @@ class EngineLock:
     def adopt(cls, state_dir: str, fd: int, what: str = "") -> Self:
         """Go on with a lock that this process was given over exec; `fd` is its open file.
 
-        Call it before any child is started: until then the descriptor would go along to it. Raises StateError when
-        it is not this folder's lock file, EngineBusyError when the lock is another's.
+        Call it before any child is started: until then the descriptor would go along to it. Raises
+        StateError when it is not this folder's lock file, EngineBusyError when the lock is
+        another's.
         """
         path = os.path.join(state_dir, NAME)
         try:
@@ -70,7 +74,8 @@ class EngineLock:
             raise StateError(f"The lock that was handed over cannot be used: {exc}.") from exc
         if (given.st_dev, given.st_ino) != (there.st_dev, there.st_ino):
             raise StateError(
-                f"The lock that was handed over is not {path}.", "The state folder was replaced meanwhile."
+                f"The lock that was handed over is not {path}.",
+                "The state folder was replaced meanwhile.",
             )
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ours already, or free
@@ -109,8 +114,8 @@ class EngineLock:
 
 
 def owner(state_dir: str) -> int:
-    """The process that holds the lock, as it says itself; 0 when it was let go. One that was killed still stands
-    there until the next owner.
+    """The process that holds the lock, as it says itself; 0 when it was let go. One that was killed
+    still stands there until the next owner.
     """
     try:
         fd = os.open(os.path.join(state_dir, NAME), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -132,14 +137,17 @@ def _open(path: str) -> int:
 
 def _unusable(path: str, exc: OSError) -> StateError:
     why = "it is a link" if exc.errno == errno.ELOOP else exc.strerror
-    return StateError(f"The lock file {path} cannot be used: {why}.", "Choose another folder with --state-dir.")
+    return StateError(
+        f"The lock file {path} cannot be used: {why}.", "Choose another folder with --state-dir."
+    )
 
 
 def _busy(text: str) -> EngineBusyError:
     pid, _, what = text.partition(" ")
     who = f"{what or 'transfermon'} (process {pid})" if pid.isdigit() else "another process"
     return EngineBusyError(
-        f"The transfers are in the hands of {who}.", "End it, or choose another folder with --state-dir."
+        f"The transfers are in the hands of {who}.",
+        "End it, or choose another folder with --state-dir.",
     )
 
 

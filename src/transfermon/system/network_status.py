@@ -1,7 +1,7 @@
 """Whether there is a network at all, and whether large transfers are welcome on it (T-17, T-18).
 
-Rule: nobody polls. The kernel tells of changes through netlink, and where it cannot be asked, all counts as well: then
-retries find out (D10). Loopback is no network, and never waits for one.
+Rule: nobody polls. The kernel tells of changes through netlink, and where it cannot be asked, all
+counts as well: then retries find out (D10). Loopback is no network, and never waits for one.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ def is_local(url: str) -> bool:
 
 
 class Connectivity:
-    """What is known of the network. This one is told by `update`; `SystemConnectivity` asks the kernel."""
+    """What is known of the network. This one is told by `update`; `SystemConnectivity` asks the
+    kernel.
+    """
 
     def __init__(self) -> None:
         self._there = True
@@ -76,11 +78,17 @@ class Connectivity:
             if self.changed is not None:
                 self.changed()
 
-    def update(self, online: bool, ways: frozenset[str] = frozenset(), *, anew: bool = False) -> None:
-        """Take note; `ways` are the routes, so that a move to another network is a change too; so is a network that
-        went and came back at once (`anew`).
+    def update(
+        self, online: bool, ways: frozenset[str] = frozenset(), *, anew: bool = False
+    ) -> None:
+        """Take note; `ways` are the routes, so that a move to another network is a change too; so
+        is a network that went and came back at once (`anew`).
         """
-        if online == self._there and ways == (self._ways if self._ways is not None else ways) and not anew:
+        if (
+            online == self._there
+            and ways == (self._ways if self._ways is not None else ways)
+            and not anew
+        ):
             self._ways = ways
             return
         self._there, self._ways = online, ways
@@ -90,7 +98,9 @@ class Connectivity:
 
 
 class SystemConnectivity(Connectivity):
-    """Linux: online while an interface other than loopback is running and has a route that is not link-local."""
+    """Linux: online while an interface other than loopback is running and has a route that is not
+    link-local.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,7 +135,9 @@ class SystemConnectivity(Connectivity):
 
 
 def ways_out() -> frozenset[str]:
-    """The routes that lead off this machine, as text. Raises OSError where /proc does not show them."""
+    """The routes that lead off this machine, as text. Raises OSError where /proc does not show
+    them.
+    """
     found: set[str] = set()
     running: dict[str, bool] = {}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
@@ -137,7 +149,8 @@ def ways_out() -> frozenset[str]:
     return frozenset(found)
 
 
-# The files are those of this thread's network namespace; /proc/net are those of the process's first thread.
+# The files are those of this thread's network namespace; /proc/net are those of the process's first
+# thread.
 def _lines(name: str) -> list[list[str]]:
     with open(f"/proc/thread-self/net/{name}", encoding="ascii", errors="replace") as file:
         return [line.split() for line in file]
@@ -147,7 +160,8 @@ def _routes_of_4() -> list[tuple[str, str]]:
     return [
         (fields[0], " ".join((*fields[1:3], fields[7])))
         for fields in _lines("route")[1:]
-        if fields[0] != "lo" and int(fields[3], 16) & _RTF_UP and not fields[1].endswith("FEA9")  # 169.254, reversed
+        # 169.254, reversed
+        if fields[0] != "lo" and int(fields[3], 16) & _RTF_UP and not fields[1].endswith("FEA9")
     ]
 
 
@@ -159,7 +173,9 @@ def _routes_of_6() -> list[tuple[str, str]]:
     return [
         (fields[9], " ".join((*fields[:2], fields[4])))
         for fields in lines
-        if fields[9] != "lo" and int(fields[8], 16) & _RTF_UP and not fields[0].startswith(("fe8", "ff"))
+        if fields[9] != "lo"
+        and int(fields[8], 16) & _RTF_UP
+        and not fields[0].startswith(("fe8", "ff"))
     ]
 
 
@@ -178,7 +194,9 @@ def _is_running(asking: socket.socket, interface: str) -> bool:
 
 
 class Policy:
-    """Whether a discretionary task may start: mains power and an unmetered network (T-18). Told by `update`."""
+    """Whether a discretionary task may start: mains power and an unmetered network (T-18). Told by
+    `update`.
+    """
 
     def __init__(self) -> None:
         self.on_battery = False
@@ -210,8 +228,8 @@ class Policy:
 
 
 class SystemPolicy(Policy):
-    """Linux: power as /sys/class/power_supply says it. No desktop service is asked, so a network is never metered
-    unless somebody says so with `update`.
+    """Linux: power as /sys/class/power_supply says it. No desktop service is asked, so a network is
+    never metered unless somebody says so with `update`.
     """
 
     def __init__(self, folder: str = "/sys/class/power_supply") -> None:
@@ -259,7 +277,13 @@ def _first_line(path: str) -> str:
 class _Netlink:
     """One multicast subscription on the loop; calls back once for a burst of messages."""
 
-    def __init__(self, protocol: int, groups: int, told: Callable[[], None], concerns: Callable[[bytes], bool]) -> None:
+    def __init__(
+        self,
+        protocol: int,
+        groups: int,
+        told: Callable[[], None],
+        concerns: Callable[[bytes], bool],
+    ) -> None:
         self._protocol = protocol
         self._groups = groups
         self._told = told

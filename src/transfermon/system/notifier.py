@@ -1,7 +1,7 @@
 """Desktop notifications through desktop-notifier, which only this module knows.
 
-Rule: nothing here fails when the desktop has no notification service; `send` answers False, and the caller shows
-the text in its window instead. No Qt here.
+Rule: nothing here fails when the desktop has no notification service; `send` answers False, and the
+caller shows the text in its window instead. No Qt here.
 """
 
 from __future__ import annotations
@@ -69,12 +69,16 @@ class Notifier:
         on_clicked: Callable[[], None] | None = None,
         buttons: Sequence[Button] = (),
     ) -> bool:
-        """Show a banner; False when nothing could show it. The texts may come from strangers (R14)."""
-        if not await self.probe():  # the library itself reports success when there is nobody to show it
+        """Show a banner; False when nothing could show it. The texts may come from strangers
+        (R14).
+        """
+        # the library itself reports success when there is nobody to show it
+        if not await self.probe():
             return False
         from desktop_notifier import Button as LibraryButton
 
-        taken = asyncio.Event()  # the library asks for the service's abilities once, and only logs when a send fails
+        # the library asks for the service's abilities once, and only logs when a send fails
+        taken = asyncio.Event()
         try:
             async with asyncio.timeout(ANSWER):
                 await self._loaded().send(
@@ -82,7 +86,10 @@ class Notifier:
                     message=escaped_body(body),
                     on_clicked=on_clicked,
                     on_dispatched=taken.set,
-                    buttons=[LibraryButton(title=button.title, on_pressed=button.pressed) for button in buttons],
+                    buttons=[
+                        LibraryButton(title=button.title, on_pressed=button.pressed)
+                        for button in buttons
+                    ],
                 )
         except Exception as exc:  # noqa: BLE001 - as above
             log.warning("a notification could not be shown: %s: %s", type(exc).__name__, exc)
@@ -90,14 +97,17 @@ class Notifier:
             return False
         if not taken.is_set():
             self._available = False
-            self._library = None  # its connection is dead; the next one finds a service that came back
+            # its connection is dead; the next one finds a service that came back
+            self._library = None
         return self._available
 
     def _loaded(self) -> Any:
         if self._library is None:
-            from desktop_notifier import DesktopNotifier, Icon  # 65 ms, not before the window is there
+            # 65 ms, not before the window is there
+            from desktop_notifier import DesktopNotifier, Icon
 
-            logging.getLogger("desktop_notifier").setLevel(logging.ERROR)  # it warns with a traceback each time
+            # it warns with a traceback each time
+            logging.getLogger("desktop_notifier").setLevel(logging.ERROR)
             icon = Icon(path=Path(self._icon)) if self._icon else Icon(name="folder-download")
             self._library = DesktopNotifier(app_name=self._name, app_icon=icon)
         return self._library

@@ -1,7 +1,8 @@
 """Background coroutines by name: kept, reported, cancelled.
 
-Rule: whoever spawns through here need not keep the reference, and a failure is logged with its name. `close`
-returns only when all have ended: a coroutine that outlives the loop cannot be finished.
+Rule: whoever spawns through here need not keep the reference, and a failure is logged with its
+name. `close` returns only when all have ended: a coroutine that outlives the loop cannot be
+finished.
 """
 
 from __future__ import annotations

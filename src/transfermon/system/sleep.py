@@ -1,7 +1,7 @@
 """The sleep of the computer: told of before it, and after it.
 
-Rule: nobody waits for a bus. Where logind is not there, a sleep is like a network that was gone for a while: the
-connections are found dead when they are used.
+Rule: nobody waits for a bus. Where logind is not there, a sleep is like a network that was gone for
+a while: the connections are found dead when they are used.
 """
 
 from __future__ import annotations
@@ -33,15 +33,17 @@ class Sleep:
         return f"<Sleep {'watched' if len(self._runners) else 'not watched'}>"
 
     def watch(self, before: Callable[[], Awaitable[None]], after: Callable[[], None]) -> None:
-        """From now on `before` is awaited before each sleep, for `BEFORE` seconds at most, and `after` called when it
-        is over. Returns at once; without logind neither happens.
+        """From now on `before` is awaited before each sleep, for `BEFORE` seconds at most, and
+        `after` called when it is over. Returns at once; without logind neither happens.
         """
         self._runners.spawn(self._watch(before, after), "listening for the computer's sleep")
 
     async def close(self) -> None:
         await self._runners.close()
 
-    async def _watch(self, before: Callable[[], Awaitable[None]], after: Callable[[], None]) -> None:
+    async def _watch(
+        self, before: Callable[[], Awaitable[None]], after: Callable[[], None]
+    ) -> None:
         told: asyncio.Queue[bool] = asyncio.Queue()
 
         def hear(message: Any) -> None:
@@ -55,9 +57,12 @@ class Sleep:
             going = False
             while True:
                 try:
-                    async with asyncio.timeout(AWAKE if going else None):  # this clock stands still in a sleep
+                    # this clock stands still in a sleep
+                    async with asyncio.timeout(AWAKE if going else None):
                         going = await told.get()
-                except TimeoutError:  # logind ended meanwhile, or its word was lost: transfers must not wait for ever
+                except (
+                    TimeoutError
+                ):  # logind ended meanwhile, or its word was lost: transfers must not wait for ever
                     going = False
                 if going:
                     await _in_time(before)

@@ -1,7 +1,9 @@
-"""Keeping the computer awake, through whichever D-Bus service offers it. Only this module knows the D-Bus library.
+"""Keeping the computer awake, through whichever D-Bus service offers it. Only this module knows the
+D-Bus library.
 
-Rule: nobody waits for a bus and nothing fails without one. What keeps the computer awake is a connection or a
-descriptor of this process: closing it is the release, and the kernel closes it when the process is killed.
+Rule: nobody waits for a bus and nothing fails without one. What keeps the computer awake is a
+connection or a descriptor of this process: closing it is the release, and the kernel closes it when
+the process is killed.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ class Service:
     body: tuple[Any, ...]
 
 
-# The first that says yes. “sleep” alone: to block “idle” as well would keep the screen lit on some desktops.
+# The first that says yes. “sleep” alone: to block “idle” as well would keep the screen lit on some
+# desktops.
 SERVICES = (
     Service(
         bus="SYSTEM",
@@ -103,7 +106,9 @@ class Inhibitor:
         return self._line.service.name if self._line is not None else ""
 
     def want(self, wanted: bool) -> None:
-        """Keep the computer awake, or let it sleep. Returns at once; letting go has happened then."""
+        """Keep the computer awake, or let it sleep. Returns at once; letting go has happened
+        then.
+        """
         if wanted == self._wanted:
             return
         self._wanted = wanted
@@ -136,7 +141,12 @@ class Inhibitor:
                 self._line = line
                 return
             except Exception as exc:  # noqa: BLE001 - no library, bus or service, a refusal: each has its exceptions
-                log.debug("%s does not keep the computer awake: %s: %s", service.name, type(exc).__name__, exc)
+                log.debug(
+                    "%s does not keep the computer awake: %s: %s",
+                    service.name,
+                    type(exc).__name__,
+                    exc,
+                )
             finally:
                 if self._line is not line:
                     line.close()
@@ -160,8 +170,11 @@ class BusLine:
         return f"<Line {self.service.name} {len(self._descriptors)} descriptors>"
 
     async def ask(self, hear: Callable[[Any], None] | None = None, rule: str = "") -> None:
-        """Done when the service has said yes; raises when it has not. `hear` gets the messages that match `rule`."""
-        dbus = await asyncio.to_thread(importlib.import_module, "dbus_fast")  # 40 ms that the window does not pay
+        """Done when the service has said yes; raises when it has not. `hear` gets the messages that
+        match `rule`.
+        """
+        # 40 ms that the window does not pay
+        dbus = await asyncio.to_thread(importlib.import_module, "dbus_fast")
         aio = await asyncio.to_thread(importlib.import_module, "dbus_fast.aio")
         service = self.service
         bus = aio.MessageBus(bus_type=dbus.BusType[service.bus], negotiate_unix_fd=True)
@@ -193,17 +206,21 @@ class BusLine:
                 member="Inhibit",
                 signature=service.signature,
                 body=list(service.body),
-                flags=dbus.MessageFlag.NO_AUTOSTART,  # one that had to be started would know of no desktop
+                # one that had to be started would know of no desktop
+                flags=dbus.MessageFlag.NO_AUTOSTART,
             )
         )
 
     async def _call(self, message: Any) -> None:
         answer = await self._bus.call(message)
         if answer is None or answer.message_type is not type(message.message_type).METHOD_RETURN:
-            raise ConnectionRefusedError(f"{answer.error_name}: {answer.body[:1]}" if answer else "no answer")
+            raise ConnectionRefusedError(
+                f"{answer.error_name}: {answer.body[:1]}" if answer else "no answer"
+            )
 
     def _keep(self, message: Any) -> None:
-        # As they come in, not from the answer: one whose waiter was just cancelled would stay open for ever.
+        # As they come in, not from the answer: one whose waiter was just cancelled would stay open
+        # for ever.
         self._descriptors.extend(message.unix_fds)
         if self._closed:  # the library still reads what had come before the end
             self.drop()

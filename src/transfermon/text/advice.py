@@ -1,7 +1,9 @@
-"""What a person reads under a failure: said by who knows what follows, from the failure and that decision.
+"""What a person reads under a failure: said by who knows what follows, from the failure and that
+decision.
 
-Rule: who meets a failure writes down what happened, and in `TransferError.hint` at most what a person can do about the
-cause. Whether it is tried again, waits or has ended is decided afterwards; every word about that is made here.
+Rule: who meets a failure writes down what happened, and in `TransferError.hint` at most what a
+person can do about the cause. Whether it is tried again, waits or has ended is decided afterwards;
+every word about that is made here.
 """
 
 from __future__ import annotations
@@ -34,15 +36,20 @@ _LATER = "Try again later."
 
 def decided(error: TransferError) -> Decision:
     """What a session without any limit would decide: the class of the failure alone."""
-    return {Retry.WAIT: Decision.WAIT, Retry.RETRY: Decision.RETRY, Retry.RESTART: Decision.RESTART}.get(
-        error.retry, Decision.END
-    )
+    return {
+        Retry.WAIT: Decision.WAIT,
+        Retry.RETRY: Decision.RETRY,
+        Retry.RESTART: Decision.RESTART,
+    }.get(error.retry, Decision.END)
 
 
-def hint(error: TransferError, decision: Decision, *, kept: int = 0, kind: Kind = Kind.DOWNLOAD) -> str:
+def hint(
+    error: TransferError, decision: Decision, *, kept: int = 0, kind: Kind = Kind.DOWNLOAD
+) -> str:
     """One or two sentences: what can be done about the cause, and what follows.
 
-    `kept`: the bytes that a retry really goes on with; 0 where it starts from zero, whatever is stored.
+    `kept`: the bytes that a retry really goes on with; 0 where it starts from zero, whatever is
+    stored.
     """
     if decision is Decision.END:
         remedy = error.hint or (_LATER if error.retryable else "")
@@ -61,11 +68,17 @@ def kept_of(task: Task) -> int:
 
 def left_of(tasks: Iterable[Task]) -> list[tuple[str, int, str]]:
     """Of each task that has not ended: its name, what it has moved, and why a pause starts over."""
-    return [(task.name or str(task.key), task.moved, task.not_resumable) for task in tasks if task.outstanding]
+    return [
+        (task.name or str(task.key), task.moved, task.not_resumable)
+        for task in tasks
+        if task.outstanding
+    ]
 
 
 def stopped(left: Iterable[tuple[str, int, str]]) -> str:
-    """The last words of a command that was stopped; for each that is left: name, bytes moved, why a pause starts over."""
+    """The last words of a command that was stopped; for each that is left: name, bytes moved, why a
+    pause starts over.
+    """
     anew = [f"{name} starts from zero" for name, moved, why_not in left if moved > 0 and why_not]
     if not anew:
         return "Stopped. What is there is kept; the same command goes on."

@@ -17,7 +17,11 @@ from transfermon.model.task import Activity, Kind, State, Task
 from transfermon.model.translate import marked, tr
 from transfermon.model.units import clean, countdown, progress
 
-_MOVING = {Kind.DOWNLOAD: marked("Downloading"), Kind.UPLOAD: marked("Uploading"), Kind.DATA: marked("Sending")}
+_MOVING = {
+    Kind.DOWNLOAD: marked("Downloading"),
+    Kind.UPLOAD: marked("Uploading"),
+    Kind.DATA: marked("Sending"),
+}
 _ACTIVITIES = {
     Activity.QUEUED: marked("Queued"),
     Activity.WAITING_FOR_CONNECTIVITY: marked("Waiting for a network"),
@@ -35,7 +39,9 @@ _STATES = {
 
 
 def status(task: Task, now: float) -> str:
-    """The state of a task in words; `now` in epoch seconds. A waiting one says why and until when."""
+    """The state of a task in words; `now` in epoch seconds. A waiting one says why and until
+    when.
+    """
     if task.state is State.COMPLETED:
         return _outcome(task)
     if task.state is State.CANCELING:
@@ -57,7 +63,12 @@ def status(task: Task, now: float) -> str:
         if task.waiting_reason:
             return ", ".join(
                 part
-                for part in (tr("Waiting: {waiting_reason}").format(waiting_reason=_clause(task.waiting_reason)), left)
+                for part in (
+                    tr("Waiting: {waiting_reason}").format(
+                        waiting_reason=_clause(task.waiting_reason)
+                    ),
+                    left,
+                )
                 if part
             )
         return tr("Starts in {left}").format(left=left) if left else tr("Waiting")
@@ -67,24 +78,36 @@ def status(task: Task, now: float) -> str:
         return clean(task.waiting_reason).strip().removesuffix(".")
     if task.activity is Activity.TRANSFERRING:
         if task.upload is not None and task.upload.elsewhere:
-            return tr("Uploading to {server}").format(server=clean(rules.named(task.upload.url), 200))
+            return tr("Uploading to {server}").format(
+                server=clean(rules.named(task.upload.url), 200)
+            )
         return tr(_MOVING[task.kind])
     return tr(_ACTIVITIES.get(task.activity, "Queued"))
 
 
 def error(failure: TransferError) -> str:
     """What happened and what to do, on one line."""
-    said = tr("It says: “{said}”.").format(said=failure.said.removesuffix(".")) if failure.said else ""
+    said = (
+        tr("It says: “{said}”.").format(said=failure.said.removesuffix(".")) if failure.said else ""
+    )
     return clean(" ".join(part for part in (failure.message, said, failure.hint) if part), 800)
 
 
 def unconfirmed(task: Task) -> str:
-    """Why nobody knows that the server has what was sent, and what to do; "" where that is not the question."""
-    return clean(f"{task.unconfirmed} {tr('Look on the server.')}") if task.unconfirmed and task.succeeded else ""
+    """Why nobody knows that the server has what was sent, and what to do; "" where that is not the
+    question.
+    """
+    return (
+        clean(f"{task.unconfirmed} {tr('Look on the server.')}")
+        if task.unconfirmed and task.succeeded
+        else ""
+    )
 
 
 def event(told: events.Event) -> str:
-    """One line for any event; one of a class that is not known here reads like its parent, or is its type."""
+    """One line for any event; one of a class that is not known here reads like its parent, or is
+    its type.
+    """
     words = next((_EVENTS[cls] for cls in type(told).__mro__ if cls in _EVENTS), None)
     return clean(words(told) if words else told.type)
 
@@ -107,12 +130,17 @@ def _place(task: Task) -> str:
     where = rules.target(task)
     folder, _, name = task.stored_as.rpartition("/")
     return clean(
-        unquote(name) if name and folder == where.partition("?")[0].rpartition("/")[0] else task.stored_as, 200
+        unquote(name)
+        if name and folder == where.partition("?")[0].rpartition("/")[0]
+        else task.stored_as,
+        200,
     )
 
 
 def _clause(sentence: str) -> str:
-    """A sentence as the part of another: no full stop, a small first letter where it is a plain word."""
+    """A sentence as the part of another: no full stop, a small first letter where it is a plain
+    word.
+    """
     text = clean(sentence).strip().removesuffix(".")
     first = text.partition(" ")[0]
     return text[:1].lower() + text[1:] if first[1:].islower() or len(first) == 1 else text
@@ -142,13 +170,18 @@ def _state(told: events.TaskStateEvent) -> str:
             **_ACTIVITIES,
             Activity.TRANSFERRING: _MOVING[kind],
             Activity.RETRYING: marked("Waiting to retry"),
-        }.get(activity, marked("Waiting for its time") if activity is Activity.WAITING_UNTIL else words)
+        }.get(
+            activity,
+            marked("Waiting for its time") if activity is Activity.WAITING_UNTIL else words,
+        )
     return f"{_name(told)}: {tr(words)}" + (f", {_clause(told.reason)}" if told.reason else "")
 
 
 def kept_file(path: str) -> str:
     """Of a file that should have been deleted with its transfer."""
-    words = tr("“{path}” was not deleted: it is not the file that was downloaded, or it cannot be deleted.")
+    words = tr(
+        "“{path}” was not deleted: it is not the file that was downloaded, or it cannot be deleted."
+    )
     return words.format(path=clean(path))
 
 
@@ -186,7 +219,8 @@ def _downloaded(told: events.DownloadCompletedEvent) -> str:
 
 def _uploaded(told: events.UploadProgressEvent) -> str:
     return tr("{name}: {progress} sent").format(
-        name=_name(told), progress=progress(told.total_bytes_sent, told.total_bytes_expected_to_send)
+        name=_name(told),
+        progress=progress(told.total_bytes_sent, told.total_bytes_expected_to_send),
     )
 
 
@@ -209,7 +243,9 @@ def _session(told: events.Event) -> str:
 
 
 def _invalidated(told: events.SessionInvalidatedEvent) -> str:
-    return tr("{session} ended").format(session=_session(told)) + (f": {_clause(told.error)}" if told.error else "")
+    return tr("{session} ended").format(session=_session(told)) + (
+        f": {_clause(told.error)}" if told.error else ""
+    )
 
 
 def _idle(told: events.SessionIdleEvent) -> str:
@@ -220,7 +256,9 @@ def _idle(told: events.SessionIdleEvent) -> str:
 
 def _finishing(told: events.SessionFinishingEvent) -> str:
     return (
-        tr("{session} cancels its tasks and ends") if told.canceling else tr("{session} ends with its last task")
+        tr("{session} cancels its tasks and ends")
+        if told.canceling
+        else tr("{session} ends with its last task")
     ).format(session=_session(told))
 
 
@@ -240,9 +278,15 @@ def _handler(identifier: str) -> str:
 
 
 def _handler_ended(told: events.HandlerEndedEvent) -> str:
-    results = {"new_data": marked("new data"), "no_data": marked("no data"), "failed": marked("failed")}
+    results = {
+        "new_data": marked("new data"),
+        "no_data": marked("no data"),
+        "failed": marked("failed"),
+    }
     ended = tr("Handler {handler} ended after {seconds:.1f} s: {result}").format(
-        handler=_handler(told.handler_id), seconds=told.elapsed, result=tr(results.get(told.result, told.result))
+        handler=_handler(told.handler_id),
+        seconds=told.elapsed,
+        result=tr(results.get(told.result, told.result)),
     )
     if not told.started_tasks:
         return ended
@@ -257,11 +301,15 @@ def _handler_expired(told: events.HandlerExpiredEvent) -> str:
 
 def _notified(told: events.NotificationEvent) -> str:
     text = ": ".join(part for part in (told.alert_title, told.alert_body) if part)
-    return (tr("Notification: {text}") if told.shown else tr("Notification (in the window): {text}")).format(text=text)
+    return (
+        tr("Notification: {text}") if told.shown else tr("Notification (in the window): {text}")
+    ).format(text=text)
 
 
 def _ledger(wake: Any) -> str:
-    return tr("Wake ledger: {kind} {verdict}").format(kind=wake.kind.value, verdict=wake.verdict.value)
+    return tr("Wake ledger: {kind} {verdict}").format(
+        kind=wake.kind.value, verdict=wake.verdict.value
+    )
 
 
 def _wake(told: events.WakeChangedEvent) -> str:
@@ -292,12 +340,12 @@ _EVENTS: dict[type[events.Event], Callable[[Any], str]] = {
     events.SessionFinishingEvent: _finishing,
     events.SessionIdleEvent: _idle,
     events.SessionInvalidatedEvent: _invalidated,
-    events.BackgroundTransferEvent: lambda told: tr("{session}: stored events are delivered").format(
-        session=_session(told)
-    ),
-    events.SessionEventsCompletedEvent: lambda told: tr("{session}: all stored events were delivered").format(
-        session=_session(told)
-    ),
+    events.BackgroundTransferEvent: lambda told: tr(
+        "{session}: stored events are delivered"
+    ).format(session=_session(told)),
+    events.SessionEventsCompletedEvent: lambda told: tr(
+        "{session}: all stored events were delivered"
+    ).format(session=_session(told)),
     events.BackgroundFetchEvent: _fetch,
     events.SilentPushEvent: _push,
     events.HandlerEndedEvent: _handler_ended,

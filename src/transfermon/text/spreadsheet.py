@@ -10,12 +10,26 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-COLUMNS = ("id", "session", "kind", "state", "status", "received", "expected", "name", "folder", "url", "added")
+COLUMNS = (
+    "id",
+    "session",
+    "kind",
+    "state",
+    "status",
+    "received",
+    "expected",
+    "name",
+    "folder",
+    "url",
+    "added",
+)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = COLUMNS) -> str:
-    """A head and a line for each row, with CRLF as line end. Numbers stay numbers; an unknown size is an empty cell."""
+    """A head and a line for each row, with CRLF as line end. Numbers stay numbers; an unknown size
+    is an empty cell.
+    """
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(columns)

@@ -1,7 +1,7 @@
 """VideoFarm: a small video service, its server and its client.
 
-Rule: importing this imports nothing else, and a public name brings its module when it is asked for, as in
-`transfermon`: the server runs without the rest.
+Rule: importing this imports nothing else, and a public name brings its module when it is asked for,
+as in `transfermon`: the server runs without the rest.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Answers with content: ranges, validators, streaming, and the faults woven in.
 
-The one rule to keep: `plan_answer` decides on plain values, `ContentResponse` only carries out; a file is read in
-pieces, off the loop, never whole.
+The one rule to keep: `plan_answer` decides on plain values, `ContentResponse` only carries out; a
+file is read in pieces, off the loop, never whole.
 """
 
 from __future__ import annotations
@@ -40,9 +40,11 @@ def _nothing() -> None:
 
 @record
 class Content:
-    """A body that can be read at any place. `read(offset, size)` may block; it is never called on the loop.
+    """A body that can be read at any place. `read(offset, size)` may block; it is never called on
+    the loop.
 
-    `etag` is the opaque part without quotes. `modified` is in seconds since 1970, None when it has no meaning.
+    `etag` is the opaque part without quotes. `modified` is in seconds since 1970, None when it has
+    no meaning.
     """
 
     size: int
@@ -66,16 +68,26 @@ def content_of_bytes(body: bytes, media_type: str, *, filename: str | None = Non
 
 
 def content_of_json(value: Any) -> Content:
-    return content_of_bytes(json.dumps(value, ensure_ascii=False).encode() + b"\n", "application/json")
+    return content_of_bytes(
+        json.dumps(value, ensure_ascii=False).encode() + b"\n", "application/json"
+    )
 
 
-def content_of_file(path: str | os.PathLike[str], media_type: str, *, filename: str, attachment: bool) -> Content:
+def content_of_file(
+    path: str | os.PathLike[str], media_type: str, *, filename: str, attachment: bool
+) -> Content:
     """Opens the file, so a later replacement does not change this answer. Blocks.
 
-    Raises FileNotFoundError for anything but a regular file; links are not followed. The tag is made of time and
-    size: whoever replaces a file with another of the same size must give it a later time.
+    Raises FileNotFoundError for anything but a regular file; links are not followed. The tag is
+    made of time and size: whoever replaces a file with another of the same size must give it a
+    later time.
     """
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    flags = (
+        os.O_RDONLY
+        | getattr(os, "O_NOFOLLOW", 0)
+        | getattr(os, "O_NONBLOCK", 0)
+        | getattr(os, "O_BINARY", 0)
+    )
     try:
         file = open(os.open(path, flags), "rb", buffering=0)  # noqa: SIM115 (the answer closes it)
     except (OSError, ValueError) as error:
@@ -106,11 +118,15 @@ class UnsatisfiableError(Exception):
 
 
 def requested_range(header: str, size: int) -> tuple[int, int] | None:
-    """First byte and end (one past the last) of a single byte range; None when the header is to be ignored.
+    """First byte and end (one past the last) of a single byte range; None when the header is to be
+    ignored.
 
-    Ignored are other units, bad syntax and several ranges (RFC 9110, 14.2). Raises UnsatisfiableError.
+    Ignored are other units, bad syntax and several ranges (RFC 9110, 14.2). Raises
+    UnsatisfiableError.
     """
-    match = re.fullmatch(r"bytes=[ \t]*([0-9]{0,100})-([0-9]{0,100})[ \t]*", header, re.ASCII | re.IGNORECASE)
+    match = re.fullmatch(
+        r"bytes=[ \t]*([0-9]{0,100})-([0-9]{0,100})[ \t]*", header, re.ASCII | re.IGNORECASE
+    )
     if match is None:
         return None
     first, last = match[1], match[2]
@@ -129,7 +145,9 @@ def requested_range(header: str, size: int) -> tuple[int, int] | None:
 
 @record
 class FarmAnswer:
-    """What goes out: head, and which bytes of the content. `end` equals `start` when there is no body to send."""
+    """What goes out: head, and which bytes of the content. `end` equals `start` when there is no
+    body to send.
+    """
 
     status: int
     headers: dict[str, str]
@@ -137,15 +155,20 @@ class FarmAnswer:
     end: int
 
 
-def plan_answer(method: str, headers: Mapping[str, str], content: Content, faults: Faults, now: float) -> FarmAnswer:
+def plan_answer(
+    method: str, headers: Mapping[str, str], content: Content, faults: Faults, now: float
+) -> FarmAnswer:
     """The answer to GET or HEAD. `headers` has lower-case names; `now` is in seconds since 1970."""
     etag, modified = _validators(content, faults)
     head = _representation_headers(content, faults, etag, modified)
     if etag and _is_listed(etag, headers.get("if-none-match", "")):
-        return FarmAnswer(status=304, headers=_without(head, "content-length", "content-type"), start=0, end=0)
+        return FarmAnswer(
+            status=304, headers=_without(head, "content-length", "content-type"), start=0, end=0
+        )
     whole = FarmAnswer(status=200, headers=head, start=0, end=content.size)
     wanted = headers.get("range")
-    # Range has a meaning for GET alone (RFC 9110, 14.2); a compressed body has no ranges of the original.
+    # Range has a meaning for GET alone (RFC 9110, 14.2); a compressed body has no ranges of the
+    # original.
     if method != "GET" or wanted is None or faults.no_range or faults.gzip:
         return whole
     if not _if_range_holds(headers.get("if-range"), etag, modified, now):
@@ -153,7 +176,10 @@ def plan_answer(method: str, headers: Mapping[str, str], content: Content, fault
     try:
         found = requested_range(wanted, content.size)
     except UnsatisfiableError:
-        head = {**_without(head, "content-type", "content-disposition"), "content-range": f"bytes */{content.size}"}
+        head = {
+            **_without(head, "content-type", "content-disposition"),
+            "content-range": f"bytes */{content.size}",
+        }
         return FarmAnswer(status=416, headers={**head, "content-length": "0"}, start=0, end=0)
     if found is None:
         return whole
@@ -165,7 +191,11 @@ def plan_answer(method: str, headers: Mapping[str, str], content: Content, fault
 
 
 def _validators(content: Content, faults: Faults) -> tuple[str | None, float | None]:
-    tag = content.etag + (f"-v{faults.version}" if faults.version else "") + ("-gzip" if faults.gzip else "")
+    tag = (
+        content.etag
+        + (f"-v{faults.version}" if faults.version else "")
+        + ("-gzip" if faults.gzip else "")
+    )
     etag = {"none": None, "weak": f'W/"{tag}"'}.get(faults.etag, f'"{tag}"')
     if content.modified is None or faults.modified == "none":
         return etag, None
@@ -187,12 +217,16 @@ def _representation_headers(
     if modified is not None:
         head["last-modified"] = formatdate(modified, usegmt=True)
     if content.filename:
-        head["content-disposition"] = content_disposition(content.filename, attachment=content.attachment)
+        head["content-disposition"] = content_disposition(
+            content.filename, attachment=content.attachment
+        )
     return head
 
 
 def content_disposition(filename: str, *, attachment: bool) -> str:
-    """The header's value; the second, encoded form is there only when the name needs it (RFC 6266, RFC 8187)."""
+    """The header's value; the second, encoded form is there only when the name needs it (RFC 6266,
+    RFC 8187).
+    """
     plain = re.sub(r"[^ !#-\[\]-~]", "_", filename)
     value = f'{"attachment" if attachment else "inline"}; filename="{plain}"'
     return value if plain == filename else f"{value}; filename*=UTF-8''{quote(filename, safe='')}"
@@ -203,9 +237,11 @@ def _is_listed(etag: str, listed: str) -> bool:
     return "*" in tags or etag.removeprefix("W/") in tags
 
 
-def _if_range_holds(condition: str | None, etag: str | None, modified: float | None, now: float) -> bool:
-    # RFC 9110, 13.1.5: the strong comparison, so a weak tag never holds, and a date must match exactly and must
-    # be strong, which takes a second between the last change and now (8.8.2.2).
+def _if_range_holds(
+    condition: str | None, etag: str | None, modified: float | None, now: float
+) -> bool:
+    # RFC 9110, 13.1.5: the strong comparison, so a weak tag never holds, and a date must match
+    # exactly and must be strong, which takes a second between the last change and now (8.8.2.2).
     if condition is None:
         return True
     if condition.startswith(('"', "W/")):
@@ -222,7 +258,9 @@ def _without(head: dict[str, str], *names: str) -> dict[str, str]:
 
 
 class ContentResponse(Response):
-    """Sends `content`, whole or in part, and closes it. The faults wait in `scope["state"]`, with the transport."""
+    """Sends `content`, whole or in part, and closes it. The faults wait in `scope["state"]`, with
+    the transport.
+    """
 
     def __init__(self, content: Content, pool: Executor) -> None:
         super().__init__()
@@ -230,20 +268,27 @@ class ContentResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         faults: Faults = scope["state"].get("faults", Faults())
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         try:
             answer = plan_answer(scope["method"], headers, self._content, faults, time.time())
             await send(
                 {
                     "type": "http.response.start",
                     "status": answer.status,
-                    "headers": [(name.encode(), value.encode("latin-1")) for name, value in answer.headers.items()],
+                    "headers": [
+                        (name.encode(), value.encode("latin-1"))
+                        for name, value in answer.headers.items()
+                    ],
                 }
             )
             if scope["method"] == "HEAD" or answer.start == answer.end:
                 await send({"type": "http.response.body", "body": b""})
             else:
-                await _Stream(self._content, answer, faults, self._pool, scope["state"]["transport"], send).run()
+                await _Stream(
+                    self._content, answer, faults, self._pool, scope["state"]["transport"], send
+                ).run()
         finally:
             self._content.close()
 
@@ -272,7 +317,8 @@ class _Stream:
         self._due = loop.time()
         while self._left > 0 and self._at < self._end:
             body = await loop.run_in_executor(self._pool, self._next)
-            # The server library swallows what is sent on a closed connection; without this look we would read on.
+            # The server library swallows what is sent on a closed connection; without this look we
+            # would read on.
             if self._transport.is_closing():
                 return await self._wait_until_closed()
             if body is None:
@@ -286,7 +332,9 @@ class _Stream:
         return None
 
     def _next(self) -> bytes | None:
-        """The next bytes as sent, maybe none while they are compressed; None when the file has become shorter."""
+        """The next bytes as sent, maybe none while they are compressed; None when the file has
+        become shorter.
+        """
         size = min(self._piece, self._end - self._at)
         data = self._content.read(self._at, size if self._coder else int(min(size, self._left)))
         if not data:
@@ -301,7 +349,8 @@ class _Stream:
     async def _send_paced(self, body: bytes) -> None:
         if self._faults.rate is not None:
             now = asyncio.get_running_loop().time()
-            # A late timer is made up for; a client that did not read for a while gets no burst afterwards.
+            # A late timer is made up for; a client that did not read for a while gets no burst
+            # afterwards.
             self._due = max(self._due, now - 0.25) + len(body) / self._faults.rate
             if self._due > now:
                 await asyncio.sleep(self._due - now)
@@ -309,7 +358,8 @@ class _Stream:
         self._left -= len(body)
 
     async def _break_off(self) -> None:
-        # What is still in our own buffer would be lost by abort(). With a limit of 0 the next send waits for it.
+        # What is still in our own buffer would be lost by abort(). With a limit of 0 the next send
+        # waits for it.
         self._transport.set_write_buffer_limits(high=0)
         await self._send({"type": "http.response.body", "body": b"", "more_body": True})
         while self._ending == "stall" and not self._transport.is_closing():
@@ -321,7 +371,8 @@ class _Stream:
         await self._wait_until_closed()
 
     async def _wait_until_closed(self) -> None:
-        # The server library takes an answer that ends early on an open connection for a mistake of ours.
+        # The server library takes an answer that ends early on an open connection for a mistake of
+        # ours.
         connection: socket.socket = self._transport.get_extra_info("socket")
         while connection.fileno() >= 0:
             await asyncio.sleep(0)
@@ -342,11 +393,20 @@ def _breaking_point(faults: Faults, length: int) -> tuple[float, str]:
     return min(limits, default=(math.inf, ""))
 
 
-def problem_answer(status: int, detail: str, *, headers: Mapping[str, str] | None = None) -> Response:
+def problem_answer(
+    status: int, detail: str, *, headers: Mapping[str, str] | None = None
+) -> Response:
     """An error in the form of RFC 9457."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
     response = Response(
-        json.dumps(body, ensure_ascii=False).encode(), status_code=status, media_type="application/problem+json"
+        json.dumps(body, ensure_ascii=False).encode(),
+        status_code=status,
+        media_type="application/problem+json",
     )
     response.headers.update({"x-content-type-options": "nosniff", **(headers or {})})
     return response

@@ -19,7 +19,8 @@ from transfermon.model.record import record
 from transfermon.videofarm import samples
 from transfermon.videofarm.bodies import Content, content_of_file
 
-_FIRST_CREATED = 1_714_543_200_000  # the sample videos of a new farm are a day apart, from this millisecond on
+# the sample videos of a new farm are a day apart, from this millisecond on
+_FIRST_CREATED = 1_714_543_200_000
 _DAY = 86_400_000
 
 
@@ -29,7 +30,9 @@ class FarmError(Exception):
 
 @record
 class Video:
-    """`created` is in milliseconds since 1970, `duration` in seconds. Without `movie` nothing was uploaded yet."""
+    """`created` is in milliseconds since 1970, `duration` in seconds. Without `movie` nothing was
+    uploaded yet.
+    """
 
     id: int
     title: str
@@ -42,7 +45,9 @@ class Video:
 
 
 def iso_time(milliseconds: int) -> str:
-    """ISO 8601 with milliseconds and zone. The zone is a Z: a plus sign in a query would become a space."""
+    """ISO 8601 with milliseconds and zone. The zone is a Z: a plus sign in a query would become a
+    space.
+    """
     moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -56,10 +61,13 @@ def parse_time(text: str) -> int:
 
 
 class Catalogue:
-    """The records and the files they name. Its methods block for as long as the disk does, and may run in any thread."""
+    """The records and the files they name. Its methods block for as long as the disk does, and may
+    run in any thread.
+    """
 
     def __init__(self, data_dir: Path, *, empty: bool = False) -> None:
-        """Opens the farm in `data_dir`, or makes a new one there, without sample videos if it is to be `empty`.
+        """Opens the farm in `data_dir`, or makes a new one there, without sample videos if it is to
+        be `empty`.
 
         Raises FarmError.
         """
@@ -84,7 +92,9 @@ class Catalogue:
         return self._videos.get(video_id)
 
     def publish(self, now: int) -> Video:
-        """Adds the next sample video, created at `now` (milliseconds) or just after the newest. Raises OSError."""
+        """Adds the next sample video, created at `now` (milliseconds) or just after the newest.
+        Raises OSError.
+        """
         with self._lock:
             newest = max((video.created for video in self._videos.values()), default=0)
             number = max((video.id for video in self._videos.values()), default=0) + 1
@@ -115,7 +125,8 @@ class Catalogue:
             raise
 
     def put_movie(self, video_id: str, whole: Path, media_type: str) -> bool:
-        """Take a whole, synced file as the movie of a video; True when it has replaced another (V-04).
+        """Take a whole, synced file as the movie of a video; True when it has replaced another
+        (V-04).
 
         Raises FileNotFoundError when the video has gone meanwhile, OSError.
         """
@@ -144,7 +155,8 @@ class Catalogue:
             (self._folder / "movies" / video.movie).unlink(missing_ok=True)
 
     def movie(self, video: Video) -> Content:
-        """The movie that the video has now, also when it has been replaced since `video` was looked up (V-04).
+        """The movie that the video has now, also when it has been replaced since `video` was looked
+        up (V-04).
 
         Raises FileNotFoundError while there is none, OSError when a sample film cannot be written.
         """
@@ -160,13 +172,17 @@ class Catalogue:
 
     def _open_movie(self, video: Video, name: str) -> Content:
         path = self._folder / "movies" / name
-        # A sample film is made when somebody asks for it: most farms live for a minute and serve one or two.
+        # A sample film is made when somebody asks for it: most farms live for a minute and serve
+        # one or two.
         if (sample := samples.video_of_movie(name)) is not None and not path.exists():
             with self._lock:
                 if not path.exists():
                     samples.write_movie(path.parent, sample)
         return content_of_file(
-            path, video.media_type, filename=f"{_as_filename(video.title)}{path.suffix}", attachment=True
+            path,
+            video.media_type,
+            filename=f"{_as_filename(video.title)}{path.suffix}",
+            attachment=True,
         )
 
     def thumbnail(self, video: Video) -> Content:
@@ -188,7 +204,9 @@ class Catalogue:
         """Raises FileNotFoundError, also for a name that is more than a name."""
         if name.startswith(".") or any(sign in name for sign in "/\\\0"):
             raise FileNotFoundError(name)
-        return content_of_file(self._folder / "files" / name, media_type_of(name), filename=name, attachment=True)
+        return content_of_file(
+            self._folder / "files" / name, media_type_of(name), filename=name, attachment=True
+        )
 
     def _picture(self, file: str, title: str) -> Content:
         path = self._folder / "pictures" / file
@@ -200,7 +218,9 @@ class Catalogue:
             rows: list[dict[str, Any]] = json.loads((self._folder / "videos.json").read_bytes())
         except FileNotFoundError:
             count = 0 if self._empty else len(samples.FIRST_VIDEOS)
-            first = {str(n): _record(n, _FIRST_CREATED + (n - 1) * _DAY) for n in range(1, count + 1)}
+            first = {
+                str(n): _record(n, _FIRST_CREATED + (n - 1) * _DAY) for n in range(1, count + 1)
+            }
             self._save(first)
             return first
         return {str(video.id): video for video in (Video(**row) for row in rows)}
@@ -214,7 +234,9 @@ class Catalogue:
     def _save(self, videos: dict[str, Video]) -> None:
         path = self._folder / "videos.json"
         with open(new := path.with_suffix(".new"), "w", encoding="utf-8") as file:
-            json.dump([asdict(video) for video in videos.values()], file, ensure_ascii=False, indent=1)
+            json.dump(
+                [asdict(video) for video in videos.values()], file, ensure_ascii=False, indent=1
+            )
             file.flush()
             os.fsync(file.fileno())
         os.replace(new, path)
@@ -257,7 +279,9 @@ def _record(number: int, created: int) -> Video:
 
 
 def _as_filename(title: str) -> str:
-    return "".join(sign if sign.isprintable() and sign not in '/\\:*?"<>|' else "_" for sign in title)[:120].strip(". ")
+    return "".join(
+        sign if sign.isprintable() and sign not in '/\\:*?"<>|' else "_" for sign in title
+    )[:120].strip(". ")
 
 
 _MEDIA_TYPES = {

@@ -1,7 +1,9 @@
-"""The client side of a VideoFarm server: what it offers, as values, and the transfers of its videos.
+"""The client side of a VideoFarm server: what it offers, as values, and the transfers of its
+videos.
 
-Rule: what a server says is a stranger's word: types are checked, addresses are resolved against the server's own, and
-nothing in it chooses a path. A transfer is written down before it starts, so that a restart finds it again.
+Rule: what a server says is a stranger's word: types are checked, addresses are resolved against the
+server's own, and nothing in it chooses a path. A transfer is written down before it starts, so that
+a restart finds it again.
 """
 
 from __future__ import annotations
@@ -24,7 +26,12 @@ from transfermon.model import json_text
 from transfermon.model.checked_text import is_text
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.errors import Code, InvalidAction, TransferError, TransferFailure, redacted
-from transfermon.model.events import DownloadProgressEvent, Event, TaskCompletedEvent, UploadProgressEvent
+from transfermon.model.events import (
+    DownloadProgressEvent,
+    Event,
+    TaskCompletedEvent,
+    UploadProgressEvent,
+)
 from transfermon.model.record import record
 from transfermon.model.task import UNKNOWN, Origin, Task, TaskKey, changed
 
@@ -63,7 +70,8 @@ class VideoDownload:
     thumbnail: str = ""
     movie_resume: str = ""  # base64; "" when a new task starts over
     thumbnail_resume: str = ""
-    movie_paused: str = ""  # the task that the last pause has ended, or is about to: its end is no failure
+    # the task that the last pause has ended, or is about to: its end is no failure
+    movie_paused: str = ""
     thumbnail_paused: str = ""
     movie_bytes: int = 0  # as of the last pause: what a new task has to begin with
     movie_total: int = UNKNOWN
@@ -94,7 +102,9 @@ class VideoUpload:
 
 @record
 class Notice:
-    """What happened to a transfer of a video (V-15). `kind` is "started", "progress", "paused", "completed" or "failed"."""
+    """What happened to a transfer of a video (V-15). `kind` is "started", "progress", "paused",
+    "completed" or "failed".
+    """
 
     kind: str
     upload: bool
@@ -123,8 +133,9 @@ class VideoFarmClient:
 
     @classmethod
     def shared(cls) -> VideoFarmClient:
-        """The one of the monitor that `transfermon.urlsession` speaks to; it asks the server of `set_shared_endpoint`,
-        or else that of the settings. Raises InvalidAction while there is no monitor or no address.
+        """The one of the monitor that `transfermon.urlsession` speaks to; it asks the server of
+        `set_shared_endpoint`, or else that of the settings. Raises InvalidAction while there is no
+        monitor or no address.
         """
         monitor = urlsession.monitor
         if cls._shared is None or cls._shared.monitor is not monitor:
@@ -138,7 +149,9 @@ class VideoFarmClient:
 
     @classmethod
     def set_shared_endpoint(cls, url: str) -> None:
-        """Which server the shared client asks from now on, whoever has it already; "" is that of the settings again."""
+        """Which server the shared client asks from now on, whoever has it already; "" is that of
+        the settings again.
+        """
         cls._shared_endpoint = url
         if not url:
             cls._shared = None
@@ -146,8 +159,9 @@ class VideoFarmClient:
             cls._shared.endpoint = _as_folder(url)
 
     async def fetch_videos(self) -> list[RemoteVideo]:
-        """What the server has now; entries that cannot be read are left out and counted in `left_out`. Raises
-        TransferFailure: unreachable, an error status, not a list of videos, or a list with none that can be read.
+        """What the server has now; entries that cannot be read are left out and counted in
+        `left_out`. Raises TransferFailure: unreachable, an error status, not a list of videos, or a
+        list with none that can be read.
         """
         url = urljoin(self.endpoint, "videos")
         body = await self.monitor.read(url, limit=LIMIT)
@@ -160,13 +174,19 @@ class VideoFarmClient:
         videos = [video for item in listed if (video := self._video(item)) is not None]
         self.left_out = len(listed) - len(videos)
         if self.left_out:
-            log.warning("%d entries in the list of videos of %s cannot be read", self.left_out, redacted(url))
+            log.warning(
+                "%d entries in the list of videos of %s cannot be read",
+                self.left_out,
+                redacted(url),
+            )
             if not videos:
                 raise TransferFailure(_no_list(url))
         return videos
 
     def _video(self, item: object) -> RemoteVideo | None:
-        """None for an entry that cannot be read: a field is missing or no text, an address cannot be."""
+        """None for an entry that cannot be read: a field is missing or no text, an address cannot
+        be.
+        """
         if not isinstance(item, dict):
             return None
         texts = {name: str(item.get(name, "")) for name in (*_NEEDED, "description", "created")}
@@ -188,7 +208,9 @@ class VideoFarmClient:
         )
 
     def origin_of(self, url: str) -> Origin:
-        """Whose address it is: one at the server that a person chose is theirs, any other is what a stranger said."""
+        """Whose address it is: one at the server that a person chose is theirs, any other is what a
+        stranger said.
+        """
         try:
             own = origin_of(check_url(url)) == origin_of(check_url(self.endpoint))
         except TransferFailure:  # refused where it is used
@@ -198,18 +220,24 @@ class VideoFarmClient:
     # ---- new videos
 
     async def prepare_video(self, title: str, thumbnail: str, description: str = "") -> str:
-        """Make a video at the server, with a PNG or JPEG as its thumbnail; the path for its movie (V-10).
+        """Make a video at the server, with a PNG or JPEG as its thumbnail; the path for its movie
+        (V-10).
 
-        Raises TransferFailure when the server refuses or cannot be reached, OSError when the picture cannot be read.
+        Raises TransferFailure when the server refuses or cannot be reached, OSError when the
+        picture cannot be read.
         """
         picture = await asyncio.to_thread(_content, thumbnail)
-        body, kind = multipart({"title": title, "description": description}, "thumbnail", thumbnail, picture)
+        body, kind = multipart(
+            {"title": title, "description": description}, "thumbnail", thumbnail, picture
+        )
         configuration = SessionConfiguration.default()
         configuration.follows_redirects = False
         configuration.http_error_policy = "transport"
         session = self.monitor.create_session(configuration)
         try:
-            task = session.data_task(urljoin(self.endpoint, "videos"), body, request_headers={"Content-Type": kind})
+            task = session.data_task(
+                urljoin(self.endpoint, "videos"), body, request_headers={"Content-Type": kind}
+            )
             record = await task.wait()
         finally:
             session.finish_tasks_and_invalidate()
@@ -218,7 +246,9 @@ class VideoFarmClient:
         response = record.response
         location = response.header("location") if response is not None else ""
         if response is None or response.status != 303 or not location:
-            raise TransferFailure(_refused(task.response_text, response.status if response else 0, record.url))
+            raise TransferFailure(
+                _refused(task.response_text, response.status if response else 0, record.url)
+            )
         return urlsplit(urljoin(self.endpoint, location)).path
 
     def upload_video(self, file: str, path: str) -> UploadTask:
@@ -240,17 +270,27 @@ class VideoFarmClient:
     def download_movie_and_thumbnail(self, video: RemoteVideo) -> VideoDownload:
         """Start both downloads (V-12). Raises TransferFailure for an address that cannot be."""
         download = VideoDownload(
-            video=video.id, title=video.title, movie_url=video.movie_url, thumbnail_url=video.thumbnail_url
+            video=video.id,
+            title=video.title,
+            movie_url=video.movie_url,
+            thumbnail_url=video.thumbnail_url,
         )
         return self.resume_downloads(download)
 
     async def pause_downloads(self, download: VideoDownload) -> VideoDownload:
-        """Cancel what is unfinished and keep its resume data, its bytes and its total (V-13). What had finished before
-        the cancel reached it stays finished.
+        """Cancel what is unfinished and keep its resume data, its bytes and its total (V-13). What
+        had finished before the cancel reached it stays finished.
         """
-        running = {name: task for name in PARTS if (task := self._unfinished(getattr(download, name))) is not None}
-        # Kept first: the tasks end while we wait, and whoever hears of it finds here that it is a pause.
-        download = changed(download, **{f"{name}_paused": str(task.key) for name, task in running.items()})
+        running = {
+            name: task
+            for name in PARTS
+            if (task := self._unfinished(getattr(download, name))) is not None
+        }
+        # Kept first: the tasks end while we wait, and whoever hears of it finds here that it is a
+        # pause.
+        download = changed(
+            download, **{f"{name}_paused": str(task.key) for name, task in running.items()}
+        )
         self._keep(download)
         for name, task in running.items():
             data = await task.cancel_by_producing_resume_data()
@@ -273,8 +313,8 @@ class VideoFarmClient:
         return task if isinstance(task, DownloadTask) and task.record.outstanding else None
 
     def resume_downloads(self, download: VideoDownload) -> VideoDownload:
-        """New tasks from the resume data, or fresh ones where there is none (V-13), also for what has failed; what is on
-        its way or finished stays.
+        """New tasks from the resume data, or fresh ones where there is none (V-13), also for what
+        has failed; what is on its way or finished stays.
         """
         session = self.monitor.session(SESSION)
         made: list[TransferTask] = []
@@ -287,7 +327,9 @@ class VideoFarmClient:
             if data:
                 new = session.download_task_with_resume_data(data, start=False)
             else:
-                new = session.download_task(url, description=download.title, start=False, origin=self.origin_of(url))
+                new = session.download_task(
+                    url, description=download.title, start=False, origin=self.origin_of(url)
+                )
             download = changed(download, **{name: str(new.key), f"{name}_resume": ""})
             made.append(new)
         self._keep(download)
@@ -302,10 +344,14 @@ class VideoFarmClient:
         return tuple(VideoDownload(**stored) for stored in self._records(_DOWNLOADS))
 
     def progress(self, download: VideoDownload) -> tuple[int, int]:
-        """Bytes of both over the totals of both; -1 while a total is unknown (V-12). A pause forgets neither."""
+        """Bytes of both over the totals of both; -1 while a total is unknown (V-12). A pause
+        forgets neither.
+        """
         counts = [self._counts(download, name) for name in PARTS]
         known = all(total >= 0 for _, total in counts)
-        return sum(done for done, _ in counts), sum(total for _, total in counts) if known else UNKNOWN
+        return sum(done for done, _ in counts), sum(
+            total for _, total in counts
+        ) if known else UNKNOWN
 
     def _counts(self, download: VideoDownload, name: str) -> tuple[int, int]:
         if (task := self._task(getattr(download, name))) is not None:
@@ -351,12 +397,16 @@ class VideoFarmClient:
 
     def _post(self, kind: str, task: Task) -> None:
         key = str(task.key)
-        download = next((found for found in self.downloads if found.has(key) or found.has_paused(key)), None)
+        download = next(
+            (found for found in self.downloads if found.has(key) or found.has_paused(key)), None
+        )
         upload = any(found.task == key for found in self.uploads)
         if download is None and not upload:
             return
         cancelled = task.error is not None and task.error.code == Code.CANCELLED
-        paused = kind == "failed" and cancelled and download is not None and download.has_paused(key)
+        paused = (
+            kind == "failed" and cancelled and download is not None and download.has_paused(key)
+        )
         done, total = self.progress(download) if download is not None else (task.moved, task.total)
         notice = Notice(
             kind="paused" if paused else kind,
@@ -381,7 +431,11 @@ class VideoFarmClient:
             return None
 
     def _keep(self, download: VideoDownload) -> None:
-        others = [stored for stored in self._records(_DOWNLOADS) if stored["movie_url"] != download.movie_url]
+        others = [
+            stored
+            for stored in self._records(_DOWNLOADS)
+            if stored["movie_url"] != download.movie_url
+        ]
         self._remember(_DOWNLOADS, [*others, asdict(download)])
 
     def _records(self, name: str) -> list[dict[str, Any]]:
@@ -393,8 +447,8 @@ class VideoFarmClient:
 
 
 def multipart(fields: dict[str, str], name: str, path: str, data: bytes) -> tuple[bytes, str]:
-    """A form with one file, and its Content-Type. What stands in a name is escaped as browsers do it: quotes and line
-    breaks as %22, %0D and %0A, the rest as UTF-8 (V12).
+    """A form with one file, and its Content-Type. What stands in a name is escaped as browsers do
+    it: quotes and line breaks as %22, %0D and %0A, the rest as UTF-8 (V12).
     """
     boundary = secrets.token_hex(24)
     parts: list[bytes] = []
@@ -457,5 +511,9 @@ def _refused(text: str | None, status: int, url: str) -> TransferError:
     except (ValueError, TypeError, KeyError):
         detail = f"The server answered {status}."
     return TransferError(
-        code=Code.BAD_SERVER_RESPONSE, message=detail, reason="srv.refused", url=redacted(url), status=status
+        code=Code.BAD_SERVER_RESPONSE,
+        message=detail,
+        reason="srv.refused",
+        url=redacted(url),
+        status=status,
     )

@@ -1,7 +1,7 @@
 """The demo: a VideoFarm server of its own, two sessions, and transfers of every fate.
 
-Rule: it lives in a state folder of its own, wiped at each start; a folder that is not marked as the demo's is never
-touched. Its server may be reached by given addresses only while the demo lives.
+Rule: it lives in a state folder of its own, wiped at each start; a folder that is not marked as the
+demo's is never touched. Its server may be reached by given addresses only while the demo lives.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def fresh_folder(given: str | None = None) -> str:
         found = set(os.listdir(folder))
         if found - {LOCK} and MARK not in found:
             raise StateError(
-                f"{folder} is not a folder of the demo, so the demo does not use it.", "Choose an empty one."
+                f"{folder} is not a folder of the demo, so the demo does not use it.",
+                "Choose an empty one.",
             )
     ensure_private(folder)
     try:
@@ -92,9 +93,13 @@ class Demo:
         return f"<Demo {self.url or 'not running'}>"
 
     async def start(self) -> None:
-        """Start the server and the first transfers. Raises StateError when the server does not come up."""
+        """Start the server and the first transfers. Raises StateError when the server does not come
+        up.
+        """
         self.url = await self._serve()
-        self._monitor.preferences.update(videofarm_url=self.url, allowed_hosts=(urlsplit(self.url).netloc,))
+        self._monitor.preferences.update(
+            videofarm_url=self.url, allowed_hosts=(urlsplit(self.url).netloc,)
+        )
         try:
             await self._begin()
         except TransferFailure as exc:
@@ -143,10 +148,17 @@ class Demo:
         photos, videos = self._monitor.session(PHOTOS), self._monitor.session(VIDEOS)
         for photo in json.loads(await self._monitor.read(f"{self.url}/photos")):
             photos.download_task(photo["url"], name=f"{photo['title']}.jpg", user_initiated=True)
-        photos.download_task(f"{self.url}/files/harvest.csv", name="harvest.csv", user_initiated=True)
-        photos.download_task(f"{self.url}/photos/99", name="The photo that never was.jpg", user_initiated=True)
+        photos.download_task(
+            f"{self.url}/files/harvest.csv", name="harvest.csv", user_initiated=True
+        )
+        photos.download_task(
+            f"{self.url}/photos/99", name="The photo that never was.jpg", user_initiated=True
+        )
         found = await VideoFarmClient(self._monitor, self.url).fetch_videos()
         for video in found[:STARTED_VIDEOS]:
             videos.download_task(
-                video.movie_url, name=f"{video.title}.avi", description=video.title, user_initiated=True
+                video.movie_url,
+                name=f"{video.title}.avi",
+                description=video.title,
+                user_initiated=True,
             )

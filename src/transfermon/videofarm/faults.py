@@ -15,8 +15,8 @@
     modified=none   send no Last-Modified
     status=CODE     answer with CODE and no content; retry-after=SECS in the same SPEC adds Retry-After
 
-cut, reset, stall, short and status take a count: cut=1Mx2 is for the first two requests of each path, then all is well.
-Several faults combine; of two with the same name the later one wins.
+cut, reset, stall, short and status take a count: cut=1Mx2 is for the first two requests of each
+path, then all is well. Several faults combine; of two with the same name the later one wins.
 
 The one rule to keep: nothing here touches a connection. A fault is a value; `bodies` acts on it.
 """
@@ -81,7 +81,9 @@ class Rule:
 
 
 def parse_size(text: str) -> int:
-    """Bytes from `500k`, `2M`, `1Mi` or a plain number; k, M and G are powers of 1000. Raises FaultError."""
+    """Bytes from `500k`, `2M`, `1Mi` or a plain number; k, M and G are powers of 1000. Raises
+    FaultError.
+    """
     match = re.fullmatch(r"([0-9]{1,15})([kmg]i?)?b?", text, re.ASCII | re.IGNORECASE)
     if match is None:
         raise FaultError(f"'{text}' is not a size like 500k, 2M or 1048576")
@@ -158,7 +160,9 @@ def parse_fault(text: str) -> Fault:
 
 
 def parse_rule(spec: str) -> Rule:
-    """One SPEC as in the module's head. Raises FaultError with the SPEC and what is wrong with it."""
+    """One SPEC as in the module's head. Raises FaultError with the SPEC and what is wrong
+    with it.
+    """
     prefix, colon, rest = spec.rpartition(":")
     try:
         if colon and not prefix.startswith("/"):
@@ -166,15 +170,21 @@ def parse_rule(spec: str) -> Rule:
         if spec.startswith("/") and not colon:
             raise FaultError("after the path come a colon and a fault")
         faults = tuple(parse_fault(part.strip()) for part in rest.split(","))
-        if any(fault.name == "retry-after" for fault in faults) and all(fault.name != "status" for fault in faults):
-            raise FaultError("retry-after needs a status in the same SPEC, as in status=503x2,retry-after=1")
+        if any(fault.name == "retry-after" for fault in faults) and all(
+            fault.name != "status" for fault in faults
+        ):
+            raise FaultError(
+                "retry-after needs a status in the same SPEC, as in status=503x2,retry-after=1"
+            )
     except FaultError as error:
         raise FaultError(f"Bad fault '{spec}': {error}.") from None
     return Rule(prefix=prefix, faults=faults)
 
 
 class FaultPlan:
-    """The rules of a server and how often each counted fault has struck. Used on one thread only."""
+    """The rules of a server and how often each counted fault has struck. Used on one thread
+    only.
+    """
 
     def __init__(self, rules: Sequence[Rule] = ()) -> None:
         self._rules = tuple(rules)
@@ -185,7 +195,8 @@ class FaultPlan:
         return f"<FaultPlan rules={len(self._rules)} struck={sum(self._struck.values())}>"
 
     def choose(self, path: str, more: Sequence[Rule] = ()) -> Faults:
-        """The faults of the next answer for `path`; counts it. `more` are rules of this request alone.
+        """The faults of the next answer for `path`; counts it. `more` are rules of this request
+        alone.
 
         While a status fault strikes, the other counted faults wait for an answer with content.
         """
@@ -194,7 +205,9 @@ class FaultPlan:
         found = Faults()
         status = written.get("status")
         if status is not None and self._strikes(path, *status):
-            wait = next((fault.value for fault in status[0].faults if fault.name == "retry-after"), None)
+            wait = next(
+                (fault.value for fault in status[0].faults if fault.name == "retry-after"), None
+            )
             found = replace(found, status=status[1].value, retry_after=wait)
         for name, (rule, fault) in written.items():
             if name not in ("status", "retry-after") and (

@@ -1,4 +1,6 @@
-"""What comes before every answer: who may ask, what may be written, and the faults that were ordered."""
+"""What comes before every answer: who may ask, what may be written, and the faults that were
+ordered.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,13 @@ class Gate:
     """Turns strangers away, then lets the faults in."""
 
     def __init__(
-        self, app: ASGIApp, *, hosts: Sequence[str], plan: FaultPlan, fault_queries: bool, token: str = ""
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Sequence[str],
+        plan: FaultPlan,
+        fault_queries: bool,
+        token: str = "",
     ) -> None:
         self._app, self._plan, self._fault_queries, self._token = app, plan, fault_queries, token
         self._hosts = frozenset(host.lower().strip("[]") for host in hosts)
@@ -34,16 +42,28 @@ class Gate:
     def _refusal(self, scope: Scope) -> Response | None:
         headers = [(name, value.decode("latin-1")) for name, value in scope["headers"]]
         server_host, server_port = scope["server"]
-        own = f"[{server_host}]:{server_port}" if ":" in server_host else f"{server_host}:{server_port}"
+        own = (
+            f"[{server_host}]:{server_port}"
+            if ":" in server_host
+            else f"{server_host}:{server_port}"
+        )
         host = next((value for name, value in headers if name == b"host"), own)
         if not self._is_ours(host, server_host):
             return problem_answer(403, "This host name is not served here.")
-        # A page served from here names its origin as http:// and the Host of the request. All others are foreign.
-        if any(name == b"origin" and value.lower() != f"http://{host}".lower() for name, value in headers):
+        # A page served from here names its origin as http:// and the Host of the request. All
+        # others are foreign.
+        if any(
+            name == b"origin" and value.lower() != f"http://{host}".lower()
+            for name, value in headers
+        ):
             return problem_answer(403, "Pages from elsewhere may not use this server.")
         scope["state"]["host"] = host
-        if scope["method"] not in ("GET", "HEAD", "OPTIONS") and not self._may_write(scope, dict(headers)):
-            return problem_answer(403, "Only this machine may write here, or who knows the token (VIDEOFARM_TOKEN).")
+        if scope["method"] not in ("GET", "HEAD", "OPTIONS") and not self._may_write(
+            scope, dict(headers)
+        ):
+            return problem_answer(
+                403, "Only this machine may write here, or who knows the token (VIDEOFARM_TOKEN)."
+            )
         return None
 
     def _may_write(self, scope: Scope, headers: dict[bytes, str]) -> bool:
@@ -54,7 +74,9 @@ class Gate:
         return bool(self._token) and hmac.compare_digest(given, self._token.encode())
 
     def _is_ours(self, host: str, server_host: str) -> bool:
-        match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{1,5})?", host, re.ASCII)
+        match = re.fullmatch(
+            r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{1,5})?", host, re.ASCII
+        )
         if match is None:
             return False
         name = (match[1] or match[2]).lower()

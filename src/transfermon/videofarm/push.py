@@ -1,8 +1,8 @@
 """The push provider: who wants to hear of what, and the messages on their way.
 
-Subscriptions are kept in the data folder. Messages wait in memory, the newest thousand, for devices that follow their
-topic as with ntfy: the topic is the device token, the message is the payload.
-The one rule to keep: only this machine may come here, and what is refused changes nothing.
+Subscriptions are kept in the data folder. Messages wait in memory, the newest thousand, for devices
+that follow their topic as with ntfy: the topic is the device token, the message is the payload. The
+one rule to keep: only this machine may come here, and what is refused changes nothing.
 """
 
 from __future__ import annotations
@@ -103,7 +103,9 @@ def checked_delivery(headers: Any, payload: dict[str, Any]) -> PushDelivery:
     alert = system.get("alert")
     if alert is not None and not isinstance(alert, str | dict):
         raise Refusal(400, "“alert” must be a text or an object.")
-    shown = bool(alert.get("title") or alert.get("body")) if isinstance(alert, dict) else bool(alert)
+    shown = (
+        bool(alert.get("title") or alert.get("body")) if isinstance(alert, dict) else bool(alert)
+    )
     push_type = headers.get("apns-push-type") or ("background" if awake and not shown else "alert")
     if push_type not in ("alert", "background"):
         raise Refusal(400, "apns-push-type is alert or background.")
@@ -136,7 +138,9 @@ def checked_delivery(headers: Any, payload: dict[str, Any]) -> PushDelivery:
 
 def checked_token(value: object) -> str:
     """Raises Refusal for anything but 64 hexadecimal digits."""
-    if not isinstance(value, str) or not re.fullmatch(r"[0-9a-f]{64}", value, re.ASCII | re.IGNORECASE):
+    if not isinstance(value, str) or not re.fullmatch(
+        r"[0-9a-f]{64}", value, re.ASCII | re.IGNORECASE
+    ):
         raise Refusal(404, "This device token is unknown.")
     return value.lower()
 
@@ -151,7 +155,9 @@ def checked_channel(value: object) -> str:
 
 
 class KeptMessage:
-    """The newest KEPT messages, oldest first. What came for a topic is found without a look at the others'."""
+    """The newest KEPT messages, oldest first. What came for a topic is found without a look at the
+    others'.
+    """
 
     def __init__(self) -> None:
         self._all: dict[int, Message] = {}  # by serial, which only grows
@@ -200,10 +206,16 @@ class KeptMessage:
 
 
 class PushProvider:
-    """The endpoints under /push. `off_loop` runs what blocks; a follower hears a word each `keepalive` seconds."""
+    """The endpoints under /push. `off_loop` runs what blocks; a follower hears a word each
+    `keepalive` seconds.
+    """
 
     def __init__(
-        self, path: Path, off_loop: Callable[..., Coroutine[Any, Any, Any]], *, keepalive: float = KEEPALIVE
+        self,
+        path: Path,
+        off_loop: Callable[..., Coroutine[Any, Any, Any]],
+        *,
+        keepalive: float = KEEPALIVE,
     ) -> None:
         """Raises OSError or ValueError when `path` holds something else than subscriptions."""
         self._path, self._off_loop, self.keepalive = path, off_loop, keepalive
@@ -229,13 +241,17 @@ class PushProvider:
             ("notify", self.notify),
             ("notify_tokens", self.notify_tokens),
         )
-        posts = [Route(f"/push/{name}", _answering(action), methods=["POST"]) for name, action in actions]
+        posts = [
+            Route(f"/push/{name}", _answering(action), methods=["POST"]) for name, action in actions
+        ]
         return [*posts, Route("/push/{topics}/json", self.follow)]
 
     # ---- who
 
     async def login(self, request: Request, asked: dict[str, Any]) -> dict[str, Any]:
-        """A name is enough: only this machine comes here, and nothing is kept in the name's account."""
+        """A name is enough: only this machine comes here, and nothing is kept in the name's
+        account.
+        """
         name = asked.get("login")
         if not isinstance(name, str) or not name.strip() or len(name) > 200:
             raise Refusal(400, "The login name is empty.")
@@ -257,14 +273,21 @@ class PushProvider:
     # ---- what
 
     async def subscribe_token(self, request: Request, asked: dict[str, Any]) -> dict[str, Any]:
-        channel, token = checked_channel(asked.get("channel")), checked_token(asked.get("device_token"))
+        channel, token = (
+            checked_channel(asked.get("channel")),
+            checked_token(asked.get("device_token")),
+        )
         kind = asked.get("type", "ios")
         if not isinstance(kind, str) or len(kind) > 50:
             raise Refusal(400, "The type is a short text, like ios.")
         known = sum(len(tokens) for tokens in self._channels.values())
         if known >= MOST_TOKENS and token not in self._channels.get(channel, {}):
-            raise Refusal(507, f"There are {MOST_TOKENS} subscriptions, which is all that this server keeps.")
-        await self._keep({**self._channels, channel: {**self._channels.get(channel, {}), token: kind}})
+            raise Refusal(
+                507, f"There are {MOST_TOKENS} subscriptions, which is all that this server keeps."
+            )
+        await self._keep(
+            {**self._channels, channel: {**self._channels.get(channel, {}), token: kind}}
+        )
         return {}
 
     async def subscribe(self, request: Request, asked: dict[str, Any]) -> dict[str, Any]:
@@ -279,7 +302,11 @@ class PushProvider:
         if not any(token in self._channels.get(channel, {}) for channel in wanted):
             raise Refusal(404, "This device token is unknown.")
         left = {
-            channel: {other: kind for other, kind in tokens.items() if channel not in wanted or other != token}
+            channel: {
+                other: kind
+                for other, kind in tokens.items()
+                if channel not in wanted or other != token
+            }
             for channel, tokens in self._channels.items()
         }
         await self._keep({channel: tokens for channel, tokens in left.items() if tokens})
@@ -291,10 +318,15 @@ class PushProvider:
 
     async def query_channels(self, request: Request, asked: dict[str, Any]) -> dict[str, Any]:
         token = checked_token(asked.get("device_token"))
-        return {"channels": sorted(channel for channel, tokens in self._channels.items() if token in tokens)}
+        return {
+            "channels": sorted(
+                channel for channel, tokens in self._channels.items() if token in tokens
+            )
+        }
 
     async def _keep(self, channels: dict[str, dict[str, str]]) -> None:
-        # In memory at once, so that two requests do not undo each other; back again when the disk refuses.
+        # In memory at once, so that two requests do not undo each other; back again when the disk
+        # refuses.
         before, self._channels = self._channels, channels
         async with self._saving:
             try:
@@ -320,7 +352,12 @@ class PushProvider:
         if not isinstance(given, list) or not given:
             raise Refusal(400, "A message needs a channel, or a list of tokens.")
         tokens = list(dict.fromkeys(checked_token(token) for token in given))
-        known = {token for subscribed in self._channels.values() for token in tokens if token in subscribed}
+        known = {
+            token
+            for subscribed in self._channels.values()
+            for token in tokens
+            if token in subscribed
+        }
         if any(token not in known and token not in self._followers for token in tokens):
             raise Refusal(404, "This device token is unknown.")
         return self._send(request, tokens, asked.get("payload"))
@@ -359,7 +396,9 @@ class PushProvider:
         if not _is_local(request):
             return problem_answer(403, "Only this machine may follow.")
         try:
-            topics = frozenset(checked_token(topic) for topic in request.path_params["topics"].split(","))
+            topics = frozenset(
+                checked_token(topic) for topic in request.path_params["topics"].split(",")
+            )
             poll = request.query_params.get("poll", "") in ("1", "true", "yes")
             after = self._after(request.query_params.get("since", "all" if poll else "none"))
         except Refusal as refusal:
@@ -384,11 +423,14 @@ class PushProvider:
         raise Refusal(400, "since is all, none, latest, an id, a time, or a duration like 10m.")
 
     def _before(self, moment: float) -> int:
-        return max((message.serial for message in self._messages if message.time < moment), default=0)
+        return max(
+            (message.serial for message in self._messages if message.time < moment), default=0
+        )
 
     def waiting(self, topics: frozenset[str], after: int) -> list[Message]:
-        """What has come for these topics after a serial number; what has expired only when it was sent just now,
-        as apns-expiration 0 means "now or never"."""
+        """What has come for these topics after a serial number; what has expired only when it was
+        sent just now, as apns-expiration 0 means "now or never".
+        """
         now = time.time()
         return [
             message
@@ -413,7 +455,9 @@ class PushProvider:
 
 @dataclass
 class _Stream(Response):
-    """Lines until the device goes away; nothing is buffered for one that does not read but what it has not had."""
+    """Lines until the device goes away; nothing is buffered for one that does not read but what it
+    has not had.
+    """
 
     provider: PushProvider
     topics: frozenset[str]
@@ -439,13 +483,17 @@ class _Stream(Response):
             news.clear()
             for message in self.provider.waiting(self.topics, self.after):
                 self.after = message.serial
-                await send({"type": "http.response.body", "body": message.line(), "more_body": True})
+                await send(
+                    {"type": "http.response.body", "body": message.line(), "more_body": True}
+                )
             if self.poll:
                 return
             waiter = asyncio.create_task(news.wait())
             try:
                 done, _ = await asyncio.wait(
-                    (waiter, gone), timeout=self.provider.keepalive, return_when=asyncio.FIRST_COMPLETED
+                    (waiter, gone),
+                    timeout=self.provider.keepalive,
+                    return_when=asyncio.FIRST_COMPLETED,
                 )
             finally:
                 waiter.cancel()
@@ -453,7 +501,12 @@ class _Stream(Response):
                 await self._say(send, event="keepalive")
 
     async def _say(self, send: Send, **fields: Any) -> None:
-        line = _line(id=secrets.token_urlsafe(9), time=int(time.time()), topic=",".join(sorted(self.topics)), **fields)
+        line = _line(
+            id=secrets.token_urlsafe(9),
+            time=int(time.time()),
+            topic=",".join(sorted(self.topics)),
+            **fields,
+        )
         await send({"type": "http.response.body", "body": line, "more_body": True})
 
 
@@ -472,7 +525,9 @@ def _key(request: Request) -> str:
 
 def _is_local(request: Request) -> bool:
     client = request.client
-    return client is not None and (client.host.startswith("127.") or client.host in ("::1", "::ffff:127.0.0.1"))
+    return client is not None and (
+        client.host.startswith("127.") or client.host in ("::1", "::ffff:127.0.0.1")
+    )
 
 
 Action = Callable[[Request, dict[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
@@ -512,7 +567,10 @@ def _load(path: Path) -> dict[str, dict[str, str]]:
         stored = json.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
-    return {str(channel): {str(token): str(kind) for token, kind in found.items()} for channel, found in stored.items()}
+    return {
+        str(channel): {str(token): str(kind) for token, kind in found.items()}
+        for channel, found in stored.items()
+    }
 
 
 def _save(path: Path, channels: dict[str, dict[str, str]]) -> None:

@@ -1,7 +1,8 @@
-"""The sample content: pictures that come with the package, films made of them, and bytes that anyone can check.
+"""The sample content: pictures that come with the package, films made of them, and bytes that
+anyone can check.
 
-The one rule to keep: everything here is a plain function of its arguments; the same call gives the same bytes on any
-machine, so that a test knows what must arrive.
+The one rule to keep: everything here is a plain function of its arguments; the same call gives the
+same bytes on any machine, so that a test knows what must arrive.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class SamplePicture:
 
 @record
 class SampleVideo:
-    """A video still to be made. `size` is wanted, in bytes; the film comes within one frame of it."""
+    """A video still to be made. `size` is wanted, in bytes; the film comes within one frame
+    of it.
+    """
 
     title: str
     description: str
@@ -74,7 +77,9 @@ PHOTOS = (
 
 
 def _video(title: str, scenes: str, megabytes: float, description: str) -> SampleVideo:
-    name = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in title.lower())
+    name = "".join(
+        letter if letter.isascii() and letter.isalnum() else "-" for letter in title.lower()
+    )
     return SampleVideo(
         title=title,
         description=description,
@@ -85,16 +90,36 @@ def _video(title: str, scenes: str, megabytes: float, description: str) -> Sampl
 
 
 FIRST_VIDEOS = (
-    _video("Dusk at the farm", "farm-dusk", 12, "The last light on the furrows, and somebody is still in the barn."),
-    _video("Morning in the valley", "valley-mist", 6, "The mist lifts from one ridge after the other."),
+    _video(
+        "Dusk at the farm",
+        "farm-dusk",
+        12,
+        "The last light on the furrows, and somebody is still in the barn.",
+    ),
+    _video(
+        "Morning in the valley", "valley-mist", 6, "The mist lifts from one ridge after the other."
+    ),
     _video("Night watch", "moon-sea", 18, "A small boat passes the lighthouse under a full moon."),
     _video(
-        "Evening at the lake", "lake-evening lake-evening valley-mist", 25, "No wind at all. The sun goes down twice."
+        "Evening at the lake",
+        "lake-evening lake-evening valley-mist",
+        25,
+        "No wind at all. The sun goes down twice.",
     ),
-    _video("Northern lights", "northern-lights", 32, "A cold night, a warm cabin, and the sky does the rest."),
-    _video("Counting sheep", "spring-meadow", 8.5, "There are five of them. Count again to be sure."),
     _video(
-        "A day in the country", "valley-mist spring-meadow farm-dusk moon-sea", 45, "From the first light to the moon."
+        "Northern lights",
+        "northern-lights",
+        32,
+        "A cold night, a warm cabin, and the sky does the rest.",
+    ),
+    _video(
+        "Counting sheep", "spring-meadow", 8.5, "There are five of them. Count again to be sure."
+    ),
+    _video(
+        "A day in the country",
+        "valley-mist spring-meadow farm-dusk moon-sea",
+        45,
+        "From the first light to the moon.",
     ),
     _video(
         "The whole year",
@@ -104,7 +129,9 @@ FIRST_VIDEOS = (
     ),
 )
 MORE_VIDEOS = (
-    _video("Fresh from the meadow", "spring-meadow", 7, "Filmed this morning. The flowers are out."),
+    _video(
+        "Fresh from the meadow", "spring-meadow", 7, "Filmed this morning. The flowers are out."
+    ),
     _video("Lights in the barn", "farm-dusk", 9, "The harvest is in and the door stands open."),
     _video("The jetty", "lake-evening", 11, "Nobody sits there yet."),
     _video("Lighthouse keeper", "moon-sea", 8, "Two beams, all night long."),
@@ -114,7 +141,9 @@ MORE_VIDEOS = (
 
 
 def sample_video(number: int) -> SampleVideo:
-    """The video number `number`, from 1. There is no last one: later ones are new takes with the films of MORE_VIDEOS."""
+    """The video number `number`, from 1. There is no last one: later ones are new takes with the
+    films of MORE_VIDEOS.
+    """
     if number <= len(FIRST_VIDEOS):
         return FIRST_VIDEOS[number - 1]
     take, place = divmod(number - 1 - len(FIRST_VIDEOS), len(MORE_VIDEOS))
@@ -175,7 +204,9 @@ def _avi_head(width: int, height: int, frames: Sequence[bytes], movi: int) -> by
         "<4s4sIHHIIIIIIII4H", b"vids", b"MJPG", 0, 0, 0, 0, 1, FRAMES_PER_SECOND, 0, count, largest, 0xFFFFFFFF, 0,
         0, 0, width, height,
     )  # fmt: skip
-    image = struct.pack("<IiiHH4sIiiII", 40, width, height, 1, 24, b"MJPG", width * height * 3, 0, 0, 0, 0)
+    image = struct.pack(
+        "<IiiHH4sIiiII", 40, width, height, 1, 24, b"MJPG", width * height * 3, 0, 0, 0, 0
+    )
     streams = _chunk(b"LIST", b"strl" + _chunk(b"strh", stream) + _chunk(b"strf", image))
     headers = _chunk(b"LIST", b"hdrl" + _chunk(b"avih", main) + streams)
     riff = 4 + len(headers) + 12 + movi + 8 + 16 * count
@@ -185,13 +216,17 @@ def _avi_head(width: int, height: int, frames: Sequence[bytes], movi: int) -> by
 
 
 def write_movie(folder: Path, video: SampleVideo) -> Path:
-    """Makes the film in `folder` and returns its path; it appears whole or not at all. Blocks. Raises OSError."""
+    """Makes the film in `folder` and returns its path; it appears whole or not at all. Blocks.
+    Raises OSError.
+    """
     scenes = _scene_frames(video)
     frames = [scenes[number // _SCENE % len(scenes)] for number in range(video.frames)]
     width, height = picture_size(_picture(video.thumbnail))
     index, at = [], 4
     for frame in frames:
-        index.append(struct.pack("<4sIII", b"00dc", 0x10, at, struct.unpack_from("<I", frame, 4)[0]))
+        index.append(
+            struct.pack("<4sIII", b"00dc", 0x10, at, struct.unpack_from("<I", frame, 4)[0])
+        )
         at += len(frame)
     return _write_whole(
         folder / video.movie,
@@ -255,12 +290,16 @@ def write_samples(data_dir: Path) -> None:
 
 @cache
 def _pattern() -> bytes:
-    block = b"".join(hashlib.sha256(struct.pack("<I", place)).digest() for place in range(_BLOCK // 32))
+    block = b"".join(
+        hashlib.sha256(struct.pack("<I", place)).digest() for place in range(_BLOCK // 32)
+    )
     return block + block
 
 
 def pattern(offset: int, size: int) -> bytes:
-    """`size` bytes of /bytes from `offset` on. Blocks of 1 MiB, each the same pattern from another place on."""
+    """`size` bytes of /bytes from `offset` on. Blocks of 1 MiB, each the same pattern from another
+    place on.
+    """
     parts = []
     while size > 0:
         number, within = divmod(offset, _BLOCK)

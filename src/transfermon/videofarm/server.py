@@ -2,8 +2,9 @@
 
     python -m transfermon.videofarm.server --port 0 --fault rate=2M
 
-It runs without the rest of transfermon. The one rule to keep: whoever asks must name this very server as the host,
-and a web page from elsewhere gets nothing, since any page in a browser can reach a loopback port.
+It runs without the rest of transfermon. The one rule to keep: whoever asks must name this very
+server as the host, and a web page from elsewhere gets nothing, since any page in a browser can
+reach a loopback port.
 """
 
 from __future__ import annotations
@@ -86,7 +87,9 @@ class Farm:
         try:
             self._push = PushProvider(folder / "push.json", self._off_loop)
         except (OSError, ValueError, AttributeError) as error:
-            raise FarmError(f"The subscriptions in {folder / 'push.json'} cannot be read: {error}.") from error
+            raise FarmError(
+                f"The subscriptions in {folder / 'push.json'} cannot be read: {error}."
+            ) from error
 
     def routes(self) -> list[Route]:
         return [
@@ -118,8 +121,12 @@ class Farm:
             f"{html.escape(video.title)}</a><br>{html.escape(video.description)}</p></li>"
             for video in reversed(self._catalogue.videos())
         )
-        policy = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
-        return HTMLResponse(_PAGE.replace("ROWS", rows), headers={"content-security-policy": policy})
+        policy = (
+            "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+        )
+        return HTMLResponse(
+            _PAGE.replace("ROWS", rows), headers={"content-security-policy": policy}
+        )
 
     async def videos(self, request: Request) -> Response:
         after = -1
@@ -127,7 +134,9 @@ class Farm:
             try:
                 after = parse_time(since)
             except (ValueError, OverflowError):
-                return problem_answer(400, "since must be a time with a zone, like 2024-05-01T06:00:00.000Z.")
+                return problem_answer(
+                    400, "since must be a time with a zone, like 2024-05-01T06:00:00.000Z."
+                )
         found = [video for video in self._catalogue.videos() if video.created > after]
         return self._answer(content_of_json([describe(video, _base(request)) for video in found]))
 
@@ -137,7 +146,9 @@ class Farm:
     async def create(self, request: Request) -> Response:
         """V-02, V-03: a form with title, thumbnail and perhaps a description."""
         if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-            return problem_answer(415, "A new video comes as multipart/form-data with title and thumbnail.")
+            return problem_answer(
+                415, "A new video comes as multipart/form-data with title and thumbnail."
+            )
         async with request.form(max_files=2, max_fields=10, max_part_size=64 * 1024) as form:
             title, picture = form.get("title"), form.get("thumbnail")
             description = form.get("description") or ""
@@ -146,10 +157,14 @@ class Farm:
             if not isinstance(picture, UploadFile):
                 return problem_answer(400, "A video needs a thumbnail, a PNG or JPEG picture.")
             if not isinstance(description, str) or len(description) > 10_000:
-                return problem_answer(400, "A description is a text of 10000 characters at the most.")
+                return problem_answer(
+                    400, "A description is a text of 10000 characters at the most."
+                )
             data = await picture.read(MAX_PICTURE + 1)
         ending = checked_picture(data)
-        video = await self._off_loop(self._catalogue.create, title.strip(), description, data, ending, _now())
+        video = await self._off_loop(
+            self._catalogue.create, title.strip(), description, data, ending, _now()
+        )
         return Response(status_code=303, headers={"location": f"/videos/{video.id}"})
 
     async def remove(self, request: Request) -> Response:
@@ -167,24 +182,34 @@ class Farm:
         complete, length = is_true(request, "Upload-Complete"), count_of(request, "Upload-Length")
         announced = count_of(request, "Content-Length")
         if max(length or 0, announced or 0) > MAX_SIZE:
-            return problem_answer(413, f"A movie has {MAX_SIZE} bytes at the most.", headers={"connection": "close"})
+            return problem_answer(
+                413, f"A movie has {MAX_SIZE} bytes at the most.", headers={"connection": "close"}
+            )
         if complete is not None:
             if complete and length is None:
                 length = announced
             token = await self._off_loop(self._depot.begin, str(video.id), length, media_type)
             location = f"{_base(request)}/uploads/{token}"
-            if announced or (announced is None and "transfer-encoding" in request.headers) or complete:
+            if (
+                announced
+                or (announced is None and "transfer-encoding" in request.headers)
+                or complete
+            ):
                 answer = await self._append(request, token, complete)
                 answer.headers["location"] = location
                 return answer
             return begun_answer(location)
         if request.method != "PUT":
-            return problem_answer(405, "A whole movie comes by PUT.", headers={"allow": "GET, HEAD, OPTIONS, PUT"})
+            return problem_answer(
+                405, "A whole movie comes by PUT.", headers={"allow": "GET, HEAD, OPTIONS, PUT"}
+            )
         token = await self._off_loop(self._depot.begin, str(video.id), announced, media_type)
         try:
             received = await self._depot.receive(request, self._depot.part(token), MAX_SIZE)
             if received < 0 or (announced is not None and received != announced):
-                return problem_answer(400, "The movie ended too early.", headers={"connection": "close"})
+                return problem_answer(
+                    400, "The movie ended too early.", headers={"connection": "close"}
+                )
             return await self._complete(token, video)
         finally:
             await self._off_loop(self._depot.forget, token)
@@ -203,7 +228,9 @@ class Farm:
             async with self._depot.turn(token):
                 return state_answer(await self._offset(token, begun), begun)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != PARTIAL:
-            return problem_answer(415, f"A part comes as {PARTIAL}.", headers={"accept-patch": PARTIAL})
+            return problem_answer(
+                415, f"A part comes as {PARTIAL}.", headers={"accept-patch": PARTIAL}
+            )
         complete = is_true(request, "Upload-Complete")
         if complete is None:
             return problem_answer(400, "Upload-Complete is missing.")
@@ -222,12 +249,18 @@ class Farm:
             left = MAX_SIZE - offset if length is None else length - offset
             received = await self._depot.receive(request, self._depot.part(token), left, stop)
             if received < 0:
-                return problem_answer(409, "Another request goes on with this upload.", headers={"connection": "close"})
+                return problem_answer(
+                    409,
+                    "Another request goes on with this upload.",
+                    headers={"connection": "close"},
+                )
             offset += received
             if not complete:
                 return state_answer(offset, begun)
             if length is not None and offset != length:
-                return problem_answer(400, f"The upload has {offset} of {length} bytes and cannot be complete.")
+                return problem_answer(
+                    400, f"The upload has {offset} of {length} bytes and cannot be complete."
+                )
             video = self._catalogue.video(begun.video)
             if video is None:
                 return problem_answer(404, "There is no such video.")
@@ -241,7 +274,9 @@ class Farm:
         if begun is None:
             return problem_answer(404, "There is no such upload; it may have expired.")
         path = await self._off_loop(self._depot.finish, token, begun)
-        replaced = await self._off_loop(self._catalogue.put_movie, str(video.id), path, begun.media_type)
+        replaced = await self._off_loop(
+            self._catalogue.put_movie, str(video.id), path, begun.media_type
+        )
         location = {} if replaced else {"location": f"/videos/{video.id}/movie"}
         return Response(status_code=204 if replaced else 201, headers=location)
 
@@ -262,7 +297,14 @@ class Farm:
             width, height = samples.picture_size(photo.data)
             url = f"{_base(request)}/photos/{number}"
             described.append(
-                {"id": number, "title": photo.title, "url": url, "image": url, "width": width, "height": height}
+                {
+                    "id": number,
+                    "title": photo.title,
+                    "url": url,
+                    "image": url,
+                    "width": width,
+                    "height": height,
+                }
             )
         return self._answer(content_of_json(described))
 
@@ -276,7 +318,12 @@ class Farm:
         found = await self._off_loop(self._catalogue.files)
         base = f"{_base(request)}/files"
         return self._answer(
-            content_of_json([{"name": name, "url": f"{base}/{quote(name)}", "size": size} for name, size in found])
+            content_of_json(
+                [
+                    {"name": name, "url": f"{base}/{quote(name)}", "size": size}
+                    for name, size in found
+                ]
+            )
         )
 
     async def file(self, request: Request) -> Response:
@@ -303,7 +350,9 @@ class Farm:
             return problem_answer(403, "Only this machine may publish.")
         video = await self.publish_next()
         return JSONResponse(
-            describe(video, _base(request)), status_code=201, headers={"location": f"/videos/{video.id}"}
+            describe(video, _base(request)),
+            status_code=201,
+            headers={"location": f"/videos/{video.id}"},
         )
 
     def _video(self, request: Request) -> Video:
@@ -355,11 +404,15 @@ img { width: 180px; height: 120px; border-radius: 8px } p { margin: 0 } a { colo
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     words = {404: "There is nothing here.", 405: f"{request.method} is not possible here."}
-    return problem_answer(error.status_code, words.get(error.status_code, error.detail), headers=error.headers)
+    return problem_answer(
+        error.status_code, words.get(error.status_code, error.detail), headers=error.headers
+    )
 
 
 async def _on_not_found(request: Request, error: Exception) -> Response:
-    return problem_answer(404, str(error) if isinstance(error, NotFound) else "There is no such file.")
+    return problem_answer(
+        404, str(error) if isinstance(error, NotFound) else "There is no such file."
+    )
 
 
 async def _on_refused(request: Request, error: Exception) -> Response:
@@ -376,7 +429,9 @@ async def _on_our_mistake(request: Request, error: Exception) -> Response:
     return problem_answer(500, "The server made a mistake.")
 
 
-def make_app(farm: Farm, *, hosts: Sequence[str], plan: FaultPlan, fault_queries: bool, token: str = "") -> ASGIApp:
+def make_app(
+    farm: Farm, *, hosts: Sequence[str], plan: FaultPlan, fault_queries: bool, token: str = ""
+) -> ASGIApp:
     app = Starlette(
         routes=farm.routes(),
         exception_handlers={
@@ -393,7 +448,9 @@ def make_app(farm: Farm, *, hosts: Sequence[str], plan: FaultPlan, fault_queries
 
 
 class _Connection(H11Protocol):
-    """A connection whose transport the answers can reach, to look whether it lives and to break it off."""
+    """A connection whose transport the answers can reach, to look whether it lives and to break it
+    off.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -413,14 +470,16 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # The base class would send the signal to ourselves again at the end, and the exit code would be its.
+        # The base class would send the signal to ourselves again at the end, and the exit code
+        # would be its.
         yield
 
     def quit(self) -> None:
         # The answers under way are cancelled; the library would report each one with a traceback.
         logging.getLogger("uvicorn.error").disabled = True
         self.should_exit = self.force_exit = True
-        self.config.timeout_graceful_shutdown = 0  # from 3.12 on, a closed server waits for connections that are open
+        # from 3.12 on, a closed server waits for connections that are open
+        self.config.timeout_graceful_shutdown = 0
         for connection in list(self.server_state.connections):
             if isinstance(connection, _Connection):
                 connection.transport.abort()
@@ -445,7 +504,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = f"{grammar}\n"
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    add("--port", type=int, default=PORT, help="port to listen on; 0 takes a free one (default %(default)s)")
+    add(
+        "--port",
+        type=int,
+        default=PORT,
+        help="port to listen on; 0 takes a free one (default %(default)s)",
+    )
     add(
         "--data-dir",
         type=Path,
@@ -453,8 +517,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the farm lives; without it, in a folder of its own until the end",
     )
     add("--empty", action="store_true", help="a new farm begins without sample videos")
-    add("--fault", action="append", default=[], metavar="SPEC", help="do something wrong, see below; may be repeated")
-    add("--fault-queries", action="store_true", help="also take faults from the address: ?fault=rate=1M")
+    add(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help="do something wrong, see below; may be repeated",
+    )
+    add(
+        "--fault-queries",
+        action="store_true",
+        help="also take faults from the address: ?fault=rate=1M",
+    )
     add(
         "--new-video-every",
         type=float,
@@ -473,7 +547,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def serve(namespace: argparse.Namespace) -> int:
-    """Runs the server until SIGINT or SIGTERM (0); 2 with one sentence on stderr when it cannot begin.
+    """Runs the server until SIGINT or SIGTERM (0); 2 with one sentence on stderr when it cannot
+    begin.
 
     Main thread only. Without --data-dir everything it wrote is removed at the end.
     """
@@ -493,9 +568,13 @@ def serve(namespace: argparse.Namespace) -> int:
 
 
 def _share_one_heap() -> None:
-    # A piece is made in a thread of the pool and let go on the loop. With a heap for each thread glibc keeps the holes
-    # of all of them: with 200 clients 330 MB, and growing, where one heap stays below 200.
-    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
+    # A piece is made in a thread of the pool and let go on the loop. With a heap for each thread
+    # glibc keeps the holes of all of them: with 200 clients 330 MB, and growing, where one heap
+    # stays below 200.
+    if (
+        sys.platform == "linux"
+        and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None
+    ):
         mallopt(_M_ARENA_MAX, 1)
 
 
@@ -597,7 +676,8 @@ async def _end_with_parent(parent: int, quit_server: Callable[[], None]) -> None
         if os.getppid() != parent:
             gone.set()
 
-    # The kernel's signal comes also when only the thread that started us ends. So it makes us look, no more.
+    # The kernel's signal comes also when only the thread that started us ends. So it makes us look,
+    # no more.
     if sys.platform == "linux":
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, look)
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGUSR1, 0, 0, 0)

@@ -1,7 +1,8 @@
-"""What a wake-up does by default: a background fetch asks the VideoFarm server for new videos and downloads them; a
-silent push downloads what its `download_url` names.
+"""What a wake-up does by default: a background fetch asks the VideoFarm server for new videos and
+downloads them; a silent push downloads what its `download_url` names.
 
-Rule: the handler is closed as soon as it is known what there is; the downloads go on after it (B-15).
+Rule: the handler is closed as soon as it is known what there is; the downloads go on after it
+(B-15).
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class VideoSync:
         try:
             result = await self._fetch()
         finally:
-            self._end(event.handler_id, result)  # also after a mistake: a wake that stays open counts as an overrun
+            # also after a mistake: a wake that stays open counts as an overrun
+            self._end(event.handler_id, result)
 
     async def _fetch(self) -> FetchResult:
         endpoint = self._monitor.settings.videofarm_url
@@ -80,13 +82,17 @@ class VideoSync:
             self._end(event.handler_id, FetchResult.NEW_DATA)
 
     def _begin(self, url: str, *, by_hand: bool) -> None:
-        """Start the download that a push asks for, or let it wait for a person (P13). Raises TransferFailure."""
+        """Start the download that a push asks for, or let it wait for a person (P13). Raises
+        TransferFailure.
+        """
         settings, approvals = self._monitor.settings, self._monitor.approvals
         asks = not by_hand and approvals.asks_for(url)
         if asks and approvals.full:
             raise ValueError("Too many downloads wait for a permission already.")
         session = self._monitor.session(PUSH_SESSION)
-        session.reconfigure(download_folder=settings.push_folder, maximum_bytes=settings.push_maximum_bytes)
+        session.reconfigure(
+            download_folder=settings.push_folder, maximum_bytes=settings.push_maximum_bytes
+        )
         task = session.download_task(url, start=not asks)
         if asks:
             host = host_of(url)

@@ -1,8 +1,10 @@
-"""What clients put into the farm: new videos, their films whole or in parts, and what is left of unfinished ones.
+"""What clients put into the farm: new videos, their films whole or in parts, and what is left of
+unfinished ones.
 
-Films come by PUT in one piece, or by the draft "Resumable Uploads for HTTP", interop version 8, on the same address.
-The one rule to keep: a film is in the catalogue only once all of it is on the disk under a name of its own, so nobody
-ever reads a half one, and what was there before stays until then.
+Films come by PUT in one piece, or by the draft "Resumable Uploads for HTTP", interop version 8, on
+the same address. The one rule to keep: a film is in the catalogue only once all of it is on the
+disk under a name of its own, so nobody ever reads a half one, and what was there before stays until
+then.
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ class UploadRefused(Exception):  # noqa: N818 - an answer
 
 @record
 class Begun:
-    """An unfinished upload, or a finished one that its client may still ask for. Times are epoch seconds."""
+    """An unfinished upload, or a finished one that its client may still ask for. Times are epoch
+    seconds.
+    """
 
     video: str
     length: int | None  # None while it is not known
@@ -56,7 +60,9 @@ class Begun:
 
 
 def checked_picture(data: bytes) -> str:
-    """The ending of its name. Raises Refused for what is no picture that anybody should have to draw (M11)."""
+    """The ending of its name. Raises Refused for what is no picture that anybody should have to
+    draw (M11).
+    """
     if len(data) > MAX_PICTURE:
         raise UploadRefused(413, f"A thumbnail has {MAX_PICTURE >> 20} MiB at the most.")
     try:
@@ -118,7 +124,9 @@ class Depot:
         """The token of a new upload, durable on return."""
         token = secrets.token_urlsafe(32)
         self.part(token).touch(mode=0o600)
-        self.save(token, Begun(video=video, length=length, created=time.time(), media_type=media_type))
+        self.save(
+            token, Begun(video=video, length=length, created=time.time(), media_type=media_type)
+        )
         return token
 
     def find(self, token: str) -> Begun | None:
@@ -166,7 +174,8 @@ class Depot:
 
     @contextlib.asynccontextmanager
     async def turn(self, token: str) -> AsyncIterator[asyncio.Event]:
-        """One request at a time for an upload: a new one ends the one before, whose client has most likely gone.
+        """One request at a time for an upload: a new one ends the one before, whose client has most
+        likely gone.
 
         The event is set when this turn must end.
         """
@@ -183,9 +192,11 @@ class Depot:
                     if not lock.locked():
                         self._turns.pop(token, None)
 
-    async def receive(self, request: Request, path: Path, limit: int, stop: asyncio.Event | None = None) -> int:
-        """Add the body of a request to a file; how many bytes. What came is kept when the client goes (-1) or another
-        request takes over (-2). Raises Refused 413 beyond `limit`.
+    async def receive(
+        self, request: Request, path: Path, limit: int, stop: asyncio.Event | None = None
+    ) -> int:
+        """Add the body of a request to a file; how many bytes. What came is kept when the client
+        goes (-1) or another request takes over (-2). Raises Refused 413 beyond `limit`.
         """
         received, batch = 0, bytearray()
         stream = request.stream()
@@ -205,7 +216,9 @@ class Depot:
                     return -1
                 received += len(data)
                 if received > limit:
-                    raise UploadRefused(413, "The body is longer than it may be.", {"connection": "close"})
+                    raise UploadRefused(
+                        413, "The body is longer than it may be.", {"connection": "close"}
+                    )
                 batch += data
                 if len(batch) >= BATCH or (batch and not data):
                     full, batch = bytes(batch), bytearray()
@@ -233,7 +246,12 @@ def offered_length() -> Response:
 
 
 def begun_answer(location: str) -> Response:
-    headers = {"location": location, "upload-complete": "?0", "upload-limit": _LIMITS, "upload-offset": "0"}
+    headers = {
+        "location": location,
+        "upload-complete": "?0",
+        "upload-limit": _LIMITS,
+        "upload-offset": "0",
+    }
     return Response(status_code=201, headers=headers)
 
 
@@ -261,4 +279,6 @@ def length_mismatch(offset: int, provided: int) -> Response:
         "provided-offset": provided,
     }
     headers = {"upload-offset": str(offset), "upload-complete": "?0"}
-    return Response(json.dumps(body), status_code=409, media_type="application/problem+json", headers=headers)
+    return Response(
+        json.dumps(body), status_code=409, media_type="application/problem+json", headers=headers
+    )

@@ -28,7 +28,9 @@ from transfermon.wire.rate_limit import Limiter
 class Answer:
     """A final head, and the body behind it. Close it; reading it to the end is not enough."""
 
-    def __init__(self, exchange: Exchange, call: Call, redirects: tuple[str, ...], pumps: Pumps) -> None:
+    def __init__(
+        self, exchange: Exchange, call: Call, redirects: tuple[str, ...], pumps: Pumps
+    ) -> None:
         self._exchange = exchange
         self._reader = exchange.reader
         self._pumps = pumps
@@ -75,14 +77,20 @@ class Answer:
     ) -> int:
         """Write the body to an open file from `offset` on and return how many bytes were written.
 
-        Every byte that arrived is written and added to `progress.received`, also when this raises or is cancelled;
-        it returns or raises only when no thread uses `fd` any more. With `length` exactly so many bytes are taken
-        and the next call goes on behind them. `decode` is a content coding that is undone and must be whole.
-        Raises TransferFailure: -1005 for an early end (D-15), -1001 when nothing came for the idle time, -1015 or
-        -1016 for a coding that is damaged or unknown, -1103 beyond `limit` bytes, -3003 where the disk fails.
+        Every byte that arrived is written and added to `progress.received`, also when this raises
+        or is cancelled; it returns or raises only when no thread uses `fd` any more. With `length`
+        exactly so many bytes are taken and the next call goes on behind them. `decode` is a content
+        coding that is undone and must be whole. Raises TransferFailure: -1005 for an early end
+        (D-15), -1001 when nothing came for the idle time, -1015 or -1016 for a coding that is
+        damaged or unknown, -1103 beyond `limit` bytes, -3003 where the disk fails.
         """
         remaining = None if self.content_length is None else self.content_length - self._taken
-        if limit is not None and not decode and remaining is not None and min(remaining, length or remaining) > limit:
+        if (
+            limit is not None
+            and not decode
+            and remaining is not None
+            and min(remaining, length or remaining) > limit
+        ):
             raise self.too_big(limit)
         decoder = Decoder(decode) if decode else None
         if decoder is None and self._may_take_over(remaining):
@@ -93,14 +101,18 @@ class Answer:
         return await self._written(fd, offset, progress, decoder, hasher, length, limit)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it comes, for one that never ends. Raises TransferFailure: -1001 after the idle time, -1005."""
+        """The body as it comes, for one that never ends. Raises TransferFailure: -1001 after the
+        idle time, -1005.
+        """
         while data := await self._next():
             yield data
 
     async def peek(self, most: int) -> bytes:
-        """The next bytes of the body as they come, still coded, at most so many; they stay to be received.
+        """The next bytes of the body as they come, still coded, at most so many; they stay to be
+        received.
 
-        What was peeked at comes through the loop, and so does all that follows. Raises TransferFailure as `receive`.
+        What was peeked at comes through the loop, and so does all that follows. Raises
+        TransferFailure as `receive`.
         """
         ahead = bytearray()
         try:
@@ -112,7 +124,9 @@ class Answer:
         return self._rest[:most]
 
     async def read(self, limit: int) -> bytes:
-        """At most `limit` bytes of a small body, decoded where it is coded; what is behind them is dropped."""
+        """At most `limit` bytes of a small body, decoded where it is coded; what is behind them is
+        dropped.
+        """
         verdict = await self.judged()
         if verdict.still_coded:
             raise self._damaged(UnknownCodingError("not to be undone"))
@@ -127,7 +141,9 @@ class Answer:
         except CodingError as exc:
             raise self._damaged(exc) from exc
         except Exception as exc:
-            raise TransferFailure(translate_failure(exc, self._url, responded=True, speaker=self._speaker)) from exc
+            raise TransferFailure(
+                translate_failure(exc, self._url, responded=True, speaker=self._speaker)
+            ) from exc
         return bytes(out[:limit])
 
     async def aclose(self) -> None:
@@ -140,7 +156,8 @@ class Answer:
         await self._exchange.close()
 
     async def judged(self, name: str = "") -> labels.CodingVerdict:
-        """What its Content-Encoding is worth; `name` is the server's. The bytes that are looked at stay in the body.
+        """What its Content-Encoding is worth; `name` is the server's. The bytes that are looked at
+        stay in the body.
 
         Raises TransferFailure as `receive` does.
         """
@@ -149,12 +166,16 @@ class Answer:
         first, whole = b"", self.content_length == 0 or not self.content_coding
         try:
             while True:
-                verdict = labels.judge(label, name=name, kind=kind, first=first, whole=whole, opens=codings.opens)
+                verdict = labels.judge(
+                    label, name=name, kind=kind, first=first, whole=whole, opens=codings.opens
+                )
                 if verdict is not None:
                     return verdict
                 first, whole = await self._look(len(first) + 1)
         except Exception as exc:
-            raise TransferFailure(translate_failure(exc, self._url, responded=True, speaker=self._speaker)) from exc
+            raise TransferFailure(
+                translate_failure(exc, self._url, responded=True, speaker=self._speaker)
+            ) from exc
 
     async def _look(self, count: int) -> tuple[bytes, bool]:
         """The body's first bytes, `count` or more, or all of it."""
@@ -175,7 +196,9 @@ class Answer:
         if self._detached is not None:
             return True
         untouched = self._taken == 0 and not self._rest
-        return untouched and remaining is not None and remaining > TAKEOVER and self._reader.head_seen
+        return (
+            untouched and remaining is not None and remaining > TAKEOVER and self._reader.head_seen
+        )
 
     async def _pumped(
         self,
@@ -228,7 +251,9 @@ class Answer:
         else:
             exc = httpcore.ReadError(str(outcome.error))
             exc.__cause__ = outcome.error
-        failure = TransferFailure(translate_failure(exc, self._url, responded=True, speaker=self._speaker))
+        failure = TransferFailure(
+            translate_failure(exc, self._url, responded=True, speaker=self._speaker)
+        )
         failure.__cause__ = outcome.error
         return failure
 
@@ -265,10 +290,14 @@ class Answer:
         except OSError as exc:  # httpcore wraps the network's; this one is the file's
             raise TransferFailure(disk_failed_a_body(exc, self._url)) from exc
         except Exception as exc:
-            raise TransferFailure(translate_failure(exc, self._url, responded=True, speaker=self._speaker)) from exc
+            raise TransferFailure(
+                translate_failure(exc, self._url, responded=True, speaker=self._speaker)
+            ) from exc
         return writer.written
 
-    async def _fill(self, writer: BodyWriter, decoder: Decoder | None, length: int | None, limit: int | None) -> None:
+    async def _fill(
+        self, writer: BodyWriter, decoder: Decoder | None, length: int | None, limit: int | None
+    ) -> None:
         while length is None or writer.taken < length:
             chunk = await self._next()
             if not chunk:
@@ -288,7 +317,8 @@ class Answer:
                 raise ClosedEarly("the connection ended inside a coded body")
             raise CodingError("the coded body is cut short")
         if self._taken == self.content_length and not self._rest:
-            await self._exchange.next_chunk()  # lets h11 see the end, so that the connection can be kept
+            # lets h11 see the end, so that the connection can be kept
+            await self._exchange.next_chunk()
 
     def _damaged(self, exc: Exception) -> TransferFailure:
         unknown = isinstance(exc, UnknownCodingError)

@@ -27,9 +27,11 @@ CONNECT_LIMIT = 15.0  # seconds for all addresses of a host together (D2)
 class Backend(httpcore.AsyncNetworkBackend):
     """Connects for one client; remembers the connection that it made last."""
 
-    def __init__(self, reach: Reach, surroundings: Surroundings, proxy: Proxy | None = None) -> None:
-        """With an http proxy, hosts are its own; a SOCKS proxy opens a way to each host, which `reach` judges where the
-        names are looked up here.
+    def __init__(
+        self, reach: Reach, surroundings: Surroundings, proxy: Proxy | None = None
+    ) -> None:
+        """With an http proxy, hosts are its own; a SOCKS proxy opens a way to each host, which
+        `reach` judges where the names are looked up here.
         """
         self._surroundings = surroundings
         self._proxy = proxy
@@ -54,7 +56,11 @@ class Backend(httpcore.AsyncNetworkBackend):
         """The proxy while it is the one at the other end; None when that is the server."""
         if self._proxy is None or self._proxy.is_socks:
             return None
-        inside = self._proxy.kind == "http" and self._connection is not None and self._connection.stream.is_tls
+        inside = (
+            self._proxy.kind == "http"
+            and self._connection is not None
+            and self._connection.stream.is_tls
+        )
         return None if inside else self._proxy
 
     async def connect_tcp(
@@ -65,7 +71,9 @@ class Backend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Resolve once, check every address, connect to a checked one. A ConnectError's context has the errno."""
+        """Resolve once, check every address, connect to a checked one. A ConnectError's context has
+        the errno.
+        """
         limit = CONNECT_LIMIT if timeout is None else min(timeout, CONNECT_LIMIT)
         deadline = time.monotonic() + limit
         self.lookup = self.connecting = None
@@ -103,7 +111,9 @@ class Backend(httpcore.AsyncNetworkBackend):
 
 
 class AnsweringConnection(Connection):
-    """In place of a connection: every request is answered with one status, and no server hears of it."""
+    """In place of a connection: every request is answered with one status, and no server hears of
+    it.
+    """
 
     def __init__(self, status: int, surroundings: Surroundings) -> None:
         near, self._far = socket.socketpair()
@@ -114,11 +124,16 @@ class AnsweringConnection(Connection):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if buffer and (not self.exchanges or self.reader.head_seen):
             tunnel = bytes(buffer[:8]) == b"CONNECT "  # a proxy opens the way first
-            self._far.sendall(b"HTTP/1.1 200 Simulated\r\n\r\n" if tunnel else _answer(self._status))
+            self._far.sendall(
+                b"HTTP/1.1 200 Simulated\r\n\r\n" if tunnel else _answer(self._status)
+            )
         await super().write(buffer, timeout)
 
     async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
         return self
 

@@ -1,6 +1,7 @@
 """The network that is simulated, as all connections of one transport meet it.
 
-Rule: what is simulated is a plain value of `simulation`; here it acts. No server hears of a request that is answered here.
+Rule: what is simulated is a plain value of `simulation`; here it acts. No server hears of a request
+that is answered here.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ class BadNetwork:
 
     def __init__(self) -> None:
         self.simulation: Simulation = NONE
-        self.on_answered: Callable[[Simulation], None] | None = None  # told when an answer of a count was given
+        # told when an answer of a count was given
+        self.on_answered: Callable[[Simulation], None] | None = None
         self.random = random.random
 
     def __repr__(self) -> str:

@@ -1,7 +1,7 @@
 """What an upload sends: a file that must stay as it is, or a stream.
 
-Rule: the file's identity is checked before each piece is given away, the last one too, so that nobody gets a whole body
-of two versions of a file.
+Rule: the file's identity is checked before each piece is given away, the last one too, so that
+nobody gets a whole body of two versions of a file.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Source:
 
     @classmethod
     def open(cls, path: str, identity: tuple[int, ...]) -> Source:
-        """Blocking. Raises TransferFailure -1100 to -1102 for what cannot be sent, -1021 for what has changed since
-        `identity` was noted.
+        """Blocking. Raises TransferFailure -1100 to -1102 for what cannot be sent, -1021 for what
+        has changed since `identity` was noted.
         """
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -54,15 +54,17 @@ class Source:
         return cls(path, fd, status.st_size, found)
 
     def body(self, offset: int, until: int = UNKNOWN) -> Content:
-        """The bytes from `offset` to `until` (the end). Small ones go the short way, over the loop."""
+        """The bytes from `offset` to `until` (the end). Small ones go the short way, over the
+        loop.
+        """
         length = (self.size if until == UNKNOWN else until) - offset
         if length <= TAKEOVER:
             return Small(self, offset, length)
         return FileBody(fd=self._fd, offset=offset, length=length, check=self.check)
 
     def check(self, last: bool) -> None:
-        """Blocking. Raises TransferFailure -1021 when it is not the file any more that was opened; at the last bytes it
-        must still have its name, too.
+        """Blocking. Raises TransferFailure -1021 when it is not the file any more that was opened;
+        at the last bytes it must still have its name, too.
         """
         try:
             same = identity_of(os.fstat(self._fd)) == self._identity
@@ -82,10 +84,14 @@ class Source:
         return f"sha-256=:{base64.b64encode(found).decode()}:"
 
     def md5(self) -> str:
-        """Blocking. In hexadecimal: what storage servers name a file by. Raises TransferFailure -1102."""
+        """Blocking. In hexadecimal: what storage servers name a file by. Raises TransferFailure
+        -1102.
+        """
         try:
             with open(self.path, "rb") as file:
-                return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+                return hashlib.file_digest(
+                    file, lambda: hashlib.md5(usedforsecurity=False)
+                ).hexdigest()
         except OSError as exc:
             raise TransferFailure(source_unreadable(exc, self.path)) from exc
 

@@ -13,7 +13,9 @@ from transfermon.wire.pump_jobs import Hasher
 
 
 class BodyWriter:
-    """Writes a body that comes through the loop: small ones at once, large ones in batches in a thread."""
+    """Writes a body that comes through the loop: small ones at once, large ones in batches in a
+    thread.
+    """
 
     SOON = 0.1  # seconds that received bytes may wait for a full batch
 
@@ -97,7 +99,9 @@ class BodyWriter:
         self._error = error
 
 
-def _write_batch(fd: int, batch: list[bytes], offset: int, hasher: Hasher | None) -> tuple[int, OSError | None]:
+def _write_batch(
+    fd: int, batch: list[bytes], offset: int, hasher: Hasher | None
+) -> tuple[int, OSError | None]:
     begin = offset
     for data in batch:
         view = memoryview(data)

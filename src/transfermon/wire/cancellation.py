@@ -10,7 +10,9 @@ T = TypeVar("T")
 
 
 async def until_done(work: Awaitable[T]) -> T:
-    """The result, awaited to the end even when we are cancelled: a thread may still use the descriptors."""
+    """The result, awaited to the end even when we are cancelled: a thread may still use the
+    descriptors.
+    """
     future = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(future)

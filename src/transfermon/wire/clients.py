@@ -1,7 +1,7 @@
 """The clients of a transport: one connection each, idle ones kept for the next request.
 
-Rule: connections to one host never outnumber the calls that ran to it at once (T-12), and what must agree before two
-requests may use the same one is in the client's key.
+Rule: connections to one host never outnumber the calls that ran to it at once (T-12), and what must
+agree before two requests may use the same one is in the client's key.
 """
 
 from __future__ import annotations
@@ -59,11 +59,14 @@ class ClientKey:
 class HttpClient:
     """A httpcore pool of one connection.
 
-    The pool's own bookkeeping is quadratic in connections; one pool for each costs a third of the time. It is called
-    directly: httpx.AsyncClient above it adds cookies, logging of whole URLs, and 0.1 ms.
+    The pool's own bookkeeping is quadratic in connections; one pool for each costs a third of the
+    time. It is called directly: httpx.AsyncClient above it adds cookies, logging of whole URLs, and
+    0.1 ms.
     """
 
-    def __init__(self, key: ClientKey, backend: Backend, context: ssl.SSLContext | None, proxy: Proxy | None) -> None:
+    def __init__(
+        self, key: ClientKey, backend: Backend, context: ssl.SSLContext | None, proxy: Proxy | None
+    ) -> None:
         self.key = key
         self.backend = backend
         self.origin: addresses.ServerOrigin | None = None  # of the last request
@@ -72,7 +75,9 @@ class HttpClient:
         if proxy is not None and not proxy.is_socks:
             self._pool: httpcore.AsyncConnectionPool = _proxy_pool(proxy, backend, context, limits)
         else:
-            self._pool = httpcore.AsyncConnectionPool(ssl_context=context, network_backend=backend, **limits)
+            self._pool = httpcore.AsyncConnectionPool(
+                ssl_context=context, network_backend=backend, **limits
+            )
 
     def __repr__(self) -> str:
         return f"<HttpClient {self.origin} {self.backend.connection}>"
@@ -80,7 +85,10 @@ class HttpClient:
     async def send(self, request: httpcore.Request) -> httpcore.Response:
         """The final head, and the body behind it."""
         response = await self._pool.handle_async_request(request)
-        if any(name.lower() == b"content-length" and is_beyond_files(value) for name, value in response.headers):
+        if any(
+            name.lower() == b"content-length" and is_beyond_files(value)
+            for name, value in response.headers
+        ):
             raise httpcore.RemoteProtocolError("no file can have that length")
         return response
 
@@ -95,7 +103,9 @@ class HttpClient:
         return self.backend.connection is not None and self.backend.connection.reader.answered
 
     def died_unheard(self, exc: Exception) -> bool:
-        """Whether the server closed a kept connection as we wrote, which is not a failure of the request."""
+        """Whether the server closed a kept connection as we wrote, which is not a failure of the
+        request.
+        """
         connection = self.backend.connection
         reused = connection is not None and connection.reused
         return reused and not self.answered and isinstance(exc, httpcore.NetworkError)
@@ -131,11 +141,15 @@ class Clients:
         return f"<Clients, {len(self._idle)} idle>"
 
     async def take(self, key: ClientKey, url: str, *, fresh: bool) -> HttpClient:
-        """One for a request to that address, with a new connection when `fresh`. Raises TransferFailure."""
+        """One for a request to that address, with a new connection when `fresh`. Raises
+        TransferFailure.
+        """
         try:
             return await self._take(key, addresses.origin_of(url), fresh=fresh)
         except ValueError as exc:
-            raise final_failure(Code.CANNOT_CONNECT, str(exc), "net.proxy", url, hint=proxies.ADDRESS_HINT) from exc
+            raise final_failure(
+                Code.CANNOT_CONNECT, str(exc), "net.proxy", url, hint=proxies.ADDRESS_HINT
+            ) from exc
         except OSError as exc:
             raise final_failure(
                 Code.TLS_UNTRUSTED,
@@ -153,10 +167,20 @@ class Clients:
                 hint="Name another file, or go without it.",
             ) from exc
 
-    async def _take(self, key: ClientKey, origin: addresses.ServerOrigin, *, fresh: bool) -> HttpClient:
+    async def _take(
+        self, key: ClientKey, origin: addresses.ServerOrigin, *, fresh: bool
+    ) -> HttpClient:
         # An idle one is used first, and one that must not be used is closed before another is made.
-        same = [client for client in self._idle if client.key.session == key.session and client.origin == origin]
-        fit = None if fresh else next((client for client in reversed(same) if client.key == key), None)
+        same = [
+            client
+            for client in self._idle
+            if client.key.session == key.session and client.origin == origin
+        ]
+        fit = (
+            None
+            if fresh
+            else next((client for client in reversed(same) if client.key == key), None)
+        )
         if fit is None and same:
             self._idle.remove(same[0])
             same[0].close()
@@ -189,7 +213,9 @@ class Clients:
 
     def drop_idle(self, session: str | None = None) -> None:
         """Close unused connections, of one session or of all."""
-        for client in [client for client in self._idle if session is None or client.key.session == session]:
+        for client in [
+            client for client in self._idle if session is None or client.key.session == session
+        ]:
             self._idle.remove(client)
             client.close()
 

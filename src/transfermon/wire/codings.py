@@ -1,6 +1,7 @@
 """Undoing content codings: gzip, deflate, br and zstd, in pieces of a bounded size.
 
-Rule: the only module that imports brotli and zstd, each when the first such body comes; what they raise is CodingError.
+Rule: the only module that imports brotli and zstd, each when the first such body comes; what they
+raise is CodingError.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 BATCH = 1 << 20  # bytes of one piece; every coding keeps to it
-_BROTLI_PIECE = BATCH // 4  # its buffer grows in steps, the last of which may be larger than what was there
+# its buffer grows in steps, the last of which may be larger than what was there
+_BROTLI_PIECE = BATCH // 4
 _WINDOW = 23  # of zstd, as a power of two: 8 MiB, which no server may go beyond (RFC 9659 §3)
-_ZSTD_FRAMES = b"(" + bytes(range(0x50, 0x60))  # the first byte of a frame, and of one to be skipped
+# the first byte of a frame, and of one to be skipped
+_ZSTD_FRAMES = b"(" + bytes(range(0x50, 0x60))
 
 
 class CodingError(ValueError):
@@ -58,7 +61,9 @@ class Decoder:
 
 
 def opens(coding: str, first: bytes, whole: bool) -> bool:
-    """Whether this coding can be undone on a body that begins with `first`, or, when `whole`, is that."""
+    """Whether this coding can be undone on a body that begins with `first`, or, when `whole`, is
+    that.
+    """
     decoder, seen = Decoder(coding), 0
     try:
         for piece in decoder.decode(first):
@@ -171,7 +176,9 @@ class _Zstd:
             raise CodingError(str(exc)) from exc
 
     def _next(self) -> Any:
-        return self._zstd.ZstdDecompressor(options={self._zstd.DecompressionParameter.window_log_max: _WINDOW})
+        return self._zstd.ZstdDecompressor(
+            options={self._zstd.DecompressionParameter.window_log_max: _WINDOW}
+        )
 
 
 _STREAMS: dict[str, Callable[[], _Stream]] = {

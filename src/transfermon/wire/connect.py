@@ -1,7 +1,8 @@
-"""Reaching a host: its addresses, which of them is tried when (RFC 8305), and the way through a proxy.
+"""Reaching a host: its addresses, which of them is tried when (RFC 8305), and the way through a
+proxy.
 
-Rule: the address that is connected to is the one that was checked, on every way. No word for people is here;
-a failure says at which hop it happened.
+Rule: the address that is connected to is the one that was checked, on every way. No word for people
+is here; a failure says at which hop it happened.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from transfermon.http.proxies import Proxy
 from transfermon.wire.deadlines import WANT, Deadlines
 from transfermon.wire.socks import NoSocks, Refused, Step, handshake
 
-NEXT_ADDRESS = 0.25  # seconds until the next address is tried beside those that have not answered (RFC 8305 §5)
+# seconds until the next address is tried beside those that have not answered (RFC 8305 §5)
+NEXT_ADDRESS = 0.25
 ADDRESSES_TRIED = 8
 
 Address = tuple[socket.AddressFamily, tuple[Any, ...]]
@@ -29,11 +31,15 @@ A = TypeVar("A")
 
 
 class AddressRefused(httpcore.ConnectError):
-    """All addresses of the host are private, and the policy does not let this request reach them."""
+    """All addresses of the host are private, and the policy does not let this request reach
+    them.
+    """
 
 
 class ProxyFailed(httpcore.ProxyError):
-    """The way to or through a proxy failed. `cause` is what it met: a failure of the network, or an answer that says no."""
+    """The way to or through a proxy failed. `cause` is what it met: a failure of the network, or an
+    answer that says no.
+    """
 
     def __init__(self, proxy: Proxy, cause: Exception) -> None:
         super().__init__(str(cause))
@@ -42,12 +48,14 @@ class ProxyFailed(httpcore.ProxyError):
 
 
 class Dialer:
-    """Makes the connections of one client. `permits(host, port, address)` judges every address of a server; the proxy is
-    the person's own. With an http proxy it is asked for the proxy, by whoever speaks HTTP; a SOCKS proxy is spoken to
-    here.
+    """Makes the connections of one client. `permits(host, port, address)` judges every address of a
+    server; the proxy is the person's own. With an http proxy it is asked for the proxy, by whoever
+    speaks HTTP; a SOCKS proxy is spoken to here.
     """
 
-    def __init__(self, permits: Callable[[str, int, str], bool], deadlines: Deadlines, proxy: Proxy | None) -> None:
+    def __init__(
+        self, permits: Callable[[str, int, str], bool], deadlines: Deadlines, proxy: Proxy | None
+    ) -> None:
         self._permits = permits
         self._deadlines = deadlines
         self._proxy = proxy
@@ -58,15 +66,21 @@ class Dialer:
     def __repr__(self) -> str:
         return f"<Dialer {self._proxy.bare if self._proxy else 'direct'}>"
 
-    async def dial(self, host: str, port: int, deadline: float, timeout: float | None) -> socket.socket:
-        """A connection, by `deadline` (monotonic); a proxy's answer is waited for `timeout` seconds.
+    async def dial(
+        self, host: str, port: int, deadline: float, timeout: float | None
+    ) -> socket.socket:
+        """A connection, by `deadline` (monotonic); a proxy's answer is waited for `timeout`
+        seconds.
 
-        Raises httpcore's ConnectError, whose context has the errno, ConnectTimeout, AddressRefused and ProxyFailed.
+        Raises httpcore's ConnectError, whose context has the errno, ConnectTimeout, AddressRefused
+        and ProxyFailed.
         """
         self.lookup = None
         proxy, limit = self._proxy, deadline - time.monotonic()
         if proxy is None:
-            return await self._connect(await self._addresses(host, port, deadline, self._permits), deadline)
+            return await self._connect(
+                await self._addresses(host, port, deadline, self._permits), deadline
+            )
         if not proxy.is_socks:
             return await self._to_proxy(proxy, deadline)
         targets = [host] if proxy.resolves else await self._targets(proxy, host, port, deadline)
@@ -91,14 +105,18 @@ class Dialer:
 
     async def _to_proxy(self, proxy: Proxy, deadline: float) -> socket.socket:
         try:
-            return await self._connect(await self._addresses(proxy.host, proxy.port, deadline, _anywhere), deadline)
+            return await self._connect(
+                await self._addresses(proxy.host, proxy.port, deadline, _anywhere), deadline
+            )
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as exc:
             raise ProxyFailed(proxy, exc) from exc
 
     async def _targets(self, proxy: Proxy, host: str, port: int, deadline: float) -> list[str]:
         """What a proxy that resolves no names is asked for."""
         found = await self._addresses(host, port, deadline, self._permits)
-        usable = [item[1][0] for item in found if proxy.kind != "socks4" or item[0] == socket.AF_INET]
+        usable = [
+            item[1][0] for item in found if proxy.kind != "socks4" or item[0] == socket.AF_INET
+        ]
         if not usable:
             raise ProxyFailed(proxy, Refused("address type"))
         return usable
@@ -133,7 +151,9 @@ def _anywhere(host: str, port: int, address: str) -> bool:
 
 def _telling(failures: list[Exception]) -> Exception:
     """The failure of all addresses that says most: one that was refused, or else the last."""
-    telling = next((exc for exc in failures if isinstance(exc, ConnectionRefusedError)), failures[-1])
+    telling = next(
+        (exc for exc in failures if isinstance(exc, ConnectionRefusedError)), failures[-1]
+    )
     if isinstance(telling, httpcore.ConnectTimeout):
         return telling
     error = httpcore.ConnectError(str(telling))
@@ -142,9 +162,14 @@ def _telling(failures: list[Exception]) -> Exception:
 
 
 async def talk(
-    sock: socket.socket, steps: Generator[Step, bytes, None], timeout: float | None, deadlines: Deadlines
+    sock: socket.socket,
+    steps: Generator[Step, bytes, None],
+    timeout: float | None,
+    deadlines: Deadlines,
 ) -> None:
-    """Lead a talk over a new connection. Raises httpcore's ReadError and ReadTimeout, and what the talk raises."""
+    """Lead a talk over a new connection. Raises httpcore's ReadError and ReadTimeout, and what the
+    talk raises.
+    """
     deadline = None if timeout is None else time.monotonic() + timeout
     answer: bytes | None = None
     while True:
@@ -159,23 +184,31 @@ async def talk(
             answer = await _read(sock, step, deadline, deadlines)
 
 
-async def _send(sock: socket.socket, data: bytes, deadline: float | None, deadlines: Deadlines) -> None:
+async def _send(
+    sock: socket.socket, data: bytes, deadline: float | None, deadlines: Deadlines
+) -> None:
     while data:
         try:
             data = data[sock.send(data) :]
         except WANT:
-            await deadlines.wait_for_socket(sock.fileno(), True, _left(deadline), httpcore.ReadTimeout)
+            await deadlines.wait_for_socket(
+                sock.fileno(), True, _left(deadline), httpcore.ReadTimeout
+            )
         except OSError as exc:
             raise httpcore.ReadError(str(exc)) from exc
 
 
-async def _read(sock: socket.socket, count: int, deadline: float | None, deadlines: Deadlines) -> bytes:
+async def _read(
+    sock: socket.socket, count: int, deadline: float | None, deadlines: Deadlines
+) -> bytes:
     data = b""
     while len(data) < count:
         try:
             piece = sock.recv(count - len(data))
         except WANT:
-            await deadlines.wait_for_socket(sock.fileno(), False, _left(deadline), httpcore.ReadTimeout)
+            await deadlines.wait_for_socket(
+                sock.fileno(), False, _left(deadline), httpcore.ReadTimeout
+            )
             continue
         except OSError as exc:
             raise httpcore.ReadError(str(exc)) from exc
@@ -190,7 +223,9 @@ def _left(deadline: float | None) -> float | None:
 
 
 def in_turn(addresses: Sequence[Address]) -> list[Address]:
-    """The families by turns, each in the resolver's order; the resolver's first stays first (RFC 8305 §4)."""
+    """The families by turns, each in the resolver's order; the resolver's first stays first (RFC
+    8305 §4).
+    """
     if not addresses:
         return []
     first = [address for address in addresses if address[0] == addresses[0][0]]
@@ -199,9 +234,12 @@ def in_turn(addresses: Sequence[Address]) -> list[Address]:
     return mixed + first[len(second) :] + second[len(first) :]
 
 
-async def race(addresses: Sequence[A], connect: Callable[[A], Awaitable[socket.socket]]) -> socket.socket:
-    """The connection that stood first. An address is given `NEXT_ADDRESS` before the next one is tried beside it; one
-    that fails, none. Raises an ExceptionGroup of OSErrors and time-outs when all have failed, in their order.
+async def race(
+    addresses: Sequence[A], connect: Callable[[A], Awaitable[socket.socket]]
+) -> socket.socket:
+    """The connection that stood first. An address is given `NEXT_ADDRESS` before the next one is
+    tried beside it; one that fails, none. Raises an ExceptionGroup of OSErrors and time-outs when
+    all have failed, in their order.
     """
     waiting = list(addresses)
     runners: list[asyncio.Future[socket.socket]] = []
@@ -210,7 +248,11 @@ async def race(addresses: Sequence[A], connect: Callable[[A], Awaitable[socket.s
             if waiting:
                 runners.append(asyncio.ensure_future(connect(waiting.pop(0))))
             running = [runner for runner in runners if not runner.done()]
-            await asyncio.wait(running, timeout=NEXT_ADDRESS if waiting else None, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                running,
+                timeout=NEXT_ADDRESS if waiting else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
             for runner in runners:
                 if runner.done() and runner.exception() is None:
                     runners.remove(runner)

@@ -1,4 +1,5 @@
-"""One connection as httpcore sees it: a stream of bytes, and the request and answer that go over it now.
+"""One connection as httpcore sees it: a stream of bytes, and the request and answer that go over it
+now.
 
 Rule: what belongs to one exchange is in its writer and its reader, and gone with the next.
 """
@@ -23,7 +24,10 @@ class Connection(httpcore.AsyncNetworkStream):
     """Owns its stream. `on_secured` is told of the connection inside TLS, before the handshake."""
 
     def __init__(
-        self, stream: Stream, surroundings: Surroundings, on_secured: Callable[[Connection], object] | None = None
+        self,
+        stream: Stream,
+        surroundings: Surroundings,
+        on_secured: Callable[[Connection], object] | None = None,
     ) -> None:
         self.stream = stream
         self._surroundings = surroundings
@@ -50,10 +54,15 @@ class Connection(httpcore.AsyncNetworkStream):
     @property
     def reusable(self) -> bool:
         """Whether nothing was odd about the last answer, and nothing followed it."""
-        return not (self.stream.closed or self._detached or self.stream.failure) and self.reader.leaves_all_well
+        return (
+            not (self.stream.closed or self._detached or self.stream.failure)
+            and self.reader.leaves_all_well
+        )
 
     def detach_body(self) -> tuple[bytes, socket.socket]:
-        """The body's first bytes and the socket, for the pump. The stream still closes the socket, afterwards."""
+        """The body's first bytes and the socket, for the pump. The stream still closes the socket,
+        afterwards.
+        """
         assert self.reader.head_seen, "the reader did not see where the body begins"
         first, self.reader.left = self.reader.left, b""
         self._detached = True
@@ -86,7 +95,10 @@ class Connection(httpcore.AsyncNetworkStream):
         self.close()
 
     async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
         if self.stream.is_tls:
             self.close()
@@ -94,7 +106,9 @@ class Connection(httpcore.AsyncNetworkStream):
         if self.reader.left:
             self.close()
             raise NotHTTP("bytes before the TLS handshake")
-        connection = Connection(self.stream.under_tls(ssl_context, server_hostname), self._surroundings)
+        connection = Connection(
+            self.stream.under_tls(ssl_context, server_hostname), self._surroundings
+        )
         connection.reader.healed = self.reader.healed  # of a proxy's answer: the same connection
         if self._on_secured is not None:
             self._on_secured(connection)
@@ -109,7 +123,8 @@ class Connection(httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         sock = self.stream.socket
-        if info == "is_readable":  # for an idle one any news is bad news: the end, or bytes that belong to no answer
+        # for an idle one any news is bad news: the end, or bytes that belong to no answer
+        if info == "is_readable":
             return not self.reusable or self.stream.has_news
         if info == "ssl_object":
             return sock if self.stream.is_tls else None
@@ -125,6 +140,10 @@ class Connection(httpcore.AsyncNetworkStream):
         before, heard = self.reader, self.outgoing.heard if self.outgoing is not None else None
         self.exchanges += 1
         self.reader = AnswerReader(
-            self.stream, self._surroundings.bad_network, left=before.left, healed=before.healed, heard=heard
+            self.stream,
+            self._surroundings.bad_network,
+            left=before.left,
+            healed=before.healed,
+            heard=heard,
         )
         self.writer = RequestWriter(self.stream, self.reader, self.outgoing)

@@ -27,15 +27,25 @@ class CookieJars:
 
     def with_cookies(self, call: Call, hop: Hop) -> Hop:
         """The request's own cookies, those of its file and the session's, in one field."""
-        jar = (self._jars.get(call.session) if call.cookies else None) or Jar(public_suffixes.is_public)
+        jar = (self._jars.get(call.session) if call.cookies else None) or Jar(
+            public_suffixes.is_public
+        )
         pairs = jar.pairs(hop.url, time.time(), call.own_cookies)
-        return replace(hop, headers=carried_headers.with_cookies(hop.headers, pairs)) if pairs else hop
+        return (
+            replace(hop, headers=carried_headers.with_cookies(hop.headers, pairs)) if pairs else hop
+        )
 
     async def keep_cookies(self, call: Call, head: Response) -> None:
         """Those that an answer sets, where the session keeps any."""
-        fields = [value for name, value in head.headers if name.lower() == "set-cookie"] if call.cookies else []
+        fields = (
+            [value for name, value in head.headers if name.lower() == "set-cookie"]
+            if call.cookies
+            else []
+        )
         if not fields:
             return
         if any("domain" in text.lower() for text in fields):
             await asyncio.to_thread(public_suffixes.load)
-        self._jars.setdefault(call.session, Jar(public_suffixes.is_public)).take(head.url, fields, time.time())
+        self._jars.setdefault(call.session, Jar(public_suffixes.is_public)).take(
+            head.url, fields, time.time()
+        )

@@ -9,13 +9,15 @@ import asyncio
 import ssl
 import time
 
-WANT = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)  # a socket is not ready
+# a socket is not ready
+WANT = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Deadlines:
     """Deadlines of all waiting sockets behind one timer of the loop.
 
-    A timer per read costs a third of the speed, and under Qt a cancelled one lives on until it is due.
+    A timer per read costs a third of the speed, and under Qt a cancelled one lives on until it is
+    due.
     """
 
     def __init__(self) -> None:
@@ -27,9 +29,17 @@ class Deadlines:
         return f"<Deadlines of {len(self._waits)} waits>"
 
     async def wait_for_socket(
-        self, fd: int, writable: bool, timeout: float | None, error: type[Exception], *, readable: bool = False
+        self,
+        fd: int,
+        writable: bool,
+        timeout: float | None,
+        error: type[Exception],
+        *,
+        readable: bool = False,
     ) -> None:
-        """Until it can be written to, or else read from; with `readable`, until either. Raises `error` after `timeout`."""
+        """Until it can be written to, or else read from; with `readable`, until either. Raises
+        `error` after `timeout`.
+        """
         readable = readable or not writable
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()

@@ -31,8 +31,8 @@ class DigestLogins:
             del self._met[key]
 
     def signed(self, session: str, hop: Hop, refusal: Response | None = None) -> Hop | None:
-        """With the answer to the Digest challenge of a 401, or, before there was one, to the last that the login met.
-        None where the request has no login, or the refusal no such challenge.
+        """With the answer to the Digest challenge of a 401, or, before there was one, to the last
+        that the login met. None where the request has no login, or the refusal no such challenge.
         """
         value = next((value for name, value in hop.headers if name.lower() == "authorization"), "")
         waits, plain = login_in(value), basic_in(value)
@@ -43,14 +43,18 @@ class DigestLogins:
         if refusal is not None:
             field = refusal.header("WWW-Authenticate") if refusal.status == 401 else ""
             offer = digest_offer(field)
-            if offer is None or (plain and any(scheme == "basic" for scheme, _ in challenges_in(field))):
+            if offer is None or (
+                plain and any(scheme == "basic" for scheme, _ in challenges_in(field))
+            ):
                 return None
             answer = self._met.setdefault(key, _Digest(login)).first(hop, offer)
         elif key in self._met:
             answer = self._met[key].next(hop)
         elif plain:
             return hop
-        others = tuple((name, text) for name, text in hop.headers if name.lower() != "authorization")
+        others = tuple(
+            (name, text) for name, text in hop.headers if name.lower() != "authorization"
+        )
         return replace(hop, headers=(*others, ("Authorization", answer)) if answer else others)
 
 
@@ -62,13 +66,19 @@ class _Digest:
 
     def next(self, hop: Hop) -> str:
         """The answer to the last challenge once more, with the next count."""
-        flow = self._auth.auth_flow(httpx.Request(hop.method, hop.url, headers=[host_field(hop.url)]))
+        flow = self._auth.auth_flow(
+            httpx.Request(hop.method, hop.url, headers=[host_field(hop.url)])
+        )
         return _as_read(next(flow).headers["Authorization"])
 
     def first(self, hop: Hop, offer: Mapping[str, str]) -> str:
         """The answer to a new challenge, which `challenges.digest_offer` found."""
         request = httpx.Request(hop.method, hop.url, headers=[host_field(hop.url)])
-        parts = [f"{name}={offer[name]}" for name in ("realm", "nonce", "opaque", "algorithm") if offer.get(name)]
+        parts = [
+            f"{name}={offer[name]}"
+            for name in ("realm", "nonce", "opaque", "algorithm")
+            if offer.get(name)
+        ]
         parts += ["qop=auth"] if "qop" in offer else []
         field = f"Digest {', '.join(parts)}".encode("latin-1")
         flow = self._auth.auth_flow(request)

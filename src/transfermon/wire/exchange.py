@@ -32,10 +32,17 @@ class Timing:
 
 
 class Exchange:
-    """A request whose final head is here: the client that carries it, and how its body is framed."""
+    """A request whose final head is here: the client that carries it, and how its body is
+    framed.
+    """
 
     def __init__(
-        self, clients: Clients, client: HttpClient, response: httpcore.Response, hop: Hop, trace: Trace
+        self,
+        clients: Clients,
+        client: HttpClient,
+        response: httpcore.Response,
+        hop: Hop,
+        trace: Trace,
     ) -> None:
         start = trace.fetch_start
         connection = client.backend.connection
@@ -108,12 +115,14 @@ class Exchange:
         finally:
             await self._unwind()
             if self.framing is Framing.CHUNKED and self.head.header("Content-Length"):
-                self.connection.close()  # two lengths: who is in between may see another end (RFC 9112 §6.3)
+                # two lengths: who is in between may see another end (RFC 9112 §6.3)
+                self.connection.close()
             self._clients.take_back(self.client)
 
     async def _unwind(self) -> None:
-        # Closing httpcore's nested generators in the middle leaves the inner ones to the garbage collector, which
-        # under Qt's loop has nobody to run them. A read that fails on the closed socket ends them all.
+        # Closing httpcore's nested generators in the middle leaves the inner ones to the garbage
+        # collector, which under Qt's loop has nobody to run them. A read that fails on the closed
+        # socket ends them all.
         with contextlib.suppress(Exception):
             while self._chunks is not None and await self.next_chunk():
                 pass
@@ -127,7 +136,11 @@ def note_connection(trace: Trace, client: HttpClient) -> None:
         return
     trace.reused, trace.remote_address = connection.reused, connection.stream.remote_address
     if not connection.reused:
-        trace.lookup, trace.connect, trace.secure = backend.lookup, backend.connecting, connection.secured
+        trace.lookup, trace.connect, trace.secure = (
+            backend.lookup,
+            backend.connecting,
+            connection.secured,
+        )
     writer, reader = connection.writer, connection.reader
     if writer.head_bytes:
         trace.request = (writer.began, max(writer.began, writer.ended))
@@ -141,7 +154,9 @@ def _head_of(response: httpcore.Response, url: str, remote_address: str) -> Resp
     return Response(
         status=response.status,
         url=url,
-        headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers),
+        headers=tuple(
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers
+        ),
         http_version=version.decode("ascii", "replace"),
         remote_address=remote_address,
     )

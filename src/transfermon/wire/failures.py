@@ -1,4 +1,6 @@
-"""Every failure of a transfer in words: what the network, the server, a proxy or the trust did wrong."""
+"""Every failure of a transfer in words: what the network, the server, a proxy or the trust did
+wrong.
+"""
 
 from __future__ import annotations
 
@@ -23,25 +25,42 @@ from transfermon.wire.socks import NoSocks, Refused
 from transfermon.wire.stream import ended_without_close
 
 
-def final_failure(code: Code, message: str, reason: str, url: str, *, hint: str = "") -> TransferFailure:
+def final_failure(
+    code: Code, message: str, reason: str, url: str, *, hint: str = ""
+) -> TransferFailure:
     return TransferFailure(
-        TransferError(code=code, message=message, reason=reason, hint=hint, url=redacted(url), retry=Retry.FINAL)
+        TransferError(
+            code=code,
+            message=message,
+            reason=reason,
+            hint=hint,
+            url=redacted(url),
+            retry=Retry.FINAL,
+        )
     )
 
 
-def translate_failure(exc: BaseException, url: str, *, responded: bool, speaker: Proxy | None = None) -> TransferError:
-    """The record of what the network, the server or the trust did wrong. Never empty words. `speaker` is
-    the proxy where it, and not the server, is at the other end of the connection.
+def translate_failure(
+    exc: BaseException, url: str, *, responded: bool, speaker: Proxy | None = None
+) -> TransferError:
+    """The record of what the network, the server or the trust did wrong. Never empty words.
+    `speaker` is the proxy where it, and not the server, is at the other end of the connection.
     """
     if isinstance(exc, ProxyFailed):
         return _proxy_failed(exc, url, responded)
-    host = f"the proxy at {speaker.authority}" if speaker is not None else urlsplit(url).hostname or "the server"
+    host = (
+        f"the proxy at {speaker.authority}"
+        if speaker is not None
+        else urlsplit(url).hostname or "the server"
+    )
     error = _translated(exc, host, url, responded)
     return error if speaker is None else replace(error, message=proxies.capital(error.message))
 
 
 def login_refused(proxy: Proxy | None, head: Response) -> TransferError | None:
-    """The failure of a proxy that refuses its login as if it were the server; None where `head` says no such thing."""
+    """The failure of a proxy that refuses its login as if it were the server; None where `head`
+    says no such thing.
+    """
     if proxy is None or not proxies.refuses_login(proxy, head.status, head.header("Server")):
         return None
     return proxies.answered(proxy, "login", head.url)
@@ -56,7 +75,9 @@ def _proxy_failed(exc: ProxyFailed, url: str, responded: bool) -> TransferError:
     if error.reason == "net.refused":
         error = replace(error, reason="net.proxy")
     elif error.reason == "net.unknown-host":
-        error = replace(error, message=f"There is no proxy at {exc.proxy.authority}: nobody knows the name.")
+        error = replace(
+            error, message=f"There is no proxy at {exc.proxy.authority}: nobody knows the name."
+        )
     return replace(error, hint=proxies.SETTINGS_HINT) if error.retry is Retry.RETRY else error
 
 
@@ -78,27 +99,45 @@ def _translated(exc: BaseException, host: str, url: str, responded: bool) -> Tra
     if isinstance(exc, NotHTTP):
         hint = "Check the address and the port."
         return say(
-            Code.CANNOT_PARSE_RESPONSE, f"{host} answered with something that is not HTTP.", "srv.protocol", hint=hint
+            Code.CANNOT_PARSE_RESPONSE,
+            f"{host} answered with something that is not HTTP.",
+            "srv.protocol",
+            hint=hint,
         )
     if isinstance(exc, HeadTooLarge):
-        return say(Code.CANNOT_PARSE_RESPONSE, f"The head of the answer from {host} is too large.", "srv.protocol")
+        return say(
+            Code.CANNOT_PARSE_RESPONSE,
+            f"The head of the answer from {host} is too large.",
+            "srv.protocol",
+        )
     if isinstance(exc, (httpcore.RemoteProtocolError, httpx.RemoteProtocolError)):
-        return say(Code.CANNOT_PARSE_RESPONSE, f"The answer from {host} is malformed.", "srv.protocol")
+        return say(
+            Code.CANNOT_PARSE_RESPONSE, f"The answer from {host} is malformed.", "srv.protocol"
+        )
     if isinstance(exc, (httpcore.LocalProtocolError, httpx.LocalProtocolError, UnicodeEncodeError)):
         return say(
-            Code.UNKNOWN, "The request holds a header that cannot be sent.", "req.header", hint="Check the headers."
+            Code.UNKNOWN,
+            "The request holds a header that cannot be sent.",
+            "req.header",
+            hint="Check the headers.",
         )
     if isinstance(exc, (httpcore.UnsupportedProtocol, httpx.UnsupportedProtocol)):
-        return say(Code.UNSUPPORTED_URL, "Only http and https addresses can be loaded.", "pol.scheme")
+        return say(
+            Code.UNSUPPORTED_URL, "Only http and https addresses can be loaded.", "pol.scheme"
+        )
     if isinstance(exc, httpx.InvalidURL):
-        return say(Code.BAD_URL, "The address is not valid.", "pol.bad-url", hint="Check the address.")
+        return say(
+            Code.BAD_URL, "The address is not valid.", "pol.bad-url", hint="Check the address."
+        )
     return _from_system(exc, host, url, responded)
 
 
 def _say(
     code: Code, message: str, reason: str, retry: Retry = Retry.FINAL, hint: str = "", *, url: str
 ) -> TransferError:
-    return TransferError(code=code, message=message, reason=reason, hint=hint, url=redacted(url), retry=retry)
+    return TransferError(
+        code=code, message=message, reason=reason, hint=hint, url=redacted(url), retry=retry
+    )
 
 
 def _from_system(exc: BaseException, host: str, url: str, responded: bool) -> TransferError:
@@ -113,7 +152,9 @@ def _from_system(exc: BaseException, host: str, url: str, responded: bool) -> Tr
     if isinstance(cause, OSError):
         return _socket_error(cause, host, url, connecting, responded)
     if isinstance(cause, UnicodeError):
-        return _say(Code.BAD_URL, "The host in the address is not a valid name.", "pol.bad-url", url=url)
+        return _say(
+            Code.BAD_URL, "The host in the address is not a valid name.", "pol.bad-url", url=url
+        )
     if isinstance(exc, (httpcore.NetworkError, httpx.NetworkError)):
         return _lost(host, url, "net.closed", responded)
     words = " ".join(f"{type(exc).__name__}: {exc}".split())[:200]
@@ -159,10 +200,14 @@ def _name_error(cause: socket.gaierror, host: str, url: str) -> TransferError:
     )
 
 
-_NO_NETWORK = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL})
+_NO_NETWORK = frozenset(
+    {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL}
+)
 
 
-def _socket_error(cause: OSError, host: str, url: str, connecting: bool, responded: bool) -> TransferError:
+def _socket_error(
+    cause: OSError, host: str, url: str, connecting: bool, responded: bool
+) -> TransferError:
     number = cause.errno
     if number in (errno.EMFILE, errno.ENFILE):
         message, hint = "Too many files are open.", "Let fewer tasks run at once."
@@ -172,15 +217,31 @@ def _socket_error(cause: OSError, host: str, url: str, connecting: bool, respond
         message, hint = f"{who} refused the connection.", "Check the port, or try again later."
         return _say(Code.CANNOT_CONNECT, message, "net.refused", Retry.RETRY, hint, url=url)
     if number == errno.ETIMEDOUT:
-        return _say(Code.TIMED_OUT, f"{host} could not be reached in time.", "net.timeout", Retry.RETRY, url=url)
+        return _say(
+            Code.TIMED_OUT,
+            f"{host} could not be reached in time.",
+            "net.timeout",
+            Retry.RETRY,
+            url=url,
+        )
     if connecting and number in _NO_NETWORK:
-        message, hint = f"There is no way to {host} from this network.", "Check the network connection."
+        message, hint = (
+            f"There is no way to {host} from this network.",
+            "Check the network connection.",
+        )
         return _say(Code.NOT_CONNECTED, message, "net.unreachable", Retry.WAIT, hint, url=url)
     if number == errno.ECONNRESET:
         return _lost(host, url, "net.reset", responded)
     if connecting:
         message = f"{host} cannot be reached: {os.strerror(number or errno.EIO)}."
-        return _say(Code.CANNOT_CONNECT, message, "net.connect", Retry.RETRY, "Check the network connection.", url=url)
+        return _say(
+            Code.CANNOT_CONNECT,
+            message,
+            "net.connect",
+            Retry.RETRY,
+            "Check the network connection.",
+            url=url,
+        )
     return _lost(host, url, "net.closed", responded)
 
 
@@ -206,23 +267,64 @@ def _proxy_error(exc: BaseException, host: str, url: str) -> TransferError:
             url=url,
         )
     words = " ".join(str(exc).split())[:80]
-    message = f"{host} did not open the way ({words})." if words else f"{host} did not open the way."
-    return _say(Code.CANNOT_CONNECT, message, "net.proxy", Retry.RETRY, "Check the proxy in the settings.", url=url)
+    message = (
+        f"{host} did not open the way ({words})." if words else f"{host} did not open the way."
+    )
+    return _say(
+        Code.CANNOT_CONNECT,
+        message,
+        "net.proxy",
+        Retry.RETRY,
+        "Check the proxy in the settings.",
+        url=url,
+    )
 
 
 _VERIFY: dict[int, tuple[Code, str, str]] = {  # X509_V_ERR_*: code, reason, words
     9: (Code.TLS_NOT_YET_VALID, "tls.not-yet-valid", "The certificate of {host} is not valid yet."),
     10: (Code.TLS_BAD_DATE, "tls.expired", "The certificate of {host} has expired."),
-    13: (Code.TLS_BAD_DATE, "tls.expired", "The certificate of {host} holds a date that cannot be read."),
-    14: (Code.TLS_BAD_DATE, "tls.expired", "The certificate of {host} holds a date that cannot be read."),
+    13: (
+        Code.TLS_BAD_DATE,
+        "tls.expired",
+        "The certificate of {host} holds a date that cannot be read.",
+    ),
+    14: (
+        Code.TLS_BAD_DATE,
+        "tls.expired",
+        "The certificate of {host} holds a date that cannot be read.",
+    ),
     18: (Code.TLS_UNTRUSTED, "tls.untrusted", "The certificate of {host} is signed by itself."),
-    2: (Code.TLS_UNKNOWN_ROOT, "tls.unknown-root", "The certificate of {host} comes from an unknown authority."),
-    19: (Code.TLS_UNKNOWN_ROOT, "tls.unknown-root", "The certificate of {host} comes from an unknown authority."),
-    20: (Code.TLS_UNKNOWN_ROOT, "tls.unknown-root", "The certificate of {host} comes from an unknown authority."),
-    21: (Code.TLS_UNKNOWN_ROOT, "tls.unknown-root", "The certificate of {host} comes from an unknown authority."),
+    2: (
+        Code.TLS_UNKNOWN_ROOT,
+        "tls.unknown-root",
+        "The certificate of {host} comes from an unknown authority.",
+    ),
+    19: (
+        Code.TLS_UNKNOWN_ROOT,
+        "tls.unknown-root",
+        "The certificate of {host} comes from an unknown authority.",
+    ),
+    20: (
+        Code.TLS_UNKNOWN_ROOT,
+        "tls.unknown-root",
+        "The certificate of {host} comes from an unknown authority.",
+    ),
+    21: (
+        Code.TLS_UNKNOWN_ROOT,
+        "tls.unknown-root",
+        "The certificate of {host} comes from an unknown authority.",
+    ),
     23: (Code.TLS_UNTRUSTED, "tls.revoked", "The certificate of {host} was revoked."),
-    62: (Code.TLS_UNTRUSTED, "tls.hostname", "The certificate belongs to another server than {host}."),
-    64: (Code.TLS_UNTRUSTED, "tls.hostname", "The certificate belongs to another server than {host}."),
+    62: (
+        Code.TLS_UNTRUSTED,
+        "tls.hostname",
+        "The certificate belongs to another server than {host}.",
+    ),
+    64: (
+        Code.TLS_UNTRUSTED,
+        "tls.hostname",
+        "The certificate belongs to another server than {host}.",
+    ),
 }
 _REJECTED = (
     "ALERT_BAD_CERTIFICATE",
@@ -240,16 +342,27 @@ def tls_error(exc: ssl.SSLError, host: str, url: str) -> TransferError:
     hint = "Somebody may be listening in, or the server is set up wrongly. Tell its owner."
     say = functools.partial(_say, retry=Retry.FINAL, hint=hint, url=url)
     if isinstance(exc, ssl.SSLCertVerificationError):
-        other = (Code.TLS_UNTRUSTED, "tls.untrusted", "The certificate of {host} cannot be trusted.")
+        other = (
+            Code.TLS_UNTRUSTED,
+            "tls.untrusted",
+            "The certificate of {host} cannot be trusted.",
+        )
         code, reason, words = _VERIFY.get(exc.verify_code, other)
-        if code in (Code.TLS_NOT_YET_VALID, Code.TLS_BAD_DATE):  # more often the computer's clock than the server
+        # more often the computer's clock than the server
+        if code in (Code.TLS_NOT_YET_VALID, Code.TLS_BAD_DATE):
             say = functools.partial(say, hint=f"Check the date and time of this computer. {hint}")
         return say(code, words.format(host=host), reason)
     name = exc.reason or ""
     if "CERTIFICATE_REQUIRED" in name:
-        return say(Code.TLS_CLIENT_REQUIRED, f"{host} asks for a certificate of yours.", "tls.client-required")
+        return say(
+            Code.TLS_CLIENT_REQUIRED,
+            f"{host} asks for a certificate of yours.",
+            "tls.client-required",
+        )
     if any(part in name for part in _REJECTED):
-        return say(Code.TLS_CLIENT_REJECTED, f"{host} rejected the certificate.", "tls.client-rejected")
+        return say(
+            Code.TLS_CLIENT_REJECTED, f"{host} rejected the certificate.", "tls.client-rejected"
+        )
     if name in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
         return say(Code.TLS_FAILED, f"{host} does not speak TLS on this port.", "tls.not-tls")
     if "PROTOCOL_VERSION" in name or name == "UNSUPPORTED_PROTOCOL":

@@ -1,6 +1,8 @@
-"""HTTP/1 below h11: one answer on its way from the stream, each head whole and healed, the body to its end.
+"""HTTP/1 below h11: one answer on its way from the stream, each head whole and healed, the body to
+its end.
 
-Rule: while a head is expected, nothing that lies behind it is handed on, so that a body can be taken over by the pump.
+Rule: while a head is expected, nothing that lies behind it is handed on, so that a body can be
+taken over by the pump.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from transfermon.wire.surroundings import READ_SIZE
 HEAD_READ_SIZE = 64 * 1024
 HEAD_LIMIT = 100_000  # bytes of one header block (R6)
 INTERIM_LIMIT = 20  # 1xx answers before the final one (R6)
-SLOWEST = 16  # bytes per second over the time limit; a server that drips below it counts as silent (D5)
+# bytes per second over the time limit; a server that drips below it counts as silent (D5)
+SLOWEST = 16
 
 
 class ClosedEarly(httpcore.ReadError):
@@ -40,7 +43,9 @@ class HeadTooLarge(httpcore.RemoteProtocolError):
 
 
 class AnswerReader:
-    """The answer to one request. `left` came behind the answer before; `heard` is told each interim head."""
+    """The answer to one request. `left` came behind the answer before; `heard` is told each interim
+    head.
+    """
 
     def __init__(
         self,
@@ -54,7 +59,8 @@ class AnswerReader:
         self._stream = stream
         self._bad_network = bad_network
         self._heard = heard
-        self._head: bytes | bytearray = b""  # what is there of the current header block; most come in one piece
+        # what is there of the current header block; most come in one piece
+        self._head: bytes | bytearray = b""
         self._block_began = 0.0
         self._interim = 0
         self._slow_bytes = 0
@@ -63,9 +69,11 @@ class AnswerReader:
         self._framing: Framing | None = None
         self._chunks: Chunks | None = None  # of a chunked body
         self.left = left  # received, but behind the end of the head
-        self.healed = healed  # a head on this connection had to be: its other end is not to be trusted with a next one
+        # a head on this connection had to be: its other end is not to be trusted with a next one
+        self.healed = healed
         self.limiters: Sequence[Limiter] = ()
-        self.before_wait: Callable[[], None] | None = None  # called when a body has no more bytes for now
+        # called when a body has no more bytes for now
+        self.before_wait: Callable[[], None] | None = None
         self.head_seen = False  # we saw the end of the final head ourselves
         self.answered = False  # a byte came since the request was written
         self.head_bytes = 0
@@ -83,7 +91,9 @@ class AnswerReader:
         return await self._read_chunks(self._chunks, timeout)
 
     def expect_body(self, framing: int | Framing) -> None:
-        """How the body is framed: bytes behind its end never reach h11, and an early end is told apart."""
+        """How the body is framed: bytes behind its end never reach h11, and an early end is told
+        apart.
+        """
         if isinstance(framing, Framing):
             self._remaining, self._framing = None, framing
             self._chunks = Chunks() if framing is Framing.CHUNKED else None
@@ -91,7 +101,9 @@ class AnswerReader:
             self._remaining, self._framing = framing, None
 
     async def peek(self, count: int, timeout: float | None) -> bytes:
-        """The first bytes of a body of known length, `count` or more; they stay for whoever reads it."""
+        """The first bytes of a body of known length, `count` or more; they stay for whoever reads
+        it.
+        """
         while len(self.left) < count:
             data = await self._receive(HEAD_READ_SIZE, timeout)
             if not data:
@@ -101,7 +113,9 @@ class AnswerReader:
 
     @property
     def leaves_all_well(self) -> bool:
-        """Whether nothing was odd, and nothing followed the body. A chunked one must end exactly at its last chunk."""
+        """Whether nothing was odd, and nothing followed the body. A chunked one must end exactly at
+        its last chunk.
+        """
         if self.left or self.healed:
             return False
         if self._chunks is not None:

@@ -18,15 +18,17 @@ class KernelPipe:
         return f"<KernelPipe {self._ends or 'closed'}>"
 
     def fill(self, source: int, most: int) -> int:
-        """Take at most so many bytes; 0 at the end. Raises OSError: BlockingIOError where there are none yet, EINVAL or
-        ENOSYS where the source cannot be spliced.
+        """Take at most so many bytes; 0 at the end. Raises OSError: BlockingIOError where there are
+        none yet, EINVAL or ENOSYS where the source cannot be spliced.
         """
         if self._ends is None:
             self._ends = _wide_pipe()
         return os.splice(source, self._ends[1], most, flags=os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK)
 
     def pour(self, target: int, offset: int, count: int) -> int:
-        """Put at most `count` of the bytes in it into a file. Raises OSError, EINVAL for a file that cannot be spliced."""
+        """Put at most `count` of the bytes in it into a file. Raises OSError, EINVAL for a file
+        that cannot be spliced.
+        """
         assert self._ends is not None
         return os.splice(self._ends[0], target, count, offset_dst=offset, flags=os.SPLICE_F_MOVE)
 
@@ -46,6 +48,7 @@ def _wide_pipe() -> tuple[int, int]:
     import fcntl  # only where splice is
 
     ends = os.pipe2(os.O_CLOEXEC)
-    with contextlib.suppress(OSError):  # beyond the user's share of pipe memory: a narrow one works too
+    # beyond the user's share of pipe memory: a narrow one works too
+    with contextlib.suppress(OSError):
         fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, WIDTH)
     return ends

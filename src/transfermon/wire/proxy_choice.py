@@ -29,8 +29,9 @@ def configured_proxy(call: Call, origin: addresses.ServerOrigin) -> str:
 
 
 def _refuse_behind_proxy(proxy: str, url: str, reach: Reach, *, given: bool) -> None:
-    # A proxy that resolves the name sees alone where it leads (R3). What others name needs a permission; a redirect
-    # of a typed address is refused only where the host says by itself that its target is private.
+    # A proxy that resolves the name sees alone where it leads (R3). What others name needs a
+    # permission; a redirect of a typed address is refused only where the host says by itself that
+    # its target is private.
     origin = addresses.origin_of(url)
     if origin.authority in reach.allowed or not _resolves(proxy):
         return

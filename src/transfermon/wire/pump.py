@@ -1,7 +1,8 @@
-"""The pump thread: bodies of known length, from socket to part file or from a file to a socket, past httpx and h11.
+"""The pump thread: bodies of known length, from socket to part file or from a file to a socket,
+past httpx and h11.
 
-Rule: the loop only posts commands. Every touch of a job happens on the pump thread, and whoever cancels waits for
-that thread's answer before socket and file are closed.
+Rule: the loop only posts commands. Every touch of a job happens on the pump thread, and whoever
+cancels waits for that thread's answer before socket and file are closed.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Pump:
         self._look_at = float("inf")
         self._stopping = False
         self._closed = False
-        self.beat = time.monotonic()  # of the last turn; old while jobs are there: a write hangs (a dead share)
+        # of the last turn; old while jobs are there: a write hangs (a dead share)
+        self.beat = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -67,13 +69,16 @@ class Pump:
     ) -> Outcome:
         """Move `length` bytes, `first` and then the socket's, to the file from `offset` on.
 
-        The caller keeps both descriptors open until this returns or raises, and nobody else reads the socket.
-        When the caller is cancelled it raises only after the thread let go of both. `stall` is in seconds. `ends` says that
-        the body ends with these bytes, so that anything behind them is extra.
+        The caller keeps both descriptors open until this returns or raises, and nobody else reads
+        the socket. When the caller is cancelled it raises only after the thread let go of both.
+        `stall` is in seconds. `ends` says that the body ends with these bytes, so that anything
+        behind them is extra.
         """
         if self._closed:
             raise RuntimeError("the pump is closed")
-        return await self._done(Receiving(sock, first, fd, offset, length, counter, stall, limiters, hasher, ends))
+        return await self._done(
+            Receiving(sock, first, fd, offset, length, counter, stall, limiters, hasher, ends)
+        )
 
     async def give(
         self,
@@ -88,17 +93,20 @@ class Pump:
         stall: float = 60.0,
         limiters: Sequence[Limiter] = (),
     ) -> Given:
-        """Move `length` bytes of the file from `offset` on to the socket. The caller's duties are those of `receive`.
+        """Move `length` bytes of the file from `offset` on to the socket. The caller's duties are
+        those of `receive`.
 
-        `check` is called on the pump's thread after each read, before its bytes go out, and told whether they are the
-        last; what it raises ends the job with the reason "source". An answer of the server's ends it, too; `heard` is
-        told on that thread what came before one.
+        `check` is called on the pump's thread after each read, before its bytes go out, and told
+        whether they are the last; what it raises ends the job with the reason "source". An answer
+        of the server's ends it, too; `heard` is told on that thread what came before one.
         """
         if self._closed:
             raise RuntimeError("the pump is closed")
         job = Giving(sock, fd, offset, length, counter, stall, limiters, check, heard)
         outcome = await self._done(job)
-        return Given(count=outcome.received, reason=outcome.reason, error=outcome.error, early=job.early)
+        return Given(
+            count=outcome.received, reason=outcome.reason, error=outcome.error, early=job.early
+        )
 
     async def _done(self, job: Job) -> Outcome:
         self._post(self._add, job)
@@ -263,7 +271,9 @@ def _tell(job: Job, outcome: Outcome) -> None:
 
 
 class Pumps:
-    """One pump per device that files are on, made on demand: a hung share stops its own downloads only."""
+    """One pump per device that files are on, made on demand: a hung share stops its own downloads
+    only.
+    """
 
     def __init__(self) -> None:
         self._pumps: dict[int, Pump] = {}

@@ -24,8 +24,10 @@ from transfermon.wire.kernel_pipe import KernelPipe
 from transfermon.wire.rate_limit import Limiter, admitted, give_back
 from transfermon.wire.stream import ended_without_close
 
-CHUNK = 1 << 20  # the one buffer; a write of this size is twice as fast as one of 256 KiB on a new file
-PIECE = 256 * 1024  # read and given at once: it stays in the processor's cache, four times as much does not
+# the one buffer; a write of this size is twice as fast as one of 256 KiB on a new file
+CHUNK = 1 << 20
+# read and given at once: it stays in the processor's cache, four times as much does not
+PIECE = 256 * 1024
 PIECE_OF_TLS = 64 * 1024  # given to OpenSSL at once
 BURST = 1 << 20  # bytes for one body before the next one has its turn
 
@@ -41,7 +43,8 @@ class Outcome:
     """How a body ended. All `received` bytes are written and counted, whatever the reason."""
 
     received: int
-    reason: str | None = None  # None: whole; else closed, reset, stalled, cancelled, disk, tls or bug
+    # None: whole; else closed, reset, stalled, cancelled, disk, tls or bug
+    reason: str | None = None
     error: BaseException | None = None
     extra: bool = False  # more bytes came after the whole body; none of them is in the file
 
@@ -104,7 +107,9 @@ class Job:
         """Whether bytes are there of which the selector does not know."""
         return False
 
-    def outcome(self, reason: str | None = None, error: BaseException | None = None, *, extra: bool = False) -> Outcome:
+    def outcome(
+        self, reason: str | None = None, error: BaseException | None = None, *, extra: bool = False
+    ) -> Outcome:
         return Outcome(received=self.received, reason=reason, error=error, extra=extra)
 
     def is_stalled(self, now: float) -> bool:
@@ -113,7 +118,9 @@ class Job:
             return True
         if now - self.window_began < self.stall:
             return False
-        drips = self.window_bytes < SLOWEST * self.stall and not any(limiter.rate for limiter in self.limiters)
+        drips = self.window_bytes < SLOWEST * self.stall and not any(
+            limiter.rate for limiter in self.limiters
+        )
         self.window_began, self.window_bytes = now, 0
         return drips
 
@@ -131,7 +138,9 @@ class Job:
 
 
 class Receiving(Job):
-    """One body on its way in: `first`, and then the socket's bytes. With `ends`, anything behind them is extra."""
+    """One body on its way in: `first`, and then the socket's bytes. With `ends`, anything behind
+    them is extra.
+    """
 
     def __init__(
         self,
@@ -152,7 +161,8 @@ class Receiving(Job):
         self.ends = ends
         # What nobody here has to look at goes through a kernel pipe: half the processor time.
         self.spliced = hasattr(os, "splice") and not self.tls and hasher is None
-        self.spliced = self.spliced and not any(limiter.rate for limiter in limiters)  # small pieces gain nothing
+        # small pieces gain nothing
+        self.spliced = self.spliced and not any(limiter.rate for limiter in limiters)
 
     def begin(self, buffers: Buffers) -> After:
         first = memoryview(self.first)
@@ -164,7 +174,8 @@ class Receiving(Job):
             limiter.charge(self.received)
         if not self.left:
             return self.outcome(extra=self.ends and (len(first) > self.received or self._more()))
-        return self.turn(buffers)  # at once: bytes that OpenSSL already decrypted are told by no selector
+        # at once: bytes that OpenSSL already decrypted are told by no selector
+        return self.turn(buffers)
 
     def turn(self, buffers: Buffers) -> After:
         moved = 0
@@ -174,7 +185,9 @@ class Receiving(Job):
                 wanted, delay = admitted(self.limiters, wanted)
                 if not wanted:
                     return delay
-            count, ending, error = self._splice_in(buffers, wanted) if self.spliced else self._fill(buffers, wanted)
+            count, ending, error = (
+                self._splice_in(buffers, wanted) if self.spliced else self._fill(buffers, wanted)
+            )
             give_back(self.limiters, wanted - count)
             if count:
                 try:
@@ -207,7 +220,8 @@ class Receiving(Job):
             if not count:
                 return got, "closed", None
             got += count
-            if not self.tls:  # one call empties a plain socket; TLS gives one record of 16 KiB a call
+            # one call empties a plain socket; TLS gives one record of 16 KiB a call
+            if not self.tls:
                 break
         return got, "", None
 
@@ -270,7 +284,9 @@ class Receiving(Job):
 
 
 class Giving(Job):
-    """One body on its way out. Its bytes are copied before they are checked: what went out cannot change any more."""
+    """One body on its way out. Its bytes are copied before they are checked: what went out cannot
+    change any more.
+    """
 
     events = selectors.EVENT_READ | selectors.EVENT_WRITE
 

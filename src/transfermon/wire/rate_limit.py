@@ -8,9 +8,11 @@ from collections.abc import Sequence
 
 
 class Limiter:
-    """A token bucket of bytes per second, shared by whoever should be slow together; any thread may use it.
+    """A token bucket of bytes per second, shared by whoever should be slow together; any thread may
+    use it.
 
-    The bucket holds a tenth of a second, so what passes is smooth and no second exceeds the rate by more.
+    The bucket holds a tenth of a second, so what passes is smooth and no second exceeds the rate by
+    more.
     """
 
     PIECE = 256 * 1024
@@ -54,7 +56,9 @@ class Limiter:
             return granted
 
     def charge(self, count: int) -> None:
-        """Count bytes that passed unasked, such as those that came with a head; later ones wait for them."""
+        """Count bytes that passed unasked, such as those that came with a head; later ones wait for
+        them.
+        """
         with self._lock:
             if self._rate > 0:
                 self._refill()

@@ -21,8 +21,12 @@ _DENIED = tuple(
 
 
 def is_public_address(address: str) -> bool:
-    """Whether an IP address belongs to the open Internet (R2); `is_global` alone lets too much through."""
-    ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address.partition("%")[0])
+    """Whether an IP address belongs to the open Internet (R2); `is_global` alone lets too much
+    through.
+    """
+    ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(
+        address.partition("%")[0]
+    )
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped
     denied = any(ip.version == network.version and ip in network for network in _DENIED)
@@ -33,7 +37,9 @@ def is_public_host(host: str) -> bool:
     """Whether a host that is written as an address is a public one."""
     try:
         return is_public_address(host)
-    except ValueError:  # no address as such are written: a name of the proxy's own network, or an odd spelling
+    except (
+        ValueError
+    ):  # no address as such are written: a name of the proxy's own network, or an odd spelling
         return False
 
 

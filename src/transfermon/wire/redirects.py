@@ -18,7 +18,9 @@ from transfermon.wire.reach import Reach, is_public_address, is_public_host
 
 USER_AGENT = "transfermon/0.1.0"
 _DEFAULTS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": USER_AGENT}  # D-14
-_OF_THE_BODY = frozenset({"content-length", "content-type", "content-encoding", "transfer-encoding"})
+_OF_THE_BODY = frozenset(
+    {"content-length", "content-type", "content-encoding", "transfer-encoding"}
+)
 
 
 @record
@@ -52,7 +54,14 @@ def first_hop(call: Call) -> Hop:
     reach = Reach(anywhere=call.origin is Origin.TYPED and not call.confined, allowed=call.allowed)
     proxy = proxy_for_request(call, clean, reach)
     fields = carried_headers.first(headers, _DEFAULTS)
-    return Hop(url=clean, method=call.method, headers=fields, content=call.content, reach=reach, proxy=proxy)
+    return Hop(
+        url=clean,
+        method=call.method,
+        headers=fields,
+        content=call.content,
+        reach=reach,
+        proxy=proxy,
+    )
 
 
 def _target(call: Call, hop: Hop, head: Response) -> str | None:
@@ -61,17 +70,23 @@ def _target(call: Call, hop: Hop, head: Response) -> str | None:
     locations = {value for name, value in head.headers if name.lower() == "location"}
     if len(locations) > 1:
         raise final_failure(
-            Code.REDIRECT_WITHOUT_TARGET, "The server redirected to two addresses at once.", "srv.redirect", hop.url
+            Code.REDIRECT_WITHOUT_TARGET,
+            "The server redirected to two addresses at once.",
+            "srv.redirect",
+            hop.url,
         )
     location = locations.pop() if locations else ""
     with contextlib.suppress(UnicodeError):
         location = location.encode("latin-1").decode("utf-8")  # some servers send it unencoded
-    return addresses.redirect_target(hop.url, location, allows_insecure=call.allows_insecure_redirects)
+    return addresses.redirect_target(
+        hop.url, location, allows_insecure=call.allows_insecure_redirects
+    )
 
 
 def hop_after(call: Call, hop: Hop, head: Response, passed: int, behind: str) -> Hop | None:
-    """Where the answer to a hop leads; None where it is the final one. `passed` hops were before; `behind` is the server's
-    address behind a proxy, where it was looked up here. Raises TransferFailure for a redirect that is not followed.
+    """Where the answer to a hop leads; None where it is the final one. `passed` hops were before;
+    `behind` is the server's address behind a proxy, where it was looked up here. Raises
+    TransferFailure for a redirect that is not followed.
     """
     target = _target(call, hop, head) if call.follows_redirects else None
     if target is None:
@@ -89,9 +104,13 @@ def hop_after(call: Call, hop: Hop, head: Response, passed: int, behind: str) ->
 
 def next_hop(call: Call, hop: Hop, head: Response, target: str, behind: str = "") -> Hop:
     method, content, headers = hop.method, hop.content, hop.headers
-    if (head.status == 303 and method != "HEAD") or (head.status in (301, 302) and method == "POST"):
+    if (head.status == 303 and method != "HEAD") or (
+        head.status in (301, 302) and method == "POST"
+    ):
         method, content = "GET", None
-        headers = tuple((name, value) for name, value in headers if name.lower() not in _OF_THE_BODY)
+        headers = tuple(
+            (name, value) for name, value in headers if name.lower() not in _OF_THE_BODY
+        )
     if addresses.origin_of(target) != addresses.origin_of(hop.url):
         headers = carried_headers.carried(
             headers,
@@ -111,21 +130,32 @@ def next_hop(call: Call, hop: Hop, head: Response, target: str, behind: str = ""
             )
     reach = hop.reach
     if reach.anywhere and server_confines(hop, head.remote_address, behind):
-        reach = Reach(anywhere=False, allowed=reach.allowed)  # public to private is refused for typed ones too (R2)
+        # public to private is refused for typed ones too (R2)
+        reach = Reach(anywhere=False, allowed=reach.allowed)
     proxy = proxy_for_request(call, target, reach)
-    return Hop(url=target, method=method, headers=headers, content=content, reach=reach, proxy=proxy)
+    return Hop(
+        url=target, method=method, headers=headers, content=content, reach=reach, proxy=proxy
+    )
 
 
 def straight_hop(call: Call, first: Hop) -> Hop:
     """To where a redirect of the first hop led before, as if it had led there again.
 
-    Which network the first one is in is not known without asking it, so a target of its own name alone may be private.
+    Which network the first one is in is not known without asking it, so a target of its own name
+    alone may be private.
     """
-    target = addresses.redirect_target(first.url, call.resumes_at, allows_insecure=call.allows_insecure_redirects)
+    target = addresses.redirect_target(
+        first.url, call.resumes_at, allows_insecure=call.allows_insecure_redirects
+    )
     headers, reach = first.headers, first.reach
     if call.strayed or addresses.origin_of(target) != addresses.origin_of(first.url):
         headers = carried_headers.carried(
-            headers, base=first.url, target=target, person=call.sensitive, marked=call.sent_along, defaults=_DEFAULTS
+            headers,
+            base=first.url,
+            target=target,
+            person=call.sensitive,
+            marked=call.sent_along,
+            defaults=_DEFAULTS,
         )
         if addresses.origin_of(target).host != addresses.origin_of(first.url).host:
             reach = Reach(anywhere=False, allowed=reach.allowed)
@@ -134,8 +164,9 @@ def straight_hop(call: Call, first: Hop) -> Hop:
 
 
 def server_confines(hop: Hop, remote_address: str, behind: str = "") -> bool:
-    """Whether what this server names must not lead into a private network. `behind` is its address behind a proxy, where
-    it was looked up here; else its name alone can say that it is private itself.
+    """Whether what this server names must not lead into a private network. `behind` is its address
+    behind a proxy, where it was looked up here; else its name alone can say that it is private
+    itself.
     """
     if not hop.reach.anywhere:
         return True

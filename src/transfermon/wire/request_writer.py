@@ -1,4 +1,6 @@
-"""One request on its way out: the head as h11 gives it, then the body, counted and no faster than it may be."""
+"""One request on its way out: the head as h11 gives it, then the body, counted and no faster than
+it may be.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +23,19 @@ from transfermon.wire.stream import Stream
 
 @record
 class Outgoing:
-    """The body of a request on its way out: who counts what the system has taken, and who slows it down.
+    """The body of a request on its way out: who counts what the system has taken, and who slows it
+    down.
 
-    With `give`, what httpcore writes are blanks of the right length: the bytes go from a file to the socket on another
-    thread. It gets the socket, the first byte and the count, and the seconds of silence allowed.
+    With `give`, what httpcore writes are blanks of the right length: the bytes go from a file to
+    the socket on another thread. It gets the socket, the first byte and the count, and the seconds
+    of silence allowed.
     """
 
     counter: Progress
     limiters: Sequence[Limiter] = ()
     give: Callable[[socket.socket, int, int, float], Awaitable[Given]] | None = None
-    heard: Callable[[bytes], None] | None = None  # told what came before the final answer, perhaps twice
+    # told what came before the final answer, perhaps twice
+    heard: Callable[[bytes], None] | None = None
 
 
 @record
@@ -38,7 +43,8 @@ class Given:
     """How the giving of a body ended."""
 
     count: int
-    reason: str | None = None  # None: all; else answered, closed, reset, stalled, cancelled, source or bug
+    # None: all; else answered, closed, reset, stalled, cancelled, source or bug
+    reason: str | None = None
     error: BaseException | None = None
     early: bytes = b""  # what the server said meanwhile
 
@@ -63,7 +69,9 @@ class RequestWriter:
         self.ended = time.monotonic()
 
     async def write_body(self, piece: bytes, timeout: float | None) -> None:
-        """Raises WriteError when the server answers before the body is whole: it wants no more of it (U-13)."""
+        """Raises WriteError when the server answers before the body is whole: it wants no more of
+        it (U-13).
+        """
         view = memoryview(piece)
         if self._outgoing is not None and self._outgoing.give is not None:
             await self._give(self._outgoing.give, len(view), timeout)
@@ -79,9 +87,14 @@ class RequestWriter:
         self.ended = time.monotonic()
 
     async def _give(
-        self, give: Callable[[socket.socket, int, int, float], Awaitable[Given]], count: int, timeout: float | None
+        self,
+        give: Callable[[socket.socket, int, int, float], Awaitable[Given]],
+        count: int,
+        timeout: float | None,
     ) -> None:
-        given = await give(self._stream.socket, self.body_bytes, count, 1e6 if timeout is None else timeout)
+        given = await give(
+            self._stream.socket, self.body_bytes, count, 1e6 if timeout is None else timeout
+        )
         self.body_bytes += given.count
         self._reader.left += given.early
         if given.reason == "stalled":
@@ -101,7 +114,9 @@ class RequestWriter:
             except ssl.SSLWantReadError:
                 await self._stream.wait_until_readable(timeout, httpcore.WriteTimeout)
             except WANT:  # until there is room, or news from the server
-                await self._stream.wait_until_writable(timeout, httpcore.WriteTimeout, or_readable=True)
+                await self._stream.wait_until_writable(
+                    timeout, httpcore.WriteTimeout, or_readable=True
+                )
             except OSError as exc:
                 raise httpcore.WriteError(str(exc)) from exc
             else:

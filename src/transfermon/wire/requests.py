@@ -23,7 +23,9 @@ _BLANK = bytes(64 << 20)  # never touched: pages that nobody has seen
 
 
 class _Content(httpx.AsyncByteStream):
-    """A body to send. No generator: one that is given up in the middle would have nobody to end it."""
+    """A body to send. No generator: one that is given up in the middle would have nobody to
+    end it.
+    """
 
     def __init__(self, pieces: AsyncIterator[bytes]) -> None:
         self._pieces = pieces
@@ -50,8 +52,8 @@ class _Blanks:
 
 
 def request_of(hop: Hop, made: bytes | Content | None, wait: float) -> httpcore.Request:
-    """With what was made of the hop's content, and `wait` seconds without a byte. httpx knows the fields that a body
-    needs, and what of an address is sent.
+    """With what was made of the hop's content, and `wait` seconds without a byte. httpx knows the
+    fields that a body needs, and what of an address is sent.
     """
     content: bytes | _Content | None
     if isinstance(made, FileBody):
@@ -61,15 +63,21 @@ def request_of(hop: Hop, made: bytes | Content | None, wait: float) -> httpcore.
     request = httpx.Request(
         hop.method,
         hop.url,
-        headers=[host_field(hop.url), *((name.encode("ascii"), _header_bytes(value)) for name, value in hop.headers)],
+        headers=[
+            host_field(hop.url),
+            *((name.encode("ascii"), _header_bytes(value)) for name, value in hop.headers),
+        ],
         content=content,
     )
     url = request.url
     return httpcore.Request(
         method=request.method,
-        url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+        url=httpcore.URL(
+            scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+        ),
         headers=request.headers.raw,
-        content=content if isinstance(content, _Content) else request.stream,  # no generator around it
+        # no generator around it
+        content=content if isinstance(content, _Content) else request.stream,
         extensions={"timeout": {"connect": wait, "read": wait, "write": wait, "pool": wait}},
     )
 
@@ -90,7 +98,11 @@ def outgoing_of(
     call: Call, hop: Hop, content: bytes | Content | None, backend: Backend, pumps: Pumps
 ) -> Outgoing | None:
     """How the connection sends the body: from a file on the pump's thread, else as h11 gives it."""
-    heard = functools.partial(_tell_interim, call, hop, backend) if call.on_interim is not None else None
+    heard = (
+        functools.partial(_tell_interim, call, hop, backend)
+        if call.on_interim is not None
+        else None
+    )
     if call.sending is None or content is None:
         return None if heard is None else Outgoing(counter=Progress(), heard=heard)
     counter, limiters = call.sending, call.limiters

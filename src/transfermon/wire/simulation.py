@@ -1,7 +1,7 @@
 """A bad network to order, for developers: what is simulated now, as plain values and in words.
 
-Rule: nothing here acts and nothing here is kept. An engine begins with `NONE`; connections, limits and the wait for a
-network each ask the one value that the engine holds.
+Rule: nothing here acts and nothing here is kept. An engine begins with `NONE`; connections, limits
+and the wait for a network each ask the one value that the engine holds.
 """
 
 from __future__ import annotations
@@ -35,13 +35,17 @@ PROFILES = (
 
 
 def profile_named(name: str) -> Profile | None:
-    """By its name, whatever its case and the signs between words; None for "none". ValueError names those there are."""
+    """By its name, whatever its case and the signs between words; None for "none". ValueError names
+    those there are.
+    """
     wanted = _bare(name)
     if wanted == "none":
         return None
     found = next((profile for profile in PROFILES if _bare(profile.name) == wanted), None)
     if found is None:
-        raise ValueError(f"there is no profile “{name}”, only {', '.join(profile.name for profile in PROFILES)}")
+        raise ValueError(
+            f"there is no profile “{name}”, only {', '.join(profile.name for profile in PROFILES)}"
+        )
     return found
 
 
@@ -115,8 +119,8 @@ class Simulation:
         return replace(self, version=self.version + 1)
 
     def asks(self, headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-        """The fields of a request as the server may see them: it knows its own entity tag only, and a range of a
-        version that is gone cannot be asked for.
+        """The fields of a request as the server may see them: it knows its own entity tag only, and
+        a range of a version that is gone cannot be asked for.
         """
         given = tuple(headers)
         condition = next((value for name, value in given if name.lower() == "if-range"), None)
@@ -124,12 +128,18 @@ class Simulation:
             return given
         tag, mark, number = condition[:-1].rpartition(MARK)
         if mark and number == str(self.version):
-            return tuple((name, f'{tag}"' if name.lower() == "if-range" else value) for name, value in given)
-        return tuple((name, value) for name, value in given if name.lower() not in ("range", "if-range"))
+            return tuple(
+                (name, f'{tag}"' if name.lower() == "if-range" else value) for name, value in given
+            )
+        return tuple(
+            (name, value) for name, value in given if name.lower() not in ("range", "if-range")
+        )
 
     def answer(self, headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
         """The fields of an answer with the entity tag of the version that is pretended."""
-        return tuple((name, self._tag(value) if name.lower() == "etag" else value) for name, value in headers)
+        return tuple(
+            (name, self._tag(value) if name.lower() == "etag" else value) for name, value in headers
+        )
 
     def _tag(self, value: str) -> str:
         return f'{value[:-1]}{MARK}{self.version}"' if value.endswith('"') else value

@@ -1,6 +1,7 @@
 """SOCKS 4, 4a and 5 in plain values: what goes to a proxy, and what its answers mean.
 
-Rule: the only module that knows socksio. No socket is here; whoever leads the talk sends and reads what it yields.
+Rule: the only module that knows socksio. No socket is here; whoever leads the talk sends and reads
+what it yields.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ NO_METHOD = 0xFF
 
 
 def handshake(proxy: Proxy, host: str, port: int) -> Generator[Step, bytes, None]:
-    """The talk that opens a way to a host through a SOCKS proxy: yields bytes to send and counts of bytes to be read.
-    It reads no byte more than the proxy's answers have. Raises Refused and NoSocks.
+    """The talk that opens a way to a host through a SOCKS proxy: yields bytes to send and counts of
+    bytes to be read. It reads no byte more than the proxy's answers have. Raises Refused and
+    NoSocks.
     """
     try:
         if proxy.kind in ("socks4", "socks4a"):
@@ -59,7 +61,8 @@ def _version_4(proxy: Proxy, host: str, port: int) -> Generator[Step, bytes, Non
     kind = socks4.SOCKS4Request if _is_ipv4(host) else socks4.SOCKS4ARequest
     way.send(kind.from_address(socks4.SOCKS4Command.CONNECT, (host, port)))
     request = way.data_to_send()
-    yield request if user else request[:8] + request[9:]  # socksio has no request without a user's name
+    # socksio has no request without a user's name
+    yield request if user else request[:8] + request[9:]
     reply = yield 8
     if reply[0] != 0:
         raise NoSocks("an answer that is none of SOCKS 4")
@@ -80,12 +83,17 @@ def _version_5(proxy: Proxy, host: str, port: int) -> Generator[Step, bytes, Non
     if reply[0] != 5:
         raise NoSocks("an answer that is none of SOCKS 5")
     if reply[1] == NO_METHOD:
-        raise Refused("login" if proxy.user is None else "method")  # it wants one that was not offered
+        # it wants one that was not offered
+        raise Refused("login" if proxy.user is None else "method")
     way.receive_data(reply)
     if reply[1:] not in methods:
         raise NoSocks("a way to sign in that nobody offered")
     if way.state == socks5.SOCKS5State.CLIENT_WAITING_FOR_USERNAME_PASSWORD:
-        way.send(socks5.SOCKS5UsernamePasswordRequest((proxy.user or "").encode(), proxy.password.encode()))
+        way.send(
+            socks5.SOCKS5UsernamePasswordRequest(
+                (proxy.user or "").encode(), proxy.password.encode()
+            )
+        )
         yield way.data_to_send()
         reply = yield 2
         answer = way.receive_data(b"\x01" + reply[1:])  # some servers give another version

@@ -17,9 +17,12 @@ from transfermon.wire.surroundings import Surroundings
 
 
 def ended_without_close(exc: BaseException | None) -> bool:
-    """Whether TLS ended without its close_notify; Python before 3.11.4 has only a reason for it, no class."""
+    """Whether TLS ended without its close_notify; Python before 3.11.4 has only a reason for it, no
+    class.
+    """
     return isinstance(exc, ssl.SSLEOFError) or (
-        isinstance(exc, ssl.SSLError) and getattr(exc, "reason", "") == "UNEXPECTED_EOF_WHILE_READING"
+        isinstance(exc, ssl.SSLError)
+        and getattr(exc, "reason", "") == "UNEXPECTED_EOF_WHILE_READING"
     )
 
 
@@ -38,7 +41,9 @@ class Stream:
         return f"<Stream {self.remote_address}{' tls' if self.is_tls else ''}>"
 
     def receive_now(self, size: int) -> bytes:
-        """At most so many bytes; b"" at the end. Raises one of `WANT` when there are none yet, OSError for a failure."""
+        """At most so many bytes; b"" at the end. Raises one of `WANT` when there are none yet,
+        OSError for a failure.
+        """
         if not self.is_tls:
             return self.socket.recv(size)
         if self.failure is not None:
@@ -59,13 +64,17 @@ class Stream:
         return bytes(view[:got])
 
     async def wait_until_readable(self, timeout: float | None, error: type[Exception]) -> None:
-        await self._surroundings.deadlines.wait_for_socket(self.socket.fileno(), False, timeout, error)
+        await self._surroundings.deadlines.wait_for_socket(
+            self.socket.fileno(), False, timeout, error
+        )
 
     async def wait_until_writable(
         self, timeout: float | None, error: type[Exception], *, or_readable: bool = False
     ) -> None:
         deadlines = self._surroundings.deadlines
-        await deadlines.wait_for_socket(self.socket.fileno(), True, timeout, error, readable=or_readable)
+        await deadlines.wait_for_socket(
+            self.socket.fileno(), True, timeout, error, readable=or_readable
+        )
 
     @property
     def has_news(self) -> bool:
@@ -77,10 +86,12 @@ class Stream:
         return bool(poll.poll(0))
 
     def under_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> Stream:
-        """The stream inside TLS, before the handshake; this one is closed. Raises httpcore.ConnectError."""
+        """The stream inside TLS, before the handshake; this one is closed. Raises
+        httpcore.ConnectError.
+        """
         try:
-            # A body that ends with the connection must not end where somebody cut it: no close_notify is an error.
-            # Python before 3.11.4 asks OpenSSL 3 to overlook it.
+            # A body that ends with the connection must not end where somebody cut it: no
+            # close_notify is an error. Python before 3.11.4 asks OpenSSL 3 to overlook it.
             context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
             secure = context.wrap_socket(
                 self.socket,
@@ -115,9 +126,12 @@ class Stream:
             self.socket.close()
 
     def cut(self) -> None:
-        """Break the connection as a bad line would: whoever uses the socket, on whatever thread, meets its end."""
+        """Break the connection as a bad line would: whoever uses the socket, on whatever thread,
+        meets its end.
+        """
         with contextlib.suppress(OSError):
-            socket.socket.shutdown(self.socket, socket.SHUT_RDWR)  # that of SSLSocket forgets its TLS under the reader
+            # that of SSLSocket forgets its TLS under the reader
+            socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
 
 
 def _peer(sock: socket.socket) -> str:

@@ -16,7 +16,8 @@ class Surroundings:
         self.deadlines = Deadlines()
         self.turns = Turns()
         self.bad_network = BadNetwork()
-        self.buffer = memoryview(bytearray(READ_SIZE))  # for records of TLS; used between two awaits only
+        # for records of TLS; used between two awaits only
+        self.buffer = memoryview(bytearray(READ_SIZE))
 
     def __repr__(self) -> str:
         return f"<Surroundings {self.bad_network}>"

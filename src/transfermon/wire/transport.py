@@ -1,7 +1,7 @@
 """Calls answered: the loop over redirects and logins, on connections that are kept.
 
-Rule: nothing of httpx, httpcore or ssl leaves this folder: failures are `TransferFailure`, answers are records. Where the
-bytes are many they go past httpx, through the pump.
+Rule: nothing of httpx, httpcore or ssl leaves this folder: failures are `TransferFailure`, answers
+are records. Where the bytes are many they go past httpx, through the pump.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class Transport:
     async def open(self, call: Call) -> Answer:
         """Send it, follow redirects, and return when the final head is there.
 
-        Raises TransferFailure for everything that the world does wrong. Credentials in a typed URL become an
-        Authorization field; on a redirect to another origin that, Cookie and every header in `sensitive` are dropped for
-        good but for those that `carried_headers` lets go along.
+        Raises TransferFailure for everything that the world does wrong. Credentials in a typed URL
+        become an Authorization field; on a redirect to another origin that, Cookie and every header
+        in `sensitive` are dropped for good but for those that `carried_headers` lets go along.
         """
         hop = first_hop(call)
         passed: list[str] = []
@@ -60,7 +60,9 @@ class Transport:
         while True:
             exchange = await self._logged_in(call, hop)
             try:
-                following = hop_after(call, hop, exchange.head, len(passed), exchange.client.backend.target)
+                following = hop_after(
+                    call, hop, exchange.head, len(passed), exchange.client.backend.target
+                )
             except BaseException:
                 exchange.client.close()
                 raise
@@ -94,11 +96,18 @@ class Transport:
             client = await self._clients.take(key, hop.url, fresh=fresh)
             trace = Trace(method=hop.method, url=_shown(call, hop), fetch_start=time.monotonic())
             content = hop.content() if callable(hop.content) else hop.content
-            client.backend.expect_upload(outgoing_of(call, hop, content, client.backend, self.pumps))
+            client.backend.expect_upload(
+                outgoing_of(call, hop, content, client.backend, self.pumps)
+            )
             try:
-                request = request_of(self._cookies.with_cookies(call, hop), content, call.idle_timeout)
+                request = request_of(
+                    self._cookies.with_cookies(call, hop), content, call.idle_timeout
+                )
                 response = await client.send(request)
-            except (asyncio.CancelledError, TransferFailure):  # the latter of whoever makes the content
+            except (
+                asyncio.CancelledError,
+                TransferFailure,
+            ):  # the latter of whoever makes the content
                 client.close()
                 _keep_trace(call, trace, client)
                 raise
@@ -108,11 +117,15 @@ class Transport:
                     fresh = True  # not a failure of this attempt
                     continue
                 _keep_trace(call, trace, client)
-                failure = translate_failure(exc, hop.url, responded=client.answered, speaker=client.backend.speaker)
+                failure = translate_failure(
+                    exc, hop.url, responded=client.answered, speaker=client.backend.speaker
+                )
                 raise TransferFailure(failure) from exc
             exchange = Exchange(self._clients, client, response, hop, trace)
             if simulation.version:
-                exchange.head = replace(exchange.head, headers=simulation.answer(exchange.head.headers))
+                exchange.head = replace(
+                    exchange.head, headers=simulation.answer(exchange.head.headers)
+                )
             await self._cookies.keep_cookies(call, exchange.head)
             if call.traces is not None:
                 call.traces.append(trace)
@@ -137,7 +150,9 @@ class Transport:
         self._surroundings.bad_network.on_answered = hook
 
     def simulate(self, simulation: Simulation) -> None:
-        """Let all connections meet that network from now on; its rate is up to who makes the limiters."""
+        """Let all connections meet that network from now on; its rate is up to who makes the
+        limiters.
+        """
         self._clients.simulate(simulation)
 
     def cut(self) -> int:

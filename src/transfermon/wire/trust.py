@@ -14,16 +14,18 @@ class KeysUnwritable(Exception):  # noqa: N818 - a failure of the outside, soon 
 
 
 def trust(ca_file: str, tls_keys: str = "") -> ssl.SSLContext:
-    """What the system trusts, and the authorities in a PEM file; "" for none. With `tls_keys` a context of its own whose
-    connections write their keys there, in a file for nobody else's eyes. Raises OSError when the first is no such file,
-    KeysUnwritable when the second cannot be written.
+    """What the system trusts, and the authorities in a PEM file; "" for none. With `tls_keys` a
+    context of its own whose connections write their keys there, in a file for nobody else's eyes.
+    Raises OSError when the first is no such file, KeysUnwritable when the second cannot be written.
     """
     context = system_trust()
     if ca_file:
         context.load_verify_locations(ca_file)
     if tls_keys:
         try:
-            os.close(os.open(tls_keys, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.close(
+                os.open(tls_keys, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            )
             context.keylog_filename = tls_keys
         except OSError as exc:
             raise KeysUnwritable(os.strerror(exc.errno or errno.EIO)) from exc
@@ -33,8 +35,9 @@ def trust(ca_file: str, tls_keys: str = "") -> ssl.SSLContext:
 def system_trust() -> ssl.SSLContext:
     """A context that trusts what the system trusts. Takes 20 ms: build it in a thread, once.
 
-    truststore asks the system on Windows and macOS. On Linux it would read the bundle again for every connection,
-    20 ms each on the loop, so its part is only to find the bundle where OpenSSL does not.
+    truststore asks the system on Windows and macOS. On Linux it would read the bundle again for
+    every connection, 20 ms each on the loop, so its part is only to find the bundle where OpenSSL
+    does not.
     """
     where = ssl.get_default_verify_paths()
     if sys.platform == "linux" and where.cafile:
@@ -45,15 +48,20 @@ def system_trust() -> ssl.SSLContext:
         import truststore
 
         context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2  # whatever the system's OpenSSL would still take (RFC 8996)
+    # whatever the system's OpenSSL would still take (RFC 8996)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
 class TlsContexts:
-    """The contexts of one transport, each built once, by the files of own authorities and of keys."""
+    """The contexts of one transport, each built once, by the files of own authorities and of
+    keys.
+    """
 
     def __init__(self, usual: ssl.SSLContext | None = None) -> None:
-        self.contexts: dict[tuple[str, str], ssl.SSLContext] = {} if usual is None else {("", ""): usual}
+        self.contexts: dict[tuple[str, str], ssl.SSLContext] = (
+            {} if usual is None else {("", ""): usual}
+        )
         self._building = asyncio.Lock()
 
     def __repr__(self) -> str:

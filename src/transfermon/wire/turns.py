@@ -16,7 +16,9 @@ class Turns:
         self._open = False
 
     async def give_way(self) -> None:
-        """Let the rest of the program run when the streams used up their share of this turn of the loop."""
+        """Let the rest of the program run when the streams used up their share of this turn of the
+        loop.
+        """
         now = time.monotonic()
         if self._open and now - self._began > SLICE:
             await asyncio.sleep(0)

@@ -6,7 +6,13 @@ from PySide6.QtWidgets import QLabel, QMessageBox
 
 from transfermon.gui.dialogs.add import LARGEST_BODY, AddDialog, AddRequest
 from transfermon.gui.dialogs.questions import ask
-from transfermon.gui.dialogs.typed_text import MOST_LINKS, digest_in, headers_in, links_in, sorted_out
+from transfermon.gui.dialogs.typed_text import (
+    MOST_LINKS,
+    digest_in,
+    headers_in,
+    links_in,
+    sorted_out,
+)
 from transfermon.model.request_options import RequestOptions
 
 DIGEST = "a" * 64
@@ -37,11 +43,16 @@ def test_links_are_found_in_any_text(text, links):
 
 
 def test_a_paste_gives_a_limited_number_of_links():
-    assert len(links_in("\n".join(f"https://example.com/{n}" for n in range(MOST_LINKS + 50)))) == MOST_LINKS
+    assert (
+        len(links_in("\n".join(f"https://example.com/{n}" for n in range(MOST_LINKS + 50))))
+        == MOST_LINKS
+    )
 
 
 def test_each_bad_address_has_its_own_sentence_and_the_good_ones_are_kept():
-    found = sorted_out("https://example.com/a\n\nftp://example.com/b\nexample.com/c\nhttps://example.com/d\n")
+    found = sorted_out(
+        "https://example.com/a\n\nftp://example.com/b\nexample.com/c\nhttps://example.com/d\n"
+    )
     assert found.good == ("https://example.com/a", "https://example.com/d")
     assert [address for address, _ in found.bad] == ["ftp://example.com/b", "example.com/c"]
     assert all(sentence.endswith(".") for _, sentence in found.bad)
@@ -117,7 +128,8 @@ def test_add_paused_carries_everything_under_more(dialog, qtbot):
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("../../x", "“x” would do"), ("a?b", "“a_b” would do"), (".hidden", "“hidden”")]
+    ("name", "words"),
+    [("../../x", "“x” would do"), ("a?b", "“a_b” would do"), (".hidden", "“hidden”")],
 )
 def test_a_name_that_no_file_can_have_everywhere_is_refused_with_one_that_does(dialog, name, words):
     dialog.name.setText(name)
@@ -191,7 +203,14 @@ def test_what_an_address_says_is_shown_as_plain_text(dialog):
 
 def test_a_question_answers_with_the_button_and_the_tick(qtbot):
     answers: list[tuple[str, bool]] = []
-    box = ask(None, "Close?", "<b>Now</b>", ["Keep", "Quit"], lambda a, r: answers.append((a, r)), remember="Remember")
+    box = ask(
+        None,
+        "Close?",
+        "<b>Now</b>",
+        ["Keep", "Quit"],
+        lambda a, r: answers.append((a, r)),
+        remember="Remember",
+    )
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
     qtbot.addWidget(box)
     tick = box.checkBox()
@@ -249,6 +268,8 @@ def test_more_opens_and_closes_like_a_drawer(qtbot):
     dialog.more_button.click()
     assert (dialog.more.isVisible(), dialog.more_button.text()) == (True, "Less")
     labels = [
-        label for label in dialog.findChildren(QLabel) if label.text() in ("Folder", "Session", "Headers", "SHA-256")
+        label
+        for label in dialog.findChildren(QLabel)
+        if label.text() in ("Folder", "Session", "Headers", "SHA-256")
     ]
     assert len({label.mapTo(dialog, label.rect().topRight()).x() for label in labels}) == 1

@@ -17,7 +17,13 @@ from PySide6.QtWidgets import (
 
 from transfermon.gui.dialogs.preference_pages import Channel, StartAtLogin
 from transfermon.gui.dialogs.preferences import Preferences
-from transfermon.gui.dialogs.setting_texts import folder_in, hosts_in, ported_in, server_in, topics_in
+from transfermon.gui.dialogs.setting_texts import (
+    folder_in,
+    hosts_in,
+    ported_in,
+    server_in,
+    topics_in,
+)
 from transfermon.gui.toolkit import theme
 from transfermon.storage.settings import NEVER, Settings
 
@@ -27,7 +33,12 @@ ELSEWHERE = {"path", "faults", "push_enabled"}  # not a value of the dialog's ow
 
 @pytest.fixture
 def dialog(qtbot):
-    made = Preferences(settings=Settings(push_topics=("t",)), login=StartAtLogin(), channel=CHANNEL, state_dir="/state")
+    made = Preferences(
+        settings=Settings(push_topics=("t",)),
+        login=StartAtLogin(),
+        channel=CHANNEL,
+        state_dir="/state",
+    )
     qtbot.addWidget(made)
     made.show()
     return made
@@ -58,7 +69,12 @@ def test_a_control_shows_its_setting_and_tells_of_another_value(dialog, told, qt
     combo = dialog.findChild(QComboBox, "close_to")
     combo.setCurrentIndex(combo.findData("tray"))
     combo.activated.emit(combo.currentIndex())
-    assert told == {"note_origin": True, "running_tasks": 3, "speed_limit": 1_500_000, "close_to": "tray"}
+    assert told == {
+        "note_origin": True,
+        "running_tasks": 3,
+        "speed_limit": 1_500_000,
+        "close_to": "tray",
+    }
 
 
 def test_strict_is_a_word_in_the_settings(dialog, told):

@@ -5,7 +5,12 @@ import json
 import pytest
 from PySide6.QtCore import Qt
 
-from transfermon.gui.dialogs.push_composer import PushComposer, findings_text, is_sendable, payload_templates
+from transfermon.gui.dialogs.push_composer import (
+    PushComposer,
+    findings_text,
+    is_sendable,
+    payload_templates,
+)
 from transfermon.model.push_payload import lint_payload, parse_payload
 from transfermon.model.wake_policy import Wake, WakeKind
 
@@ -59,7 +64,11 @@ def test_send_hands_over_the_text_as_it_stands(composer, qtbot):
     with qtbot.waitSignal(composer.send_wanted) as sent:
         composer.send_button.click()
     assert sent.args == [composer.editor.toPlainText()]
-    composer.answered(Wake(identifier="1", kind=WakeKind.PUSH, source="button", time=0.0, handler_id="SilentPush-1"))
+    composer.answered(
+        Wake(
+            identifier="1", kind=WakeKind.PUSH, source="button", time=0.0, handler_id="SilentPush-1"
+        )
+    )
     assert "SilentPush-1" in composer.answer.text()
     assert composer.send_button.isEnabled()
 
@@ -71,12 +80,16 @@ def test_a_refusal_is_shown_as_plain_text(composer):
 
 
 def test_errors_come_before_notes():
-    lines = findings_text(lint_payload('{"content-available": 1, "badge": 1, "download_url": 5}')).splitlines()
+    lines = findings_text(
+        lint_payload('{"content-available": 1, "badge": 1, "download_url": 5}')
+    ).splitlines()
     assert [line.partition(":")[0] for line in lines] == ["Error", "Note"]
 
 
 def test_the_demos_own_server_is_no_reason_for_a_note(qtbot):
-    composer = PushComposer(picture="http://127.0.0.1:8080/photos/4", allowed_hosts=("127.0.0.1:8080",))
+    composer = PushComposer(
+        picture="http://127.0.0.1:8080/photos/4", allowed_hosts=("127.0.0.1:8080",)
+    )
     composer.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
     qtbot.addWidget(composer)
     assert composer.findings.text() == ""

@@ -12,7 +12,14 @@ from transfermon.gui.window.adding import files_in
 from transfermon.model.request_options import RequestOptions
 from transfermon.model.task import Kind, State, Task, UploadResource, changed
 
-UPLOAD = Task(session="s", number=1, kind=Kind.UPLOAD, url="https://example.com/in", method="PUT", source="/data/a.iso")
+UPLOAD = Task(
+    session="s",
+    number=1,
+    kind=Kind.UPLOAD,
+    url="https://example.com/in",
+    method="PUT",
+    source="/data/a.iso",
+)
 
 
 @pytest.fixture
@@ -24,7 +31,9 @@ def files(tmp_path):
 
 @pytest.fixture
 def dialog(qtbot, files):
-    made = UploadDialog(files=files[:1], addresses=["https://example.com/in/"], sessions=["s"], session="s")
+    made = UploadDialog(
+        files=files[:1], addresses=["https://example.com/in/"], sessions=["s"], session="s"
+    )
     qtbot.addWidget(made)
     qtbot.waitUntil(made.start_button.isEnabled)
     return made
@@ -96,7 +105,12 @@ def test_the_dialog_asks_for_what_is_in_it(dialog, files, qtbot):
     assert request.files == (
         (files[0], "https://example.com/in/"),
     )  # the name is put behind it once the server was asked
-    assert (request.method, request.protocol, request.session, request.start) == ("PUT", "tus", "s", False)
+    assert (request.method, request.protocol, request.session, request.start) == (
+        "PUT",
+        "tus",
+        "s",
+        False,
+    )
     assert request.headers == {"X-Key": "1"}
 
 
@@ -128,7 +142,10 @@ def test_dropped_files_are_told_from_dropped_links(files):
         (UPLOAD, "Not known before the server answers"),
         (changed(UPLOAD, not_resumable="The server offers none."), "No: The server offers none."),
         (
-            changed(UPLOAD, upload=UploadResource(protocol="ietf", url="https://example.com/u", length=9)),
+            changed(
+                UPLOAD,
+                upload=UploadResource(protocol="ietf", url="https://example.com/u", length=9),
+            ),
             "Yes: the server keeps what it has got (IETF draft)",
         ),
         (changed(UPLOAD, state=State.COMPLETED), ""),

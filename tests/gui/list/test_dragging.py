@@ -14,7 +14,8 @@ from transfermon.gui.list.table import TaskTable
 from transfermon.model.task import TaskKey
 
 NO_KEY, CTRL, SHIFT = (
-    getattr(Qt.KeyboardModifier, name) for name in ("NoModifier", "ControlModifier", "ShiftModifier")
+    getattr(Qt.KeyboardModifier, name)
+    for name in ("NoModifier", "ControlModifier", "ShiftModifier")
 )
 LEFT = Qt.MouseButton.LeftButton
 
@@ -33,7 +34,10 @@ def test_files_are_dragged_as_addresses_of_files_and_as_paths(qapp, file):
 
 
 def test_what_is_not_finished_is_dragged_as_its_address(qapp, file):
-    running, done = a_task(number=1, url="https://example.com/a", final_path=file), a_finished_task(final_path=file)
+    running, done = (
+        a_task(number=1, url="https://example.com/a", final_path=file),
+        a_finished_task(final_path=file),
+    )
     assert not data_of([running]).hasUrls()
     assert data_of([running]).text() == "https://example.com/a"
     mixed = data_of([running, done])
@@ -58,7 +62,9 @@ def test_the_picture_names_one_and_counts_more(names, files, words):
 def test_the_picture_stays_small(qtbot):
     source = QLabel()
     qtbot.addWidget(source)
-    assert picture("a.png", source, "file").width() < picture("x" * 30, source, "file").width() <= 320
+    assert (
+        picture("a.png", source, "file").width() < picture("x" * 30, source, "file").width() <= 320
+    )
     assert picture("x" * 500, source, "file").width() <= 320
 
 
@@ -93,7 +99,12 @@ def pull(table: Table, begin: QPoint, end: QPoint, modifier: Qt.KeyboardModifier
     for step in range(1, 5):
         point = QPointF(begin + (end - begin) * step / 4)
         event = QMouseEvent(
-            QEvent.Type.MouseMove, point, table.viewport().mapToGlobal(point), Qt.MouseButton.NoButton, LEFT, modifier
+            QEvent.Type.MouseMove,
+            point,
+            table.viewport().mapToGlobal(point),
+            Qt.MouseButton.NoButton,
+            LEFT,
+            modifier,
         )
         QApplication.sendEvent(table.viewport(), event)
     QTest.mouseRelease(table.viewport(), LEFT, modifier, end)

@@ -148,7 +148,9 @@ def test_each_column_says(qapp, task, column, words):
 
 
 def test_a_running_row_has_speed_and_time_left(model):
-    model.apply_progress({key(1): a_progress(40_000_000, 100_000_000, speed=6_000_000, now=5.0)}, 5.0)
+    model.apply_progress(
+        {key(1): a_progress(40_000_000, 100_000_000, speed=6_000_000, now=5.0)}, 5.0
+    )
     assert words_in(model, 0, Column.SPEED) == "6.0 MB/s"
     assert words_in(model, 0, Column.LEFT) == "10 s"
     assert words_in(model, 0, Column.PROGRESS) == "40 %"
@@ -168,7 +170,11 @@ def test_markup_in_a_name_is_shown_as_it_is(qapp):
 
 
 def test_a_screen_reader_hears_the_column_and_the_state_in_words(model):
-    assert model.index(5, Column.STATUS).data(Qt.ItemDataRole.AccessibleTextRole).startswith("Status: Failed")
+    assert (
+        model.index(5, Column.STATUS)
+        .data(Qt.ItemDataRole.AccessibleTextRole)
+        .startswith("Status: Failed")
+    )
 
 
 @pytest.mark.parametrize(("ago", "shape"), [(0, "%H:%M"), (400 * 86400, None)])
@@ -189,10 +195,14 @@ def test_a_day_of_this_year_has_no_year():
 
 def test_progress_is_told_of_rows_side_by_side_at_once_and_of_none_between(model):
     spy = QSignalSpy(model.dataChanged)
-    model.apply_progress({task.key: a_progress() for task in EVERY if task.number in (2, 3, 6)}, 10.0)
+    model.apply_progress(
+        {task.key: a_progress() for task in EVERY if task.number in (2, 3, 6)}, 10.0
+    )
     told = [spy.at(place) for place in range(spy.count())]
     assert [(first.row(), last.row()) for first, last, _roles in told] == [(1, 2), (5, 5)]
-    assert {(first.column(), last.column()) for first, last, _roles in told} == {(Column.PROGRESS, LAST_LIVE)}
+    assert {(first.column(), last.column()) for first, last, _roles in told} == {
+        (Column.PROGRESS, LAST_LIVE)
+    }
 
 
 @pytest.mark.parametrize(
@@ -311,9 +321,16 @@ def test_the_selection_survives_sorting(table, model):
 )
 def test_numbers_sort_by_value_and_not_by_their_text(qapp, column, order):
     model = TaskModel()
-    model.reset([a_task(number=n, expected=size) for n, size in ((1, 2_000_000_000), (2, 900), (3, 100_000_000))])
+    model.reset(
+        [
+            a_task(number=n, expected=size)
+            for n, size in ((1, 2_000_000_000), (2, 900), (3, 100_000_000))
+        ]
+    )
     rates = {1: (0, 2_000_000_000, 0), 2: (0, 900, 20_000), 3: (99_000_000, 100_000_000, 999)}
-    model.apply_progress({key(n): a_progress(r + s, t, speed=s) for n, (r, t, s) in rates.items()}, 10.0)
+    model.apply_progress(
+        {key(n): a_progress(r + s, t, speed=s) for n, (r, t, s) in rates.items()}, 10.0
+    )
     model.sort(column, Qt.SortOrder.AscendingOrder)
     if column is Column.SPEED or column is Column.LEFT:
         values = [VALUES[column](model.index(row, column).data(ROW_ROLE)) for row in range(3)]
@@ -333,7 +350,10 @@ def test_a_change_of_the_sorted_value_moves_the_row_a_little_later(model, qtbot)
 
 def test_a_waiting_row_says_why_and_until_when(model, qtbot):
     model.tick(NOW)
-    assert words_in(model, 2, Column.STATUS) == "Waiting: the server refused the connection, retrying in 0:12"
+    assert (
+        words_in(model, 2, Column.STATUS)
+        == "Waiting: the server refused the connection, retrying in 0:12"
+    )
     spy = QSignalSpy(model.dataChanged)
     model.tick(NOW + 5)
     assert words_in(model, 2, Column.STATUS).endswith("0:07")
@@ -445,7 +465,11 @@ def test_the_filter_leaves_no_trace_in_the_order(qapp):
     filtered.set_words("film")
     for model in (filtered, plain):
         for number in range(100, 100 + 3 * AT_ONCE):
-            model.apply(created(a_task(number=number, name=f"{'clip' if number % 3 else 'film'}-{number}.bin")))
+            model.apply(
+                created(
+                    a_task(number=number, name=f"{'clip' if number % 3 else 'film'}-{number}.bin")
+                )
+            )
         model.flush()
         model.apply(moved(a_finished_task(number=110)))
         model.remove([key(number) for number in (104, 105, 106)])
@@ -498,7 +522,13 @@ def offered(tasks):
 
 @pytest.mark.parametrize(
     ("priorities", "marked"),
-    [((0.5,), ["normal"]), ((0.75,), ["high"]), ((0.9, 0.75), ["high"]), ((0.25, 0.5), []), ((0.0,), ["low"])],
+    [
+        ((0.5,), ["normal"]),
+        ((0.75,), ["high"]),
+        ((0.9, 0.75), ["high"]),
+        ((0.25, 0.5), []),
+        ((0.0,), ["low"]),
+    ],
 )
 def test_the_present_priority_has_a_mark_where_all_have_the_same(priorities, marked):
     tasks = [a_task(number=number, priority=value) for number, value in enumerate(priorities, 1)]
@@ -537,7 +567,9 @@ def test_there_is_no_menu_of_nothing():
 
 
 def test_the_table_shows_the_usual_columns_and_offers_the_others(table):
-    assert [not table.isColumnHidden(column) for column in Column] == [column in SHOWN for column in Column]
+    assert [not table.isColumnHidden(column) for column in Column] == [
+        column in SHOWN for column in Column
+    ]
     menu = table.columns_menu()
     action = next(action for action in menu.actions() if action.text() == "Host")
     action.setChecked(True)
@@ -600,14 +632,17 @@ def test_every_look_is_painted(table, model):
 
 
 def test_ten_thousand_rows_are_loaded_sorted_and_filtered_in_no_time(table, model):
-    tasks = [a_task(number=number, name=f"{number * 7919 % 10007}.bin") for number in range(1, 10_001)]
+    tasks = [
+        a_task(number=number, name=f"{number * 7919 % 10007}.bin") for number in range(1, 10_001)
+    ]
     begin = time.thread_time()
     model.reset(tasks)
     table.sortByColumn(Column.NAME, Qt.SortOrder.AscendingOrder)
     table.model().set_words("77")
     table.model().set_words("")
     model.apply_progress({task.key: a_progress() for task in tasks}, 10.0)
-    assert time.thread_time() - begin < 3  # 0.2 s as a rule: this catches what grows with the square
+    # 0.2 s as a rule: this catches what grows with the square
+    assert time.thread_time() - begin < 3
     assert model.rowCount(QModelIndex()) == 10_000
 
 
@@ -651,7 +686,10 @@ def test_columns_come_back_with_their_order_widths_and_sorting(qtbot, table, mod
     state = table.save_columns()
     table.reset_columns()
     table.sortByColumn(Column.NAME, Qt.SortOrder.DescendingOrder)
-    assert (table.isColumnHidden(Column.HOST), header.visualIndex(Column.SIZE)) == (True, Column.SIZE)
+    assert (table.isColumnHidden(Column.HOST), header.visualIndex(Column.SIZE)) == (
+        True,
+        Column.SIZE,
+    )
     before = numbers(model)
     table.restore_columns(state)
     assert (table.columnWidth(Column.HOST), header.visualIndex(Column.SIZE)) == (171, 1)
@@ -738,12 +776,16 @@ def test_progress_paints_its_cells_and_no_others(table, model, painted):
 def test_scrolling_paints_what_comes_into_view_and_copies_the_rest(table, painted):
     table.verticalScrollBar().setValue(10)
     draw()
-    assert [(rect.height(), rect.bottom()) for rect in painted.rects] == [(10, table.viewport().rect().bottom())]
+    assert [(rect.height(), rect.bottom()) for rect in painted.rects] == [
+        (10, table.viewport().rect().bottom())
+    ]
 
 
 def test_the_ground_below_the_last_row_is_painted(table):
     draw()
-    assert table.viewport().grab().toImage().pixelColor(20, len(EVERY) * theme.ROW + 20) == theme.color("base")
+    assert table.viewport().grab().toImage().pixelColor(
+        20, len(EVERY) * theme.ROW + 20
+    ) == theme.color("base")
 
 
 def test_a_name_is_painted_as_plain_text_and_cut_in_the_middle(qapp):

@@ -21,7 +21,9 @@ from tests.helpers.records import (
 from transfermon.gui.panels.details import Details, facts_of, says_resumable
 from transfermon.model.task import Response, Validators
 
-VALIDATORS = Validators(etag='"abc"', last_modified="Sat, 21 Nov 2026 10:00:00 GMT", total=100_000_000)
+VALIDATORS = Validators(
+    etag='"abc"', last_modified="Sat, 21 Nov 2026 10:00:00 GMT", total=100_000_000
+)
 
 
 @pytest.fixture
@@ -39,7 +41,9 @@ def told(task, progress=None):
 
 def test_the_facts_of_a_finished_transfer():
     response = Response(status=200, url="https://cdn.example.org/x", http_version="HTTP/2")
-    task = a_finished_task(final_path="/home/a/x.mp4", response=response, validators=VALIDATORS, added=NOW)
+    task = a_finished_task(
+        final_path="/home/a/x.mp4", response=response, validators=VALIDATORS, added=NOW
+    )
     found = told(task)
     assert found["URL"] == task.url
     assert found["Final URL"] == "https://cdn.example.org/x"
@@ -72,7 +76,10 @@ def test_a_total_that_is_not_known_is_said_to_be_so():
     ("task", "words"),
     [
         (a_task(validators=VALIDATORS), "Yes: the server sends an entity tag"),
-        (a_task(validators=Validators(last_modified="Sat, 21 Nov 2026 10:00:00 GMT")), "Yes: the server sends a date"),
+        (
+            a_task(validators=Validators(last_modified="Sat, 21 Nov 2026 10:00:00 GMT")),
+            "Yes: the server sends a date",
+        ),
         (a_task(validators=Validators(total=9000)), "Yes: its start and end are compared"),
         (a_task(), "Not known before the server answers"),
         (
@@ -89,7 +96,10 @@ def test_it_says_whether_a_break_keeps_the_bytes_or_why_not(task, words):
 
 
 def test_a_waiting_transfer_says_why_and_until_when():
-    assert told(a_waiting_task())["State"] == "Waiting: the server refused the connection, retrying in 0:12"
+    assert (
+        told(a_waiting_task())["State"]
+        == "Waiting: the server refused the connection, retrying in 0:12"
+    )
 
 
 def test_nothing_is_shown_for_none_or_many(details):
@@ -102,7 +112,9 @@ def test_nothing_is_shown_for_none_or_many(details):
 
 def test_an_error_is_told_with_its_hint(details):
     details.show_task(a_failed_task())
-    assert details.general.problem.text() == "The server does not have this file. Check the address."
+    assert (
+        details.general.problem.text() == "The server does not have this file. Check the address."
+    )
     assert details.general.problem.isVisible()
     details.show_task(a_cancelled_task(number=2))
     assert not details.general.problem.isVisible()

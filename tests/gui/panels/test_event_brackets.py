@@ -36,7 +36,14 @@ def a_delivery(begin: float = 0.0):
         of_task(begin + 0.1),
         of_task(begin + 0.2, session="films"),
         at(begin + 0.3, SessionEventsCompletedEvent),
-        at(begin + 4.5, HandlerEndedEvent, session="", handler_id="Session-1", result="new_data", elapsed=4.5),
+        at(
+            begin + 4.5,
+            HandlerEndedEvent,
+            session="",
+            handler_id="Session-1",
+            result="new_data",
+            elapsed=4.5,
+        ),
     ]
 
 
@@ -64,7 +71,9 @@ def test_a_delivery_is_bracketed_and_then_its_handler():
     assert found[4][0].span.used(NOW + 999) == pytest.approx(4.2)
 
 
-@pytest.mark.parametrize(("cls", "title"), [(BackgroundFetchEvent, "Fetch handler"), (SilentPushEvent, "Push handler")])
+@pytest.mark.parametrize(
+    ("cls", "title"), [(BackgroundFetchEvent, "Fetch handler"), (SilentPushEvent, "Push handler")]
+)
 def test_what_a_handler_started_belongs_to_it(cls, title):
     found = taken(
         [
@@ -97,17 +106,29 @@ def test_a_handler_that_ran_out_of_time_is_marked_so_from_its_beginning():
 
 def test_handlers_that_are_open_together_stand_side_by_side_and_lanes_are_used_again():
     brackets = Brackets()
-    found = taken([at(n, BackgroundFetchEvent, handler_id=f"H-{n}") for n in range(LANES + 1)], brackets)
+    found = taken(
+        [at(n, BackgroundFetchEvent, handler_id=f"H-{n}") for n in range(LANES + 1)], brackets
+    )
     assert [mark.span.lane for mark in found[-2]] == list(range(LANES))
     assert len(found[-1]) == LANES
     taken([at(9, HandlerEndedEvent, handler_id="H-1")], brackets)
     (again,) = taken([at(10, BackgroundFetchEvent, handler_id="H-9")], brackets)
-    assert [(mark.span.key, mark.span.lane) for mark in again] == [("H-0", 0), ("H-9", 1), ("H-2", 2)]
+    assert [(mark.span.key, mark.span.lane) for mark in again] == [
+        ("H-0", 0),
+        ("H-9", 1),
+        ("H-2", 2),
+    ]
 
 
 def test_what_the_app_never_ended_does_not_stay_open():
     brackets = Brackets()
-    taken([at(0, BackgroundFetchEvent, handler_id="H-1"), at(0, BackgroundTransferEvent, handler_id="S-1")], brackets)
+    taken(
+        [
+            at(0, BackgroundFetchEvent, handler_id="H-1"),
+            at(0, BackgroundTransferEvent, handler_id="S-1"),
+        ],
+        brackets,
+    )
     (marks,) = taken([at(BACKGROUND_HANDLER_BUDGET + 60, SessionCreatedEvent)], brackets)
     assert [mark.span.delivery for mark in marks] == [True]
     assert taken([at(SESSION_HANDLER_LIMIT + 60, SessionCreatedEvent)], brackets) == [()]
@@ -118,7 +139,9 @@ def test_a_delivery_that_begins_again_takes_the_place_of_the_first():
     taken([at(0, BackgroundTransferEvent, handler_id="S-1")], brackets)
     (marks,) = taken([at(5, BackgroundTransferEvent, handler_id="S-2")], brackets)
     assert parts(marks) == [(0, Part.BEGIN)]
-    end, after = taken([at(6, SessionEventsCompletedEvent), at(7, HandlerEndedEvent, handler_id="S-2")], brackets)
+    end, after = taken(
+        [at(6, SessionEventsCompletedEvent), at(7, HandlerEndedEvent, handler_id="S-2")], brackets
+    )
     assert parts(end) == [(0, Part.END), (1, Part.BEGIN)]
     assert parts(after) == [(1, Part.END)]
 
@@ -154,7 +177,11 @@ def test_a_bracket_is_painted_beside_the_time(view):
     view.reset(a_delivery())
     picture = view.table.viewport().grab().toImage()
     right = view.table.columnWidth(EventColumn.TIME)
-    seen = {picture.pixelColor(x, y).name() for x in range(right - GUTTER, right) for y in range(picture.height())}
+    seen = {
+        picture.pixelColor(x, y).name()
+        for x in range(right - GUTTER, right)
+        for y in range(picture.height())
+    }
     assert theme.color("violet").name() in seen
     assert theme.color("accent").name() in seen
 

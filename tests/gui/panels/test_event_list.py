@@ -8,7 +8,15 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog
 
-from tests.helpers.records import NOW, a_failed_task, a_finished_task, a_task, completed, created, moved
+from tests.helpers.records import (
+    NOW,
+    a_failed_task,
+    a_finished_task,
+    a_task,
+    completed,
+    created,
+    moved,
+)
 from transfermon.gui.panels.event_list import EventsView
 from transfermon.gui.panels.event_log import (
     GROUPS,
@@ -171,7 +179,12 @@ def test_the_export_is_one_json_object_a_line(view, qtbot, tmp_path):
         view.export(str(path))
     assert told.args == [str(path), ""]
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    assert [line["type"] for line in lines] == ["taskcreated", "taskcreated", "sessioncompleted", "sessioncompleted"]
+    assert [line["type"] for line in lines] == [
+        "taskcreated",
+        "taskcreated",
+        "sessioncompleted",
+        "sessioncompleted",
+    ]
     assert view.note.text() == "Saved as events.ndjson"
 
 
@@ -217,7 +230,14 @@ def test_ndjson_has_the_keys_that_listeners_see():
 
 
 def test_every_control_has_a_name(view):
-    for control in (view.words, view.kinds, view.sessions, view.pause_button, view.clear_button, view.copy_button):
+    for control in (
+        view.words,
+        view.kinds,
+        view.sessions,
+        view.pause_button,
+        view.clear_button,
+        view.copy_button,
+    ):
         assert control.objectName()
         assert control.accessibleName()
 

@@ -31,11 +31,15 @@ def png_of_size(path: Path, width: int, height: int) -> Path:
     """A small file whose header promises a huge picture."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
 
     head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     body = zlib.compress(b"\0" * 1000)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b""))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    )
     return path
 
 
@@ -77,7 +81,11 @@ def test_pictures_come_scaled_with_their_format_and_full_size(helper, tmp_path, 
     image, name, full = helper.ask(question(path))
     assert (image.width(), image.height(), name, full) == (100, 50, kind, (400, 200))
     color, wanted = image.pixelColor(50, 25), QColor("#c06c84")
-    pairs = [(color.red(), wanted.red()), (color.green(), wanted.green()), (color.blue(), wanted.blue())]
+    pairs = [
+        (color.red(), wanted.red()),
+        (color.green(), wanted.green()),
+        (color.blue(), wanted.blue()),
+    ]
     assert max(abs(a - b) for a, b in pairs) < 8
 
 
@@ -104,7 +112,9 @@ def test_one_helper_answers_many_questions(helper, tmp_path):
         ("x.gif", b"GIF89a" + b"\xff" * 100, "damaged"),
     ],
 )
-def test_what_is_no_picture_is_refused_and_the_helper_lives_on(helper, tmp_path, name, data, reason):
+def test_what_is_no_picture_is_refused_and_the_helper_lives_on(
+    helper, tmp_path, name, data, reason
+):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(HelperError) as refused:
         helper.ask(question(tmp_path / name))
@@ -129,7 +139,8 @@ def test_a_missing_file_and_a_pipe_are_refused(helper, tmp_path):
 def test_the_helper_may_write_no_file_and_has_a_limit_of_memory(helper, tmp_path):
     helper.ask(question(painted(tmp_path / "a.png")))
     limits = {
-        line[:26].strip(): line[26:].split() for line in Path(f"/proc/{helper.pid}/limits").read_text().splitlines()
+        line[:26].strip(): line[26:].split()
+        for line in Path(f"/proc/{helper.pid}/limits").read_text().splitlines()
     }
     assert limits["Max file size"][:2] == ["0", "0"]
     assert limits["Max core file size"][:2] == ["0", "0"]
@@ -226,7 +237,11 @@ def test_the_helper_ends_after_a_while_without_work_and_comes_back(qtbot, tmp_pa
     path = str(painted(tmp_path / "a.png"))
     for _ in range(2):
         with qtbot.waitSignal(pictures.answered, timeout=LIMIT) as told:
-            pictures.ask(Question(generation=pictures.new_generation(), number=0, path=path, width=10, height=10))
+            pictures.ask(
+                Question(
+                    generation=pictures.new_generation(), number=0, path=path, width=10, height=10
+                )
+            )
         assert told.args[0].kind == "PNG"
         qtbot.waitUntil(lambda: pictures.helper.pid is None, timeout=LIMIT)
     pictures.close()
@@ -277,7 +292,10 @@ def test_at_100_percent_it_has_its_own_pixels(preview, qtbot, tmp_path):
 
 
 def test_several_are_a_contact_sheet(preview, qtbot, tmp_path):
-    tasks = [finished(painted(tmp_path / f"{n}.png", color=color), n) for n, color in ((1, "#ff0000"), (2, "#00ff00"))]
+    tasks = [
+        finished(painted(tmp_path / f"{n}.png", color=color), n)
+        for n, color in ((1, "#ff0000"), (2, "#00ff00"))
+    ]
     tasks += [a_task(number=3), a_failed_task(number=4)]
     preview.show_tasks(tasks)
     qtbot.waitUntil(lambda: set(preview.sheet.images) == {0, 1}, timeout=LIMIT)
@@ -328,7 +346,8 @@ def test_a_huge_picture_is_one_sentence(preview, qtbot, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("task", "words"), [(a_task(), "Downloading."), (a_paused_task(), "Paused."), (a_failed_task(), "Failed.")]
+    ("task", "words"),
+    [(a_task(), "Downloading."), (a_paused_task(), "Paused."), (a_failed_task(), "Failed.")],
 )
 def test_an_unfinished_file_is_never_opened(preview, task, words):
     preview.show_tasks([task])
@@ -338,13 +357,19 @@ def test_an_unfinished_file_is_never_opened(preview, task, words):
 
 
 def noisy_jpeg(path: Path, *, progressive: bool = False) -> bytes:
-    """Red above, blue below, and enough of everything that half of the bytes are half of the picture."""
+    """Red above, blue below, and enough of everything that half of the bytes are half of the
+    picture.
+    """
     image = QImage(400, 400, QImage.Format.Format_RGB32)
     noise = random.Random(7)
     for y in range(400):
         for x in range(400):
             grain = noise.randrange(60)
-            image.setPixel(x, y, qRgb(255 - grain, grain, grain) if y < 200 else qRgb(grain, grain, 255 - grain))
+            image.setPixel(
+                x,
+                y,
+                qRgb(255 - grain, grain, grain) if y < 200 else qRgb(grain, grain, 255 - grain),
+            )
     writer = QImageWriter(str(path), b"jpeg")
     writer.setQuality(90)
     writer.setProgressiveScanWrite(progressive)
@@ -363,7 +388,8 @@ def test_a_jpeg_that_arrives_is_shown_as_far_as_it_is_here(preview, qtbot, tmp_p
     assert "still arriving" in preview.facts.text()
     first = preview.canvas.image
     assert QColor(first.pixel(10, 10)).red() > 150
-    assert (QColor(first.pixel(10, first.height() - 10)).blue() > 150) is progressive  # coarse, but all of it
+    # coarse, but all of it
+    assert (QColor(first.pixel(10, first.height() - 10)).blue() > 150) is progressive
     part.write_bytes(whole)
     preview._next_look = 0.0
     with qtbot.waitSignal(preview.shown, timeout=LIMIT):

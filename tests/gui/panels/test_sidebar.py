@@ -3,7 +3,13 @@ from __future__ import annotations
 import pytest
 from PySide6.QtCore import QPoint, Qt
 
-from tests.helpers.records import a_failed_task, a_finished_task, a_paused_task, a_queued_task, a_task
+from tests.helpers.records import (
+    a_failed_task,
+    a_finished_task,
+    a_paused_task,
+    a_queued_task,
+    a_task,
+)
 from transfermon.engine.monitor import SessionInfo
 from transfermon.gui.list.scope import Scope
 from transfermon.gui.panels.sidebar import ENTRY_ROLE, Sidebar, properties_of, session_items
@@ -29,7 +35,9 @@ def sidebar(qtbot):
     sidebar = Sidebar()
     qtbot.addWidget(sidebar)
     sidebar.resize(210, 500)
-    sidebar.update_counts(tally_of(TASKS), [a_session("demo"), a_session("films", state="finishing")])
+    sidebar.update_counts(
+        tally_of(TASKS), [a_session("demo"), a_session("films", state="finishing")]
+    )
     sidebar.show()
     return sidebar
 
@@ -57,11 +65,20 @@ def test_groups_and_sessions_are_counted(sidebar):
 
 def test_counts_follow(sidebar):
     sidebar.update_counts({}, [a_session("demo")])
-    assert counts(sidebar) == {"All transfers": 0, "Active": 0, "Waiting": 0, "Finished": 0, "Failed": 0, "demo": 0}
+    assert counts(sidebar) == {
+        "All transfers": 0,
+        "Active": 0,
+        "Waiting": 0,
+        "Finished": 0,
+        "Failed": 0,
+        "demo": 0,
+    }
 
 
 def test_sessions_come_and_go_in_their_order(sidebar):
-    sidebar.update_counts(tally_of(TASKS), [a_session("books"), a_session("films"), a_session("maps")])
+    sidebar.update_counts(
+        tally_of(TASKS), [a_session("books"), a_session("films"), a_session("maps")]
+    )
     assert list(counts(sidebar))[5:] == ["books", "films", "maps"]
 
 
@@ -97,7 +114,9 @@ def test_a_heading_cannot_be_chosen(sidebar):
 
 
 def test_a_session_without_a_name_and_one_with_markup_are_plain_text(sidebar):
-    sidebar.update_counts(tally_of(TASKS), [a_session("x", identifier=None), a_session("y", identifier="<b>y</b>")])
+    sidebar.update_counts(
+        tally_of(TASKS), [a_session("x", identifier=None), a_session("y", identifier="<b>y</b>")]
+    )
     row = sidebar.model.row_of(Scope(kind="session", session="y"))
     assert sidebar.model.entry(row - 1).text == "This run only"
     assert sidebar.model.entry(row).text == "<b>y</b>"
@@ -106,7 +125,9 @@ def test_a_session_without_a_name_and_one_with_markup_are_plain_text(sidebar):
 
 def test_progress_is_of_the_sessions_that_have_something_to_do(sidebar):
     sidebar.set_session_progress({"demo": 0.5, "films": None})
-    entries = {entry.text: entry for row in range(6, 11) if (entry := sidebar.model.entry(row)).scope}
+    entries = {
+        entry.text: entry for row in range(6, 11) if (entry := sidebar.model.entry(row)).scope
+    }
     assert (entries["demo"].busy, entries["demo"].fraction) == (True, 0.5)
     assert (entries["films"].busy, entries["films"].fraction) == (True, None)
     before = sidebar.grab().toImage()
@@ -117,7 +138,10 @@ def test_progress_is_of_the_sessions_that_have_something_to_do(sidebar):
 
 def test_a_screen_reader_hears_count_and_state(sidebar):
     row = sidebar.model.row_of(Scope(kind="session", session="films"))
-    assert sidebar.model.index(row).data(Qt.ItemDataRole.AccessibleTextRole) == "films, 1, takes no more transfers"
+    assert (
+        sidebar.model.index(row).data(Qt.ItemDataRole.AccessibleTextRole)
+        == "films, 1, takes no more transfers"
+    )
 
 
 def test_a_session_has_a_menu_and_a_group_has_none(sidebar):
@@ -141,14 +165,18 @@ def test_a_session_has_a_menu_and_a_group_has_none(sidebar):
     ],
 )
 def test_the_menu_of_a_session_offers_what_its_state_allows(state, named, offered):
-    assert [item.action for item in session_items(state, named=named) if item and item.enabled] == offered
+    assert [
+        item.action for item in session_items(state, named=named) if item and item.enabled
+    ] == offered
 
 
 def test_the_properties_of_a_session_name_its_headers_and_never_their_values():
     settings = SessionConfiguration.background("films")
     settings.http_header_fields = {"Authorization": "Bearer s3cret", "X-A": "1"}
     settings.speed_limit = 2_000_000
-    found = dict(properties_of(a_session("films", outstanding=2, failed=1), settings, "/home/me/Films"))
+    found = dict(
+        properties_of(a_session("films", outstanding=2, failed=1), settings, "/home/me/Films")
+    )
     assert found["Headers"] == "Authorization, X-A"
     assert found["Transfers"] == "2 not done, 0 finished, 1 failed"
     assert (found["Speed limit"], found["Folder"]) == ("2.0 MB/s", "/home/me/Films")

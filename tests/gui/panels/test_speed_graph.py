@@ -168,7 +168,9 @@ def test_it_paints_a_curve_and_says_the_speed_at_a_place(graph):
     steady(graph, seconds=100, start=time.monotonic() - 100)
     graph.refresh()
     picture = graph.grab().toImage()
-    seen = {picture.pixelColor(x, y).name() for x in range(LEFT, 590) for y in range(picture.height())}
+    seen = {
+        picture.pixelColor(x, y).name() for x in range(LEFT, 590) for y in range(picture.height())
+    }
     assert theme.color("bar").name() in seen
     assert graph.words_at(600 - 16) == "1.0 kB/s, now"
     assert graph.words_at(LEFT) == "–, 5 min ago"

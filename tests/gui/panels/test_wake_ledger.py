@@ -33,7 +33,9 @@ PUSH = Wake(
     payload={"content-available": 1, "n": 1},
 )
 OPEN = changed(PUSH, delivered=NOW - 10, handler_id="SilentPush-1")
-HELD = changed(PUSH, verdict=WakeVerdict.HELD, until=NOW + 754, reason="3 pushes came in the last hour.")
+HELD = changed(
+    PUSH, verdict=WakeVerdict.HELD, until=NOW + 754, reason="3 pushes came in the last hour."
+)
 
 
 @pytest.mark.parametrize(
@@ -41,10 +43,26 @@ HELD = changed(PUSH, verdict=WakeVerdict.HELD, until=NOW + 754, reason="3 pushes
     [
         (OPEN, "Granted", "open, 0:20 left"),
         (HELD, "Held", "due in 12:34"),
-        (changed(OPEN, outcome=WakeOutcome.NEW_DATA, ended=NOW - 8.5), "Granted", "new data after 1.5 s"),
-        (changed(OPEN, outcome=WakeOutcome.EXPIRED, ended=NOW + 20), "Granted", "ran out of time after 30.0 s"),
-        (changed(OPEN, outcome=WakeOutcome.INTERRUPTED), "Granted", "the app ended before its handler did"),
-        (changed(PUSH, verdict=WakeVerdict.REFUSED, outcome=WakeOutcome.DROPPED), "Refused", "never delivered"),
+        (
+            changed(OPEN, outcome=WakeOutcome.NEW_DATA, ended=NOW - 8.5),
+            "Granted",
+            "new data after 1.5 s",
+        ),
+        (
+            changed(OPEN, outcome=WakeOutcome.EXPIRED, ended=NOW + 20),
+            "Granted",
+            "ran out of time after 30.0 s",
+        ),
+        (
+            changed(OPEN, outcome=WakeOutcome.INTERRUPTED),
+            "Granted",
+            "the app ended before its handler did",
+        ),
+        (
+            changed(PUSH, verdict=WakeVerdict.REFUSED, outcome=WakeOutcome.DROPPED),
+            "Refused",
+            "never delivered",
+        ),
         (
             changed(HELD, outcome=WakeOutcome.DROPPED, note="A newer push took its place."),
             "Held",
@@ -53,13 +71,19 @@ HELD = changed(PUSH, verdict=WakeVerdict.HELD, until=NOW + 754, reason="3 pushes
     ],
 )
 def test_a_line_says_what_was_said_and_what_came_of_it(wake, verdict, outcome):
-    assert (cell_text(wake, WakeColumn.VERDICT, NOW), cell_text(wake, WakeColumn.OUTCOME, NOW)) == (verdict, outcome)
+    assert (cell_text(wake, WakeColumn.VERDICT, NOW), cell_text(wake, WakeColumn.OUTCOME, NOW)) == (
+        verdict,
+        outcome,
+    )
 
 
 def test_a_wake_by_hand_says_what_the_policy_would_have_done():
     wake = changed(OPEN, source="button", policy="It is the fourth in an hour.")
     assert cell_text(wake, WakeColumn.KIND, NOW) == "Push, by hand"
-    assert cell_text(wake, WakeColumn.REASON, NOW) == "iOS would not have done so now: It is the fourth in an hour."
+    assert (
+        cell_text(wake, WakeColumn.REASON, NOW)
+        == "iOS would not have done so now: It is the fourth in an hour."
+    )
     assert verdict_text(wake).startswith("Silent push delivered by hand.")
 
 
@@ -68,9 +92,24 @@ def test_a_wake_by_hand_says_what_the_policy_would_have_done():
     [
         (FetchState(), AppState.BACKGROUND, ("fetch",), "No fetch comes by itself."),
         (FetchState(interval=0), AppState.BACKGROUND, (), "“fetch” is off"),
-        (FetchState(interval=0, since=NOW), AppState.BACKGROUND, ("fetch",), "Next fetch in 15:00; every 15 min"),
-        (FetchState(interval=0, since=NOW), AppState.FOREGROUND, ("fetch",), "while the app is in the background"),
-        (FetchState(interval=0, last=NOW - 9000), AppState.BACKGROUND, ("fetch",), "A fetch is due now"),
+        (
+            FetchState(interval=0, since=NOW),
+            AppState.BACKGROUND,
+            ("fetch",),
+            "Next fetch in 15:00; every 15 min",
+        ),
+        (
+            FetchState(interval=0, since=NOW),
+            AppState.FOREGROUND,
+            ("fetch",),
+            "while the app is in the background",
+        ),
+        (
+            FetchState(interval=0, last=NOW - 9000),
+            AppState.BACKGROUND,
+            ("fetch",),
+            "A fetch is due now",
+        ),
         (
             FetchState(interval=0, last=NOW).overran(NOW),
             AppState.BACKGROUND,
@@ -118,7 +157,9 @@ def view(qtbot):
 
 
 def test_the_clock_runs_only_while_something_counts_down_and_is_seen(view, qtbot):
-    view.reset([changed(OPEN, delivered=time.time())], BACKGROUND_FETCH_INTERVAL_NEVER, lambda: "never")
+    view.reset(
+        [changed(OPEN, delivered=time.time())], BACKGROUND_FETCH_INTERVAL_NEVER, lambda: "never"
+    )
     assert not view.ticking
     view.show()
     qtbot.waitExposed(view)
@@ -132,7 +173,9 @@ def test_the_clock_runs_only_while_something_counts_down_and_is_seen(view, qtbot
 
 
 def test_a_line_can_be_sent_again_or_edited(view, qtbot):
-    view.reset([PUSH, Wake(identifier="f", kind=WakeKind.FETCH, source="timer", time=NOW)], 0.0, str)
+    view.reset(
+        [PUSH, Wake(identifier="f", kind=WakeKind.FETCH, source="timer", time=NOW)], 0.0, str
+    )
     assert not view.again_button.isEnabled()
     view.table.selectRow(0)
     assert view.again_button.isEnabled()

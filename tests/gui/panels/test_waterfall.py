@@ -23,7 +23,9 @@ from transfermon.model.metrics import Trace, TransactionMetrics, task_metrics
 
 
 def a_row(attempt: int, begin: float, **changes):
-    """A request over a new connection with TLS, as it is stored; `changes` are fields of `Trace`."""
+    """A request over a new connection with TLS, as it is stored; `changes` are fields of
+    `Trace`.
+    """
     trace = Trace(method="GET", url="https://cdn.example.org/a?key=…", fetch_start=begin)
     trace.lookup, trace.connect = (begin, begin + 0.02), (begin + 0.02, begin + 0.05)
     trace.secure, trace.request = (begin + 0.05, begin + 0.11), (begin + 0.11, begin + 0.111)
@@ -68,7 +70,13 @@ def test_an_answer_that_came_before_the_end_of_the_body_was_not_waited_for():
 
 
 def test_an_attempt_that_reached_nobody_says_so():
-    none = {"secure": None, "request": None, "response_start": None, "response_end": None, "status": None}
+    none = {
+        "secure": None,
+        "request": None,
+        "response_start": None,
+        "response_end": None,
+        "status": None,
+    }
     (bar,) = phase_bars(sent(a_row(1, 0, **none)))
     assert bar.words == "Attempt 1, No answer, 50 ms: DNS 20 ms, Connect 30 ms"
     assert bar.role == "bad"
@@ -76,7 +84,12 @@ def test_an_attempt_that_reached_nobody_says_so():
 
 def test_a_redirect_begins_where_it_began_and_an_attempt_at_the_left():
     open_one = {"lookup": None, "connect": None, "secure": None, "reused": True}
-    rows = a_row(1, 0), a_row(2, 5, status=302, response_end=5.3), a_row(2, 5.4, **open_one), a_row(3, 90, status=503)
+    rows = (
+        a_row(1, 0),
+        a_row(2, 5, status=302, response_end=5.3),
+        a_row(2, 5.4, **open_one),
+        a_row(3, 90, status=503),
+    )
     found = phase_bars(sent(*rows))
     assert [(bar.title, bar.first, round(bar.begin, 3)) for bar in found] == [
         ("Attempt 1", True, 0.0),
@@ -133,7 +146,9 @@ def test_the_bar_has_the_colours_of_its_phases(qtbot):
     timing.resize(700, 200)
     timing.show_transactions(sent(a_row(1, 0)))
     picture = timing.page.grab().toImage()
-    seen = {picture.pixelColor(x, y).name() for x in range(180, 600) for y in range(picture.height())}
+    seen = {
+        picture.pixelColor(x, y).name() for x in range(180, 600) for y in range(picture.height())
+    }
     for name in ("DNS", "Connect", "TLS", "Waiting", "Receiving"):
         assert theme.color(COLORS[name]).name() in seen
 
@@ -141,7 +156,9 @@ def test_the_bar_has_the_colours_of_its_phases(qtbot):
 def test_hostile_hosts_and_a_narrow_window(qtbot):
     timing = Waterfall()
     qtbot.addWidget(timing)
-    timing.show_transactions(sent(a_row(1, 0, url="https://" + "\u202ex" * 9000 + "/"), a_row(2, 9, url="http://[")))
+    timing.show_transactions(
+        sent(a_row(1, 0, url="https://" + "\u202ex" * 9000 + "/"), a_row(2, 9, url="http://["))
+    )
     timing.resize(120, 90)
     assert not timing.grab().isNull()
     assert timing.page.minimumSizeHint().width() < 120

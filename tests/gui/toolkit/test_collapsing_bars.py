@@ -57,16 +57,22 @@ def test_a_note_is_cut_and_then_gone_and_still_says_all_of_it(bar):
 
 
 @pytest.mark.parametrize("width", [1024, 1200, 1920])
-def test_the_window_fits_its_size_and_nothing_of_the_toolbar_is_cut_off(qtbot, qapp, tmp_path, width):
+def test_the_window_fits_its_size_and_nothing_of_the_toolbar_is_cut_off(
+    qtbot, qapp, tmp_path, width
+):
     theme.apply(qapp, "light")
     window = MainWindow(state_dir=str(tmp_path))
     qtbot.addWidget(window)
     window.resize(width, 700)
     window.show()
     assert window.width() == width
-    buttons = window.toolbar.findChildren(QToolButton, options=Qt.FindChildOption.FindDirectChildrenOnly)
+    buttons = window.toolbar.findChildren(
+        QToolButton, options=Qt.FindChildOption.FindDirectChildrenOnly
+    )
     named = [made for made in buttons if made.objectName().startswith(("tool_", "primary"))]
-    qtbot.waitUntil(lambda: all(made.isVisible() and made.width() >= made.sizeHint().width() for made in named))
+    qtbot.waitUntil(
+        lambda: all(made.isVisible() and made.width() >= made.sizeHint().width() for made in named)
+    )
     assert len({made.toolButtonStyle() for made in named}) == (2 if width == 1024 else 1)
     assert window.panels.words.width() >= window.panels.words.minimumWidth()
     assert window.panels.words.geometry().right() < window.toolbar.width()

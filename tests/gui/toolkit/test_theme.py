@@ -54,7 +54,10 @@ def test_every_text_can_be_read_on_every_ground(colors, role):
         style_sheet.mixed(colors.accent, ground, colors.tint)
         for ground in (colors.base, colors.alternate, colors.window)
     ]
-    grounds += [style_sheet.mixed(colors.text, ground, colors.hover) for ground in (colors.base, colors.alternate)]
+    grounds += [
+        style_sheet.mixed(colors.text, ground, colors.hover)
+        for ground in (colors.base, colors.alternate)
+    ]
     assert min(contrast(text, ground) for ground in grounds) >= 4.5
 
 
@@ -78,9 +81,15 @@ def test_the_tint_of_a_selection_is_between_14_and_22_percent(colors):
 def test_the_palette_is_complete_in_all_three_groups(colors):
     palette = style_sheet.palette(colors)
     left_out = {QPalette.ColorRole.NoRole, QPalette.ColorRole.NColorRoles}
-    for group in (QPalette.ColorGroup.Active, QPalette.ColorGroup.Inactive, QPalette.ColorGroup.Disabled):
+    for group in (
+        QPalette.ColorGroup.Active,
+        QPalette.ColorGroup.Inactive,
+        QPalette.ColorGroup.Disabled,
+    ):
         missing = [
-            role.name for role in QPalette.ColorRole if role not in left_out and not palette.isBrushSet(group, role)
+            role.name
+            for role in QPalette.ColorRole
+            if role not in left_out and not palette.isBrushSet(group, role)
         ]
         assert missing == []
 
@@ -120,7 +129,10 @@ def test_a_tip_shows_markup_as_it_is():
 def test_every_icon_that_is_named_is_there():
     names = {command.icon for command in COMMANDS if command.icon}
     names |= {icon for icon, _ in LOOKS.values()} | {icon for icon, _ in KINDS.values()}
-    names |= {theme.file_icon(f"x.{extension}") for extension in ("png", "mp4", "ogg", "zip", "pdf", "json", "xyz", "")}
+    names |= {
+        theme.file_icon(f"x.{extension}")
+        for extension in ("png", "mp4", "ogg", "zip", "pdf", "json", "xyz", "")
+    }
     for name in names:
         assert not theme.icon(name).isNull()
 
@@ -129,7 +141,10 @@ def test_every_icon_that_is_there_is_drawn_in_the_colour_of_its_role():
     for path in (GUI / "toolkit" / "icons").glob("*.svg"):
         image = theme.pixmap(path.stem, "bad", 24, 1.0).toImage()
         colors = {
-            image.pixelColor(x, y).name() for x in range(24) for y in range(24) if image.pixelColor(x, y).alpha() == 255
+            image.pixelColor(x, y).name()
+            for x in range(24)
+            for y in range(24)
+            if image.pixelColor(x, y).alpha() == 255
         }
         own = path.stem in ("transfermon", "check-mark") or path.stem.startswith("arrow-")
         assert own or colors <= {theme.color("bad").name()}, path.stem
@@ -149,7 +164,8 @@ def test_a_copy_of_an_icon_that_is_changed_is_one_of_its_own(qapp):
 
 def test_an_icon_that_cannot_be_pressed_is_faint(qapp):
     usual, faint = (
-        theme.icon("pause").pixmap(QSize(16, 16), 2.0, mode) for mode in (QIcon.Mode.Normal, QIcon.Mode.Disabled)
+        theme.icon("pause").pixmap(QSize(16, 16), 2.0, mode)
+        for mode in (QIcon.Mode.Normal, QIcon.Mode.Disabled)
     )
     assert (usual.size(), faint.size()) == (QSize(32, 32), QSize(32, 32))
     assert usual.toImage() != faint.toImage()
@@ -191,7 +207,9 @@ def test_a_files_type_is_told_by_its_name(name, icon, words):
 
 
 def test_the_style_sheet_names_files_that_exist():
-    for path in re.findall(r'url\("([^"]+)"\)', style_sheet.style_sheet(DARK) + style_sheet.style_sheet(LIGHT)):
+    for path in re.findall(
+        r'url\("([^"]+)"\)', style_sheet.style_sheet(DARK) + style_sheet.style_sheet(LIGHT)
+    ):
         assert os.path.exists(path)
 
 

@@ -1,4 +1,6 @@
-"""Another language: every text goes through `tr`, the template has them all, and a window of brackets shows none without."""
+"""Another language: every text goes through `tr`, the template has them all, and a window of
+brackets shows none without.
+"""
 
 from __future__ import annotations
 
@@ -134,7 +136,8 @@ SHOWS = frozenset(  # what puts a text before a person
 UNTRANSLATED = frozenset(  # the product, a pattern of file names, and an address to follow
     {"Transfermon", "SHA-256: ", "NDJSON (*.ndjson)", "https://ntfy.sh"}
 )
-QTS_OWN = frozenset({"ScrollLeftButton", "ScrollRightButton"})  # of a bar of tabs: Qt translates them itself
+# of a bar of tabs: Qt translates them itself
+QTS_OWN = frozenset({"ScrollLeftButton", "ScrollRightButton"})
 TITLES = frozenset({"_page"})  # it gets a page's English title and translates that
 
 
@@ -158,19 +161,33 @@ def literals(node: ast.expr) -> Iterator[str]:
 
 def is_text(value: str) -> bool:
     """A name of an object, icon or setting is one word in small letters."""
-    return bool(re.search("[A-Za-z]{2}", value)) and not re.fullmatch(r"[a-z0-9_ -]*_?[a-z0-9_-]+", value.strip())
+    return bool(re.search("[A-Za-z]{2}", value)) and not re.fullmatch(
+        r"[a-z0-9_ -]*_?[a-z0-9_-]+", value.strip()
+    )
 
 
-@pytest.mark.parametrize("path", sorted(GUI.rglob("*.py")), ids=lambda path: str(path.relative_to(GUI)))
+@pytest.mark.parametrize(
+    "path", sorted(GUI.rglob("*.py")), ids=lambda path: str(path.relative_to(GUI))
+)
 def test_no_text_reaches_a_widget_without_tr(path):
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if not isinstance(node, ast.Call):
             continue
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        name = (
+            node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        )
         if name in SHOWS and name not in TITLES:
-            texts = [text for part in (*node.args, *(word.value for word in node.keywords)) for text in literals(part)]
-            found += [f"line {node.lineno}: {text}" for text in texts if is_text(text) and text not in UNTRANSLATED]
+            texts = [
+                text
+                for part in (*node.args, *(word.value for word in node.keywords))
+                for text in literals(part)
+            ]
+            found += [
+                f"line {node.lineno}: {text}"
+                for text in texts
+                if is_text(text) and text not in UNTRANSLATED
+            ]
     assert found == []
 
 
@@ -181,7 +198,9 @@ def texts_in(path: Path) -> set[tuple[str, str]]:
 
 def test_the_template_has_every_text(tmp_path):
     translations.collect(tmp_path / "now.ts")
-    assert texts_in(tmp_path / "now.ts") == texts_in(translations.TEMPLATE), "run `make translations`"
+    assert texts_in(tmp_path / "now.ts") == texts_in(translations.TEMPLATE), (
+        "run `make translations`"
+    )
 
 
 def a_translation(folder: Path, language: str) -> None:
@@ -216,7 +235,9 @@ def in_brackets(app: QCoreApplication, folder: Path) -> Iterator[None]:
 
 
 def outside(text: str) -> str:
-    """What is not in brackets: without mark-up, keys in parentheses or behind a tab, and figures with their units."""
+    """What is not in brackets: without mark-up, keys in parentheses or behind a tab, and figures
+    with their units.
+    """
     text = re.sub(r"<[^>]*>", "", text).partition("\t")[0]
     text = re.sub(r" \((?:Ctrl|Shift|Alt|Return|Space|Del)[^)]*\)$", "", text)
     while re.search(r"\[[^\[\]]*\]", text):
@@ -224,7 +245,8 @@ def outside(text: str) -> str:
     return text
 
 
-DATA = re.compile(  # what is no text of ours: addresses, names of sessions, protocols, profiles and of the product
+# what is no text of ours: addresses, names of sessions, protocols, profiles and of the product
+DATA = re.compile(
     r"https?://\S*|127\.0\.0\.1\S*|Transfermon|transfermon|SHA-256|/\S*|\S+\.bin|downloads|session|s$|PUT|POST|GET|PATCH|DELETE|HEAD|HTTP/?\S*|"
     r"example\.\S+|ntfy|APNs|Simulator|GPRS|EDGE|DSL|LTE|Wi-Fi|missing|slow"
 )
@@ -236,7 +258,10 @@ def untranslated(root: QWidget) -> list[str]:
     for widget in (root, *root.findChildren(QWidget)):
         if widget.objectName() in QTS_OWN:
             continue
-        found += [(widget, text) for text in (widget.toolTip(), widget.accessibleName(), widget.windowTitle())]
+        found += [
+            (widget, text)
+            for text in (widget.toolTip(), widget.accessibleName(), widget.windowTitle())
+        ]
         if isinstance(widget, QLabel | QAbstractButton):
             found.append((widget, widget.text()))
         if isinstance(widget, QLineEdit | QPlainTextEdit):
@@ -249,7 +274,10 @@ def untranslated(root: QWidget) -> list[str]:
             found.append((widget, widget.title()))
         if isinstance(widget, QTableView) and (model := widget.model()) is not None:
             across = Qt.Orientation.Horizontal
-            found += [(widget, str(model.headerData(at, across) or "")) for at in range(model.columnCount())]
+            found += [
+                (widget, str(model.headerData(at, across) or ""))
+                for at in range(model.columnCount())
+            ]
     for action in root.findChildren(QAction):
         found += [(action, action.text()), (action, action.toolTip()), (action, action.iconText())]
     return sorted(
@@ -264,16 +292,27 @@ def untranslated(root: QWidget) -> list[str]:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: AddDialog(text="https://example.com/a", sessions=["downloads"], session="downloads"),
+        lambda: AddDialog(
+            text="https://example.com/a", sessions=["downloads"], session="downloads"
+        ),
         lambda: UploadDialog(
-            files=["/a"], addresses=["https://example.com/"], sessions=["downloads"], session="downloads"
+            files=["/a"],
+            addresses=["https://example.com/"],
+            sessions=["downloads"],
+            session="downloads",
         ),
         lambda: PushComposer(),
         lambda: VideoUploadDialog(),
         lambda: Preferences(
-            settings=Settings(), login=StartAtLogin(), channel=Channel(), state_dir="/state", tray=False
+            settings=Settings(),
+            login=StartAtLogin(),
+            channel=Channel(),
+            state_dir="/state",
+            tray=False,
         ),
-        lambda: ask(None, tr("Quit Transfermon?"), quit_words(3), ["Quit", "Cancel"], lambda *_: None),
+        lambda: ask(
+            None, tr("Quit Transfermon?"), quit_words(3), ["Quit", "Cancel"], lambda *_: None
+        ),
     ],
 )
 def test_every_text_of_a_dialog_is_translated(qtbot, qapp, tmp_path, make):
@@ -292,7 +331,8 @@ async def test_every_text_of_the_window_is_translated(tmp_path, qapp):
             world.add(f"{server.url}/a.bin", f"{server.url}/missing", f"{server.url}/slow")
             await until(
                 lambda: (
-                    window.panels.pages.currentWidget() is window.panels.table and window.panels.model.rowCount() == 3
+                    window.panels.pages.currentWidget() is window.panels.table
+                    and window.panels.model.rowCount() == 3
                 )
             )
             await until(lambda: sum(task.succeeded for task in world.monitor.tasks()) == 1)
@@ -332,7 +372,13 @@ def test_words_that_are_made_without_a_widget_are_translated(qapp, tmp_path):
     """What is painted, or comes from a module that knows nothing of Qt."""
     with in_brackets(qapp, tmp_path):
         task = a_task(session="downloads", name="a.bin", url="https://example.com/a.bin")
-        tasks = [task, a_queued_task(), a_paused_task(), a_waiting_task(waiting_reason=""), a_finished_task()]
+        tasks = [
+            task,
+            a_queued_task(),
+            a_paused_task(),
+            a_waiting_task(waiting_reason=""),
+            a_finished_task(),
+        ]
         said = [item.text for item in menu_for([task, task]) if item is not None]
         said += [item.text for item in session_items("active", named=True) if item is not None]
         model = SidebarModel()
@@ -340,13 +386,36 @@ def test_words_that_are_made_without_a_widget_are_translated(qapp, tmp_path):
         said += [TrayState().line, counts_line(1, 2, 3, 4), units.duration(4000)]
         said += [humanize.status(one, 0.0) for one in (*tasks, a_cancelled_task())]
         said += [choice.text for choice in choices(Simulation())]
-        said += [facts_of(task, None, 0.0, 0.0)[name] for name in ("State", "Attempts", "Size", "Resumable")]
-        said += [start_notice([task, task]).title, still_notice(2).body, cell_text(a_wake(), WakeColumn.KIND, 0.0)]
-        said += [outcome_text(a_wake(), 0.0), theme.file_words("readme"), humanize.event(created(task))]
-        said += [finding.message for finding in lint_payload('{"aps": {"alert": "a", "sound": "b"}, "alert": 1}')]
-        said += [mark.words for mark in Brackets().take(BackgroundTransferEvent(session="downloads", handler_id="1"))]
-        assert [text for text in said if re.search("[A-Za-z]{2}", DATA.sub("", outside(text)))] == []
+        said += [
+            facts_of(task, None, 0.0, 0.0)[name]
+            for name in ("State", "Attempts", "Size", "Resumable")
+        ]
+        said += [
+            start_notice([task, task]).title,
+            still_notice(2).body,
+            cell_text(a_wake(), WakeColumn.KIND, 0.0),
+        ]
+        said += [
+            outcome_text(a_wake(), 0.0),
+            theme.file_words("readme"),
+            humanize.event(created(task)),
+        ]
+        said += [
+            finding.message
+            for finding in lint_payload('{"aps": {"alert": "a", "sound": "b"}, "alert": 1}')
+        ]
+        said += [
+            mark.words
+            for mark in Brackets().take(
+                BackgroundTransferEvent(session="downloads", handler_id="1")
+            )
+        ]
+        assert [
+            text for text in said if re.search("[A-Za-z]{2}", DATA.sub("", outside(text)))
+        ] == []
 
 
 def a_wake() -> Wake:
-    return Wake(identifier="1", kind=WakeKind.PUSH, source="button", time=0.0, verdict=WakeVerdict.GRANTED)
+    return Wake(
+        identifier="1", kind=WakeKind.PUSH, source="button", time=0.0, verdict=WakeVerdict.GRANTED
+    )

@@ -9,7 +9,14 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QAbstractItemModelTester
 
-from tests.gui.window.test_main_window import Server, World, a_world, anyio_backend, in_a_world, until  # noqa: F401
+from tests.gui.window.test_main_window import (  # noqa: F401
+    Server,
+    World,
+    a_world,
+    anyio_backend,
+    in_a_world,
+    until,
+)
 from tests.helpers.farm import Farm
 from tests.helpers.window import give_command
 from transfermon.gui.list.scope import Scope
@@ -40,7 +47,12 @@ def a_video(number: int, **fields: str) -> RemoteVideo:
     values = {"title": f"Video {number}", "description": "", "created": "", **fields}
     base = f"http://farm/videos/{number}"
     return RemoteVideo(
-        id=str(number), url=base, thumbnail_url=f"{base}/thumbnail", movie_url=f"{base}/movie", duration=75.0, **values
+        id=str(number),
+        url=base,
+        thumbnail_url=f"{base}/thumbnail",
+        movie_url=f"{base}/movie",
+        duration=75.0,
+        **values,
     )
 
 
@@ -48,7 +60,9 @@ async def browsing(world: World, farm: Farm) -> None:
     world.monitor.preferences.update(videofarm_url=farm.url.rstrip("/"))
     give_command(world.window, "videofarm")
     page = world.window.videofarm
-    await until(lambda: page.model.rowCount() and all(card.image is not None for card in page.model.cards))
+    await until(
+        lambda: page.model.rowCount() and all(card.image is not None for card in page.model.cards)
+    )
 
 
 def choose(world: World, *rows: int) -> None:
@@ -88,7 +102,9 @@ def test_what_can_be_done_with_a_video(state, offered):
 
 
 def test_a_card_says_how_long_it_is_and_how_far():
-    assert Card(video=a_video(1), state=DOWNLOADING, done=50, total=200).line.endswith("Downloading, 25 %")
+    assert Card(video=a_video(1), state=DOWNLOADING, done=50, total=200).line.endswith(
+        "Downloading, 25 %"
+    )
     assert Card(video=a_video(1)).line.endswith("At the server")
 
 
@@ -129,7 +145,9 @@ def test_the_oldest_thumbnails_go(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["3", "4"]
 
 
-@pytest.mark.parametrize("url", ["http://other/movie", "file:///etc/passwd", "http://farm:81/x", ""])
+@pytest.mark.parametrize(
+    "url", ["http://other/movie", "file:///etc/passwd", "http://farm:81/x", ""]
+)
 def test_only_a_movie_of_this_server_is_streamed(url):
     assert "not at this server" in files.stream(url, "http://farm")
 
@@ -175,7 +193,9 @@ async def test_a_video_is_downloaded_paused_resumed_and_played(world, server):
         assert page.buttons["download"].isEnabled()
         assert not page.buttons["folder"].isEnabled()
         page.buttons["download"].click()
-        await until(lambda: card(world, row).state == DOWNLOADING and card(world, row).done > 50_000)
+        await until(
+            lambda: card(world, row).state == DOWNLOADING and card(world, row).done > 50_000
+        )
         page.buttons["pause"].click()
         await until(lambda: card(world, row).state == PAUSED)
         kept = card(world, row).done
@@ -188,7 +208,9 @@ async def test_a_video_is_downloaded_paused_resumed_and_played(world, server):
         await until(lambda: card(world, row).state == HERE, 60)
         page.buttons["play"].click()
         (key,) = asked
-        assert Path(world.monitor.task(key).file).stat().st_size == card(world, row).total - os.path.getsize(
+        assert Path(world.monitor.task(key).file).stat().st_size == card(
+            world, row
+        ).total - os.path.getsize(
             next(task.file for task in world.monitor.tasks() if task.key != key and task.succeeded)
         )
 

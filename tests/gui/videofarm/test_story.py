@@ -1,5 +1,5 @@
-"""The whole story of VideoFarm in a real window: browse, download, pause, be killed, come back, resume, upload, and be
-woken by a fetch that finds what another client has uploaded.
+"""The whole story of VideoFarm in a real window: browse, download, pause, be killed, come back,
+resume, upload, and be woken by a fetch that finds what another client has uploaded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from tests.helpers.farm import Farm
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(bool(screen.why_not()) or desktop.DAEMON is None, reason=screen.why_not() or desktop.WHY_NOT),
+    pytest.mark.skipif(
+        bool(screen.why_not()) or desktop.DAEMON is None, reason=screen.why_not() or desktop.WHY_NOT
+    ),
 ]
 MOVIE = 3_000_000
 
@@ -139,10 +141,15 @@ def begin(app: App, folder: Path, text: str) -> tuple[subprocess.Popen[str], Pat
 
 
 def test_the_story_of_videofarm(app, tmp_path):
-    movies = {title: random.Random(title).randbytes(MOVIE) for title in ("One", "Two", "Holiday", "Of another")}
+    movies = {
+        title: random.Random(title).randbytes(MOVIE)
+        for title in ("One", "Two", "Holiday", "Of another")
+    }
     (tmp_path / "Holiday.avi").write_bytes(movies["Holiday"])
     with Farm.start("--empty", "--fault", "/videos:rate=1M") as farm:
-        (tmp_path / "picture.jpg").write_bytes(httpx.get(f"{farm.url}photos/2", trust_env=False).content)
+        (tmp_path / "picture.jpg").write_bytes(
+            httpx.get(f"{farm.url}photos/2", trust_env=False).content
+        )
         for title in ("One", "Two"):
             upload_of_another(farm, title, movies[title])
         app.set(
@@ -166,12 +173,18 @@ def test_the_story_of_videofarm(app, tmp_path):
         upload_of_another(farm, "Of another", movies["Of another"])
         before = len(app.bus.shown)
         app.run("fetch")
-        shown = until(lambda: [one for one in app.bus.shown[before:] if one.title == "Transfers finished"], process)[0]
-        assert [event["result"] for event in app.events() if event["type"] == "handlerended"] == ["new_data"]
+        shown = until(
+            lambda: [one for one in app.bus.shown[before:] if one.title == "Transfers finished"],
+            process,
+        )[0]
+        assert [event["result"] for event in app.events() if event["type"] == "handlerended"] == [
+            "new_data"
+        ]
 
         files = [Path(task["path"]) for task in app.tasks("videofarm") if task["path"]]
         here = {path.read_bytes() for path in files if path.stat().st_size == MOVIE}
-        assert here == {movies[title] for title in ("One", "Two", "Of another")}  # one's own upload is not fetched back
+        # one's own upload is not fetched back
+        assert here == {movies[title] for title in ("One", "Two", "Of another")}
 
         picture = QImage(str(tmp_path / "picture.jpg"))
         app.bus.click_notification(shown)

@@ -8,7 +8,12 @@ import pytest
 
 from transfermon.engine.monitor import Monitor, Snapshot
 from transfermon.gui.window.bridge import TICK_MS, Bridge
-from transfermon.model.events import DownloadProgressEvent, Event, NotificationEvent, TaskActivityEvent
+from transfermon.model.events import (
+    DownloadProgressEvent,
+    Event,
+    NotificationEvent,
+    TaskActivityEvent,
+)
 from transfermon.model.task import Progress, TaskKey
 
 KEY = TaskKey("s", 1)

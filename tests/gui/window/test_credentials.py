@@ -30,7 +30,11 @@ def anyio_backend(qapp: Any) -> Any:
 
 def guarded(conn: Conn, request: Request) -> None:
     right = "Basic " + base64.b64encode(b"me:right").decode()
-    name, ask = ("Proxy-Authorization", 407) if request.target.startswith("http:") else ("Authorization", 401)
+    name, ask = (
+        ("Proxy-Authorization", 407)
+        if request.target.startswith("http:")
+        else ("Authorization", 401)
+    )
     if request.header(name) == right:
         conn.send(reply(200, {}, b"the file"))
     else:
@@ -109,7 +113,9 @@ def test_what_cannot_be_sent_is_said_and_the_password_is_not_shown(qtbot):
 
 
 @in_a_world
-async def test_one_question_for_all_that_wait_for_it_and_the_next_is_answered_by_itself(world, server):
+async def test_one_question_for_all_that_wait_for_it_and_the_next_is_answered_by_itself(
+    world, server
+):
     with ByteServer(guarded) as house:
         world.add(house.url("/a"), house.url("/b"))
         dialog = await asked(world)
@@ -192,7 +198,9 @@ async def test_what_failed_while_there_was_no_window_is_asked_about_when_it_is_b
     with ByteServer(guarded) as house:
         async with Monitor.open(str(tmp_path), attached=False) as standby:
             standby.ready()
-            task = standby.session("downloads").download_task(house.url("/a"), destination=str(tmp_path / "a"))
+            task = standby.session("downloads").download_task(
+                house.url("/a"), destination=str(tmp_path / "a")
+            )
             await until(lambda: task.record.waiting)
         async with a_world(str(tmp_path)) as world:
             answer(await asked(world), "me", "right")

@@ -26,7 +26,14 @@ from PySide6.QtCore import (
     Qt,
     QUrl,
 )
-from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QGuiApplication, QImage, QKeySequence
+from PySide6.QtGui import (
+    QAction,
+    QDragEnterEvent,
+    QDropEvent,
+    QGuiApplication,
+    QImage,
+    QKeySequence,
+)
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QFileDialog,
@@ -63,7 +70,17 @@ from transfermon.gui.window.text_file import read_text
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.errors import TransferError
 from transfermon.model.tally import tally_of
-from transfermon.model.task import Action, Kind, Origin, Progress, Rate, State, Task, TaskKey, changed
+from transfermon.model.task import (
+    Action,
+    Kind,
+    Origin,
+    Progress,
+    Rate,
+    State,
+    Task,
+    TaskKey,
+    changed,
+)
 from transfermon.storage.settings import Settings
 from transfermon.system import autostart
 from transfermon.system.runners import Runners
@@ -82,7 +99,13 @@ def anyio_backend(qapp):
 
 
 def a_task(number: int = 1, **fields: Any) -> Task:
-    values = {"session": "s", "number": number, "kind": Kind.DOWNLOAD, "url": "https://example.com/a", **fields}
+    values = {
+        "session": "s",
+        "number": number,
+        "kind": Kind.DOWNLOAD,
+        "url": "https://example.com/a",
+        **fields,
+    }
     return Task(**values)
 
 
@@ -114,9 +137,14 @@ def test_a_command_can_be_given_where_a_task_can_take_it(selected, shown, can):
     assert ("copy_events" in offered) is (len(selected) == 1)
     offered -= {"verify"}
     offered -= {*PRIORITIES, "speed_limit", "copy_events"}
-    assert offered - {"open", "show_in_folder", "copy_url", "copy_curl", "remove_and_delete", "select_all"} == can - {
-        "select_all"
-    }
+    assert offered - {
+        "open",
+        "show_in_folder",
+        "copy_url",
+        "copy_curl",
+        "remove_and_delete",
+        "select_all",
+    } == can - {"select_all"}
     assert ("select_all" in offered) is bool(shown)
 
 
@@ -215,7 +243,10 @@ def test_curl_gets_what_a_request_sends():
 
 
 def test_a_sessions_progress_counts_what_is_outstanding():
-    tasks = [a_task(1, state=State.RUNNING, expected=100), a_task(2, state=State.RUNNING, received=50, expected=100)]
+    tasks = [
+        a_task(1, state=State.RUNNING, expected=100),
+        a_task(2, state=State.RUNNING, received=50, expected=100),
+    ]
     live = {TaskKey("s", 1): Progress(received=25, expected=100)}
     assert session_progress(tally_of([*tasks, DONE]), live) == {"s": 75 / 200}
     assert session_progress(tally_of([RUNNING]), {}) == {"s": None}
@@ -235,7 +266,8 @@ def test_only_an_ordinary_finished_file_can_be_opened(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("path", "runs"), [("/a/b.png", False), ("/a/b.EXE", True), ("/a/b.desktop", True), ("/a/b", False)]
+    ("path", "runs"),
+    [("/a/b.png", False), ("/a/b.EXE", True), ("/a/b.desktop", True), ("/a/b", False)],
 )
 def test_a_file_that_may_run_is_known_by_its_name(path, runs):
     assert files.may_run(path) is runs
@@ -275,7 +307,9 @@ class Server:
                     await asyncio.sleep(0.02)
                 return
             status = "404 Not Found" if "/missing" in head else "200 OK"
-            length = f"HTTP/1.1 {status}\r\nContent-Length: {len(BODY)}\r\nConnection: close\r\n\r\n"
+            length = (
+                f"HTTP/1.1 {status}\r\nContent-Length: {len(BODY)}\r\nConnection: close\r\n\r\n"
+            )
             writer.write(length.encode() + BODY)
             await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -289,7 +323,9 @@ class Server:
         body = (await reader.readexactly(int(fields.get("content-length", "0")))).decode()
         answer = json.dumps([head.split()[0], fields.get("content-type"), body]).encode()
         kind = "Content-Type: application/json"
-        return f"HTTP/1.1 200 OK\r\n{kind}\r\nContent-Length: {len(answer)}\r\n\r\n".encode() + answer
+        return (
+            f"HTTP/1.1 200 OK\r\n{kind}\r\nContent-Length: {len(answer)}\r\n\r\n".encode() + answer
+        )
 
 
 def a_jpeg() -> bytes:
@@ -388,7 +424,9 @@ async def a_world(folder: str) -> AsyncIterator[World]:
 
 
 def in_a_world(test: Callable[[World, Server], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    """Not a fixture: pytest-qt turns Qt's loop between fixture and test, while asyncio's does not run."""
+    """Not a fixture: pytest-qt turns Qt's loop between fixture and test, while asyncio's does not
+    run.
+    """
 
     async def wrapper(tmp_path: Path) -> None:
         async with a_server() as server, a_world(str(tmp_path)) as world:
@@ -418,8 +456,17 @@ async def test_an_added_address_becomes_a_row_and_a_file(world, server):
 
 
 @in_a_world
-async def test_fault_l15_addresses_of_other_programs_are_asked_about_and_reach_no_private_network(world, server):
-    hostile = ["--demo", "-https://example.com/a", "file:///etc/passwd", "javascript:alert(1)", "https://a b", "\udcff"]
+async def test_fault_l15_addresses_of_other_programs_are_asked_about_and_reach_no_private_network(
+    world, server
+):
+    hostile = [
+        "--demo",
+        "-https://example.com/a",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "https://a b",
+        "\udcff",
+    ]
     adding.show_given(world.window.context, hostile)
     assert world.said() == ["6 addresses were left out."]
     assert world.window.findChildren(AddDialog) == []
@@ -434,9 +481,13 @@ async def test_fault_l15_addresses_of_other_programs_are_asked_about_and_reach_n
 
 
 @in_a_world
-async def test_fault_l16_a_list_of_a_stranger_is_asked_about_and_reaches_no_private_network(world, server):
+async def test_fault_l16_a_list_of_a_stranger_is_asked_about_and_reaches_no_private_network(
+    world, server
+):
     path = os.path.join(world.monitor.state_dir, "list.txt")
-    Path(path).write_text(f"\ufeff# mine\n\n{server.url}/a.bin\nfile:///etc/passwd\n../x\n", encoding="utf-8")
+    Path(path).write_text(
+        f"\ufeff# mine\n\n{server.url}/a.bin\nfile:///etc/passwd\n../x\n", encoding="utf-8"
+    )
     give_command(world.window, "open_list")
     world.window.findChild(QFileDialog, "open_list").fileSelected.emit(path)
     await until(lambda: world.window.findChildren(AddDialog))
@@ -494,7 +545,11 @@ async def test_a_payload_file_opens_the_composer(world, server):
 async def test_what_a_person_has_typed_stays_when_another_program_gives_an_address(world, server):
     adding.show_add(world.window.context, "https://example.com/typed")
     adding.show_given(world.window.context, ["https://example.com/given"])
-    texts = {dialog.urls.toPlainText() for dialog in world.window.findChildren(AddDialog) if dialog.isVisible()}
+    texts = {
+        dialog.urls.toPlainText()
+        for dialog in world.window.findChildren(AddDialog)
+        if dialog.isVisible()
+    }
     assert texts == {"https://example.com/typed", "https://example.com/given"}
 
 
@@ -508,14 +563,18 @@ async def test_a_plain_upload_to_nginx_says_before_a_pause_that_it_would_start_o
     told: list[str] = []
     world.monitor.subscribe(
         lambda event: (
-            told.append(says_resumable(event.task)) if event.task and event.task.state is State.RUNNING else None
+            told.append(says_resumable(event.task))
+            if event.task and event.task.state is State.RUNNING
+            else None
         )
     )
     dav = "location /in/ { dav_methods PUT; client_max_body_size 0; }"
     world.monitor.preferences.update(speed_limit=4_000_000)  # long enough for news of it on the way
     with nginx_server.running(place / "nginx", root, server=dav) as nginx:
         url = f"http://127.0.0.1:{nginx.port}/in/"
-        adding.upload_files(world.window.context, UploadRequest(files=((str(source), url + "a.bin"),)))
+        adding.upload_files(
+            world.window.context, UploadRequest(files=((str(source), url + "a.bin"),))
+        )
         await until(lambda: world.monitor.tasks()[0].state is State.COMPLETED)
         assert world.monitor.tasks()[0].succeeded
         assert (root / "in" / "a.bin").read_bytes() == source.read_bytes()
@@ -528,7 +587,9 @@ async def test_a_plain_upload_to_nginx_says_before_a_pause_that_it_would_start_o
 
 @in_a_world
 async def test_an_upload_to_an_address_that_cannot_be_is_said_and_leaves_no_row(world, server):
-    adding.upload_files(world.window.context, UploadRequest(files=((__file__, "ftp://example.com/a"),)))
+    adding.upload_files(
+        world.window.context, UploadRequest(files=((__file__, "ftp://example.com/a"),))
+    )
     box = world.question()
     assert box is not None
     assert box.text() == "Some files were not added."
@@ -554,7 +615,9 @@ async def test_who_walks_through_the_sidebar_with_the_keys_stays_there(world, se
 
 
 @in_a_world
-async def test_the_videofarm_page_has_the_whole_room_and_the_panels_come_back_as_they_were(world, server):
+async def test_the_videofarm_page_has_the_whole_room_and_the_panels_come_back_as_they_were(
+    world, server
+):
     window = world.window
     world.add(f"{server.url}/a.bin")
     await until(lambda: window.panels.pages.currentWidget() is window.panels.table)
@@ -576,7 +639,9 @@ async def test_the_videofarm_page_has_the_whole_room_and_the_panels_come_back_as
 
 @in_a_world
 async def test_a_file_gets_the_name_that_a_person_gave_it(world, server):
-    adding.add_addresses(world.window.context, AddRequest(urls=(f"{server.url}/a.bin",), name="mine.bin"))
+    adding.add_addresses(
+        world.window.context, AddRequest(urls=(f"{server.url}/a.bin",), name="mine.bin")
+    )
     await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].succeeded)
     assert os.path.basename(world.monitor.tasks()[0].final_path) == "mine.bin"
 
@@ -584,7 +649,8 @@ async def test_a_file_gets_the_name_that_a_person_gave_it(world, server):
 @in_a_world
 async def test_another_method_sends_its_body_and_the_answer_is_shown(world, server):
     adding.add_addresses(
-        world.window.context, AddRequest(urls=(f"{server.url}/echo",), method="POST", body='{"a": "é"}')
+        world.window.context,
+        AddRequest(urls=(f"{server.url}/echo",), method="POST", body='{"a": "é"}'),
     )
     await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].succeeded)
     task = world.monitor.tasks()[0]
@@ -599,17 +665,26 @@ async def test_another_method_sends_its_body_and_the_answer_is_shown(world, serv
 @in_a_world
 async def test_the_cookies_of_a_file_go_with_what_was_asked_for(world, server):
     file = Path(world.monitor.state_dir) / "cookies.txt"
-    file.write_text("127.0.0.1\tFALSE\t/\tFALSE\t0\tsid\t1\nother.example\tFALSE\t/\tFALSE\t0\tb\t2\n")
+    file.write_text(
+        "127.0.0.1\tFALSE\t/\tFALSE\t0\tsid\t1\nother.example\tFALSE\t/\tFALSE\t0\tb\t2\n"
+    )
     request = AddRequest(urls=(f"{server.url}/a.bin",), start=False, cookie_file=str(file))
     adding.add_addresses(world.window.context, request)
     await until(lambda: world.monitor.tasks())
     (task,) = world.monitor.tasks()
     assert [
-        cookie.name for cookie in world.monitor._engine.options_of(task, SessionConfiguration())["own_cookies"]
+        cookie.name
+        for cookie in world.monitor._engine.options_of(task, SessionConfiguration())["own_cookies"]
     ] == ["sid"]
     file.write_text("<html>")
-    adding.add_addresses(world.window.context, dataclasses.replace(request, urls=(f"{server.url}/b.bin",)))
-    await until(lambda: any("Netscape" in box.informativeText() for box in world.window.findChildren(QMessageBox)))
+    adding.add_addresses(
+        world.window.context, dataclasses.replace(request, urls=(f"{server.url}/b.bin",))
+    )
+    await until(
+        lambda: any(
+            "Netscape" in box.informativeText() for box in world.window.findChildren(QMessageBox)
+        )
+    )
     assert len(world.monitor.tasks()) == 1
 
 
@@ -673,7 +748,8 @@ async def test_a_removed_transfer_comes_back_with_undo(world, server):
     world.select(key)
     give_command(world.window, "remove")
     assert world.window.panels.model.rowCount() == 0
-    await until(lambda: world.monitor.task(key).state is State.SUSPENDED)  # nothing more is loaded meanwhile
+    # nothing more is loaded meanwhile
+    await until(lambda: world.monitor.task(key).state is State.SUSPENDED)
     toast = world.window.panels.toasts.shown[-1]
     assert toast.action is not None
     toast.action.click()
@@ -735,7 +811,8 @@ def dropped(
     """What the window makes of a drop; None when it does not take it."""
     keys, buttons = Qt.KeyboardModifier.NoModifier, Qt.MouseButton.LeftButton
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Qt 6.12 wants a QPointF, which 6.11 does not take
+        # Qt 6.12 wants a QPointF, which 6.11 does not take
+        warnings.simplefilter("ignore", DeprecationWarning)
         enter = QDragEnterEvent(QPoint(5, 5), offered, data, buttons, keys)
     enter.ignore()
     QCoreApplication.sendEvent(window, enter)
@@ -759,11 +836,16 @@ def holding(text: str = "", *urls: QUrl) -> QMimeData:
 async def test_a_dropped_link_is_added_and_a_dropped_payload_opens_the_composer(world, server):
     assert dropped(world.window, holding("", QUrl(f"{server.url}/slow")))
     assert len(world.monitor.tasks()) == 1
-    assert dropped(world.window, holding('{"content-available": 1, "download_url": "https://example.com/a"}'))
+    assert dropped(
+        world.window, holding('{"content-available": 1, "download_url": "https://example.com/a"}')
+    )
     assert "push" in world.window.context.dialogs
     assert len(world.monitor.tasks()) == 1
     assert dropped(world.window, holding(f"Look at ({server.url}/b), and {server.url}/c."))
-    assert [task.url for task in world.monitor.tasks()][1:] == [f"{server.url}/b", f"{server.url}/c"]
+    assert [task.url for task in world.monitor.tasks()][1:] == [
+        f"{server.url}/b",
+        f"{server.url}/c",
+    ]
     assert dropped(world.window, holding("nothing of the kind")) is None
 
 
@@ -781,7 +863,9 @@ async def test_a_dropped_file_is_offered_as_an_upload(world, server):
 async def test_a_drop_is_never_taken_as_a_move(world, server):
     actions = Qt.DropAction
     link = holding("", QUrl(f"{server.url}/slow"))
-    taken = dropped(world.window, link, actions.MoveAction | actions.CopyAction | actions.LinkAction)
+    taken = dropped(
+        world.window, link, actions.MoveAction | actions.CopyAction | actions.LinkAction
+    )
     assert taken is not None
     assert taken.dropAction() is actions.CopyAction
     assert dropped(world.window, link, actions.MoveAction) is None
@@ -810,7 +894,9 @@ async def test_a_fetch_by_hand_is_an_event(world, server):
     give_command(world.window, "fetch")
 
     async def told() -> bool:
-        return any(event.type == "backgroundfetch" for event in await world.monitor.overview.history())
+        return any(
+            event.type == "backgroundfetch" for event in await world.monitor.overview.history()
+        )
 
     async with asyncio.timeout(60):
         while not await told():
@@ -1098,7 +1184,9 @@ async def test_two_thousand_paused_at_once_leave_the_window_its_turns(world, ser
     give_command(world.window, "pause_all")
     give_command(world.window, "select_all")
     give_command(world.window, "remove")
-    while len(world.window.context.leaving) and not all(state is State.SUSPENDED for state in world.states()):
+    while len(world.window.context.leaving) and not all(
+        state is State.SUSPENDED for state in world.states()
+    ):
         begin = time.thread_time()
         await asyncio.sleep(0)
         longest = max(longest, time.thread_time() - begin)
@@ -1138,7 +1226,9 @@ async def test_a_failed_transfer_is_retried_from_another_address(world, server):
 async def test_priority_and_speed_limit_are_given_to_what_is_not_done(world, server):
     world.add(f"{server.url}/a.bin", f"{server.url}/slow")
     done, slow = (task.key for task in world.monitor.tasks())
-    await until(lambda: world.monitor.task(done).succeeded and world.window.panels.model.rowCount() == 2)
+    await until(
+        lambda: world.monitor.task(done).succeeded and world.window.panels.model.rowCount() == 2
+    )
     world.window.panels.table.selectAll()
     give_command(world.window, "priority_high")
     await until(lambda: world.monitor.task(slow).priority == PRIORITIES["priority_high"])
@@ -1155,7 +1245,12 @@ async def test_priority_and_speed_limit_are_given_to_what_is_not_done(world, ser
 @in_a_world
 async def test_a_finished_file_is_compared_with_a_checksum_or_shows_its_own(world, server):
     world.add(f"{server.url}/a.bin")
-    await until(lambda: world.window.panels.model.rowCount() == 1 and world.window.panels.model.task_at(0).succeeded)
+    await until(
+        lambda: (
+            world.window.panels.model.rowCount() == 1
+            and world.window.panels.model.task_at(0).succeeded
+        )
+    )
     world.select(world.monitor.tasks()[0].key)
     right = hashlib.sha256(BODY).hexdigest()
 
@@ -1180,12 +1275,16 @@ async def test_a_finished_file_is_compared_with_a_checksum_or_shows_its_own(worl
 
 
 @in_a_world
-async def test_reading_a_long_file_for_its_checksum_shows_how_far_it_is_and_can_be_stopped(world, server):
+async def test_reading_a_long_file_for_its_checksum_shows_how_far_it_is_and_can_be_stopped(
+    world, server
+):
     path = world.monitor.settings.download_folder
     Path(path).mkdir(exist_ok=True)
     Path(path, "long").touch()
     os.truncate(Path(path, "long"), 20 << 30)
-    reading = asyncio.ensure_future(checksum._digest_of(world.window.context, str(Path(path, "long"))))
+    reading = asyncio.ensure_future(
+        checksum._digest_of(world.window.context, str(Path(path, "long")))
+    )
 
     def dialog() -> QProgressDialog | None:
         found = world.window.findChildren(QProgressDialog)
@@ -1209,7 +1308,9 @@ async def test_the_status_bar_has_both_rates_and_the_network(world, server):
     engine.progress[key] = a_rate(2_000_000)
     sent = world.monitor.session("up").data_task(f"{server.url}/x", start=False)
     engine.progress[sent.key] = a_rate(3_000_000)
-    world.monitor.session("up").run_of(sent.key.number).record = changed(sent.record, kind=Kind.UPLOAD)
+    world.monitor.session("up").run_of(sent.key.number).record = changed(
+        sent.record, kind=Kind.UPLOAD
+    )
     window.panels.status.show_status(world.monitor.overview.status())
     assert window.panels.status.rate_label.text() == "↓ 2.0 MB/s   ↑ 3.0 MB/s"
     assert window.panels.status.network_label.text() == "Online"
@@ -1278,7 +1379,12 @@ async def test_the_menu_of_a_task_has_its_priorities_in_a_menu_of_their_own(worl
 @in_a_world
 async def test_the_events_of_a_transfer_are_copied_as_ndjson(world, server):
     world.add(f"{server.url}/a.bin")
-    await until(lambda: world.window.panels.model.rowCount() == 1 and world.window.panels.model.task_at(0).succeeded)
+    await until(
+        lambda: (
+            world.window.panels.model.rowCount() == 1
+            and world.window.panels.model.task_at(0).succeeded
+        )
+    )
     world.select(world.monitor.tasks()[0].key)
     give_command(world.window, "copy_events")
     await until(lambda: any("copied" in text for text in world.said()))
@@ -1290,7 +1396,9 @@ async def test_the_events_of_a_transfer_are_copied_as_ndjson(world, server):
 @in_a_world
 async def test_a_suspension_can_be_simulated_and_ended(world, server):
     heard: list[str] = []
-    world.monitor.add_event_listener("downloadcompleted", lambda event: heard.append(event.location))
+    world.monitor.add_event_listener(
+        "downloadcompleted", lambda event: heard.append(event.location)
+    )
     give_command(world.window, "simulate")
     assert world.monitor.presence.suspended
     world.add(f"{server.url}/a.bin")
@@ -1302,7 +1410,9 @@ async def test_a_suspension_can_be_simulated_and_ended(world, server):
 
 
 @in_a_world
-async def test_a_simulated_network_is_ordered_in_a_menu_marked_in_the_status_bar_and_ended_there(world, server):
+async def test_a_simulated_network_is_ordered_in_a_menu_marked_in_the_status_bar_and_ended_there(
+    world, server
+):
     window = world.window
     menu, mark = window.panels.simulation_menu, window.panels.status.simulation_mark
     assert mark.isHidden()
@@ -1324,7 +1434,9 @@ async def test_a_simulated_network_is_ordered_in_a_menu_marked_in_the_status_bar
 
 
 @in_a_world
-async def test_the_push_channel_is_switched_in_the_background_tab_and_its_state_is_in_the_status_bar(world, server):
+async def test_the_push_channel_is_switched_in_the_background_tab_and_its_state_is_in_the_status_bar(
+    world, server
+):
     window = world.window
     world.monitor.preferences.update(push_server="http://127.0.0.1:9")  # nobody is there
     assert window.panels.status.channel_label.isHidden()
@@ -1354,7 +1466,9 @@ async def test_the_fetch_interval_is_set_in_the_background_tab(world, server):
 @in_a_world
 async def test_an_upload_address_with_a_query_is_not_offered_again(world, server):
     for url in (f"{server.url}/in?signature=secret", f"{server.url}/in"):
-        adding.upload_files(world.window.context, UploadRequest(files=((__file__, url),), start=False))
+        adding.upload_files(
+            world.window.context, UploadRequest(files=((__file__, url),), start=False)
+        )
     assert adding.upload_addresses(world.window.context) == [f"{server.url}/in"]
 
 
@@ -1405,7 +1519,9 @@ async def test_the_settings_apply_at_once(world, server):
     dialog.push.channel_box.click()
     assert world.monitor.settings.push_enabled
     assert world.monitor.push_channel.addresses[0].startswith(server.url)
-    assert dialog.findChild(QLineEdit, "push_topics").text() == world.monitor.settings.push_topics[0]
+    assert (
+        dialog.findChild(QLineEdit, "push_topics").text() == world.monitor.settings.push_topics[0]
+    )
     action = world.window.context.actions["channel"]
     await until(lambda: action.text() != "Push channel off…")
     dialog.push.channel_box.click()
@@ -1423,7 +1539,11 @@ async def test_the_theme_of_the_settings_and_of_the_menu_are_one(world, server):
     (dialog,) = world.window.findChildren(Preferences)
     dialog.changed.emit({"theme": "dark"})
     assert world.monitor.settings.theme == "dark"
-    assert [action.data() for action in world.window.context.theme_actions.actions() if action.isChecked()] == ["dark"]
+    assert [
+        action.data()
+        for action in world.window.context.theme_actions.actions()
+        if action.isChecked()
+    ] == ["dark"]
     settings_commands.set_theme(world.window.context, "system")
 
 

@@ -10,7 +10,13 @@ from transfermon.engine.monitor import Monitor
 from transfermon.gui.window.context import WindowContext
 from transfermon.gui.window.notifications import Notifications
 from transfermon.model.errors import Code, TransferError
-from transfermon.model.events import Event, NotificationEvent, SessionIdleEvent, TaskCompletedEvent, TaskCreatedEvent
+from transfermon.model.events import (
+    Event,
+    NotificationEvent,
+    SessionIdleEvent,
+    TaskCompletedEvent,
+    TaskCreatedEvent,
+)
 from transfermon.model.task import Kind, State, Task, TaskKey
 from transfermon.storage.settings import Settings
 from transfermon.system.notifier import Button, Notifier
@@ -22,7 +28,13 @@ CANCELLED = TransferError(code=Code.CANCELLED, message="Cancelled.")
 
 
 def a_task(number: int = 1, **fields: Any) -> Task:
-    values = {"session": "s", "number": number, "kind": Kind.DOWNLOAD, "url": "https://example.com/a.zip", **fields}
+    values = {
+        "session": "s",
+        "number": number,
+        "kind": Kind.DOWNLOAD,
+        "url": "https://example.com/a.zip",
+        **fields,
+    }
     return Task(state=State.COMPLETED, **{"name": f"{number}.zip", "received": 1_000_000, **values})
 
 
@@ -32,8 +44,16 @@ def a_task(number: int = 1, **fields: Any) -> Task:
         ([a_task()], "Transfer finished", "1.zip, 1.0 MB"),
         ([a_task(error=FAILED)], "Transfer failed", "1.zip: The server refused the connection."),
         ([a_task(1), a_task(2)], "Transfers finished", "2 files, 2.0 MB in s"),
-        ([a_task(1), a_task(2, error=FAILED)], "1 of 2 transfers failed", "The other 1 finished in s"),
-        ([a_task(1, error=FAILED), a_task(2, error=FAILED)], "Transfers failed", "2 transfers failed in s"),
+        (
+            [a_task(1), a_task(2, error=FAILED)],
+            "1 of 2 transfers failed",
+            "The other 1 finished in s",
+        ),
+        (
+            [a_task(1, error=FAILED), a_task(2, error=FAILED)],
+            "Transfers failed",
+            "2 transfers failed in s",
+        ),
     ],
 )
 def test_the_words_for_what_ended_together(tasks, title, body):
@@ -78,7 +98,11 @@ class Told:
         self.notified.append((title, body, shown))
         assert self.on_event is not None
         event = NotificationEvent(
-            alert_title=title, alert_body=body, user_info=user_info, shown=shown, event_id=f"e{len(self.notified)}"
+            alert_title=title,
+            alert_body=body,
+            user_info=user_info,
+            shown=shown,
+            event_id=f"e{len(self.notified)}",
         )
         self.on_event(event)
         self.on_event(event)  # an event may come again
@@ -91,7 +115,12 @@ class Told:
             work.send(None)
 
     async def send(
-        self, title: str, body: str, *, on_clicked: Callable[[], None] | None = None, buttons: list[Button]
+        self,
+        title: str,
+        body: str,
+        *,
+        on_clicked: Callable[[], None] | None = None,
+        buttons: list[Button],
     ) -> bool:
         self.banners.append((title, [button.title for button in buttons]))
         return self.available
@@ -117,7 +146,9 @@ def notifications(qapp, told):
 
 
 def ended(task: Task) -> TaskCompletedEvent:
-    return TaskCompletedEvent(session="s", task_identifier=task.number, task=task, success=task.error is None)
+    return TaskCompletedEvent(
+        session="s", task_identifier=task.number, task=task, success=task.error is None
+    )
 
 
 IDLE = SessionIdleEvent(session="s")
@@ -204,7 +235,9 @@ def test_a_download_that_a_push_started_is_told_of(told, notifications, qtbot):
 
 def test_the_setting_can_keep_the_start_quiet(told, notifications):
     told.settings = Settings(notify_background_start=False)
-    notifications.apply(TaskCreatedEvent(session="s", task_identifier=1, task=a_task(handler_id="Fetch-1")))
+    notifications.apply(
+        TaskCreatedEvent(session="s", task_identifier=1, task=a_task(handler_id="Fetch-1"))
+    )
     assert repr(notifications) == "<Notifications batches=0>"
     assert not notifications._started
 
@@ -214,7 +247,11 @@ def test_what_a_script_notifies_is_shown_too(told, notifications):
     assert told.toasts == ["Hello"]
 
 
-@pytest.mark.parametrize(("in_front", "toasts", "banners"), [("message", 1, 0), ("banner", 0, 1), ("nothing", 0, 0)])
-def test_n03_what_was_scheduled_says_what_happens_in_front(told, notifications, in_front, toasts, banners):
+@pytest.mark.parametrize(
+    ("in_front", "toasts", "banners"), [("message", 1, 0), ("banner", 0, 1), ("nothing", 0, 0)]
+)
+def test_n03_what_was_scheduled_says_what_happens_in_front(
+    told, notifications, in_front, toasts, banners
+):
     notifications.apply(NotificationEvent(event_id="e-1", alert_body="Ready", in_front=in_front))
     assert (len(told.toasts), len(told.banners)) == (toasts, banners)

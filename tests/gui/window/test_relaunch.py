@@ -26,7 +26,13 @@ FAILED = TransferError(code=Code.CANNOT_CONNECT, message="The server refused the
 
 
 def a_task(number: int = 1, **fields: Any) -> Task:
-    values = {"session": "s", "number": number, "kind": Kind.DOWNLOAD, "url": "https://example.com/a.zip", **fields}
+    values = {
+        "session": "s",
+        "number": number,
+        "kind": Kind.DOWNLOAD,
+        "url": "https://example.com/a.zip",
+        **fields,
+    }
     return Task(state=State.COMPLETED, **values)
 
 
@@ -34,11 +40,23 @@ def a_task(number: int = 1, **fields: Any) -> Task:
     ("tasks", "body"),
     [
         ([a_task()], "1 transfer finished while you were away, 0 bytes lost"),
-        ([a_task(1), a_task(2), a_task(3)], "3 transfers finished while you were away, 0 bytes lost"),
-        ([a_task(1, wasted=1500), a_task(2)], "2 transfers finished while you were away, 1.5 kB lost"),
+        (
+            [a_task(1), a_task(2), a_task(3)],
+            "3 transfers finished while you were away, 0 bytes lost",
+        ),
+        (
+            [a_task(1, wasted=1500), a_task(2)],
+            "2 transfers finished while you were away, 1.5 kB lost",
+        ),
         ([a_task(1, error=FAILED)], "1 transfer failed while you were away"),
-        ([a_task(1), a_task(2, error=FAILED), a_task(3)], "1 of 3 transfers failed while you were away"),
-        ([a_task(1, error=FAILED), a_task(2, error=FAILED)], "2 transfers failed while you were away"),
+        (
+            [a_task(1), a_task(2, error=FAILED), a_task(3)],
+            "1 of 3 transfers failed while you were away",
+        ),
+        (
+            [a_task(1, error=FAILED), a_task(2, error=FAILED)],
+            "2 transfers failed while you were away",
+        ),
     ],
 )
 def test_the_words_of_a_return(tasks, body):
@@ -71,15 +89,23 @@ def settings(tmp_path: Path) -> Settings:
 
 @contextlib.asynccontextmanager
 async def opened(tmp_path: Path, settings: Settings, *, attached: bool) -> AsyncIterator[Monitor]:
-    async with Monitor.open(str(tmp_path / "state"), settings=settings, attached=attached) as monitor:
+    async with Monitor.open(
+        str(tmp_path / "state"), settings=settings, attached=attached
+    ) as monitor:
         yield monitor
 
 
-async def ended_while_away(tmp_path: Path, settings: Settings, server: ByteServer, *paths: str) -> None:
+async def ended_while_away(
+    tmp_path: Path, settings: Settings, server: ByteServer, *paths: str
+) -> None:
     async with opened(tmp_path, settings, attached=False) as monitor:
         monitor.ready()
         for path in paths:
-            await monitor.session(f"com.example{path.replace('/', '.')}").download_task(server.url(path)).wait()
+            await (
+                monitor.session(f"com.example{path.replace('/', '.')}")
+                .download_task(server.url(path))
+                .wait()
+            )
 
 
 async def until(condition: Any) -> None:
@@ -89,7 +115,9 @@ async def until(condition: Any) -> None:
 
 
 @pytest.mark.anyio
-async def test_one_summary_comes_when_all_is_told_and_every_handler_is_closed(tmp_path, settings, server):
+async def test_one_summary_comes_when_all_is_told_and_every_handler_is_closed(
+    tmp_path, settings, server
+):
     await ended_while_away(tmp_path, settings, server, "/a", "/gone", "/b")
     told: list[tuple[BannerText, bool]] = []
     names: list[str] = []
@@ -155,7 +183,9 @@ class Desk:
         ("off", False, True, "toast"),
     ],
 )
-def test_the_summary_is_a_banner_only_where_nobody_has_seen_one(qapp, notify, told, background, where):
+def test_the_summary_is_a_banner_only_where_nobody_has_seen_one(
+    qapp, notify, told, background, where
+):
     desk = Desk(notify)
     notifications = Notifications(
         cast(Monitor, desk),

@@ -23,7 +23,9 @@ def test_what_is_chosen_changes_one_thing_and_keeps_the_rest():
         "5 % lost",
         "Answer 503 once",
     ]
-    assert by_text["Offline"].then == Simulation(offline=True, profile=PROFILES[2], loss=0.05, status=503, answers=1)
+    assert by_text["Offline"].then == Simulation(
+        offline=True, profile=PROFILES[2], loss=0.05, status=503, answers=1
+    )
     assert by_text["GPRS: 6.0 kB/s, 500 ms"].then.words == "GPRS, 5 % lost, answers 503 once"
     assert by_text["Answer 503 to all requests"].then.words == "3G, 5 % lost, answers 503"
     assert by_text["Change every ETag"].then.version == 1

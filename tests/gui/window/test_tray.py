@@ -71,7 +71,8 @@ def test_a_hostile_name_cannot_mix_up_the_tooltip():
 
 
 @pytest.mark.parametrize(
-    "state", [TrayState(), TrayState(running=1, step=3), TrayState(running=2), TrayState(failed=True)]
+    "state",
+    [TrayState(), TrayState(running=1, step=3), TrayState(running=2), TrayState(failed=True)],
 )
 def test_an_icon_is_painted_in_every_size(qapp, state):
     icon = painted(state)
@@ -84,7 +85,10 @@ def pixels(state: TrayState) -> object:
 
 
 def test_idle_active_and_failed_look_different(qapp):
-    looks = [pixels(state) for state in (TrayState(), TrayState(running=1, step=4), TrayState(failed=True))]
+    looks = [
+        pixels(state)
+        for state in (TrayState(), TrayState(running=1, step=4), TrayState(failed=True))
+    ]
     assert looks[0] != looks[1] != looks[2] != looks[0]
 
 

@@ -1,4 +1,6 @@
-"""The fixtures of the conformance tests serve the faults too: monitor, session, recorder, server. Here is a network."""
+"""The fixtures of the conformance tests serve the faults too: monitor, session, recorder, server.
+Here is a network.
+"""
 
 from __future__ import annotations
 

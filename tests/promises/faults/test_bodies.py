@@ -55,7 +55,9 @@ def downloads(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def monitor(tmp_path: Path, downloads: Path) -> AsyncIterator[Monitor]:
-    async with Monitor.open(str(tmp_path / "state"), settings=Settings(download_folder=str(downloads))) as monitor:
+    async with Monitor.open(
+        str(tmp_path / "state"), settings=Settings(download_folder=str(downloads))
+    ) as monitor:
         recorder = Recorder(monitor)
         monitor.ready()
         yield monitor
@@ -73,7 +75,9 @@ async def end_of(task: DownloadTask) -> Task:
 
 
 async def failed(task: DownloadTask, reason: str, downloads: Path) -> Task:
-    """The record of a task that must end in failure: in words, and without a file under a final name (I1, I9)."""
+    """The record of a task that must end in failure: in words, and without a file under a final
+    name (I1, I9).
+    """
     record = await end_of(task)
     assert record.error is not None
     assert record.error.reason == reason
@@ -110,7 +114,8 @@ def breaks_once(body: bytes, at: int, ending: str) -> Handler:
 async def test_fault_a1_a_body_that_ends_early_goes_on_where_it_ended(
     monitor: Monitor, serve: Serve, downloads: Path, size: int
 ):
-    session = quick_session(monitor, retry_policy=RetryPolicy(minimum=0.5, maximum=0.5))  # it is looked at meanwhile
+    # it is looked at meanwhile
+    session = quick_session(monitor, retry_policy=RetryPolicy(minimum=0.5, maximum=0.5))
     body, at = os.urandom(size), size * 6 // 10
     server = serve(breaks_once(body, at, "close"))
     seen: list[tuple[str, list[int], bool]] = []
@@ -167,13 +172,17 @@ async def test_fault_a3_bytes_behind_the_body_reach_no_file_and_no_later_answer(
     assert len({request.connection for request in server.requests}) == 3
 
 
-async def test_fault_a4_two_different_lengths_are_no_answer(session: Session, serve: Serve, downloads: Path):
+async def test_fault_a4_two_different_lengths_are_no_answer(
+    session: Session, serve: Serve, downloads: Path
+):
     server = serve(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!")
     await failed(session.download_task(server.url("/a.bin")), "srv.protocol", downloads)
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("length", ["-1", "5x", "0x5", "5, 6", "", "+5", "9223372036854775809", "1" * 30, "5 5"])
+@pytest.mark.parametrize(
+    "length", ["-1", "5x", "0x5", "5, 6", "", "+5", "9223372036854775809", "1" * 30, "5 5"]
+)
 async def test_fault_a5_a_length_that_is_none_is_no_answer(
     session: Session, serve: Serve, downloads: Path, length: str
 ):
@@ -213,7 +222,9 @@ async def test_fault_a7_with_length_and_chunks_the_chunks_are_believed(
     assert len({request.connection for request in server.requests}) == 2
 
 
-async def test_fault_a8_a_chunked_body_without_its_end_is_tried_again(session: Session, serve: Serve, downloads: Path):
+async def test_fault_a8_a_chunked_body_without_its_end_is_tried_again(
+    session: Session, serve: Serve, downloads: Path
+):
     body = os.urandom(50_000)
     whole = reply(200, {"Transfer-Encoding": "chunked"}) + chunked([body])
     answers = iter([whole[:-5], whole[: len(whole) // 2], whole[:-2], whole])
@@ -230,14 +241,23 @@ async def test_fault_a8_a_chunked_body_without_its_end_is_tried_again(session: S
 
 @pytest.mark.parametrize(
     "chunk",
-    [b"xyz\r\nhello\r\n", b"-5\r\nhello\r\n", b"F" * 40 + b"\r\nhello\r\n", b"5;" + b"x" * 200_000 + b"\r\nhello\r\n"],
+    [
+        b"xyz\r\nhello\r\n",
+        b"-5\r\nhello\r\n",
+        b"F" * 40 + b"\r\nhello\r\n",
+        b"5;" + b"x" * 200_000 + b"\r\nhello\r\n",
+    ],
 )
-async def test_fault_a9_an_illegal_chunk_is_no_answer(session: Session, serve: Serve, downloads: Path, chunk: bytes):
+async def test_fault_a9_an_illegal_chunk_is_no_answer(
+    session: Session, serve: Serve, downloads: Path, chunk: bytes
+):
     server = serve(reply(200, {"Transfer-Encoding": "chunked"}) + chunk + b"0\r\n\r\n")
     await failed(session.download_task(server.url("/a.bin")), "srv.protocol", downloads)
 
 
-async def test_fault_a12_an_empty_file_is_a_file(monitor: Monitor, session: Session, serve: Serve, downloads: Path):
+async def test_fault_a12_an_empty_file_is_a_file(
+    monitor: Monitor, session: Session, serve: Serve, downloads: Path
+):
     server = serve(reply(200, {"Content-Length": "0"}))
     fractions: list[float] = []
     monitor.add_event_listener("downloadprogress", lambda event: fractions.append(event.fraction))
@@ -261,7 +281,14 @@ ZIP = b"PK\x03\x04" + bytes(range(256)) * 2000
 )
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip"])
 async def test_fault_a17_a_compressed_file_that_is_called_coded_is_kept_as_it_came(
-    session: Session, serve: Serve, downloads: Path, path: str, kind: str, body: bytes, name: str, coding: str
+    session: Session,
+    serve: Serve,
+    downloads: Path,
+    path: str,
+    kind: str,
+    body: bytes,
+    name: str,
+    coding: str,
 ):
     fields = {"Content-Encoding": coding, **({"Content-Type": kind} if kind else {})}
     server = serve(reply(200, fields, body))
@@ -314,7 +341,9 @@ async def test_fault_a20_a_coded_part_is_refused_and_all_is_asked_for_again(
             fields = {"ETag": '"v1"', "Content-Range": value, "Content-Encoding": "gzip"}
             conn.send(reply(206, fields, gzip.compress(rest)))
         elif len(server.requests) == 1:
-            conn.send(reply(200, {"ETag": '"v1"', "Content-Length": str(len(body))}) + body[:300_000])
+            conn.send(
+                reply(200, {"ETag": '"v1"', "Content-Length": str(len(body))}) + body[:300_000]
+            )
             conn.close()
         else:
             conn.send(reply(200, {"ETag": '"v1"'}, body))
@@ -328,7 +357,9 @@ async def test_fault_a20_a_coded_part_is_refused_and_all_is_asked_for_again(
 
 
 @pytest.mark.parametrize("lines", [1, 100_000])
-async def test_fault_a23_a_head_without_end_is_no_answer(session: Session, serve: Serve, downloads: Path, lines: int):
+async def test_fault_a23_a_head_without_end_is_no_answer(
+    session: Session, serve: Serve, downloads: Path, lines: int
+):
     value = b"x" * (4_000_000 // lines)
 
     def handle(conn: Conn, request: Request) -> None:
@@ -361,7 +392,9 @@ async def test_fault_a25_what_is_not_http_is_told_as_such_and_not_tried_again(
     assert len(server.requests) == 1
 
 
-async def test_fault_a25_an_empty_answer_is_tried_again(session: Session, serve: Serve, downloads: Path):
+async def test_fault_a25_an_empty_answer_is_tried_again(
+    session: Session, serve: Serve, downloads: Path
+):
     answers = iter([b"", b"", reply(200, {}, b"hello")])
 
     def handle(conn: Conn, request: Request) -> None:
@@ -382,8 +415,12 @@ async def test_fault_a26_a_field_with_nul_or_a_bare_return_is_no_answer(
     await failed(session.download_task(server.url("/a.bin")), "srv.protocol", downloads)
 
 
-async def test_fault_a26_folded_and_eight_bit_fields_are_read(session: Session, serve: Serve, downloads: Path):
-    server = serve(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: one\r\n two\r\nX-B: \xff\xe4\x1b[31m\r\n\r\nhello")
+async def test_fault_a26_folded_and_eight_bit_fields_are_read(
+    session: Session, serve: Serve, downloads: Path
+):
+    server = serve(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: one\r\n two\r\nX-B: \xff\xe4\x1b[31m\r\n\r\nhello"
+    )
     record = await end_of(session.download_task(server.url("/a.bin")))
     assert record.succeeded
     assert record.response is not None
@@ -401,13 +438,18 @@ async def test_fault_a29_several_parts_are_never_taken_for_one(
         asked = request.header("Range")
         if asked:
             value, _, rest = ranged(body, int(asked[6:-1]))
-            many = b"--THE-BOUNDARY\r\nContent-Range: %b\r\n\r\n%b\r\n--THE-BOUNDARY--\r\n" % (value.encode(), rest)
+            many = b"--THE-BOUNDARY\r\nContent-Range: %b\r\n\r\n%b\r\n--THE-BOUNDARY--\r\n" % (
+                value.encode(),
+                rest,
+            )
             fields = {"ETag": '"v1"', "Content-Type": "multipart/byteranges; boundary=THE-BOUNDARY"}
             if not ranged_only:
                 fields["Content-Range"] = value
             conn.send(reply(206, fields, many))
         elif len(server.requests) == 1:
-            conn.send(reply(200, {"ETag": '"v1"', "Content-Length": str(len(body))}) + body[:300_000])
+            conn.send(
+                reply(200, {"ETag": '"v1"', "Content-Length": str(len(body))}) + body[:300_000]
+            )
             conn.close()
         else:
             conn.send(reply(200, {"ETag": '"v1"'}, body))
@@ -418,10 +460,16 @@ async def test_fault_a29_several_parts_are_never_taken_for_one(
     assert len(server.requests) == 3
 
 
-@pytest.mark.parametrize("trailer", [b"X-A: 1\r\n", b"Content-Length: 3\r\n", b"Content-Range: bytes 0-1/2\r\n"])
-async def test_fault_a30_trailers_change_nothing(session: Session, serve: Serve, downloads: Path, trailer: bytes):
+@pytest.mark.parametrize(
+    "trailer", [b"X-A: 1\r\n", b"Content-Length: 3\r\n", b"Content-Range: bytes 0-1/2\r\n"]
+)
+async def test_fault_a30_trailers_change_nothing(
+    session: Session, serve: Serve, downloads: Path, trailer: bytes
+):
     body = os.urandom(50_000)
-    server = serve(reply(200, {"Transfer-Encoding": "chunked"}) + chunked([body])[:-2] + trailer + b"\r\n")
+    server = serve(
+        reply(200, {"Transfer-Encoding": "chunked"}) + chunked([body])[:-2] + trailer + b"\r\n"
+    )
     record = await end_of(session.download_task(server.url("/a.bin")))
     assert record.succeeded
     assert record.expected == len(body)
@@ -432,7 +480,9 @@ async def test_fault_a30_a_trailer_with_nul_is_no_success_of_another_file(
     session: Session, serve: Serve, downloads: Path
 ):
     body = os.urandom(50_000)
-    server = serve(reply(200, {"Transfer-Encoding": "chunked"}) + chunked([body])[:-2] + b"X-A: \0\r\n\r\n")
+    server = serve(
+        reply(200, {"Transfer-Encoding": "chunked"}) + chunked([body])[:-2] + b"X-A: \0\r\n\r\n"
+    )
     record = await end_of(session.download_task(server.url("/a.bin")))
     if record.succeeded:
         assert (downloads / "a.bin").read_bytes() == body
@@ -441,10 +491,14 @@ async def test_fault_a30_a_trailer_with_nul_is_no_success_of_another_file(
         assert record.error.reason == "srv.protocol"
 
 
-async def test_fault_a18_a_bare_deflate_stream_is_undone_too(session: Session, serve: Serve, downloads: Path):
+async def test_fault_a18_a_bare_deflate_stream_is_undone_too(
+    session: Session, serve: Serve, downloads: Path
+):
     text = b"a line of text\n" * 10_000
     packer = zlib.compressobj(wbits=-15)
-    server = serve(reply(200, {"Content-Encoding": "deflate"}, packer.compress(text) + packer.flush()))
+    server = serve(
+        reply(200, {"Content-Encoding": "deflate"}, packer.compress(text) + packer.flush())
+    )
     assert (await end_of(session.download_task(server.url("/a.txt")))).succeeded
     assert (downloads / "a.txt").read_bytes() == text
 

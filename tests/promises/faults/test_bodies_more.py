@@ -1,4 +1,6 @@
-"""Faults, group A, the rest: answers that disagree, bodies without an end, bombs, and digests that servers announce."""
+"""Faults, group A, the rest: answers that disagree, bodies without an end, bombs, and digests that
+servers announce.
+"""
 
 from __future__ import annotations
 
@@ -68,8 +70,15 @@ def refused(record: Task) -> None:
 async def test_fault_a14_only_the_answer_to_get_counts_where_head_says_something_else(
     session: Session, server: ByteServer, resource: Resource, downloads: Path
 ):
-    wrong = {"Content-Length": "5", "ETag": '"another"', "Content-Type": "text/html", "Accept-Ranges": "none"}
-    resource.before = lambda conn, request: request.method == "HEAD" and sent(conn, reply(200, wrong))
+    wrong = {
+        "Content-Length": "5",
+        "ETag": '"another"',
+        "Content-Type": "text/html",
+        "Accept-Ranges": "none",
+    }
+    resource.before = lambda conn, request: (
+        request.method == "HEAD" and sent(conn, reply(200, wrong))
+    )
     resource.cut_after = 100_000
     task = session.download_task(server.url("/a.bin"))
     await eventually(lambda: task.record.received >= 100_000)
@@ -162,7 +171,8 @@ async def test_fault_a15_parts_of_an_unknown_whole_stop_at_the_limit_too(
     resource.before = before
     refused(await limited.download_task(server.url("/a.bin")).wait())
     assert len(server.requests) == 4
-    assert sum(part.stat().st_size for part in parts_in(downloads)) == 900_000 - OVERLAP  # once compared
+    # once compared
+    assert sum(part.stat().st_size for part in parts_in(downloads)) == 900_000 - OVERLAP
     assert [path for path in downloads.iterdir() if path not in parts_in(downloads)] == []
 
 
@@ -182,7 +192,9 @@ async def test_fault_a21_a_bomb_in_an_answer_stops_at_the_limit_in_little_memory
     assert len(coded) < 1_000_000
     fields = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
     if framing == "chunks":
-        resource.before = always(reply(200, {**fields, "Transfer-Encoding": "chunked"}, chunked([coded])))
+        resource.before = always(
+            reply(200, {**fields, "Transfer-Encoding": "chunked"}, chunked([coded]))
+        )
     else:
         resource.before = always(reply(200, fields, coded))
     before = peak()
@@ -252,7 +264,12 @@ async def test_fault_a27_a_digest_that_agrees_changes_nothing_but_the_trust(
 
 @pytest.mark.parametrize("name", ["Repr-Digest", "Content-Digest"])
 async def test_fault_a27_a_wrong_digest_fails_after_one_more_attempt_from_the_start(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, name: str
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    name: str,
 ):
     resource.headers[name] = digest_field(b"another file")
     record = await session.download_task(server.url("/a.bin")).wait()

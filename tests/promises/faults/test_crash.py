@@ -31,7 +31,8 @@ from transfermon.system.lock import EngineLock
 
 pytestmark = pytest.mark.anyio
 
-LARGE, SMALL = 1_000_000, 100_000  # above and below the size whose wish to finish is recorded by itself
+# above and below the size whose wish to finish is recorded by itself
+LARGE, SMALL = 1_000_000, 100_000
 FINISHING = {  # what is touched: the calls that can be the last ones
     "part": ("pwrite64,splice", "fdatasync", "fchmod"),
     "folder": ("renameat2", "fsync"),
@@ -79,7 +80,9 @@ async def killed_while_finishing(place: Path, what: str, call: str, number: int,
     with ByteServer(Held(files["a.bin"], size - 1, etag=ETAG)) as server:
         url = server.url("/a.bin")
         with Engine(state, folder, "--url", url) as engine:
-            eventually(lambda: parts(folder) and parts(folder)[0].stat().st_size == size - 1, "the part")
+            eventually(
+                lambda: parts(folder) and parts(folder)[0].stat().st_size == size - 1, "the part"
+            )
             engine.attach(*rules(state, folder, what, call, number))
             assert isinstance(server.handler, Held)
             server.handler.released.set()
@@ -112,8 +115,12 @@ async def test_fault_k2_a_kill_while_finishing_leaves_one_whole_file_and_one_com
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [LARGE, SMALL])
-@pytest.mark.parametrize(("what", "call"), [(what, call) for what, calls in FINISHING.items() for call in calls])
-async def test_fault_k2_a_kill_at_every_call_of_finishing(what: str, call: str, size: int, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("what", "call"), [(what, call) for what, calls in FINISHING.items() for call in calls]
+)
+async def test_fault_k2_a_kill_at_every_call_of_finishing(
+    what: str, call: str, size: int, tmp_path: Path
+):
     for number in itertools.count(1):
         if not await killed_while_finishing(tmp_path / str(number), what, call, number, size):
             break
@@ -143,7 +150,9 @@ async def killed_while_accepting(place: Path, what: str, call: str, number: int)
     return code == -9
 
 
-@pytest.mark.parametrize(("what", "call", "number"), [("journal", "pwrite64", 1), ("journal", "fdatasync", 2)])
+@pytest.mark.parametrize(
+    ("what", "call", "number"), [("journal", "pwrite64", 1), ("journal", "fdatasync", 2)]
+)
 async def test_fault_k3_a_kill_while_accepting_leaves_the_task_or_nobody_was_told(
     what: str, call: str, number: int, tmp_path: Path
 ):
@@ -151,7 +160,9 @@ async def test_fault_k3_a_kill_while_accepting_leaves_the_task_or_nobody_was_tol
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("what", "call"), [(what, call) for what, calls in ACCEPTING.items() for call in calls])
+@pytest.mark.parametrize(
+    ("what", "call"), [(what, call) for what, calls in ACCEPTING.items() for call in calls]
+)
 async def test_fault_k3_a_kill_at_every_call_of_accepting(what: str, call: str, tmp_path: Path):
     for number in itertools.count(1):
         if not await killed_while_accepting(tmp_path / str(number), what, call, number):
@@ -161,7 +172,9 @@ async def test_fault_k3_a_kill_at_every_call_of_accepting(what: str, call: str, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("call", ["pwrite64", "fdatasync", "openat", "unlink", "rename"])
-async def test_fault_k3_a_kill_at_every_call_of_the_first_start_leaves_a_folder_that_opens(call: str, tmp_path: Path):
+async def test_fault_k3_a_kill_at_every_call_of_the_first_start_leaves_a_folder_that_opens(
+    call: str, tmp_path: Path
+):
     for number in itertools.count(1):
         place = tmp_path / str(number)
         (place / "out").mkdir(parents=True)
@@ -170,7 +183,13 @@ async def test_fault_k3_a_kill_at_every_call_of_the_first_start_leaves_a_folder_
         with Engine(
             place / "state",
             place / "out",
-            strace=[*paths, "-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={number}"],
+            strace=[
+                *paths,
+                "-e",
+                f"trace={call}",
+                "-e",
+                f"inject={call}:signal=KILL:when={number}",
+            ],
         ) as engine:
             killed = engine.wait_end() != 0
         assert await gone_on(place / "state", place / "out") is not None
@@ -187,7 +206,9 @@ async def survives_kills(state: Path, folder: Path, *, size: int, kills: int, ra
         stored = 0
         for _ in range(kills):
             with Engine(state, folder, "--url", server.url("/a.bin")) as engine:
-                engine.wait_for("event", activity="transferring") if not stored else engine.wait_for("ready")
+                engine.wait_for(
+                    "event", activity="transferring"
+                ) if not stored else engine.wait_for("ready")
                 await asyncio.sleep(moments.uniform(0.0, 0.3))
                 engine.kill()
                 runs.append(engine.events)
@@ -213,7 +234,9 @@ async def test_fault_k1_a_download_survives_twenty_kills(state: Path, folder: Pa
     await survives_kills(state, folder, size=100_000_000, kills=20, rate=12_000_000)
 
 
-@pytest.mark.parametrize("event", ["taskcreated", "downloadcompleted", "sessioncompleted", "sessionidle"])
+@pytest.mark.parametrize(
+    "event", ["taskcreated", "downloadcompleted", "sessioncompleted", "sessionidle"]
+)
 async def test_fault_k1_a_kill_while_an_event_is_told_tells_it_once_under_its_number(
     event: str, state: Path, folder: Path
 ):
@@ -227,7 +250,9 @@ async def test_fault_k1_a_kill_while_an_event_is_told_tells_it_once_under_its_nu
 
 
 def test_fault_k17_without_locks_on_the_disk_no_engine_starts(state: Path, folder: Path):
-    with Engine(state, folder, strace=["-e", "trace=flock", "-e", "inject=flock:error=ENOLCK"]) as engine:
+    with Engine(
+        state, folder, strace=["-e", "trace=flock", "-e", "inject=flock:error=ENOLCK"]
+    ) as engine:
         assert engine.wait_end() != 0
         assert StateError.__name__ in engine.errors
         assert "No locks available" in engine.errors
@@ -249,13 +274,34 @@ Settings.load(sys.argv[1]).replaced(theme="dark", speed_limit=5)
 
 
 @pytest.mark.parametrize("call", ["openat", "write", "fsync", "rename"])
-def test_fault_k21_a_kill_while_settings_are_saved_leaves_the_old_or_the_new_ones(call: str, tmp_path: Path):
+def test_fault_k21_a_kill_while_settings_are_saved_leaves_the_old_or_the_new_ones(
+    call: str, tmp_path: Path
+):
     path = tmp_path / "settings.json"
     Settings.load(str(path)).replaced(theme="light", speed_limit=3)
     assert STRACE is not None
     for number in (1, 2):
-        rule = ["-P", f"{path}.tmp", "-P", str(tmp_path), "-e", f"inject={call}:signal=KILL:when={number}"]
-        command = [STRACE, "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", *rule, sys.executable, "-c", SAVE]
+        rule = [
+            "-P",
+            f"{path}.tmp",
+            "-P",
+            str(tmp_path),
+            "-e",
+            f"inject={call}:signal=KILL:when={number}",
+        ]
+        command = [
+            STRACE,
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            f"trace={call}",
+            *rule,
+            sys.executable,
+            "-c",
+            SAVE,
+        ]
         ended = subprocess.run([*command, str(path)], check=False)
         assert ended.returncode == -9 or number == 2
         found = Settings.load(str(path))

@@ -37,18 +37,24 @@ class Place:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Monitor]:
-        async with Monitor.open(str(self.state), settings=Settings(download_folder=str(self.out))) as monitor:
+        async with Monitor.open(
+            str(self.state), settings=Settings(download_folder=str(self.out))
+        ) as monitor:
             yield monitor
 
     def set_aside(self) -> list[Path]:
         return sorted(
-            path for path in self.state.glob("transfermon.db.damaged-*") if path.suffix not in ("-wal", "-shm")
+            path
+            for path in self.state.glob("transfermon.db.damaged-*")
+            if path.suffix not in ("-wal", "-shm")
         )
 
 
 @pytest.fixture
 async def place(tmp_path: Path) -> Place:
-    """A state with a finished task and one of which a part is stored, and yesterday's copy of it."""
+    """A state with a finished task and one of which a part is stored, and yesterday's copy of
+    it.
+    """
     place = Place(tmp_path)
     with ByteServer(Held(BODY, STORED, etag='"v1"')) as server:
         async with place.opened() as monitor:
@@ -102,7 +108,9 @@ async def test_fault_k18_a_damaged_list_is_set_aside_with_a_date_and_said_so(
     (part,) = parts(place.out)
     told: list[NotificationEvent] = []
     async with place.opened() as monitor:
-        monitor.subscribe(lambda event: told.append(event) if isinstance(event, NotificationEvent) else None)
+        monitor.subscribe(
+            lambda event: told.append(event) if isinstance(event, NotificationEvent) else None
+        )
         monitor.ready()
         (aside,) = place.set_aside()
         assert time.strftime("%Y-%m-%d") in aside.name
@@ -121,7 +129,9 @@ async def test_fault_k18_a_damaged_list_is_set_aside_with_a_date_and_said_so(
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-async def test_fault_k18_the_last_copy_takes_the_place_of_a_damaged_list(damage: Callable[[Path], None], place: Place):
+async def test_fault_k18_the_last_copy_takes_the_place_of_a_damaged_list(
+    damage: Callable[[Path], None], place: Place
+):
     await with_copy(place)
     with contextlib.closing(sqlite3.connect(place.database)) as database:
         old_id = database.execute("select value from meta where key='database_id'").fetchone()
@@ -136,16 +146,21 @@ async def test_fault_k18_the_last_copy_takes_the_place_of_a_damaged_list(damage:
             monitor.commands.cancel(task.key)
             monitor.commands.remove(task.key)
             (new_id,) = await monitor._engine.store.read(
-                lambda database: [database.execute("select value from meta where key='database_id'").fetchone()]
+                lambda database: [
+                    database.execute("select value from meta where key='database_id'").fetchone()
+                ]
             )
         assert new_id != old_id, "numbers are given again: the events must differ"
         assert server.requests == []
 
 
-async def test_fault_k18_damage_that_is_met_while_writing_is_looked_for_at_the_next_start(place: Place):
+async def test_fault_k18_damage_that_is_met_while_writing_is_looked_for_at_the_next_start(
+    place: Place,
+):
     await with_copy(place)
     (place.state / "transfermon.db.suspect").touch()
-    with place.database.open("r+b") as file:  # the last page only: no start would look there by itself
+    # the last page only: no start would look there by itself
+    with place.database.open("r+b") as file:
         file.seek(-4096, os.SEEK_END)
         file.write(random.Random(1).randbytes(4096))
     async with place.opened() as monitor:
@@ -166,7 +181,9 @@ async def test_fault_k18_a_list_of_a_newer_version_is_refused_and_left_alone(pla
     assert place.set_aside() == []
 
 
-async def test_fault_k19_a_list_that_another_program_locks_stops_transfers_until_it_lets_go(place: Place):
+async def test_fault_k19_a_list_that_another_program_locks_stops_transfers_until_it_lets_go(
+    place: Place,
+):
     with ByteServer(Held(BODY, STORED, etag='"v1"')) as server:
         async with place.opened() as monitor:
             monitor.ready()

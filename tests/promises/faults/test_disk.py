@@ -1,4 +1,6 @@
-"""F: full, failing, read-only and vanishing disks, met by real downloads. Mounts need root; calls are spoilt by strace."""
+"""F: full, failing, read-only and vanishing disks, met by real downloads. Mounts need root; calls
+are spoilt by strace.
+"""
 
 from __future__ import annotations
 
@@ -121,7 +123,9 @@ def fill(disk: Path) -> Path:
     return filler
 
 
-async def test_fault_f1_a_disk_that_fills_up_is_waited_for_and_what_came_is_kept(state: Path, mount: Mount):
+async def test_fault_f1_a_disk_that_fills_up_is_waited_for_and_what_came_is_kept(
+    state: Path, mount: Mount
+):
     out, body = mount("disk", "size=4m"), content(3 * M)
     with ByteServer(Held(body, M, etag=ETAG)) as server:
         async with running(state, out) as run:
@@ -183,7 +187,9 @@ async def test_fault_f3_nothing_goes_on_that_cannot_be_remembered(mount: Mount, 
         assert (out / "a.bin").read_bytes() == (out / "b.bin").read_bytes() == body
 
 
-async def test_fault_f4_a_disk_without_room_for_another_file_says_so_and_goes_on(state: Path, mount: Mount):
+async def test_fault_f4_a_disk_without_room_for_another_file_says_so_and_goes_on(
+    state: Path, mount: Mount
+):
     out, body = mount("disk", "size=4m,nr_inodes=6"), content(100_000)
     fillers = []
     while os.statvfs(out).f_favail:
@@ -220,7 +226,9 @@ async def test_fault_f6_a_quota_that_is_used_up_is_named_and_waited_for(state: P
 
 
 @strace
-async def test_fault_f7_an_error_while_writing_fails_and_keeps_what_was_written(state: Path, out: Path):
+async def test_fault_f7_an_error_while_writing_fails_and_keeps_what_was_written(
+    state: Path, out: Path
+):
     body = content(M)
     with ByteServer(Held(body, M // 2, etag=ETAG)) as server:
         with Engine(state, out, "--url", server.url("/a.bin")) as engine:
@@ -235,7 +243,9 @@ async def test_fault_f7_an_error_while_writing_fails_and_keeps_what_was_written(
 
 
 @strace
-async def test_fault_f7_after_a_sync_that_failed_only_the_last_checkpoint_is_believed(state: Path, out: Path):
+async def test_fault_f7_after_a_sync_that_failed_only_the_last_checkpoint_is_believed(
+    state: Path, out: Path
+):
     files = {"a.bin": content(M)}
     with ByteServer(Held(files["a.bin"], M // 2, etag=ETAG)) as server:
         with Engine(state, out, "--url", server.url("/a.bin")) as engine:
@@ -256,7 +266,10 @@ async def test_fault_f7_a_second_sync_that_fails_ends_the_task(state: Path, out:
         Engine(state, out, "--url", server.url("/a.bin")) as engine,
     ):
         engine.wait_for("accepted")
-        eventually(lambda: the_task(left(state)[0]).received == M // 2, "a checkpoint, so that this part is kept")
+        eventually(
+            lambda: the_task(left(state)[0]).received == M // 2,
+            "a checkpoint, so that this part is kept",
+        )
         spoil(engine, parts(out)[0], "fdatasync", "error=EIO")
         release(server)
         assert engine.wait_for("done")["reason"] == "disk.io"
@@ -311,7 +324,8 @@ async def test_fault_f8_a_short_write_is_continued_where_it_stopped(state: Path,
             task = run.session.download_task(server.url("/a.bin"))
             await run.until_stored(task, M)
             filler = fill(out)
-            os.truncate(filler, filler.stat().st_size - 40_960)  # ten pages: the next write is short
+            # ten pages: the next write is short
+            os.truncate(filler, filler.stat().st_size - 40_960)
             release(server)
             await run.until(lambda: task.record.activity is Activity.RETRYING, "the wait")
             part = parts(out)[0]
@@ -335,7 +349,9 @@ async def test_fault_f9_a_read_only_folder_is_refused_before_any_request(state: 
 
 
 @pytest.mark.skipif(ROOT, reason="root may write everywhere")
-async def test_fault_f9_a_folder_without_the_right_to_write_is_refused_before_any_request(state: Path, out: Path):
+async def test_fault_f9_a_folder_without_the_right_to_write_is_refused_before_any_request(
+    state: Path, out: Path
+):
     out.chmod(0o555)
     with ByteServer(Resource(content(1000))) as server:
         async with running(state, out) as run:
@@ -347,7 +363,9 @@ async def test_fault_f9_a_folder_without_the_right_to_write_is_refused_before_an
 
 
 @strace
-async def test_fault_f9_a_disk_that_becomes_read_only_half_way_fails_and_keeps_the_part(state: Path, out: Path):
+async def test_fault_f9_a_disk_that_becomes_read_only_half_way_fails_and_keeps_the_part(
+    state: Path, out: Path
+):
     body = content(M)
     with ByteServer(Held(body, M // 2, etag=ETAG)) as server:
         with Engine(state, out, "--url", server.url("/a.bin")) as engine:
@@ -359,7 +377,9 @@ async def test_fault_f9_a_disk_that_becomes_read_only_half_way_fails_and_keeps_t
         assert parts(out)[0].read_bytes() == body[: M // 2]
 
 
-async def test_fault_f10_a_folder_that_is_renamed_takes_the_file_along(state: Path, out: Path, tmp_path: Path):
+async def test_fault_f10_a_folder_that_is_renamed_takes_the_file_along(
+    state: Path, out: Path, tmp_path: Path
+):
     body = content(M)
     with ByteServer(Held(body, M // 2, etag=ETAG)) as server:
         async with running(state, out) as run:
@@ -379,7 +399,9 @@ async def test_fault_f10_a_folder_that_is_removed_fails_the_task_and_creates_not
 ):
     with ByteServer(Held(content(M), M // 2, etag=ETAG)) as server:
         async with running(state, out) as run:
-            task = run.session.download_task(server.url("/a.bin"), destination=str(out / "inner") + "/", start=False)
+            task = run.session.download_task(
+                server.url("/a.bin"), destination=str(out / "inner") + "/", start=False
+            )
             (out / "inner").mkdir()
             task.resume()
             await run.until_stored(task, M // 2)
@@ -392,7 +414,9 @@ async def test_fault_f10_a_folder_that_is_removed_fails_the_task_and_creates_not
         assert sorted(os.listdir(tmp_path)) == ["out", "state"]
 
 
-async def test_fault_f10_a_disk_that_is_taken_away_never_gets_the_file_at_a_wrong_place(state: Path, mount: Mount):
+async def test_fault_f10_a_disk_that_is_taken_away_never_gets_the_file_at_a_wrong_place(
+    state: Path, mount: Mount
+):
     out, body = mount("disk", "size=8m"), content(M)
     with ByteServer(Held(body, M // 2, etag=ETAG)) as server:
         async with running(state, out) as run:
@@ -423,7 +447,8 @@ async def test_fault_f15_two_engines_with_the_same_target_give_two_files(tmp_pat
     with ByteServer(Held(body, M // 2, etag=ETAG)) as server:
         async with running(tmp_path / "one", out) as one, running(tmp_path / "two", out) as two:
             tasks = [
-                run.session.download_task(server.url("/a.bin"), destination=str(out / "a.bin")) for run in (one, two)
+                run.session.download_task(server.url("/a.bin"), destination=str(out / "a.bin"))
+                for run in (one, two)
             ]
             for run, task in zip((one, two), tasks, strict=True):
                 await run.until_stored(task, M // 2)
@@ -442,7 +467,9 @@ def test_fault_f16_a_number_is_free_only_if_no_name_differs_by_case_alone(tmp_pa
     part.close()
 
 
-async def test_fault_f16_on_a_disk_that_ignores_case_nothing_is_replaced(state: Path, tmp_path: Path):
+async def test_fault_f16_on_a_disk_that_ignores_case_nothing_is_replaced(
+    state: Path, tmp_path: Path
+):
     image = tmp_path / "image"
     with image.open("wb") as file:
         file.truncate(16 * M)
@@ -459,9 +486,13 @@ async def test_fault_f16_on_a_disk_that_ignores_case_nothing_is_replaced(state: 
             with ByteServer(Resource(content(1000))) as server:
                 async with running(state, out) as run:
                     for name in ("a.txt", "caf\u00e9.txt"):
-                        task = run.session.download_task(server.url("/x"), destination=str(out / name))
+                        task = run.session.download_task(
+                            server.url("/x"), destination=str(out / name)
+                        )
                         assert (await task.wait()).succeeded
-            assert (out / "A.TXT").read_text() == (out / "cafe\u0301.txt").read_text() == "somebody's"
+            assert (
+                (out / "A.TXT").read_text() == (out / "cafe\u0301.txt").read_text() == "somebody's"
+            )
             assert len(os.listdir(out)) == 4
     except RuntimeError as exc:
         pytest.skip(f"the disk cannot be mounted here: {exc}")
@@ -469,7 +500,9 @@ async def test_fault_f16_on_a_disk_that_ignores_case_nothing_is_replaced(state: 
 
 @pytest.fixture
 def fat(tmp_path: Path) -> Iterator[Path]:
-    """A folder on FAT: no hard links, no modes, no extended attributes, no atomic rename without replacing."""
+    """A folder on FAT: no hard links, no modes, no extended attributes, no atomic rename without
+    replacing.
+    """
     image, place = tmp_path / "fat.img", tmp_path / "stick"
     with image.open("wb") as file:
         file.truncate(32 * M)
@@ -493,7 +526,11 @@ async def test_fault_f17_on_fat_a_file_arrives_whole_and_replaces_nothing(state:
         settings = Settings(download_folder=str(fat), note_origin=True)
         async with Monitor.open(str(state), settings=settings) as monitor:
             monitor.ready()
-            record = await monitor.create_session(configuration()).download_task(server.url("/a.bin")).wait()
+            record = (
+                await monitor.create_session(configuration())
+                .download_task(server.url("/a.bin"))
+                .wait()
+            )
     assert record.succeeded, record.error
     assert record.final_path == str(fat / "a (1).bin")
     assert (fat / "a (1).bin").read_bytes() == body
@@ -540,7 +577,9 @@ async def test_fault_f19_a_file_gets_the_mode_of_a_new_file_and_never_runs(
         with ByteServer(Held(content(M), M // 2, etag=ETAG)) as server:
             async with running(state, out) as run:
                 task = run.session.download_task(server.url("/a.sh"))
-                over = run.session.download_task(server.url("/b.sh"), destination=str(out / "old.sh"), overwrite=True)
+                over = run.session.download_task(
+                    server.url("/b.sh"), destination=str(out / "old.sh"), overwrite=True
+                )
                 for one in (task, over):
                     await run.until_stored(one, M // 2)
                 assert [path.stat().st_mode & 0o777 for path in parts(out)] == [0o600, 0o600]
@@ -555,13 +594,17 @@ async def test_fault_f19_a_file_gets_the_mode_of_a_new_file_and_never_runs(
     assert {path.stat().st_mode & 0o777 for path in state.iterdir() if path.is_file()} == {0o600}
 
 
-async def test_fault_f21_removing_keeps_a_finished_file_and_deletes_an_unfinished_part(state: Path, out: Path):
+async def test_fault_f21_removing_keeps_a_finished_file_and_deletes_an_unfinished_part(
+    state: Path, out: Path
+):
     with ByteServer(Held(content(M), M // 2, etag=ETAG)) as server:
         async with running(state, out) as run:
             unfinished = run.session.download_task(server.url("/b.bin"))
             await run.until_stored(unfinished, M // 2)
             run.monitor.commands.remove(unfinished.key)
-            await run.until(lambda: os.listdir(out) == [] and not run.monitor.tasks(), "the removal")
+            await run.until(
+                lambda: os.listdir(out) == [] and not run.monitor.tasks(), "the removal"
+            )
             release(server)
             finished = run.session.download_task(server.url("/a.bin"))
             await finished.wait()
@@ -570,7 +613,9 @@ async def test_fault_f21_removing_keeps_a_finished_file_and_deletes_an_unfinishe
         assert os.listdir(out) == ["a.bin"]
 
 
-async def test_fault_f25_a_folder_may_be_a_link_that_is_followed_once(state: Path, out: Path, tmp_path: Path):
+async def test_fault_f25_a_folder_may_be_a_link_that_is_followed_once(
+    state: Path, out: Path, tmp_path: Path
+):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "link").symlink_to(out)
     with ByteServer(Held(content(M), M // 2, etag=ETAG)) as server:
@@ -594,17 +639,23 @@ async def test_fault_f26_the_journal_keeps_its_newest_rows_only(tmp_path: Path):
     store = Store(path, kept=kept)
     await store.open()
     for number in range(1, events + 1):
-        done = store.commit(Change(event=TaskCreatedEvent(session="s", sequence=number, event_id=str(number))))
+        done = store.commit(
+            Change(event=TaskCreatedEvent(session="s", sequence=number, event_id=str(number)))
+        )
         if number % 1000 == 0:
             await done
-    rows = await store.read(lambda database: database.execute("select count(*), max(sequence) from journal").fetchone())
+    rows = await store.read(
+        lambda database: database.execute("select count(*), max(sequence) from journal").fetchone()
+    )
     assert rows[1] == events
     assert rows[0] <= kept + 6000, "it is pruned while it grows"
     await store.close()
     again = Store(path, kept=kept)
     remembered = await again.open()
     assert remembered.sequence == events
-    rows = await again.read(lambda database: database.execute("select count(*), min(sequence) from journal").fetchone())
+    rows = await again.read(
+        lambda database: database.execute("select count(*), min(sequence) from journal").fetchone()
+    )
     assert rows == (kept, events - kept + 1)
     await again.close()
 
@@ -619,7 +670,9 @@ async def test_fault_f26_an_event_that_nobody_has_heard_is_not_pruned(tmp_path: 
     await store.close()
     again = Store(str(tmp_path / "db"), kept=10)
     await again.open()
-    rows = await again.read(lambda database: database.execute("select sequence from journal").fetchall())
+    rows = await again.read(
+        lambda database: database.execute("select sequence from journal").fetchall()
+    )
     assert [number for (number,) in rows] == [1, *range(91, 101)]
     await again.close()
 
@@ -645,7 +698,9 @@ async def test_fault_f7_a_name_whose_folder_cannot_be_synced_is_not_lost(state: 
     with ByteServer(Held(files["a.bin"], M // 2, etag=ETAG)) as server:
         with Engine(state, out, "--url", server.url("/a.bin")) as engine:
             eventually(lambda: parts(out) and parts(out)[0].stat().st_size == M // 2)
-            engine.attach("-P", str(out), "-e", "trace=fsync", "-e", "inject=fsync:error=EIO:when=1")
+            engine.attach(
+                "-P", str(out), "-e", "trace=fsync", "-e", "inject=fsync:error=EIO:when=1"
+            )
             release(server)
             engine.wait_for("done")
             engine.wait_end()

@@ -1,7 +1,8 @@
 """Who owns the transfers, when processes come and go (K10, K11, K15, K16, K22, K24, P21).
 
-Every test ends with the whole file, made by processes that owned the lock one after the other: each byte that the
-server sent was asked for by the owner of that moment, from where the last one had stopped.
+Every test ends with the whole file, made by processes that owned the lock one after the other: each
+byte that the server sent was asked for by the owner of that moment, from where the last one had
+stopped.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ def server(resource: Resource) -> Iterator[ByteServer]:
 
 def ranges(server: ByteServer) -> list[int]:
     """Where each request began."""
-    found = [re.fullmatch(r"bytes=(\d+)-", request.header("Range", "bytes=0-")) for request in server.requests]
+    found = [
+        re.fullmatch(r"bytes=(\d+)-", request.header("Range", "bytes=0-"))
+        for request in server.requests
+    ]
     return [int(match[1]) for match in found if match is not None]
 
 
@@ -57,7 +61,9 @@ def is_whole(path: Path) -> bool:
 
 def a_part_is_there(place: Place) -> int:
     """How much."""
-    return until("a part of the file", lambda: received if (received := place.received()) > 200_000 else 0)
+    return until(
+        "a part of the file", lambda: received if (received := place.received()) > 200_000 else 0
+    )
 
 
 def taken_over(place: Place, waiter: int | None, task: str) -> None:
@@ -78,12 +84,16 @@ def finished(place: Place, name: str = "a.bin") -> Path:
     return path
 
 
-def test_fault_k10_a_killed_owner_is_followed_at_once_by_the_one_that_waited(place, server, resource):
+def test_fault_k10_a_killed_owner_is_followed_at_once_by_the_one_that_waited(
+    place, server, resource
+):
     is_followed_at_once(place, server, resource, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT])
-def test_fault_k24_a_crashed_owner_is_followed_at_once_by_the_one_that_waited(place, server, resource, number):
+def test_fault_k24_a_crashed_owner_is_followed_at_once_by_the_one_that_waited(
+    place, server, resource, number
+):
     is_followed_at_once(place, server, resource, number)
 
 
@@ -130,7 +140,9 @@ def test_fault_k10_the_window_is_killed_and_the_download_goes_on_and_k11_a_new_w
 
 
 @pytest.mark.slow
-def test_fault_k24_a_crash_of_the_window_is_told_at_the_next_start_without_secrets(place, server, resource):
+def test_fault_k24_a_crash_of_the_window_is_told_at_the_next_start_without_secrets(
+    place, server, resource
+):
     app = place.app()
     waiter = place.waiter()
     task = place.add(server.url("/a.bin?token=s3cret"), headers={"Authorization": "Bearer s3cret"})
@@ -183,7 +195,9 @@ def test_fault_k11_a_get_gives_its_download_to_the_window_and_follows_it(place, 
 
 
 @pytest.mark.slow
-def test_fault_k11_a_window_that_starts_in_the_moment_of_the_crash_gets_the_transfers(place, server, resource):
+def test_fault_k11_a_window_that_starts_in_the_moment_of_the_crash_gets_the_transfers(
+    place, server, resource
+):
     app = place.app()
     place.add(server.url("/a.bin"))
     a_part_is_there(place)
@@ -260,7 +274,9 @@ def test_fault_k16_two_users_do_not_see_each_other(place, server, resource, tmp_
     def as_the_other(*words: str) -> subprocess.CompletedProcess[str]:
         who = [str(user.pw_uid), str(user.pw_gid), str(home), str(tmp_path / "rehearsal")]
         environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "TRANSFERMON"))
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("XDG_", "TRANSFERMON"))
         }
         return subprocess.run(
             [sys.executable, "-c", AS_ANOTHER, *who, *words],
@@ -282,7 +298,9 @@ def test_fault_k16_two_users_do_not_see_each_other(place, server, resource, tmp_
     assert is_whole(finished(place))
 
 
-def test_fault_k22_what_ended_without_a_window_is_told_once_in_order_under_the_same_numbers(place, server, resource):
+def test_fault_k22_what_ended_without_a_window_is_told_once_in_order_under_the_same_numbers(
+    place, server, resource
+):
     app = place.small_app()
     waiter = place.waiter()
     tasks = [place.add(server.url(f"/{name}.bin")) for name in "ab"]
@@ -324,8 +342,11 @@ async def heard_by_an_app(place: Place) -> list[Event]:
 
 def test_fault_p21_a_push_reaches_the_engine_without_a_window(place, server, resource):
     (place.state).mkdir(mode=0o700)
-    host = f"127.0.0.1:{server.port}"  # the address comes from outside: only a setting lets it reach this machine
-    (place.state / "settings.json").write_text(json.dumps({"download_folder": str(place.out), "allowed_hosts": [host]}))
+    # the address comes from outside: only a setting lets it reach this machine
+    host = f"127.0.0.1:{server.port}"
+    (place.state / "settings.json").write_text(
+        json.dumps({"download_folder": str(place.out), "allowed_hosts": [host]})
+    )
     app = place.small_app()
     waiter = place.waiter()
     place.add(server.url("/a.bin"))
@@ -333,7 +354,9 @@ def test_fault_p21_a_push_reaches_the_engine_without_a_window(place, server, res
     place.kill(app)
     place.successor(waiter)
     url = server.url("/pushed.bin")
-    code, _, err = place.run("push", json.dumps({"aps": {"content-available": 1}, "download_url": url}))
+    code, _, err = place.run(
+        "push", json.dumps({"aps": {"content-available": 1}, "download_url": url})
+    )
     assert (code, err) == (0, "")
     quick(resource)
     assert is_whole(finished(place, "pushed.bin"))
@@ -345,7 +368,9 @@ def test_fault_p21_a_push_reaches_the_engine_without_a_window(place, server, res
     }
 
 
-def test_fault_k26_after_a_purge_nothing_runs_and_nothing_is_left(place, server, resource, tmp_path):
+def test_fault_k26_after_a_purge_nothing_runs_and_nothing_is_left(
+    place, server, resource, tmp_path
+):
     place.environment |= {"HOME": str(tmp_path / "home"), "XDG_RUNTIME_DIR": str(tmp_path / "run")}
     for name in ("home", "run"):
         (tmp_path / name).mkdir(mode=0o700)
@@ -367,4 +392,6 @@ def test_fault_k26_after_a_purge_nothing_runs_and_nothing_is_left(place, server,
     assert list(place.out.glob(".transfermon-*.part")), (
         "a stopped download keeps its part for a retry; the manual says how to find it"
     )
-    assert [path for name in ("home", "run") for path in (tmp_path / name).rglob("*") if path.is_file()] == []
+    assert [
+        path for name in ("home", "run") for path in (tmp_path / name).rglob("*") if path.is_file()
+    ] == []

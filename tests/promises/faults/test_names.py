@@ -1,4 +1,6 @@
-"""G: names from servers, through real downloads: one visible file in the folder, and never one elsewhere."""
+"""G: names from servers, through real downloads: one visible file in the folder, and never one
+elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ from transfermon.text import spreadsheet
 
 pytestmark = pytest.mark.anyio
 
-# By row: the value as it is on the wire, and the name of the file (None: any safe one); "url.bin" is the address's own.
+# By row: the value as it is on the wire, and the name of the file (None: any safe one); "url.bin"
+# is the address's own.
 DISPOSITIONS: dict[str, list[tuple[str, str | None]]] = {
     "g1": [
         ("inline", "url.bin"),
@@ -120,7 +123,10 @@ DISPOSITIONS: dict[str, list[tuple[str, str | None]]] = {
     ],
     # the name stays; no file is ever executable
     "g12": [
-        *((f'attachment; filename="{name}"', name) for name in ("a.desktop", "a.lnk", "a.url", "a.scf", "a.local")),
+        *(
+            (f'attachment; filename="{name}"', name)
+            for name in ("a.desktop", "a.lnk", "a.url", "a.scf", "a.local")
+        ),
         *((f'attachment; filename="{name}"', name) for name in ("a.py", "a.sh", "a.appimage")),
     ],
 }
@@ -150,7 +156,13 @@ class Names:
 
     def __call__(self, conn: Conn, request: Request) -> None:
         given = self.headers.get(request.target)
-        conn.send(reply(200, {"Content-Disposition": given} if given is not None else {}, request.target.encode()))
+        conn.send(
+            reply(
+                200,
+                {"Content-Disposition": given} if given is not None else {},
+                request.target.encode(),
+            )
+        )
 
 
 class Place:
@@ -160,7 +172,9 @@ class Place:
         self.out.mkdir(parents=True)
 
     async def fetch(self, urls: list[str], folders: list[str]) -> list[Task]:
-        async with Monitor.open(str(self.state), settings=Settings(download_folder=str(self.out))) as monitor:
+        async with Monitor.open(
+            str(self.state), settings=Settings(download_folder=str(self.out))
+        ) as monitor:
             monitor.ready()
             session = monitor.create_session(configuration())
             tasks = [
@@ -275,7 +289,9 @@ LONG = [
 ]
 
 
-async def test_fault_g10_a_long_name_is_cut_between_two_characters_and_keeps_its_extension(place: Place):
+async def test_fault_g10_a_long_name_is_cut_between_two_characters_and_keeps_its_extension(
+    place: Place,
+):
     names = Names()
     with ByteServer(names) as server:
         urls, folders = [], []
@@ -314,7 +330,9 @@ async def test_fault_g14_the_same_name_many_times_gives_as_many_files(count: int
     wanted = {"same.bin", *(f"same ({number}).bin" for number in range(1, count))}
     assert set(os.listdir(place.out)) == wanted
     bodies = {Path(record.final_path).read_text() for record in records}
-    assert bodies == {f"/{number}/same.bin" for number in range(count)}, "one was written over another"
+    assert bodies == {f"/{number}/same.bin" for number in range(count)}, (
+        "one was written over another"
+    )
 
 
 # ---- what a file says of where it came from
@@ -327,13 +345,17 @@ def origin_of(path: Path) -> bytes | None:
         return None
 
 
-async def test_fault_g16_a_file_says_where_it_came_from_without_secrets_and_only_when_asked(tmp_path: Path):
+async def test_fault_g16_a_file_says_where_it_came_from_without_secrets_and_only_when_asked(
+    tmp_path: Path,
+):
     (tmp_path / "probe").touch()
     try:
         os.setxattr(tmp_path / "probe", "user.probe", b"1")
     except OSError:
         pytest.skip("this file system keeps no extended attributes")
-    ephemeral = dataclasses.replace(SessionConfiguration.ephemeral(), download_folder=str(tmp_path / "private"))
+    ephemeral = dataclasses.replace(
+        SessionConfiguration.ephemeral(), download_folder=str(tmp_path / "private")
+    )
     found = {}
     for note in (True, False):
         out = tmp_path / str(note)
@@ -342,7 +364,10 @@ async def test_fault_g16_a_file_says_where_it_came_from_without_secrets_and_only
             async with Monitor.open(str(tmp_path / f"state {note}"), settings=settings) as monitor:
                 monitor.ready()
                 (tmp_path / "private").mkdir(exist_ok=True)
-                url = server.url("/a.bin?token=s3cret").replace("http://", "http://me:s3cret@") + "#s3cret"
+                url = (
+                    server.url("/a.bin?token=s3cret").replace("http://", "http://me:s3cret@")
+                    + "#s3cret"
+                )
                 for session in (monitor.session("a"), monitor.create_session(ephemeral)):
                     record = await session.download_task(url).wait()
                     found[note, session.identifier] = origin_of(Path(record.final_path))
@@ -352,7 +377,9 @@ async def test_fault_g16_a_file_says_where_it_came_from_without_secrets_and_only
     assert [value for key, value in found.items() if key != (True, "a")] == [None] * 3
 
 
-async def test_fault_g16_a_disk_without_such_notes_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_fault_g16_a_disk_without_such_notes_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     def refused(*_: object, **__: object) -> None:
         raise OSError(errno.EOPNOTSUPP, "not supported")
 
@@ -366,14 +393,18 @@ async def test_fault_g16_a_disk_without_such_notes_is_no_failure(tmp_path: Path,
 
 @pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "\tx", "\r=1"])
 def test_fault_g19_no_cell_of_an_exported_list_is_a_formula(name: str):
-    text = spreadsheet.table([{"id": "a:1", "name": name, "url": name, "received": 5, "expected": -1, "added": 1.5}])
+    text = spreadsheet.table(
+        [{"id": "a:1", "name": name, "url": name, "received": 5, "expected": -1, "added": 1.5}]
+    )
     head, row = list(csv.reader(io.StringIO(text, newline="")))
     cells = dict(zip(head, row, strict=True))
     assert cells["name"] == cells["url"] == f"'{name}"
     assert (cells["received"], cells["expected"], cells["added"]) == ("5", "", "1.5")
 
 
-async def test_fault_g19_the_command_exports_what_the_list_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+async def test_fault_g19_the_command_exports_what_the_list_holds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     names = Names()
     names.headers["/a"] = 'attachment; filename="=HYPERLINK(1),2.txt"'
     with ByteServer(names) as server:
@@ -382,7 +413,12 @@ async def test_fault_g19_the_command_exports_what_the_list_holds(tmp_path: Path,
             monitor.ready()
             record = await monitor.session("a").download_task(server.url("/a")).wait()
     assert record.name.startswith("=HYPERLINK")
-    assert await asyncio.to_thread(main.main, ["--state-dir", str(tmp_path / "state"), "list", "--csv"]) == 0
+    assert (
+        await asyncio.to_thread(
+            main.main, ["--state-dir", str(tmp_path / "state"), "list", "--csv"]
+        )
+        == 0
+    )
     (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out, newline=""))
     assert row["id"] == "a:1"
     assert row["name"] == f"'{record.name}"

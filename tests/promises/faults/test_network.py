@@ -92,7 +92,8 @@ async def test_fault_d1_without_a_way_there_it_waits_and_goes_on_when_there_is_o
         assert "no way to 10.88.0.1" in status(task.record, time.time())
         if kind == "unreachable":
             net.ip("route", "del", "unreachable", "10.88.0.0/16")
-            net.ip("route", "add", "10.88.0.0/16", "via", SERVER)  # a change that the kernel tells of
+            # a change that the kernel tells of
+            net.ip("route", "add", "10.88.0.0/16", "via", SERVER)
         else:
             net.ip("route", "add", "default", "via", SERVER)
         assert (await task.wait()).succeeded
@@ -100,9 +101,12 @@ async def test_fault_d1_without_a_way_there_it_waits_and_goes_on_when_there_is_o
 
 @pytest.mark.slow
 async def test_fault_d1_a_host_that_is_switched_off_is_unreachable(net: Network, watching: Monitor):
-    task = default_session(watching, timeout_interval_for_request=6).download_task("http://10.77.0.9/a")
+    task = default_session(watching, timeout_interval_for_request=6).download_task(
+        "http://10.77.0.9/a"
+    )
     await task.wait()
-    assert code_of(task) == -1009  # nobody answers where it should be, which takes three seconds to find out
+    # nobody answers where it should be, which takes three seconds to find out
+    assert code_of(task) == -1009
 
 
 def black_hole(net: Network, address: str) -> None:
@@ -125,7 +129,9 @@ async def test_fault_d2_a_black_hole_ends_by_time_and_holds_nobody_up(
 
 
 @pytest.mark.slow
-async def test_fault_d2_connecting_takes_fifteen_seconds_at_the_most(net: Network, monitor: Monitor):
+async def test_fault_d2_connecting_takes_fifteen_seconds_at_the_most(
+    net: Network, monitor: Monitor
+):
     black_hole(net, "10.77.0.9")
     began = time.monotonic()
     task = default_session(monitor).download_task("http://10.77.0.9/a")
@@ -146,7 +152,9 @@ def alone() -> Iterator[None]:
         yield
 
 
-async def test_fault_d3_a_name_that_does_not_exist_fails_after_few_attempts(alone: None, monitor: Monitor):
+async def test_fault_d3_a_name_that_does_not_exist_fails_after_few_attempts(
+    alone: None, monitor: Monitor
+):
     with NameServer(lambda name, kind: failed(3)):
         task = quick_session(monitor).download_task("http://files.example.test/a")
         record = await task.wait()
@@ -185,7 +193,9 @@ async def test_fault_d3_a_resolver_in_trouble_is_waited_for(
         assert (await task.wait()).succeeded
 
 
-async def test_fault_d3_a_slow_resolver_blocks_nobody(alone: None, monitor: Monitor, resource: Resource):
+async def test_fault_d3_a_slow_resolver_blocks_nobody(
+    alone: None, monitor: Monitor, resource: Resource
+):
     def answer(name: str, kind: int) -> bytes:
         time.sleep(0.5)
         return found("127.0.0.1", kind)
@@ -223,7 +233,9 @@ async def test_fault_d4_a_server_that_stalls_is_left_and_asked_for_the_rest(
 ):
     resource.body = (resource.body * 4)[:size]
     resource.stall_after = int(size * share)
-    task = quick_session(monitor, timeout_interval_for_request=0.3).download_task(server.url("/a.bin"))
+    task = quick_session(monitor, timeout_interval_for_request=0.3).download_task(
+        server.url("/a.bin")
+    )
     event = await recorder.wait_for("taskstate", task)
     assert event.reason == "127.0.0.1 sent nothing for too long."
     assert task.count_of_bytes_received == int(size * share)
@@ -235,11 +247,18 @@ async def test_fault_d4_a_server_that_stalls_is_left_and_asked_for_the_rest(
 
 @pytest.mark.parametrize("size", [1000, 1_000_000], ids=["through h11", "through the pump"])
 async def test_fault_d5_a_drip_counts_as_silence(
-    monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, size: int
+    monitor: Monitor,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    size: int,
 ):
     resource.body = (resource.body * 4)[:size]
     resource.piece, resource.pause = 1, 0.1
-    task = quick_session(monitor, timeout_interval_for_request=0.6).download_task(server.url("/a.bin"))
+    task = quick_session(monitor, timeout_interval_for_request=0.6).download_task(
+        server.url("/a.bin")
+    )
     event = await recorder.wait_for("taskstate", task)
     assert event.activity == "retrying"
     assert 0 < task.count_of_bytes_received < 20
@@ -248,7 +267,9 @@ async def test_fault_d5_a_drip_counts_as_silence(
     assert (downloads / "a.bin").read_bytes() == resource.body
 
 
-async def test_fault_d5_a_head_that_drips_counts_as_silence(monitor: Monitor, server: ByteServer, resource: Resource):
+async def test_fault_d5_a_head_that_drips_counts_as_silence(
+    monitor: Monitor, server: ByteServer, resource: Resource
+):
     head = reply(200, {}, b"x")
     dripped = []
 
@@ -263,7 +284,9 @@ async def test_fault_d5_a_head_that_drips_counts_as_silence(monitor: Monitor, se
         return True
 
     resource.before = drip
-    task = default_session(monitor, timeout_interval_for_request=0.5).download_task(server.url("/a"))
+    task = default_session(monitor, timeout_interval_for_request=0.5).download_task(
+        server.url("/a")
+    )
     await task.wait()
     assert code_of(task) == -1001
     assert len(dripped) < len(head), "the head never came to its end"
@@ -273,7 +296,9 @@ async def test_fault_d5_a_head_that_drips_counts_as_silence(monitor: Monitor, se
 
 
 def shaped(net: Network, *words: str) -> None:
-    """Put a queueing discipline on the servers' end; skips where the kernel has none of that kind."""
+    """Put a queueing discipline on the servers' end; skips where the kernel has none of that
+    kind.
+    """
     if shutil.which("tc") is None:
         pytest.skip("tc (iproute2) is not installed")
     with net.on_server():
@@ -286,15 +311,34 @@ def shaped(net: Network, *words: str) -> None:
 async def test_fault_d7_a_slow_link_is_steady_and_told_truly(
     net: Network, monitor: Monitor, resource: Resource, recorder: Recorder
 ):
-    shaped(net, *["qdisc", "add", "dev", "s0", "root", "tbf", "rate", "64kbit", "burst", "3kb", "latency", "2s"])
+    shaped(
+        net,
+        *[
+            "qdisc",
+            "add",
+            "dev",
+            "s0",
+            "root",
+            "tbf",
+            "rate",
+            "64kbit",
+            "burst",
+            "3kb",
+            "latency",
+            "2s",
+        ],
+    )
     with net.on_server():
         server = ByteServer(resource, address=SERVER)
     with server:
         task = quick_session(monitor).download_task(server.url("/a"))
         # 64 kbit/s are 8000 bytes a second, heads of packets included
-        await recorder.until(lambda: bool(told(recorder)) and told(recorder)[-1].total_bytes_written > 50_000)
+        await recorder.until(
+            lambda: bool(told(recorder)) and told(recorder)[-1].total_bytes_written > 50_000
+        )
         last = told(recorder)[-1]
-        first = [event for event in told(recorder) if event.time < last.time - 3][-1]  # over a while: one may come late
+        # over a while: one may come late
+        first = [event for event in told(recorder) if event.time < last.time - 3][-1]
         truth = (last.total_bytes_written - first.total_bytes_written) / (last.time - first.time)
         assert 0.5 * truth < last.speed < 2 * truth
         assert 0.5 * 8_000 < truth < 1.05 * 8_000
@@ -318,9 +362,13 @@ async def test_fault_d8_a_twentieth_of_all_packets_lost(
         with net.on_server():
             namespaces.run("nft", "add table inet faults")
             namespaces.run("nft", "add chain inet faults in { type filter hook input priority 0; }")
-            namespaces.run("nft", "add chain inet faults out { type filter hook output priority 0; }")
+            namespaces.run(
+                "nft", "add chain inet faults out { type filter hook output priority 0; }"
+            )
             for chain in ("in", "out"):
-                namespaces.run("nft", f"add rule inet faults {chain} numgen random mod 20 == 0 drop")
+                namespaces.run(
+                    "nft", f"add rule inet faults {chain} numgen random mod 20 == 0 drop"
+                )
     else:
         shaped(net, *["qdisc", "add", "dev", "s0", "clsact"])
         for way in ("ingress", "egress"):
@@ -401,7 +449,9 @@ async def test_fault_d10_where_nobody_tells_of_the_network_retries_find_out(
     deaf._watch = door._Netlink(29, 1, deaf._look, deaf._note)  # a protocol that no kernel has
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    async with Monitor.open(str(tmp_path / "state"), settings=settings, connectivity=deaf) as monitor:
+    async with Monitor.open(
+        str(tmp_path / "state"), settings=settings, connectivity=deaf
+    ) as monitor:
         recorder = RECORDERS[monitor] = Recorder(monitor)
         assert deaf.online
         task = quick_session(monitor).download_task(f"http://0.0.0.0:{port}/a")
@@ -459,7 +509,10 @@ async def test_fault_d16_an_address_family_without_a_way_is_passed_over(
     net.ip("route", "del", "default")
     with net.on_server():
         server = ByteServer(resource, address=good) if broken == "IPv6" else Server6(resource, good)
-    with NameServer(lambda name, kind: found(good if (kind == 28) == (":" in good) else bad, kind)), server:
+    with (
+        NameServer(lambda name, kind: found(good if (kind == 28) == (":" in good) else bad, kind)),
+        server,
+    ):
         task = quick_session(monitor).download_task(server.url("/a", "files.example.test"))
         record = await task.wait()
         assert record.succeeded
@@ -489,7 +542,18 @@ async def test_fault_d16_a_black_hole_under_one_address_costs_seconds(
     net: Network, monitor: Monitor, resource: Resource
 ):
     """Less than half a second: the next address is tried beside it (RFC 8305)."""
-    net.ip("-6", "neigh", "add", "fd77::9", "dev", "c0", "lladdr", "02:00:00:00:00:09", "nud", "permanent")
+    net.ip(
+        "-6",
+        "neigh",
+        "add",
+        "fd77::9",
+        "dev",
+        "c0",
+        "lladdr",
+        "02:00:00:00:00:09",
+        "nud",
+        "permanent",
+    )
     with net.on_server():
         server = ByteServer(resource, address=SERVER)
     with NameServer(lambda name, kind: found("fd77::9" if kind == 28 else SERVER, kind)), server:
@@ -508,7 +572,9 @@ async def test_fault_d16_a_black_hole_under_one_address_costs_seconds(
 
 
 class Proxy:
-    """Answers plain requests itself, opens tunnels to a port of this machine, and notes what it was asked."""
+    """Answers plain requests itself, opens tunnels to a port of this machine, and notes what it was
+    asked.
+    """
 
     def __init__(self, port: int = 0) -> None:
         self.port = port
@@ -573,7 +639,9 @@ async def test_fault_d17_no_proxy_names_who_is_reached_directly(
     monkeypatch.setenv("http_proxy", proxy.server.url("/"))
     monkeypatch.setenv("no_proxy", "0.0.0.0,example.org")
     with ByteServer(Resource(b"direct")) as server:
-        assert (await quick_session(monitor).download_task(server.url("/a", "0.0.0.0")).wait()).succeeded
+        assert (
+            await quick_session(monitor).download_task(server.url("/a", "0.0.0.0")).wait()
+        ).succeeded
     assert proxy.asked == []
 
 
@@ -591,13 +659,16 @@ async def test_fault_d17_the_session_s_own_setting_wins(
         assert proxy.asked == ([f"GET {FAR}"] if kind == "setting" else [])
 
 
-async def test_fault_d17_the_proxy_s_password_goes_to_the_proxy_only(monitor: Monitor, resource: Resource):
+async def test_fault_d17_the_proxy_s_password_goes_to_the_proxy_only(
+    monitor: Monitor, resource: Resource
+):
     with ByteServer(resource, tls=True) as server:
         proxy = Proxy(server.port)
         with proxy.server:
             monitor._engine.transport = Transport(tls_context=server.client_context())
             address = proxy.server.url("/").replace("//", "//user:canary@", 1)
-            # A name that is in the certificate and does not look like this machine to the rule for proxies.
+            # A name that is in the certificate and does not look like this machine to the rule for
+            # proxies.
             session = quick_session(monitor, proxy=address)
             task = session.download_task(f"https://elsewhere.example:{server.port}/a")
             await task.wait()
@@ -612,7 +683,9 @@ async def test_fault_d17_the_proxy_s_password_goes_to_the_proxy_only(monitor: Mo
         with proxy.server:
             address = proxy.server.url("/").replace("//", "//user:canary@", 1)
             session = quick_session(monitor, "com.example.second", proxy=address)
-            assert (await session.download_task(f"https://elsewhere.example:{server.port}/a").wait()).succeeded
+            assert (
+                await session.download_task(f"https://elsewhere.example:{server.port}/a").wait()
+            ).succeeded
             assert "authorization" not in server.requests[0].raw.decode().lower()
 
 
@@ -664,7 +737,8 @@ async def test_fault_d20_small_tasks_do_not_starve_behind_large_ones(
         assert (await task.wait()).succeeded
     assert all(task.state is State.RUNNING for task in large)
     ended = [event.task_identifier for event in recorder.of("sessioncompleted")]
-    assert ended == sorted(ended)  # the only free connection serves them in the order in which they came
+    # the only free connection serves them in the order in which they came
+    assert ended == sorted(ended)
     assert server.most_open <= 6
     go.set()
     for task in large:

@@ -1,4 +1,6 @@
-"""F24, K6, K7: what a power cut leaves. The file system is shut down under the engine and mounted again."""
+"""F24, K6, K7: what a power cut leaves. The file system is shut down under the engine and mounted
+again.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +41,9 @@ ETAG = '"v1"'
 class Disk:
     """An ext4 file system in a file, with a state and a download folder on it.
 
-    After a cut it is mounted from a copy of the file: another program that has taken a copy of all mounts (`unshare`)
-    may hold the dead one for a while, and a second mount of the same file would be that one.
+    After a cut it is mounted from a copy of the file: another program that has taken a copy of all
+    mounts (`unshare`) may hold the dead one for a while, and a second mount of the same file would
+    be that one.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -86,7 +89,10 @@ async def test_fault_k6_after_a_power_cut_a_download_goes_on_from_its_checkpoint
         with disk.mounted(), Engine(disk.state, disk.out, "--url", server.url("/a.bin")) as engine:
             engine.wait_for("accepted")
             synced = eventually(lambda: the_task(left(disk.state)[0]).received, "a checkpoint")
-            eventually(lambda: parts(disk.out)[0].stat().st_size > synced + 400_000, "bytes that are not synced")
+            eventually(
+                lambda: parts(disk.out)[0].stat().st_size > synced + 400_000,
+                "bytes that are not synced",
+            )
             disk.cut()
             engine.kill()
             told = engine.events
@@ -94,19 +100,28 @@ async def test_fault_k6_after_a_power_cut_a_download_goes_on_from_its_checkpoint
             record = the_task(checked(disk.state, disk.out, files)[0])
             assert record.received >= synced
             server.handler = Resource(files["a.bin"], etag=ETAG)
-            check_end(disk.state, disk.out, files, [told, await gone_on(disk.state, disk.out, told)])
-        assert [request.header("Range") for request in server.requests] == ["", rest(record.received)]
+            check_end(
+                disk.state, disk.out, files, [told, await gone_on(disk.state, disk.out, told)]
+            )
+        assert [request.header("Range") for request in server.requests] == [
+            "",
+            rest(record.received),
+        ]
 
 
 async def test_fault_f24_zeros_of_a_reserved_part_never_reach_the_file(disk: Disk):
     files = {"a.bin": content(8 * M)}
     with ByteServer(Held(files["a.bin"], 3 * M, etag=ETAG)) as server:
         with disk.mounted(), Engine(disk.state, disk.out, "--url", server.url("/a.bin")) as engine:
-            eventually(lambda: parts(disk.out) and parts(disk.out)[0].stat().st_size == 3 * M, "bytes in the part")
+            eventually(
+                lambda: parts(disk.out) and parts(disk.out)[0].stat().st_size == 3 * M,
+                "bytes in the part",
+            )
             disk.cut()
             engine.kill()
         with disk.mounted():
-            for part in parts(disk.out):  # as a file system that writes the length before the data would leave it
+            # as a file system that writes the length before the data would leave it
+            for part in parts(disk.out):
                 os.truncate(part, 8 * M)
             assert isinstance(server.handler, Held)
             server.handler.released.set()
@@ -123,18 +138,27 @@ async def test_fault_k7_a_power_cut_right_after_completed_was_said_leaves_the_wh
 ):
     files = {"a.bin": content(size)}
     with ByteServer(Resource(files["a.bin"], etag=ETAG)) as server:
-        with disk.mounted(), Engine(disk.state, disk.out, "--url", server.url("/a.bin"), "--stay") as engine:
+        with (
+            disk.mounted(),
+            Engine(disk.state, disk.out, "--url", server.url("/a.bin"), "--stay") as engine,
+        ):
             engine.wait_for("event", type=word)
             disk.cut()
             engine.kill()
-            told = [event for event in engine.events if event["type"] != "sessioncompleted" or word == event["type"]]
+            told = [
+                event
+                for event in engine.events
+                if event["type"] != "sessioncompleted" or word == event["type"]
+            ]
         with disk.mounted():
             tasks, journal = checked(disk.state, disk.out, files)
             assert (disk.out / "a.bin").read_bytes() == files["a.bin"]
             assert word in [event["type"] for event in journal], "it was said before it was durable"
             if word == "sessioncompleted":
                 assert the_task(tasks).succeeded
-            check_end(disk.state, disk.out, files, [told, await gone_on(disk.state, disk.out, told)])
+            check_end(
+                disk.state, disk.out, files, [told, await gone_on(disk.state, disk.out, told)]
+            )
         assert len(server.requests) == 1
 
 
@@ -147,7 +171,9 @@ async def test_fault_k6_a_power_cut_at_any_moment(number: int, disk: Disk):
             engine.wait_for("accepted")
             eventually(lambda: server.requests, "the request")
             until = number * 200_000 + 100_000
-            eventually(lambda: any(p.stat().st_size >= until for p in disk.out.iterdir()), "some bytes")
+            eventually(
+                lambda: any(p.stat().st_size >= until for p in disk.out.iterdir()), "some bytes"
+            )
             disk.cut()
             engine.kill()
         with disk.mounted():

@@ -1,7 +1,7 @@
 """P6: what a push names in a private network is not touched: no packet goes there.
 
-The addresses are put on the loopback of a network of our own, with a listener behind them, so that a program that
-fails here still sends nothing out.
+The addresses are put on the loopback of a network of our own, with a listener behind them, so that
+a program that fails here still sends nothing out.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ PRIVATE = [
 
 @pytest.fixture
 def canary(net: Network) -> Iterator[socket.socket]:
-    """Listens at every address of the network; the kernel answers for it, so an attempt is seen without an `accept`."""
+    """Listens at every address of the network; the kernel answers for it, so an attempt is seen
+    without an `accept`.
+    """
     with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as listener:
         listener.setblocking(False)
         yield listener
@@ -73,9 +75,13 @@ async def pushed(monitor: Monitor, url: str) -> Task:
     """The task that a push from outside made of this address, at its end."""
     payload = {"content-available": 1, "download_url": url}
     await monitor.push(json.dumps(payload), by_hand=False)
-    await eventually(lambda: monitor.background.ledger[-1].outcome is not WakeOutcome.NONE, "the end of its handler")
+    await eventually(
+        lambda: monitor.background.ledger[-1].outcome is not WakeOutcome.NONE,
+        "the end of its handler",
+    )
     (task,) = monitor.tasks()
-    monitor.commands.resume(task.key)  # a name that nobody has allowed yet waits for a person, who allows it here
+    # a name that nobody has allowed yet waits for a person, who allows it here
+    monitor.commands.resume(task.key)
     async with asyncio.timeout(LIMIT):
         return await monitor.handle(task.key).wait()
 
@@ -107,7 +113,8 @@ async def test_fault_p6_no_packet_goes_to_a_private_address_that_a_push_names(
     place(net, address)
     port = canary.getsockname()[1]
     there = (f"{address}%lo" if address.startswith("fe80") else address, port)
-    await eventually(lambda: reaches(there), "a way to the address")  # the kernel makes it when it has a moment
+    # the kernel makes it when it has a moment
+    await eventually(lambda: reaches(there), "a way to the address")
     assert visited(canary)  # whoever tries gets there
     before = packets()
     task = await pushed(watching, f"http://{spelled(address)}:{port}/latest/meta-data/")

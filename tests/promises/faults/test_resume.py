@@ -1,4 +1,6 @@
-"""Faults, group B: going on after an interruption, against servers that forget, change their mind or lie about ranges."""
+"""Faults, group B: going on after an interruption, against servers that forget, change their mind
+or lie about ranges.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ async def paused(task: DownloadTask, resource: Resource, at: int = AT) -> None:
     """Suspend the task at `at` bytes; the server then sends whole bodies."""
     await eventually(lambda: task.count_of_bytes_received == at, f"{at} bytes")
     task.suspend()
-    await eventually(lambda: task.session._engine.progress.get(task.key) is None, "the attempt to let go")
+    await eventually(
+        lambda: task.session._engine.progress.get(task.key) is None, "the attempt to let go"
+    )
     resource.stall_after = None
 
 
@@ -49,7 +53,9 @@ def asked(server: ByteServer) -> list[str]:
     return [request.header("Range") for request in server.requests]
 
 
-def partial(resource: Resource, value: str | None, *, offset: int = AT) -> Callable[[Conn, Request], bool]:
+def partial(
+    resource: Resource, value: str | None, *, offset: int = AT
+) -> Callable[[Conn, Request], bool]:
     """Answers ranges with 206, the bytes from `offset` on and this Content-Range."""
 
     def before(conn: Conn, request: Request) -> bool:
@@ -63,7 +69,9 @@ def partial(resource: Resource, value: str | None, *, offset: int = AT) -> Calla
 
 def only(downloads: Path, body: bytes) -> bool:
     """Whether there is this file, whole, and nothing else."""
-    return [path.name for path in downloads.iterdir()] == ["a.bin"] and (downloads / "a.bin").read_bytes() == body
+    return [path.name for path in downloads.iterdir()] == ["a.bin"] and (
+        downloads / "a.bin"
+    ).read_bytes() == body
 
 
 # ---- B1, B26
@@ -118,7 +126,9 @@ async def test_fault_b26_ten_cuts_anywhere_fetch_every_byte_once(
 
     resource.before = cut
     digest = hashlib.sha256(resource.body).hexdigest()
-    record = await session.download_task(server.url("/a.bin"), expected_digest=f"sha-256:{digest}").wait()
+    record = await session.download_task(
+        server.url("/a.bin"), expected_digest=f"sha-256:{digest}"
+    ).wait()
     assert record.succeeded
     assert only(downloads, resource.body)
     assert len(server.requests) == 11
@@ -126,7 +136,8 @@ async def test_fault_b26_ten_cuts_anywhere_fetch_every_byte_once(
     assert offsets == sorted(offsets)
     assert {request.header("If-Range") for request in server.requests[1:]} <= {'"v1"', ""}
     fetched = sum(each.response_body_bytes for each in record.metrics.transactions)
-    # Twice is fetched what is compared, at most half of what the connection before brought; no checkpoint.
+    # Twice is fetched what is compared, at most half of what the connection before brought; no
+    # checkpoint.
     assert len(resource.body) < fetched <= len(resource.body) + 10 * resume.OVERLAP
     assert (record.wasted, record.restarts) == (0, 0)
 
@@ -153,7 +164,12 @@ async def test_fault_b2_a_server_that_ignores_the_range_is_taken_at_its_word(
 
 @pytest.mark.parametrize("size", [100, 150_000, 2_000_000])
 async def test_fault_b3_a_file_that_changed_is_the_new_one_in_full(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, size: int
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    size: int,
 ):
     task = session.download_task(server.url("/a.bin"))
     await paused(task, resource)
@@ -176,7 +192,13 @@ async def test_fault_b3_a_file_that_changed_is_the_new_one_in_full(
 @pytest.mark.parametrize("etag", ['W/"v1"', ""])
 @pytest.mark.parametrize("same", [True, False])
 async def test_fault_b6_without_a_strong_validator_nothing_is_appended_blindly(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, etag: str, same: bool
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    etag: str,
+    same: bool,
 ):
     resource.etag = etag
     task = session.download_task(server.url("/a.bin"))
@@ -185,7 +207,8 @@ async def test_fault_b6_without_a_strong_validator_nothing_is_appended_blindly(
         resource.body = os.urandom(SIZE)
     assert (await task.resume().wait()).succeeded
     assert all(request.header("If-Range") == "" for request in server.requests)
-    start = [] if etag else [f"bytes=0-{resume.OVERLAP - 1}"]  # without any validator two places must agree
+    # without any validator two places must agree
+    start = [] if etag else [f"bytes=0-{resume.OVERLAP - 1}"]
     if same:
         assert asked(server) == ["", *start, rest(AT)]
     else:
@@ -229,7 +252,12 @@ async def test_fault_b7_a_new_date_brings_the_new_file(
 
 @pytest.mark.parametrize("offset", [AT - 1, AT + 1])
 async def test_fault_b9_a_206_from_another_byte_is_written_nowhere(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, offset: int
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    offset: int,
 ):
     task = session.download_task(server.url("/a.bin"))
     await paused(task, resource)
@@ -268,9 +296,16 @@ async def test_fault_b9_a_206_that_begins_earlier_is_compared_and_used(
     assert only(downloads, resource.body)
 
 
-@pytest.mark.parametrize("value", [None, "", "junk", f"bytes {AT}-/{SIZE}", f"bytes={AT}--1/{SIZE}"])
+@pytest.mark.parametrize(
+    "value", [None, "", "junk", f"bytes {AT}-/{SIZE}", f"bytes={AT}--1/{SIZE}"]
+)
 async def test_fault_b10_a_206_that_does_not_say_what_it_is_is_asked_for_as_a_whole(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, value: str | None
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    value: str | None,
 ):
     task = session.download_task(server.url("/a.bin"))
     await paused(task, resource)
@@ -289,7 +324,10 @@ async def test_fault_b10_a_206_that_does_not_say_what_it_is_is_asked_for_as_a_wh
     assert set(kept) == {resource.body[:AT]}  # until that answer came the part was there
     assert record.evidence.no_ranges == f"127.0.0.1:{server.port}"
     (event,) = recorder.of("downloadresumed")
-    assert (event.file_offset, event.reason) == (0, "The server did not say which part of the file it sends.")
+    assert (event.file_offset, event.reason) == (
+        0,
+        "The server did not say which part of the file it sends.",
+    )
     assert only(downloads, resource.body)
 
 
@@ -311,7 +349,12 @@ async def test_fault_b10_a_form_that_can_be_read_in_one_way_is_read(
 
 @pytest.mark.parametrize("total", [SIZE - 1, SIZE + 1, 10 * SIZE])
 async def test_fault_b11_another_total_is_another_file(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, total: int
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    total: int,
 ):
     task = session.download_task(server.url("/a.bin"))
     await paused(task, resource)
@@ -351,7 +394,9 @@ async def test_fault_b13_all_of_it_under_206_is_the_file(
 # ---- B14, B15: nothing more to send
 
 
-async def all_there(session: Session, server: ByteServer, resource: Resource, digest: str = "") -> DownloadTask:
+async def all_there(
+    session: Session, server: ByteServer, resource: Resource, digest: str = ""
+) -> DownloadTask:
     """A download that has everything without knowing it: the last chunk does not come."""
 
     def unended(conn: Conn, request: Request) -> bool:
@@ -370,7 +415,12 @@ async def all_there(session: Session, server: ByteServer, resource: Resource, di
 
 @pytest.mark.parametrize("with_digest", [True, False])
 async def test_fault_b14_a_416_at_the_full_length_completes_after_a_check(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, with_digest: bool
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    with_digest: bool,
 ):
     digest = f"sha-256:{hashlib.sha256(resource.body).hexdigest()}" if with_digest else ""
     task = await all_there(session, server, resource, digest)
@@ -385,7 +435,9 @@ async def test_fault_b14_a_416_at_the_full_length_completes_after_a_check(
 async def test_fault_b14_a_416_does_not_hide_a_wrong_digest(
     session: Session, server: ByteServer, resource: Resource, downloads: Path
 ):
-    task = await all_there(session, server, resource, f"sha-256:{hashlib.sha256(b'another').hexdigest()}")
+    task = await all_there(
+        session, server, resource, f"sha-256:{hashlib.sha256(b'another').hexdigest()}"
+    )
     resource.before = None
     record = await task.resume().wait()
     assert record.error is not None
@@ -398,7 +450,11 @@ async def test_fault_b14_a_416_does_not_hide_a_wrong_digest(
 async def test_fault_b14_a_part_of_the_whole_length_needs_no_request(
     open_monitor: OpenMonitor, server: ByteServer, resource: Resource, downloads: Path, digest: str
 ):
-    expected = hashlib.sha256(resource.body if digest == "right" else b"another").hexdigest() if digest else ""
+    expected = (
+        hashlib.sha256(resource.body if digest == "right" else b"another").hexdigest()
+        if digest
+        else ""
+    )
     resource.stall_after = SIZE - 1
     async with open_monitor() as monitor:
         task = quick_session(monitor).download_task(
@@ -408,7 +464,9 @@ async def test_fault_b14_a_part_of_the_whole_length_needs_no_request(
     (part,) = parts_in(downloads)
     with part.open("ab") as file:  # as if the engine was killed between this write and its record
         file.write(resource.body[-1:])
-    resource.before = lambda conn, request: bool(request.header("Range")) and sent(conn, reply(416, {}, b"no"))
+    resource.before = lambda conn, request: (
+        bool(request.header("Range")) and sent(conn, reply(416, {}, b"no"))
+    )
     async with open_monitor() as monitor:
         record = await monitor.handle(task.key).resume().wait()
         assert record.succeeded is (digest != "wrong")
@@ -440,7 +498,12 @@ async def test_fault_b15_a_file_that_shrank_is_loaded_anew(
 
 @pytest.mark.parametrize("boot", ["the same", "another"])
 async def test_fault_b18_after_a_kill_between_write_and_record_only_what_is_safe_is_believed(
-    open_monitor: OpenMonitor, server: ByteServer, resource: Resource, downloads: Path, tmp_path: Path, boot: str
+    open_monitor: OpenMonitor,
+    server: ByteServer,
+    resource: Resource,
+    downloads: Path,
+    tmp_path: Path,
+    boot: str,
 ):
     script = f"""
 task = session.download_task({server.url("/a.bin")!r})
@@ -473,7 +536,12 @@ await asyncio.Event().wait()
 @pytest.mark.parametrize("length", [0, 1, AT - 1])
 @pytest.mark.parametrize("reopened", [True, False])
 async def test_fault_b19_a_part_that_became_shorter_leaves_no_hole(
-    open_monitor: OpenMonitor, server: ByteServer, resource: Resource, downloads: Path, length: int, reopened: bool
+    open_monitor: OpenMonitor,
+    server: ByteServer,
+    resource: Resource,
+    downloads: Path,
+    length: int,
+    reopened: bool,
 ):
     async with open_monitor() as monitor:
         task = quick_session(monitor).download_task(server.url("/a.bin"))
@@ -512,11 +580,20 @@ async def test_fault_b21_a_part_that_was_deleted_while_paused_costs_one_line(
 # ---- B23, B25: other answers on the way
 
 
-@pytest.mark.parametrize("there", ["the same file", "another tag", "another length", "no validator"])
+@pytest.mark.parametrize(
+    "there", ["the same file", "another tag", "another length", "no validator"]
+)
 async def test_fault_b23_a_redirect_of_the_rest_must_lead_to_the_same_file(
-    monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, there: str
+    monitor: Monitor,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    there: str,
 ):
-    session = quick_session(monitor, http_header_fields={"Authorization": "Bearer secret", "X-Api-Key": "secret"})
+    session = quick_session(
+        monitor, http_header_fields={"Authorization": "Bearer secret", "X-Api-Key": "secret"}
+    )
     task = session.download_task(server.url("/a.bin"))
     await paused(task, resource)
     other = Resource(resource.body, etag='"v1"')
@@ -527,10 +604,14 @@ async def test_fault_b23_a_redirect_of_the_rest_must_lead_to_the_same_file(
     elif there == "no validator":
         other = Resource(os.urandom(SIZE))
     with ByteServer(other) as place:
-        resource.before = lambda conn, request: sent(conn, reply(302, {"Location": place.url("/else.bin")}))
+        resource.before = lambda conn, request: sent(
+            conn, reply(302, {"Location": place.url("/else.bin")})
+        )
         record = await task.resume().wait()
         assert record.succeeded
-        asked_there = [(request.header("Range"), request.header("If-Range")) for request in place.requests]
+        asked_there = [
+            (request.header("Range"), request.header("If-Range")) for request in place.requests
+        ]
         for request in place.requests:
             assert "secret" not in request.raw.decode("latin-1")
     assert server.requests[-1].header("Authorization") == "Bearer secret"  # at its own origin
@@ -546,7 +627,9 @@ async def test_fault_b23_a_redirect_to_a_forbidden_scheme_keeps_the_part(
 ):
     task = session.download_task(server.url("/a.bin"))
     await paused(task, resource)
-    resource.before = lambda conn, request: sent(conn, reply(302, {"Location": "file:///etc/passwd"}))
+    resource.before = lambda conn, request: sent(
+        conn, reply(302, {"Location": "file:///etc/passwd"})
+    )
     record = await task.resume().wait()
     assert record.error is not None
     assert record.error.reason == "pol.scheme"
@@ -579,7 +662,8 @@ async def test_fault_b25_the_bodies_of_errors_are_never_appended(
     resource.before = before
     record = await task.resume().wait()
     assert record.error is not None
-    assert (record.error.status, record.error.reason) == (200, "srv.note")  # both are final: only the user tries again
+    # both are final: only the user tries again
+    assert (record.error.status, record.error.reason) == (200, "srv.note")
     monitor.commands.retry(task.key)
     record = await task.wait()
     assert record.error is not None

@@ -1,4 +1,6 @@
-"""W12: what a start finds, row by row. Each situation is a real download that was stopped, and then made worse."""
+"""W12: what a start finds, row by row. Each situation is a real download that was stopped, and then
+made worse.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,9 @@ class Place:
     def edit(self, **changes: Any) -> None:
         record = dataclasses.replace(self.record, **changes)
         with self.database() as database:
-            database.execute("update task set state=?, record=?", (record.state.value, task_text(record)))
+            database.execute(
+                "update task set state=?, record=?", (record.state.value, task_text(record))
+            )
 
     def was_finishing(self) -> None:
         """All is there and the wish to give the name is recorded."""
@@ -81,7 +85,9 @@ class Place:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Monitor]:
         self.told, self.heard = [], []
-        async with Monitor.open(str(self.state), settings=Settings(download_folder=str(self.out))) as monitor:
+        async with Monitor.open(
+            str(self.state), settings=Settings(download_folder=str(self.out))
+        ) as monitor:
             monitor.subscribe(self.told.append)
             for name in ("downloadresumed", "downloadcompleted", "sessioncompleted"):
                 monitor.add_event_listener(name, self.heard.append)
@@ -145,7 +151,10 @@ async def test_w12_a_shorter_part_starts_over_and_says_so(place: Place):
     check_finished(place, await place.gone_on())
     assert place.asked == [""]
     (resumed,) = place.of("downloadresumed")
-    assert (resumed.file_offset, resumed.reason) == (0, "The part that was stored is shorter than it was.")
+    assert (resumed.file_offset, resumed.reason) == (
+        0,
+        "The part that was stored is shorter than it was.",
+    )
 
 
 def _remove(part: Path) -> None:
@@ -172,7 +181,8 @@ REPLACED = "Something else is in the place of the part that was stored."
 
 
 @pytest.mark.parametrize(
-    ("spoil", "words"), [(_remove, GONE), (_make_folder, REPLACED), (_make_link, REPLACED), (_add_link, REPLACED)]
+    ("spoil", "words"),
+    [(_remove, GONE), (_make_folder, REPLACED), (_make_link, REPLACED), (_add_link, REPLACED)],
 )
 async def test_w12_a_part_that_is_gone_or_not_ours_starts_over_and_says_so(
     spoil: Callable[[Path], None], words: str, place: Place
@@ -185,7 +195,9 @@ async def test_w12_a_part_that_is_gone_or_not_ours_starts_over_and_says_so(
     assert place.of("downloadresumed")[0].reason == words
     assert place.final.read_bytes() == BODY
     if "stranger" in before:
-        assert (place.out / "stranger").read_bytes() == BODY[:STORED], "a stranger's file was touched"
+        assert (place.out / "stranger").read_bytes() == BODY[:STORED], (
+            "a stranger's file was touched"
+        )
 
 
 @pytest.mark.parametrize(
@@ -214,7 +226,9 @@ async def test_w12_a_page_that_was_about_to_get_its_name_is_judged_again(
     assert (place.out / name).read_bytes() == body
 
 
-async def test_w12_finishing_with_the_part_and_no_file_gives_the_name_without_a_request(place: Place):
+async def test_w12_finishing_with_the_part_and_no_file_gives_the_name_without_a_request(
+    place: Place,
+):
     place.was_finishing()
     check_finished(place, await place.gone_on())
     assert place.asked == []
@@ -250,7 +264,9 @@ async def test_w12_a_name_that_was_given_without_a_record_is_known_by_the_file_i
 
 
 @pytest.mark.parametrize("stranger", [b"", BODY[:-1]])
-async def test_w12_finishing_with_neither_part_nor_file_fails_and_can_be_retried(stranger: bytes, place: Place):
+async def test_w12_finishing_with_neither_part_nor_file_fails_and_can_be_retried(
+    stranger: bytes, place: Place
+):
     place.was_finishing()
     place.part.unlink()
     if stranger:
@@ -284,7 +300,9 @@ async def test_w12_finishing_beside_another_file_of_that_name_chooses_a_new_one(
 
 
 @pytest.mark.parametrize("event", ["downloadcompleted", "sessioncompleted"])
-async def test_w12_an_event_that_nobody_heard_is_delivered_once_under_its_number(event: str, place: Place):
+async def test_w12_an_event_that_nobody_heard_is_delivered_once_under_its_number(
+    event: str, place: Place
+):
     await place.gone_on()
     (first,) = place.of(event)
     with place.database() as database:
@@ -338,7 +356,9 @@ async def test_w12_a_part_without_a_row_is_left_alone(place: Place):
     assert stray.stat().st_size == STORED
 
 
-async def test_w12_an_empty_part_that_was_made_just_before_a_crash_is_swept_away_and_no_other(place: Place):
+async def test_w12_an_empty_part_that_was_made_just_before_a_crash_is_swept_away_and_no_other(
+    place: Place,
+):
     with place.database() as database:
         (mark,) = database.execute("select value from meta where key='database_id'").fetchone()
     ours, theirs, full = (

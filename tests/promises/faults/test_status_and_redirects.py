@@ -90,7 +90,11 @@ async def test_fault_c1_a_server_that_asks_to_wait_is_given_the_time_and_the_use
     ("value", "lowest", "highest"),
     [
         (lambda: email.utils.formatdate(time.time() + 1000, usegmt=True), 998, 1001),
-        (lambda: time.strftime("%A, %d-%b-%y %H:%M:%S GMT", time.gmtime(time.time() + 1000)), 998, 1001),
+        (
+            lambda: time.strftime("%A, %d-%b-%y %H:%M:%S GMT", time.gmtime(time.time() + 1000)),
+            998,
+            1001,
+        ),
         (lambda: email.utils.formatdate(time.time() - 1000, usegmt=True), 0, 0),
         (lambda: "Thu, 01 Jan 1970 00:00:00 GMT", 0, 0),
         (lambda: email.utils.formatdate(time.time() + 10 * 365 * 86400, usegmt=True), 3e8, 4e8),
@@ -100,7 +104,18 @@ async def test_fault_c1_a_server_that_asks_to_wait_is_given_the_time_and_the_use
         (lambda: "1.5", 20, 40),
         (lambda: "", 20, 40),
     ],
-    ids=["date", "old date", "past", "long past", "ten years", "huge", "junk", "negative", "fraction", "empty"],
+    ids=[
+        "date",
+        "old date",
+        "past",
+        "long past",
+        "ten years",
+        "huge",
+        "junk",
+        "negative",
+        "fraction",
+        "empty",
+    ],
 )
 async def test_fault_c2_retry_after_in_any_form(
     monitor: Monitor,
@@ -140,14 +155,18 @@ async def test_fault_c3_errors_without_end_are_tried_less_and_less_often_and_end
 ):
     monitor._engine.random = lambda: 1.0
     resource.before = always(reply(502))
-    session = quick_session(monitor, retry_policy=RetryPolicy(minimum=0.01, maximum=0.08, attempts=6))
+    session = quick_session(
+        monitor, retry_policy=RetryPolicy(minimum=0.01, maximum=0.08, attempts=6)
+    )
     task = session.download_task(server.url("/a"))
     record = await task.wait()
     assert record.error is not None
     assert (record.error.status, record.attempt, len(server.requests)) == (502, 6, 6)
     times = [request.time for request in server.requests]
     gaps = [after - before for before, after in itertools.pairwise(times)]
-    assert all(gap >= wanted for gap, wanted in zip(gaps, [0.009, 0.018, 0.038, 0.078, 0.078], strict=True))
+    assert all(
+        gap >= wanted for gap, wanted in zip(gaps, [0.009, 0.018, 0.038, 0.078, 0.078], strict=True)
+    )
 
 
 # ---- C4, C5: a real server
@@ -180,7 +199,13 @@ def web(tmp_path: Path) -> Iterator[nginx.Nginx]:
     ],
 )
 async def test_fault_c4_c5_what_will_not_change_fails_at_once(
-    monitor: Monitor, web: nginx.Nginx, downloads: Path, path: str, code: int, reason: str, words: str
+    monitor: Monitor,
+    web: nginx.Nginx,
+    downloads: Path,
+    path: str,
+    code: int,
+    reason: str,
+    words: str,
 ):
     task = quick_session(monitor).download_task(web.url(path))
     record = await task.wait()
@@ -193,7 +218,9 @@ async def test_fault_c4_c5_what_will_not_change_fails_at_once(
     assert not downloads.exists() or list(downloads.iterdir()) == []
 
 
-async def test_fault_c5_with_the_password_it_works(monitor: Monitor, web: nginx.Nginx, downloads: Path):
+async def test_fault_c5_with_the_password_it_works(
+    monitor: Monitor, web: nginx.Nginx, downloads: Path
+):
     url = web.url("/private/a.bin").replace("//", "//user:password@", 1)
     assert (await quick_session(monitor).download_task(url).wait()).succeeded
     assert (downloads / "a.bin").stat().st_size == 100_000
@@ -201,7 +228,12 @@ async def test_fault_c5_with_the_password_it_works(monitor: Monitor, web: nginx.
 
 @pytest.mark.parametrize("code", [401, 403, 404, 410])
 async def test_fault_c4_c5_the_part_is_kept_and_serves_later(
-    monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, code: int
+    monitor: Monitor,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    code: int,
 ):
     refusals = 2 if code == 403 else 1  # after a 403 the file is asked for plainly, once
 
@@ -230,7 +262,12 @@ SIGN_IN = b"<!DOCTYPE html><title>Welcome</title><p>Please accept our terms"
 
 @pytest.mark.parametrize("kind", ["text/html", "text/html; charset=utf-8", "application/xhtml+xml"])
 async def test_fault_c7_a_sign_in_page_never_takes_the_place_of_the_file(
-    monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, kind: str
+    monitor: Monitor,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    kind: str,
 ):
     """Only a redirect, or another host, speaks for a network that wants somebody to sign in."""
     session = quick_session(monitor, retry_policy=RetryPolicy(minimum=0.2, maximum=0.2))
@@ -251,7 +288,12 @@ async def test_fault_c7_a_sign_in_page_never_takes_the_place_of_the_file(
 
 @pytest.mark.parametrize("kind", ["text/html", "text/html; charset=utf-8", "application/xhtml+xml"])
 async def test_fault_c7_a_page_of_the_same_server_is_an_expired_link(
-    monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, kind: str
+    monitor: Monitor,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    kind: str,
 ):
     resource.before = cut_then(resource, reply(200, {"Content-Type": kind}, SIGN_IN))
     task = quick_session(monitor).download_task(server.url("/film.mp4"))
@@ -316,7 +358,13 @@ async def test_fault_c7_a_page_that_is_the_file_is_no_sign_in_page(
 async def test_fault_c9_a_mixed_chain_is_followed_and_the_last_hop_names_the_file(
     session: Session, server: ByteServer, resource: Resource, downloads: Path
 ):
-    hops = {"/0.zip": (301, "/1"), "/1": (302, "/2"), "/2": (303, "/3"), "/3": (307, "/4"), "/4": (308, "/the end.mp4")}
+    hops = {
+        "/0.zip": (301, "/1"),
+        "/1": (302, "/2"),
+        "/2": (303, "/3"),
+        "/3": (307, "/4"),
+        "/4": (308, "/the end.mp4"),
+    }
     redirecting(resource, hops)
     task = session.download_task(server.url("/0.zip"))
     assert (await task.wait()).succeeded
@@ -332,7 +380,9 @@ async def test_fault_c10_redirects_without_end_fail_after_the_limit(
     if shape == "loop":
         redirecting(resource, {"/a": (302, "/b"), "/b": (302, "/a")})
     else:
-        redirecting(resource, {"/a": (302, "/1"), **{f"/{n}": (302, f"/{n + 1}") for n in range(1, 21)}})
+        redirecting(
+            resource, {"/a": (302, "/1"), **{f"/{n}": (302, f"/{n + 1}") for n in range(1, 21)}}
+        )
     task = session.download_task(server.url("/a"))
     record = await task.wait()
     assert code_of(task) == -1007
@@ -357,7 +407,12 @@ FOREIGN = [
 
 @pytest.mark.parametrize("target", FOREIGN)
 async def test_fault_c11_a_redirect_to_another_kind_of_address_is_refused(
-    monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, target: str
+    monitor: Monitor,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    target: str,
 ):
     resource.before = cut_then(resource, reply(302, {"Location": target}))
     task = quick_session(monitor).download_task(server.url("/a.bin"))
@@ -385,17 +440,22 @@ async def test_fault_c12_nothing_secret_follows_a_redirect_to_another_origin(
         session = quick_session(monitor, http_header_fields=headers)
         task = session.download_task(server.url("/a"), request_headers=SECRETS)
         assert (await task.wait()).succeeded
-        assert all(b"canary-3" in request.raw for request in server.requests)  # its own origin gets them
+        # its own origin gets them
+        assert all(b"canary-3" in request.raw for request in server.requests)
         assert len(server.requests) == 2
         (request,) = second.requests
         assert b"canary" not in request.raw
         assert request.header("User-Agent")
 
 
-async def test_fault_c12_what_was_dropped_does_not_come_back(monitor: Monitor, server: ByteServer, resource: Resource):
+async def test_fault_c12_what_was_dropped_does_not_come_back(
+    monitor: Monitor, server: ByteServer, resource: Resource
+):
     """A chain that leads away and back: the origin in between chose the last address."""
     with ByteServer(Resource(b"")) as second:
-        second.handler = lambda conn, request: conn.send(reply(302, {"Location": server.url("/end")}))
+        second.handler = lambda conn, request: conn.send(
+            reply(302, {"Location": server.url("/end")})
+        )
         redirecting(resource, {"/a": (302, second.url("/b"))})
         task = quick_session(monitor).download_task(server.url("/a"), request_headers=SECRETS)
         assert (await task.wait()).succeeded
@@ -443,7 +503,20 @@ async def test_fault_c16_valid_forms_of_location_work(
         b"Location: http://127.0.0.1:99999/b\r\n",
         b"Location: /" + b"b" * 65_536 + b"\r\n",
     ],
-    ids=["none", "empty", "two", "tab", "nul", "backslash", "no host", "slashes", "bracket", "port 0", "port", "64 kB"],
+    ids=[
+        "none",
+        "empty",
+        "two",
+        "tab",
+        "nul",
+        "backslash",
+        "no host",
+        "slashes",
+        "bracket",
+        "port 0",
+        "port",
+        "64 kB",
+    ],
 )
 async def test_fault_c16_unusable_forms_of_location_fail(
     session: Session, server: ByteServer, resource: Resource, downloads: Path, field: bytes
@@ -508,7 +581,9 @@ async def cookies_after(session: Session, server: ByteServer, *fields: str, url:
 async def test_fault_c19_a_cookie_goes_back_where_it_came_from_or_nowhere(
     monitor: Monitor, server: ByteServer, field: str, sent: str
 ):
-    """To its host; with a Domain to that, where it is no public suffix (RFC 6265; `tests/test_cookies.py`)."""
+    """To its host; with a Domain to that, where it is no public suffix (RFC 6265;
+    `tests/test_cookies.py`).
+    """
     assert await cookies_after(quick_session(monitor), server, field) == sent
 
 
@@ -535,7 +610,9 @@ async def test_fault_c19_a_cookie_of_a_redirect_opens_the_file(
 
     resource.before = gate
     assert (await quick_session(monitor).download_task(server.url("/a.bin")).wait()).succeeded
-    own = quick_session(monitor).download_task(server.url("/b.bin"), request_headers={"Cookie": "pass=1"})
+    own = quick_session(monitor).download_task(
+        server.url("/b.bin"), request_headers={"Cookie": "pass=1"}
+    )
     assert (await own.wait()).succeeded
     assert [request.header("Cookie") for request in server.requests] == ["", "pass=1", "pass=1"]
 
@@ -543,7 +620,9 @@ async def test_fault_c19_a_cookie_of_a_redirect_opens_the_file(
 async def test_fault_c19_cookies_without_end_are_bounded(monitor: Monitor, server: ByteServer):
     session = quick_session(monitor)
     for page in range(10):
-        sent = await cookies_after(session, server, *(f"c{page}-{number}=1" for number in range(500)))
+        sent = await cookies_after(
+            session, server, *(f"c{page}-{number}=1" for number in range(500))
+        )
         assert sent.count(";") < cookies.MOST
     assert len(sent) < 64 * 1024
     assert monitor.task(session.records()[-1].key).succeeded
@@ -555,8 +634,12 @@ async def test_fault_c21_reset_leaves_nothing_of_a_session_but_its_running_tasks
     session = quick_session(monitor)
     assert await cookies_after(session, server, "a=1") == "a=1"
     resource.before = always(reply(401, {"WWW-Authenticate": "Basic"}))
-    await session.download_task(server.url("/c"), request_headers={"Authorization": "Bearer s3cret"}).wait()
-    running = session.download_task(server.url("/d"), request_headers={"Authorization": "Bearer kept"}, start=False)
+    await session.download_task(
+        server.url("/c"), request_headers={"Authorization": "Bearer s3cret"}
+    ).wait()
+    running = session.download_task(
+        server.url("/d"), request_headers={"Authorization": "Bearer kept"}, start=False
+    )
     folder = Path(monitor.state_dir) / "parts"
     folder.mkdir(exist_ok=True)
     orphan = folder / ".transfermon-0123456789abcdef.part"
@@ -583,10 +666,14 @@ async def test_fault_c20_sessions_with_other_credentials_do_not_mix(
     resource.before = echo
     names = ["alice", "bob"]
     sessions = {
-        name: quick_session(monitor, f"com.example.{name}", http_header_fields={"Authorization": name})
+        name: quick_session(
+            monitor, f"com.example.{name}", http_header_fields={"Authorization": name}
+        )
         for name in names
     }
-    tasks = [sessions[name].download_task(server.url(f"/{name}/{n}")) for n in range(8) for name in names]
+    tasks = [
+        sessions[name].download_task(server.url(f"/{name}/{n}")) for n in range(8) for name in names
+    ]
     for task in tasks:
         assert (await task.wait()).succeeded
     by_connection: dict[int, set[str]] = {}
@@ -598,7 +685,9 @@ async def test_fault_c20_sessions_with_other_credentials_do_not_mix(
     assert all(len(users) == 1 for users in by_connection.values())
 
 
-async def fifty(session: Session, server: ByteServer, resource: Resource, recorder: Recorder) -> list[Any]:
+async def fifty(
+    session: Session, server: ByteServer, resource: Resource, recorder: Recorder
+) -> list[Any]:
     resource.body = resource.body[:2000]
     resource.stall_after = 1000
     tasks = [session.download_task(server.url(f"/{n}.bin")) for n in range(50)]
@@ -639,7 +728,12 @@ async def test_fault_c22_finishing_a_session_lets_fifty_tasks_end(
 
 @pytest.mark.parametrize("size", [10, 60_000, 1_000_000])
 async def test_fault_c24_a_realm_is_text_and_small(
-    monitor: Monitor, session: Session, server: ByteServer, resource: Resource, recorder: Recorder, size: int
+    monitor: Monitor,
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    size: int,
 ):
     realm = "<b>Sign in</b>\x1b[31m " + "x" * size
     resource.before = always(reply(401, {"WWW-Authenticate": f'Basic realm="{realm}"'}))
@@ -674,7 +768,8 @@ async def test_fault_c26_a_retried_attempt_is_not_counted_twice(
     told = sum(event.bytes_written for event in recorder.of("downloadprogress", task))
     assert told <= len(resource.body)
     came = sum(one.response_body_bytes for one in record.metrics.transactions)
-    assert came == len(resource.body) + 3 * OVERLAP  # what is compared comes twice, and is not told of
+    # what is compared comes twice, and is not told of
+    assert came == len(resource.body) + 3 * OVERLAP
     assert len(recorder.of("downloadcompleted")) == 1
     assert record.wasted == 0
 

@@ -1,4 +1,6 @@
-"""Faults, group V, and C17 and G17: what can go wrong with an upload to a server that cannot resume."""
+"""Faults, group V, and C17 and G17: what can go wrong with an upload to a server that cannot
+resume.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ async def test_fault_v2_a_source_that_changes_while_it_is_sent_is_never_whole_on
 ):
     receiver = Receiver()
     with ByteServer(receiver, reads_bodies=False) as server:
-        task = plain_session(monitor).upload_task(server.url("/a"), source, method="PUT", speed_limit=3 * M)
+        task = plain_session(monitor).upload_task(
+            server.url("/a"), source, method="PUT", speed_limit=3 * M
+        )
         await eventually(lambda: task.count_of_bytes_sent > 100_000)
         if harm == "grown":
             with source.open("ab") as file:
@@ -106,7 +110,9 @@ async def test_fault_v3_only_ordinary_files_are_sent_and_each_other_kind_has_its
                 with pytest.raises(ValueError, match="path"):
                     session.upload_task(server.url("/a"), path)
                 continue
-            record = await session.upload_task(server.url("/a"), tmp_path / path, method="PUT").wait()
+            record = await session.upload_task(
+                server.url("/a"), tmp_path / path, method="PUT"
+            ).wait()
             found[path] = (record.error.code, record.error.message) if record.error else None
     assert {path: error and error[0] for path, error in found.items()} == {
         "pipe": -1102,
@@ -125,7 +131,9 @@ async def test_fault_v3_a_sparse_file_of_a_terabyte_starts_at_once_and_is_cancel
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(1 << 40)
     with ByteServer(lambda conn, request: conn.stall(), reads_bodies=False) as server:
-        task = plain_session(monitor).upload_task(server.url("/a"), tmp_path / "sparse", method="PUT")
+        task = plain_session(monitor).upload_task(
+            server.url("/a"), tmp_path / "sparse", method="PUT"
+        )
         await eventually(lambda: task.count_of_bytes_sent > M)
         assert task.count_of_bytes_expected_to_send == 1 << 40
         task.cancel()
@@ -176,12 +184,20 @@ async def test_fault_v5_a_post_with_a_key_may_be_repeated(monitor: Monitor, sour
     receiver = Receiver(lambda conn, request: (conn.read_body(request), conn.reset()))
     with ByteServer(receiver, reads_bodies=False) as server:
         headers = {"Idempotency-Key": '"8e03978e"'}
-        record = await plain_session(monitor).upload_task(server.url("/a"), source, request_headers=headers).wait()
+        record = (
+            await plain_session(monitor)
+            .upload_task(server.url("/a"), source, request_headers=headers)
+            .wait()
+        )
         assert record.succeeded
-        assert [request.header("Idempotency-Key") for request in server.requests] == ['"8e03978e"'] * 2
+        assert [request.header("Idempotency-Key") for request in server.requests] == [
+            '"8e03978e"'
+        ] * 2
 
 
-async def test_fault_v7_we_never_wait_for_100_continue_and_take_a_late_one(monitor: Monitor, source: Path):
+async def test_fault_v7_we_never_wait_for_100_continue_and_take_a_late_one(
+    monitor: Monitor, source: Path
+):
     def late(conn: Conn, request: Request) -> None:
         assert request.header("Expect") == ""
         conn.read_body(request)
@@ -200,7 +216,9 @@ async def test_fault_v7_a_417_is_a_failure_in_words(monitor: Monitor, source: Pa
     assert (record.error.code, record.error.status) == (-1011, 417)
 
 
-async def test_fault_v11_only_what_the_network_took_counts_and_a_cancel_is_quick(monitor: Monitor, tmp_path: Path):
+async def test_fault_v11_only_what_the_network_took_counts_and_a_cancel_is_quick(
+    monitor: Monitor, tmp_path: Path
+):
     (tmp_path / "a").write_bytes(bytes(50 * M))
     taken = 0
 
@@ -237,7 +255,9 @@ ODD_ANSWERS = {
 
 
 @pytest.mark.parametrize("case", list(ODD_ANSWERS))
-async def test_fault_v14_no_answer_of_a_data_task_hurts(monitor: Monitor, recorder: Recorder, case: str):
+async def test_fault_v14_no_answer_of_a_data_task_hurts(
+    monitor: Monitor, recorder: Recorder, case: str
+):
     body, kind = ODD_ANSWERS[case]
     head = f"HTTP/1.1 200 X\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     if "\x00" in kind:
@@ -265,12 +285,20 @@ async def test_fault_c17_a_redirected_body_is_sent_whole_from_its_start_and_with
         for status_code in (307, 308):
             here = Receiver(early_redirect(status_code, "/b"))
             with ByteServer(here, reads_bodies=False) as server:
-                record = await plain_session(monitor).upload_task(server.url("/a"), source, method="PUT").wait()
+                record = (
+                    await plain_session(monitor)
+                    .upload_task(server.url("/a"), source, method="PUT")
+                    .wait()
+                )
                 assert record.succeeded
                 assert here.bodies == [body]
             away = Receiver(early_redirect(status_code, other.url("/b")))
             with ByteServer(away, reads_bodies=False) as server:
-                record = await plain_session(monitor).upload_task(server.url("/a"), source, method="PUT").wait()
+                record = (
+                    await plain_session(monitor)
+                    .upload_task(server.url("/a"), source, method="PUT")
+                    .wait()
+                )
             assert record.error is not None
             assert record.error.reason == "pol.redirected-upload"
             assert "another server" in record.error.message
@@ -289,13 +317,19 @@ def early_redirect(status_code: int, location: str) -> Any:
 async def test_fault_g17_the_server_learns_nothing_of_our_folders(monitor: Monitor, source: Path):
     receiver = Receiver()
     with ByteServer(receiver, reads_bodies=False) as server:
-        assert (await plain_session(monitor).upload_task(server.url("/put"), source, method="PUT").wait()).succeeded
+        assert (
+            await plain_session(monitor)
+            .upload_task(server.url("/put"), source, method="PUT")
+            .wait()
+        ).succeeded
         head = server.requests[0].raw
     assert b"private" not in head
     assert b"film.bin" not in head
 
 
-async def test_an_engine_that_ends_leaves_an_upload_that_goes_on(open_monitor: OpenMonitor, source: Path):
+async def test_an_engine_that_ends_leaves_an_upload_that_goes_on(
+    open_monitor: OpenMonitor, source: Path
+):
     def stalled(conn: Conn, request: Request) -> None:
         conn.read_some(100_000)
         conn.stall()

@@ -1,4 +1,6 @@
-"""Faults of the VideoFarm server (L5, L7, M11, V16 to V18), and V1, V8, V11 against servers that can resume."""
+"""Faults of the VideoFarm server (L5, L7, M11, V16 to V18), and V1, V8, V11 against servers that
+can resume.
+"""
 
 from __future__ import annotations
 
@@ -38,21 +40,32 @@ def farm(data_dir: Path) -> Iterator[Farm]:
 
 
 def client(farm: Farm) -> httpx.Client:
-    return httpx.Client(base_url=farm.url, timeout=60, trust_env=False, headers={"accept-encoding": "identity"})
+    return httpx.Client(
+        base_url=farm.url, timeout=60, trust_env=False, headers={"accept-encoding": "identity"}
+    )
 
 
 def a_video(web: httpx.Client, title: str = "Dunes") -> str:
-    answer = web.post("videos", data={"title": title}, files={"thumbnail": ("d.jpg", PICTURE, "image/jpeg")})
+    answer = web.post(
+        "videos", data={"title": title}, files={"thumbnail": ("d.jpg", PICTURE, "image/jpeg")}
+    )
     assert answer.status_code == 303, answer.text
     return str(answer.headers["location"])
 
 
 def png(width: int, height: int) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + head
+        + chunk(b"IDAT", zlib.compress(bytes(100)))
+        + chunk(b"IEND", b"")
+    )
 
 
 # ---- L5, L7
@@ -71,7 +84,10 @@ def test_fault_l5_the_server_is_on_loopback_and_answers_no_foreign_host_or_origi
             {"Origin": "null"},
         ):
             for method in ("GET", "POST", "PUT", "OPTIONS", "DELETE"):
-                assert web.request(method, "videos", headers=headers).status_code == 403, (method, headers)
+                assert web.request(method, "videos", headers=headers).status_code == 403, (
+                    method,
+                    headers,
+                )
 
 
 @pytest.mark.parametrize(
@@ -90,7 +106,9 @@ def test_fault_l5_the_server_is_on_loopback_and_answers_no_foreign_host_or_origi
         "/files/..\\videos.json",
     ],
 )
-def test_fault_l7_no_address_leads_out_of_the_store(farm: Farm, data_dir: Path, tmp_path: Path, path: str):
+def test_fault_l7_no_address_leads_out_of_the_store(
+    farm: Farm, data_dir: Path, tmp_path: Path, path: str
+):
     (tmp_path / "outside").write_text("secret")
     (data_dir / "files").mkdir(exist_ok=True)
     link = data_dir / "files" / "link"
@@ -121,10 +139,14 @@ def test_fault_l7_no_address_leads_out_of_the_store(farm: Farm, data_dir: Path, 
     ],
     ids=["empty", "gif", "svg", "bomb", "no width", "cut", "broken jpeg", "large"],
 )
-def test_fault_m11_a_thumbnail_that_is_none_changes_nothing(farm: Farm, data_dir: Path, picture: bytes, status: int):
+def test_fault_m11_a_thumbnail_that_is_none_changes_nothing(
+    farm: Farm, data_dir: Path, picture: bytes, status: int
+):
     before = sorted(data_dir.rglob("*"))
     with client(farm) as web:
-        answer = web.post("videos", data={"title": "A"}, files={"thumbnail": ("a.png", picture, "image/png")})
+        answer = web.post(
+            "videos", data={"title": "A"}, files={"thumbnail": ("a.png", picture, "image/png")}
+        )
         assert answer.status_code == status
         assert web.get("videos").json() == []
     assert sorted(data_dir.rglob("*")) == before
@@ -144,13 +166,20 @@ def test_fault_v16_a_killed_server_lists_nothing_that_is_not_whole(data_dir: Pat
         target = {"POST": "/videos", "PUT": f"{path}/movie", "GET": f"{path}/movie"}[moment]
         kind = "Content-Type: multipart/form-data; boundary=x\r\n" if moment == "POST" else ""
         length = "" if moment == "GET" else f"{kind}Content-Length: 5000000\r\n"
-        connection.sendall(f"{moment} {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{length}\r\n".encode())
+        connection.sendall(
+            f"{moment} {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{length}\r\n".encode()
+        )
         if moment == "GET":
             assert connection.recv(1000)
         else:
             connection.sendall(bytes(2_000_000))
         if moment == "PUT":
-            wait_until(lambda: any(file.stat().st_size > 1_000_000 for file in (data_dir / "uploads").glob("*.part")))
+            wait_until(
+                lambda: any(
+                    file.stat().st_size > 1_000_000
+                    for file in (data_dir / "uploads").glob("*.part")
+                )
+            )
         farm.kill()
     with Farm.start("--data-dir", str(data_dir), "--empty") as again, client(again) as web:
         (video,) = web.get("videos").json()
@@ -210,7 +239,9 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("protocol", ["ietf", "tus"])
-async def test_fault_v1_a_cut_upload_goes_on_at_the_server_s_offset(monitor: Monitor, source: Path, protocol: str):
+async def test_fault_v1_a_cut_upload_goes_on_at_the_server_s_offset(
+    monitor: Monitor, source: Path, protocol: str
+):
     server = UploadServer(cuts=[1_800_000])
     with serving(server) as listener:
         record = (
@@ -241,7 +272,9 @@ async def test_fault_v8_each_answer_of_a_tus_server_has_its_consequence(
 ):
     server = UploadServer(answers={method: list(found) for method, found in answers.items()})
     with serving(server) as listener:
-        task = quick_session(monitor).upload_task(listener.url("/files"), source, protocol="tus", maximum_attempts=5)
+        task = quick_session(monitor).upload_task(
+            listener.url("/files"), source, protocol="tus", maximum_attempts=5
+        )
         record = await task.wait()
     assert record.succeeded is stored
     assert server.stored == ([source.read_bytes()] if stored else [])

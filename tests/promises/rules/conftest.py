@@ -1,6 +1,7 @@
 """Fixtures of the conformance tests: a monitor with a recorder on it, a session, a scripted server.
 
-The one rule to keep: whatever opens a monitor here puts a recorder on it, and section 4 is checked when it has closed.
+The one rule to keep: whatever opens a monitor here puts a recorder on it, and section 4 is checked
+when it has closed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from transfermon.storage.settings import Settings
 from transfermon.system.clock import Clock
 from transfermon.system.network_status import Connectivity, Policy
 
-_LOOPS: list[asyncio.AbstractEventLoop] = []  # kept: a Qt object must not be collected on another thread
+# kept: a Qt object must not be collected on another thread
+_LOOPS: list[asyncio.AbstractEventLoop] = []
 
 OpenMonitor = Callable[..., AbstractAsyncContextManager[Monitor]]
 
@@ -70,7 +72,9 @@ def policy() -> Policy:
 
 
 @pytest.fixture
-def open_monitor(tmp_path: Path, settings: Settings, connectivity: Connectivity, policy: Policy) -> OpenMonitor:
+def open_monitor(
+    tmp_path: Path, settings: Settings, connectivity: Connectivity, policy: Policy
+) -> OpenMonitor:
     """Opens the same state directory, again after an end; `recorder_of` gives the recorder.
 
     `ready=False` leaves restored tasks alone until `monitor.ready()`.
@@ -81,7 +85,11 @@ def open_monitor(tmp_path: Path, settings: Settings, connectivity: Connectivity,
         *, ready: bool = True, settings: Settings = settings, clock: Clock | None = None
     ) -> AsyncIterator[Monitor]:
         async with Monitor.open(
-            str(tmp_path / "state"), settings=settings, connectivity=connectivity, policy=policy, clock=clock
+            str(tmp_path / "state"),
+            settings=settings,
+            connectivity=connectivity,
+            policy=policy,
+            clock=clock,
         ) as monitor:
             recorder = RECORDERS[monitor] = Recorder(monitor)
             if ready:

@@ -14,12 +14,24 @@ import pytest
 
 from tests.helpers.byte_server import ByteServer, Resource
 from tests.helpers.recorder import BOTH_LOOPS, LIMIT, eventually
-from tests.helpers.sessions import DELIVERED, App, FastLoop, Halves, advance, engine_process, quick_session
+from tests.helpers.sessions import (
+    DELIVERED,
+    App,
+    FastLoop,
+    Halves,
+    advance,
+    engine_process,
+    quick_session,
+)
 from tests.promises.rules.conftest import OpenMonitor, qt_backend
 from transfermon.control.api import Api
 from transfermon.engine.handlers import FetchResult
 from transfermon.engine.monitor import TEMPORARY, DownloadTask, Monitor, Session
-from transfermon.model.configuration import BACKGROUND_HANDLER_BUDGET, SESSION_HANDLER_LIMIT, SessionConfiguration
+from transfermon.model.configuration import (
+    BACKGROUND_HANDLER_BUDGET,
+    SESSION_HANDLER_LIMIT,
+    SessionConfiguration,
+)
 from transfermon.model.events import BackgroundTransferEvent, Event
 from transfermon.model.task import TaskKey
 from transfermon.model.wake_policy import AppState
@@ -55,7 +67,9 @@ async def headless(tmp_path: Path, settings: Settings) -> AsyncIterator[Monitor]
         yield monitor
 
 
-async def download(session: Session, server: ByteServer, *paths: str, **options: Any) -> list[DownloadTask]:
+async def download(
+    session: Session, server: ByteServer, *paths: str, **options: Any
+) -> list[DownloadTask]:
     tasks = [session.download_task(server.url(path), **options) for path in paths]
     async with asyncio.timeout(LIMIT):
         for task in tasks:
@@ -150,7 +164,9 @@ async def test_b01_nothing_is_announced_while_a_task_of_the_session_is_unfinishe
         assert here.names == ["downloadcompleted", "sessioncompleted"]
 
 
-async def test_b01_a_wake_without_anything_missed_tells_nothing(monitor: Monitor, session: Session, server: ByteServer):
+async def test_b01_a_wake_without_anything_missed_tells_nothing(
+    monitor: Monitor, session: Session, server: ByteServer
+):
     await download(session, server, "/a")
     app = App(monitor)
     monitor.presence.suspend()
@@ -190,7 +206,11 @@ async def test_b01_a_command_without_the_app_leaves_the_events_to_it(
 
 
 async def test_b01_a_failure_is_delivered_like_a_success(
-    open_monitor: OpenMonitor, tmp_path: Path, settings: Settings, server: ByteServer, resource: Resource
+    open_monitor: OpenMonitor,
+    tmp_path: Path,
+    settings: Settings,
+    server: ByteServer,
+    resource: Resource,
 ):
     async with headless(tmp_path, settings) as monitor:
         task = monitor.session("com.example.test").download_task(server.url("/a"), start=False)
@@ -250,11 +270,17 @@ async def test_b02_a_listener_of_backgroundtransfer_may_take_its_time(
 
 
 async def test_b02_hundreds_of_events_come_in_their_order(
-    open_monitor: OpenMonitor, tmp_path: Path, settings: Settings, server: ByteServer, resource: Resource
+    open_monitor: OpenMonitor,
+    tmp_path: Path,
+    settings: Settings,
+    server: ByteServer,
+    resource: Resource,
 ):
     resource.body = b"small"
     async with headless(tmp_path, settings) as monitor:
-        await download(monitor.session("com.example.test"), server, *(f"/{number}" for number in range(150)))
+        await download(
+            monitor.session("com.example.test"), server, *(f"/{number}" for number in range(150))
+        )
     async with app(open_monitor) as here:
         await here.hears("sessioneventscompleted")
         assert len(here.heard) == 302
@@ -301,7 +327,9 @@ async def test_b03_the_end_waits_for_slow_listeners_of_the_stored_events(
         await here.hears("sessioneventscompleted")
 
 
-async def test_b03_without_a_beginning_there_is_no_end(monitor: Monitor, session: Session, server: ByteServer):
+async def test_b03_without_a_beginning_there_is_no_end(
+    monitor: Monitor, session: Session, server: ByteServer
+):
     app = App(monitor)
     session.download_task(server.url("/later"), start=False)
     monitor.presence.suspend()
@@ -341,7 +369,9 @@ async def test_b03_events_that_arise_during_the_delivery_come_after_it(
     ]
 
 
-async def test_b03_a_second_suspension_is_a_second_delivery(monitor: Monitor, session: Session, server: ByteServer):
+async def test_b03_a_second_suspension_is_a_second_delivery(
+    monitor: Monitor, session: Session, server: ByteServer
+):
     app = App(monitor)
     for count in (1, 2):
         monitor.presence.suspend()
@@ -406,7 +436,9 @@ async def test_b04_a_handler_that_is_ended_early_does_not_stop_the_delivery(
     monitor: Monitor, session: Session, server: ByteServer, caplog: pytest.LogCaptureFixture
 ):
     app = App(monitor)
-    monitor.add_event_listener("backgroundtransfer", lambda event: monitor.end_background_handler(event.handler_id))
+    monitor.add_event_listener(
+        "backgroundtransfer", lambda event: monitor.end_background_handler(event.handler_id)
+    )
     monitor.presence.suspend()
     await download(session, server, "/a")
     monitor.presence.wake()
@@ -465,7 +497,9 @@ async def test_b12_a_session_handler_has_thirty_seconds_from_the_end_of_the_deli
     assert not monitor.end_background_handler(handler)
 
 
-async def test_b12_a_session_handler_has_two_minutes_in_all(monitor: Monitor, session: Session, server: ByteServer):
+async def test_b12_a_session_handler_has_two_minutes_in_all(
+    monitor: Monitor, session: Session, server: ByteServer
+):
     app = App(monitor, *DELIVERED, "backgroundhandlerexpired")
 
     begun, go = asyncio.Event(), asyncio.Event()
@@ -500,7 +534,9 @@ async def test_b12_a_handler_that_was_ended_in_time_never_expires(
     assert app.of("backgroundhandlerexpired") == []
 
 
-async def test_b12_the_foreground_leaves_a_session_handler_open(monitor: Monitor, session: Session, server: ByteServer):
+async def test_b12_the_foreground_leaves_a_session_handler_open(
+    monitor: Monitor, session: Session, server: ByteServer
+):
     monitor.presence.set_state(AppState.BACKGROUND)
     app = App(monitor)
     handler = await delivered(monitor, session, server, app)
@@ -512,7 +548,11 @@ async def test_b12_the_foreground_leaves_a_session_handler_open(monitor: Monitor
 
 
 async def test_d09_a_temporary_file_lives_until_the_app_has_heard_of_it(
-    open_monitor: OpenMonitor, tmp_path: Path, settings: Settings, server: ByteServer, resource: Resource
+    open_monitor: OpenMonitor,
+    tmp_path: Path,
+    settings: Settings,
+    server: ByteServer,
+    resource: Resource,
 ):
     async with headless(tmp_path, settings) as monitor:
         session = monitor.session("com.example.test")
@@ -522,7 +562,9 @@ async def test_d09_a_temporary_file_lives_until_the_app_has_heard_of_it(
     (file,) = (tmp_path / "state" / "parts").iterdir()
     found = []
     async with open_monitor(ready=False) as monitor:
-        monitor.add_event_listener("downloadcompleted", lambda event: found.append(event.data.read()))
+        monitor.add_event_listener(
+            "downloadcompleted", lambda event: found.append(event.data.read())
+        )
         monitor.ready()
         await eventually(lambda: not file.exists(), "the temporary file to go")
     assert found == [resource.body]
@@ -568,7 +610,9 @@ async def test_a_push_wakes_a_suspended_app(monitor: Monitor, session: Session, 
     assert not monitor.presence.suspended
 
 
-async def test_a_default_session_is_told_of_without_an_announcement(monitor: Monitor, server: ByteServer):
+async def test_a_default_session_is_told_of_without_an_announcement(
+    monitor: Monitor, server: ByteServer
+):
     app = App(monitor)
     session = monitor.create_session(SessionConfiguration.default())
     monitor.presence.suspend()
@@ -656,7 +700,9 @@ async def test_the_end_of_an_engine_does_not_wait_for_a_delivery_that_waits(
         }
 
 
-async def test_a_killed_suspended_app_finds_its_events(open_monitor: OpenMonitor, tmp_path: Path, server: ByteServer):
+async def test_a_killed_suspended_app_finds_its_events(
+    open_monitor: OpenMonitor, tmp_path: Path, server: ByteServer
+):
     body = f"""
 monitor.presence.suspend()
 await session.download_task({server.url("/a")!r}).wait()
@@ -688,4 +734,7 @@ async def test_b17_a_suspension_is_simulated_through_the_control_api(
 
 def test_the_defaults_are_those_of_section_2_4():
     assert (BACKGROUND_HANDLER_BUDGET, SESSION_HANDLER_LIMIT) == (30.0, 120.0)
-    assert dataclasses.asdict(SessionConfiguration.background("x"))["session_sends_launch_events"] is True
+    assert (
+        dataclasses.asdict(SessionConfiguration.background("x"))["session_sends_launch_events"]
+        is True
+    )

@@ -86,8 +86,12 @@ async def test_b08_without_an_interval_no_fetch_comes(monitor: Monitor):
     assert app.heard == []
 
 
-@pytest.mark.parametrize(("asked", "kept"), [(-5, 0.0), (0, 0.0), (3600, 3600.0), (math.inf, math.inf)])
-async def test_b08_the_interval_is_clamped_between_min_and_never(monitor: Monitor, asked: float, kept: float):
+@pytest.mark.parametrize(
+    ("asked", "kept"), [(-5, 0.0), (0, 0.0), (3600, 3600.0), (math.inf, math.inf)]
+)
+async def test_b08_the_interval_is_clamped_between_min_and_never(
+    monitor: Monitor, asked: float, kept: float
+):
     monitor.set_minimum_background_fetch_interval(asked)
     assert monitor.background.interval == kept
 
@@ -111,7 +115,9 @@ async def test_b08_never_again_stops_the_timer(monitor: Monitor):
 # ---- B-09
 
 
-async def test_b09_nothing_is_fetched_in_the_foreground_and_it_comes_when_the_app_goes_back(monitor: Monitor):
+async def test_b09_nothing_is_fetched_in_the_foreground_and_it_comes_when_the_app_goes_back(
+    monitor: Monitor,
+):
     app = App(monitor, *FETCHES)
     monitor.set_minimum_background_fetch_interval(0)
     monitor.presence.set_state(AppState.FOREGROUND)
@@ -147,7 +153,9 @@ async def test_b09_an_unknown_mode_is_refused(monitor: Monitor):
 
 async def test_b10_the_timer_keeps_the_effective_interval(monitor: Monitor):
     app = App(monitor, *FETCHES)
-    monitor.add_event_listener("backgroundfetch", lambda event: monitor.end_background_handler(event.handler_id))
+    monitor.add_event_listener(
+        "backgroundfetch", lambda event: monitor.end_background_handler(event.handler_id)
+    )
     monitor.set_minimum_background_fetch_interval(60)
     advance(FETCH_FLOOR - 2)
     await app.settles()
@@ -166,7 +174,9 @@ async def test_b10_a_longer_interval_than_the_floor_is_kept(monitor: Monitor):
     assert monitor.background.effective_interval == 7200
 
 
-async def test_b10_a_restart_does_not_bring_the_next_fetch_nearer(open_monitor: OpenMonitor, settings: Settings):
+async def test_b10_a_restart_does_not_bring_the_next_fetch_nearer(
+    open_monitor: OpenMonitor, settings: Settings
+):
     async with open_monitor(clock=LoopClock()) as monitor:
         monitor.set_minimum_background_fetch_interval(0)
         monitor.presence.set_state(AppState.BACKGROUND)
@@ -174,13 +184,17 @@ async def test_b10_a_restart_does_not_bring_the_next_fetch_nearer(open_monitor: 
         advance(FETCH_FLOOR + 1)
         await app.hears("backgroundfetch")
         due = monitor.background.next_fetch
-    async with open_monitor(clock=LoopClock(), settings=dataclasses.replace(settings, fetch_interval=0.0)) as monitor:
+    async with open_monitor(
+        clock=LoopClock(), settings=dataclasses.replace(settings, fetch_interval=0.0)
+    ) as monitor:
         assert monitor.background.next_fetch == due
 
 
 async def test_b10_strict_delays_a_fetch_by_hand_that_comes_too_early(held: Monitor):
     app = App(held, *FETCHES)
-    held.add_event_listener("backgroundfetch", lambda event: held.end_background_handler(event.handler_id))
+    held.add_event_listener(
+        "backgroundfetch", lambda event: held.end_background_handler(event.handler_id)
+    )
     held.set_minimum_background_fetch_interval(0)
     advance(FETCH_FLOOR + 1)
     await app.hears("handlerended")
@@ -193,7 +207,9 @@ async def test_b10_strict_delays_a_fetch_by_hand_that_comes_too_early(held: Moni
     assert len(held.background.ledger) == 2  # the delayed one took the timer's place
 
 
-async def test_b10_by_hand_it_comes_at_once_and_the_ledger_says_what_would_have_been(monitor: Monitor):
+async def test_b10_by_hand_it_comes_at_once_and_the_ledger_says_what_would_have_been(
+    monitor: Monitor,
+):
     app = App(monitor, *FETCHES)
     monitor.set_minimum_background_fetch_interval(0)
     advance(FETCH_FLOOR + 1)
@@ -208,7 +224,9 @@ async def test_b10_by_hand_it_comes_at_once_and_the_ledger_says_what_would_have_
     ("state", "interval", "words"),
     [(AppState.FOREGROUND, 0.0, "foreground"), (AppState.BACKGROUND, math.inf, "never")],
 )
-async def test_b10_strict_refuses_what_could_not_come(held: Monitor, state: AppState, interval: float, words: str):
+async def test_b10_strict_refuses_what_could_not_come(
+    held: Monitor, state: AppState, interval: float, words: str
+):
     held.set_minimum_background_fetch_interval(interval)
     held.presence.set_state(state)
     wake = await held.fetch()
@@ -251,7 +269,11 @@ async def test_b13_each_overrun_doubles_and_each_good_end_takes_one_back(monitor
         advance(BACKGROUND_HANDLER_BUDGET + 1)
         await app.hears("backgroundhandlerexpired", number)
         assert monitor.background.effective_interval == FETCH_FLOOR * 2**number
-    for result, overruns in [(FetchResult.FAILED, 2), (FetchResult.NEW_DATA, 1), (FetchResult.NO_DATA, 0)]:
+    for result, overruns in [
+        (FetchResult.FAILED, 2),
+        (FetchResult.NEW_DATA, 1),
+        (FetchResult.NO_DATA, 0),
+    ]:
         monitor.end_background_handler((await monitor.fetch()).handler_id, result)
         assert monitor.background.overruns == overruns
     assert monitor.background.effective_interval == FETCH_FLOOR
@@ -259,9 +281,18 @@ async def test_b13_each_overrun_doubles_and_each_good_end_takes_one_back(monitor
 
 @pytest.mark.parametrize(
     ("asked", "overruns", "effective"),
-    [(0, 0, 900), (3600, 0, 3600), (3600, 1, 7200), (0, 6, 57_600), (0, 7, 57_600), (math.inf, 3, math.inf)],
+    [
+        (0, 0, 900),
+        (3600, 0, 3600),
+        (3600, 1, 7200),
+        (0, 6, 57_600),
+        (0, 7, 57_600),
+        (math.inf, 3, math.inf),
+    ],
 )
-async def test_b13_the_effective_interval_is_that_of_section_2_4(asked: float, overruns: int, effective: float):
+async def test_b13_the_effective_interval_is_that_of_section_2_4(
+    asked: float, overruns: int, effective: float
+):
     assert effective_interval(asked, overruns) == effective
 
 
@@ -307,7 +338,9 @@ async def test_b14_otherwise_the_foreground_leaves_them_open(monitor: Monitor):
 # ---- B-15
 
 
-async def test_b15_a_download_goes_on_after_its_handler_was_closed(monitor: Monitor, server: ByteServer):
+async def test_b15_a_download_goes_on_after_its_handler_was_closed(
+    monitor: Monitor, server: ByteServer
+):
     def start(event: BackgroundFetchEvent) -> None:
         monitor.session("com.example.fetch").download_task(server.url("/a"), name="a.bin")
         monitor.end_background_handler(event.handler_id, FetchResult.NEW_DATA)
@@ -329,8 +362,12 @@ async def test_b16_strict_lets_a_task_made_in_the_background_wait_longer_with_ea
     held: Monitor, server: ByteServer
 ):
     session = held.session("com.example.limited")
-    await held.push(SILENT % 0)  # a push or a fetch makes nothing wait: its handler is there to make tasks
-    assert session.download_task(server.url("/a"), name="0.bin").record.activity is not Activity.WAITING_UNTIL
+    # a push or a fetch makes nothing wait: its handler is there to make tasks
+    await held.push(SILENT % 0)
+    assert (
+        session.download_task(server.url("/a"), name="0.bin").record.activity
+        is not Activity.WAITING_UNTIL
+    )
     for wakes, delay in enumerate([RATE_LIMIT_FIRST, 120.0, 240.0], 1):
         held.background.open_session()
         task = session.download_task(server.url("/a"), name=f"{wakes}.bin").record
@@ -342,7 +379,9 @@ async def test_b16_strict_lets_a_task_made_in_the_background_wait_longer_with_ea
         await session.task(number).wait()
 
 
-async def test_b16_the_front_ends_the_wait_at_once_and_the_delay_with_it(held: Monitor, server: ByteServer):
+async def test_b16_the_front_ends_the_wait_at_once_and_the_delay_with_it(
+    held: Monitor, server: ByteServer
+):
     session = held.session("com.example.limited")
     for _ in range(3):
         held.background.open_session()
@@ -409,15 +448,26 @@ async def test_p03_a_silent_push_wakes_and_shows_no_banner(monitor: Monitor):
 
 async def test_p04_custom_fields_keep_their_json_types(monitor: Monitor):
     app = App(monitor, "silentpush")
-    fields = {"download_url": "https://example.org/a.png", "n": 3, "f": 1.5, "b": True, "z": None, "l": [1, {"a": 2}]}
+    fields = {
+        "download_url": "https://example.org/a.png",
+        "n": 3,
+        "f": 1.5,
+        "b": True,
+        "z": None,
+        "l": [1, {"a": 2}],
+    }
     await monitor.push(json.dumps({"content-available": 1, **fields}))
     (event,) = await app.hears("silentpush")
     assert {name: event[name] for name in fields} == fields
 
 
-async def test_p05_the_nested_form_does_the_same_and_its_keys_replace_no_custom_ones(monitor: Monitor):
+async def test_p05_the_nested_form_does_the_same_and_its_keys_replace_no_custom_ones(
+    monitor: Monitor,
+):
     app = App(monitor, "silentpush")
-    await monitor.push('{"aps": {"content-available": 1, "badge": 3}, "badge": "mine", "download_url": "x"}')
+    await monitor.push(
+        '{"aps": {"content-available": 1, "badge": 3}, "badge": "mine", "download_url": "x"}'
+    )
     (event,) = await app.hears("silentpush")
     assert (event["badge"], event["download_url"]) == ("mine", "x")
 
@@ -426,12 +476,17 @@ async def test_p05_the_nested_form_does_the_same_and_its_keys_replace_no_custom_
     ("payload", "told"),
     [
         ('{"alert": "New", "content-available": 1}', ["notification", "silentpush"]),
-        ('{"aps": {"alert": {"title": "T", "body": "New"}, "content-available": 1}}', ["notification", "silentpush"]),
+        (
+            '{"aps": {"alert": {"title": "T", "body": "New"}, "content-available": 1}}',
+            ["notification", "silentpush"],
+        ),
         ('{"alert": "New"}', ["notification"]),
         ('{"alert": "", "content-available": 1}', ["silentpush"]),
     ],
 )
-async def test_p06_an_alert_is_shown_and_only_content_available_wakes(monitor: Monitor, payload: str, told: list[str]):
+async def test_p06_an_alert_is_shown_and_only_content_available_wakes(
+    monitor: Monitor, payload: str, told: list[str]
+):
     app = App(monitor, "silentpush", "notification")
     await monitor.push(payload)
     await eventually(lambda: len(app.heard) == len(told), str(told))
@@ -457,14 +512,18 @@ async def test_p07_the_events_own_fields_cannot_be_replaced(monitor: Monitor):
 
 
 @pytest.mark.parametrize("state", list(AppState))
-async def test_p08_a_push_comes_in_the_foreground_and_in_the_background(monitor: Monitor, state: AppState):
+async def test_p08_a_push_comes_in_the_foreground_and_in_the_background(
+    monitor: Monitor, state: AppState
+):
     monitor.presence.set_state(state)
     app = App(monitor, "silentpush")
     await monitor.push(SILENT % 1, by_hand=False)
     await app.hears("silentpush")
 
 
-async def test_p08_after_a_force_quit_none_comes_until_the_app_is_started(open_monitor: OpenMonitor):
+async def test_p08_after_a_force_quit_none_comes_until_the_app_is_started(
+    open_monitor: OpenMonitor,
+):
     async with open_monitor(clock=LoopClock()) as monitor:
         await monitor.stop_transfers()
         wake = await monitor.push(SILENT % 1, by_hand=False)
@@ -556,7 +615,9 @@ async def test_p10_by_hand_the_fourth_is_delivered_with_a_remark_and_strict_hold
 # ---- the ledger
 
 
-async def test_the_ledger_is_the_same_after_a_restart_and_open_handlers_are_interrupted(open_monitor: OpenMonitor):
+async def test_the_ledger_is_the_same_after_a_restart_and_open_handlers_are_interrupted(
+    open_monitor: OpenMonitor,
+):
     async with open_monitor(clock=LoopClock()) as monitor:
         ended = await monitor.push(SILENT % 1)
         monitor.end_background_handler(ended.handler_id, FetchResult.NEW_DATA)
@@ -577,11 +638,15 @@ async def test_a_line_of_the_ledger_can_be_sent_again(monitor: Monitor):
     assert one.payload == two.payload
 
 
-async def test_what_a_handler_starts_is_counted_by_task(monitor: Monitor, server: ByteServer, tmp_path: Path):
+async def test_what_a_handler_starts_is_counted_by_task(
+    monitor: Monitor, server: ByteServer, tmp_path: Path
+):
     started: list[TaskKey] = []
 
     def start(event: Any) -> None:
-        task = monitor.session("com.example.fetch").download_task(server.url("/a"), destination=str(tmp_path) + "/")
+        task = monitor.session("com.example.fetch").download_task(
+            server.url("/a"), destination=str(tmp_path) + "/"
+        )
         started.append(task.record.key)
 
     monitor.add_event_listener("silentpush", start)
@@ -590,9 +655,13 @@ async def test_what_a_handler_starts_is_counted_by_task(monitor: Monitor, server
     assert newest(monitor).tasks == (str(started[0]),)
 
 
-async def test_refusals_are_entered_and_nothing_is_delivered(monitor: Monitor, caplog: pytest.LogCaptureFixture):
+async def test_refusals_are_entered_and_nothing_is_delivered(
+    monitor: Monitor, caplog: pytest.LogCaptureFixture
+):
     app = App(monitor, "silentpush")
     wake = monitor.background.refuse(None, source="photos", reason="It has expired.")
     await app.settles()
     assert (wake.verdict, wake.reason, app.heard) == (WakeVerdict.REFUSED, "It has expired.", [])
-    assert caplog.get_records("call") == [] or all(record.levelno < logging.ERROR for record in caplog.records)
+    assert caplog.get_records("call") == [] or all(
+        record.levelno < logging.ERROR for record in caplog.records
+    )

@@ -48,9 +48,13 @@ async def test_t20_bytes_go_as_they_are_and_values_as_json(
     assert (request.method, request.body, request.header("Content-Type")) == ("POST", body, kind)
 
 
-async def test_t20_method_and_type_are_the_caller_s_where_given(session: Session, server: ByteServer):
+async def test_t20_method_and_type_are_the_caller_s_where_given(
+    session: Session, server: ByteServer
+):
     headers = {"content-type": "application/vnd.example+json"}
-    await session.data_task(server.url("/a"), {"a": 1}, method="PATCH", request_headers=headers).wait()
+    await session.data_task(
+        server.url("/a"), {"a": 1}, method="PATCH", request_headers=headers
+    ).wait()
     await session.data_task(server.url("/a"), method="GET").wait()
     assert [(r.method, r.header("Content-Type")) for r in server.requests] == [
         ("PATCH", "application/vnd.example+json"),
@@ -59,7 +63,9 @@ async def test_t20_method_and_type_are_the_caller_s_where_given(session: Session
 
 
 @pytest.mark.parametrize("data", [object(), float("nan"), {1: {2}}])
-async def test_t20_what_is_no_json_is_refused_at_once(session: Session, server: ByteServer, data: object):
+async def test_t20_what_is_no_json_is_refused_at_once(
+    session: Session, server: ByteServer, data: object
+):
     with pytest.raises((TypeError, ValueError)):
         session.data_task(server.url("/a"), data)
     assert session.records() == []
@@ -81,7 +87,9 @@ async def test_t21_only_the_end_tells_of_a_data_task(
     assert task.response_body == "grüß"
 
 
-async def test_t21_a_refusal_is_told_the_same_way(monitor: Monitor, recorder: Recorder, server: ByteServer):
+async def test_t21_a_refusal_is_told_the_same_way(
+    monitor: Monitor, recorder: Recorder, server: ByteServer
+):
     server.handler = lambda conn, request: conn.send(reply(404, {}, b"gone"))
     task = default_session(monitor).data_task(server.url("/a"), {"a": 1})
     assert code_of(await task.wait()) == -1011

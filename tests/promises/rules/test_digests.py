@@ -75,7 +75,13 @@ async def test_d18_a_mismatch_starts_over_once_and_succeeds(
 @pytest.mark.parametrize("kind", ["background", "default"])
 @pytest.mark.parametrize("name", ["Repr-Digest", "Content-Digest"])
 async def test_d18_a_mismatch_that_stays_fails_and_leaves_nothing(
-    monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, kind: str, name: str
+    monitor: Monitor,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    kind: str,
+    name: str,
 ):
     resource.headers[name] = field(b"something else")
     session = quick_session(monitor) if kind == "background" else default_session(monitor)
@@ -90,7 +96,8 @@ async def test_d18_a_mismatch_that_stays_fails_and_leaves_nothing(
 
 
 @pytest.mark.parametrize(
-    "value", ["md5=:AAAA:", "sha-256=:AAAA:", "sha-256", "nonsense ===", "unixsum=30637", 'sha-256="x"', ""]
+    "value",
+    ["md5=:AAAA:", "sha-256=:AAAA:", "sha-256", "nonsense ===", "unixsum=30637", 'sha-256="x"', ""],
 )
 async def test_d18_unknown_algorithms_and_malformed_fields_are_ignored(
     session: Session, server: ByteServer, resource: Resource, value: str
@@ -99,7 +106,9 @@ async def test_d18_unknown_algorithms_and_malformed_fields_are_ignored(
     assert (await session.download_task(server.url("/a")).wait()).succeeded
 
 
-async def test_d18_every_known_digest_is_checked(session: Session, server: ByteServer, resource: Resource):
+async def test_d18_every_known_digest_is_checked(
+    session: Session, server: ByteServer, resource: Resource
+):
     resource.headers["Repr-Digest"] = f"{field(resource.body)}, {field(b'x', 'sha-512')}"
     task = session.download_task(server.url("/a"))
     await task.wait()
@@ -110,7 +119,9 @@ async def test_d18_the_callers_digest_counts_beside_the_server_s(
     session: Session, server: ByteServer, resource: Resource
 ):
     resource.headers["Repr-Digest"] = field(resource.body, "sha-512")
-    task = session.download_task(server.url("/a"), expected_digest="sha-256:" + hashlib.sha256(b"x").hexdigest())
+    task = session.download_task(
+        server.url("/a"), expected_digest="sha-256:" + hashlib.sha256(b"x").hexdigest()
+    )
     await task.wait()
     assert task.record.error is not None
     assert "expected" in task.record.error.message
@@ -124,7 +135,11 @@ async def test_d18_a_body_that_is_decoded_is_not_measured_by_the_digest_of_its_c
     import gzip
 
     coded = gzip.compress(resource.body)
-    fields = {"Content-Encoding": "gzip", "Repr-Digest": field(coded), "Content-Digest": field(coded)}
+    fields = {
+        "Content-Encoding": "gzip",
+        "Repr-Digest": field(coded),
+        "Content-Digest": field(coded),
+    }
     resource.before = always(reply(200, fields, coded))
     assert (await session.download_task(server.url("/a.txt")).wait()).succeeded
     assert (downloads / "a.txt").read_bytes() == resource.body
@@ -134,7 +149,9 @@ async def test_d18_a_body_that_is_decoded_is_not_measured_by_the_digest_of_its_c
 
 
 class Ranged:
-    """Adds the two fields to the answers of a resource; `part` and `whole` give the digested bytes."""
+    """Adds the two fields to the answers of a resource; `part` and `whole` give the digested
+    bytes.
+    """
 
     def __init__(self, resource: Resource, part: Any, whole: Any) -> None:
         self.resource, self.part, self.whole = resource, part, whole
@@ -148,7 +165,9 @@ class Ranged:
                 self.resource.headers["Content-Digest"] = field(self.part(body[begin:end]))
             if self.whole is not None:
                 self.resource.headers["Repr-Digest"] = field(self.whole(body))
-        self.resource.cut_after = 200_000 if status == 200 and len(conn.server.requests) == 1 else None
+        self.resource.cut_after = (
+            200_000 if status == 200 and len(conn.server.requests) == 1 else None
+        )
         return False
 
 
@@ -159,7 +178,13 @@ def same(data: bytes) -> bytes:
 @pytest.mark.parametrize("etag", ['"v1"', 'W/"v1"'], ids=["strong", "compared"])
 @pytest.mark.parametrize(("part", "whole"), [(same, same), (same, None), (None, same)])
 async def test_r20_both_fields_of_a_206_that_agree(
-    monitor: Monitor, server: ByteServer, resource: Resource, downloads: Path, etag: str, part: Any, whole: Any
+    monitor: Monitor,
+    server: ByteServer,
+    resource: Resource,
+    downloads: Path,
+    etag: str,
+    part: Any,
+    whole: Any,
 ):
     resource.body, resource.etag = resource.body * 4, etag
     resource.before = Ranged(resource, part, whole)
@@ -172,7 +197,9 @@ async def test_r20_both_fields_of_a_206_that_agree(
     assert (downloads / "a.bin").read_bytes() == resource.body
 
 
-@pytest.mark.parametrize(("part", "whole"), [(damaged, None), (None, damaged)], ids=["content", "repr"])
+@pytest.mark.parametrize(
+    ("part", "whole"), [(damaged, None), (None, damaged)], ids=["content", "repr"]
+)
 async def test_r20_a_206_that_does_not_agree_starts_over(
     monitor: Monitor, server: ByteServer, resource: Resource, downloads: Path, part: Any, whole: Any
 ):

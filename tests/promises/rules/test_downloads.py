@@ -153,7 +153,9 @@ async def test_d02_progress_tells_the_task_and_its_bytes(
             assert event["totalBytesExpectedToWrite"] == len(resource.body)
             assert event["totalKnown"] is True
         told = [0, *(event["totalBytesWritten"] for event in events)]
-        assert [event["bytesWritten"] for event in events] == [b - a for a, b in itertools.pairwise(told)]
+        assert [event["bytesWritten"] for event in events] == [
+            b - a for a, b in itertools.pairwise(told)
+        ]
         assert told[-1] == len(resource.body)
 
 
@@ -208,7 +210,9 @@ async def test_d04_what_is_told_adds_up_over_interruptions(
     attempts: dict[int, list[DownloadProgressEvent]] = {}
     for event in recorder.of("downloadprogress", task):
         attempts.setdefault(event.attempt, []).append(event)
-    offsets = {event.task.attempt: event.file_offset for event in recorder.of("downloadresumed", task)}
+    offsets = {
+        event.task.attempt: event.file_offset for event in recorder.of("downloadresumed", task)
+    }
     assert offsets == {2: 110_000, 3: 165_000, 4: 247_500}  # half of what came last is compared
     for attempt, events in attempts.items():
         check_sums(events, offsets.get(attempt, 0))
@@ -245,9 +249,15 @@ async def test_d05_at_most_ten_a_second_and_a_full_count_at_the_end(
         times = [event.time for event in events]
         assert times[-1] - times[0] > 1.0
         assert all(sum(begin <= time < begin + 1.0 for time in times) <= 10 for begin in times)
-        names = [event.type for event in recorder.events if event.task_key == task.key and event.journalled is False]
+        names = [
+            event.type
+            for event in recorder.events
+            if event.task_key == task.key and event.journalled is False
+        ]
         assert names.count("downloadprogress") == len(events)
-        order = [e for e in recorder.events if e.task_key == task.key and e.type.startswith("download")]
+        order = [
+            e for e in recorder.events if e.task_key == task.key and e.type.startswith("download")
+        ]
         assert [event.type for event in order[-2:]] == ["downloadprogress", "downloadcompleted"]
         last = order[-2]
         assert isinstance(last, DownloadProgressEvent)
@@ -261,7 +271,10 @@ async def test_d06_completed_once_for_a_success_and_never_otherwise(
     session: Session, server: ByteServer, resource: Resource, recorder: Recorder
 ):
     resource.before = lambda conn, request: request.target == "/failed" and sent(conn, reply(404))
-    good, failed = session.download_task(server.url("/good")), session.download_task(server.url("/failed"))
+    good, failed = (
+        session.download_task(server.url("/good")),
+        session.download_task(server.url("/failed")),
+    )
     cancelled = session.download_task(server.url("/cancelled")).cancel()
     for task in (good, failed, cancelled):
         await task.wait()
@@ -278,12 +291,21 @@ async def test_d06_completed_once_after_interruptions(
     task = session.download_task(server.url("/a"))
     assert (await task.wait()).succeeded
     assert len(server.requests) >= 3
-    assert len(recorder.of("downloadcompleted", task)) == len(recorder.of("sessioncompleted", task)) == 1
+    assert (
+        len(recorder.of("downloadcompleted", task))
+        == len(recorder.of("sessioncompleted", task))
+        == 1
+    )
 
 
 @pytest.mark.parametrize("size", [0, 1, 70_000, 300_032])
 async def test_d07_the_data_is_a_file_with_the_server_s_bytes(
-    monitor: Monitor, session: Session, server: ByteServer, resource: Resource, tmp_path: Path, size: int
+    monitor: Monitor,
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    tmp_path: Path,
+    size: int,
 ):
     resource.body = resource.body[:size]
     found: list[bytes] = []
@@ -321,7 +343,9 @@ async def test_d08_a_temporary_file_goes_when_all_listeners_have_returned(
 
     monitor.add_event_listener("downloadcompleted", slow)
     monitor.add_event_listener("downloadcompleted", quick)
-    monitor.add_event_listener("sessioncompleted", lambda event: seen.append(("end", bool(list(parts.iterdir())))))
+    monitor.add_event_listener(
+        "sessioncompleted", lambda event: seen.append(("end", bool(list(parts.iterdir()))))
+    )
     parts = Path(monitor.state_dir) / "parts"
     task = session.download_task(server.url("/a.bin"), destination=TEMPORARY)
     await recorder_of(monitor).wait_for("downloadcompleted", task)
@@ -333,7 +357,12 @@ async def test_d08_a_temporary_file_goes_when_all_listeners_have_returned(
 
 @pytest.mark.parametrize("how", ["keep", "save_to", "moved", "destination"])
 async def test_d08_a_file_that_was_kept_or_moved_stays(
-    monitor: Monitor, session: Session, server: ByteServer, resource: Resource, tmp_path: Path, how: str
+    monitor: Monitor,
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    tmp_path: Path,
+    how: str,
 ):
     where: list[Path] = []
 
@@ -367,7 +396,9 @@ async def test_d08_two_temporary_files_of_one_name_do_not_meet(
         found[event.task_identifier] = event.data.read()
 
     monitor.add_event_listener("downloadcompleted", read)
-    tasks = [session.download_task(server.url(f"/{n}/same.bin"), destination=TEMPORARY) for n in range(5)]
+    tasks = [
+        session.download_task(server.url(f"/{n}/same.bin"), destination=TEMPORARY) for n in range(5)
+    ]
     for task in tasks:
         assert (await task.wait()).succeeded
     assert found == {n + 1: f"/{n}/same.bin".encode() for n in range(5)}
@@ -393,7 +424,9 @@ await session.download_task({server.url("/a.bin")!r}, destination=TEMPORARY).wai
     found: list[bytes] = []
     async with open_monitor(ready=False) as monitor:
         assert file.read_bytes() == resource.body
-        monitor.add_event_listener("downloadcompleted", lambda event: found.append(Path(event.location).read_bytes()))
+        monitor.add_event_listener(
+            "downloadcompleted", lambda event: found.append(Path(event.location).read_bytes())
+        )
         monitor.ready()
         (record,) = monitor.tasks()
         await recorder_of(monitor).until(lambda: monitor.task(record.key).succeeded)
@@ -407,7 +440,12 @@ await session.download_task({server.url("/a.bin")!r}, destination=TEMPORARY).wai
 
 @pytest.mark.parametrize("status", [400, 403, 404, 410, 416, 451, 501, 505])
 async def test_d10_an_error_status_is_a_failure(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, status: int
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    status: int,
 ):
     resource.before = answers(reply(status, {}, b"<html>sorry</html>"))
     task = session.download_task(server.url("/a"))
@@ -474,7 +512,9 @@ async def test_d11_an_existing_file_is_kept_and_the_new_one_numbered(
     (downloads / "a (1).tar.gz").write_bytes(b"mine too")
     records = [await session.download_task(server.url("/a.tar.gz")).wait() for _ in range(2)]
     assert [Path(record.final_path).name for record in records] == ["a (2).tar.gz", "a (3).tar.gz"]
-    assert [event.location for event in recorder.of("downloadcompleted")] == [r.final_path for r in records]
+    assert [event.location for event in recorder.of("downloadcompleted")] == [
+        r.final_path for r in records
+    ]
     assert (downloads / "a.tar.gz").read_bytes() == b"mine"
     assert (downloads / "a (1).tar.gz").read_bytes() == b"mine too"
     assert all(Path(record.final_path).read_bytes() == resource.body for record in records)
@@ -533,7 +573,9 @@ async def test_d11_a_failed_download_leaves_an_existing_file_alone(
     downloads.mkdir()
     (downloads / "a.bin").write_bytes(b"old")
     resource.before = answers(reply(404))
-    await session.download_task(server.url("/a"), destination=downloads / "a.bin", overwrite=True).wait()
+    await session.download_task(
+        server.url("/a"), destination=downloads / "a.bin", overwrite=True
+    ).wait()
     assert (downloads / "a.bin").read_bytes() == b"old"
 
 
@@ -543,7 +585,11 @@ async def test_d11_a_failed_download_leaves_an_existing_file_alone(
 @pytest.mark.parametrize(
     ("target", "disposition", "name"),
     [
-        ("/x", "attachment; filename*=UTF-8''na%C3%AFve%20file.txt; filename=plain.txt", "naïve file.txt"),
+        (
+            "/x",
+            "attachment; filename*=UTF-8''na%C3%AFve%20file.txt; filename=plain.txt",
+            "naïve file.txt",
+        ),
         ("/x", 'attachment; filename="plain name.txt"', "plain name.txt"),
         ("/x", "attachment; filename=plain.txt", "plain.txt"),
         ("/x", "inline; filename*=ISO-8859-1''%E4.txt", "ä.txt"),
@@ -601,7 +647,12 @@ async def test_d12_the_suggested_name(
     ],
 )
 async def test_d13_a_name_from_the_server_is_safe(
-    session: Session, server: ByteServer, resource: Resource, downloads: Path, tmp_path: Path, raw: bytes
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    downloads: Path,
+    tmp_path: Path,
+    raw: bytes,
 ):
     head = b'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Disposition: attachment; filename="%b"\r\n\r\nx'
     resource.before = answers(head % raw)
@@ -629,7 +680,12 @@ async def test_d14_requests_ask_for_the_file_as_it_is(session: Session, server: 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "x-gzip"])
 async def test_d14_a_coding_that_the_server_applies_all_the_same_is_undone(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, coding: str
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    coding: str,
 ):
     text = b"line of text\n" * 50_000
     coded = zlib.compress(text) if coding == "deflate" else gzip.compress(text)
@@ -652,7 +708,10 @@ async def test_d14_a_coding_that_the_server_applies_all_the_same_is_undone(
     assert (downloads / "a.txt").read_bytes() == text
     progress = recorder.of("downloadprogress", task)
     told = [event for event in progress if event.total_known]  # only once all of it is there
-    assert all(event.total_bytes_written == event.total_bytes_expected_to_write == len(text) for event in told)
+    assert all(
+        event.total_bytes_written == event.total_bytes_expected_to_write == len(text)
+        for event in told
+    )
     assert progress[-1].total_bytes_written == len(text)
 
 
@@ -664,7 +723,11 @@ async def test_d14_a_coded_download_is_not_resumed(
     count = itertools.count()
 
     def send(conn: Conn, request: Request) -> bool:
-        conn.send(reply(200, {"Content-Encoding": "gzip", "ETag": '"v1"', "Content-Length": str(len(coded))}))
+        conn.send(
+            reply(
+                200, {"Content-Encoding": "gzip", "ETag": '"v1"', "Content-Length": str(len(coded))}
+            )
+        )
         if next(count) == 0:
             conn.send(coded[: len(coded) // 2])
             conn.close()
@@ -711,7 +774,12 @@ async def test_d14_an_unknown_coding_is_stored_as_it_came_and_said(
 @pytest.mark.parametrize("size", [90_000, 300_032])
 @pytest.mark.parametrize("ending", ["cut_after", "reset_after"])
 async def test_d15_a_short_body_goes_on_by_range(
-    session: Session, server: ByteServer, resource: Resource, downloads: Path, size: int, ending: str
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    downloads: Path,
+    size: int,
+    ending: str,
 ):
     resource.body = resource.body[:size]
     setattr(resource, ending, size // 2 + 1)
@@ -750,7 +818,12 @@ async def test_d15_a_chunked_body_without_its_last_chunk_is_no_success(
 
 @pytest.mark.parametrize("framed", ["length", "chunked", "until the end"])
 async def test_d16_an_empty_body_is_a_file_of_no_bytes(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, framed: str
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    framed: str,
 ):
     resource.before = {
         "length": answers(reply(200, {"Content-Length": "0"})),
@@ -799,12 +872,19 @@ async def test_d17_a_file_of_another_length_than_the_free_space_fits(
     session: Session, server: ByteServer, resource: Resource, small_disk: Path
 ):
     resource.body = bytes(3 * MiB)
-    assert (await session.download_task(server.url("/a.bin"), destination=small_disk).wait()).succeeded
+    assert (
+        await session.download_task(server.url("/a.bin"), destination=small_disk).wait()
+    ).succeeded
 
 
 @pytest.mark.parametrize("framed", ["length", "chunked"])
 async def test_d17_a_disk_that_fills_up_is_waited_for(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, small_disk: Path, framed: str
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    small_disk: Path,
+    framed: str,
 ):
     resource.body = os.urandom(3 * MiB)
     go = threading.Event()
@@ -814,7 +894,10 @@ async def test_d17_a_disk_that_fills_up_is_waited_for(
             return False
         half = len(resource.body) // 2
         if framed == "length":
-            conn.send(reply(200, {"ETag": '"v1"', "Content-Length": str(len(resource.body))}) + resource.body[:half])
+            conn.send(
+                reply(200, {"ETag": '"v1"', "Content-Length": str(len(resource.body))})
+                + resource.body[:half]
+            )
             go.wait(LIMIT)
             conn.send(resource.body[half:])
         else:
@@ -843,7 +926,12 @@ async def test_d17_a_disk_that_fills_up_is_waited_for(
 
 
 async def test_d17_a_full_disk_ends_a_task_of_few_attempts_and_keeps_the_part(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, small_disk: Path, monitor: Monitor
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    small_disk: Path,
+    monitor: Monitor,
 ):
     resource.body = os.urandom(3 * MiB)
     halves = resource.before = Halves(resource, MiB)
@@ -869,7 +957,13 @@ async def test_d17_a_full_disk_ends_a_task_of_few_attempts_and_keeps_the_part(
 @pytest.mark.parametrize("algorithm", ["sha-256", "sha-512"])
 @pytest.mark.parametrize("cut", [None, 150_000])
 async def test_an_expected_digest_is_checked_before_the_file_appears(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, algorithm: str, cut
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    algorithm: str,
+    cut,
 ):
     resource.cut_after = cut
     digest = hashlib.new(algorithm.replace("-", ""), resource.body).hexdigest().upper()
@@ -885,7 +979,9 @@ async def test_a_wrong_digest_starts_over_once(
 ):
     right = resource.body
     resource.body = right[:-1] + b"!"
-    task = session.download_task(server.url("/a.bin"), expected_digest="sha-256:" + hashlib.sha256(right).hexdigest())
+    task = session.download_task(
+        server.url("/a.bin"), expected_digest="sha-256:" + hashlib.sha256(right).hexdigest()
+    )
     await recorder.wait_for("downloadresumed", task)
     resource.body = right
     # the second request may have been answered before: then it is the wrong body again, and the end
@@ -917,7 +1013,12 @@ async def test_a_digest_that_stays_wrong_fails_and_leaves_nothing(
 
 @pytest.mark.parametrize("how", ["suspend", "cancel"])
 async def test_a_stop_at_any_moment_leaves_no_part_behind_that_nobody_knows(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, how: str
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    how: str,
 ):
     def cut_once(conn: Conn, request: Request) -> bool:
         cuts = "cut" in request.target and not request.header("Range")
@@ -960,5 +1061,7 @@ async def test_the_free_name_is_settled_before_it_is_given(
     assert wishes == [str(downloads / "a (1).bin")]
 
 
-def test_the_settings_of_these_tests_have_a_folder_of_their_own(settings: Settings, downloads: Path):
+def test_the_settings_of_these_tests_have_a_folder_of_their_own(
+    settings: Settings, downloads: Path
+):
     assert settings.download_folder == str(downloads)

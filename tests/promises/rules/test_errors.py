@@ -22,7 +22,15 @@ import pytest
 
 from tests.helpers.byte_server import ByteServer, Conn, Request, Resource, reply, rest
 from tests.helpers.recorder import BOTH_LOOPS, Recorder, eventually, recorder_of
-from tests.helpers.sessions import QUICK, Halves, code_of, default_session, parts_in, quick_session, sent
+from tests.helpers.sessions import (
+    QUICK,
+    Halves,
+    code_of,
+    default_session,
+    parts_in,
+    quick_session,
+    sent,
+)
 from tests.promises.rules.conftest import OpenMonitor
 from transfermon.engine.monitor import DownloadTask, Monitor, Session
 from transfermon.model.configuration import RetryPolicy, SessionConfiguration
@@ -31,7 +39,9 @@ from transfermon.model.task import Activity, State, Task
 from transfermon.system.network_status import Connectivity
 
 pytestmark = pytest.mark.anyio
-linux_only = pytest.mark.skipif(sys.platform != "linux", reason="uses Linux' ways to make a disk or a network fail")
+linux_only = pytest.mark.skipif(
+    sys.platform != "linux", reason="uses Linux' ways to make a disk or a network fail"
+)
 SECRETS = "user:secret@"
 
 
@@ -72,13 +82,21 @@ def check_error(task: DownloadTask | Task, recorder: Recorder, code: int) -> Non
         (reply(302), -1010),
         (reply(302, {"Location": "/a?token=secret"}), -1007),
         (b"SSH-2.0-OpenSSH_9.2\r\n", -1017),
-        (reply(200, {"Content-Encoding": "gzip"}, b"\x1f\x8b\x08 and nothing of gzip behind it"), -1015),
+        (
+            reply(200, {"Content-Encoding": "gzip"}, b"\x1f\x8b\x08 and nothing of gzip behind it"),
+            -1015,
+        ),
         (reply(206, {"Content-Range": "bytes 0-0/2"}, b"x"), -1011),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx", -1005),
     ],
 )
 async def test_x01_a_failure_names_its_address_without_secrets(
-    monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, answer: bytes, code: int
+    monitor: Monitor,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    answer: bytes,
+    code: int,
 ):
     def send(conn: Conn, request: Request) -> bool:
         conn.send(answer)
@@ -114,9 +132,13 @@ async def test_x01_cancelled_and_refused_tasks_have_words_too(
 
 
 async def test_x02_an_unknown_host(
-    session: Session, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, connectivity: Connectivity
+    session: Session,
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    connectivity: Connectivity,
 ):
-    def unknown(*args: Any, **more: Any) -> Any:  # what the system says, without asking anybody on the network
+    # what the system says, without asking anybody on the network
+    def unknown(*args: Any, **more: Any) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
@@ -127,7 +149,10 @@ async def test_x02_an_unknown_host(
 
 
 async def test_x02_a_lookup_that_fails_for_now(
-    monitor: Monitor, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, connectivity: Connectivity
+    monitor: Monitor,
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    connectivity: Connectivity,
 ):
     def later(*args: Any, **more: Any) -> Any:
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
@@ -171,11 +196,20 @@ asyncio.run(main())
 @linux_only
 def test_x02_no_way_to_the_host(tmp_path: Path):
     unshare = shutil.which("unshare")
-    if unshare is None or subprocess.run([unshare, "-rn", "true"], check=False, capture_output=True).returncode:
+    if (
+        unshare is None
+        or subprocess.run([unshare, "-rn", "true"], check=False, capture_output=True).returncode
+    ):
         pytest.skip("a network of its own needs unshare and the right to use it")
-    script = _OFFLINE.format(path=[path for path in sys.path if path], state=str(tmp_path / "state"))
+    script = _OFFLINE.format(
+        path=[path for path in sys.path if path], state=str(tmp_path / "state")
+    )
     done = subprocess.run(
-        [unshare, "-rn", sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60
+        [unshare, "-rn", sys.executable, "-c", script],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     found = json.loads(done.stdout)
     assert [code for code, _ in found] == [-1009] * 3
@@ -222,10 +256,20 @@ async def test_x02_a_connection_that_nobody_accepts(monitor: Monitor, recorder: 
 @pytest.mark.parametrize("size", [100_000, 300_000])
 @pytest.mark.parametrize("framed", ["length", "chunked"])
 async def test_x03_a_connection_that_breaks_after_the_response_began(
-    monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, ending: str, size: int, framed: str
+    monitor: Monitor,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    ending: str,
+    size: int,
+    framed: str,
 ):
     def send(conn: Conn, request: Request) -> bool:
-        fields = {"Content-Length": str(size)} if framed == "length" else {"Transfer-Encoding": "chunked"}
+        fields = (
+            {"Content-Length": str(size)}
+            if framed == "length"
+            else {"Transfer-Encoding": "chunked"}
+        )
         conn.send(reply(200, fields) + (b"%x\r\n" % size if framed == "chunked" else b""))
         conn.send(resource.body[: size // 2])
         getattr(conn, ending)()
@@ -269,7 +313,12 @@ async def test_x03_a_connection_that_breaks_inside_the_head_or_before(
     ],
 )
 async def test_x03_an_answer_that_is_not_http(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, answer: bytes
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    answer: bytes,
 ):
     def send(conn: Conn, request: Request) -> bool:
         conn.send(answer)
@@ -311,7 +360,12 @@ def running(program: Path) -> Iterator[None]:
 
 @linux_only
 async def test_x05_a_part_that_cannot_be_opened_is_kept(
-    monitor: Monitor, session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path
+    monitor: Monitor,
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
 ):
     program = shutil.which("sleep")
     assert program is not None
@@ -333,7 +387,10 @@ async def test_x05_a_part_that_cannot_be_opened_is_kept(
     monitor.commands.retry(task.key)
     await recorder.wait_for("sessioncompleted", task, count=2)
     assert (downloads / "a.bin").read_bytes() == resource.body
-    assert [request.header("Range") for request in server.requests] == ["", rest(len(resource.body) - 1000)]
+    assert [request.header("Range") for request in server.requests] == [
+        "",
+        rest(len(resource.body) - 1000),
+    ]
 
 
 @pytest.fixture
@@ -430,7 +487,9 @@ async def test_x05_a_final_name_that_cannot_be_given_keeps_the_part(
 # ---- X-06
 
 
-async def test_x06_an_address_that_cannot_be_used_is_refused_at_once(session: Session, server: ByteServer):
+async def test_x06_an_address_that_cannot_be_used_is_refused_at_once(
+    session: Session, server: ByteServer
+):
     for empty in ("", "  ", "\n"):
         with pytest.raises(ValueError):
             session.download_task(empty)
@@ -458,12 +517,28 @@ async def test_x06_an_address_that_cannot_be_used_is_refused_at_once(session: Se
 
 @pytest.mark.parametrize(
     "location",
-    [None, "", "  ", "ftp://example.org/a", "file:///etc/passwd", "http://", "http://a b/", "http://[::1", "//"],
+    [
+        None,
+        "",
+        "  ",
+        "ftp://example.org/a",
+        "file:///etc/passwd",
+        "http://",
+        "http://a b/",
+        "http://[::1",
+        "//",
+    ],
 )
 async def test_x06_a_redirect_without_a_usable_target(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, location: str | None
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    location: str | None,
 ):
-    resource.before = lambda conn, request: sent(conn, reply(302, {} if location is None else {"Location": location}))
+    resource.before = lambda conn, request: sent(
+        conn, reply(302, {} if location is None else {"Location": location})
+    )
     task = session.download_task(server.url("/a"))
     await task.wait()
     check_error(task, recorder, -1010)
@@ -478,14 +553,20 @@ async def test_x07_a_background_session_tries_these_again(
     session: Session, server: ByteServer, resource: Resource, downloads: Path, status: int
 ):
     left = [1, 2, 3]
-    resource.before = lambda conn, request: bool(left) and bool(left.pop()) and sent(conn, reply(status, {}, b"no"))
+    resource.before = lambda conn, request: (
+        bool(left) and bool(left.pop()) and sent(conn, reply(status, {}, b"no"))
+    )
     assert (await session.download_task(server.url("/a.bin")).wait()).succeeded
     assert len(server.requests) == 4
     assert (downloads / "a.bin").read_bytes() == resource.body
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 416, 422, 451, 501, 505])
-async def test_x07_and_no_others(session: Session, server: ByteServer, resource: Resource, status: int):
+@pytest.mark.parametrize(
+    "status", [400, 401, 403, 404, 405, 409, 410, 413, 416, 422, 451, 501, 505]
+)
+async def test_x07_and_no_others(
+    session: Session, server: ByteServer, resource: Resource, status: int
+):
     resource.before = lambda conn, request: sent(conn, reply(status, {"Retry-After": "0"}))
     record = await session.download_task(server.url("/a.bin")).wait()
     assert record.failed
@@ -566,7 +647,9 @@ async def test_x07_a_cancel_ends_the_retries(
     assert len(server.requests) == requests + 1
 
 
-async def test_x07_the_resource_timeout_ends_the_retries(monitor: Monitor, server: ByteServer, resource: Resource):
+async def test_x07_the_resource_timeout_ends_the_retries(
+    monitor: Monitor, server: ByteServer, resource: Resource
+):
     resource.before = lambda conn, request: sent(conn, reply(500))
     session = quick_session(monitor, timeout_interval_for_resource=0.4)
     task = session.download_task(server.url("/a.bin"))
@@ -605,7 +688,9 @@ async def test_x08_the_wait_doubles_with_full_jitter_between_one_second_and_five
     session = monitor.create_session(SessionConfiguration.background("com.example.slow"))
     found = await waits(session, recorder, server.url("/a"), 12)
     ceilings = [min(300.0, 2.0**n) for n in range(12)]
-    assert found == pytest.approx([1.0 + (ceiling - 1.0) * random for ceiling in ceilings], abs=0.05)
+    assert found == pytest.approx(
+        [1.0 + (ceiling - 1.0) * random for ceiling in ceilings], abs=0.05
+    )
 
 
 async def test_x08_progress_of_64_kib_forgives_earlier_failures(
@@ -613,7 +698,8 @@ async def test_x08_progress_of_64_kib_forgives_earlier_failures(
 ):
     monitor._engine.random = lambda: 1.0
     session = monitor.create_session(SessionConfiguration.background("com.example.slow"))
-    steps = iter([None, None, None, 64 * 1024, None, 64 * 1024 - 1, None])  # bytes that an attempt brings
+    # bytes that an attempt brings
+    steps = iter([None, None, None, 64 * 1024, None, 64 * 1024 - 1, None])
 
     def step(conn: Conn, request: Request) -> bool:
         size = next(steps)
@@ -635,7 +721,11 @@ async def test_x08_progress_of_64_kib_forgives_earlier_failures(
 
 
 async def test_x08_a_returning_network_ends_the_wait_at_once(
-    monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, connectivity: Connectivity
+    monitor: Monitor,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    connectivity: Connectivity,
 ):
     session = quick_session(monitor, retry_policy=RetryPolicy(minimum=100.0, maximum=100.0))
     left = [1]
@@ -661,7 +751,12 @@ async def test_x08_a_returning_network_ends_the_wait_at_once(
 @pytest.mark.parametrize("status", [429, 503, 408, 500])
 @pytest.mark.parametrize("form", ["seconds", "date", "a date that is past", "junk"])
 async def test_x09_retry_after_sets_the_next_attempt(
-    monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, status: int, form: str
+    monitor: Monitor,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    status: int,
+    form: str,
 ):
     now = int(monitor._engine.now())
     value = {
@@ -671,10 +766,13 @@ async def test_x09_retry_after_sets_the_next_attempt(
         "junk": "soon",
     }[form]
     resource.before = lambda conn, request: sent(conn, reply(status, {"Retry-After": value}))
-    session = quick_session(monitor, retry_policy=dataclasses.replace(QUICK, minimum=10.0, maximum=10.0))
+    session = quick_session(
+        monitor, retry_policy=dataclasses.replace(QUICK, minimum=10.0, maximum=10.0)
+    )
     task = session.download_task(server.url("/a"))
     if form == "a date that is past":
-        await recorder.until(lambda: task.record.attempt == 2)  # at once, and the second time with a wait
+        # at once, and the second time with a wait
+        await recorder.until(lambda: task.record.attempt == 2)
     else:
         await recorder.until(lambda: task.record.waiting)
         assert task.record.waiting_until is not None
@@ -684,7 +782,9 @@ async def test_x09_retry_after_sets_the_next_attempt(
     await task.wait()
 
 
-async def test_x09_the_wait_that_the_server_asks_for_is_kept(session: Session, server: ByteServer, resource: Resource):
+async def test_x09_the_wait_that_the_server_asks_for_is_kept(
+    session: Session, server: ByteServer, resource: Resource
+):
     left = [1]
     resource.before = lambda conn, request: (
         bool(left) and bool(left.pop()) and sent(conn, reply(503, {"Retry-After": "1"}))
@@ -694,7 +794,9 @@ async def test_x09_the_wait_that_the_server_asks_for_is_kept(session: Session, s
     assert 1.0 <= second.time - first.time < 5.0
 
 
-async def test_x09_the_resource_timeout_limits_it(monitor: Monitor, server: ByteServer, resource: Resource):
+async def test_x09_the_resource_timeout_limits_it(
+    monitor: Monitor, server: ByteServer, resource: Resource
+):
     resource.before = lambda conn, request: sent(conn, reply(503, {"Retry-After": "99999999999"}))
     task = quick_session(monitor, timeout_interval_for_resource=0.3).download_task(server.url("/a"))
     await task.wait()
@@ -710,6 +812,10 @@ async def test_x09_it_holds_over_a_restart_of_the_engine(
         await recorder_of(monitor).until(lambda: task.record.waiting)
         until = task.record.waiting_until
     async with open_monitor() as monitor:
-        await quick_session(monitor, "com.example.other").download_task(server.url("/other"), maximum_attempts=1).wait()
+        await (
+            quick_session(monitor, "com.example.other")
+            .download_task(server.url("/other"), maximum_attempts=1)
+            .wait()
+        )
         assert monitor.task(task.key).waiting_until == until
         assert [request.target for request in server.requests] == ["/a", "/other"]

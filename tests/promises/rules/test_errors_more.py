@@ -1,4 +1,6 @@
-"""Trust, retries, back-off, the reasons of cancels, and errors in our own process (X-04, X-07 to X-11)."""
+"""Trust, retries, back-off, the reasons of cancels, and errors in our own process (X-04, X-07 to
+X-11).
+"""
 
 from __future__ import annotations
 
@@ -66,19 +68,25 @@ async def fails_with(monitor: Monitor, url: str, context: ssl.SSLContext, code: 
 async def test_x04_a_certificate_that_does_not_hold(
     monitor: Monitor, resource: Resource, code: int, names: list[str], dates: dict[str, int]
 ):
-    with ByteServer(resource, tls=True, certificate=certificate(authority(), *names, **dates)) as server:
+    with ByteServer(
+        resource, tls=True, certificate=certificate(authority(), *names, **dates)
+    ) as server:
         await fails_with(monitor, server.url("/a"), server.client_context(), code)
         assert server.connections == 1
         assert server.requests == []
 
 
-async def test_x04_an_authority_that_nobody_knows(monitor: Monitor, resource: Resource, stranger: trustme.CA):
+async def test_x04_an_authority_that_nobody_knows(
+    monitor: Monitor, resource: Resource, stranger: trustme.CA
+):
     with ByteServer(resource, tls=True, certificate=certificate(stranger, "127.0.0.1")) as server:
         await fails_with(monitor, server.url("/a"), server.client_context(), -1203)
         assert server.connections == 1
 
 
-async def test_x04_a_server_that_asks_for_a_certificate_of_ours(monitor: Monitor, resource: Resource):
+async def test_x04_a_server_that_asks_for_a_certificate_of_ours(
+    monitor: Monitor, resource: Resource
+):
     with ByteServer(resource, tls=True) as server:
         ask_for_certificate(server)
         await fails_with(monitor, server.url("/a"), server.client_context(), -1206)
@@ -123,13 +131,17 @@ async def test_x04_a_server_that_does_not_speak_tls(monitor: Monitor):
 async def test_x04_what_is_trusted_works(monitor: Monitor, resource: Resource):
     with ByteServer(resource, tls=True) as server:
         monitor._engine.transport = Transport(tls_context=server.client_context())
-        assert (await monitor.session("com.example.test").download_task(server.url("/a")).wait()).succeeded
+        assert (
+            await monitor.session("com.example.test").download_task(server.url("/a")).wait()
+        ).succeeded
 
 
 # ---- X-07
 
 
-@pytest.mark.parametrize("answer", [408, 425, 429, 500, 502, 503, 504, "close", "reset", "silence", "cut"])
+@pytest.mark.parametrize(
+    "answer", [408, 425, 429, 500, 502, 503, 504, "close", "reset", "silence", "cut"]
+)
 async def test_x07_what_may_pass_is_tried_again_in_background_sessions_only(
     monitor: Monitor, server: ByteServer, resource: Resource, answer: Any
 ):
@@ -159,7 +171,8 @@ def failing(answer: Any, *, times: int) -> Any:
         elif answer == "silence":
             conn.stall()
         elif answer == "cut":
-            conn.send(reply(200, {"Content-Length": "300032", "ETag": '"v1"'}) + b"\0")  # as `resource` begins
+            # as `resource` begins
+            conn.send(reply(200, {"Content-Length": "300032", "ETag": '"v1"'}) + b"\0")
             conn.cut()
         elif answer == "reset":
             conn.reset()
@@ -170,8 +183,12 @@ def failing(answer: Any, *, times: int) -> Any:
     return before
 
 
-@pytest.mark.parametrize("code", [400, 401, 403, 404, 405, 406, 407, 409, 410, 411, 413, 414, 415, 418, 451, 501, 505])
-async def test_x07_what_stays_is_not_tried_again(monitor: Monitor, server: ByteServer, resource: Resource, code: int):
+@pytest.mark.parametrize(
+    "code", [400, 401, 403, 404, 405, 406, 407, 409, 410, 411, 413, 414, 415, 418, 451, 501, 505]
+)
+async def test_x07_what_stays_is_not_tried_again(
+    monitor: Monitor, server: ByteServer, resource: Resource, code: int
+):
     resource.before = always(reply(code))
     task = quick_session(monitor).download_task(server.url("/a"))
     record = await task.wait()
@@ -198,7 +215,11 @@ async def test_x07_retries_end_with_a_cancel(
 
 def delays_of(recorder: Recorder, task: Any) -> list[float]:
     """Seconds of each wait, as they were told."""
-    return [event.until - event.time for event in recorder.of("taskstate", task) if event.until is not None]
+    return [
+        event.until - event.time
+        for event in recorder.of("taskstate", task)
+        if event.until is not None
+    ]
 
 
 async def test_x08_each_wait_may_be_twice_as_long_as_the_one_before(
@@ -212,7 +233,9 @@ async def test_x08_each_wait_may_be_twice_as_long_as_the_one_before(
     assert delays_of(recorder, task) == pytest.approx([0.1, 0.2, 0.4, 0.5, 0.5], abs=0.04)
 
 
-async def test_x08_the_jitter_is_full(monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder):
+async def test_x08_the_jitter_is_full(
+    monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder
+):
     dice = iter([0.0, 0.5, 1.0])
     monitor._engine.random = lambda: next(dice)
     session = quick_session(monitor, retry_policy=RetryPolicy(minimum=0.1, maximum=0.5))
@@ -224,11 +247,17 @@ async def test_x08_the_jitter_is_full(monitor: Monitor, server: ByteServer, reso
 
 @pytest.mark.parametrize(("progress", "last"), [(140_000, 0.1), (10_000, 0.4)])
 async def test_x08_only_progress_of_64_kib_forgives_the_failures_before(
-    monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, progress: int, last: float
+    monitor: Monitor,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    progress: int,
+    last: float,
 ):
     monitor._engine.random = lambda: 1.0
     session = quick_session(monitor, retry_policy=RetryPolicy(minimum=0.1, maximum=1))
-    resource.body, resource.cut_after = resource.body * 2, progress  # of which half is compared the next time
+    # of which half is compared the next time
+    resource.body, resource.cut_after = resource.body * 2, progress
     task = session.download_task(server.url("/a"))
     await recorder.wait_for("taskstate", task, count=3)
     assert delays_of(recorder, task)[2] == pytest.approx(last, abs=0.04)
@@ -237,7 +266,11 @@ async def test_x08_only_progress_of_64_kib_forgives_the_failures_before(
 
 
 async def test_x08_a_returning_network_ends_the_wait_at_once(
-    monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, connectivity: Connectivity
+    monitor: Monitor,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    connectivity: Connectivity,
 ):
     session = quick_session(monitor, retry_policy=RetryPolicy(minimum=100, maximum=300))
     resource.before = failing("close", times=1)
@@ -254,7 +287,12 @@ async def test_x08_a_returning_network_ends_the_wait_at_once(
 
 def test_x08_the_default_policy_is_that_of_the_row():
     policy = RetryPolicy()
-    assert (policy.minimum, policy.maximum, policy.reset_bytes, policy.attempts) == (1.0, 300.0, 64 * 1024, 0)
+    assert (policy.minimum, policy.maximum, policy.reset_bytes, policy.attempts) == (
+        1.0,
+        300.0,
+        64 * 1024,
+        0,
+    )
 
 
 # ---- X-09
@@ -263,7 +301,12 @@ def test_x08_the_default_policy_is_that_of_the_row():
 @pytest.mark.parametrize("code", [429, 503, 500])
 @pytest.mark.parametrize("form", ["seconds", "date"])
 async def test_x09_retry_after_sets_the_next_attempt(
-    monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, code: int, form: str
+    monitor: Monitor,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    code: int,
+    form: str,
 ):
     wanted = 1000 if form == "seconds" else email.utils.formatdate(time.time() + 1000, usegmt=True)
     resource.before = always(reply(code, {"Retry-After": str(wanted)}))
@@ -283,7 +326,11 @@ async def test_x09_a_wait_that_the_server_asked_for_holds_over_a_restart(
         await recorder_of(monitor).wait_for("taskstate", task)
     async with open_monitor() as monitor:
         assert monitor.task(task.key).activity is Activity.WAITING_UNTIL
-        await monitor.session("com.example.test").download_task(server.url("/b"), start=False).accepted
+        await (
+            monitor.session("com.example.test")
+            .download_task(server.url("/b"), start=False)
+            .accepted
+        )
         assert len(server.requests) == 1
 
 
@@ -302,11 +349,15 @@ async def test_x10_a_cancelled_task_carries_its_reason(
     assert code_of(task) == -999
     (event,) = recorder.of("sessioncompleted")
     assert (event.cancel_reason, event["cancelReason"]) == (reason, reason)
-    (stored,) = [e for e in await recorder._monitor.overview.history() if e.type == "sessioncompleted"]
+    (stored,) = [
+        e for e in await recorder._monitor.overview.history() if e.type == "sessioncompleted"
+    ]
     assert stored["cancelReason"] == reason
 
 
-async def test_x10_a_failure_has_none(session: Session, server: ByteServer, resource: Resource, recorder: Recorder):
+async def test_x10_a_failure_has_none(
+    session: Session, server: ByteServer, resource: Resource, recorder: Recorder
+):
     resource.before = failing(404, times=1)
     await session.download_task(server.url("/a")).wait()
     assert recorder.of("sessioncompleted")[0].cancel_reason is None

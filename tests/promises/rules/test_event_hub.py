@@ -19,7 +19,13 @@ from transfermon.model.task import State
 
 pytestmark = pytest.mark.anyio
 
-NAMES = ("downloadprogress", "downloadresumed", "downloadcompleted", "sessioncompleted", "sessionidle")
+NAMES = (
+    "downloadprogress",
+    "downloadresumed",
+    "downloadcompleted",
+    "sessioncompleted",
+    "sessionidle",
+)
 
 
 def not_there(conn: Conn, request: Request) -> bool:
@@ -33,7 +39,9 @@ def not_there(conn: Conn, request: Request) -> bool:
 # ---- E-01, E-02
 
 
-async def test_e01_an_application_listener_hears_every_session(monitor: Monitor, server: ByteServer):
+async def test_e01_an_application_listener_hears_every_session(
+    monitor: Monitor, server: ByteServer
+):
     heard: dict[str, list[Any]] = {name: [] for name in NAMES}
     for name, events in heard.items():
         monitor.add_event_listener(name, events.append)
@@ -44,13 +52,21 @@ async def test_e01_an_application_listener_hears_every_session(monitor: Monitor,
         await task.wait()
     await eventually(lambda: len(heard["sessionidle"]) == 3)
     for name in ("downloadprogress", "downloadcompleted", "sessioncompleted", "sessionidle"):
-        assert {event.session_identifier for event in heard[name]} == {one.identifier, two.identifier, None}
+        assert {event.session_identifier for event in heard[name]} == {
+            one.identifier,
+            two.identifier,
+            None,
+        }
         assert {event.type for event in heard[name]} == {name}
         for event in heard[name]:
-            assert ("sessionIdentifier" in event.to_dict()) == (event.session_identifier is not None)
+            assert ("sessionIdentifier" in event.to_dict()) == (
+                event.session_identifier is not None
+            )
 
 
-async def test_e01_sessions_made_after_the_listener_are_heard_too(monitor: Monitor, server: ByteServer):
+async def test_e01_sessions_made_after_the_listener_are_heard_too(
+    monitor: Monitor, server: ByteServer
+):
     heard: list[Any] = []
     monitor.add_event_listener("sessioncompleted", heard.append)
     task = monitor.session("com.example.later").download_task(server.url("/a"))
@@ -58,7 +74,9 @@ async def test_e01_sessions_made_after_the_listener_are_heard_too(monitor: Monit
     assert [event.session_identifier for event in heard] == ["com.example.later"]
 
 
-async def test_e02_removing_a_listener_stops_only_that_one(monitor: Monitor, session: Session, server: ByteServer):
+async def test_e02_removing_a_listener_stops_only_that_one(
+    monitor: Monitor, session: Session, server: ByteServer
+):
     first: list[Any] = []
     second: list[Any] = []
     monitor.add_event_listener("sessioncompleted", first.append)
@@ -67,11 +85,17 @@ async def test_e02_removing_a_listener_stops_only_that_one(monitor: Monitor, ses
     await session.download_task(server.url("/1")).wait()
     monitor.remove_event_listener("sessioncompleted", first.append)
     await session.download_task(server.url("/2")).wait()
-    assert [event.type for event in first] == ["downloadcompleted", "sessioncompleted", "downloadcompleted"]
+    assert [event.type for event in first] == [
+        "downloadcompleted",
+        "sessioncompleted",
+        "downloadcompleted",
+    ]
     assert len(second) == 2
 
 
-async def test_e02_removing_an_unknown_listener_changes_nothing(monitor: Monitor, session: Session, server: ByteServer):
+async def test_e02_removing_an_unknown_listener_changes_nothing(
+    monitor: Monitor, session: Session, server: ByteServer
+):
     heard: list[Any] = []
     monitor.add_event_listener("sessioncompleted", heard.append)
     monitor.remove_event_listener("sessioncompleted", print)
@@ -81,7 +105,9 @@ async def test_e02_removing_an_unknown_listener_changes_nothing(monitor: Monitor
     assert len(heard) == 1
 
 
-async def test_e02_a_listener_can_remove_itself(monitor: Monitor, session: Session, server: ByteServer):
+async def test_e02_a_listener_can_remove_itself(
+    monitor: Monitor, session: Session, server: ByteServer
+):
     heard: list[Any] = []
 
     def once(event: Any) -> None:
@@ -110,7 +136,10 @@ async def test_e03_the_end_of_a_task_carries_what_a_listener_needs(
         await task.wait()
     by_number = {event.task_identifier: event for event in heard}
     keys = ("taskIdentifier", "success", "errorCode", "statusCode")
-    ends = [tuple(by_number[task.task_identifier].to_dict()[key] for key in keys) for task in (good, gone, cancelled)]
+    ends = [
+        tuple(by_number[task.task_identifier].to_dict()[key] for key in keys)
+        for task in (good, gone, cancelled)
+    ]
     assert ends == [(1, True, 0, 200), (2, False, -1011, 404), (3, False, -999, 0)]
     assert by_number[1]["message"] == ""
     assert len(by_number[2]["message"]) > 10
@@ -121,8 +150,16 @@ async def test_e04_every_started_task_is_reported_exactly_once(
     session: Session, server: ByteServer, resource: Resource, recorder: Recorder
 ):
     resource.before = not_there
-    make: dict[str, Any] = {"good": {}, "gone": {}, "cancelled": {}, "temporary": {"destination": TEMPORARY}}
-    tasks = {name: session.download_task(server.url(f"/{name}"), **options) for name, options in make.items()}
+    make: dict[str, Any] = {
+        "good": {},
+        "gone": {},
+        "cancelled": {},
+        "temporary": {"destination": TEMPORARY},
+    }
+    tasks = {
+        name: session.download_task(server.url(f"/{name}"), **options)
+        for name, options in make.items()
+    }
     tasks["cancelled"].cancel()
     tasks["refused"] = session.download_task("http://127.0.0.1:1/", maximum_attempts=1)
     tasks["spent"] = session.download_task_with_resume_data(b"no resume data")
@@ -131,8 +168,17 @@ async def test_e04_every_started_task_is_reported_exactly_once(
     await session.download_task(server.url("/last")).wait()
     for task in tasks.values():
         assert len(recorder.of("sessioncompleted", task)) == 1
-    codes = {name: recorder.of("sessioncompleted", task)[0].error_code for name, task in tasks.items()}
-    assert codes == {"good": 0, "gone": -1011, "cancelled": -999, "temporary": 0, "refused": -1004, "spent": -1002}
+    codes = {
+        name: recorder.of("sessioncompleted", task)[0].error_code for name, task in tasks.items()
+    }
+    assert codes == {
+        "good": 0,
+        "gone": -1011,
+        "cancelled": -999,
+        "temporary": 0,
+        "refused": -1004,
+        "spent": -1002,
+    }
 
 
 async def test_e05_idle_comes_each_time_the_last_task_ends(
@@ -170,7 +216,9 @@ async def test_e05_a_retried_task_makes_the_session_busy_again(
     assert (idle.completed, idle.failed, task.record.succeeded) == (1, 0, True)
 
 
-async def test_e05_each_session_has_its_own_idle(monitor: Monitor, server: ByteServer, resource: Resource):
+async def test_e05_each_session_has_its_own_idle(
+    monitor: Monitor, server: ByteServer, resource: Resource
+):
     recorder = recorder_of(monitor)
     resource.stall_after = 1000
     busy = monitor.session("com.example.busy").download_task(server.url("/busy"))
@@ -197,7 +245,12 @@ async def test_e05_each_session_has_its_own_idle(monitor: Monitor, server: ByteS
     ],
 )
 async def test_e06_the_events_of_a_task_come_in_their_order(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, outcome: str, order: list[str]
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    outcome: str,
+    order: list[str],
 ):
     if outcome == "failure":
         resource.before = not_there
@@ -217,8 +270,14 @@ async def test_e06_the_events_of_a_task_come_in_their_order(
     await task.wait()
     own = ("taskcreated", "taskstate", "taskactivity", "downloadprogress")
     assert recorder.names(task, but=own) == order
-    told = [event.type for event in recorder.events if event.task_key == task.key and event.type in NAMES]
-    heard = [event.type for event in recorder.heard if event.task_key == task.key and event.type in NAMES]
+    told = [
+        event.type
+        for event in recorder.events
+        if event.task_key == task.key and event.type in NAMES
+    ]
+    heard = [
+        event.type for event in recorder.heard if event.task_key == task.key and event.type in NAMES
+    ]
     assert told == heard
     if outcome in ("resumed", "restarted"):
         resumed = recorder.of("downloadresumed", task)[0]
@@ -230,7 +289,13 @@ async def test_e06_the_events_of_a_task_come_in_their_order(
 
 @pytest.mark.parametrize("later", [False, True])
 async def test_e07_a_failing_listener_harms_nobody(
-    monitor: Monitor, session: Session, server: ByteServer, resource: Resource, downloads: Path, caplog, later: bool
+    monitor: Monitor,
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    downloads: Path,
+    caplog,
+    later: bool,
 ):
     heard: list[str] = []
 
@@ -253,7 +318,9 @@ async def test_e07_a_failing_listener_harms_nobody(
     assert len(failures) == len(heard)
 
 
-async def test_e07_a_failing_observer_harms_nobody(monitor: Monitor, session: Session, server: ByteServer, caplog):
+async def test_e07_a_failing_observer_harms_nobody(
+    monitor: Monitor, session: Session, server: ByteServer, caplog
+):
     def fails(event: Any) -> None:
         raise RuntimeError("the observer's own mistake")
 
@@ -282,7 +349,9 @@ async def test_e08_listeners_run_one_after_the_other_on_the_loops_thread(
         monitor.add_event_listener(name, listener)
         monitor.add_event_listener(name, listener)
     sessions = [monitor.session(f"com.example.{n}") for n in range(3)]
-    for task in [session.download_task(server.url(f"/{n}")) for n in range(4) for session in sessions]:
+    for task in [
+        session.download_task(server.url(f"/{n}")) for n in range(4) for session in sessions
+    ]:
         await task.wait()
     assert most == 1
     assert threads == {threading.get_ident()}
@@ -317,10 +386,14 @@ async def test_e09_a_coroutine_listener_is_awaited_before_the_end_is_told(
     async def slow(event: Any) -> None:
         if event.task_identifier == 1:
             await gate.wait()
-            log.append(f"file {event.task_identifier}: {event.data.size} {session.task(1).state.value}")
+            log.append(
+                f"file {event.task_identifier}: {event.data.size} {session.task(1).state.value}"
+            )
 
     monitor.add_event_listener("downloadcompleted", slow)
-    monitor.add_event_listener("sessioncompleted", lambda event: log.append(f"end {event.task_identifier}"))
+    monitor.add_event_listener(
+        "sessioncompleted", lambda event: log.append(f"end {event.task_identifier}")
+    )
     held = session.download_task(server.url("/held"), destination=TEMPORARY)
     await recorder.wait_for("downloadcompleted", held)
     free = session.download_task(server.url("/free"))
@@ -386,9 +459,9 @@ async def test_e14_tasks_of_the_same_number_never_mix(
         assert Path(record.final_path).read_bytes() == name.encode() * sizes[name]
         (ended,) = recorder.of("downloadcompleted", task)
         assert ended.session_identifier == f"com.example.{name}"
-        assert {event.total_bytes_expected_to_write for event in recorder.of("downloadprogress", task)} == {
-            len(name) * sizes[name]
-        }
+        assert {
+            event.total_bytes_expected_to_write for event in recorder.of("downloadprogress", task)
+        } == {len(name) * sizes[name]}
     assert {request.header("X-Own") for request in server.requests} == set(sizes)
 
 
@@ -406,11 +479,15 @@ async def test_e08_tasks_made_inside_listeners_run_like_any_other(
     for name in ("downloadcompleted", "sessioncompleted"):
         monitor.add_event_listener(name, one_more)
     session.download_task(server.url("/1"))
-    await recorder.until(lambda: session.outstanding == 0 and len(session.records()) >= 6, "all to end")
+    await recorder.until(
+        lambda: session.outstanding == 0 and len(session.records()) >= 6, "all to end"
+    )
     assert all(record.succeeded for record in session.records())
 
 
-async def test_e09_the_engine_ends_while_a_listener_waits(open_monitor: OpenMonitor, server: ByteServer):
+async def test_e09_the_engine_ends_while_a_listener_waits(
+    open_monitor: OpenMonitor, server: ByteServer
+):
     started: list[str] = []
 
     async def never(event: Any) -> None:

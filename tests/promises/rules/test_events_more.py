@@ -1,4 +1,6 @@
-"""E-09 to E-14: events that outlive a crash, a listener that comes late, and what events look like."""
+"""E-09 to E-14: events that outlive a crash, a listener that comes late, and what events look
+like.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def stored(event: Event) -> tuple[str, str, int]:
 # ---- E-09
 
 
-async def test_e09_waiting_for_a_task_waits_for_its_listeners(monitor: Monitor, session: Session, server: ByteServer):
+async def test_e09_waiting_for_a_task_waits_for_its_listeners(
+    monitor: Monitor, session: Session, server: ByteServer
+):
     begun, go = asyncio.Event(), asyncio.Event()
     returned: list[str] = []
 
@@ -82,11 +86,15 @@ async def killed_while_listening(tmp_path: Path, name: str, *lines: str) -> tupl
 async def test_e10_a_file_event_that_was_not_acknowledged_is_told_again(
     open_monitor: OpenMonitor, tmp_path: Path, server: ByteServer, resource: Resource
 ):
-    told = await killed_while_listening(tmp_path, "downloadcompleted", DOWNLOAD.format(url=server.url("/a")))
+    told = await killed_while_listening(
+        tmp_path, "downloadcompleted", DOWNLOAD.format(url=server.url("/a"))
+    )
     bodies = []
     async with open_monitor(ready=False) as monitor:
         here = App(monitor)
-        monitor.add_event_listener("downloadcompleted", lambda event: bodies.append(event.data.read()))
+        monitor.add_event_listener(
+            "downloadcompleted", lambda event: bodies.append(event.data.read())
+        )
         monitor.ready()
         await here.hears("sessioncompleted")
         await here.settles()
@@ -101,8 +109,12 @@ async def test_e10_a_file_event_that_was_not_acknowledged_is_told_again(
 async def test_e10_an_end_that_was_not_acknowledged_is_told_again_after_each_crash(
     open_monitor: OpenMonitor, tmp_path: Path, server: ByteServer
 ):
-    told = await killed_while_listening(tmp_path, "sessioncompleted", DOWNLOAD.format(url=server.url("/a")))
-    again = await killed_while_listening(tmp_path, "sessioncompleted", "await asyncio.Event().wait()")
+    told = await killed_while_listening(
+        tmp_path, "sessioncompleted", DOWNLOAD.format(url=server.url("/a"))
+    )
+    again = await killed_while_listening(
+        tmp_path, "sessioncompleted", "await asyncio.Event().wait()"
+    )
     assert again == told
     async with app(open_monitor) as here:
         await here.hears("sessioneventscompleted")
@@ -138,7 +150,10 @@ async def test_e11_each_unfinished_task_says_once_how_far_it_is(
     resource.before = halves
     async with open_monitor() as monitor:
         session = monitor.session("com.example.test")
-        paused, never = session.download_task(server.url("/a")), session.download_task(server.url("/b"), start=False)
+        paused, never = (
+            session.download_task(server.url("/a")),
+            session.download_task(server.url("/b"), start=False),
+        )
         gone = session.download_task(server.url("/c"), start=False)
         await eventually(lambda: paused.count_of_bytes_received == 1000)
         paused.suspend()
@@ -149,9 +164,16 @@ async def test_e11_each_unfinished_task_says_once_how_far_it_is(
         await here.settles()
         one, two = here.heard
         assert (one.task_key, two.task_key) == (paused.key, never.key)
-        assert (one.total_bytes_written, one.total_bytes_expected_to_write) == (1000, len(resource.body))
+        assert (one.total_bytes_written, one.total_bytes_expected_to_write) == (
+            1000,
+            len(resource.body),
+        )
         assert (one.bytes_written, one.total_known) == (0, True)
-        assert (two.total_bytes_written, two.total_known, two["totalBytesExpectedToWrite"]) == (0, False, 0)
+        assert (two.total_bytes_written, two.total_known, two["totalBytesExpectedToWrite"]) == (
+            0,
+            False,
+            0,
+        )
         journalled = await here.monitor.overview.history()
         assert "downloadprogress" not in {event.type for event in journalled}
 
@@ -249,7 +271,12 @@ async def test_e12_a_background_delivery_waits_for_the_first_listener_with_all_i
         assert here.heard == []
         monitor.add_event_listener("backgroundtransfer", here.heard.append)
         await here.hears("sessioneventscompleted")
-        assert here.names == ["backgroundtransfer", "downloadcompleted", "sessioncompleted", "sessioneventscompleted"]
+        assert here.names == [
+            "backgroundtransfer",
+            "downloadcompleted",
+            "sessioncompleted",
+            "sessioneventscompleted",
+        ]
 
 
 async def test_e12_who_listens_for_the_stored_events_only_does_not_wait(
@@ -302,7 +329,12 @@ DOCUMENTED: dict[str, dict[str, Any]] = {
         "fraction": (float, type(None)),
         "speed": float,
     },
-    "downloadcompleted": {**NUMBER, "data": (dict, type(None)), "location": str, "suggestedFilename": str},
+    "downloadcompleted": {
+        **NUMBER,
+        "data": (dict, type(None)),
+        "location": str,
+        "suggestedFilename": str,
+    },
     "downloadresumed": {**NUMBER, "fileOffset": int, "expectedTotalBytes": int, "reason": str},
     "uploadprogress": {
         **PROGRESS,
@@ -341,7 +373,8 @@ DOCUMENTED: dict[str, dict[str, Any]] = {
 def check_documented(event: Event) -> None:
     found = event.to_dict()
     wanted = {**COMMON, **DOCUMENTED[event.type]}
-    if event.session_identifier is None or "sessionId" in wanted:  # there it has the ancestors' other name (TR-18)
+    # there it has the ancestors' other name (TR-18)
+    if event.session_identifier is None or "sessionId" in wanted:
         del wanted["sessionIdentifier"]
     assert found.keys() == wanted.keys()
     for key, kind in wanted.items():
@@ -352,7 +385,9 @@ def check_documented(event: Event) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(DOCUMENTED))
-def test_e13_an_event_has_exactly_the_documented_keys_in_the_documented_types(name: str, tmp_path: Path):
+def test_e13_an_event_has_exactly_the_documented_keys_in_the_documented_types(
+    name: str, tmp_path: Path
+):
     check_documented(events.CLASSES[name](session_identifier="com.example.test"))
     if name != "backgroundtransfer":  # there is none of a default session
         check_documented(events.CLASSES[name]())
@@ -360,7 +395,9 @@ def test_e13_an_event_has_exactly_the_documented_keys_in_the_documented_types(na
 
 @pytest.mark.parametrize("name", sorted(DOCUMENTED))
 def test_e13_an_event_read_back_is_the_event(name: str):
-    event = events.CLASSES[name](session="s", session_identifier="s", sequence=7, event_id="x-7", time=1.5)
+    event = events.CLASSES[name](
+        session="s", session_identifier="s", sequence=7, event_id="x-7", time=1.5
+    )
     assert events.from_dict(event.to_dict(), "s") == event
 
 
@@ -377,7 +414,9 @@ async def test_e13_live_events_are_as_documented(
     await monitor.fetch()
     await monitor.push(PUSH % 1)
     session.finish_tasks_and_invalidate()
-    await eventually(lambda: "sessioninvalidated" in seen and "silentpush" in seen and "notification" in seen)
+    await eventually(
+        lambda: "sessioninvalidated" in seen and "silentpush" in seen and "notification" in seen
+    )
     assert seen["silentpush"].to_dict().pop("number") == 1
     for name in DOCUMENTED.keys() & seen.keys() - {"silentpush"}:
         check_documented(seen[name])
@@ -397,7 +436,11 @@ def test_e13_the_blob_of_an_event_is_a_path_and_a_type(tmp_path: Path):
 
 
 async def test_e14_stored_events_of_tasks_with_the_same_number_do_not_mix(
-    open_monitor: OpenMonitor, tmp_path: Path, settings: Settings, server: ByteServer, resource: Resource
+    open_monitor: OpenMonitor,
+    tmp_path: Path,
+    settings: Settings,
+    server: ByteServer,
+    resource: Resource,
 ):
     bodies = {"com.example.one": b"one" * 1000, "com.example.two": b"two" * 1000}
     async with headless(tmp_path, settings) as monitor:
@@ -407,7 +450,9 @@ async def test_e14_stored_events_of_tasks_with_the_same_number_do_not_mix(
     found: dict[TaskKey, bytes] = {}
     async with open_monitor(ready=False) as monitor:
         here = App(monitor)
-        monitor.add_event_listener("downloadcompleted", lambda event: found.update({event.task_key: event.data.read()}))
+        monitor.add_event_listener(
+            "downloadcompleted", lambda event: found.update({event.task_key: event.data.read()})
+        )
         monitor.ready()
         await here.hears("sessioneventscompleted", 2)
         for event in here.of("sessioncompleted"):

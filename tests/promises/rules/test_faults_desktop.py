@@ -24,7 +24,10 @@ ROOT = Path(transfermon.__file__).parent
 @functools.cache
 def trees() -> dict[str, ast.Module]:
     """Every module of the program."""
-    return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8")) for path in ROOT.rglob("*.py")}
+    return {
+        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8"))
+        for path in ROOT.rglob("*.py")
+    }
 
 
 class Opened(QObject):
@@ -51,8 +54,12 @@ def finished(path: object, **more: object):
     return a_task(state=State.COMPLETED, final_path=str(path), **more)
 
 
-@pytest.mark.parametrize("name", ["a.png", "-rf.png", "--help", "a b;$(id).txt", "é\n.txt", "http:x"])
-def test_fault_l12_a_finished_file_is_handed_over_as_itself_and_never_as_an_option(opened, tmp_path, name):
+@pytest.mark.parametrize(
+    "name", ["a.png", "-rf.png", "--help", "a b;$(id).txt", "é\n.txt", "http:x"]
+)
+def test_fault_l12_a_finished_file_is_handed_over_as_itself_and_never_as_an_option(
+    opened, tmp_path, name
+):
     (tmp_path / name).write_bytes(b"x")
     assert files.open_file(finished(tmp_path / name)) == ""
     assert [url.toLocalFile() for url in opened.urls] == [str(tmp_path / name)]
@@ -66,8 +73,20 @@ def test_fault_l12_nothing_else_is_opened(opened, tmp_path):
     (tmp_path / "link").symlink_to(file)
     refused = [
         a_task(state=State.RUNNING, final_path=str(file)),
-        *(finished(path) for path in (tmp_path / "gone", tmp_path / "fifo", tmp_path / "link", tmp_path)),
-        *(finished(text) for text in ("http://example.org/a", "javascript:alert(1)", "smb://host/a", "a.png", "-x")),
+        *(
+            finished(path)
+            for path in (tmp_path / "gone", tmp_path / "fifo", tmp_path / "link", tmp_path)
+        ),
+        *(
+            finished(text)
+            for text in (
+                "http://example.org/a",
+                "javascript:alert(1)",
+                "smb://host/a",
+                "a.png",
+                "-x",
+            )
+        ),
     ]
     for task in refused:
         assert files.open_file(task), task
@@ -115,7 +134,9 @@ def test_fault_l13_only_http_addresses_become_transfers(text):
 
 def test_fault_l13_a_local_file_is_no_download_but_asked_about_as_an_upload(tmp_path):
     data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(tmp_path / "a")), QUrl("http://example.org/b"), QUrl("data:,x")])
+    data.setUrls(
+        [QUrl.fromLocalFile(str(tmp_path / "a")), QUrl("http://example.org/b"), QUrl("data:,x")]
+    )
     assert files_in(data) == [str(tmp_path / "a")]
     assert links_in(text_of(data)) == ["http://example.org/b"]
 
@@ -153,7 +174,8 @@ def test_fault_l18_outside_data_is_never_run_and_never_unpickled():
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RUNS
     }
-    assert calls == {("host/scripting.py", "compile"), ("host/scripting.py", "exec")}  # the person's own program
+    # the person's own program
+    assert calls == {("host/scripting.py", "compile"), ("host/scripting.py", "exec")}
     for name, tree in trees().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):

@@ -28,7 +28,9 @@ def resource() -> Resource:
 
 
 @in_a_world
-async def test_fault_t8_a_quit_with_ten_running_transfers_asks_once_and_keeps_the_choice(world, server):
+async def test_fault_t8_a_quit_with_ten_running_transfers_asks_once_and_keeps_the_choice(
+    world, server
+):
     world.add(*(f"{server.url}/slow{number}" for number in range(TEN)))
     await until(lambda: world.states() == [State.RUNNING] * TEN)
 
@@ -49,7 +51,9 @@ async def test_fault_t8_a_quit_with_ten_running_transfers_asks_once_and_keeps_th
     assert (world.quits, world.monitor.settings.keep_after_quit) == (1, "yes")
 
 
-def test_fault_t8_the_end_of_the_session_asks_nothing_and_all_is_saved(place: Place, server: ByteServer, resource):
+def test_fault_t8_the_end_of_the_session_asks_nothing_and_all_is_saved(
+    place: Place, server: ByteServer, resource
+):
     app = place.app()
     for number in range(TEN):
         place.add(server.url(f"/{number}/a.bin"), session=f"s{number}")
@@ -89,5 +93,7 @@ sys.exit(code)
 
 
 def test_fault_t8_a_desktop_that_ends_the_app_is_not_kept_waiting_by_a_question():
-    done = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, timeout=LIMIT, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", ENDING], capture_output=True, text=True, timeout=LIMIT, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "ends\n", "")

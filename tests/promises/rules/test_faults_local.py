@@ -51,7 +51,9 @@ def family(pid: int) -> set[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                parents[int(entry.name)] = int(
+                    (entry / "stat").read_text().rpartition(")")[2].split()[1]
+                )
     found = {pid}
     while more := {child for child, parent in parents.items() if parent in found} - found:
         found |= more
@@ -69,7 +71,9 @@ def sockets_of(pid: int) -> set[str]:
 
 
 def open_ports(pid: int) -> list[str]:
-    """Where this process can be reached over a network: what listens on TCP, and every UDP socket."""
+    """Where this process can be reached over a network: what listens on TCP, and every UDP
+    socket.
+    """
     own = sockets_of(pid)
     found = []
     for table in ("tcp", "tcp6", "udp", "udp6"):
@@ -116,7 +120,9 @@ with socket.socket(socket.AF_UNIX) as sock:
 def test_fault_l2_another_user_is_refused_by_the_mode_and_by_the_kernels_word():
     def as_nobody(path: Path) -> str:
         command = [sys.executable, "-I", "-S", "-c", _AS_NOBODY, str(path)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=60, check=True
+        ).stdout.strip()
 
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         os.chmod(folder, 0o755)  # the way there is open
@@ -149,13 +155,28 @@ def answered(path: Path, pieces: Iterable[bytes]) -> bytes:
 
 WORDS = st.sampled_from(
     [
-        *(b"GET ", b"POST ", b"/v1/status", b"/v1/push", b"/v1/tasks", b" HTTP/1.1\r\n", b"Host: x\r\n", b"\r\n"),
-        *(b"Content-Length: 5\r\n", b"Content-Length: -1\r\n", b"Transfer-Encoding: chunked\r\n", b"0\r\n"),
+        *(
+            b"GET ",
+            b"POST ",
+            b"/v1/status",
+            b"/v1/push",
+            b"/v1/tasks",
+            b" HTTP/1.1\r\n",
+            b"Host: x\r\n",
+            b"\r\n",
+        ),
+        *(
+            b"Content-Length: 5\r\n",
+            b"Content-Length: -1\r\n",
+            b"Transfer-Encoding: chunked\r\n",
+            b"0\r\n",
+        ),
         *(b"\r\n\r\n", b"{", b"\xff\0"),
     ]
 )
 GARBAGE = st.one_of(
-    st.binary(max_size=600), st.lists(st.one_of(WORDS, st.binary(max_size=20)), max_size=25).map(b"".join)
+    st.binary(max_size=600),
+    st.lists(st.one_of(WORDS, st.binary(max_size=20)), max_size=25).map(b"".join),
 )
 
 
@@ -189,7 +210,10 @@ def test_fault_l4_a_message_of_a_gigabyte_is_refused_after_a_megabyte(place: Pla
     post = b"POST /v1/push HTTP/1.1\r\nHost: x\r\n"
     first, piece = {
         "announced": (post + b"Content-Length: 1073741824\r\n\r\n", bytes(65536)),
-        "chunked": (post + b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + bytes(65536) + b"\r\n"),
+        "chunked": (
+            post + b"Transfer-Encoding: chunked\r\n\r\n",
+            b"10000\r\n" + bytes(65536) + b"\r\n",
+        ),
         "head": (post + b"X: ", b"y" * 65536),
     }[way]
     sent = 0
@@ -226,14 +250,17 @@ async def test_fault_l4_a_slow_writer_is_cut_off(tmp_path: Path):
         await server.close()
 
 
-def test_fault_l4_a_thousand_connections_are_bounded_and_the_transfers_go_on(place: Place, slowly: ByteServer):
+def test_fault_l4_a_thousand_connections_are_bounded_and_the_transfers_go_on(
+    place: Place, slowly: ByteServer
+):
     app = place.small_app()
     place.add(slowly.url("/a.bin"))
     until("the transfer", place.received)
     with contextlib.ExitStack() as held:
         for _ in range(1000):
             sock = held.enter_context(socket.socket(socket.AF_UNIX))
-            sock.connect(str(place.state / SOCKET))  # waits for its turn: with a time limit it would be refused
+            # waits for its turn: with a time limit it would be refused
+            sock.connect(str(place.state / SOCKET))
         path = f"/proc/{app.pid}/fd"
         until("the surplus ones to be closed", lambda: len(os.listdir(path)) < CONNECTIONS + 100)
         part = until("the part file", lambda: list(place.out.glob(".transfermon-*.part")))[0]
@@ -285,15 +312,20 @@ def test_fault_l9_secrets_are_at_rest_in_one_owner_only_file(place: Place, slowl
     assert sent.header("X-Api-Key") == "CANARY-2"  # they are in use
     assert sent.header("Authorization").startswith("Basic ")
     assert place.run("quit")[0] == 0
-    until("the end", lambda: app.poll() is not None)  # what stands on the disk now is what a thief of the disk finds
+    # what stands on the disk now is what a thief of the disk finds
+    until("the end", lambda: app.poll() is not None)
     holders = {
-        path.name for path in place.state.rglob("*") if path.is_file() and re.search(b"CANARY-[0-9]", path.read_bytes())
+        path.name
+        for path in place.state.rglob("*")
+        if path.is_file() and re.search(b"CANARY-[0-9]", path.read_bytes())
     }
     assert holders == {"secrets.json"}
     assert stat.S_IMODE((place.state / "secrets.json").stat().st_mode) == 0o600
 
 
-def test_fault_l10_no_process_shows_a_secret_in_its_arguments_or_environment(place: Place, slowly: ByteServer):
+def test_fault_l10_no_process_shows_a_secret_in_its_arguments_or_environment(
+    place: Place, slowly: ByteServer
+):
     app = place.app()
     with_secrets(place, slowly)
     processes = family(app.pid) | {place.waiter() or app.pid}

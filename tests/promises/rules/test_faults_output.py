@@ -1,5 +1,5 @@
-"""Faults, group U, as far as it is about what is printed, logged and copied: nothing of a stranger's acts there, and no
-secret is in it.
+"""Faults, group U, as far as it is about what is printed, logged and copied: nothing of a
+stranger's acts there, and no secret is in it.
 """
 
 from __future__ import annotations
@@ -40,18 +40,24 @@ def printed(place: Place) -> dict[str, str]:
 
 
 def test_fault_u12_no_name_and_no_address_acts_on_a_terminal(place: Place, tmp_path: Path):
-    resource = Resource(b"x" * 1000, headers={"Content-Disposition": f"attachment; filename*=UTF-8''{quoted(HOSTILE)}"})
+    resource = Resource(
+        b"x" * 1000,
+        headers={"Content-Disposition": f"attachment; filename*=UTF-8''{quoted(HOSTILE)}"},
+    )
     with ByteServer(resource) as server:
         place.app()
         place.add(server.url(f"/{quoted(HOSTILE)}?q={quoted(HOSTILE)}"))
         until("its end", lambda: [task for task in place.tasks() if task["path"]])
-        place.run("push", '{"content-available": 1, "alert": "\\u001b]0;title\\u0007", "x": "\\u001b[2J"}')
+        place.run(
+            "push", '{"content-available": 1, "alert": "\\u001b]0;title\\u0007", "x": "\\u001b[2J"}'
+        )
         said = printed(place)
         assert "gpj" in said["list"]  # what can be shown is shown
         for name, text in said.items():
             assert not ACTING.search(text.replace("\t", " ")), (name, ACTING.findall(text))
             if "JSON" in name and name != "list as JSON" and name != "show as JSON":
-                assert all(line.startswith("{") for line in text.splitlines()), name  # an event is one line
+                # an event is one line
+                assert all(line.startswith("{") for line in text.splitlines()), name
 
 
 def quoted(text: str) -> str:
@@ -63,7 +69,9 @@ def test_fault_u13_no_secret_is_in_what_is_printed_or_kept_for_others(place: Pla
     slow(resource)
     with ByteServer(resource) as server:
         app = place.app()
-        url = server.url("/a.bin?token=CANARY-5&sig=CANARY-6").replace("http://", "http://name:CANARY-1@")
+        url = server.url("/a.bin?token=CANARY-5&sig=CANARY-6").replace(
+            "http://", "http://name:CANARY-1@"
+        )
         place.add(url, headers={"X-Api-Key": "CANARY-2", "Cookie": "a=CANARY-3"})
         until("the transfer", place.received)
         said = printed(place)
@@ -86,10 +94,13 @@ def test_fault_u13_no_secret_is_in_what_is_printed_or_kept_for_others(place: Pla
     [
         ("https://me:secret@example.com/a", "https://example.com/a"),
         ("https://example.com/a?token=secret&b=", "https://example.com/a?token=…&b=…"),
-        ("https://ex\u0430mple.com/", "https://xn--exmple-4nf.com/"),  # a Cyrillic letter between Latin ones
+        # a Cyrillic letter between Latin ones
+        ("https://ex\u0430mple.com/", "https://xn--exmple-4nf.com/"),
     ],
 )
-def test_fault_u14_an_address_is_shown_without_secrets_and_with_its_real_host(typed: str, shown: str):
+def test_fault_u14_an_address_is_shown_without_secrets_and_with_its_real_host(
+    typed: str, shown: str
+):
     address = check_url(typed)
     assert redacted(address) == shown
     bare, _ = without_credentials(address)  # what a record holds
@@ -105,7 +116,9 @@ def test_fault_u19_no_locale_changes_a_file_name_or_a_number(place: Place, local
     with ByteServer(Resource(b"x" * 1500)) as server:
         place.environment |= {"LC_ALL": locale, "LANG": locale}
         url = server.url(f"/{quoted(name)}")
-        code, _, complained = place.run("get", "-q", "-d", str(place.out), "--limit-rate", "1.5M", url)
+        code, _, complained = place.run(
+            "get", "-q", "-d", str(place.out), "--limit-rate", "1.5M", url
+        )
         assert (code, complained) == (0, "")
         assert [path.name for path in place.out.iterdir()] == [name]
         code, said, complained = place.run("list")

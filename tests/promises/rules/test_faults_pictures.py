@@ -66,7 +66,13 @@ def chunk(name: bytes, data: bytes) -> bytes:
 def png(width: int, height: int, rows: bytes, *, depth: int = 8, more: bytes = b"") -> bytes:
     """A grey picture of these rows, and whatever chunks stand before them."""
     head = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + more + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + more
+        + chunk(b"IDAT", rows)
+        + chunk(b"IEND", b"")
+    )
 
 
 def peak(pid: int | None) -> int:
@@ -91,9 +97,21 @@ def test_fault_m1_a_small_file_of_64_megapixels_is_refused_unread(helper: Helper
 LYING = {
     "a.png": png(65_535, 65_535, zlib.compress(bytes(100))),
     "b.png": png(0x7FFFFFFF, 0x7FFFFFFF, zlib.compress(bytes(100))),
-    "a.gif": b"GIF89a" + struct.pack("<HH", 65_535, 65_535) + b"\x80\0\0" + bytes(6) + b"\x2c" + bytes(40),
-    "a.webp": b"RIFF" + struct.pack("<I", 30) + b"WEBPVP8X" + struct.pack("<I", 10) + b"\0" * 4 + b"\xff" * 6,
-    "a.bmp": b"BM" + struct.pack("<IHHIIiiHH", 100, 0, 0, 54, 40, 65_535, 65_535, 1, 24) + bytes(60),
+    "a.gif": b"GIF89a"
+    + struct.pack("<HH", 65_535, 65_535)
+    + b"\x80\0\0"
+    + bytes(6)
+    + b"\x2c"
+    + bytes(40),
+    "a.webp": b"RIFF"
+    + struct.pack("<I", 30)
+    + b"WEBPVP8X"
+    + struct.pack("<I", 10)
+    + b"\0" * 4
+    + b"\xff" * 6,
+    "a.bmp": b"BM"
+    + struct.pack("<IHHIIiiHH", 100, 0, 0, 54, 40, 65_535, 65_535, 1, 24)
+    + bytes(60),
     "a.tiff": b"II*\0\x08\0\0\0" + struct.pack("<HHHII", 1, 256, 4, 1, 65_535) + bytes(20),
 }
 
@@ -116,13 +134,16 @@ def test_fault_m3_of_an_endless_animation_the_first_frame_is_drawn_and_then_noth
     pause = b"\x21\xf9\x04\0\0\0\0\0"
     red = b"\x2c" + struct.pack("<HHHH", 0, 0, 4, 4) + b"\0\x02" + lzw([0] * 16)
     blue = b"\x2c" + struct.pack("<HHHH", 0, 0, 1, 1) + b"\0\x02" + lzw([1])
-    (tmp_path / "a.gif").write_bytes(screen + for_ever + pause + red + (pause + blue) * 100_000 + b";")
+    (tmp_path / "a.gif").write_bytes(
+        screen + for_ever + pause + red + (pause + blue) * 100_000 + b";"
+    )
     image, kind, full = helper.ask(question(tmp_path / "a.gif"))
     assert (kind, full) == ("GIF", (4, 4))
     assert image.pixelColor(0, 0) == QColor("red")
     used = ticks(helper.pid)
     helper.ask(question(tmp_path / "a.gif"))
-    assert ticks(helper.pid) - used < 50  # half a second for a hundred thousand frames would be reading them all
+    # half a second for a hundred thousand frames would be reading them all
+    assert ticks(helper.pid) - used < 50
 
 
 def lzw(indexes: list[int]) -> bytes:
@@ -142,19 +163,27 @@ def ticks(pid: int | None) -> int:
 
 def exif(orientation: int, *, place: bytes = b"") -> bytes:
     """An APP1 segment that says how the camera was held, and where."""
-    tiff = b"II*\0\x08\0\0\0" + struct.pack("<H", 1) + struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0) + bytes(4)
+    tiff = (
+        b"II*\0\x08\0\0\0"
+        + struct.pack("<H", 1)
+        + struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)
+        + bytes(4)
+    )
     body = b"Exif\0\0" + tiff + place
     return b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_fault_m7_a_picture_is_turned_as_the_camera_was_held(helper: Helper, tmp_path: Path, orientation: int):
+def test_fault_m7_a_picture_is_turned_as_the_camera_was_held(
+    helper: Helper, tmp_path: Path, orientation: int
+):
     data = picture(80, 40, "JPEG")
     (tmp_path / "a.jpg").write_bytes(JPEG + exif(orientation, place=b"GPS 52.5 N") + data[2:])
     image, _, full = helper.ask(question(tmp_path / "a.jpg"))
     assert full == ((80, 40) if orientation < 5 else (40, 80))
     first = image.pixelColor(2, 2)
-    red_first = orientation in (1, 4, 5, 6)  # the left edge of the picture is at the left or at the top then
+    # the left edge of the picture is at the left or at the top then
+    red_first = orientation in (1, 4, 5, 6)
     assert (first.red() > 200) is red_first
     assert (first.blue() > 200) is not red_first
 
@@ -164,7 +193,10 @@ ODD = {
     "head.jpg": JPEG + b"\xff\xe0\0\x10JFIF",
     "16-bit.png": png(10, 10, zlib.compress(bytes(21) * 10), depth=16),
     "profile.png": png(
-        10, 10, zlib.compress(bytes(11) * 10), more=chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(50_000_000)))
+        10,
+        10,
+        zlib.compress(bytes(11) * 10),
+        more=chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(50_000_000))),
     ),
     "profile.jpg": JPEG
     + (b"\xff\xe2\xff\xffICC_PROFILE\0\x01\x01" + b"\xff" * 65_519) * 20
@@ -182,7 +214,9 @@ def test_fault_m7_an_odd_picture_is_drawn_or_refused_and_the_next_one_is_shown(
     assert helper.ask(question(tmp_path / "good.png"))[2] == (40, 20)
 
 
-def test_fault_m8_a_picture_that_is_replaced_deleted_or_made_a_pipe_stops_nothing(helper: Helper, tmp_path: Path):
+def test_fault_m8_a_picture_that_is_replaced_deleted_or_made_a_pipe_stops_nothing(
+    helper: Helper, tmp_path: Path
+):
     path = tmp_path / "a.png"
     path.write_bytes(picture(40, 20))
     assert helper.ask(question(path))[2] == (40, 20)
@@ -210,7 +244,8 @@ def test_fault_m9_a_part_file_is_shown_as_such_if_at_all(qtbot, tmp_path: Path):
     assert preview.pictures.worker is None  # half of a PNG is no picture
     assert preview.sentence.text() == "Downloading."
     with qtbot.waitSignal(preview.shown, timeout=10_000):
-        preview.show_tasks([a_finished_task(name="a.png", final_path=str(part))])  # the same bytes, when they are whole
+        # the same bytes, when they are whole
+        preview.show_tasks([a_finished_task(name="a.png", final_path=str(part))])
     jpeg = picture(400, 300, "JPEG")
     part.write_bytes(jpeg[: len(jpeg) // 2])
     with qtbot.waitSignal(preview.shown, timeout=10_000):
@@ -225,7 +260,9 @@ def test_fault_m9_hostile_bytes_that_arrive_stop_nothing(qtbot, tmp_path: Path):
     preview = Preview()
     qtbot.addWidget(preview, before_close_func=lambda preview: preview.pictures.close())
     preview.show()
-    for number, data in enumerate((b"", JPEG, JPEG + b"\xff" + bytes(1000), picture(40, 20)[:30], b"\xff" * 5000)):
+    for number, data in enumerate(
+        (b"", JPEG, JPEG + b"\xff" + bytes(1000), picture(40, 20)[:30], b"\xff" * 5000)
+    ):
         part.write_bytes(data)
         with qtbot.waitSignal(preview.shown, timeout=10_000):
             preview.show_tasks([a_task(name="b.jpg", number=number, part_path=str(part))])

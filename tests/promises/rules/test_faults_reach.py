@@ -1,4 +1,6 @@
-"""U17: no tray, one that goes, no window manager, another scale; the program can always be reached."""
+"""U17: no tray, one that goes, no window manager, another scale; the program can always be
+reached.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ from tests.helpers import desktop, screen
 pytestmark = [
     pytest.mark.skipif(bool(screen.why_not()), reason=screen.why_not()),
     pytest.mark.skipif(desktop.DAEMON is None, reason=desktop.WHY_NOT),
-    pytest.mark.skipif(shutil.which("xdotool") is None, reason="xdotool is not installed (make test-all installs it)"),
+    pytest.mark.skipif(
+        shutil.which("xdotool") is None,
+        reason="xdotool is not installed (make test-all installs it)",
+    ),
 ]
 Made = Callable[[bool], AbstractContextManager[App]]
 

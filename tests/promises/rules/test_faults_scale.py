@@ -1,4 +1,6 @@
-"""Faults, group S: ten thousand transfers, two hundred small ones against a big one, a million events."""
+"""Faults, group S: ten thousand transfers, two hundred small ones against a big one, a million
+events.
+"""
 
 from __future__ import annotations
 
@@ -47,14 +49,20 @@ async def a_history(folder: Path, count: int) -> None:
     """A state directory with so many finished transfers."""
     store = Store(str(folder / "transfermon.db"))
     await store.open()
-    store.commit(Change(session=SessionRow(key="demo", configuration=SessionConfiguration.background("demo"))))
+    store.commit(
+        Change(
+            session=SessionRow(key="demo", configuration=SessionConfiguration.background("demo"))
+        )
+    )
     for number in range(1, count + 1):
         store.commit(Change(task=a_finished_task(number=number, added=NOW + number)))
     await store.close()
 
 
 class Counted:
-    """What the store of a monitor is asked to keep, and in how many transactions it does, on a slow disk."""
+    """What the store of a monitor is asked to keep, and in how many transactions it does, on a slow
+    disk.
+    """
 
     def __init__(self, monitor: Monitor, monkeypatch: pytest.MonkeyPatch) -> None:
         self._store = monitor._engine.store
@@ -83,7 +91,9 @@ class Counted:
 # ---- S1
 
 
-async def test_fault_s1_ten_thousand_tasks_and_fifty_that_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_fault_s1_ten_thousand_tasks_and_fifty_that_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     await a_history(tmp_path, ROWS - RUNNING)
     body = os.urandom(1_000_000)
     files = Resource(body, etag='"1"', piece=32 * 1024, pause=0.05)
@@ -136,7 +146,9 @@ async def the_list_asks_for_what_is_in_view(world: World) -> None:
 
 
 @pytest.mark.skipif(nginx.PATH is None, reason=nginx.WHY_NOT)
-async def test_fault_s2_two_hundred_small_files_and_a_big_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_fault_s2_two_hundred_small_files_and_a_big_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     (root := tmp_path / "root").mkdir()
     small, big = os.urandom(1000), 200_000_000
     for number in range(200):
@@ -155,10 +167,18 @@ async def test_fault_s2_two_hundred_small_files_and_a_big_one(tmp_path: Path, mo
             for number, task in enumerate(tasks):
                 record = await task.wait()
                 assert Path(record.file).read_bytes() == small + b"%d" % number
-            assert counted.commits < counted.changes / 2  # three at a time, and each is told when it is durable
-            record = await monitor.session("org.example.big").download_task(server.url("/big.bin")).resume().wait()
+            # three at a time, and each is told when it is durable
+            assert counted.commits < counted.changes / 2
+            record = (
+                await monitor.session("org.example.big")
+                .download_task(server.url("/big.bin"))
+                .resume()
+                .wait()
+            )
             assert digest(Path(record.file)) == digest(root / "big.bin")
-        requests = [line.split() for line in (tmp_path / "nginx" / "access.log").read_text().splitlines()]
+        requests = [
+            line.split() for line in (tmp_path / "nginx" / "access.log").read_text().splitlines()
+        ]
     connections = {words[-1] for words in requests if "big" not in words[1]}
     assert len(requests) == 201  # each file was asked for once
     assert len(connections) <= session.configuration.http_maximum_connections_per_host
@@ -189,7 +209,9 @@ def test_fault_s5_a_million_events_are_pruned_and_replayed_in_bounded_memory(tmp
     )
     words = [sys.executable, "-c", code, "--state-dir", str(tmp_path), "--json", "events"]
     with open(tmp_path / "out", "w+", encoding="utf-8") as out:
-        process = subprocess.run(words, stdout=out, stderr=subprocess.PIPE, text=True, timeout=240, check=False)
+        process = subprocess.run(
+            words, stdout=out, stderr=subprocess.PIPE, text=True, timeout=240, check=False
+        )
         assert process.returncode == 0, process.stderr
         out.seek(0)
         numbers = [from_dict(json.loads(line), "demo").sequence for line in out]

@@ -55,7 +55,9 @@ def has_red(widget: QWidget) -> bool:
 @contextlib.contextmanager
 def places_of(qtbot: Any, text: str) -> Iterator[list[QWidget]]:
     """Where outside text is shown, each with this text in it."""
-    error = TransferError(code=Code.BAD_SERVER_RESPONSE, message=text, hint=text, reason="http.status", status=404)
+    error = TransferError(
+        code=Code.BAD_SERVER_RESPONSE, message=text, hint=text, reason="http.status", status=404
+    )
     task = a_failed_task(name=text, url=f"http://example.org/{text}", error=error)
     preview = Preview()
     qtbot.addWidget(preview, before_close_func=lambda preview: preview.pictures.close())
@@ -106,7 +108,11 @@ def test_fault_u3_no_widget_reads_markup_in_outside_text(qtbot: Any):
             rich = [
                 child
                 for child in [place, *place.findChildren(QWidget)]
-                if (isinstance(child, QLabel) and "<b>" in child.text() and child.textFormat() is not PLAIN)
+                if (
+                    isinstance(child, QLabel)
+                    and "<b>" in child.text()
+                    and child.textFormat() is not PLAIN
+                )
                 or (isinstance(child, QMessageBox) and child.textFormat() is not PLAIN)
                 or isinstance(child, QTextBrowser)
                 or (isinstance(child, QTextEdit) and child.acceptRichText())
@@ -150,7 +156,9 @@ def test_fault_u7_a_monstrous_name_leaves_the_list_as_it_is(qtbot: Any, name: st
     assert table.visualRect(model.index(0, Column.NAME)) == before
 
 
-async def test_fault_u8_what_reaches_the_desktop_is_escaped_cut_and_on_one_line(monkeypatch: pytest.MonkeyPatch):
+async def test_fault_u8_what_reaches_the_desktop_is_escaped_cut_and_on_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+):
     if desktop.DAEMON is None:
         pytest.skip(desktop.WHY_NOT)
     with desktop.running() as screen:
@@ -189,8 +197,12 @@ async def test_fault_u16_a_session_name_that_cannot_be_is_refused(monitor: Monit
     assert monitor.sessions == ()
 
 
-@pytest.mark.parametrize("name", ["'; drop table task; --", "../../etc/passwd", "a/b", "%00", "<b>x</b>"])
-async def test_fault_u16_an_odd_session_name_is_only_a_name(monitor: Monitor, tmp_path: Path, name: str):
+@pytest.mark.parametrize(
+    "name", ["'; drop table task; --", "../../etc/passwd", "a/b", "%00", "<b>x</b>"]
+)
+async def test_fault_u16_an_odd_session_name_is_only_a_name(
+    monitor: Monitor, tmp_path: Path, name: str
+):
     session = monitor.session(name)
     task = session.download_task("http://example.org/a.bin", start=False)
     await task.accepted

@@ -57,9 +57,14 @@ async def test_fault_t3_what_arrived_is_stored_before_the_sleep_and_goes_on_afte
     async with opened as monitor:
         monitor.ready()
         session = monitor.session("s")
-        tasks = [session.download_task(server.url(f"/{n}"), destination=str(tmp_path / f"{n}")) for n in range(3)]
+        tasks = [
+            session.download_task(server.url(f"/{n}"), destination=str(tmp_path / f"{n}"))
+            for n in range(3)
+        ]
         await asyncio.to_thread(until, "the delay", lambda: keepers.delaying == 1)
-        await asyncio.to_thread(until, "bytes", lambda: all(task.count_of_bytes_received > 0 for task in tasks))
+        await asyncio.to_thread(
+            until, "bytes", lambda: all(task.count_of_bytes_received > 0 for task in tasks)
+        )
         keepers.sleeps(True)
         await asyncio.to_thread(until, "the sleep", lambda: keepers.delaying == 0)
         for task in tasks:  # nothing moves, and what arrived is in the file and in the database
@@ -99,7 +104,11 @@ async def test_fault_t3_a_sleep_is_no_failed_attempt(
 
 
 async def test_fault_t3_a_wake_that_nobody_tells_of_holds_nothing_up(
-    keepers: Keepers, resource: Resource, server: ByteServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    keepers: Keepers,
+    resource: Resource,
+    server: ByteServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(sleep, "AWAKE", 0.5)
     opened = Monitor.open(str(tmp_path / "state"), settings=Settings(), sleep=Sleep())
@@ -114,7 +123,9 @@ async def test_fault_t3_a_wake_that_nobody_tells_of_holds_nothing_up(
         assert (await task.wait()).succeeded
 
 
-def test_fault_t3_the_app_sleeps_and_wakes(keepers: Keepers, resource: Resource, server: ByteServer, place: Place):
+def test_fault_t3_the_app_sleeps_and_wakes(
+    keepers: Keepers, resource: Resource, server: ByteServer, place: Place
+):
     place.app()
     place.add(server.url())
     until("the delay", lambda: keepers.delaying == 1)
@@ -143,7 +154,9 @@ def test_fault_t7_behind_a_locked_screen_it_goes_on_and_banners_name_nothing_if_
         keepers.locks()
         quick(resource)
         until("the banner", lambda: session.shown)
-        place.client.request("POST", "/v1/push", '{"aps": {"alert": "divorce", "content-available": 1}}')
+        place.client.request(
+            "POST", "/v1/push", '{"aps": {"alert": "divorce", "content-available": 1}}'
+        )
         until("the other banner", lambda: len(session.shown) >= 2)
         said = " ".join(f"{shown.title} {shown.body}" for shown in session.shown)
         assert ("divorce" in said) is names

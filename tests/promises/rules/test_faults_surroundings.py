@@ -1,4 +1,6 @@
-"""Faults, groups T and S: a clock that jumps, odd homes, lists of other versions, files larger than 2^53 bytes."""
+"""Faults, groups T and S: a clock that jumps, odd homes, lists of other versions, files larger than
+2^53 bytes.
+"""
 
 from __future__ import annotations
 
@@ -56,10 +58,15 @@ async def test_fault_t1_a_clock_that_jumps_neither_hastens_nor_delays_a_retry(
     async with open_monitor(clock=clock) as monitor:
         session = quick_session(monitor, retry_policy=RetryPolicy(minimum=100, maximum=100))
         tasks = [session.download_task(server.url(f"/{number}")) for number in range(5)]
-        await eventually(lambda: all(task.record.activity is Activity.RETRYING for task in tasks), "five that wait")
+        await eventually(
+            lambda: all(task.record.activity is Activity.RETRYING for task in tasks),
+            "five that wait",
+        )
         clock.moved = jump
         task = session.download_task(server.url("/after"))
-        await eventually(lambda: task.record.activity is Activity.RETRYING, "one that began after the jump")
+        await eventually(
+            lambda: task.record.activity is Activity.RETRYING, "one that began after the jump"
+        )
         assert len(server.requests) == 6  # the others were not hurried
         resource.before = None
         advance(101)
@@ -104,7 +111,10 @@ async def test_fault_t5_on_battery_what_may_wait_waits_and_says_why(
 
 def command(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     """The command line in this environment and no other."""
-    base = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    base = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    }
     return subprocess.run(
         [sys.executable, "-m", "transfermon", *words],
         env={**base, **environment},
@@ -175,7 +185,9 @@ def received(monitor: Monitor, key: TaskKey) -> int:
 
 
 @pytest.mark.parametrize("size", [2**32 + 1, 10**12, 2**53 + 1])
-def test_fault_s3_sizes_beyond_32_and_53_bits_stay_exact_in_records_words_and_the_window(qapp: Any, size: int):
+def test_fault_s3_sizes_beyond_32_and_53_bits_stay_exact_in_records_words_and_the_window(
+    qapp: Any, size: int
+):
     task = a_task(received=size - 1, expected=size)
     again = task_of(task_text(task))
     assert (again.received, again.expected) == (size - 1, size)

@@ -1,4 +1,6 @@
-"""Faults, group E: what a certificate that does not hold must not cost, and must not let through."""
+"""Faults, group E: what a certificate that does not hold must not cost, and must not let
+through.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +31,13 @@ BODY = bytes(range(256)) * 16_384  # 4 MiB
 HELD = 1_000_000
 
 
-def certificate(*names: str, ca: trustme.CA | None = None, begins: int = -1, ends: int = 1) -> trustme.LeafCert:
+def certificate(
+    *names: str, ca: trustme.CA | None = None, begins: int = -1, ends: int = 1
+) -> trustme.LeafCert:
     now = datetime.datetime.now(datetime.UTC)
-    return (ca or authority()).issue_cert(*names, not_before=now + begins * DAY, not_after=now + ends * DAY)
+    return (ca or authority()).issue_cert(
+        *names, not_before=now + begins * DAY, not_after=now + ends * DAY
+    )
 
 
 def present(server: ByteServer, shown: trustme.LeafCert) -> None:
@@ -44,10 +50,13 @@ async def half(monitor: Monitor, server: ByteServer) -> DownloadTask:
     monitor._engine.transport = Transport(tls_context=server.client_context())
     task = quick_session(monitor).download_task(server.url("/a.bin"))
     await eventually(
-        lambda: (monitor.overview.progress(task.key) or task.record).received == HELD, "the first megabyte"
+        lambda: (monitor.overview.progress(task.key) or task.record).received == HELD,
+        "the first megabyte",
     )
     task.suspend()
-    await eventually(lambda: task.record.received == HELD and bool(task.record.part_path), "the checkpoint")
+    await eventually(
+        lambda: task.record.received == HELD and bool(task.record.part_path), "the checkpoint"
+    )
     monitor._engine.transport.drop_idle()
     return task
 
@@ -56,12 +65,20 @@ WRONG = [
     ("expired", lambda: certificate("127.0.0.1", begins=-9, ends=-2), "tls.expired"),
     ("not yet valid", lambda: certificate("127.0.0.1", begins=2, ends=9), "tls.not-yet-valid"),
     ("of another host", lambda: certificate("elsewhere.example"), "tls.hostname"),
-    ("of an unknown authority", lambda: certificate("127.0.0.1", ca=trustme.CA()), "tls.unknown-root"),
+    (
+        "of an unknown authority",
+        lambda: certificate("127.0.0.1", ca=trustme.CA()),
+        "tls.unknown-root",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("make", "reason"), [one[1:] for one in WRONG], ids=[one[0] for one in WRONG])
-async def test_fault_e1_each_wrong_certificate_is_named_and_nothing_is_asked_for(monitor: Monitor, make, reason):
+@pytest.mark.parametrize(
+    ("make", "reason"), [one[1:] for one in WRONG], ids=[one[0] for one in WRONG]
+)
+async def test_fault_e1_each_wrong_certificate_is_named_and_nothing_is_asked_for(
+    monitor: Monitor, make, reason
+):
     with ByteServer(Resource(BODY, etag='"v1"'), tls=True, certificate=make()) as server:
         monitor._engine.transport = Transport(tls_context=server.client_context())
         record = await quick_session(monitor).download_task(server.url("/a.bin")).wait()
@@ -72,20 +89,28 @@ async def test_fault_e1_each_wrong_certificate_is_named_and_nothing_is_asked_for
 
 
 async def test_fault_t2_a_certificate_that_is_not_valid_yet_leads_to_the_clock(monitor: Monitor):
-    with ByteServer(Resource(BODY), tls=True, certificate=certificate("127.0.0.1", begins=2, ends=9)) as server:
+    with ByteServer(
+        Resource(BODY), tls=True, certificate=certificate("127.0.0.1", begins=2, ends=9)
+    ) as server:
         monitor._engine.transport = Transport(tls_context=server.client_context())
         record = await quick_session(monitor).download_task(server.url("/a.bin")).wait()
     assert record.error is not None
     assert record.error.hint.startswith("Check the date and time of this computer.")
 
 
-@pytest.mark.parametrize(("make", "reason"), [one[1:] for one in WRONG], ids=[one[0] for one in WRONG])
+@pytest.mark.parametrize(
+    ("make", "reason"), [one[1:] for one in WRONG], ids=[one[0] for one in WRONG]
+)
 async def test_fault_e2_a_certificate_that_turned_bad_ends_the_resume_and_the_part_stays(
     monitor: Monitor, make, reason
 ):
     with ByteServer(Resource(BODY, etag='"v1"', stall_after=HELD), tls=True) as server:
         task = await half(monitor, server)
-        part, stored, asked = Path(task.record.part_path), task.record.received, len(server.requests)
+        part, stored, asked = (
+            Path(task.record.part_path),
+            task.record.received,
+            len(server.requests),
+        )
         present(server, make())
         task.resume()
         record = await task.wait()
@@ -123,7 +148,9 @@ async def test_fault_e5_a_handshake_that_does_not_come_to_an_end_is_bounded_and_
     monitor: Monitor, kind: str, reason: str
 ):
     with bare_server(partial(shake_badly, kind)) as port:
-        session = default_session(monitor, timeout_interval_for_request=0.5, retry_policy=RetryPolicy(attempts=1))
+        session = default_session(
+            monitor, timeout_interval_for_request=0.5, retry_policy=RetryPolicy(attempts=1)
+        )
         task = session.download_task(f"https://127.0.0.1:{port}/a")
         async with asyncio.timeout(LIMIT):
             record = await task.wait()
@@ -141,9 +168,13 @@ def shake_badly(kind: str, sock: socket.socket) -> None:
         sock.close()
 
 
-async def test_fault_e7_the_name_goes_to_the_server_and_the_certificate_is_checked_against_it(monitor: Monitor):
+async def test_fault_e7_the_name_goes_to_the_server_and_the_certificate_is_checked_against_it(
+    monitor: Monitor,
+):
     seen: list[str | None] = []
-    with ByteServer(Resource(b"x", etag='"v1"'), tls=True, certificate=certificate("localhost")) as server:
+    with ByteServer(
+        Resource(b"x", etag='"v1"'), tls=True, certificate=certificate("localhost")
+    ) as server:
         assert server._context is not None
         server._context.sni_callback = lambda _socket, name, _context: seen.append(name)
         monitor._engine.transport = Transport(tls_context=server.client_context())
@@ -151,7 +182,8 @@ async def test_fault_e7_the_name_goes_to_the_server_and_the_certificate_is_check
         url = server.url("/a").replace("127.0.0.1", "localhost")
         assert (await session.download_task(url).wait()).succeeded
         assert server.requests[0].header("Host") == f"localhost:{server.port}"
-        record = await session.download_task(server.url("/a")).wait()  # the same address, by another name
+        # the same address, by another name
+        record = await session.download_task(server.url("/a")).wait()
         assert record.error is not None
         assert record.error.reason == "tls.hostname"
         assert seen[0] == "localhost"
@@ -173,7 +205,9 @@ def test_fault_e10_nothing_promises_an_upgrade_to_https():
     assert [str(path) for path in texts if "hsts" in path.read_text("utf-8").lower()] == []
 
 
-async def test_fault_e3_a_file_of_authorities_counts_for_its_session_and_survives_a_restart(tmp_path: Path):
+async def test_fault_e3_a_file_of_authorities_counts_for_its_session_and_survives_a_restart(
+    tmp_path: Path,
+):
     pem = tmp_path / "ours.pem"
     authority().cert_pem.write_to_path(pem)
     trusting = SessionConfiguration.background("trusting")
@@ -181,30 +215,47 @@ async def test_fault_e3_a_file_of_authorities_counts_for_its_session_and_survive
     with ByteServer(Resource(BODY, etag='"v1"'), tls=True) as server:
         for start in range(2):  # the second time the session is a restored one
             async with Monitor.open(str(tmp_path / "state"), settings=Settings()) as monitor:
-                session = monitor.create_session(trusting) if start == 0 else monitor.session("trusting")
+                session = (
+                    monitor.create_session(trusting) if start == 0 else monitor.session("trusting")
+                )
                 monitor.ready()
                 assert session.configuration.ca_file == str(pem)
-                task = session.download_task(server.url("/a.bin"), destination=str(tmp_path / f"a{start}"))
+                task = session.download_task(
+                    server.url("/a.bin"), destination=str(tmp_path / f"a{start}")
+                )
                 assert (await task.wait()).succeeded
-                others = monitor.session("others").download_task(server.url("/b.bin"), destination=str(tmp_path / "b"))
+                others = monitor.session("others").download_task(
+                    server.url("/b.bin"), destination=str(tmp_path / "b")
+                )
                 error = (await others.wait()).error
                 assert error is not None
                 assert error.reason == "tls.unknown-root"
-                (info,) = [info for info in monitor.overview.snapshot().sessions if info.identifier == "trusting"]
-                assert ("Own authorities", str(pem)) in properties_of(info, session.configuration, str(tmp_path))
+                (info,) = [
+                    info
+                    for info in monitor.overview.snapshot().sessions
+                    if info.identifier == "trusting"
+                ]
+                assert ("Own authorities", str(pem)) in properties_of(
+                    info, session.configuration, str(tmp_path)
+                )
         pem.unlink()
         async with Monitor.open(str(tmp_path / "state"), settings=Settings()) as monitor:
             monitor.ready()
-            task = monitor.session("trusting").download_task(server.url("/a.bin"), destination=str(tmp_path / "c"))
+            task = monitor.session("trusting").download_task(
+                server.url("/a.bin"), destination=str(tmp_path / "c")
+            )
             error = (await task.wait()).error
             assert error is not None
             assert (error.reason, str(pem) in error.message) == ("tls.ca-file", True)
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(None, "No such file"), (b"no certificate", "holds no certificates"), (b"", "holds no")]
+    ("content", "words"),
+    [(None, "No such file"), (b"no certificate", "holds no certificates"), (b"", "holds no")],
 )
-async def test_fault_e3_a_file_without_authorities_makes_no_session(monitor: Monitor, tmp_path: Path, content, words):
+async def test_fault_e3_a_file_without_authorities_makes_no_session(
+    monitor: Monitor, tmp_path: Path, content, words
+):
     path = tmp_path / "bad.pem"
     if content is not None:
         path.write_bytes(content)

@@ -49,7 +49,9 @@ def test_b06_transfers_finish_after_a_crash_and_the_next_start_shows_them(place,
     until("the end of the engine without a window", lambda: not alive(waiter or 0))
     assert is_whole(place, resource)
     place.small_app()
-    assert [(task["status"], task["path"]) for task in place.tasks()] == [("Done", f"{place.out}/a.bin")]
+    assert [(task["status"], task["path"]) for task in place.tasks()] == [
+        ("Done", f"{place.out}/a.bin")
+    ]
 
 
 def test_b06_transfers_finish_after_a_normal_end_where_the_person_wants_it(place, server, resource):
@@ -66,7 +68,9 @@ def test_b06_transfers_finish_after_a_normal_end_where_the_person_wants_it(place
     assert '"status": "Done"' in place.run("list", "--json")[1]
 
 
-def test_b06_a_quit_ends_the_transfers_until_the_next_start_where_nothing_was_chosen(place, server, resource):
+def test_b06_a_quit_ends_the_transfers_until_the_next_start_where_nothing_was_chosen(
+    place, server, resource
+):
     app = place.app()
     waiter = running(place, server)
     assert place.run("quit") == (0, "", "")
@@ -100,16 +104,18 @@ def test_b07_quit_and_stop_ends_all_and_nothing_goes_on(place, server, resource)
     assert (place.owner(), place.waiter()) == (0, None)
 
     tasks = [json.loads(line) for line in place.run("list", "--json")[1].splitlines()]
-    assert [(task["state"], task["error"]["code"]) for task in tasks] == [("completed", Code.CANCELLED)] * 2
+    assert [(task["state"], task["error"]["code"]) for task in tasks] == [
+        ("completed", Code.CANCELLED)
+    ] * 2
     events = place.events()
     ended = {
         f"{event['session']}:{event['taskIdentifier']}": event
         for event in events
         if event["type"] == "sessioncompleted"
     }
-    assert {(event["errorCode"], event["cancelReason"], event["reason"]) for event in ended.values()} == {
-        (-999, 0, "user-force-quit")
-    }
+    assert {
+        (event["errorCode"], event["cancelReason"], event["reason"]) for event in ended.values()
+    } == {(-999, 0, "user-force-quit")}
     assert [ended[name]["resumable"] for name in (tasks[0]["id"], paused)] == [True, False]
     asked = len(server.requests)
     assert place.run("standby") == (0, "", "")
@@ -135,14 +141,18 @@ def test_b07_other_fields_of_a_quit_are_refused(place):
     assert place.client.request("POST", "/v1/release", {"stopTransfers": True})[0] == 400
 
 
-async def test_b07_a_retry_goes_on_with_what_was_stored(monitor, session, server, resource, tmp_path):
+async def test_b07_a_retry_goes_on_with_what_was_stored(
+    monitor, session, server, resource, tmp_path
+):
     task = session.download_task(server.url("/a.bin"), destination=tmp_path / "a.bin")
     async with asyncio.timeout(60):
         while task.count_of_bytes_received < 100_000:
             await asyncio.sleep(0.01)
         await monitor.stop_transfers()
     assert monitor.force_quit
-    (ended,) = [event for event in recorder_of(monitor).events if isinstance(event, TaskCompletedEvent)]
+    (ended,) = [
+        event for event in recorder_of(monitor).events if isinstance(event, TaskCompletedEvent)
+    ]
     assert (ended.error_code, ended.cancel_reason, ended.resumable) == (-999, 0, True)
     assert ended.resume_data is not None
     assert task.record.cancel_reason == 0

@@ -48,14 +48,25 @@ async def test_t19_a_plain_download_has_one_transaction(
     assert metrics.redirect_count == 0
     (one,) = metrics.transactions
     check_times(one)
-    assert None not in (one.fetch_start, one.connect_start, one.request_start, one.response_start, one.response_end)
+    assert None not in (
+        one.fetch_start,
+        one.connect_start,
+        one.request_start,
+        one.response_start,
+        one.response_end,
+    )
     assert end is not None
     assert one.fetch_start is not None
     assert one.response_end is not None
     assert begin - 0.1 <= one.fetch_start <= one.response_end <= end + 0.1
-    assert (one.domain_lookup_start, one.secure_connection_start) == (None, None)  # an address, and no TLS
+    # an address, and no TLS
+    assert (one.domain_lookup_start, one.secure_connection_start) == (None, None)
     assert (one.request, one.response, one.attempt) == (f"GET {server.url('/a?key=…')}", 200, 1)
-    assert (one.network_protocol_name, one.remote_address, one.is_reused_connection) == ("http/1.1", "127.0.0.1", False)
+    assert (one.network_protocol_name, one.remote_address, one.is_reused_connection) == (
+        "http/1.1",
+        "127.0.0.1",
+        False,
+    )
     assert one.request_header_bytes == len(server.requests[0].raw)
     assert one.request_body_bytes == 0
     assert one.response_header_bytes > 50
@@ -63,7 +74,9 @@ async def test_t19_a_plain_download_has_one_transaction(
     assert "secret" not in task_text(record)[task_text(record).index('"transactions"') :]
 
 
-async def test_t19_each_redirect_is_a_transaction_in_order(session: Session, server: ByteServer, resource: Resource):
+async def test_t19_each_redirect_is_a_transaction_in_order(
+    session: Session, server: ByteServer, resource: Resource
+):
     def hops(conn: Conn, request: Request) -> bool:
         number = int(request.target.strip("/"))
         if number == 3:
@@ -103,10 +116,17 @@ async def test_t19_each_attempt_is_a_transaction_also_one_without_an_answer(
     task = quick_session(monitor).download_task(server.url("/a"))
     assert (await task.wait()).succeeded
     transactions = task.metrics.transactions
-    assert [(one.attempt, one.response) for one in transactions] == [(1, None), (2, 503), (3, 200), (4, 206)]
+    assert [(one.attempt, one.response) for one in transactions] == [
+        (1, None),
+        (2, 503),
+        (3, 200),
+        (4, 206),
+    ]
     assert transactions[0].response_start is None
     assert transactions[2].response_body_bytes == 90_000
-    assert transactions[3].response_body_bytes == len(resource.body) - 90_000 + overlap_for(90_000, 90_000)
+    assert transactions[3].response_body_bytes == len(resource.body) - 90_000 + overlap_for(
+        90_000, 90_000
+    )
     assert task.metrics.redirect_count == 0
 
 
@@ -128,7 +148,9 @@ async def test_t19_they_are_final_when_sessioncompleted_is_told(
     await session.download_task(server.url("/b")).wait()
     resource.before = silent
     cancelled = session.download_task(server.url("/c"))
-    await recorder_of(monitor).until(lambda: len(server.requests) == 3 or cancelled.activity.value == "connecting")
+    await recorder_of(monitor).until(
+        lambda: len(server.requests) == 3 or cancelled.activity.value == "connecting"
+    )
     cancelled.cancel()
     await cancelled.wait()
     assert seen[:2] == [1, 1]
@@ -140,7 +162,12 @@ async def test_t19_a_connection_that_fails_is_told_of(monitor: Monitor, server: 
     task = default_session(monitor).download_task(url)
     await task.wait()
     (one,) = task.metrics.transactions
-    assert (one.response, one.connect_end, one.request_start, one.remote_address) == (None, None, None, "")
+    assert (one.response, one.connect_end, one.request_start, one.remote_address) == (
+        None,
+        None,
+        None,
+        "",
+    )
 
 
 async def test_t19_tls_and_names_have_times_of_their_own(monitor: Monitor, resource: Resource):
@@ -167,7 +194,10 @@ async def test_t19_they_are_stored_with_the_task_and_counted_on(
         resource.stall_after = None
         monitor.ready()
         record = await monitor.handle(task.key).wait()
-        assert [(one.attempt, one.response) for one in record.metrics.transactions] == [(1, 200), (2, 206)]
+        assert [(one.attempt, one.response) for one in record.metrics.transactions] == [
+            (1, 200),
+            (2, 206),
+        ]
         assert task_of(task_text(record)).metrics == record.metrics
 
 
@@ -191,7 +221,9 @@ async def test_t19_the_newest_are_kept_and_all_redirects_counted(
     assert task.metrics.transactions[-1].response == 200
 
 
-async def test_t19_a_retry_by_hand_counts_anew(session: Session, server: ByteServer, resource: Resource):
+async def test_t19_a_retry_by_hand_counts_anew(
+    session: Session, server: ByteServer, resource: Resource
+):
     resource.before = always(reply(404))
     task = session.download_task(server.url("/a"))
     await task.wait()

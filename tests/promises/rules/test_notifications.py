@@ -39,7 +39,9 @@ def in_seconds(seconds: float) -> float:
 
 
 @pytest.mark.parametrize("form", ["milliseconds", "datetime"])
-async def test_n01_a_time_in_the_future_is_milliseconds_or_an_aware_datetime(monitor: Monitor, form: str):
+async def test_n01_a_time_in_the_future_is_milliseconds_or_an_aware_datetime(
+    monitor: Monitor, form: str
+):
     app = App(monitor, "notification")
     date: Any = in_seconds(60)
     if form == "datetime":

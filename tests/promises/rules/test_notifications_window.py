@@ -1,4 +1,6 @@
-"""N-04 to N-06 in the window: the summary of an absence, a click, and a desktop that shows nothing."""
+"""N-04 to N-06 in the window: the summary of an absence, a click, and a desktop that shows
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,9 @@ def listening(world: World, desktop: Desktop, runners: Runners) -> Notifications
 
 def ended(number: int, error: TransferError | None = None) -> Task:
     url = "https://example.com/a"
-    return Task(session="s", number=number, kind=Kind.DOWNLOAD, url=url, state=State.COMPLETED, error=error)
+    return Task(
+        session="s", number=number, kind=Kind.DOWNLOAD, url=url, state=State.COMPLETED, error=error
+    )
 
 
 # ---- N-04
@@ -87,7 +91,9 @@ async def test_n04_one_summary_is_shown_for_all_that_ended(world: World, server:
     notifications = listening(world, desktop, runners)
     notifications.tell_return(return_notice([ended(1), ended(2), ended(3, FAILED)]), False)
     await until(lambda: bool(desktop.banners))
-    assert [body for _, body, _ in desktop.banners] == ["1 of 3 transfers failed while you were away"]
+    assert [body for _, body, _ in desktop.banners] == [
+        "1 of 3 transfers failed while you were away"
+    ]
     await runners.close()
 
 
@@ -96,7 +102,9 @@ async def test_n04_one_summary_is_shown_for_all_that_ended(world: World, server:
 
 @pytest.mark.qt_log_ignore("does not support raise")  # the offscreen platform says so
 @in_a_world
-async def test_n05_a_click_brings_the_window_back_with_the_transfer_selected(world: World, server: Server) -> None:
+async def test_n05_a_click_brings_the_window_back_with_the_transfer_selected(
+    world: World, server: Server
+) -> None:
     desktop, runners = Desktop(there=True), Runners()
     listening(world, desktop, runners)
     world.add(f"{server.url}/a.bin")
@@ -116,7 +124,9 @@ async def test_n05_a_click_brings_the_window_back_with_the_transfer_selected(wor
 
 
 @in_a_world
-async def test_n06_without_a_service_nothing_fails_and_the_window_says_it(world: World, server: Server) -> None:
+async def test_n06_without_a_service_nothing_fails_and_the_window_says_it(
+    world: World, server: Server
+) -> None:
     desktop, runners = Desktop(there=False), Runners()
     listening(world, desktop, runners)
     world.add(f"{server.url}/a.bin")

@@ -29,20 +29,30 @@ from transfermon.model.task import Activity, Kind, State, Task
 
 pytestmark = pytest.mark.anyio
 
-SEED = ("taskwaiting", "downloadresumed", "downloadprogress", "downloadcompleted", "sessioncompleted")
+SEED = (
+    "taskwaiting",
+    "downloadresumed",
+    "downloadprogress",
+    "downloadcompleted",
+    "sessioncompleted",
+)
 
 
 def seed_events(recorder: Recorder, task: Any) -> list[Any]:
     return [event for event in recorder.events if event.task_key == task.key and event.type in SEED]
 
 
-async def interrupted(session: Session, url: str, resource: Resource, recorder: Recorder, times: int = 1) -> Any:
+async def interrupted(
+    session: Session, url: str, resource: Resource, recorder: Recorder, times: int = 1
+) -> Any:
     """A task whose connection broke `times` times in the middle, and that ended well."""
     task = session.download_task(url)
     resource.pause, resource.piece = 0.002, 5000
     for n in range(times):
         resource.stall_after = 60_000
-        await recorder.wait_for("downloadprogress", task, count=len(recorder.of("downloadprogress", task)) + 1)
+        await recorder.wait_for(
+            "downloadprogress", task, count=len(recorder.of("downloadprogress", task)) + 1
+        )
         task.suspend()
         resource.stall_after = None if n == times - 1 else 60_000
         task.resume()
@@ -75,7 +85,9 @@ async def test_o02_a_failed_download_has_no_file_event(
     resource.before = answers(reply(410))
     bad = session.download_task(server.url("/bad"))
     await bad.wait()
-    names = [event.type for event in seed_events(recorder, good) if event.type != "downloadprogress"]
+    names = [
+        event.type for event in seed_events(recorder, good) if event.type != "downloadprogress"
+    ]
     assert names == ["downloadcompleted", "sessioncompleted"]
     assert [event.type for event in seed_events(recorder, bad)] == ["sessioncompleted"]
 
@@ -120,7 +132,9 @@ async def test_o04_totals_grow_and_the_last_one_is_the_whole(
     assert len(totals) > 1
     assert totals == sorted(totals)
     assert totals[-1] == len(resource.body)
-    assert sum(event.bytes_written for event in recorder.of("downloadprogress", task)) == len(resource.body)
+    assert sum(event.bytes_written for event in recorder.of("downloadprogress", task)) == len(
+        resource.body
+    )
 
 
 async def test_o04_no_progress_after_a_cancel(
@@ -173,9 +187,12 @@ async def test_o06_what_an_event_says_is_in_the_database_when_it_is_told(
             return
         seen.add(event.type)
         with sqlite3.connect(path) as database:  # as another program sees it
-            rows = database.execute("select type from journal where sequence=?", (event.sequence,)).fetchall()
+            rows = database.execute(
+                "select type from journal where sequence=?", (event.sequence,)
+            ).fetchall()
             state = database.execute(
-                "select state from task where session=? and number=?", (event.session, getattr(event, "number", 1))
+                "select state from task where session=? and number=?",
+                (event.session, getattr(event, "number", 1)),
             ).fetchone()
         database.close()
         if rows != [(event.type,)]:
@@ -221,7 +238,9 @@ async def test_o07_ends_are_told_in_the_order_in_which_tasks_finished(
     assert heard == sorted(heard)
 
 
-async def test_o08_listeners_run_in_the_order_of_registration(monitor: Monitor, session: Session, server: ByteServer):
+async def test_o08_listeners_run_in_the_order_of_registration(
+    monitor: Monitor, session: Session, server: ByteServer
+):
     log: list[str] = []
 
     async def second(event: Any) -> None:
@@ -242,7 +261,9 @@ async def test_o08_a_listener_added_during_delivery_does_not_get_that_event(
 
     def adds(event: Any) -> None:
         if event.task_identifier == 1:
-            monitor.add_event_listener("sessioncompleted", lambda event: late.append(event.task_identifier))
+            monitor.add_event_listener(
+                "sessioncompleted", lambda event: late.append(event.task_identifier)
+            )
 
     monitor.add_event_listener("sessioncompleted", adds)
     await session.download_task(server.url("/1")).wait()
@@ -260,7 +281,9 @@ async def test_o09_resume_data_is_there_before_the_end_is_told(
     task = session.download_task(server.url("/a"))
     await recorder.wait_for("downloadprogress", task)
     log: list[Any] = []
-    monitor.subscribe(lambda event: log.append(event.type) if event.type == "sessioncompleted" else None)
+    monitor.subscribe(
+        lambda event: log.append(event.type) if event.type == "sessioncompleted" else None
+    )
 
     async def produce() -> None:
         log.append(await task.cancel_by_producing_resume_data())
@@ -282,7 +305,9 @@ async def test_o10_idle_comes_between_the_last_end_and_the_invalidation(
         session.download_task(server.url(f"/{n}"))
     session.finish_tasks_and_invalidate()
     await recorder.wait_for("sessioninvalidated")
-    names = recorder.names(but=("downloadprogress", "taskactivity", "downloadcompleted", "taskcreated"))
+    names = recorder.names(
+        but=("downloadprogress", "taskactivity", "downloadcompleted", "taskcreated")
+    )
     assert names[-3:] == ["sessioncompleted", "sessionidle", "sessioninvalidated"]
     assert names.count("sessionidle") == 1
 
@@ -302,7 +327,12 @@ async def test_o11_a_cancelled_session_waits_for_every_end(
 @BOTH_LOOPS
 @pytest.mark.parametrize("later", [False, True])
 async def test_o12_cancelling_the_session_inside_a_success_keeps_that_success_and_tells_it_first(
-    monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, later: bool
+    monitor: Monitor,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    later: bool,
 ):
     session = monitor.session("com.example.test")
     resource.before = stalls(only="/stalls")
@@ -332,15 +362,21 @@ async def test_o12_cancelling_the_session_inside_a_success_keeps_that_success_an
 # ---- the recorder itself: a check that finds nothing proves nothing
 
 
-def a_record(number: int, state: State = State.RUNNING, *, attempt: int = 1, **changes: Any) -> Task:
+def a_record(
+    number: int, state: State = State.RUNNING, *, attempt: int = 1, **changes: Any
+) -> Task:
     return Task(
         session="s", number=number, kind=Kind.DOWNLOAD, url="http://h/", state=state, attempt=attempt, received=10,
         **changes,
     )  # fmt: skip
 
 
-def fed(events: list[tuple[type[Event], dict[str, Any]]], numbers: list[int] | None = None) -> Recorder:
-    """A recorder that was told these events of one task, numbered in order unless said otherwise."""
+def fed(
+    events: list[tuple[type[Event], dict[str, Any]]], numbers: list[int] | None = None
+) -> Recorder:
+    """A recorder that was told these events of one task, numbered in order unless said
+    otherwise.
+    """
     recorder = Recorder.__new__(Recorder)
     recorder.mistakes, recorder.heard, recorder._waiting = [], [], []
     recorder._restored, recorder._restored_sessions = set(), set()
@@ -387,7 +423,9 @@ def test_o01_the_recorder_accepts_a_good_run():
         ("O-05", [CREATED, ALL, FILE, (TaskCompletedEvent, {"success": True})]),
     ],
 )
-def test_o01_the_recorder_finds_a_bad_run(row: str, events: list[tuple[type[Event], dict[str, Any]]]):
+def test_o01_the_recorder_finds_a_bad_run(
+    row: str, events: list[tuple[type[Event], dict[str, Any]]]
+):
     with pytest.raises(AssertionError, match=row):
         fed(events).check()
 

@@ -72,7 +72,12 @@ async def test_o10_o11_the_last_end_then_idle_then_invalidated_then_nothing(
     halves = Halves(resource, 1000)
     resource.before = halves
     here = App(
-        monitor, "downloadprogress", "downloadcompleted", "sessioncompleted", "sessionidle", "sessioninvalidated"
+        monitor,
+        "downloadprogress",
+        "downloadcompleted",
+        "sessioncompleted",
+        "sessionidle",
+        "sessioninvalidated",
     )
 
     async def slow(event: Event) -> None:
@@ -106,7 +111,8 @@ async def test_a_snapshot_holds_everything_up_to_its_sequence_and_later_events_a
     task.resume()
     await task.wait()
     known = [event for event in later if event.journalled and event.sequence <= snapshot.sequence]
-    assert {event.type for event in known} <= {"sessioncreated", "taskcreated"}  # decided before, told after it
+    # decided before, told after it
+    assert {event.type for event in known} <= {"sessioncreated", "taskcreated"}
     states = [event for event in later if event.type == "taskstate"]
     assert states
     assert all(event.sequence > snapshot.sequence for event in states)
@@ -154,7 +160,9 @@ async def test_o12_the_success_that_cancels_its_session_is_told_as_a_success_fir
     await here.hears("sessioninvalidated")
     first, *rest, last = here.heard
     assert (first.task_key, first.success) == (winner.key, True)
-    assert {(event.task_key, event.error_code) for event in rest} == {(task.key, -999) for task in others}
+    assert {(event.task_key, event.error_code) for event in rest} == {
+        (task.key, -999) for task in others
+    }
     assert last.type == "sessioninvalidated"
 
 
@@ -176,7 +184,9 @@ async def test_o13_a_delivery_is_a_bracket_around_the_stored_events_in_their_ord
 
         for name in ("backgroundtransfer", "downloadcompleted", "sessioncompleted"):
             monitor.add_event_listener(name, slow)
-        monitor.add_event_listener("sessioneventscompleted", lambda event: returned.append(event.type))
+        monitor.add_event_listener(
+            "sessioneventscompleted", lambda event: returned.append(event.type)
+        )
         monitor.ready()
         (end,) = await here.hears("sessioneventscompleted")
         assert (here.names[0], here.names[-1]) == BRACKET
@@ -195,7 +205,9 @@ async def test_o14_sessions_are_handed_over_in_the_order_in_which_their_last_tas
     open_monitor: OpenMonitor, tmp_path: Path, settings: Settings, server: ByteServer
 ):
     async with headless(tmp_path, settings) as monitor:
-        one, two, three = (monitor.session(f"com.example.{name}") for name in ("one", "two", "three"))
+        one, two, three = (
+            monitor.session(f"com.example.{name}") for name in ("one", "two", "three")
+        )
         for session in (one, two, three, one):
             await download(session, server, "/a")
     async with app(open_monitor) as here:
@@ -250,7 +262,9 @@ async def test_o16_the_desktop_hears_of_a_finished_transfer_after_its_listeners(
     monitor.preferences.update(notify="task")
     runners = Runners()
     window = cast(WindowContext, None)
-    notifications = Notifications(monitor, cast(Notifier, None), window, runners, in_background=lambda: False)
+    notifications = Notifications(
+        monitor, cast(Notifier, None), window, runners, in_background=lambda: False
+    )
     leave = monitor.subscribe(notifications.apply)
     begun, go = asyncio.Event(), asyncio.Event()
     order: list[str] = []
@@ -308,7 +322,10 @@ async def test_o17_a_kill_at_any_moment_loses_no_event_and_repeats_only_under_th
     body = COUNTING.format(log=str(log), url=server.url("/"), enough=enough)
     with engine_process(tmp_path, body) as process:
         await asyncio.to_thread(process.wait, 20)
-    before = [(kind, event_id, int(number)) for kind, event_id, number in map(str.split, log.read_text().splitlines())]
+    before = [
+        (kind, event_id, int(number))
+        for kind, event_id, number in map(str.split, log.read_text().splitlines())
+    ]
     assert len(before) == len(set(before))
     async with app(open_monitor, "downloadcompleted", "sessioncompleted") as here:
         session = here.monitor.session("com.example.quick")
@@ -332,7 +349,9 @@ def here_tasks(session: Session) -> int:
     return sum(task.succeeded for task in session.records())
 
 
-async def test_o17_a_clean_end_and_a_new_start_repeat_nothing(open_monitor: OpenMonitor, server: ByteServer):
+async def test_o17_a_clean_end_and_a_new_start_repeat_nothing(
+    open_monitor: OpenMonitor, server: ByteServer
+):
     async with open_monitor() as monitor:
         here = App(monitor)
         await download(monitor.session("com.example.test"), server, "/a", "/b")

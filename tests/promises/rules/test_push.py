@@ -1,4 +1,6 @@
-"""P-01 to P-03, P-08, P-11, P-12: registration, the provider, and the channel that brings pushes."""
+"""P-01 to P-03, P-08, P-11, P-12: registration, the provider, and the channel that brings
+pushes.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,12 @@ from tests.helpers.farm import Farm
 from tests.helpers.recorder import eventually
 from tests.helpers.sessions import App
 from tests.promises.rules.conftest import OpenMonitor
-from transfermon.cloud import Cloud, NotificationType, PushRegistered, register_for_push_notifications
+from transfermon.cloud import (
+    Cloud,
+    NotificationType,
+    PushRegistered,
+    register_for_push_notifications,
+)
 from transfermon.engine.monitor import Monitor
 from transfermon.engine.push_channel import ChannelState, back_off, lines
 from transfermon.model.configuration import PUSHES_PER_HOUR
@@ -36,7 +43,9 @@ def farm(tmp_path: Path) -> Iterator[Farm]:
 
 
 class Ntfy:
-    """A server that speaks ntfy's JSON stream from a script: each connection gets the next answer, then silence."""
+    """A server that speaks ntfy's JSON stream from a script: each connection gets the next answer,
+    then silence.
+    """
 
     def __init__(self, *answers: bytes) -> None:
         self.answers = list(answers)
@@ -74,14 +83,20 @@ async def an_ntfy(*answers: bytes) -> AsyncIterator[Ntfy]:
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n\r\n"
 
 
-def said(identifier: str, payload: Any = None, *, topic: str = "t", event: str = "message", **fields: Any) -> bytes:
-    text = payload if isinstance(payload, str) else json.dumps(payload or {**SILENT, "id": identifier})
+def said(
+    identifier: str, payload: Any = None, *, topic: str = "t", event: str = "message", **fields: Any
+) -> bytes:
+    text = (
+        payload if isinstance(payload, str) else json.dumps(payload or {**SILENT, "id": identifier})
+    )
     line = {"id": identifier, "time": 1, "event": event, "topic": topic, "message": text, **fields}
     return json.dumps(line, ensure_ascii=False).encode() + b"\n"
 
 
 @contextlib.asynccontextmanager
-async def channel(open_monitor: OpenMonitor, settings: Settings, url: str) -> AsyncIterator[tuple[Monitor, App]]:
+async def channel(
+    open_monitor: OpenMonitor, settings: Settings, url: str
+) -> AsyncIterator[tuple[Monitor, App]]:
     on = dataclasses.replace(settings, push_enabled=True, push_server=url, push_topics=("t",))
     async with open_monitor(settings=on, ready=False) as monitor:
         monitor._engine.random = lambda: 0.999  # the shortest back-off
@@ -98,7 +113,9 @@ async def test_p01_success_is_called_with_a_token_that_stays(open_monitor: OpenM
     for _ in range(2):
         async with open_monitor() as monitor:
             failures: list[Any] = []
-            register_for_push_notifications(monitor, [NotificationType.ALERT], tokens.append, failures.append)
+            register_for_push_notifications(
+                monitor, [NotificationType.ALERT], tokens.append, failures.append
+            )
             assert failures == []
     assert tokens[0] == tokens[1]
     assert tokens[0].type == "remote"
@@ -168,11 +185,15 @@ async def test_p11_the_provider_refuses_what_apple_refuses(
 async def test_p03_a_push_to_a_channel_wakes_every_subscribed_app(
     open_monitor: OpenMonitor, settings: Settings, farm: Farm
 ):
-    on = dataclasses.replace(settings, push_enabled=True, push_server=f"{farm.url}push", push_topics=(TOKEN,))
+    on = dataclasses.replace(
+        settings, push_enabled=True, push_server=f"{farm.url}push", push_topics=(TOKEN,)
+    )
     async with open_monitor(settings=on, ready=False) as monitor:
         app = App(monitor, "silentpush", "notification")
         monitor.ready()
-        await eventually(lambda: monitor.push_channel.status.state is ChannelState.CONNECTED, "a connection")
+        await eventually(
+            lambda: monitor.push_channel.status.state is ChannelState.CONNECTED, "a connection"
+        )
         push = Cloud(monitor, farm.url).push_notifications
         await push.subscribe_token(TOKEN, "news")
         assert (await push.notify("news", SILENT)).success
@@ -187,18 +208,33 @@ async def test_p03_a_push_to_a_channel_wakes_every_subscribed_app(
 T = 1_800_000_000  # the server's clock
 
 
-async def test_the_channel_takes_each_message_once_over_cuts(open_monitor: OpenMonitor, settings: Settings):
-    first = HEAD + said("o", event="open", time=T) + said("a", time=T + 5) + said("b")[:30]  # cut in a line
-    second = HEAD + said("o", event="open", time=T + 9) + said("a", time=T + 5) + said("b", time=T + 6)
+async def test_the_channel_takes_each_message_once_over_cuts(
+    open_monitor: OpenMonitor, settings: Settings
+):
+    # cut in a line
+    first = HEAD + said("o", event="open", time=T) + said("a", time=T + 5) + said("b")[:30]
+    second = (
+        HEAD + said("o", event="open", time=T + 9) + said("a", time=T + 5) + said("b", time=T + 6)
+    )
     second += said("k", event="keepalive", time=T + 54) + said("u", event="poll_request")
-    async with an_ntfy(first, second) as ntfy, channel(open_monitor, settings, ntfy.url) as (_, app):
+    async with (
+        an_ntfy(first, second) as ntfy,
+        channel(open_monitor, settings, ntfy.url) as (_, app),
+    ):
         await app.hears("silentpush", 2)
         assert [event["id"] for event in app.heard] == ["a", "b"]
-        assert [request.split()[1] for request in ntfy.asked[:2]] == ["/t/json", f"/t/json?since={T + 5 - 120}"]
+        assert [request.split()[1] for request in ntfy.asked[:2]] == [
+            "/t/json",
+            f"/t/json?since={T + 5 - 120}",
+        ]
 
 
-async def test_the_channel_goes_on_where_it_was_after_a_restart(open_monitor: OpenMonitor, settings: Settings):
-    again = HEAD + said("o", event="open", time=T + 900) + said("a", time=T) + said("b", time=T + 300)
+async def test_the_channel_goes_on_where_it_was_after_a_restart(
+    open_monitor: OpenMonitor, settings: Settings
+):
+    again = (
+        HEAD + said("o", event="open", time=T + 900) + said("a", time=T) + said("b", time=T + 300)
+    )
     async with an_ntfy(HEAD + said("a", time=T), again) as ntfy:
         async with channel(open_monitor, settings, ntfy.url) as (_, app):
             await app.hears("silentpush")
@@ -210,7 +246,9 @@ async def test_the_channel_goes_on_where_it_was_after_a_restart(open_monitor: Op
         assert ntfy.asked[1].split()[1] == f"/t/json?since={T - 120}"
 
 
-async def test_at_another_server_nothing_old_is_asked_for(open_monitor: OpenMonitor, settings: Settings):
+async def test_at_another_server_nothing_old_is_asked_for(
+    open_monitor: OpenMonitor, settings: Settings
+):
     async with an_ntfy(HEAD + said("a", time=T)) as ntfy, an_ntfy(HEAD) as other:
         async with channel(open_monitor, settings, ntfy.url) as (_, app):
             await app.hears("silentpush")
@@ -238,7 +276,9 @@ async def test_a_server_that_does_not_understand_since_is_asked_without_it_at_on
         ]
 
 
-async def test_an_update_takes_the_place_of_a_push_that_is_held(open_monitor: OpenMonitor, settings: Settings):
+async def test_an_update_takes_the_place_of_a_push_that_is_held(
+    open_monitor: OpenMonitor, settings: Settings
+):
     """Over the hour's budget, so that the first one waits."""
     async with an_ntfy(HEAD) as ntfy, channel(open_monitor, settings, ntfy.url) as (monitor, _):
         monitor.background._pushes.extend([monitor._engine.now()] * PUSHES_PER_HOUR)
@@ -249,7 +289,10 @@ async def test_an_update_takes_the_place_of_a_push_that_is_held(open_monitor: Op
         assert (first.outcome, first.note) == (WakeOutcome.DROPPED, "An update took its place.")
         assert second.waiting
         monitor.push_channel._take(said("m3", event="message_delete", time=T, sequence_id="s"))
-        assert (newest(monitor).outcome, newest(monitor).note) == (WakeOutcome.DROPPED, "Its sender took it back.")
+        assert (newest(monitor).outcome, newest(monitor).note) == (
+            WakeOutcome.DROPPED,
+            "Its sender took it back.",
+        )
         assert not monitor.background.expects
 
 
@@ -261,7 +304,9 @@ def newest(monitor: Monitor) -> Wake:
 async def test_a_download_that_nobody_has_begun_goes_with_the_push_that_asked_for_it(
     open_monitor: OpenMonitor, settings: Settings, event: str
 ):
-    """The host is not allowed yet: its task waits, paused. The sender changes its mind meanwhile."""
+    """The host is not allowed yet: its task waits, paused. The sender changes its mind
+    meanwhile.
+    """
     async with an_ntfy(HEAD) as ntfy, channel(open_monitor, settings, ntfy.url) as (monitor, app):
         app.monitor.remove_event_listener("silentpush", app.heard.append)
         sync = VideoSync(monitor)
@@ -272,7 +317,9 @@ async def test_a_download_that_nobody_has_begun_goes_with_the_push_that_asked_fo
         payload["download_url"] = "http://example.com/b"
         monitor.push_channel._take(said("m2", payload, event=event, time=T, sequence_id="m1"))
         urls = ["http://example.com/b"] if event == "message" else []
-        await eventually(lambda: [task.url for task in monitor.tasks()] == urls, "another task, or none")
+        await eventually(
+            lambda: [task.url for task in monitor.tasks()] == urls, "another task, or none"
+        )
         assert first.key not in [task.key for task in monitor.tasks()]
         sync.close()
 
@@ -282,7 +329,10 @@ async def test_a_push_that_is_taken_back_before_its_handler_ran_begins_nothing(
 ):
     lines = said("m1", {**SILENT, "download_url": "http://example.com/a"}, time=T)
     lines += said("m2", event="message_delete", time=T, sequence_id="m1")
-    async with an_ntfy(HEAD + lines) as ntfy, channel(open_monitor, settings, ntfy.url) as (monitor, app):
+    async with (
+        an_ntfy(HEAD + lines) as ntfy,
+        channel(open_monitor, settings, ntfy.url) as (monitor, app),
+    ):
         app.monitor.remove_event_listener("silentpush", app.heard.append)
         removed = App(monitor, "taskremoved")
         sync = VideoSync(monitor)
@@ -304,7 +354,10 @@ async def test_a_push_that_is_taken_back_before_its_handler_ran_begins_nothing(
 async def test_what_is_not_passed_on_is_in_the_ledger(
     open_monitor: OpenMonitor, settings: Settings, line: bytes, reason: str
 ):
-    async with an_ntfy(HEAD + line) as ntfy, channel(open_monitor, settings, ntfy.url) as (monitor, app):
+    async with (
+        an_ntfy(HEAD + line) as ntfy,
+        channel(open_monitor, settings, ntfy.url) as (monitor, app),
+    ):
         await eventually(lambda: monitor.background.ledger, "a line in the ledger")
         (wake,) = monitor.background.ledger
         assert (wake.verdict, wake.source, app.heard) == (WakeVerdict.REFUSED, "ntfy", [])
@@ -312,31 +365,45 @@ async def test_what_is_not_passed_on_is_in_the_ledger(
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-async def test_a_refusal_is_final_until_the_settings_change(open_monitor: OpenMonitor, settings: Settings, status: int):
+async def test_a_refusal_is_final_until_the_settings_change(
+    open_monitor: OpenMonitor, settings: Settings, status: int
+):
     no = f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode()
     async with an_ntfy(no, HEAD) as ntfy, channel(open_monitor, settings, ntfy.url) as (monitor, _):
-        await eventually(lambda: monitor.push_channel.status.state is ChannelState.REFUSED, "a refusal")
+        await eventually(
+            lambda: monitor.push_channel.status.state is ChannelState.REFUSED, "a refusal"
+        )
         assert str(status) in monitor.push_channel.status.words
         monitor.preferences.switch_push_channel(True, token="secret")
-        await eventually(lambda: monitor.push_channel.status.state is ChannelState.CONNECTED, "a connection")
+        await eventually(
+            lambda: monitor.push_channel.status.state is ChannelState.CONNECTED, "a connection"
+        )
         assert "authorization: bearer secret" in ntfy.asked[1].lower()
         monitor.preferences.switch_push_channel(False)
         assert monitor.push_channel.status.state is ChannelState.OFF
 
 
-@pytest.mark.parametrize("server", ["ntfy.sh", "http://[bad", "ftp://example.org", "http://127.0.0.1:99999"])
+@pytest.mark.parametrize(
+    "server", ["ntfy.sh", "http://[bad", "ftp://example.org", "http://127.0.0.1:99999"]
+)
 async def test_an_address_that_cannot_be_is_refused_and_not_tried_again(
     open_monitor: OpenMonitor, settings: Settings, server: str
 ):
     async with channel(open_monitor, settings, server) as (monitor, _):
-        await eventually(lambda: monitor.push_channel.status.state is ChannelState.REFUSED, "a refusal")
+        await eventually(
+            lambda: monitor.push_channel.status.state is ChannelState.REFUSED, "a refusal"
+        )
         assert "address" in monitor.push_channel.status.words.lower()
 
 
-async def test_a_busy_server_is_given_the_time_it_asks_for(open_monitor: OpenMonitor, settings: Settings):
+async def test_a_busy_server_is_given_the_time_it_asks_for(
+    open_monitor: OpenMonitor, settings: Settings
+):
     busy = b"HTTP/1.1 429 Busy\r\nRetry-After: 600\r\nContent-Length: 0\r\n\r\n"
     async with an_ntfy(busy) as ntfy, channel(open_monitor, settings, ntfy.url) as (monitor, _):
-        await eventually(lambda: monitor.push_channel.status.state is ChannelState.WAITING, "a wait")
+        await eventually(
+            lambda: monitor.push_channel.status.state is ChannelState.WAITING, "a wait"
+        )
         assert monitor.push_channel.status.at == pytest.approx(monitor._engine.now() + 600, abs=20)
 
 
@@ -365,13 +432,18 @@ async def test_the_back_off_doubles_up_to_two_minutes():
 # ---- P-12
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.org/a", "http://127.0.0.1:9/a", 7])
-async def test_p12_an_address_from_a_push_is_used_only_when_it_is_http_and_allowed(monitor: Monitor, url: Any):
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://example.org/a", "http://127.0.0.1:9/a", 7]
+)
+async def test_p12_an_address_from_a_push_is_used_only_when_it_is_http_and_allowed(
+    monitor: Monitor, url: Any
+):
     sync = VideoSync(monitor)
     try:
         wake = await monitor.push(json.dumps({**SILENT, "download_url": url}), by_hand=False)
         await eventually(
-            lambda: monitor.background.ledger[-1].outcome is not WakeOutcome.NONE, "the end of its handler"
+            lambda: monitor.background.ledger[-1].outcome is not WakeOutcome.NONE,
+            "the end of its handler",
         )
         for task in monitor.tasks():
             await monitor.handle(task.key).wait()

@@ -63,9 +63,14 @@ def sync(monitor: Monitor) -> Iterator[VideoSync]:
 
 
 async def pushed(monitor: Monitor, url: Any, **fields: Any) -> None:
-    """A push with this address has come, its handler has ended, and so have the tasks that it made."""
+    """A push with this address has come, its handler has ended, and so have the tasks that it
+    made.
+    """
     await monitor.push(json.dumps({**SILENT, "download_url": url, **fields}), by_hand=False)
-    await eventually(lambda: monitor.background.ledger[-1].outcome is not WakeOutcome.NONE, "the end of its handler")
+    await eventually(
+        lambda: monitor.background.ledger[-1].outcome is not WakeOutcome.NONE,
+        "the end of its handler",
+    )
     for task in monitor.tasks():
         await monitor.handle(task.key).wait()
 
@@ -83,11 +88,16 @@ async def test_fault_p1_a_valid_push_makes_one_task_and_no_banner(
     assert app.of("notification") == []
 
 
-@pytest.mark.parametrize("line", [said("a", topic="stranger"), said("a", expires=5), said("a", "{}")])
+@pytest.mark.parametrize(
+    "line", [said("a", topic="stranger"), said("a", expires=5), said("a", "{}")]
+)
 async def test_fault_p2_what_is_foreign_expired_or_empty_is_dropped_and_counted(
     open_monitor: OpenMonitor, settings: Settings, line: bytes
 ):
-    async with an_ntfy(HEAD + line) as ntfy, channel(open_monitor, settings, ntfy.url) as (monitor, app):
+    async with (
+        an_ntfy(HEAD + line) as ntfy,
+        channel(open_monitor, settings, ntfy.url) as (monitor, app),
+    ):
         await eventually(lambda: monitor.background.ledger, "a line in the ledger")
         assert [wake.verdict for wake in monitor.background.ledger] == [WakeVerdict.REFUSED]
         assert (app.heard, monitor.tasks()) == ([], ())
@@ -103,7 +113,16 @@ async def test_fault_p2_a_replay_is_dropped(open_monitor: OpenMonitor, settings:
 
 @pytest.mark.parametrize(
     "url",
-    ["file:///etc/passwd", "ftp://example.org/a", "data:,x", "javascript:alert(1)", "smb://h/s", "\\\\h\\s", "a/b", ""],
+    [
+        "file:///etc/passwd",
+        "ftp://example.org/a",
+        "data:,x",
+        "javascript:alert(1)",
+        "smb://h/s",
+        "\\\\h\\s",
+        "a/b",
+        "",
+    ],
 )
 async def test_fault_p4_other_schemes_make_no_task(monitor: Monitor, sync: VideoSync, url: str):
     await pushed(monitor, url)
@@ -111,9 +130,22 @@ async def test_fault_p4_other_schemes_make_no_task(monitor: Monitor, sync: Video
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "[::1]", "0.0.0.0", "localhost", "2130706433", "0x7f.1", "0177.0.0.1", "127.1", "①②⑦.⓪.⓪.①"]
+    "host",
+    [
+        "127.0.0.1",
+        "[::1]",
+        "0.0.0.0",
+        "localhost",
+        "2130706433",
+        "0x7f.1",
+        "0177.0.0.1",
+        "127.1",
+        "①②⑦.⓪.⓪.①",
+    ],
 )
-async def test_fault_p5_no_spelling_of_this_machine_is_reached(monitor: Monitor, sync: VideoSync, host: str):
+async def test_fault_p5_no_spelling_of_this_machine_is_reached(
+    monitor: Monitor, sync: VideoSync, host: str
+):
     async with a_canary() as canary:
         await pushed(monitor, f"http://{host}:{canary.port}/a")
         assert canary.visits == 0
@@ -121,15 +153,20 @@ async def test_fault_p5_no_spelling_of_this_machine_is_reached(monitor: Monitor,
 
 
 @pytest.mark.parametrize(
-    "form", ["http://good@127.0.0.1:{}/", "http://127.0.0.1:{}#@good/", "http://127.0.0.1:{}\\@good/"]
+    "form",
+    ["http://good@127.0.0.1:{}/", "http://127.0.0.1:{}#@good/", "http://127.0.0.1:{}\\@good/"],
 )
-async def test_fault_p11_an_ambiguous_address_reaches_nobody(monitor: Monitor, sync: VideoSync, form: str):
+async def test_fault_p11_an_ambiguous_address_reaches_nobody(
+    monitor: Monitor, sync: VideoSync, form: str
+):
     async with a_canary() as canary:
         await pushed(monitor, form.format(canary.port))
         assert canary.visits == 0
 
 
-async def test_fault_p12_an_address_that_a_person_types_may_be_private(monitor: Monitor, server: ByteServer):
+async def test_fault_p12_an_address_that_a_person_types_may_be_private(
+    monitor: Monitor, server: ByteServer
+):
     task = monitor.session("downloads").download_task(server.url("/a.bin"), user_initiated=True)
     assert (await task.wait()).error is None
 
@@ -138,8 +175,13 @@ async def test_fault_p13_outside_the_list_of_hosts_a_push_starts_nothing(
     monitor: Monitor, sync: VideoSync, server: ByteServer
 ):
     monitor.preferences.update(push_hosts=("files.example.com",))
-    await monitor.push(json.dumps({**SILENT, "download_url": "https://other.example.com/a"}), by_hand=False)
-    await eventually(lambda: monitor.background.ledger[-1].outcome is not WakeOutcome.NONE, "the end of its handler")
+    await monitor.push(
+        json.dumps({**SILENT, "download_url": "https://other.example.com/a"}), by_hand=False
+    )
+    await eventually(
+        lambda: monitor.background.ledger[-1].outcome is not WakeOutcome.NONE,
+        "the end of its handler",
+    )
     (task,) = monitor.tasks()
     assert (task.state, task.started) == (State.SUSPENDED, None)
     assert monitor.approvals.waiting == {"other.example.com": [task.key]}
@@ -195,8 +237,13 @@ async def test_fault_p18_a_server_that_comes_back_is_found_again_without_a_busy_
     open_monitor: OpenMonitor, settings: Settings
 ):
     down = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
-    async with an_ntfy(down, HEAD + said("a")) as ntfy, channel(open_monitor, settings, ntfy.url) as (monitor, app):
-        await eventually(lambda: monitor.push_channel.status.state is ChannelState.WAITING, "a wait")
+    async with (
+        an_ntfy(down, HEAD + said("a")) as ntfy,
+        channel(open_monitor, settings, ntfy.url) as (monitor, app),
+    ):
+        await eventually(
+            lambda: monitor.push_channel.status.state is ChannelState.WAITING, "a wait"
+        )
         assert monitor.push_channel.status.at > monitor._engine.now() + 0.5
         await app.hears("silentpush")
         assert len(ntfy.asked) == 2
@@ -222,15 +269,22 @@ async def test_fault_p20_a_handler_that_raises_is_told_and_the_next_one_runs(
 
 NESTED = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4)
+    ),
     max_leaves=30,
 )
-FIELDS = st.sampled_from(["alert", "content-available", "aps", "download_url", "sound", "badge", "x"])
+FIELDS = st.sampled_from(
+    ["alert", "content-available", "aps", "download_url", "sound", "badge", "x"]
+)
 PAYLOADS = st.one_of(
     st.dictionaries(FIELDS, NESTED, max_size=6).map(json.dumps),
     st.sampled_from(
         [
-            *(f'{{"content-available": {value}}}' for value in ("0", '"1"', "true", "[1]", "1e400", "-1", "NaN")),
+            *(
+                f'{{"content-available": {value}}}'
+                for value in ("0", '"1"', "true", "[1]", "1e400", "-1", "NaN")
+            ),
             *('{"a": ' * depth + "1" + "}" * depth for depth in (50, 5_000, 100_000)),
             '{"content-available": 1, "content-available": 0}',
             '{"content-available": 1, "x": "\ud800"}',
@@ -259,7 +313,13 @@ def test_fault_p3_any_payload_is_read_or_refused_with_a_sentence(text: str):
 
 
 async def test_fault_p3_a_malformed_push_starts_nothing_and_the_next_one_comes(monitor: Monitor):
-    for text in ("", "[1]", '{"content-available": "1"}', '{"a": ' * 100_000, '{"x": "' + "a" * 1_000_000 + '"}'):
+    for text in (
+        "",
+        "[1]",
+        '{"content-available": "1"}',
+        '{"a": ' * 100_000,
+        '{"x": "' + "a" * 1_000_000 + '"}',
+    ):
         with contextlib.suppress(ValueError):
             await monitor.push(text, by_hand=False)
     assert monitor.tasks() == ()
@@ -277,7 +337,15 @@ async def test_fault_p23_a_refused_address_looks_the_same_whether_its_port_is_op
             await pushed(monitor, f"http://127.0.0.1:{port}/a")
             task = monitor.tasks()[-1]
             assert task.error is not None
-            told.append((task.error.code, task.error.reason, task.error.message, task.error.hint, task.attempt))
+            told.append(
+                (
+                    task.error.code,
+                    task.error.reason,
+                    task.error.message,
+                    task.error.hint,
+                    task.attempt,
+                )
+            )
         assert told[0] == told[1]
         assert told[0][1] == "pol.private-address"
         assert canary.visits == 0

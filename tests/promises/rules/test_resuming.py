@@ -15,14 +15,22 @@ import pytest
 
 from tests.helpers.byte_server import ByteServer, Conn, Request, Resource, reply, rest
 from tests.helpers.recorder import BOTH_LOOPS, Recorder, eventually, recorder_of
-from tests.helpers.sessions import code_of, default_session, engine_process, parts_in, quick_session, sent
+from tests.helpers.sessions import (
+    code_of,
+    default_session,
+    engine_process,
+    parts_in,
+    quick_session,
+    sent,
+)
 from tests.promises.rules.conftest import OpenMonitor
 from transfermon.engine.monitor import DownloadTask, Monitor, Session
 from transfermon.http import resume
 from transfermon.model.task import Activity, State, TaskKey, Validators
 
 pytestmark = pytest.mark.anyio
-OLD, SENT = "Mon, 01 Jun 2026 10:00:00 GMT", "Mon, 01 Jun 2026 11:00:00 GMT"  # an hour: settled by any rule
+# an hour: settled by any rule
+OLD, SENT = "Mon, 01 Jun 2026 10:00:00 GMT", "Mon, 01 Jun 2026 11:00:00 GMT"
 POLICIES = ["careful", "strict", "lenient"]
 
 
@@ -42,7 +50,9 @@ async def paused(task: DownloadTask, recorder: Recorder, resource: Resource, at:
     assert resource.stall_after == at
     await eventually(lambda: task.count_of_bytes_received == at, f"{at} bytes")
     task.suspend()
-    await eventually(lambda: task._session._engine.progress.get(task.key) is None, "the attempt to let go")
+    await eventually(
+        lambda: task._session._engine.progress.get(task.key) is None, "the attempt to let go"
+    )
     resource.stall_after = None
 
 
@@ -88,7 +98,12 @@ def unended(resource: Resource, count: int) -> Callable[[Conn, Request], bool]:
 @BOTH_LOOPS
 @pytest.mark.parametrize("at", [100_000, 400_000])
 async def test_r01_cancelling_gives_data_where_the_download_can_go_on(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, at: int
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    at: int,
 ):
     resource.stall_after = at
     task = session.download_task(server.url("/a.bin"))
@@ -99,7 +114,12 @@ async def test_r01_cancelling_gives_data_where_the_download_can_go_on(
     await task.wait()
     assert code_of(task) == -999
     (event,) = recorder.of("sessioncompleted", task)
-    assert (event.success, event.error_code, event.resumable, event.resume_data) == (False, -999, True, data)
+    assert (event.success, event.error_code, event.resumable, event.resume_data) == (
+        False,
+        -999,
+        True,
+        data,
+    )
     assert [part.stat().st_size for part in parts_in(downloads)] == [at]
     assert task.resume_data == data
 
@@ -115,9 +135,16 @@ async def test_r01_a_suspended_download_gives_data_too(
     assert code_of(task) == -999
 
 
-@pytest.mark.parametrize("why", ["no validator", "no ranges", "coded", "nothing stored", "not started", "plain cancel"])
+@pytest.mark.parametrize(
+    "why", ["no validator", "no ranges", "coded", "nothing stored", "not started", "plain cancel"]
+)
 async def test_r02_no_data_where_nothing_can_go_on(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, why: str
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    why: str,
 ):
     resource.stall_after = 100_000
     if why == "no validator":
@@ -156,7 +183,11 @@ def test_r02_only_a_plain_get_can_go_on():
 
 
 async def test_r03_data_can_be_kept_and_shows_nothing_secret(
-    open_monitor: OpenMonitor, server: ByteServer, resource: Resource, downloads: Path, tmp_path: Path
+    open_monitor: OpenMonitor,
+    server: ByteServer,
+    resource: Resource,
+    downloads: Path,
+    tmp_path: Path,
 ):
     resource.stall_after = 100_000
     url = server.url("/secret-path?token=secret").replace("://", "://user:secret@")
@@ -229,7 +260,9 @@ async def test_r04_data_made_in_one_session_works_in_another_and_may_wait(
 # ---- R-05, R-06
 
 
-async def restarted_request(session: Session, server: ByteServer, resource: Resource, recorder: Recorder) -> Request:
+async def restarted_request(
+    session: Session, server: ByteServer, resource: Resource, recorder: Recorder
+) -> Request:
     resource.stall_after = 400_000
     task = session.download_task(server.url("/a.bin"))
     await paused(task, recorder, resource, 400_000)
@@ -273,13 +306,20 @@ async def test_r05_if_range_has_a_settled_date_where_there_is_no_tag(
     ],
 )
 async def test_r05_a_date_that_is_not_settled_is_no_validator(
-    monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, chosen: str, sent: str, goes_on: bool
+    monitor: Monitor,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    chosen: str,
+    sent: str,
+    goes_on: bool,
 ):
     resource.etag, resource.last_modified = "", OLD
     resource.headers = {"Date": sent} if sent else {}
     session = quick_session(monitor, resume_policy=chosen)
     request = await restarted_request(session, server, resource, recorder)
-    assert bool(request.header("Range")) is (goes_on or chosen == "careful")  # which compares two places instead
+    # which compares two places instead
+    assert bool(request.header("Range")) is (goes_on or chosen == "careful")
     assert bool(request.header("If-Range")) is goes_on
 
 
@@ -295,7 +335,10 @@ async def test_r06_a_weak_tag_is_never_in_if_range(
         assert request.header("Range") == ""
         assert [event.file_offset for event in recorder.of("downloadresumed")] == [0]
     elif chosen == "lenient":
-        assert (request.header("Range"), request.header("If-Unmodified-Since")) == ("bytes=400000-", OLD)
+        assert (request.header("Range"), request.header("If-Unmodified-Since")) == (
+            "bytes=400000-",
+            OLD,
+        )
     else:
         assert request.header("Range") == f"bytes={400_000 - resume.OVERLAP}-"
         assert [event.file_offset for event in recorder.of("downloadresumed")] == [400_000]
@@ -321,10 +364,17 @@ async def test_r06_under_lenient_412_starts_over(
 # ---- the overlap of the policy "careful"
 
 
-@pytest.mark.parametrize("at", [70_000, 400_000])  # what is left goes through the loop, or through the pump
+# what is left goes through the loop, or through the pump
+@pytest.mark.parametrize("at", [70_000, 400_000])
 @pytest.mark.parametrize("size", [100_000, 700_000])
 async def test_r06_the_overlap_is_compared_and_not_written_again(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, size: int, at: int
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    size: int,
+    at: int,
 ):
     resource.body, resource.etag = resource.body[:size], 'W/"v1"'
     resource.stall_after = at = min(at, size - 20_000)
@@ -342,7 +392,13 @@ async def test_r06_the_overlap_is_compared_and_not_written_again(
 @pytest.mark.parametrize("size", [100_000, 700_000])
 @pytest.mark.parametrize("wrong", ["first", "last"])
 async def test_r06_an_overlap_that_differs_starts_over(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, size: int, wrong: str
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    size: int,
+    wrong: str,
 ):
     resource.body, resource.etag = resource.body[:size], 'W/"v1"'
     resource.stall_after = at = 90_000
@@ -378,7 +434,12 @@ async def test_r06_a_connection_that_ends_inside_the_overlap_costs_nothing(
 
 @pytest.mark.parametrize("why", ["strict", "unknown length"])
 async def test_r06_without_any_validator_it_starts_over(
-    monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, why: str
+    monitor: Monitor,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    why: str,
 ):
     resource.etag = ""
     if why == "unknown length":
@@ -409,7 +470,12 @@ async def test_r06_without_any_validator_two_places_are_compared(
 @BOTH_LOOPS
 @pytest.mark.parametrize("at", [1, 1000, 4096, 4097, 65_536, 262_145, 699_999])
 async def test_r07_the_rest_is_appended_at_the_right_place(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, at: int
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    at: int,
 ):
     resource.stall_after = at
     task = session.download_task(server.url("/a.bin"))
@@ -444,7 +510,11 @@ async def test_r08_the_offset_is_told_before_any_progress(
     seen = len(recorder.events)
     resource.piece, resource.pause = 20_000, 0.03
     assert (await task.resume().wait()).succeeded
-    events = [event for event in recorder.events[seen:] if event.type in ("downloadresumed", "downloadprogress")]
+    events = [
+        event
+        for event in recorder.events[seen:]
+        if event.type in ("downloadresumed", "downloadprogress")
+    ]
     assert events[0].type == "downloadresumed"
     assert events[0]["fileOffset"] == 400_000
     assert events[0]["expectedTotalBytes"] == 700_000
@@ -462,7 +532,12 @@ async def test_r08_the_offset_is_told_before_any_progress(
 
 @pytest.mark.parametrize("why", ["ranges ignored", "file changed"])
 async def test_r09_a_200_is_used_from_byte_zero(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, why: str
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    why: str,
 ):
     resource.stall_after = 400_000
     task = session.download_task(server.url("/a.bin"))
@@ -502,11 +577,20 @@ async def test_r09_a_200_is_used_from_byte_zero(
         ("bytes {}-699999/700000", {"Content-Encoding": "gzip"}),
         (None, {"Content-Type": "multipart/byteranges; boundary=x"}),
         ("bytes {}-699999/700000", {"Content-Type": "multipart/byteranges; boundary=x"}),
-        *((value, {}) for value in (None, "", "bytes", "bytes {}-", "bytes -/5", "bytes {}--1/700000", "junk")),
+        *(
+            (value, {})
+            for value in (None, "", "bytes", "bytes {}-", "bytes -/5", "bytes {}--1/700000", "junk")
+        ),
     ],
 )
 async def test_r10_a_206_that_does_not_fit_starts_over(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, value, more
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    value,
+    more,
 ):
     resource.stall_after = 400_000
     task = session.download_task(server.url("/a.bin"))
@@ -555,7 +639,9 @@ async def test_r10_a_server_that_never_says_what_it_sends_is_remembered(
 async def test_r10_a_206_that_nobody_asked_for_is_no_file(
     session: Session, server: ByteServer, resource: Resource, downloads: Path
 ):
-    resource.before = lambda conn, request: sent(conn, reply(206, {"Content-Range": "bytes 0-9/100"}, b"0123456789"))
+    resource.before = lambda conn, request: sent(
+        conn, reply(206, {"Content-Range": "bytes 0-9/100"}, b"0123456789")
+    )
     task = session.download_task(server.url("/a.bin"))
     await task.wait()
     assert code_of(task) == -1011
@@ -609,7 +695,9 @@ async def test_r11_a_part_that_stops_fitting_on_the_way_starts_over(
         tag = '"v1"' if next(count) == 0 else '"v2"'
         fields = {"ETag": tag, "Content-Range": f"bytes {begin}-{begin + 99_999}/700000"}
         conn.send_slowly([reply(206, {**fields, "Content-Length": "100000"})], 0)
-        conn.send_slowly([resource.body[n : n + 25_000] for n in range(begin, begin + 100_000, 25_000)], 0.06)
+        conn.send_slowly(
+            [resource.body[n : n + 25_000] for n in range(begin, begin + 100_000, 25_000)], 0.06
+        )
         return True
 
     resource.stall_after = 400_000
@@ -655,15 +743,24 @@ async def test_r12_a_416_of_the_stored_length_finishes(
     assert len(recorder.of("downloadcompleted", task)) == 1
 
 
-@pytest.mark.parametrize("answer", ["bytes */600000", "bytes */800000", "bytes */*", "", "another tag"])
+@pytest.mark.parametrize(
+    "answer", ["bytes */600000", "bytes */800000", "bytes */*", "", "another tag"]
+)
 async def test_r12_any_other_416_starts_over(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, answer: str
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    answer: str,
 ):
     task = await all_there(session, server, resource)
     fields = {"Content-Range": answer} if answer else {}
     if answer == "another tag":
         fields = {"Content-Range": "bytes */700000", "ETag": '"v2"'}
-    resource.before = lambda conn, request: bool(request.header("Range")) and sent(conn, reply(416, fields, b"no"))
+    resource.before = lambda conn, request: (
+        bool(request.header("Range")) and sent(conn, reply(416, fields, b"no"))
+    )
     resource.body = os.urandom(600_000)
     assert (await task.resume().wait()).succeeded
     assert asked(server) == ["", rest(700_000), ""]
@@ -725,7 +822,11 @@ async def test_r13_a_part_that_is_not_what_it_was_starts_over(
 
 
 async def test_r13_a_part_that_is_longer_is_cut(
-    open_monitor: OpenMonitor, server: ByteServer, resource: Resource, downloads: Path, tmp_path: Path
+    open_monitor: OpenMonitor,
+    server: ByteServer,
+    resource: Resource,
+    downloads: Path,
+    tmp_path: Path,
 ):
     resource.stall_after = 400_000
     async with open_monitor() as monitor:
@@ -745,7 +846,9 @@ async def test_r13_a_part_that_is_longer_is_cut(
 
 
 def as_after_a_reboot(tmp_path: Path, received: int | None = None) -> int:
-    """Let the records say that another run of the kernel wrote them; returns the durable length of the first."""
+    """Let the records say that another run of the kernel wrote them; returns the durable length of
+    the first.
+    """
     database = sqlite3.connect(tmp_path / "state" / "transfermon.db")
     (text,) = database.execute("select record from task").fetchone()
     record = json.loads(text)
@@ -908,7 +1011,11 @@ async def test_r16_a_task_whose_data_was_used_keeps_off_the_part(
     await recorder.wait_for("taskremoved", task)
     assert (await other.resume().wait()).succeeded
     assert asked(server) == ["", "", rest(400_000)]
-    assert (downloads / "a.bin").read_bytes() == (downloads / "a (1).bin").read_bytes() == resource.body
+    assert (
+        (downloads / "a.bin").read_bytes()
+        == (downloads / "a (1).bin").read_bytes()
+        == resource.body
+    )
 
 
 async def test_r16_removing_a_failed_task_deletes_its_part_and_ends_its_data(
@@ -931,7 +1038,12 @@ async def test_r16_removing_a_failed_task_deletes_its_part_and_ends_its_data(
 @BOTH_LOOPS
 @pytest.mark.parametrize("kind", ["strong", "weak", "date"])
 async def test_r17_suspend_and_resume_go_on_by_range(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, kind: str
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    kind: str,
 ):
     if kind == "weak":
         resource.etag = 'W/"v1"'
@@ -986,7 +1098,12 @@ async def test_r17_automatic_retries_go_on_by_range(
 
 @pytest.mark.parametrize("at", [1000, 300_000, 3_000_000])
 async def test_r18_after_a_kill_the_download_goes_on_from_what_is_on_disk(
-    open_monitor: OpenMonitor, server: ByteServer, resource: Resource, downloads: Path, tmp_path: Path, at: int
+    open_monitor: OpenMonitor,
+    server: ByteServer,
+    resource: Resource,
+    downloads: Path,
+    tmp_path: Path,
+    at: int,
 ):
     resource.body, resource.stall_after = os.urandom(4_000_000), at
     body = f"""
@@ -1015,7 +1132,11 @@ await asyncio.Event().wait()
 
 
 async def test_r18_after_a_reboot_only_what_was_flushed_is_believed(
-    open_monitor: OpenMonitor, server: ByteServer, resource: Resource, downloads: Path, tmp_path: Path
+    open_monitor: OpenMonitor,
+    server: ByteServer,
+    resource: Resource,
+    downloads: Path,
+    tmp_path: Path,
 ):
     resource.body = os.urandom(4_000_000)
     resource.piece, resource.pause = 20_000, 0.01
@@ -1044,7 +1165,11 @@ await asyncio.Event().wait()
 
 
 async def test_r18_a_kill_at_any_moment_loses_nothing_and_doubles_nothing(
-    open_monitor: OpenMonitor, server: ByteServer, resource: Resource, downloads: Path, tmp_path: Path
+    open_monitor: OpenMonitor,
+    server: ByteServer,
+    resource: Resource,
+    downloads: Path,
+    tmp_path: Path,
 ):
     resource.body = os.urandom(2_000_000)
     resource.piece, resource.pause = 50_000, 0.004
@@ -1055,7 +1180,9 @@ async def test_r18_a_kill_at_any_moment_loses_nothing_and_doubles_nothing(
         return len(server.requests) >= requests or (downloads / "a.bin").exists()
 
     for turn in range(5):
-        with engine_process(tmp_path, f"await {create}.accepted\n{wait}" if turn == 0 else wait) as process:
+        with engine_process(
+            tmp_path, f"await {create}.accepted\n{wait}" if turn == 0 else wait
+        ) as process:
             assert process.stdout is not None
             await asyncio.to_thread(process.stdout.readline)
             await eventually(functools.partial(has_begun, turn + 1))
@@ -1063,16 +1190,23 @@ async def test_r18_a_kill_at_any_moment_loses_nothing_and_doubles_nothing(
     async with open_monitor() as monitor:
         (record,) = monitor.tasks()
         assert (await monitor.handle(record.key).wait()).succeeded
-        assert [event.type for event in await monitor.overview.history()].count("sessioncompleted") == 1
+        assert [event.type for event in await monitor.overview.history()].count(
+            "sessioncompleted"
+        ) == 1
     assert list(downloads.iterdir()) == [downloads / "a.bin"]
     assert (downloads / "a.bin").read_bytes() == resource.body
 
 
 async def test_r18_a_kill_while_the_final_name_is_given_keeps_the_file_and_its_name(
-    open_monitor: OpenMonitor, server: ByteServer, resource: Resource, downloads: Path, tmp_path: Path
+    open_monitor: OpenMonitor,
+    server: ByteServer,
+    resource: Resource,
+    downloads: Path,
+    tmp_path: Path,
 ):
     downloads.mkdir()
-    (downloads / "a.bin").write_bytes(bytes(len(resource.body)))  # somebody else's, of the same length
+    # somebody else's, of the same length
+    (downloads / "a.bin").write_bytes(bytes(len(resource.body)))
     body = f"""
 def renamed(event):
     if event.activity == "finalizing":
@@ -1118,9 +1252,16 @@ async def test_r18_closing_and_opening_the_engine_goes_on_too(
 
 @pytest.mark.parametrize("there", ["the file", "another file", "gone", "a note", "nobody"])
 async def test_r19_a_resumed_download_asks_first_where_it_was_led(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path, there: str
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
+    there: str,
 ):
-    """The address that answered last is asked first; unless it has the rest, the original one is, at once."""
+    """The address that answered last is asked first; unless it has the rest, the original one is,
+    at once.
+    """
     places = iter(["/one", "/two"])
     second = Resource(resource.body, etag='"other"')
 
@@ -1137,7 +1278,9 @@ async def test_r19_a_resumed_download_asks_first_where_it_was_led(
             return True
         if there == "gone":
             return sent(conn, reply(410, {}, b"gone"))
-        return there == "a note" and sent(conn, reply(200, {"Content-Type": "text/html"}, b"<p>expired"))
+        return there == "a note" and sent(
+            conn, reply(200, {"Content-Type": "text/html"}, b"<p>expired")
+        )
 
     resource.before, resource.stall_after = route, 400_000
     task = session.download_task(server.url("/start"), destination=downloads / "a.bin")
@@ -1153,7 +1296,8 @@ async def test_r19_a_resumed_download_asks_first_where_it_was_led(
         assert (downloads / "a.bin").read_bytes() == resource.body
         assert (record.wasted, record.restarts) == (0, 0)
     else:
-        # The tag of the second place says nothing of the first's file: the host is the same, so that it counts here.
+        # The tag of the second place says nothing of the first's file: the host is the same, so
+        # that it counts here.
         assert targets[:2] == ["/start", "/one"]
         assert targets[-1] == "/two"
         assert (downloads / "a.bin").read_bytes() == second.body

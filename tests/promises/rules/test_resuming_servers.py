@@ -1,6 +1,8 @@
-"""Resuming against nginx, Apache and the byte-level server alike: the same scenes, whoever serves the file.
+"""Resuming against nginx, Apache and the byte-level server alike: the same scenes, whoever serves
+the file.
 
-Answers that no such server gives (R-10, R-11) and rows without a server (R-03, R-14) are in `test_resuming`.
+Answers that no such server gives (R-10, R-11) and rows without a server (R-03, R-14) are in
+`test_resuming`.
 """
 
 from __future__ import annotations
@@ -60,13 +62,17 @@ async def paused(task: TransferTask) -> int:
     """What is in the part once it was suspended in the middle."""
     await until_enough(task)
     task.suspend()
-    await eventually(lambda: task.session._engine.progress.get(task.key) is None, "the attempt to let go")
+    await eventually(
+        lambda: task.session._engine.progress.get(task.key) is None, "the attempt to let go"
+    )
     assert task.record.received < SIZE
     return task.record.received
 
 
 async def asked(server: Opponent, count: int) -> list[Asked]:
-    """Real servers write a line when they are done with a request: after the client is, and not always in order."""
+    """Real servers write a line when they are done with a request: after the client is, and not
+    always in order.
+    """
     await eventually(lambda: len(server.asked()) >= count, f"{count} requests in the log")
     return server.asked()
 
@@ -99,7 +105,9 @@ async def test_r01_r04_r07_cancelling_gives_data_that_a_new_task_goes_on_with(
     check_file(downloads, body)
 
 
-async def test_r02_without_a_validator_there_is_no_data(monitor: Monitor, serve: Serve, body: bytes):
+async def test_r02_without_a_validator_there_is_no_data(
+    monitor: Monitor, serve: Serve, body: bytes
+):
     server = serve(Traits(tag="none", dates=False))
     task = quick_session(monitor, resume_policy="strict").download_task(server.url("/a.bin"))
     await until_enough(task)
@@ -133,22 +141,30 @@ async def test_r02_without_a_validator_two_places_are_compared(
     record = await task.resume().wait()
     assert (record.succeeded, record.wasted) == (True, 0)
     start = f"bytes=0-{resume.OVERLAP - 1}"
-    assert set(await asked(server, 3)) == {Asked("/a.bin", value, "") for value in ("", start, rest(at))}
+    assert set(await asked(server, 3)) == {
+        Asked("/a.bin", value, "") for value in ("", start, rest(at))
+    }
     check_file(downloads, body)
 
 
-async def test_r05_a_fresh_date_is_no_validator(monitor: Monitor, serve: Serve, body: bytes, downloads: Path):
+async def test_r05_a_fresh_date_is_no_validator(
+    monitor: Monitor, serve: Serve, body: bytes, downloads: Path
+):
     server = serve(Traits(tag="none"))
     server.put(body, age=5)
     task = quick_session(monitor).download_task(server.url("/a.bin"))
     at = await paused(task)
     assert (await task.resume().wait()).succeeded
     start = f"bytes=0-{resume.OVERLAP - 1}"  # it is no condition: two places are compared
-    assert set(await asked(server, 3)) == {Asked("/a.bin", value, "") for value in ("", start, rest(at))}
+    assert set(await asked(server, 3)) == {
+        Asked("/a.bin", value, "") for value in ("", start, rest(at))
+    }
     check_file(downloads, body)
 
 
-async def test_r06_a_weak_tag_is_never_in_if_range(monitor: Monitor, serve: Serve, body: bytes, downloads: Path):
+async def test_r06_a_weak_tag_is_never_in_if_range(
+    monitor: Monitor, serve: Serve, body: bytes, downloads: Path
+):
     server = serve(Traits(tag="weak"))
     task = quick_session(monitor).download_task(server.url("/a.bin"))
     at = await paused(task)
@@ -159,7 +175,9 @@ async def test_r06_a_weak_tag_is_never_in_if_range(monitor: Monitor, serve: Serv
     check_file(downloads, body)
 
 
-async def test_r06_under_strict_a_weak_tag_starts_over(monitor: Monitor, serve: Serve, body: bytes, downloads: Path):
+async def test_r06_under_strict_a_weak_tag_starts_over(
+    monitor: Monitor, serve: Serve, body: bytes, downloads: Path
+):
     server = serve(Traits(tag="weak"))
     task = quick_session(monitor, resume_policy="strict").download_task(server.url("/a.bin"))
     await paused(task)
@@ -179,7 +197,11 @@ async def test_r08_r17_a_pause_goes_on_by_range_and_the_offset_is_told_first(
     record = await task.resume().wait()
     assert record.succeeded
     assert (record.wasted, record.restarts) == (0, 0)
-    later = [event for event in recorder.events[before:] if event.type in ("downloadresumed", "downloadprogress")]
+    later = [
+        event
+        for event in recorder.events[before:]
+        if event.type in ("downloadresumed", "downloadprogress")
+    ]
     assert (later[0]["fileOffset"], later[0]["expectedTotalBytes"]) == (at, SIZE)
     first = later[1]
     assert first["totalBytesWritten"] == at + first["bytesWritten"]
@@ -235,7 +257,9 @@ async def test_r12_what_is_whole_without_knowing_it_is_finished_by_its_end(
         task.resume()
         await eventually(lambda: task.count_of_bytes_received == SIZE)
         task.suspend()
-        await eventually(lambda: monitor.overview.progress(task.key) is None, "the attempt to let go")
+        await eventually(
+            lambda: monitor.overview.progress(task.key) is None, "the attempt to let go"
+        )
     server.start()
     record = await task.resume().wait()
     assert record.succeeded
@@ -245,7 +269,9 @@ async def test_r12_what_is_whole_without_knowing_it_is_finished_by_its_end(
     check_file(downloads, body)
 
 
-async def test_r13_a_part_that_is_gone_starts_over(monitor: Monitor, serve: Serve, body: bytes, downloads: Path):
+async def test_r13_a_part_that_is_gone_starts_over(
+    monitor: Monitor, serve: Serve, body: bytes, downloads: Path
+):
     server = serve()
     task = quick_session(monitor).download_task(server.url("/a.bin"))
     await paused(task)

@@ -33,7 +33,13 @@ def background(identifier: str = "com.example.one", **changes: Any) -> SessionCo
 
 @pytest.mark.parametrize(
     ("identifier", "error"),
-    [("", ValueError), ("  ", ValueError), (None, TypeError), (7, TypeError), (b"com.example", TypeError)],
+    [
+        ("", ValueError),
+        ("  ", ValueError),
+        (None, TypeError),
+        (7, TypeError),
+        (b"com.example", TypeError),
+    ],
 )
 def test_s01_a_background_configuration_refuses_a_missing_or_empty_identifier(identifier, error):
     with pytest.raises(error):
@@ -51,7 +57,9 @@ def test_s01_a_background_configuration_needs_an_identifier():
         SessionConfiguration.background()  # type: ignore[call-arg]  # the point of the test
 
 
-@pytest.mark.parametrize("headers", [["X-A", "1"], "X-A: 1", {"X-A": 1}, {1: "a"}, {"X-A": None}, {b"X-A": b"1"}])
+@pytest.mark.parametrize(
+    "headers", [["X-A", "1"], "X-A: 1", {"X-A": 1}, {1: "a"}, {"X-A": None}, {b"X-A": b"1"}]
+)
 async def test_s02_header_fields_of_another_type_raise_type_error(monitor: Monitor, headers):
     with pytest.raises(TypeError):
         monitor.create_session(background(http_header_fields=headers))
@@ -59,9 +67,13 @@ async def test_s02_header_fields_of_another_type_raise_type_error(monitor: Monit
 
 
 @pytest.mark.parametrize("how", ["at creation", "assigned"])
-async def test_s02_header_fields_are_sent_whenever_they_were_given(monitor: Monitor, server: ByteServer, how):
+async def test_s02_header_fields_are_sent_whenever_they_were_given(
+    monitor: Monitor, server: ByteServer, how
+):
     if how == "at creation":
-        configuration = SessionConfiguration(identifier="com.example.one", http_header_fields={"X-App": "photos"})
+        configuration = SessionConfiguration(
+            identifier="com.example.one", http_header_fields={"X-App": "photos"}
+        )
     else:
         configuration = background()
         configuration.http_header_fields = {"X-App": "photos"}
@@ -70,7 +82,9 @@ async def test_s02_header_fields_are_sent_whenever_they_were_given(monitor: Moni
     assert server.requests[0].header("X-App") == "photos"
 
 
-async def test_s02_header_fields_are_sent_by_the_next_engine_too(open_monitor: OpenMonitor, server: ByteServer):
+async def test_s02_header_fields_are_sent_by_the_next_engine_too(
+    open_monitor: OpenMonitor, server: ByteServer
+):
     async with open_monitor() as monitor:
         session = monitor.create_session(background(http_header_fields={"X-App": "photos"}))
         task = session.download_task(server.url("/a"), request_headers={"X-Own": "1"}, start=False)
@@ -88,14 +102,24 @@ async def test_s02_header_fields_are_sent_by_the_next_engine_too(open_monitor: O
 async def test_s03_a_request_header_replaces_the_sessions_and_the_session_fills_in_the_rest(
     monitor: Monitor, server: ByteServer
 ):
-    session = monitor.create_session(background(http_header_fields={"X-Who": "session", "X-Only": "session"}))
-    task = session.download_task(server.url("/a"), request_headers={"x-who": "request", "X-Extra": "request"})
+    session = monitor.create_session(
+        background(http_header_fields={"X-Who": "session", "X-Only": "session"})
+    )
+    task = session.download_task(
+        server.url("/a"), request_headers={"x-who": "request", "X-Extra": "request"}
+    )
     await task.wait()
-    sent = [(name.lower(), value) for name, value in server.requests[0].headers if name.lower().startswith("x-")]
+    sent = [
+        (name.lower(), value)
+        for name, value in server.requests[0].headers
+        if name.lower().startswith("x-")
+    ]
     assert sorted(sent) == [("x-extra", "request"), ("x-only", "session"), ("x-who", "request")]
 
 
-async def test_s03_a_given_user_agent_and_accept_replace_our_own(monitor: Monitor, server: ByteServer):
+async def test_s03_a_given_user_agent_and_accept_replace_our_own(
+    monitor: Monitor, server: ByteServer
+):
     session = monitor.create_session(background(http_header_fields={"user-agent": "photos/1"}))
     await session.download_task(server.url("/a"), request_headers={"ACCEPT": "image/png"}).wait()
     names = [name.lower() for name, _ in server.requests[0].headers]
@@ -106,11 +130,15 @@ async def test_s03_a_given_user_agent_and_accept_replace_our_own(monitor: Monito
 
 @pytest.mark.parametrize("name", sorted(REFUSED_HEADERS))
 @pytest.mark.parametrize("spelling", [str.lower, str.upper, str.title])
-async def test_s04_headers_that_are_ours_to_set_are_refused_at_both_levels(monitor: Monitor, session, name, spelling):
+async def test_s04_headers_that_are_ours_to_set_are_refused_at_both_levels(
+    monitor: Monitor, session, name, spelling
+):
     with pytest.raises(ValueError, match="cannot be given"):
         session.download_task("http://127.0.0.1:9/", request_headers={spelling(name): "1"})
     with pytest.raises(ValueError, match="cannot be given"):
-        monitor.create_session(background("com.example.bad", http_header_fields={spelling(name): "1"}))
+        monitor.create_session(
+            background("com.example.bad", http_header_fields={spelling(name): "1"})
+        )
     assert session.records() == []
     assert monitor.find_session("com.example.bad") is None
 
@@ -120,7 +148,9 @@ def test_s04_the_refused_headers_are_those_of_the_row():
     assert {name.lower() for name in row.split(", ")} == REFUSED_HEADERS
 
 
-@pytest.mark.parametrize("headers", [{"X-A": "1\r\nRange: bytes=0-0"}, {"X-A\r\nRange": "1"}, {"X A": "1"}, {"": "1"}])
+@pytest.mark.parametrize(
+    "headers", [{"X-A": "1\r\nRange: bytes=0-0"}, {"X-A\r\nRange": "1"}, {"X A": "1"}, {"": "1"}]
+)
 async def test_s04_a_refused_header_cannot_be_smuggled_in(session: Session, headers):
     with pytest.raises(ValueError):
         session.download_task("http://127.0.0.1:9/", request_headers=headers)
@@ -143,7 +173,9 @@ async def test_s05_the_session_works_on_a_copy(monitor: Monitor, server: ByteSer
     assert server.requests[0].header("X-New") == ""
 
 
-async def test_s05_the_sessions_configuration_cannot_be_changed(monitor: Monitor, server: ByteServer):
+async def test_s05_the_sessions_configuration_cannot_be_changed(
+    monitor: Monitor, server: ByteServer
+):
     session = monitor.create_session(background(http_header_fields={"X-App": "before"}))
     own = session.configuration
     own.http_header_fields["X-App"] = "after"
@@ -158,7 +190,9 @@ async def test_s05_the_sessions_configuration_cannot_be_changed(monitor: Monitor
     assert server.requests[0].header("X-App") == "before"
 
 
-async def test_s06_the_identifier_of_an_active_session_gives_the_identical_object(monitor: Monitor, caplog):
+async def test_s06_the_identifier_of_an_active_session_gives_the_identical_object(
+    monitor: Monitor, caplog
+):
     first = monitor.create_session(background())
     with caplog.at_level(logging.WARNING):
         assert monitor.create_session(background()) is first
@@ -166,7 +200,8 @@ async def test_s06_the_identifier_of_an_active_session_gives_the_identical_objec
 
 
 @pytest.mark.parametrize(
-    "changes", [{"http_maximum_connections_per_host": 1}, {"http_header_fields": {"X-App": "other"}}]
+    "changes",
+    [{"http_maximum_connections_per_host": 1}, {"http_header_fields": {"X-App": "other"}}],
 )
 async def test_s06_differing_settings_are_ignored_with_a_warning(monitor: Monitor, caplog, changes):
     first = monitor.create_session(background(http_header_fields={"X-App": "one"}))
@@ -223,7 +258,9 @@ async def test_s08_a_new_session_of_the_same_name_counts_on(
     assert (await task.wait()).succeeded
 
 
-async def test_s08_the_numbers_go_on_after_a_restart_too(open_monitor: OpenMonitor, server: ByteServer):
+async def test_s08_the_numbers_go_on_after_a_restart_too(
+    open_monitor: OpenMonitor, server: ByteServer
+):
     async with open_monitor() as monitor:
         session = monitor.session("com.example.test")
         last = [session.download_task(server.url(f"/{n}")) for n in range(2)][-1]
@@ -261,7 +298,10 @@ async def test_s09_a_restarted_engine_lists_the_same_outstanding_tasks(
         assert (first.state, first.priority) == (State.RUNNING, 0.75)
         assert first.count_of_bytes_received == 100_000
         assert first.count_of_bytes_expected_to_receive == len(resource.body)
-        assert (second.original_request, second.task_description) == (server.url("/paused?q=1"), "waits")
+        assert (second.original_request, second.task_description) == (
+            server.url("/paused?q=1"),
+            "waits",
+        )
         assert (second.state, second.count_of_bytes_received) == (State.SUSPENDED, 0)
         resource.stall_after = None
         monitor.ready()
@@ -276,18 +316,26 @@ async def test_s11_finishing_returns_at_once_and_every_task_reaches_its_own_end(
     session: Session, server: ByteServer, resource: Resource, recorder: Recorder
 ):
     gate = Gate(resource)
-    good, bad = session.download_task(server.url("/good")), session.download_task(server.url("/gone"))
+    good, bad = (
+        session.download_task(server.url("/good")),
+        session.download_task(server.url("/gone")),
+    )
     paused = session.download_task(server.url("/paused"), start=False)
     await eventually(lambda: len(server.requests) == 2)
     session.finish_tasks_and_invalidate()
     assert (session.state, session.canceling) == (SessionState.FINISHING, False)
-    assert [task.state for task in (good, bad, paused)] == [State.RUNNING, State.RUNNING, State.SUSPENDED]
+    assert [task.state for task in (good, bad, paused)] == [
+        State.RUNNING,
+        State.RUNNING,
+        State.SUSPENDED,
+    ]
     gate.open()
     assert (await good.wait()).succeeded
     record = await bad.wait()
     assert record.error is not None
     assert record.error.code == Code.BAD_SERVER_RESPONSE
-    assert (session.state, paused.state) == (SessionState.FINISHING, State.SUSPENDED)  # it waits for that one
+    # it waits for that one
+    assert (session.state, paused.state) == (SessionState.FINISHING, State.SUSPENDED)
     paused.resume()
     assert (await paused.wait()).succeeded
     await recorder.wait_for("sessioninvalidated")
@@ -368,7 +416,8 @@ async def test_s13_cancelling_a_session_ends_every_task_once_with_minus_999(
 ):
     resource.stall_after = 50_000
     limit = session.configuration.http_maximum_connections_per_host
-    tasks = [session.download_task(server.url(f"/{n}")) for n in range(limit + 4)]  # some move, some are queued
+    # some move, some are queued
+    tasks = [session.download_task(server.url(f"/{n}")) for n in range(limit + 4)]
     tasks.append(session.download_task(server.url("/paused"), start=False))
     await eventually(lambda: len(server.requests) == limit)
     session.invalidate_and_cancel()
@@ -406,7 +455,9 @@ async def test_s13_no_partial_file_of_a_cancelled_session_stays_behind(
     resource.cut_after = 20_000  # what was stored before a failure goes too
     for n in range(3):
         session.download_task(server.url(f"/{n}"))
-    await recorder.until(lambda: len({e.task_key for e in recorder.of("taskstate")}) == 3, "three failures")
+    await recorder.until(
+        lambda: len({e.task_key for e in recorder.of("taskstate")}) == 3, "three failures"
+    )
     session.invalidate_and_cancel()
     await recorder.wait_for("sessioninvalidated")
     await eventually(lambda: list(downloads.iterdir()) == [])
@@ -422,7 +473,8 @@ async def test_s14_invalidated_comes_once_and_last(
     session.finish_tasks_and_invalidate()
     session.finish_tasks_and_invalidate()
     await recorder.wait_for("sessioninvalidated")
-    other = monitor.session("com.example.other")  # a later event of the engine shows that nothing else came
+    # a later event of the engine shows that nothing else came
+    other = monitor.session("com.example.other")
     await other.download_task(server.url("/other")).wait()
     mine = [event.type for event in recorder.events if event.session == session.key]
     assert mine[-2:] == ["sessionidle", "sessioninvalidated"]
@@ -442,7 +494,9 @@ async def test_s14_invalidated_waits_for_slow_listeners_of_the_last_task(
         order.append("sessioncompleted")
 
     monitor.add_event_listener("sessioncompleted", slow)
-    monitor.add_event_listener("sessioninvalidated", lambda event: order.append("sessioninvalidated"))
+    monitor.add_event_listener(
+        "sessioninvalidated", lambda event: order.append("sessioninvalidated")
+    )
     session.download_task(server.url("/a"))
     session.finish_tasks_and_invalidate()
     await recorder.wait_for("sessioninvalidated")  # told to observers
@@ -491,14 +545,18 @@ async def test_s15_an_active_session_lives_without_references_and_can_go_after_i
     live.invalidate_and_cancel()
     del live
     await recorder.wait_for("sessioninvalidated")
-    await eventually(lambda: gc.collect() is not None and session() is None, "the session to be collected")
+    await eventually(
+        lambda: gc.collect() is not None and session() is None, "the session to be collected"
+    )
 
 
 async def test_s15_a_session_cancelled_with_tasks_in_the_queue_can_go_too(
     monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder
 ):
     resource.stall_after = 1000
-    keeper = monitor.create_session(background("com.example.keeper", http_maximum_connections_per_host=8))
+    keeper = monitor.create_session(
+        background("com.example.keeper", http_maximum_connections_per_host=8)
+    )
     for n in range(monitor.settings.running_tasks):
         keeper.download_task(server.url(f"/k{n}"))  # these hold on to every slot
 
@@ -511,7 +569,9 @@ async def test_s15_a_session_cancelled_with_tasks_in_the_queue_can_go_too(
 
     session = start()
     await recorder.wait_for("sessioninvalidated")
-    await eventually(lambda: gc.collect() is not None and session() is None, "the session to be collected")
+    await eventually(
+        lambda: gc.collect() is not None and session() is None, "the session to be collected"
+    )
 
 
 # ---- S-19

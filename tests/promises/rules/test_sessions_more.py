@@ -1,4 +1,6 @@
-"""S-07 to S-10, S-16, S-17 and S-19: sessions that end, come back, are busy elsewhere, are reset or flushed."""
+"""S-07 to S-10, S-16, S-17 and S-19: sessions that end, come back, are busy elsewhere, are reset or
+flushed.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,11 @@ from tests.helpers.sessions import Halves, engine_process, parts_in
 from tests.promises.rules.conftest import OpenMonitor
 from transfermon.engine.monitor import TEMPORARY, Monitor, Session
 from transfermon.model.configuration import SessionConfiguration
-from transfermon.model.errors import EngineBusyError, SessionInvalidatedError, SessionInvalidatingError
+from transfermon.model.errors import (
+    EngineBusyError,
+    SessionInvalidatedError,
+    SessionInvalidatingError,
+)
 from transfermon.model.task import State
 from transfermon.storage.settings import Settings
 
@@ -92,10 +98,17 @@ await asyncio.Event().wait()
         session = monitor.create_session(SessionConfiguration.background("com.example.quick"))
         first, third = await session.get_all_tasks()
         assert (first.task_identifier, first.original_request) == (1, server.url("/a?secret=1"))
-        assert (first.state, first.task_description, first.priority) == (State.RUNNING, "the first", 0.75)
+        assert (first.state, first.task_description, first.priority) == (
+            State.RUNNING,
+            "the first",
+            0.75,
+        )
         assert (third.state, third.record.suspend_count) == (State.SUSPENDED, 2)
         assert third.task_description == "changed"
-        assert (third.count_of_bytes_received, third.count_of_bytes_expected_to_receive) == (1000, len(resource.body))
+        assert (third.count_of_bytes_received, third.count_of_bytes_expected_to_receive) == (
+            1000,
+            len(resource.body),
+        )
         second = session.task(2)
         assert (second.state, second.original_request) == (State.SUSPENDED, server.url("/b"))
 
@@ -104,7 +117,11 @@ await asyncio.Event().wait()
 
 
 async def test_s10_a_second_process_is_refused_and_does_not_disturb_the_first(
-    open_monitor: OpenMonitor, tmp_path: Path, server: ByteServer, resource: Resource, settings: Settings
+    open_monitor: OpenMonitor,
+    tmp_path: Path,
+    server: ByteServer,
+    resource: Resource,
+    settings: Settings,
 ):
     body = f"""
 session.download_task({server.url("/first")!r}, start=False)
@@ -153,9 +170,13 @@ async def test_s16_reset_forgets_credentials_of_ended_tasks_and_deletes_orphans(
     monitor: Monitor, session: Session, server: ByteServer, resource: Resource
 ):
     resource.before = not_allowed
-    failed = session.download_task(server.url("/secret"), request_headers={"Authorization": "Bearer 1"})
+    failed = session.download_task(
+        server.url("/secret"), request_headers={"Authorization": "Bearer 1"}
+    )
     await failed.wait()
-    waiting = session.download_task(server.url("/b"), request_headers={"Authorization": "Bearer 2"}, start=False)
+    waiting = session.download_task(
+        server.url("/b"), request_headers={"Authorization": "Bearer 2"}, start=False
+    )
     folder = Path(monitor.state_dir) / "parts"
     folder.mkdir(exist_ok=True)
     old, new, other = folder / ORPHAN, folder / ORPHAN.replace("0", "f"), folder / "notes.txt"
@@ -214,7 +235,9 @@ async def test_s16_the_callback_may_be_a_coroutine_and_nobody_needs_to_wait(sess
     await called.wait()
 
 
-async def test_s16_a_finishing_session_can_be_reset_and_an_invalidated_one_cannot(session: Session, server: ByteServer):
+async def test_s16_a_finishing_session_can_be_reset_and_an_invalidated_one_cannot(
+    session: Session, server: ByteServer
+):
     task = session.download_task(server.url("/a"), start=False)
     session.finish_tasks_and_invalidate()
     await session.reset()
@@ -240,7 +263,9 @@ async def test_s17_flush_closes_idle_connections_and_calls_back_once(
     assert server.open_now == 2
     calls: list[dict[str, bool]] = []
     await session.flush(calls.append)
-    await eventually(lambda: server.open_now == 1, "the idle connection of the session to be closed")
+    await eventually(
+        lambda: server.open_now == 1, "the idle connection of the session to be closed"
+    )
     assert calls == [{"completed": True}]
     await other.download_task(server.url("/b")).wait()
     await session.download_task(server.url("/b")).wait()
@@ -272,7 +297,9 @@ await asyncio.Event().wait()
 # ---- S-19
 
 
-async def test_s19_restored_tasks_are_listed_like_any_others(open_monitor: OpenMonitor, server: ByteServer):
+async def test_s19_restored_tasks_are_listed_like_any_others(
+    open_monitor: OpenMonitor, server: ByteServer
+):
     async with open_monitor() as monitor:
         session = monitor.create_session(BACKGROUND)
         done = session.download_task(server.url("/done"))

@@ -1,4 +1,6 @@
-"""A simulated network (UX 2) on the real path of bytes: against a farm in another process, and byte by byte."""
+"""A simulated network (UX 2) on the real path of bytes: against a farm in another process, and byte
+by byte.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ SIZE = 8_000_000
 
 @pytest.fixture(scope="module")
 def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
-    with Farm.start("--data-dir", str(tmp_path_factory.mktemp("farm")), "--fault", "rate=4M") as farm:
+    with Farm.start(
+        "--data-dir", str(tmp_path_factory.mktemp("farm")), "--fault", "rate=4M"
+    ) as farm:
         yield farm
 
 
@@ -68,7 +72,9 @@ async def test_offline_makes_tasks_wait_in_words_and_online_lets_them_go_on_from
     assert hashlib.sha256(whole).hexdigest() == expected_sha256(SIZE)
 
 
-async def test_offline_a_new_task_asks_nobody(monitor: Monitor, session: Session, server: ByteServer):
+async def test_offline_a_new_task_asks_nobody(
+    monitor: Monitor, session: Session, server: ByteServer
+):
     monitor.bad_network.simulate(OFFLINE)
     task = session.download_task(server.url("/a"))
     assert task.activity is Activity.WAITING_FOR_CONNECTIVITY
@@ -123,7 +129,9 @@ async def test_dropped_connections_break_tasks_which_go_on_from_their_stored_byt
     assert monitor.bad_network.drop_connections() == 0
 
 
-async def test_a_body_that_h11_reads_is_dropped_too(monitor: Monitor, server: ByteServer, resource: Resource):
+async def test_a_body_that_h11_reads_is_dropped_too(
+    monitor: Monitor, server: ByteServer, resource: Resource
+):
     resource.stall_after = 50_000
     session = quick_session(monitor)
     small = session.download_task(server.url("/a"))
@@ -134,11 +142,17 @@ async def test_a_body_that_h11_reads_is_dropped_too(monitor: Monitor, server: By
     assert server.requests[-1].header("Range") == rest(50_000)
 
 
-async def test_a_dropped_upload_is_sent_again(monitor: Monitor, server: ByteServer, tmp_path: Path, recorder: Recorder):
+async def test_a_dropped_upload_is_sent_again(
+    monitor: Monitor, server: ByteServer, tmp_path: Path, recorder: Recorder
+):
     source = tmp_path / "out.bin"
     source.write_bytes(bytes(6_000_000))  # more than the socket buffers hold
-    monitor.bad_network.simulate(Simulation(profile=Profile(name="Slow", rate=300_000, latency=0.0)))
-    task = quick_session(monitor).upload_task(server.url("/in"), str(source), method="PUT", protocol="plain")
+    monitor.bad_network.simulate(
+        Simulation(profile=Profile(name="Slow", rate=300_000, latency=0.0))
+    )
+    task = quick_session(monitor).upload_task(
+        server.url("/in"), str(source), method="PUT", protocol="plain"
+    )
     await moving(monitor, task, 10_000)
     monitor.bad_network.simulate(NONE)
     assert monitor.bad_network.drop_connections() == 1
@@ -167,10 +181,14 @@ async def test_a_body_under_tls_is_dropped_on_the_pumps_thread(
 # ---- slow and lossy
 
 
-async def test_a_slow_line_slows_what_runs_already_and_its_end_lets_it_run_again(monitor: Monitor, big: str):
+async def test_a_slow_line_slows_what_runs_already_and_its_end_lets_it_run_again(
+    monitor: Monitor, big: str
+):
     task = monitor.session("com.example.test").download_task(big)
     await moving(monitor, task)
-    monitor.bad_network.simulate(Simulation(profile=Profile(name="Thread", rate=20_000, latency=0.0)))
+    monitor.bad_network.simulate(
+        Simulation(profile=Profile(name="Thread", rate=20_000, latency=0.0))
+    )
     limiter = monitor._engine._limiters[""]
     assert limiter.rate == 20_000
     began, before = time.monotonic(), received(monitor, task)
@@ -187,9 +205,13 @@ async def test_a_slow_line_slows_what_runs_already_and_its_end_lets_it_run_again
 async def test_a_rate_holds_for_a_whole_body_and_for_an_upload(
     monitor: Monitor, server: ByteServer, resource: Resource, tmp_path: Path
 ):
-    monitor.bad_network.simulate(Simulation(profile=Profile(name="Slow", rate=600_000, latency=0.0)))
+    monitor.bad_network.simulate(
+        Simulation(profile=Profile(name="Slow", rate=600_000, latency=0.0))
+    )
     began = time.monotonic()
-    assert (await monitor.session("com.example.test").download_task(server.url("/a")).wait()).succeeded
+    assert (
+        await monitor.session("com.example.test").download_task(server.url("/a")).wait()
+    ).succeeded
     assert time.monotonic() - began >= (len(resource.body) - 60_000) / 600_000 * 0.9
     source = tmp_path / "out.bin"
     source.write_bytes(bytes(300_000))
@@ -204,7 +226,9 @@ async def test_a_rate_holds_for_a_whole_body_and_for_an_upload(
 
 async def test_the_settings_limit_counts_where_it_is_lower(monitor: Monitor, server: ByteServer):
     monitor.preferences.update(speed_limit=100_000_000)
-    assert (await monitor.session("com.example.test").download_task(server.url("/a")).wait()).succeeded
+    assert (
+        await monitor.session("com.example.test").download_task(server.url("/a")).wait()
+    ).succeeded
     limiter = monitor._engine._limiters[""]
     monitor.bad_network.simulate(Simulation(profile=profile_named("3g")))
     assert limiter.rate == 200_000
@@ -214,10 +238,14 @@ async def test_the_settings_limit_counts_where_it_is_lower(monitor: Monitor, ser
     assert limiter.rate == 50_000
 
 
-async def test_latency_is_met_by_the_connection_and_by_the_request(monitor: Monitor, server: ByteServer):
+async def test_latency_is_met_by_the_connection_and_by_the_request(
+    monitor: Monitor, server: ByteServer
+):
     monitor.bad_network.simulate(Simulation(profile=Profile(name="Moon", rate=0, latency=0.15)))
     began = time.monotonic()
-    assert (await monitor.session("com.example.test").download_task(server.url("/a")).wait()).succeeded
+    assert (
+        await monitor.session("com.example.test").download_task(server.url("/a")).wait()
+    ).succeeded
     assert time.monotonic() - began >= 0.3
 
 
@@ -283,7 +311,9 @@ async def test_an_upload_is_answered_before_the_server_has_a_byte(
     source = tmp_path / "out.bin"
     source.write_bytes(bytes(3_000_000))
     monitor.bad_network.simulate(Simulation(status=503, answers=1))
-    task = quick_session(monitor).upload_task(server.url("/in"), str(source), method="PUT", protocol="plain")
+    task = quick_session(monitor).upload_task(
+        server.url("/in"), str(source), method="PUT", protocol="plain"
+    )
     assert (await task.wait()).succeeded
     assert [row.response for row in task.metrics.transactions] == [503, 200]
     assert [len(request.body) for request in server.requests] == [3_000_000]
@@ -297,7 +327,9 @@ async def test_a_changed_entity_tag_makes_a_download_start_over_once_and_then_re
     await moving(monitor, task, 50_000)
     monitor.bad_network.simulate(NONE.next_version())
     monitor.bad_network.drop_connections()
-    await eventually(lambda: (found := task.record.validators) is not None and found.etag == '"v1~1"')
+    await eventually(
+        lambda: (found := task.record.validators) is not None and found.etag == '"v1~1"'
+    )
     await moving(monitor, task, 50_000)  # of the new version
     assert server.requests[1].header("Range") == ""
     assert task.record.restarts == 1
@@ -314,11 +346,20 @@ async def test_a_changed_entity_tag_makes_a_download_start_over_once_and_then_re
 
 async def test_observers_hear_of_each_change_once(monitor: Monitor):
     heard = []
-    monitor.subscribe(lambda event: heard.append(event) if event.type == "networksimulation" else None)
-    for simulation in (Simulation(profile=PROFILES[2], loss=0.05), Simulation(profile=PROFILES[2], loss=0.05), NONE):
+    monitor.subscribe(
+        lambda event: heard.append(event) if event.type == "networksimulation" else None
+    )
+    for simulation in (
+        Simulation(profile=PROFILES[2], loss=0.05),
+        Simulation(profile=PROFILES[2], loss=0.05),
+        NONE,
+    ):
         monitor.bad_network.simulate(simulation)
     await eventually(lambda: len(heard) == 2)
-    assert [event_text(event) for event in heard] == ["Network simulation: 3G, 5 % lost", "Network simulation: off"]
+    assert [event_text(event) for event in heard] == [
+        "Network simulation: 3G, 5 % lost",
+        "Network simulation: off",
+    ]
     assert heard[0].to_dict()["simulation"]["profile"] == "3G"
 
 
@@ -336,7 +377,9 @@ async def test_the_control_api_changes_what_is_named_and_keeps_the_rest(monitor:
     )
     assert (await ask('{"profile": "none", "answer": 0, "drop": true}'))["dropped"] == 0
     assert monitor.bad_network.simulation == Simulation(loss=0.05, version=1)
-    assert (await api.answer("GET", "/v1/simulate/network")).body["words"] == "5 % lost, ETags changed"
+    assert (await api.answer("GET", "/v1/simulate/network")).body[
+        "words"
+    ] == "5 % lost, ETags changed"
     assert (await ask('{"off": true, "offline": true}'))["words"] == "offline"
     for bad in (
         '{"loss": 101}',
@@ -355,7 +398,9 @@ async def test_the_command_line_changes_what_is_named(
     monitor: Monitor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     async def run(*words: str) -> tuple[int, str]:
-        code = await asyncio.to_thread(main.main, ["--state-dir", str(tmp_path / "state"), "simulate", *words])
+        code = await asyncio.to_thread(
+            main.main, ["--state-dir", str(tmp_path / "state"), "simulate", *words]
+        )
         said = capsys.readouterr()
         return code, said.out + said.err
 
@@ -367,12 +412,24 @@ async def test_the_command_line_changes_what_is_named(
             0,
             "Network simulation: offline, 3G, 5 % lost\n",
         )
-        words = ("--no-offline", "--drop", "--answer", "503", "--count", "1", "--etag-change", "--profile", "none")
+        words = (
+            "--no-offline",
+            "--drop",
+            "--answer",
+            "503",
+            "--count",
+            "1",
+            "--etag-change",
+            "--profile",
+            "none",
+        )
         assert await run("network", *words) == (
             0,
             "Network simulation: 5 % lost, answers 503 once, ETags changed\n0 connections were dropped.\n",
         )
-        assert monitor.bad_network.simulation == Simulation(loss=0.05, status=503, answers=1, version=1)
+        assert monitor.bad_network.simulation == Simulation(
+            loss=0.05, status=503, answers=1, version=1
+        )
         assert (await run("network", "--profile", "5g"))[0] == 2
         assert (await run("network", "--count", "1"))[0] == 2
         assert (await run("suspend", "--offline"))[0] == 2

@@ -33,7 +33,9 @@ def code_of(task: TransferTask) -> int:
 # ---- T-01, T-02
 
 
-async def test_t01_numbers_start_at_one_and_grow_in_each_session(monitor: Monitor, server: ByteServer):
+async def test_t01_numbers_start_at_one_and_grow_in_each_session(
+    monitor: Monitor, server: ByteServer
+):
     one, two = monitor.session("com.example.one"), monitor.session("com.example.two")
     numbers = [one.download_task(server.url("/a"), start=False).task_identifier for _ in range(3)]
     assert numbers == [1, 2, 3]
@@ -59,7 +61,11 @@ async def test_t01_numbers_are_never_used_again(open_monitor: OpenMonitor, serve
 
 
 async def test_t01_a_refused_call_uses_up_no_number(session: Session, server: ByteServer):
-    for bad in ({"url": ""}, {"url": server.url("/a"), "priority": 2.0}, {"url": "ftp://example.org/a"}):
+    for bad in (
+        {"url": ""},
+        {"url": server.url("/a"), "priority": 2.0},
+        {"url": "ftp://example.org/a"},
+    ):
         with pytest.raises((ValueError, TransferFailure)):
             session.download_task(**bad)
     assert session.records() == []
@@ -67,14 +73,18 @@ async def test_t01_a_refused_call_uses_up_no_number(session: Session, server: By
 
 
 @BOTH_LOOPS
-async def test_t02_a_task_starts_by_itself(session: Session, server: ByteServer, resource: Resource, downloads: Path):
+async def test_t02_a_task_starts_by_itself(
+    session: Session, server: ByteServer, resource: Resource, downloads: Path
+):
     task = session.download_task(server.url("/a.bin"))
     assert task.state is State.RUNNING
     assert (await task.wait()).succeeded
     assert (downloads / "a.bin").read_bytes() == resource.body
 
 
-async def test_t02_start_false_waits_for_resume(session: Session, server: ByteServer, recorder: Recorder):
+async def test_t02_start_false_waits_for_resume(
+    session: Session, server: ByteServer, recorder: Recorder
+):
     waiting = session.download_task(server.url("/waiting"), start=False)
     assert waiting.state is State.SUSPENDED
     await session.download_task(server.url("/other")).wait()
@@ -125,7 +135,9 @@ async def test_t03_surplus_resumes_are_not_saved_up(
     await recorder.wait_for_state(task, State.SUSPENDED)
 
 
-async def test_t03_suspensions_are_counted_across_a_restart(open_monitor: OpenMonitor, server: ByteServer):
+async def test_t03_suspensions_are_counted_across_a_restart(
+    open_monitor: OpenMonitor, server: ByteServer
+):
     async with open_monitor() as monitor:
         task = monitor.session("com.example.test").download_task(server.url("/a"), start=False)
         task.suspend()
@@ -200,7 +212,9 @@ async def test_t04_a_task_suspended_while_it_waits_for_its_retry_sends_nothing(
     assert (await task.resume().wait()).succeeded
 
 
-async def test_t05_no_timer_runs_while_a_task_is_suspended(monitor: Monitor, server: ByteServer, resource: Resource):
+async def test_t05_no_timer_runs_while_a_task_is_suspended(
+    monitor: Monitor, server: ByteServer, resource: Resource
+):
     recorder = recorder_of(monitor)
     resource.stall_after = 50_000
     configuration = SessionConfiguration.background("com.example.timers")
@@ -238,7 +252,9 @@ async def test_t05_suspended_time_does_not_count_after_a_restart(
 
 
 @BOTH_LOOPS
-@pytest.mark.parametrize("when", ["queued", "connecting", "transferring", "suspended", "never started", "retrying"])
+@pytest.mark.parametrize(
+    "when", ["queued", "connecting", "transferring", "suspended", "never started", "retrying"]
+)
 async def test_t06_cancel_ends_a_task_with_minus_999_wherever_it_is(
     monitor: Monitor, server: ByteServer, resource: Resource, downloads: Path, when: str
 ):
@@ -278,7 +294,17 @@ async def test_t06_quick_commands_one_after_the_other_end_well(
     session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path
 ):
     resource.pause, resource.piece = 0.001, 20_000
-    commands = ["suspend", "resume", "suspend", "suspend", "resume", "resume", "cancel", "resume", "suspend"]
+    commands = [
+        "suspend",
+        "resume",
+        "suspend",
+        "suspend",
+        "resume",
+        "resume",
+        "cancel",
+        "resume",
+        "suspend",
+    ]
     for turns in range(24):  # the commands meet the attempt at another point of its life each time
         task = session.download_task(server.url(f"/{turns}.bin"))
         for _ in range(turns):
@@ -290,7 +316,9 @@ async def test_t06_quick_commands_one_after_the_other_end_well(
         assert record.error is not None
         assert record.error.code == Code.CANCELLED
         assert len(recorder.of("sessioncompleted", task)) == 1
-    await eventually(lambda: not downloads.exists() or list(downloads.iterdir()) == [], "no part to stay behind")
+    await eventually(
+        lambda: not downloads.exists() or list(downloads.iterdir()) == [], "no part to stay behind"
+    )
     assert session.outstanding == 0
 
 
@@ -334,7 +362,9 @@ async def test_t07_commands_on_a_cancelling_task_change_nothing(
 
 
 async def test_t07_a_cancel_meets_a_failure_that_comes_fast(session: Session, recorder: Recorder):
-    tasks = [session.download_task("http://127.0.0.1:1/refused", maximum_attempts=1) for _ in range(12)]
+    tasks = [
+        session.download_task("http://127.0.0.1:1/refused", maximum_attempts=1) for _ in range(12)
+    ]
     for turns, task in enumerate(tasks):
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -362,7 +392,12 @@ async def test_t07_commands_inside_listeners_of_the_end_change_nothing(
 
 @BOTH_LOOPS
 async def test_t08_a_cancel_that_comes_too_late_gives_the_true_result(
-    monitor: Monitor, session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path
+    monitor: Monitor,
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
 ):
     task = session.download_task(server.url("/a.bin"))
     states: list[State] = []
@@ -404,7 +439,9 @@ async def test_t08_a_cancel_at_any_moment_of_the_end_gives_one_true_result(
     for turns in range(40):
         task = session.download_task(server.url(f"/{turns}.bin"))
         await recorder.wait_for_state(task, State.RUNNING, Activity.TRANSFERRING)
-        await eventually(lambda task=task: task.count_of_bytes_received or task.state is State.COMPLETED)  # type: ignore[misc]
+        await eventually(
+            lambda task=task: task.count_of_bytes_received or task.state is State.COMPLETED  # type: ignore[misc]
+        )
         for _ in range(turns):
             await asyncio.sleep(0)
         task.cancel()
@@ -417,7 +454,9 @@ async def test_t08_a_cancel_at_any_moment_of_the_end_gives_one_true_result(
         else:
             assert ended.error_code == Code.CANCELLED
         seen.add(ended.success)
-    await eventually(lambda: all(path.suffix == ".bin" for path in downloads.iterdir()), "no part to stay behind")
+    await eventually(
+        lambda: all(path.suffix == ".bin" for path in downloads.iterdir()), "no part to stay behind"
+    )
 
 
 async def test_t08_a_suspension_at_any_moment_of_the_end_is_kept_or_comes_too_late(
@@ -426,7 +465,9 @@ async def test_t08_a_suspension_at_any_moment_of_the_end_is_kept_or_comes_too_la
     for turns in range(40):
         task = session.download_task(server.url(f"/{turns}.bin"))
         await recorder.wait_for_state(task, State.RUNNING, Activity.TRANSFERRING)
-        await eventually(lambda task=task: task.count_of_bytes_received or task.state is State.COMPLETED)  # type: ignore[misc]
+        await eventually(
+            lambda task=task: task.count_of_bytes_received or task.state is State.COMPLETED  # type: ignore[misc]
+        )
         for _ in range(turns):
             await asyncio.sleep(0)
         if task.suspend().state is State.SUSPENDED:
@@ -472,7 +513,9 @@ async def test_t09_the_priority_may_change_at_any_time(
     assert task.record.priority == 0.1
 
 
-async def test_t09_the_highest_priority_starts_first(monitor: Monitor, server: ByteServer, resource: Resource):
+async def test_t09_the_highest_priority_starts_first(
+    monitor: Monitor, server: ByteServer, resource: Resource
+):
     recorder = recorder_of(monitor)
     configuration = SessionConfiguration.background("com.example.queue")
     configuration.http_maximum_connections_per_host = 1
@@ -482,7 +525,14 @@ async def test_t09_the_highest_priority_starts_first(monitor: Monitor, server: B
     await recorder.wait_for("downloadprogress", first)
     tasks = {
         name: session.download_task(server.url(f"/{name}"), priority=priority)
-        for name, priority in [("low", 0.1), ("one", 0.5), ("two", 0.5), ("high", 0.9), ("raised", 0.0), ("same", 0.5)]
+        for name, priority in [
+            ("low", 0.1),
+            ("one", 0.5),
+            ("two", 0.5),
+            ("high", 0.9),
+            ("raised", 0.0),
+            ("same", 0.5),
+        ]
     }
     tasks["raised"].priority = 1.0
     tasks["one"].priority = 0.5  # changes nothing: it keeps its place
@@ -518,7 +568,11 @@ async def test_t11_unknown_counts_are_minus_one(
     resource.before = unknown_length
     task.resume()
     told = await recorder.wait_for("downloadprogress", task)
-    assert (told.total_bytes_written, told.total_bytes_expected_to_write, told.total_known) == (5, 0, False)
+    assert (told.total_bytes_written, told.total_bytes_expected_to_write, told.total_known) == (
+        5,
+        0,
+        False,
+    )
     assert (task.count_of_bytes_received, task.count_of_bytes_expected_to_receive) == (5, -1)
     gate.set()
     assert (await task.wait()).succeeded
@@ -567,14 +621,18 @@ async def test_t12_the_limit_is_per_session_and_the_setting_holds_over_all(
         for n in range(4):
             session.download_task(server.url(f"/{session.key}/{n}"))
     await eventually(lambda: len(server.requests) == 5)
-    per_session = [sum(f"/{session.key}/" in r.target for r in server.requests) for session in sessions]
+    per_session = [
+        sum(f"/{session.key}/" in r.target for r in server.requests) for session in sessions
+    ]
     assert sorted(per_session) == [1, 2, 2]
     monitor.preferences.update(running_tasks=50)
     await eventually(lambda: len(server.requests) == 6)
     assert server.most_open == 6
 
 
-async def test_t12_redirects_lead_to_no_more_connections(monitor: Monitor, server: ByteServer, resource: Resource):
+async def test_t12_redirects_lead_to_no_more_connections(
+    monitor: Monitor, server: ByteServer, resource: Resource
+):
     configuration = SessionConfiguration.background("com.example.limit")
     configuration.http_maximum_connections_per_host = 2
     session = monitor.create_session(configuration)
@@ -612,7 +670,9 @@ async def test_t13_twenty_redirects_are_followed_and_the_next_ends_the_task(
     assert not (downloads / "bad").exists()
 
 
-async def test_t13_a_circle_of_redirects_ends(session: Session, server: ByteServer, resource: Resource):
+async def test_t13_a_circle_of_redirects_ends(
+    session: Session, server: ByteServer, resource: Resource
+):
     resource.before = answers(reply(302, {"Location": "/round"}))
     task = session.download_task(server.url("/round"))
     await task.wait()
@@ -633,10 +693,18 @@ async def test_t14_a_redirect_to_another_origin_drops_what_identifies_the_user(
         session = monitor.create_session(configuration)
         url = server.url("/away").replace("://", "://user:secret@")
         await session.download_task(url).wait()
-        await session.download_task(server.url("/away"), request_headers={"authorization": "Bearer t"}).wait()
-        await session.download_task(server.url("/stays"), request_headers={"Authorization": "Bearer t"}).wait()
+        await session.download_task(
+            server.url("/away"), request_headers={"authorization": "Bearer t"}
+        ).wait()
+        await session.download_task(
+            server.url("/stays"), request_headers={"Authorization": "Bearer t"}
+        ).wait()
         basic = "Basic " + base64.b64encode(b"user:secret").decode()
-        assert [r.header("Authorization") for r in server.requests] == [basic, "Bearer t", "Bearer t"]
+        assert [r.header("Authorization") for r in server.requests] == [
+            basic,
+            "Bearer t",
+            "Bearer t",
+        ]
         assert [r.header("Cookie") for r in server.requests] == ["c=1"] * 3
         assert len(other.requests) == 2
         for request in other.requests:
@@ -665,7 +733,9 @@ async def test_t14_a_redirect_from_https_to_http_is_refused_unless_allowed(
         conn.send(reply(302, {"Location": server.url("/plain")}))
 
     with ByteServer(away, tls=True) as secure:
-        task = session.download_task(secure.url("/a"), request_headers={"Authorization": "Bearer t"})
+        task = session.download_task(
+            secure.url("/a"), request_headers={"Authorization": "Bearer t"}
+        )
         record = await task.wait()
     if allowed:
         assert record.succeeded
@@ -678,7 +748,9 @@ async def test_t14_a_redirect_from_https_to_http_is_refused_unless_allowed(
 # ---- T-16
 
 
-async def test_t16_the_resource_timer_ends_a_task_for_good(monitor: Monitor, server: ByteServer, resource: Resource):
+async def test_t16_the_resource_timer_ends_a_task_for_good(
+    monitor: Monitor, server: ByteServer, resource: Resource
+):
     configuration = SessionConfiguration.background("com.example.limit")
     configuration.timeout_interval_for_resource = 0.4
     session = monitor.create_session(configuration)
@@ -704,7 +776,9 @@ async def test_t16_the_resource_timer_ends_a_task_that_waits_for_its_retry(
     assert code_of(task) == -1001
 
 
-async def test_t16_restarts_of_the_engine_count(open_monitor: OpenMonitor, server: ByteServer, resource: Resource):
+async def test_t16_restarts_of_the_engine_count(
+    open_monitor: OpenMonitor, server: ByteServer, resource: Resource
+):
     resource.stall_after = 50_000
     async with open_monitor() as monitor:
         task = monitor.session("com.example.test").download_task(server.url("/a"))

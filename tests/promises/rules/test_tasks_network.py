@@ -19,7 +19,8 @@ from transfermon.system.network_status import Connectivity, Policy
 from transfermon.text.humanize import status
 
 pytestmark = pytest.mark.anyio
-ELSEWHERE = "0.0.0.0"  # leads to this machine, but does not look like it: a task for it needs the network
+# leads to this machine, but does not look like it: a task for it needs the network
+ELSEWHERE = "0.0.0.0"
 
 
 def soon(seconds: float) -> datetime:
@@ -44,10 +45,13 @@ async def test_t10_no_connection_is_opened_before_the_earliest_begin_date(
     assert later.time >= server.requests[0].time
     assert datetime.now(UTC) >= begin
     assert task.record.started is not None
-    assert task.record.started >= begin.timestamp() - 0.05  # a timer of Qt's may be early by some milliseconds
+    # a timer of Qt's may be early by some milliseconds
+    assert task.record.started >= begin.timestamp() - 0.05
 
 
-async def test_t10_the_date_is_set_before_the_first_resume_and_never_after(session: Session, server: ByteServer):
+async def test_t10_the_date_is_set_before_the_first_resume_and_never_after(
+    session: Session, server: ByteServer
+):
     task = session.download_task(server.url("/a"), start=False)
     assert task.earliest_begin_date is None
     begin = soon(3600)
@@ -71,10 +75,16 @@ async def test_t10_a_default_session_ignores_the_date(monitor: Monitor, server: 
     assert (await task.wait()).succeeded
 
 
-async def test_t10_the_date_holds_over_a_restart_of_the_engine(open_monitor: OpenMonitor, server: ByteServer):
+async def test_t10_the_date_holds_over_a_restart_of_the_engine(
+    open_monitor: OpenMonitor, server: ByteServer
+):
     begin = soon(3600)
     async with open_monitor() as monitor:
-        key = monitor.session("com.example.test").download_task(server.url("/a"), earliest_begin_date=begin).key
+        key = (
+            monitor.session("com.example.test")
+            .download_task(server.url("/a"), earliest_begin_date=begin)
+            .key
+        )
     async with open_monitor() as monitor:
         task = monitor.handle(key)
         assert task.activity is Activity.WAITING_UNTIL
@@ -85,7 +95,9 @@ async def test_t10_the_date_holds_over_a_restart_of_the_engine(open_monitor: Ope
         assert (await monitor.handle(key).wait()).succeeded
 
 
-async def test_t10_a_task_that_waits_for_its_time_can_be_suspended_and_cancelled(session: Session, server: ByteServer):
+async def test_t10_a_task_that_waits_for_its_time_can_be_suspended_and_cancelled(
+    session: Session, server: ByteServer
+):
     task = session.download_task(server.url("/a"), earliest_begin_date=soon(3600))
     task.suspend()
     assert task.state is State.SUSPENDED
@@ -104,7 +116,9 @@ async def test_t15_a_default_session_fails_when_nothing_arrives(
     monitor: Monitor, server: ByteServer, resource: Resource
 ):
     resource.stall_after = 50_000
-    task = default_session(monitor, timeout_interval_for_request=0.2).download_task(server.url("/a"))
+    task = default_session(monitor, timeout_interval_for_request=0.2).download_task(
+        server.url("/a")
+    )
     async with asyncio.timeout(LIMIT):
         await task.wait()
     assert code_of(task) == -1001
@@ -115,7 +129,9 @@ async def test_t15_a_background_session_tries_again(
     monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path
 ):
     resource.stall_after = 50_000
-    task = quick_session(monitor, timeout_interval_for_request=0.2).download_task(server.url("/a.bin"))
+    task = quick_session(monitor, timeout_interval_for_request=0.2).download_task(
+        server.url("/a.bin")
+    )
     waiting = await recorder.wait_for("taskstate", task)
     assert waiting.activity == "retrying"
     resource.stall_after = None
@@ -124,16 +140,24 @@ async def test_t15_a_background_session_tries_again(
     assert (downloads / "a.bin").read_bytes() == resource.body
 
 
-async def test_t15_every_chunk_starts_the_timer_anew(monitor: Monitor, server: ByteServer, resource: Resource):
+async def test_t15_every_chunk_starts_the_timer_anew(
+    monitor: Monitor, server: ByteServer, resource: Resource
+):
     resource.piece, resource.pause = 50_000, 0.1  # in all much longer than the limit
-    task = default_session(monitor, timeout_interval_for_request=0.3).download_task(server.url("/a"))
+    task = default_session(monitor, timeout_interval_for_request=0.3).download_task(
+        server.url("/a")
+    )
     assert (await task.wait()).succeeded
     assert len(server.requests) == 1
 
 
-async def test_t15_a_server_that_never_answers_is_silent_too(monitor: Monitor, server: ByteServer, resource: Resource):
+async def test_t15_a_server_that_never_answers_is_silent_too(
+    monitor: Monitor, server: ByteServer, resource: Resource
+):
     resource.before = silent
-    task = default_session(monitor, timeout_interval_for_request=0.2).download_task(server.url("/a"))
+    task = default_session(monitor, timeout_interval_for_request=0.2).download_task(
+        server.url("/a")
+    )
     await task.wait()
     assert code_of(task) == -1001
 
@@ -157,10 +181,15 @@ async def test_t16_the_resource_timer_ends_a_task_however_often_it_tries(
 
 
 async def test_t16_it_ends_a_task_that_waits_for_the_network(
-    monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, connectivity: Connectivity
+    monitor: Monitor,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    connectivity: Connectivity,
 ):
     resource.stall_after = 50_000
-    session = quick_session(monitor, timeout_interval_for_resource=2.0)  # the first bytes come before that
+    # the first bytes come before that
+    session = quick_session(monitor, timeout_interval_for_resource=2.0)
     task = session.download_task(server.url("/a", ELSEWHERE))
     await recorder.wait_for("downloadprogress", task)
     connectivity.update(False)
@@ -213,7 +242,11 @@ async def test_t17_a_running_task_waits_when_the_network_goes_and_resumes(
 
 
 async def test_t17_a_transfer_that_cannot_be_resumed_is_not_thrown_away(
-    session: Session, server: ByteServer, resource: Resource, recorder: Recorder, connectivity: Connectivity
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    connectivity: Connectivity,
 ):
     resource.etag, resource.ranges = "", False
     resource.piece, resource.pause = 50_000, 0.02
@@ -226,7 +259,11 @@ async def test_t17_a_transfer_that_cannot_be_resumed_is_not_thrown_away(
 
 
 async def test_t17_queued_tasks_wait_too_and_all_start_again(
-    monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, connectivity: Connectivity
+    monitor: Monitor,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    connectivity: Connectivity,
 ):
     resource.stall_after = 50_000
     session = quick_session(monitor, http_maximum_connections_per_host=1)
@@ -241,10 +278,14 @@ async def test_t17_queued_tasks_wait_too_and_all_start_again(
         assert (await task.wait()).succeeded
 
 
-async def test_t17_a_default_task_fails_without_network(monitor: Monitor, connectivity: Connectivity):
+async def test_t17_a_default_task_fails_without_network(
+    monitor: Monitor, connectivity: Connectivity
+):
     """TCP to a multicast address is refused by the kernel itself, as is all without a route."""
     connectivity.update(False)
-    task = default_session(monitor, timeout_interval_for_request=2).download_task("http://224.0.0.1/a")
+    task = default_session(monitor, timeout_interval_for_request=2).download_task(
+        "http://224.0.0.1/a"
+    )
     await task.wait()
     assert code_of(task) == -1009
     assert task.record.error is not None
@@ -283,7 +324,9 @@ async def test_t17_a_metered_network_counts_as_none_where_it_must_not_be_used(
     monitor: Monitor, server: ByteServer, policy: Policy
 ):
     policy.update(metered=True)
-    task = quick_session(monitor, allows_metered_access=False).download_task(server.url("/a", ELSEWHERE))
+    task = quick_session(monitor, allows_metered_access=False).download_task(
+        server.url("/a", ELSEWHERE)
+    )
     assert task.activity is Activity.WAITING_FOR_CONNECTIVITY
     other = quick_session(monitor, "com.example.other").download_task(server.url("/b", ELSEWHERE))
     assert (await other.wait()).succeeded
@@ -312,7 +355,9 @@ async def test_t18_a_discretionary_task_waits_for_the_policy(
 
 async def test_t18_other_tasks_do_not_care(monitor: Monitor, server: ByteServer, policy: Policy):
     policy.update(on_battery=True)
-    assert (await monitor.session("com.example.test").download_task(server.url("/a")).wait()).succeeded
+    assert (
+        await monitor.session("com.example.test").download_task(server.url("/a")).wait()
+    ).succeeded
     own = default_session(monitor, is_discretionary=True)  # background only
     assert (await own.download_task(server.url("/b")).wait()).succeeded
 
@@ -332,7 +377,9 @@ async def test_t18_what_has_started_goes_on_and_what_is_queued_waits(
     assert (await second.wait()).succeeded
 
 
-async def test_t18_a_task_held_back_can_be_cancelled(monitor: Monitor, server: ByteServer, policy: Policy):
+async def test_t18_a_task_held_back_can_be_cancelled(
+    monitor: Monitor, server: ByteServer, policy: Policy
+):
     policy.update(on_battery=True)
     task = quick_session(monitor, is_discretionary=True).download_task(server.url("/a"))
     task.cancel()
@@ -343,7 +390,9 @@ async def test_t18_a_task_held_back_can_be_cancelled(monitor: Monitor, server: B
     assert server.connections == 0
 
 
-async def test_t18_the_wait_survives_a_restart(open_monitor: OpenMonitor, server: ByteServer, policy: Policy):
+async def test_t18_the_wait_survives_a_restart(
+    open_monitor: OpenMonitor, server: ByteServer, policy: Policy
+):
     policy.update(on_battery=True)
     async with open_monitor() as monitor:
         key = quick_session(monitor, is_discretionary=True).download_task(server.url("/a")).key

@@ -1,4 +1,6 @@
-"""Uploads to a tus server that nobody here wrote: @tus/server of Node, with the engine killed in the middle."""
+"""Uploads to a tus server that nobody here wrote: @tus/server of Node, with the engine killed in
+the middle.
+"""
 
 from __future__ import annotations
 
@@ -46,8 +48,18 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("Node is not installed")
     folder = tmp_path_factory.mktemp("node")
     (folder / "package.json").write_text('{"private": true}')
-    command = ["npm", "install", "--no-audit", "--no-fund", "--silent", "@tus/server@2", "@tus/file-store@2"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+    command = [
+        "npm",
+        "install",
+        "--no-audit",
+        "--no-fund",
+        "--silent",
+        "@tus/server@2",
+        "@tus/file-store@2",
+    ]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=300
+    )
     if done.returncode:
         pytest.skip(f"@tus/server cannot be installed here: {done.stderr.strip()[:200]}")
     return folder
@@ -58,7 +70,9 @@ def url(modules: Path, tmp_path: Path) -> Iterator[str]:
     (modules / "server.cjs").write_text(_SERVER)
     (tmp_path / "store").mkdir()
     server = subprocess.Popen(
-        ["node", str(modules / "server.cjs"), str(tmp_path / "store")], stdout=subprocess.PIPE, text=True
+        ["node", str(modules / "server.cjs"), str(tmp_path / "store")],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert server.stdout is not None
     yield f"http://127.0.0.1:{server.stdout.readline().strip()}"
@@ -94,5 +108,7 @@ await asyncio.Event().wait()
         assert record.succeeded, record.error
         received = int(await monitor.read(f"{url}/received"))
     stored = [path for path in (tmp_path / "store").iterdir() if path.suffix != ".json"]
-    assert [hashlib.sha256(path.read_bytes()).digest() for path in stored] == [hashlib.sha256(content).digest()]
+    assert [hashlib.sha256(path.read_bytes()).digest() for path in stored] == [
+        hashlib.sha256(content).digest()
+    ]
     assert received - SIZE <= KILLS * 8 * MB, f"{received - SIZE} bytes were sent twice"

@@ -32,7 +32,8 @@ class Receiver:
     def __init__(self, *answers: bytes) -> None:
         self.answers = list(answers)
         self.bodies: list[bytes] = []
-        self.cut_after: int | None = None  # bytes of the next body after which the connection is reset, once
+        # bytes of the next body after which the connection is reset, once
+        self.cut_after: int | None = None
 
     def __call__(self, conn: Conn, request: Request) -> None:
         if self.cut_after is not None:
@@ -146,7 +147,9 @@ async def test_u03_bytes_of_a_background_session_survive_the_engine(
     assert receiver.bodies == [body]
 
 
-async def test_u03_a_removed_task_takes_its_bytes_along(session: Session, server: ByteServer, monitor: Monitor):
+async def test_u03_a_removed_task_takes_its_bytes_along(
+    session: Session, server: ByteServer, monitor: Monitor
+):
     task = session.upload_task(server.url("/a"), b"secret", start=False)
     await task.accepted
     monitor.commands.remove(task.key)
@@ -185,7 +188,9 @@ async def test_u04_a_stream_is_for_default_sessions_and_made_again_for_each_requ
     with pytest.raises(InvalidAction):
         session.upload_task_with_stream(server.url("/a"), pieces.__call__)
     receiver.answers = [reply(307, {"Location": "/b"})]
-    task = default_session(monitor).upload_task_with_stream(server.url("/a"), pieces.__call__, method="PUT")
+    task = default_session(monitor).upload_task_with_stream(
+        server.url("/a"), pieces.__call__, method="PUT"
+    )
     record = await task.wait()
     assert record.succeeded
     assert receiver.bodies == [b"one two three"] * 2
@@ -210,14 +215,26 @@ async def test_u05_progress_adds_up_and_ends_with_the_whole(
         assert (event.total_bytes_sent, event.total_bytes_expected_to_send) == (total, SIZE)
     assert total == SIZE
     assert recorder.names(task)[-1] == "sessioncompleted"
-    assert set(events[0].to_dict()) >= {"taskIdentifier", "bytesSent", "totalBytesSent", "totalBytesExpectedToSend"}
+    assert set(events[0].to_dict()) >= {
+        "taskIdentifier",
+        "bytesSent",
+        "totalBytesSent",
+        "totalBytesExpectedToSend",
+    }
 
 
 async def test_u06_an_attempt_from_zero_counts_from_zero(
-    monitor: Monitor, recorder: Recorder, server: ByteServer, receiver: Receiver, source: Path, body: bytes
+    monitor: Monitor,
+    recorder: Recorder,
+    server: ByteServer,
+    receiver: Receiver,
+    source: Path,
+    body: bytes,
 ):
     receiver.cut_after = 1_000_000
-    task = plain_session(monitor).upload_task(server.url("/a"), source, method="PUT", speed_limit=8_000_000)
+    task = plain_session(monitor).upload_task(
+        server.url("/a"), source, method="PUT", speed_limit=8_000_000
+    )
     record = await task.wait()
     assert record.succeeded
     assert record.attempt == 2
@@ -243,7 +260,13 @@ async def test_u06_an_attempt_from_zero_counts_from_zero(
     ids=["latin-1", "utf-8", "json", "unknown", "damaged", "long", "empty"],
 )
 async def test_u07_the_end_tells_status_and_text(
-    monitor: Monitor, recorder: Recorder, server: ByteServer, receiver: Receiver, kind: str, sent: bytes, text: str
+    monitor: Monitor,
+    recorder: Recorder,
+    server: ByteServer,
+    receiver: Receiver,
+    kind: str,
+    sent: bytes,
+    text: str,
 ):
     receiver.answers = [reply(200, {"Content-Type": kind}, sent)]
     task = plain_session(monitor).upload_task(server.url("/a"), b"x")
@@ -273,7 +296,9 @@ async def test_u08_what_is_no_readable_file_fails_without_a_request(
     os.mkfifo(tmp_path / "pipe")
     found = {}
     for name in ("missing", "folder", "pipe"):
-        found[name] = code_of(await session.upload_task(server.url("/a"), tmp_path / name, method="PUT").wait())
+        found[name] = code_of(
+            await session.upload_task(server.url("/a"), tmp_path / name, method="PUT").wait()
+        )
 
     def refused(path: Any, *rest: Any, before: Any = os.open, **named: Any) -> int:
         if str(path).endswith("closed"):
@@ -281,7 +306,9 @@ async def test_u08_what_is_no_readable_file_fails_without_a_request(
         return int(before(path, *rest, **named))
 
     monkeypatch.setattr(os, "open", refused)  # root may read everything
-    found["closed"] = code_of(await session.upload_task(server.url("/a"), tmp_path / "closed").wait())
+    found["closed"] = code_of(
+        await session.upload_task(server.url("/a"), tmp_path / "closed").wait()
+    )
     assert found == {"missing": -1100, "folder": -1101, "pipe": -1102, "closed": -1102}
     assert server.requests == []
 
@@ -301,7 +328,9 @@ async def test_u09_a_file_that_changed_before_is_not_sent(
 async def test_u09_a_file_that_changes_meanwhile_never_arrives_mixed(
     monitor: Monitor, server: ByteServer, receiver: Receiver, source: Path, body: bytes, how: str
 ):
-    task = plain_session(monitor).upload_task(server.url("/a"), source, method="PUT", speed_limit=4_000_000)
+    task = plain_session(monitor).upload_task(
+        server.url("/a"), source, method="PUT", speed_limit=4_000_000
+    )
     await eventually(lambda: task.count_of_bytes_sent > 200_000)
     change(source, body, how)
     record = await task.wait()
@@ -354,7 +383,9 @@ async def test_u10_only_what_may_be_repeated_is_repeated_by_itself(
     again: bool,
 ):
     receiver.cut_after = cut
-    task = plain_session(monitor).upload_task(server.url("/a"), source, method=method, request_headers=headers)
+    task = plain_session(monitor).upload_task(
+        server.url("/a"), source, method=method, request_headers=headers
+    )
     record = await task.wait()
     if again:
         assert record.succeeded
@@ -384,7 +415,12 @@ async def test_u10_a_post_is_repeated_where_no_byte_went_out(
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
 async def test_u10_after_a_kill_only_what_may_be_repeated_is_sent_again(
-    open_monitor: OpenMonitor, receiver: Receiver, source: Path, body: bytes, tmp_path: Path, method: str
+    open_monitor: OpenMonitor,
+    receiver: Receiver,
+    source: Path,
+    body: bytes,
+    tmp_path: Path,
+    method: str,
 ):
     with ByteServer(stalled, reads_bodies=False) as server:
         script = f"""
@@ -440,9 +476,14 @@ async def test_u11_redirects_keep_or_drop_the_body(
     then: str,
 ):
     receiver.answers = [reply(status, {"Location": "/b"})]
-    record = await plain_session(monitor).upload_task(server.url("/a"), source, method=method).wait()
+    record = (
+        await plain_session(monitor).upload_task(server.url("/a"), source, method=method).wait()
+    )
     assert record.succeeded
-    assert [(request.method, request.target) for request in server.requests] == [(method, "/a"), (then, "/b")]
+    assert [(request.method, request.target) for request in server.requests] == [
+        (method, "/a"),
+        (then, "/b"),
+    ]
     assert receiver.bodies == ([body, body] if then != "GET" else [body, b""])
     assert record.current_url == server.url("/b")
 
@@ -452,7 +493,9 @@ async def test_u11_a_body_never_goes_to_another_server(
 ):
     with ByteServer(receiver, reads_bodies=False) as other:
         receiver.answers = [reply(307, {"Location": other.url("/b")})]
-        record = await plain_session(monitor).upload_task(server.url("/a"), source, method="PUT").wait()
+        record = (
+            await plain_session(monitor).upload_task(server.url("/a"), source, method="PUT").wait()
+        )
         assert record.error is not None
         assert record.error.reason == "pol.redirected-upload"
         assert other.requests == []
@@ -505,7 +548,9 @@ async def test_u13_an_early_answer_is_the_result(
     transport = await monitor._engine.lines()
     transport._contexts.contexts["", ""] = ByteServer.client_context()
     (tmp_path / "a").write_bytes(bytes(40_000_000))
-    with ByteServer(full if then != "resets" else _reset_later, reads_bodies=False, tls=tls) as server:
+    with ByteServer(
+        full if then != "resets" else _reset_later, reads_bodies=False, tls=tls
+    ) as server:
         task = plain_session(monitor).upload_task(server.url("/a"), tmp_path / "a", method="PUT")
         record = await task.wait()
         assert len(server.requests) == 1
@@ -523,7 +568,9 @@ def _reset_later(conn: Conn, request: Request) -> None:
     conn.reset()
 
 
-async def test_u13_interim_answers_are_not_early_ones(session: Session, receiver: Receiver, source: Path, body: bytes):
+async def test_u13_interim_answers_are_not_early_ones(
+    session: Session, receiver: Receiver, source: Path, body: bytes
+):
     def chatty(conn: Conn, request: Request) -> None:
         conn.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Proc")
         first = conn.read_some(500_000)
@@ -544,7 +591,9 @@ async def test_t04_t05_nothing_is_sent_while_it_is_suspended_and_it_may_go_on_in
 ):
     with ByteServer(receiver, reads_bodies=False) as server:
         async with open_monitor() as monitor:
-            task = plain_session(monitor).upload_task(server.url("/a"), source, method="PUT", start=False)
+            task = plain_session(monitor).upload_task(
+                server.url("/a"), source, method="PUT", start=False
+            )
             await task.accepted
         assert server.requests == []
         async with open_monitor() as monitor:
@@ -561,7 +610,9 @@ async def test_t15_a_server_that_takes_nothing_for_too_long_is_tried_again(
     (tmp_path / "a").write_bytes(bytes(40_000_000))
     with ByteServer(stalled_for_good, reads_bodies=False) as server:
         session = plain_session(monitor, timeout_interval_for_request=0.3)
-        task = session.upload_task(server.url("/a"), tmp_path / "a", method="PUT", maximum_attempts=2)
+        task = session.upload_task(
+            server.url("/a"), tmp_path / "a", method="PUT", maximum_attempts=2
+        )
         assert code_of(await task.wait()) == -1001
         assert len(server.requests) == 2
     default = default_session(monitor, timeout_interval_for_request=0.3, upload_protocol="plain")
@@ -581,7 +632,9 @@ async def test_t19_metrics_count_what_was_sent(session: Session, server: ByteSer
     assert transaction.request_body_bytes == SIZE
 
 
-async def test_r03_no_secret_of_an_upload_is_in_its_record(session: Session, server: ByteServer, source: Path):
+async def test_r03_no_secret_of_an_upload_is_in_its_record(
+    session: Session, server: ByteServer, source: Path
+):
     headers = {"Authorization": "Bearer s3cret"}
     task = session.upload_task(server.url("/a"), source, request_headers=headers, start=False)
     assert "s3cret" not in task_text(task.record)

@@ -71,15 +71,24 @@ def slowly(monitor: Monitor, **changes: Any) -> Any:
 # ---- U-14
 
 
-@pytest.mark.parametrize(("announce", "resumable"), [("accept", True), ("limit", True), ("none", False)])
+@pytest.mark.parametrize(
+    ("announce", "resumable"), [("accept", True), ("limit", True), ("none", False)]
+)
 async def test_u14_a_probe_finds_out_what_the_server_can(
-    monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path, body: bytes, announce: str, resumable: bool
+    monitor: Monitor,
+    farm: UploadServer,
+    server: ByteServer,
+    source: Path,
+    body: bytes,
+    announce: str,
+    resumable: bool,
 ):
     farm.announce = announce
     task = quick_session(monitor).upload_task(server.url("/in"), source, method="PUT")
     record = await task.wait()
     assert record.succeeded
-    asked = ["OPTIONS"] if resumable else ["OPTIONS"] * len(VERSIONS)  # a good answer may be for one version only
+    # a good answer may be for one version only
+    asked = ["OPTIONS"] if resumable else ["OPTIONS"] * len(VERSIONS)
     assert methods(farm) == [*asked, "PUT", *(["PATCH"] if resumable else [])]
     assert (record.not_resumable == "") is resumable
     assert farm.stored == ([body] if resumable else [])
@@ -91,7 +100,9 @@ async def test_u14_a_server_that_knows_no_options_gets_a_plain_upload(
     monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path, status: int
 ):
     farm.answers["OPTIONS"] = [reply(status, {"Accept-Patch": "application/partial-upload"})]
-    assert (await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()).succeeded
+    assert (
+        await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    ).succeeded
     assert methods(farm) == ["OPTIONS", "PUT"]
 
 
@@ -101,7 +112,11 @@ async def test_u14_nobody_is_asked_where_the_caller_has_decided_or_nothing_is_to
     (tmp_path / "small").write_bytes(b"small")
     session = quick_session(monitor)
     for path, protocol in ((source, "plain"), (tmp_path / "small", "")):
-        assert (await session.upload_task(server.url("/in"), path, method="PUT", protocol=protocol).wait()).succeeded
+        assert (
+            await session.upload_task(
+                server.url("/in"), path, method="PUT", protocol=protocol
+            ).wait()
+        ).succeeded
     assert methods(farm) == ["PUT", "PUT"]
     with pytest.raises(ValueError, match="protocol"):
         session.upload_task(server.url("/in"), source, protocol="ftp")
@@ -136,9 +151,13 @@ async def test_u16_data_goes_by_patch_and_the_last_part_says_so(
     monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path, body: bytes
 ):
     farm.limit = "max-append-size=1000000"
-    assert (await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()).succeeded
+    assert (
+        await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    ).succeeded
     patches = [request for request in farm.heads if request.method == "PATCH"]
-    assert [request.header("Content-Type") for request in patches] == ["application/partial-upload"] * 3
+    assert [request.header("Content-Type") for request in patches] == [
+        "application/partial-upload"
+    ] * 3
     assert offsets(farm) == ["0", "1000000", "2000000"]
     assert [request.header("Upload-Complete") for request in patches] == ["?0", "?0", "?1"]
     assert farm.stored == [body]
@@ -158,7 +177,9 @@ async def test_u17_after_a_cut_the_server_is_asked_and_the_rest_is_sent(
     protocol: str,
 ):
     farm.cuts = [1_000_000, 700_000]
-    task = quick_session(monitor).upload_task(server.url("/in"), source, method="PUT", protocol=protocol)
+    task = quick_session(monitor).upload_task(
+        server.url("/in"), source, method="PUT", protocol=protocol
+    )
     record = await task.wait()
     assert record.succeeded
     assert farm.stored == [body]
@@ -171,7 +192,12 @@ async def test_u17_after_a_cut_the_server_is_asked_and_the_rest_is_sent(
 
 @BOTH
 async def test_u17_a_pause_goes_on_where_the_server_is(
-    monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path, body: bytes, protocol: str
+    monitor: Monitor,
+    farm: UploadServer,
+    server: ByteServer,
+    source: Path,
+    body: bytes,
+    protocol: str,
 ):
     task = slowly(monitor).upload_task(server.url("/in"), source, method="PUT", protocol=protocol)
     await in_the_middle(task)
@@ -225,7 +251,9 @@ async def test_u18_a_mismatch_goes_on_where_the_server_says(
         farm.answers["PATCH"] = [reply(409, {"Upload-Offset": "0"})]
     else:
         farm.shift = 5
-    record = await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    record = (
+        await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    )
     assert record.succeeded, record.error
     assert farm.stored == [body]
     assert offsets(farm) == ["0", "0"]
@@ -235,7 +263,9 @@ async def test_u18_a_server_that_never_agrees_ends_the_upload(
     monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path
 ):
     farm.answers["PATCH"] = [reply(409, {"Upload-Offset": "0"})] * 9
-    record = await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    record = (
+        await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    )
     assert record.error is not None
     assert record.error.reason == "srv.offset"
     assert len(offsets(farm)) == 3
@@ -248,7 +278,9 @@ async def test_u19_a_file_that_is_too_large_is_not_sent(
     monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path
 ):
     farm.announce, farm.limit = "limit", "max-size=2999999, max-age=60"
-    record = await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    record = (
+        await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    )
     assert code_of(record) == -1103
     assert "2999999" in record.error.message  # type: ignore[union-attr]
     assert methods(farm) == ["OPTIONS"]
@@ -274,10 +306,17 @@ async def test_u19_an_upload_that_has_expired_begins_again(
 
 @pytest.mark.parametrize("status", [200, 422, 503])
 async def test_u20_a_final_answer_is_the_result_whatever_its_status(
-    monitor: Monitor, recorder: Recorder, farm: UploadServer, server: ByteServer, source: Path, status: int
+    monitor: Monitor,
+    recorder: Recorder,
+    farm: UploadServer,
+    server: ByteServer,
+    source: Path,
+    status: int,
 ):
     farm.final = reply(status, {"Upload-Complete": "?1", "Content-Type": "text/plain"}, b"said")
-    task = quick_session(monitor).upload_task(server.url("/in"), source, method="PUT", maximum_attempts=3)
+    task = quick_session(monitor).upload_task(
+        server.url("/in"), source, method="PUT", maximum_attempts=3
+    )
     record = await task.wait()
     assert record.succeeded is (status == 200)
     (event,) = recorder.of("sessioncompleted", task)
@@ -289,7 +328,9 @@ async def test_u20_an_early_final_answer_ends_the_sending(
     monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path
 ):
     farm.answers["PATCH"] = [reply(413, {"Upload-Complete": "?1"})]
-    record = await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    record = (
+        await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    )
     assert record.error is not None
     assert record.error.status == 413
     assert methods(farm) == ["OPTIONS", "PUT", "PATCH"]
@@ -302,7 +343,9 @@ async def test_u21_a_refusal_ends_the_upload(
 ):
     farm.cuts = [100_000]
     farm.answers[method] = [reply(status)]
-    record = await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    record = (
+        await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    )
     assert record.error is not None
     assert record.error.status == status
     assert methods(farm)[-1] == method
@@ -311,11 +354,19 @@ async def test_u21_a_refusal_ends_the_upload(
 @BOTH
 @pytest.mark.parametrize("method", ["PATCH", "HEAD"])
 async def test_u21_trouble_in_the_server_leads_to_the_offset_and_on(
-    monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path, body: bytes, method: str, protocol: str
+    monitor: Monitor,
+    farm: UploadServer,
+    server: ByteServer,
+    source: Path,
+    body: bytes,
+    method: str,
+    protocol: str,
 ):
     farm.cuts = [100_000]
     farm.answers[method] = [reply(503)]
-    task = quick_session(monitor).upload_task(server.url("/in"), source, method="PUT", protocol=protocol)
+    task = quick_session(monitor).upload_task(
+        server.url("/in"), source, method="PUT", protocol=protocol
+    )
     assert (await task.wait()).succeeded
     assert farm.stored == [body]
     assert "HEAD" in methods(farm)
@@ -323,7 +374,12 @@ async def test_u21_trouble_in_the_server_leads_to_the_offset_and_on(
 
 @BOTH
 async def test_u21_an_upload_that_the_server_forgot_begins_again_once(
-    monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path, body: bytes, protocol: str
+    monitor: Monitor,
+    farm: UploadServer,
+    server: ByteServer,
+    source: Path,
+    body: bytes,
+    protocol: str,
 ):
     farm.cuts, farm.forget = [100_000], 0
     session = quick_session(monitor)
@@ -333,7 +389,9 @@ async def test_u21_an_upload_that_the_server_forgot_begins_again_once(
     assert (await task.wait()).succeeded
     assert farm.stored == [body]
     farm.cuts, farm.forget = [], 99
-    record = await session.upload_task(server.url("/in"), source, method="PUT", protocol=protocol).wait()
+    record = await session.upload_task(
+        server.url("/in"), source, method="PUT", protocol=protocol
+    ).wait()
     assert record.error is not None
     assert record.error.reason == "srv.upload-gone"
 
@@ -360,7 +418,11 @@ async def test_u22_a_redirect_of_the_deletion_gets_none_of_the_person_s_headers_
     with serving(UploadServer()) as other:
         farm.answers["DELETE"] = [reply(307, {"Location": other.url("/uploads/1")})]
         task = slowly(monitor).upload_task(
-            server.url("/in"), source, method="PUT", protocol="tus", request_headers={"X-Api-Key": "secret"}
+            server.url("/in"),
+            source,
+            method="PUT",
+            protocol="tus",
+            request_headers={"X-Api-Key": "secret"},
         )
         await in_the_middle(task)
         task.cancel()
@@ -371,10 +433,17 @@ async def test_u22_a_redirect_of_the_deletion_gets_none_of_the_person_s_headers_
 
 @BOTH
 async def test_u22_data_of_a_cancelled_upload_goes_on_even_in_the_next_engine(
-    open_monitor: OpenMonitor, farm: UploadServer, server: ByteServer, source: Path, body: bytes, protocol: str
+    open_monitor: OpenMonitor,
+    farm: UploadServer,
+    server: ByteServer,
+    source: Path,
+    body: bytes,
+    protocol: str,
 ):
     async with open_monitor() as monitor:
-        task = slowly(monitor).upload_task(server.url("/in"), source, method="PUT", protocol=protocol)
+        task = slowly(monitor).upload_task(
+            server.url("/in"), source, method="PUT", protocol=protocol
+        )
         await in_the_middle(task)
         data = await task.cancel_by_producing_resume_data()
         assert data is not None
@@ -398,12 +467,19 @@ async def test_u22_data_of_a_cancelled_upload_goes_on_even_in_the_next_engine(
 
 @BOTH
 async def test_u23_there_are_never_two_requests_at_once(
-    monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path, body: bytes, protocol: str
+    monitor: Monitor,
+    farm: UploadServer,
+    server: ByteServer,
+    source: Path,
+    body: bytes,
+    protocol: str,
 ):
     farm.cuts = [200_000] * 5
     task = slowly(monitor).upload_task(server.url("/in"), source, method="PUT", protocol=protocol)
     for _ in range(3):
-        await eventually(lambda: monitor.overview.progress(task.key) is not None or not task.record.outstanding)
+        await eventually(
+            lambda: monitor.overview.progress(task.key) is not None or not task.record.outstanding
+        )
         task.suspend()
         task.resume()
     assert (await task.wait()).succeeded
@@ -417,7 +493,11 @@ async def test_u23_there_are_never_two_requests_at_once(
 async def test_u24_tus_has_its_own_words(
     monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path, body: bytes
 ):
-    record = await quick_session(monitor, upload_protocol="tus").upload_task(server.url("/files/"), source).wait()
+    record = (
+        await quick_session(monitor, upload_protocol="tus")
+        .upload_task(server.url("/files/"), source)
+        .wait()
+    )
     assert record.succeeded
     created, appended = farm.heads
     assert (created.method, created.header("Upload-Length")) == ("POST", str(SIZE))
@@ -452,7 +532,9 @@ async def test_u25_a_resource_at_another_server_is_followed_bare_and_named_for_a
     with serving(there) as other:
         farm.location = lambda path: other.url(path, host="localhost")
         headers = {"Authorization": "Bearer 1", "Cookie": "a=b", "X-Key": "k"}
-        task = slowly(monitor).upload_task(server.url("/in"), source, method="PUT", request_headers=headers)
+        task = slowly(monitor).upload_task(
+            server.url("/in"), source, method="PUT", request_headers=headers
+        )
         await in_the_middle(task)
         assert status(task.record, 0) == f"Uploading to http://localhost:{other.port}"
         assert (await task.wait()).succeeded
@@ -467,7 +549,9 @@ async def test_u25_a_resource_at_another_server_is_refused_and_named_for_an_addr
 ):
     farm.location = lambda path: f"http://localhost:1{path}"
     monitor._engine.allowed_hosts.add(f"127.0.0.1:{server.port}")
-    task = quick_session(monitor).upload_task(server.url("/in"), source, method="PUT", origin=Origin.GIVEN)
+    task = quick_session(monitor).upload_task(
+        server.url("/in"), source, method="PUT", origin=Origin.GIVEN
+    )
     record = await task.wait()
     assert record.error is not None
     assert record.error.reason == "pol.redirected-upload"
@@ -490,10 +574,14 @@ async def test_u09_a_file_that_changed_in_a_pause_is_not_mixed(
     assert farm.stored == [body[::-1]]
 
 
-async def test_a_typed_address_with_a_password_is_no_failure(monitor: Monitor, farm: UploadServer, source: Path):
+async def test_a_typed_address_with_a_password_is_no_failure(
+    monitor: Monitor, farm: UploadServer, source: Path
+):
     with serving(farm) as server:
         url = server.url("/in").replace("http://", "http://me:s3cret@")
-        assert (await quick_session(monitor).upload_task(url, source, method="PUT").wait()).succeeded
+        assert (
+            await quick_session(monitor).upload_task(url, source, method="PUT").wait()
+        ).succeeded
         with pytest.raises(TransferFailure):
             quick_session(monitor).upload_task("http://[bad/", source)
     assert {request.header("Authorization") for request in farm.heads} == {"Basic bWU6czNjcmV0"}

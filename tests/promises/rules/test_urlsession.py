@@ -46,7 +46,10 @@ async def test_s18_the_five_old_names_work_and_each_warns_once(names: Any, serve
     assert task.task_identifier == 1
     assert (await task.wait()).succeeded
     warned(names.finish_tasks_and_invalidate, session)
-    assert names.monitor.find_session("com.example.old") is None or session.session.state.value != "active"
+    assert (
+        names.monitor.find_session("com.example.old") is None
+        or session.session.state.value != "active"
+    )
     other = names.create_session(names.create_session_configuration("com.example.other"))
     warned(names.invalidate_and_cancel, other)
     assert other.session.state.value != "active"
@@ -69,14 +72,18 @@ async def test_s06_the_facade_gives_the_identical_object_while_it_is_active(name
     assert session.session is names.monitor.session("com.example.same")
 
 
-@pytest.mark.parametrize(("identifier", "error"), [("", ValueError), (None, TypeError), (7, TypeError)])
+@pytest.mark.parametrize(
+    ("identifier", "error"), [("", ValueError), (None, TypeError), (7, TypeError)]
+)
 async def test_s01_the_facade_refuses_a_bad_identifier(names: Any, identifier, error):
     with pytest.raises(error):
         names.create_session_configuration(identifier)
 
 
 async def test_s02_the_facade_takes_only_a_mapping_of_texts(names: Any):
-    configuration = names.create_session_configuration("com.example.bad", http_header_fields=["X: 1"])
+    configuration = names.create_session_configuration(
+        "com.example.bad", http_header_fields=["X: 1"]
+    )
     with pytest.raises(TypeError):
         names.create_session(configuration)
 
@@ -101,15 +108,23 @@ async def test_d08_a_download_through_the_facade_is_a_temporary_file(
     assert not any(os.path.exists(path) for path, _ in seen)
     assert kept.read_bytes() == b"x" * 1000
     assert not downloads.exists()
-    stays = await session.download_task(server.url("/a.png"), destination=tmp_path / "own.png").wait()
+    stays = await session.download_task(
+        server.url("/a.png"), destination=tmp_path / "own.png"
+    ).wait()
     assert Path(stays.final_path).exists()
 
 
 @pytest.mark.parametrize(
     ("name", "ours"),
-    [("DownloadTask", "download_task"), ("invalidateAndCancel", "invalidate_and_cancel"), ("nothing", "")],
+    [
+        ("DownloadTask", "download_task"),
+        ("invalidateAndCancel", "invalidate_and_cancel"),
+        ("nothing", ""),
+    ],
 )
-async def test_tr02_the_samples_spelling_is_an_attribute_error_that_names_ours(names: Any, name, ours):
+async def test_tr02_the_samples_spelling_is_an_attribute_error_that_names_ours(
+    names: Any, name, ours
+):
     session = names.create_session(names.create_session_configuration("com.example.slip"))
     with pytest.raises(AttributeError) as raised:
         getattr(session, name)

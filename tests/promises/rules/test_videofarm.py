@@ -48,7 +48,9 @@ def web(farm: Farm) -> Iterator[httpx.Client]:
 def a_video(web: httpx.Client, title: str = "Dunes", picture: bytes = PICTURE) -> str:
     """The path of a new one."""
     answer = web.post(
-        "videos", data={"title": title, "description": "Sand."}, files={"thumbnail": ("d.jpg", picture, "image/jpeg")}
+        "videos",
+        data={"title": title, "description": "Sand."},
+        files={"thumbnail": ("d.jpg", picture, "image/jpeg")},
     )
     assert answer.status_code == 303, answer.text
     return answer.headers["location"]
@@ -57,7 +59,11 @@ def a_video(web: httpx.Client, title: str = "Dunes", picture: bytes = PICTURE) -
 def is_problem(answer: httpx.Response, status: int) -> bool:
     body = answer.json()
     kind = answer.headers["content-type"]
-    return kind == "application/problem+json" and answer.status_code == body["status"] == status and bool(body["title"])
+    return (
+        kind == "application/problem+json"
+        and answer.status_code == body["status"] == status
+        and bool(body["title"])
+    )
 
 
 def test_v01_the_list_is_empty_at_first_and_has_eight_keys(web: httpx.Client):
@@ -99,7 +105,13 @@ def test_v03_what_is_incomplete_is_refused_and_stores_nothing(
 
 def test_v03_unknown_identifiers_and_movies_that_are_not_there_are_404(web: httpx.Client):
     path = a_video(web)
-    for missing in ("videos/99", "videos/99/movie", "videos/99/thumbnail", "videos/x", f"{path}/movie"):
+    for missing in (
+        "videos/99",
+        "videos/99/movie",
+        "videos/99/thumbnail",
+        "videos/x",
+        f"{path}/movie",
+    ):
         assert is_problem(web.get(missing), 404), missing
     assert is_problem(web.put("videos/99/movie", content=b"x"), 404)
     assert is_problem(web.post("videos", json={"title": "A"}), 415)
@@ -117,7 +129,9 @@ def test_v04_a_movie_is_created_and_then_replaced(web: httpx.Client, data_dir: P
     assert list((data_dir / "uploads").iterdir()) == []
 
 
-def test_v04_a_put_that_breaks_off_leaves_what_was_there(farm: Farm, web: httpx.Client, data_dir: Path):
+def test_v04_a_put_that_breaks_off_leaves_what_was_there(
+    farm: Farm, web: httpx.Client, data_dir: Path
+):
     path = a_video(web)
     for existing in (None, b"the old one"):
         if existing is not None:
@@ -127,7 +141,9 @@ def test_v04_a_put_that_breaks_off_leaves_what_was_there(farm: Farm, web: httpx.
             connection.sendall(head.encode() + bytes(400_000))
         wait_until(lambda: not list((data_dir / "uploads").iterdir()))
         answer = web.get(f"{path}/movie")
-        assert (answer.status_code, answer.content) == ((200, existing) if existing else (404, answer.content))
+        assert (answer.status_code, answer.content) == (
+            (200, existing) if existing else (404, answer.content)
+        )
 
 
 def test_v05_the_movie_comes_back_with_all_that_a_client_needs_to_resume(web: httpx.Client):
@@ -172,14 +188,21 @@ def test_v07_the_thumbnail_is_the_one_that_was_given(web: httpx.Client):
 def begun(web: httpx.Client, path: str, length: int) -> str:
     answer = web.put(
         f"{path}/movie",
-        headers={**VERSION, "Upload-Complete": "?0", "Upload-Length": str(length), "Content-Length": "0"},
+        headers={
+            **VERSION,
+            "Upload-Complete": "?0",
+            "Upload-Length": str(length),
+            "Content-Length": "0",
+        },
     )
     assert answer.status_code == 201
     assert answer.headers["upload-complete"] == "?0"
     return answer.headers["location"]
 
 
-def part(web: httpx.Client, where: str, offset: int, data: bytes, *, last: bool, **more: str) -> httpx.Response:
+def part(
+    web: httpx.Client, where: str, offset: int, data: bytes, *, last: bool, **more: str
+) -> httpx.Response:
     fields = {
         **VERSION,
         "Content-Type": "application/partial-upload",
@@ -215,7 +238,9 @@ def test_v08_an_upload_that_is_not_whole_cannot_be_complete(web: httpx.Client):
     assert web.get(f"{path}/movie").status_code == 404
 
 
-def test_v09_addresses_are_unguessable_expire_and_can_be_given_up(farm: Farm, web: httpx.Client, data_dir: Path):
+def test_v09_addresses_are_unguessable_expire_and_can_be_given_up(
+    farm: Farm, web: httpx.Client, data_dir: Path
+):
     path = a_video(web)
     places = {begun(web, path, 5) for _ in range(5)}
     tokens = {where.rpartition("/")[2] for where in places}
@@ -223,7 +248,9 @@ def test_v09_addresses_are_unguessable_expire_and_can_be_given_up(farm: Farm, we
     assert len(tokens) == 5
     one, two, *_ = tokens
     assert web.delete(f"uploads/{one}").status_code == 204
-    assert is_problem(web.request("PATCH", f"uploads/{one}", headers={"Upload-Complete": "?0"}), 404)
+    assert is_problem(
+        web.request("PATCH", f"uploads/{one}", headers={"Upload-Complete": "?0"}), 404
+    )
     record = data_dir / "uploads" / f"{two}.json"
     record.write_text(re.sub(r'"created": [0-9.]+', '"created": 1000', record.read_text()))
     assert web.head(f"uploads/{two}").status_code == 404
@@ -239,12 +266,18 @@ def test_v09_a_mismatch_says_the_right_offset(web: httpx.Client):
     assert (answer.status_code, answer.headers["upload-offset"]) == (409, "4")
     assert answer.json()["expected-offset"] == 4
     assert answer.headers["content-type"] == "application/problem+json"
-    for field, value in (("Upload-Offset", "x"), ("Upload-Complete", "yes"), ("Content-Type", "text/plain")):
+    for field, value in (
+        ("Upload-Offset", "x"),
+        ("Upload-Complete", "yes"),
+        ("Content-Type", "text/plain"),
+    ):
         assert part(web, where, 4, b"5", last=False, **{field: value}).status_code in (400, 415)
 
 
 @pytest.mark.parametrize("second", ["HEAD", "PATCH", "DELETE"])
-def test_v09_a_second_request_ends_the_first(farm: Farm, web: httpx.Client, data_dir: Path, second: str):
+def test_v09_a_second_request_ends_the_first(
+    farm: Farm, web: httpx.Client, data_dir: Path, second: str
+):
     path, movie = a_video(web), os.urandom(200_000)
     where = begun(web, path, len(movie))
     token = where.rpartition("/")[2]
@@ -275,7 +308,9 @@ def has_sent(task: UploadTask, goal: int) -> bool:
 
 
 @pytest.mark.parametrize("kills", [0, 3])
-async def test_v08_our_client_uploads_over_killed_servers(monitor: Monitor, data_dir: Path, tmp_path: Path, kills: int):
+async def test_v08_our_client_uploads_over_killed_servers(
+    monitor: Monitor, data_dir: Path, tmp_path: Path, kills: int
+):
     movie = os.urandom(12_000_000)
     (tmp_path / "film").write_bytes(movie)
     farm = Farm.start("--data-dir", str(data_dir), "--empty")
@@ -287,7 +322,9 @@ async def test_v08_our_client_uploads_over_killed_servers(monitor: Monitor, data
         for number in range(kills):
             await eventually(partial(has_sent, task, 2_000_000 * (number + 1)))
             farm.kill()
-            farm = await asyncio.to_thread(Farm.start, "--data-dir", str(data_dir), "--empty", "--port", str(farm.port))
+            farm = await asyncio.to_thread(
+                Farm.start, "--data-dir", str(data_dir), "--empty", "--port", str(farm.port)
+            )
         record = await task.wait()
         assert record.succeeded, record.error
         assert record.protocol == "ietf"
@@ -304,7 +341,9 @@ def test_v04_two_clients_at_once_leave_one_whole_movie(web: httpx.Client, farm: 
     movies = [bytes([number]) * 2_000_000 for number in range(6)]
 
     def put(movie: bytes) -> None:
-        assert httpx.put(f"{farm.url}{path[1:]}/movie", content=movie, trust_env=False).status_code in (201, 204)
+        assert httpx.put(
+            f"{farm.url}{path[1:]}/movie", content=movie, trust_env=False
+        ).status_code in (201, 204)
 
     threads = [threading.Thread(target=put, args=(movie,)) for movie in movies]
     for thread in threads:

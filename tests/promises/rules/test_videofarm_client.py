@@ -84,8 +84,12 @@ async def got(farm: Farm, path: str) -> bytes:
 # ---- V-10, V-11
 
 
-async def test_v10_a_video_is_prepared_without_following_the_redirect(monitor: Monitor, farm: Farm, picture: str):
-    path = await VideoFarmClient(monitor, farm.url).prepare_video("A “new” one", picture, "ünder the bridge")
+async def test_v10_a_video_is_prepared_without_following_the_redirect(
+    monitor: Monitor, farm: Farm, picture: str
+):
+    path = await VideoFarmClient(monitor, farm.url).prepare_video(
+        "A “new” one", picture, "ünder the bridge"
+    )
     assert path.startswith("/videos/")
     found = json.loads(await got(farm, path))
     assert (found["title"], found["description"]) == ("A “new” one", "ünder the bridge")
@@ -106,7 +110,9 @@ async def test_v11_a_movie_is_put_and_its_record_comes_before_the_start(
     def look(notice: Notice) -> None:
         if notice.kind == "started":
             record = monitor.task(TaskKey(notice.session, notice.task))
-            seen.append(client.uploads[-1].task == str(record.key) and record.state is State.SUSPENDED)
+            seen.append(
+                client.uploads[-1].task == str(record.key) and record.state is State.SUSPENDED
+            )
 
     client.observe(look)
     task = client.upload_video(movie, path)
@@ -131,11 +137,16 @@ async def test_v12_movie_and_thumbnail_are_two_tasks_and_one_progress(monitor: M
     assert not client.is_downloading_movie(video)
 
 
-async def test_v13_a_pause_keeps_resume_data_and_a_resume_makes_new_tasks(monitor: Monitor, slow_farm: Farm):
+async def test_v13_a_pause_keeps_resume_data_and_a_resume_makes_new_tasks(
+    monitor: Monitor, slow_farm: Farm
+):
     client = VideoFarmClient(monitor, slow_farm.url)
     video = next(found for found in await client.fetch_videos() if found.id == "2")
     download = client.download_movie_and_thumbnail(video)
-    await eventually(lambda: client.progress(download)[0] > 100_000 and client.progress(download)[1] > 0, "some bytes")
+    await eventually(
+        lambda: client.progress(download)[0] > 100_000 and client.progress(download)[1] > 0,
+        "some bytes",
+    )
     assert client.is_downloading_movie(video)
     await monitor.handle(TaskKey.parse(download.thumbnail)).wait()
     paused = await client.pause_downloads(download)
@@ -161,7 +172,9 @@ async def test_v13_without_resume_data_a_fresh_task_starts(monitor: Monitor, far
         assert (await monitor.handle(key).wait()).error is None
 
 
-async def test_v14_a_restart_finds_the_transfers_again(open_monitor: OpenMonitor, slow_farm: Farm, settings: Settings):
+async def test_v14_a_restart_finds_the_transfers_again(
+    open_monitor: OpenMonitor, slow_farm: Farm, settings: Settings
+):
     async with open_monitor() as monitor:
         client = VideoFarmClient(monitor, slow_farm.url)
         video = next(found for found in await client.fetch_videos() if found.id == "2")
@@ -183,7 +196,10 @@ async def test_v14_a_restart_forgets_neither_bytes_nor_total_of_a_paused_one(
         client = VideoFarmClient(monitor, slow_farm.url)
         video = next(found for found in await client.fetch_videos() if found.id == "2")
         download = client.download_movie_and_thumbnail(video)
-        await eventually(lambda: client.progress(download)[0] > 100_000 and client.progress(download)[1] > 0, "bytes")
+        await eventually(
+            lambda: client.progress(download)[0] > 100_000 and client.progress(download)[1] > 0,
+            "bytes",
+        )
         before = client.progress(await client.pause_downloads(download))
     async with open_monitor() as monitor:
         client = VideoFarmClient(monitor, slow_farm.url)
@@ -234,16 +250,28 @@ async def test_v15_a_pause_is_told_as_a_pause_by_every_client(monitor: Monitor, 
     video = next(found for found in await client.fetch_videos() if found.id == "2")
     download = client.download_movie_and_thumbnail(video)
     number = TaskKey.parse(download.movie).number
-    await eventually(lambda: client.progress(download)[0] > 100_000 and client.progress(download)[1] > 0, "some bytes")
+    await eventually(
+        lambda: client.progress(download)[0] > 100_000 and client.progress(download)[1] > 0,
+        "some bytes",
+    )
     paused = await client.pause_downloads(download)
-    ends = lambda: [told for told in notices if told.task == number and told.kind not in ("started", "progress")]  # noqa: E731
+
+    def ends() -> list[Notice]:
+        return [
+            told
+            for told in notices
+            if told.task == number and told.kind not in ("started", "progress")
+        ]
+
     await eventually(lambda: len(ends()) == 2, "both to hear of it")
     assert {(told.kind, told.error, told.done, told.total) for told in ends()} == {
         ("paused", None, *client.progress(paused))
     }
     resumed = client.resume_downloads(paused)
     client.cancel_request(*TaskKey.parse(resumed.movie))
-    await eventually(lambda: sum(told.kind == "failed" for told in notices) == 2, "a cancel is no pause")
+    await eventually(
+        lambda: sum(told.kind == "failed" for told in notices) == 2, "a cancel is no pause"
+    )
     client.close()
     other.close()
 
@@ -266,7 +294,9 @@ async def test_v15_each_transfer_is_started_moves_and_ends_once(monitor: Monitor
     client.close()
 
 
-async def test_v15_a_failure_carries_its_error_and_comes_into_the_summary(monitor: Monitor, farm: Farm, movie: str):
+async def test_v15_a_failure_carries_its_error_and_comes_into_the_summary(
+    monitor: Monitor, farm: Farm, movie: str
+):
     client = VideoFarmClient(monitor, farm.url)
     notices: list[Notice] = []
     client.observe(notices.append)
@@ -279,9 +309,12 @@ async def test_v15_a_failure_carries_its_error_and_comes_into_the_summary(monito
 
 
 @pytest.mark.parametrize(
-    ("seen", "there", "result"), [(False, True, "new_data"), (True, True, "no_data"), (False, False, "failed")]
+    ("seen", "there", "result"),
+    [(False, True, "new_data"), (True, True, "no_data"), (False, False, "failed")],
 )
-async def test_v16_a_fetch_says_what_it_found(monitor: Monitor, farm: Farm, seen: bool, there: bool, result: str):
+async def test_v16_a_fetch_says_what_it_found(
+    monitor: Monitor, farm: Farm, seen: bool, there: bool, result: str
+):
     monitor.preferences.update(videofarm_url=farm.url if there else "http://127.0.0.1:9/")
     app = App(monitor, "handlerended")
     sync = VideoSync(monitor)
@@ -299,7 +332,9 @@ async def test_v16_a_fetch_says_what_it_found(monitor: Monitor, farm: Farm, seen
 # ---- V12
 
 
-@pytest.mark.parametrize("name", ['a"b.png', "a\r\nX-Evil: 1.png", "ünïcode – 日本.png", "semi;colon=1.png"])
+@pytest.mark.parametrize(
+    "name", ['a"b.png', "a\r\nX-Evil: 1.png", "ünïcode – 日本.png", "semi;colon=1.png"]
+)
 async def test_fault_v12_a_filename_stays_inside_its_quotes(name: str):
     body, kind = multipart({"title": 'x"; name="y'}, "thumbnail", f"/data/{name}", PNG)
     raw = f"Content-Type: {kind}\r\nMIME-Version: 1.0\r\n\r\n".encode() + body
@@ -311,7 +346,8 @@ async def test_fault_v12_a_filename_stays_inside_its_quotes(name: str):
 
 
 @pytest.mark.parametrize(
-    ("begin", "kind"), [(PNG, "image/png"), (b"\xff\xd8\xff\xe0", "image/jpeg"), (b"BM", "application/octet-stream")]
+    ("begin", "kind"),
+    [(PNG, "image/png"), (b"\xff\xd8\xff\xe0", "image/jpeg"), (b"BM", "application/octet-stream")],
 )
 async def test_a_picture_is_sent_as_what_it_is(begin: bytes, kind: str):
     body, _ = multipart({}, "thumbnail", "a.png", begin)
@@ -324,11 +360,15 @@ def test_the_public_names_come_when_they_are_asked_for():
         "before = 'transfermon.engine.monitor' in sys.modules\n"
         "print(before, farm.VideoFarmClient.__name__, farm.Notice.__name__, hasattr(farm, 'Nothing'))\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stdout == "False VideoFarmClient Notice False\n"
 
 
-async def test_fault_v12_the_server_reads_what_was_written(monitor: Monitor, farm: Farm, tmp_path: Path):
+async def test_fault_v12_the_server_reads_what_was_written(
+    monitor: Monitor, farm: Farm, tmp_path: Path
+):
     path = tmp_path / 'a"\n b – ü.png'
     path.write_bytes(PNG)
     where = await VideoFarmClient(monitor, farm.url).prepare_video("Odd", str(path))
@@ -337,7 +377,15 @@ async def test_fault_v12_the_server_reads_what_was_written(monitor: Monitor, far
 
 # ---- what a stranger's server says
 
-GOOD = {"id": 1, "title": "A", "url": "videos/1", "image": "i.png", "movie": "m.avi", "duration": 1.5, "created": "x"}
+GOOD = {
+    "id": 1,
+    "title": "A",
+    "url": "videos/1",
+    "image": "i.png",
+    "movie": "m.avi",
+    "duration": 1.5,
+    "created": "x",
+}
 ODD: list[object] = [
     {**GOOD, "movie": "http://[bad"},
     {**GOOD, "image": "http://h:99999/"},
@@ -388,14 +436,22 @@ async def test_fault_v_a_list_that_cannot_be_read_is_one_sentence_and_ends_the_w
     monitor.preferences.update(videofarm_url=url)
     sync = VideoSync(monitor)
     wake = await monitor.fetch()
-    await eventually(lambda: monitor.background.ledger[-1].outcome is WakeOutcome.FAILED, "the end of its handler")
+    await eventually(
+        lambda: monitor.background.ledger[-1].outcome is WakeOutcome.FAILED,
+        "the end of its handler",
+    )
     assert monitor.background.ledger[-1].identifier == wake.identifier
     assert monitor.background.overruns == 0
     sync.close()
 
 
 async def test_one_odd_entry_costs_no_other(monitor: Monitor, says: Callable[[bytes], str]):
-    odd = [*ODD, GOOD, {**GOOD, "id": 2, "duration": True}, {**GOOD, "id": 3, "duration": float("nan")}]
+    odd = [
+        *ODD,
+        GOOD,
+        {**GOOD, "id": 2, "duration": True},
+        {**GOOD, "id": 3, "duration": float("nan")},
+    ]
     client = VideoFarmClient(monitor, says(json.dumps(odd).encode()))
     found = await client.fetch_videos()
     assert [(video.id, video.duration) for video in found] == [("1", 1.5), ("2", None), ("3", None)]

@@ -1,4 +1,6 @@
-"""Ranges that do not work: whatever a server makes of one, a plain request is tried before the download is given up."""
+"""Ranges that do not work: whatever a server makes of one, a plain request is tried before the
+download is given up.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from transfermon.engine.monitor import Monitor, Session
 
 pytestmark = pytest.mark.anyio
 SIZE, AT = 300_000, 200_000
-NEGATIVE = b"HTTP/1.1 206 X\r\nContent-Range: bytes 200000-299999/300000\r\nContent-Length: -5\r\n\r\n"
+NEGATIVE = (
+    b"HTTP/1.1 206 X\r\nContent-Range: bytes 200000-299999/300000\r\nContent-Length: -5\r\n\r\n"
+)
 
 
 @pytest.fixture
@@ -28,7 +32,9 @@ def resource() -> Resource:
 
 
 class NoRanges:
-    """Every question for a range gets this answer; the first whole answer breaks off, and `cuts` more of them."""
+    """Every question for a range gets this answer; the first whole answer breaks off, and `cuts`
+    more of them.
+    """
 
     def __init__(self, resource: Resource, answer: bytes, *, cuts: int = 0) -> None:
         self.resource, self.answer, self.left = resource, answer, cuts + 1
@@ -62,10 +68,27 @@ def asked(server: ByteServer) -> list[str]:
         (reply(504), 3),
         (reply(521), 3),
     ],
-    ids=["400", "403", "501", "416", "negative length", "negative range", "no range", "500", "503", "504", "521"],
+    ids=[
+        "400",
+        "403",
+        "501",
+        "416",
+        "negative length",
+        "negative range",
+        "no range",
+        "500",
+        "503",
+        "504",
+        "521",
+    ],
 )
 async def test_a_refused_range_is_followed_by_a_plain_request(
-    session: Session, server: ByteServer, resource: Resource, downloads: Path, answer: bytes, ranged: int
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    downloads: Path,
+    answer: bytes,
+    ranged: int,
 ):
     resource.before = NoRanges(resource, answer)
     record = await session.download_task(server.url("/a.bin")).wait()
@@ -98,7 +121,12 @@ async def test_too_many_requests_are_not_answered_with_a_larger_one(
 
 
 async def test_it_is_remembered_for_this_host_and_task_until_there_is_another_address(
-    monitor: Monitor, session: Session, server: ByteServer, resource: Resource, recorder: Recorder, downloads: Path
+    monitor: Monitor,
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    downloads: Path,
 ):
     resource.before = NoRanges(resource, reply(400), cuts=2)
     task = session.download_task(server.url("/a.bin"), maximum_attempts=3)

@@ -1,4 +1,6 @@
-"""A hard day of faults: full and hanging disks, files that others put in our place, answers that are too long."""
+"""A hard day of faults: full and hanging disks, files that others put in our place, answers that
+are too long.
+"""
 
 from __future__ import annotations
 
@@ -59,9 +61,13 @@ async def test_an_endless_answer_stops_at_the_reserve_and_is_not_asked_for_again
             lowest = [1 << 60]
             run.monitor.subscribe(lambda _: lowest.append(disk_space.free_space(str(out))))
             task = run.session.download_task(server.url("/stream"))
-            await run.until(lambda: task.record.attempt >= 4 and task.record.waiting, "more attempts")
+            await run.until(
+                lambda: task.record.attempt >= 4 and task.record.waiting, "more attempts"
+            )
             assert len(server.requests) == 1, "not again before there is more room"
-            await run.until(lambda: "does not say how long" in task.record.waiting_reason, "the words")
+            await run.until(
+                lambda: "does not say how long" in task.record.waiting_reason, "the words"
+            )
             assert min(lowest) >= file_system.reserve(48 * 1024 * 1024) - 1
             assert bool(os.listdir(out)) == kept, "what cannot go on does not keep the disk full"
             assert bool(task.record.received) == kept
@@ -84,7 +90,9 @@ async def test_a_part_that_can_go_on_is_kept_on_a_full_disk(tmp_path: Path, moun
 
 
 @pytest.mark.parametrize("coding", ["chunked", "until close"])
-async def test_a_small_answer_of_unknown_length_is_saved_where_there_is_room(tmp_path: Path, mount: Mount, coding: str):
+async def test_a_small_answer_of_unknown_length_is_saved_where_there_is_room(
+    tmp_path: Path, mount: Mount, coding: str
+):
     out = mount("disk", "size=48m")
 
     def serve(conn: Conn, request: Request) -> None:
@@ -104,7 +112,9 @@ async def test_a_small_answer_of_unknown_length_is_saved_where_there_is_room(tmp
 
 
 @pytest.mark.slow
-def test_five_attempts_are_no_limit_where_each_brings_something_and_nothing_is_fetched_twice(tmp_path: Path):
+def test_five_attempts_are_no_limit_where_each_brings_something_and_nothing_is_fetched_twice(
+    tmp_path: Path,
+):
     body = content(1_000_000)
     asked: list[int] = []
 
@@ -155,7 +165,13 @@ def touched(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("change", "deleted"),
-    [(untouched, True), (touched, True), (replaced, False), (renamed_over, False), (written_over, False)],
+    [
+        (untouched, True),
+        (touched, True),
+        (replaced, False),
+        (renamed_over, False),
+        (written_over, False),
+    ],
 )
 @pytest.mark.parametrize("later", [False, True], ids=["at once", "by the next engine"])
 async def test_remove_deletes_only_the_file_that_was_written(
@@ -187,7 +203,9 @@ async def test_remove_deletes_only_the_file_that_was_written(
 
 def command(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
     program = [sys.executable, "-m", "transfermon", "--state-dir", str(tmp_path / "state")]
-    return subprocess.run([*program, *words], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+    return subprocess.run(
+        [*program, *words], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False
+    )
 
 
 @pytest.mark.slow
@@ -208,7 +226,9 @@ def test_the_command_says_that_another_file_stays(tmp_path: Path):
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", [False, True], ids=["alone", "with a running engine"])
 @pytest.mark.parametrize(("megabytes", "whole"), [(3, True), (9, False)])
-async def test_send_prints_all_of_the_answer_or_fails(tmp_path: Path, megabytes: int, whole: bool, engine: bool):
+async def test_send_prints_all_of_the_answer_or_fails(
+    tmp_path: Path, megabytes: int, whole: bool, engine: bool
+):
     text = "é" * (megabytes * MB // 2)
 
     def serve(conn: Conn, request: Request) -> None:
@@ -249,7 +269,9 @@ async def test_slow_transfers_do_not_keep_another_waiting(tmp_path: Path):
         async with running(tmp_path / "state", out) as run:
             run.monitor._clock.pace = Pace(window=2.0)
             run.monitor.preferences.update(running_tasks=2)
-            addresses = [slow.url("/a").replace("127.0.0.1", host) for host in ("127.0.0.1", "localhost")]
+            addresses = [
+                slow.url("/a").replace("127.0.0.1", host) for host in ("127.0.0.1", "localhost")
+            ]
             for address in addresses:
                 run.session.download_task(address)
             await run.until(lambda: len(slow.requests) == 2, "both slow ones")
@@ -308,8 +330,17 @@ def test_what_is_stored_of_an_interrupted_download_is_counted(tmp_path: Path):
         conn.stall()
 
     with ByteServer(serve) as server:
-        program = [sys.executable, "-m", "transfermon", "--state-dir", str(tmp_path / "state"), "get"]
-        process = subprocess.Popen([*program, server.url("/a.bin")], cwd=tmp_path, stderr=subprocess.DEVNULL)
+        program = [
+            sys.executable,
+            "-m",
+            "transfermon",
+            "--state-dir",
+            str(tmp_path / "state"),
+            "get",
+        ]
+        process = subprocess.Popen(
+            [*program, server.url("/a.bin")], cwd=tmp_path, stderr=subprocess.DEVNULL
+        )
         try:
             for _ in range(1000):
                 part = next(tmp_path.glob(".transfermon-*.part"), None)
@@ -324,5 +355,6 @@ def test_what_is_stored_of_an_interrupted_download_is_counted(tmp_path: Path):
     listed: dict[str, Any] = json.loads(command(tmp_path, "--json", "list").stdout)
     assert listed["status"] == "Interrupted"
     assert listed["received"] == part.stat().st_size
-    percent = str(listed["received"] * 100 // len(body))  # it was killed somewhere after 5 of the 6 MB that came
+    # it was killed somewhere after 5 of the 6 MB that came
+    percent = str(listed["received"] * 100 // len(body))
     assert command(tmp_path, "list").stdout.splitlines()[1].split()[1:3] == [percent, "%"]

@@ -15,12 +15,16 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("host", ["xn--i-7iq.example", "i❤.example", "I❤️.example"])
-async def test_a_name_with_an_emoji_is_a_name_like_any_other(monitor: Monitor, downloads: Path, host: str):
+async def test_a_name_with_an_emoji_is_a_name_like_any_other(
+    monitor: Monitor, downloads: Path, host: str
+):
     body = os.urandom(5000)
 
     def proxy(conn: Conn, request: Request) -> None:
         if request.target.endswith("/here"):
-            conn.send(reply(302, {"Location": "http://I❤.example/f.zip".encode().decode("latin-1")}))
+            conn.send(
+                reply(302, {"Location": "http://I❤.example/f.zip".encode().decode("latin-1")})
+            )
         elif request.header("Authorization"):
             conn.send(reply(200, {}, body))
         else:

@@ -1,6 +1,8 @@
-"""Is it still the same file: servers that forget their tags, keep them, change them, or answer something else.
+"""Is it still the same file: servers that forget their tags, keep them, change them, or answer
+something else.
 
-Each server here is one that was seen, or that somebody has reported; what it sends is written out byte by byte.
+Each server here is one that was seen, or that somebody has reported; what it sends is written out
+byte by byte.
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ async def paused(task: DownloadTask, resource: Resource, at: int = AT) -> None:
     resource.stall_after = at
     await eventually(lambda: task.count_of_bytes_received == at, f"{at} bytes")
     task.suspend()
-    await eventually(lambda: task.session._engine.progress.get(task.key) is None, "the attempt to let go")
+    await eventually(
+        lambda: task.session._engine.progress.get(task.key) is None, "the attempt to let go"
+    )
     resource.stall_after = None
 
 
@@ -49,7 +53,9 @@ def asked(server: ByteServer) -> list[str]:
 
 
 def ranged(answer: Callable[[int, int], bytes]) -> Before:
-    """Answers every question for the rest with `answer(first, last)`; -1 stands for a last that was not named."""
+    """Answers every question for the rest with `answer(first, last)`; -1 stands for a last that was
+    not named.
+    """
 
     def before(conn: Conn, request: Request) -> bool:
         value = request.header("Range")
@@ -69,13 +75,17 @@ def part_of(body: bytes, first: int, last: int, **fields: str) -> bytes:
 
 
 def only(folder: Path, body: bytes, name: str = "a.bin") -> bool:
-    return [path.name for path in folder.iterdir()] == [name] and (folder / name).read_bytes() == body
+    return [path.name for path in folder.iterdir()] == [name] and (
+        folder / name
+    ).read_bytes() == body
 
 
 # ---- the same tag, the same length, other bytes
 
 
-@pytest.mark.parametrize("date", [OLD_DATE, NEW_DATE, ""], ids=["same date", "another date", "no date"])
+@pytest.mark.parametrize(
+    "date", [OLD_DATE, NEW_DATE, ""], ids=["same date", "another date", "no date"]
+)
 @pytest.mark.parametrize("etag", ['"v1"', 'W/"v1"', ""], ids=["strong", "weak", "none"])
 async def test_a_replaced_file_behind_the_same_tag_is_never_mixed(
     session: Session, server: ByteServer, resource: Resource, downloads: Path, etag: str, date: str
@@ -99,7 +109,12 @@ async def test_a_tag_that_outlives_its_file_by_the_date_alone(
     """The new file differs behind what is stored only: the date is all that tells."""
     task = session.download_task(server.url("/a.bin"))
     await paused(task, resource)
-    new = resource.body[: AT - 100_000] + os.urandom(20_000) + resource.body[AT - 80_000 : AT] + os.urandom(SIZE - AT)
+    new = (
+        resource.body[: AT - 100_000]
+        + os.urandom(20_000)
+        + resource.body[AT - 80_000 : AT]
+        + os.urandom(SIZE - AT)
+    )
     resource.body, resource.last_modified = new, NEW_DATE
     assert (await task.resume().wait()).succeeded
     assert only(downloads, new)
@@ -109,7 +124,9 @@ async def test_a_tag_that_outlives_its_file_by_the_date_alone(
 async def test_nodes_that_disagree_start_over_once_and_then_go_on(
     session: Session, server: ByteServer, resource: Resource, downloads: Path, by: str
 ):
-    """A tag for each range, or a date for each node: once it is believed, then three places are compared."""
+    """A tag for each range, or a date for each node: once it is believed, then three places are
+    compared.
+    """
 
     def before(conn: Conn, request: Request) -> bool:
         number = len(server.requests)
@@ -118,7 +135,9 @@ async def test_nodes_that_disagree_start_over_once_and_then_go_on(
             resource.headers = {"ETag": resource.etag}
             if request.header("If-Range"):  # it does not look at conditions
                 first = int(request.header("Range")[6:].partition("-")[0])
-                conn.send(part_of(resource.body, first, -1, ETag=resource.etag, Last_Modified=OLD_DATE))
+                conn.send(
+                    part_of(resource.body, first, -1, ETag=resource.etag, Last_Modified=OLD_DATE)
+                )
                 return True
         else:
             resource.headers = {"Last-Modified": f"Mon, 01 Jun 2026 10:00:{number:02} GMT"}
@@ -212,7 +231,9 @@ async def test_without_a_validator_either_place_tells_the_versions_apart(
 async def test_a_hole_at_the_end_of_what_is_stored_proves_nothing(
     session: Session, server: ByteServer, resource: Resource, downloads: Path
 ):
-    """A disk image: zeros at the end of what is stored, so the nearest block before them is compared."""
+    """A disk image: zeros at the end of what is stored, so the nearest block before them is
+    compared.
+    """
     resource.body = resource.body[:200_000] + bytes(SIZE - 200_000)
     task = session.download_task(server.url("/a.bin"))
     await paused(task, resource)
@@ -230,7 +251,12 @@ async def test_a_hole_at_the_end_of_what_is_stored_proves_nothing(
 @pytest.mark.parametrize("says_where", [True, False])
 @pytest.mark.parametrize("etag", ['"v1"', ""])
 async def test_the_rest_under_200_is_the_rest(
-    session: Session, server: ByteServer, resource: Resource, downloads: Path, says_where: bool, etag: str
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    downloads: Path,
+    says_where: bool,
+    etag: str,
 ):
     resource.etag = etag
     task = session.download_task(server.url("/a.bin"))
@@ -238,7 +264,9 @@ async def test_the_rest_under_200_is_the_rest(
 
     def answer(first: int, last: int) -> bytes:
         body = resource.body[first : SIZE if last < 0 else last + 1]
-        where = {"Content-Range": f"bytes {first}-{first + len(body) - 1}/{SIZE}"} if says_where else {}
+        where = (
+            {"Content-Range": f"bytes {first}-{first + len(body) - 1}/{SIZE}"} if says_where else {}
+        )
         return reply(206 if last >= 0 else 200, {**where, **({"ETag": etag} if etag else {})}, body)
 
     if etag == "":
@@ -256,7 +284,9 @@ async def test_the_rest_of_another_version_under_200_is_not(
     task = session.download_task(server.url("/a.bin"))
     await paused(task, resource)
     resource.body = os.urandom(SIZE)
-    resource.before = ranged(lambda first, last: reply(200, {"ETag": '"v1"'}, resource.body[first:]))
+    resource.before = ranged(
+        lambda first, last: reply(200, {"ETag": '"v1"'}, resource.body[first:])
+    )
     assert (await task.resume().wait()).succeeded
     assert asked(server) == ["", rest(AT), ""]
     assert only(downloads, resource.body)
@@ -274,7 +304,9 @@ async def test_another_length_under_the_same_strong_tag_is_asked_for_plainly(
     assert only(downloads, resource.body)
 
 
-async def test_a_part_of_it_on_a_plain_request_is_a_failure(session: Session, server: ByteServer, resource: Resource):
+async def test_a_part_of_it_on_a_plain_request_is_a_failure(
+    session: Session, server: ByteServer, resource: Resource
+):
     where = {"Content-Range": f"bytes 0-99/{SIZE}"}
     resource.before = lambda conn, request: sent(conn, reply(200, where, resource.body[:100]))
     record = await session.download_task(server.url("/a.bin")).wait()
@@ -292,7 +324,9 @@ NOTES = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "note"), NOTES, ids=[f"{kind} {len(note)}" for kind, note in NOTES])
+@pytest.mark.parametrize(
+    ("kind", "note"), NOTES, ids=[f"{kind} {len(note)}" for kind, note in NOTES]
+)
 @pytest.mark.parametrize("coded", [False, True], ids=["with a length", "chunked"])
 async def test_a_note_in_the_place_of_the_file_costs_nothing(
     monitor: Monitor,
@@ -307,7 +341,9 @@ async def test_a_note_in_the_place_of_the_file_costs_nothing(
     resource.headers["Content-Type"] = "application/zip"
     task = session.download_task(server.url("/f.zip"))
     await paused(task, resource)
-    body = (b"%x\r\n" % len(note) + note + b"\r\n" if note else b"") + b"0\r\n\r\n" if coded else note
+    body = (
+        (b"%x\r\n" % len(note) + note + b"\r\n" if note else b"") + b"0\r\n\r\n" if coded else note
+    )
     fields = {"Content-Type": kind, **({"Transfer-Encoding": "chunked"} if coded else {})}
     resource.before = lambda conn, request: sent(conn, reply(200, fields, body))
     record = await task.resume().wait()
@@ -343,7 +379,11 @@ async def a_new_version_that_breaks(
     old, resource.body, resource.etag = resource.body, new or os.urandom(SIZE), '"v2"'
     resource.stall_after = at
     task.resume()
-    await eventually(lambda: (task.count_of_bytes_received == at and task.record.older_part is not None) or at > AT)
+    await eventually(
+        lambda: (
+            (task.count_of_bytes_received == at and task.record.older_part is not None) or at > AT
+        )
+    )
     await eventually(lambda: task.count_of_bytes_received == at)
     return old
 
@@ -354,7 +394,9 @@ async def test_the_old_part_stays_until_the_new_one_holds_more(
     task = session.download_task(server.url("/a.bin"))
     await paused(task, resource)
     old = await a_new_version_that_breaks(task, resource, recorder, 100_000)
-    assert sorted(part.read_bytes() for part in parts_in(downloads)) == sorted([old[:AT], resource.body[:100_000]])
+    assert sorted(part.read_bytes() for part in parts_in(downloads)) == sorted(
+        [old[:AT], resource.body[:100_000]]
+    )
     await paused(task, resource, 100_000)
     assert len(parts_in(downloads)) == 2
     assert (await task.resume().wait()).succeeded
@@ -410,7 +452,12 @@ async def test_whoever_lets_go_of_the_task_lets_go_of_both_parts(
 
 @pytest.mark.parametrize("harm", ["none", "old part gone", "new part gone", "both gone"])
 async def test_after_a_kill_both_parts_are_known_and_neither_is_an_orphan(
-    open_monitor: OpenMonitor, server: ByteServer, resource: Resource, downloads: Path, tmp_path: Path, harm: str
+    open_monitor: OpenMonitor,
+    server: ByteServer,
+    resource: Resource,
+    downloads: Path,
+    tmp_path: Path,
+    harm: str,
 ):
     async with open_monitor() as monitor:
         task = quick_session(monitor).download_task(server.url("/a.bin"))
@@ -441,7 +488,11 @@ await asyncio.Event().wait()
 
 
 async def test_a_disk_without_room_for_both_keeps_the_old_one_until_a_validator_speaks(
-    session: Session, server: ByteServer, resource: Resource, downloads: Path, monkeypatch: pytest.MonkeyPatch
+    session: Session,
+    server: ByteServer,
+    resource: Resource,
+    downloads: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     from transfermon.storage import disk_space
 
@@ -454,7 +505,8 @@ async def test_a_disk_without_room_for_both_keeps_the_old_one_until_a_validator_
         return min(real(folder), SIZE + 100_000 - used)
 
     monkeypatch.setattr(disk_space, "free_space", little)
-    resource.before = lambda conn, request: (  # the same file, whole: compared, for there is no room beside it
+    # the same file, whole: compared, for there is no room beside it
+    resource.before = lambda conn, request: (
         bool(request.header("Range")) and sent(conn, reply(200, {"ETag": '"v1"'}, resource.body))
     )
     record = await task.resume().wait()
@@ -476,20 +528,28 @@ async def test_a_disk_without_room_for_both_keeps_the_old_one_until_a_validator_
 async def test_a_redirector_that_switches_its_mirror_costs_nothing(
     session: Session, server: ByteServer, resource: Resource, downloads: Path
 ):
-    """The same file behind two servers that make their tags in different ways; the first one has gone."""
+    """The same file behind two servers that make their tags in different ways; the first one has
+    gone.
+    """
     there = Resource(resource.body, etag='"t1"', last_modified=OLD_DATE)
     elsewhere = Resource(resource.body, etag='"t2-of-another-kind"', last_modified=OLD_DATE)
     first, second = ByteServer(there), ByteServer(elsewhere)
     with second:
         with first:
-            resource.before = lambda conn, request: sent(conn, reply(302, {"Location": first.url("/a.bin")}))
+            resource.before = lambda conn, request: sent(
+                conn, reply(302, {"Location": first.url("/a.bin")})
+            )
             task = session.download_task(server.url("/a.bin"), destination=downloads / "a.bin")
             await paused(task, there)
-        resource.before = lambda conn, request: sent(conn, reply(302, {"Location": second.url("/a.bin")}))
+        resource.before = lambda conn, request: sent(
+            conn, reply(302, {"Location": second.url("/a.bin")})
+        )
         record = await task.resume().wait()
         assert record.succeeded
         assert (record.wasted, record.restarts, record.attempt) == (0, 0, 2)
-        assert [(request.header("Range"), request.header("If-Range")) for request in second.requests] == [
+        assert [
+            (request.header("Range"), request.header("If-Range")) for request in second.requests
+        ] == [
             (rest(AT), '"t1"'),  # which it does not know
             (rest(AT), ""),
         ]
@@ -503,7 +563,9 @@ async def test_secrets_do_not_go_along_to_where_a_redirect_led(
 ):
     there = Resource(resource.body, etag='"t1"')
     with ByteServer(there) as place:
-        resource.before = lambda conn, request: sent(conn, reply(302, {"Location": place.url("/a.bin")}))
+        resource.before = lambda conn, request: sent(
+            conn, reply(302, {"Location": place.url("/a.bin")})
+        )
         headers = {"Authorization": "Bearer secret", "X-Api-Key": "secret"}
         task = session.download_task(server.url("/a.bin"), request_headers=headers)
         await paused(task, there)
@@ -528,7 +590,9 @@ async def test_what_is_stored_as_it_came_under_a_label_goes_on_under_the_same_la
     assert task.record.not_resumable == ""
     if not same:
         resource.before = ranged(
-            lambda first, last: part_of(resource.body, first, last, ETag='"v1"', Content_Encoding="br")
+            lambda first, last: part_of(
+                resource.body, first, last, ETag='"v1"', Content_Encoding="br"
+            )
         )
     record = await task.resume().wait()
     assert (record.succeeded, record.wasted) == (True, 0 if same else AT)

@@ -1,4 +1,6 @@
-"""Answers under a Content-Encoding: the file that was meant, whatever the label says, or the bytes as they came."""
+"""Answers under a Content-Encoding: the file that was meant, whatever the label says, or the bytes
+as they came.
+"""
 
 from __future__ import annotations
 
@@ -42,13 +44,17 @@ def tar_gz() -> bytes:
 TAR_GZ = tar_gz()
 
 
-async def saved(session: Session, server: ByteServer, path: str, destination: str | None = None) -> bytes:
+async def saved(
+    session: Session, server: ByteServer, path: str, destination: str | None = None
+) -> bytes:
     record = await session.download_task(server.url(path), destination=destination).wait()
     assert record.succeeded, record.error
     return Path(record.final_path).read_bytes()
 
 
-@pytest.mark.parametrize("label", ["aws-chunked", "none", "binary", "UTF-8", "8bit", "identity, aws-chunked"])
+@pytest.mark.parametrize(
+    "label", ["aws-chunked", "none", "binary", "UTF-8", "8bit", "identity, aws-chunked"]
+)
 @pytest.mark.parametrize("body", [b"", bytes(range(256)) * 20, ZIP])
 async def test_a_label_that_is_no_coding_changes_nothing(
     session: Session, server: ByteServer, resource, downloads: Path, label: str, body: bytes
@@ -89,7 +95,17 @@ async def test_a_file_under_a_label_that_is_none_goes_on_where_it_stopped(
 @pytest.mark.parametrize("framing", ["length", "chunks", "close"])
 @pytest.mark.parametrize("named", ["", "mine"])
 async def test_the_bytes_and_the_server_s_name_decide(
-    session: Session, server: ByteServer, resource, tmp_path, label, body, path, kind, stored, framing, named
+    session: Session,
+    server: ByteServer,
+    resource,
+    tmp_path,
+    label,
+    body,
+    path,
+    kind,
+    stored,
+    framing,
+    named,
 ):
     def send(conn: Conn, request: Request) -> bool:
         assert request.header("Accept-Encoding") == "identity"
@@ -151,7 +167,9 @@ async def test_a_bomb_under_another_label_stops_at_the_limit(
 async def test_an_answer_in_memory_is_read_by_the_same_rule(
     monitor: Monitor, server: ByteServer, resource, label: str, body: bytes, read: bytes
 ):
-    resource.before = always(reply(200, {"Content-Encoding": label, "Content-Type": "application/json"}, body))
+    resource.before = always(
+        reply(200, {"Content-Encoding": label, "Content-Type": "application/json"}, body)
+    )
     assert await monitor.read(server.url("/a"), limit=10_000_000) == read
 
 
@@ -159,11 +177,16 @@ async def test_a_coded_answer_tells_no_fraction_before_its_end(
     session: Session, server: ByteServer, resource, recorder, downloads: Path
 ):
     coded = packed(TEXT)
-    resource.before = always(reply(200, {"Content-Encoding": "gzip", "Content-Type": "text/plain"}, coded))
+    resource.before = always(
+        reply(200, {"Content-Encoding": "gzip", "Content-Type": "text/plain"}, coded)
+    )
     task = session.download_task(server.url("/a.txt"))
     assert (await task.wait()).succeeded
     told = recorder.of("downloadprogress", task)
-    assert all(event.fraction is None and event.total_bytes_expected_to_write in (0, UNKNOWN) for event in told[:-1])
+    assert all(
+        event.fraction is None and event.total_bytes_expected_to_write in (0, UNKNOWN)
+        for event in told[:-1]
+    )
     assert (told[-1].fraction, told[-1].total_bytes_written) == (1.0, len(TEXT))
 
 
@@ -179,7 +202,9 @@ async def test_an_archive_that_is_only_labelled_goes_on_where_it_stopped(
 
 
 @pytest.mark.parametrize("label", ["aws-chunked", "gzip", "zstd"])
-async def test_a_large_file_that_is_only_labelled_still_goes_past_the_parser(label: str, tmp_path: Path):
+async def test_a_large_file_that_is_only_labelled_still_goes_past_the_parser(
+    label: str, tmp_path: Path
+):
     transport = Transport()
     with ByteServer(always_sends(reply(200, {"Content-Encoding": label}, ZIP))) as server:
         answer = await transport.open(Call(url=server.url("/f.zip")))

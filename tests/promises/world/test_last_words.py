@@ -32,7 +32,11 @@ def silent(conn: Conn, _: Request) -> None:
 
 @pytest.mark.parametrize(
     "handler",
-    [breaks_each_time, busy, *(pytest.param(other, marks=pytest.mark.slow) for other in (without_validator, silent))],
+    [
+        breaks_each_time,
+        busy,
+        *(pytest.param(other, marks=pytest.mark.slow) for other in (without_validator, silent)),
+    ],
 )
 def test_a_command_that_gave_up_promises_no_retry(handler, place: Place):
     """Its own words, those of `show` and those that programs read."""

@@ -1,4 +1,6 @@
-"""Downloads into file systems that people really have: each is made, mounted and taken away by the test."""
+"""Downloads into file systems that people really have: each is made, mounted and taken away by the
+test.
+"""
 
 from __future__ import annotations
 
@@ -91,13 +93,17 @@ async def running(state: Path, out: Path) -> AsyncIterator[Session]:
         yield monitor.create_session(configuration())
 
 
-async def fetched(state: Path, out: Path, server: ByteServer, destination: str | None = None) -> Task:
+async def fetched(
+    state: Path, out: Path, server: ByteServer, destination: str | None = None
+) -> Task:
     async with running(state, out) as session:
         return await session.download_task(server.url("/f.bin"), destination=destination).wait()
 
 
 @pytest.mark.parametrize("mount", MOUNTS, ids=lambda mount: mount.__name__)
-async def test_a_download_that_breaks_ends_whole_and_nothing_else_is_left(mount: Mount, tmp_path: Path, disk):
+async def test_a_download_that_breaks_ends_whole_and_nothing_else_is_left(
+    mount: Mount, tmp_path: Path, disk
+):
     out = disk(mount)
     with ByteServer(serve := Breaking(300_000, 2)) as server:
         task = await fetched(tmp_path / "state", out, server)
@@ -121,7 +127,9 @@ async def test_the_name_of_a_file_that_is_there_is_not_taken(mount: Mount, tmp_p
 
 
 @pytest.mark.parametrize("mount", MOUNTS, ids=lambda mount: mount.__name__)
-async def test_a_name_that_the_disk_refuses_is_replaced_when_it_is_the_servers(mount: Mount, tmp_path: Path, disk):
+async def test_a_name_that_the_disk_refuses_is_replaced_when_it_is_the_servers(
+    mount: Mount, tmp_path: Path, disk
+):
     out = disk(mount)
     name = "attachment; filename*=UTF-8''na%C3%AFve%20%F0%9F%98%80.bin"
     with ByteServer(Breaking(0, 0, name)) as server:
@@ -146,7 +154,9 @@ async def test_a_name_that_the_disk_refuses_fails_before_the_first_byte_when_it_
 
 @pytest.mark.skipif(bool(why_no_strace()), reason=why_no_strace() or "-")
 @pytest.mark.parametrize("mount", [mounts.exfat, mounts.rclone], ids=lambda mount: mount.__name__)
-async def test_a_crash_between_claiming_a_name_and_giving_it_leaves_one_whole_file(mount: Mount, tmp_path: Path, disk):
+async def test_a_crash_between_claiming_a_name_and_giving_it_leaves_one_whole_file(
+    mount: Mount, tmp_path: Path, disk
+):
     out, state = disk(mount), tmp_path / "state"
     rule = ["-e", "trace=renameat", "-e", "inject=renameat:signal=KILL:when=1"]
     with ByteServer(Breaking(0, 0)) as server:
@@ -189,7 +199,9 @@ async def test_a_disk_that_is_unmounted_meanwhile_gives_no_path_and_keeps_the_by
         def serve(conn: Conn, request: Request) -> None:
             whole = reply(200, {"ETag": '"v1"', "Accept-Ranges": "bytes"}, BODY)
             conn.send(whole[:500_000])
-            eventually(lambda: [part for part in parts(place) if part.stat().st_size], "the first bytes")
+            eventually(
+                lambda: [part for part in parts(place) if part.stat().st_size], "the first bytes"
+            )
             assert ordered("umount", "-l", str(place))
             conn.send(whole[500_000:])
 

@@ -1,4 +1,6 @@
-"""Names as servers send them, and bodies that are not what was asked for, through whole runs of the command."""
+"""Names as servers send them, and bodies that are not what was asked for, through whole runs of the
+command.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ import pytest
 from tests.helpers.byte_server import ByteServer, Conn, Request, reply
 from tests.helpers.owners import Place
 
-pytestmark = pytest.mark.slow  # a command for each name; the rules themselves are in test_naming and test_disposition
+# a command for each name; the rules themselves are in test_naming and test_disposition
+pytestmark = pytest.mark.slow
 
 PAGE = b"<!doctype html><title>Sign in</title>"
 MOVIE = b"\0\0\0\x18ftypmp42" + bytes(2000)
@@ -26,9 +29,15 @@ ANSWERS: dict[str, tuple[dict[str, str], bytes]] = {
     "/movie.mp4": ({"Content-Type": "text/html; charset=utf-8"}, PAGE),
     "/page/movie.mp4": ({"Content-Type": "text/html; charset=utf-8"}, PAGE),
     "/true/movie.mp4": ({"Content-Type": "text/html"}, MOVIE),
-    "/coded/movie.mp4": ({"Content-Type": "text/html", "Content-Encoding": "gzip"}, gzip.compress(PAGE)),
+    "/coded/movie.mp4": (
+        {"Content-Type": "text/html", "Content-Encoding": "gzip"},
+        gzip.compress(PAGE),
+    ),
     "/empty/movie.mp4": ({"Content-Type": "application/xhtml+xml"}, b""),
-    "/named": ({"Content-Type": "text/html", "Content-Disposition": 'attachment; filename="a.pdf"'}, PAGE),
+    "/named": (
+        {"Content-Type": "text/html", "Content-Disposition": 'attachment; filename="a.pdf"'},
+        PAGE,
+    ),
     "/get.php?file=movie.mp4": ({"Content-Type": "text/html"}, PAGE),
 }
 

@@ -28,7 +28,9 @@ async def test_no_content_is_no_file(
     record = await session.download_task(server.url("/f.zip")).wait()
     assert record.error is not None
     assert (record.error.code, record.error.retry) == (Code.BAD_SERVER_RESPONSE, Retry.FINAL)
-    assert record.error.message == f"The server answered {status}: there is no file at this address."
+    assert (
+        record.error.message == f"The server answered {status}: there is no file at this address."
+    )
     assert record.error.hint
     assert len(server.requests) == 1
     assert not downloads.exists() or list(downloads.iterdir()) == []
@@ -41,7 +43,9 @@ async def test_a_file_that_is_being_made_is_waited_for(
     count = itertools.count()
 
     def before(conn: Conn, request: Request) -> bool:
-        return next(count) < 3 and sent(conn, reply(202, {"Content-Type": "text/plain", **field}, NOTE))
+        return next(count) < 3 and sent(
+            conn, reply(202, {"Content-Type": "text/plain", **field}, NOTE)
+        )
 
     resource.before = before
     record = await session.download_task(server.url("/a.bin")).wait()
@@ -86,8 +90,12 @@ async def test_who_gives_up_says_that_the_file_is_not_ready(
         (3600.0, "7", Retry.FINAL, None),
     ],
 )
-def test_the_waiting_for_a_file_ends_after_an_hour(waited: float | None, asked: str, retry: Retry, after: float | None):
-    answer = Response(status=202, url="http://host/a", headers=(("Retry-After", asked),) if asked else ())
+def test_the_waiting_for_a_file_ends_after_an_hour(
+    waited: float | None, asked: str, retry: Retry, after: float | None
+):
+    answer = Response(
+        status=202, url="http://host/a", headers=(("Retry-After", asked),) if asked else ()
+    )
     since = None if waited is None else NOW - waited
     error = judge_download(answer, "status", now=NOW, making_since=since)
     assert error is not None
@@ -97,14 +105,18 @@ def test_the_waiting_for_a_file_ends_after_an_hour(waited: float | None, asked: 
 
 @pytest.mark.parametrize("status", [202, 204, 205])
 def test_under_the_transport_policy_every_success_is_one(status: int):
-    assert judge_download(Response(status=status, url="http://host/a"), "transport", now=NOW) is None
+    assert (
+        judge_download(Response(status=status, url="http://host/a"), "transport", now=NOW) is None
+    )
 
 
 @pytest.mark.parametrize("status", [*range(520, 528), 530])
 async def test_what_a_proxy_says_of_the_server_behind_it_is_tried_again(
     session: Session, server: ByteServer, resource: Resource, downloads: Path, status: int
 ):
-    resource.before = lambda conn, request: len(server.requests) == 1 and sent(conn, reply(status, {}, b"oops"))
+    resource.before = lambda conn, request: (
+        len(server.requests) == 1 and sent(conn, reply(status, {}, b"oops"))
+    )
     assert (await session.download_task(server.url("/a.bin")).wait()).succeeded
     assert len(server.requests) == 2
     assert (downloads / "a.bin").read_bytes() == resource.body

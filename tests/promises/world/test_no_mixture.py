@@ -1,14 +1,16 @@
 """No answer whatever leads to a file of two versions under the final name.
 
-The old file breaks off in the middle; what the server says to the next questions is every combination of a status, a
-Content-Range, validators, a length and bytes of either version; then it behaves. Whatever it was, the file that gets
-its name is the old one or the new one, whole, whenever the two differ in tag, date, total, digest or in a compared
-place: the last 64 KiB before the break (half of what the connection before brought, if that is less, and 4 KiB at
-the least), without a validator also the first ones.
+The old file breaks off in the middle; what the server says to the next questions is every
+combination of a status, a Content-Range, validators, a length and bytes of either version; then it
+behaves. Whatever it was, the file that gets its name is the old one or the new one, whole, whenever
+the two differ in tag, date, total, digest or in a compared place: the last 64 KiB before the break
+(half of what the connection before brought, if that is less, and 4 KiB at the least), without a
+validator also the first ones.
 
-What lies outside, because nobody could know: two versions of one length under the same tag and date (or without
-either) that are equal in all compared places; where a field has contradicted itself twice, also the middle counts. And
-under the policy "lenient", which leaves the comparison out, a server that confirms its condition and does not mean it.
+What lies outside, because nobody could know: two versions of one length under the same tag and date
+(or without either) that are equal in all compared places; where a field has contradicted itself
+twice, also the middle counts. And under the policy "lenient", which leaves the comparison out, a
+server that confirms its condition and does not mean it.
 """
 
 from __future__ import annotations
@@ -48,7 +50,8 @@ def changed_places(*places: tuple[int, int], size: int = SIZE) -> bytes:
 # The new versions, and what tells each from the old one where the server's labels do not.
 EVERYWHERE = OTHER
 AT_THE_BREAK = changed_places((AT - 4000, SIZE))
-BEHIND_THE_BREAK = changed_places((AT, SIZE))  # no mixture to make: what is stored is the new one's, too
+# no mixture to make: what is stored is the new one's, too
+BEHIND_THE_BREAK = changed_places((AT, SIZE))
 LONGER = changed_places((1000, 2000), (AT, SIZE + 500), size=SIZE + 500)
 IN_THE_MIDDLE = changed_places((10_000, 20_000), (AT, SIZE))  # only tag and date tell
 VERSIONS = {
@@ -61,7 +64,9 @@ VERSIONS = {
 
 
 class Server:
-    """One path for each combination; the first answer breaks, the next two are odd, then the new version is served."""
+    """One path for each combination; the first answer breaks, the next two are odd, then the new
+    version is served.
+    """
 
     def __init__(self) -> None:
         self.plans: dict[str, tuple[tuple[object, ...], bytes, bool]] = {}
@@ -91,7 +96,11 @@ def honest(conn: Conn, request: Request, new: bytes, labelled: bool) -> None:
     if begin >= len(new):
         conn.send(reply(416, {"Content-Range": f"bytes */{len(new)}"}))
         return
-    conn.send(reply(206, {**fields, "Content-Range": f"bytes {begin}-{end - 1}/{len(new)}"}, new[begin:end]))
+    conn.send(
+        reply(
+            206, {**fields, "Content-Range": f"bytes {begin}-{end - 1}/{len(new)}"}, new[begin:end]
+        )
+    )
 
 
 def odd(conn: Conn, request: Request, plan: tuple[object, ...], new: bytes) -> None:
@@ -99,7 +108,9 @@ def odd(conn: Conn, request: Request, plan: tuple[object, ...], new: bytes) -> N
     assert isinstance(status, int)
     first, _, last = request.header("Range")[6:].partition("-")
     begin, end = int(first), min(len(new), int(last) + 1) if last else len(new)
-    begin = {"from 0": 0, "earlier": max(0, begin - 100), "later": min(end - 1, begin + 5)}.get(str(where), begin)
+    begin = {"from 0": 0, "earlier": max(0, begin - 100), "later": min(end - 1, begin + 5)}.get(
+        str(where), begin
+    )
     total = len(new) + (7 if where == "total" else 0)
     fields = {
         "right": f"bytes {begin}-{end - 1}/{total}",
@@ -111,9 +122,18 @@ def odd(conn: Conn, request: Request, plan: tuple[object, ...], new: bytes) -> N
         "junk": "bytes all of it",
     }
     named = {"Content-Range": fields[str(where)]} if where in fields else {}
-    named |= {"same": {"ETag": '"v1"'}, "other": {"ETag": '"v2"'}, "weak": {"ETag": 'W/"v1"'}}.get(str(tag), {})
-    named |= {"same": {"Last-Modified": OLD_DATE}, "other": {"Last-Modified": NEW_DATE}}.get(str(date), {})
-    bodies = {"rest": new[begin:end], "whole": new, "short": new[begin : begin + 9000], "note": b'{"error": 1}'}
+    named |= {"same": {"ETag": '"v1"'}, "other": {"ETag": '"v2"'}, "weak": {"ETag": 'W/"v1"'}}.get(
+        str(tag), {}
+    )
+    named |= {"same": {"Last-Modified": OLD_DATE}, "other": {"Last-Modified": NEW_DATE}}.get(
+        str(date), {}
+    )
+    bodies = {
+        "rest": new[begin:end],
+        "whole": new,
+        "short": new[begin : begin + 9000],
+        "note": b'{"error": 1}',
+    }
     conn.send(reply(status, named, b"" if status == 204 else bodies[str(body)]))
 
 
@@ -121,16 +141,22 @@ PLANS = list(itertools.product(STATUSES, RANGES, TAGS, DATES, BODIES))
 
 
 def tells(plan: tuple[object, ...], new: bytes, labelled: bool) -> bool:
-    """Whether anything but an uncompared place tells the new version from the old one in the odd answers."""
+    """Whether anything but an uncompared place tells the new version from the old one in the odd
+    answers.
+    """
     if new is not IN_THE_MIDDLE:
         return True
     return labelled and (plan[2] not in ("same", "none") or plan[3] == "other")
 
 
 def is_a_third(plan: tuple[object, ...], data: bytes, new: bytes, labelled: bool) -> bool:
-    """Whether the odd answer itself was a version: a 200 with a validator of its own, whatever bytes it has."""
+    """Whether the odd answer itself was a version: a 200 with a validator of its own, whatever
+    bytes it has.
+    """
     own = (
-        plan[2] in ("other", "weak") or plan[3] == "other" or (not labelled and (plan[2], plan[3]) != ("none", "none"))
+        plan[2] in ("other", "weak")
+        or plan[3] == "other"
+        or (not labelled and (plan[2], plan[3]) != ("none", "none"))
     )
     return plan[0] == 200 and own and (data == b'{"error": 1}' or data in new)
 
@@ -161,7 +187,9 @@ async def test_the_file_is_the_old_one_or_the_new_one_whole(
     with ByteServer(server) as served:
         tasks = {
             number: session.download_task(
-                served.url(f"/{number}.bin"), destination=tmp_path / "out" / f"{number}.bin", maximum_attempts=6
+                served.url(f"/{number}.bin"),
+                destination=tmp_path / "out" / f"{number}.bin",
+                maximum_attempts=6,
             )
             for number in range(len(plans))
         }
@@ -180,12 +208,17 @@ async def test_the_file_is_the_old_one_or_the_new_one_whole(
 
 
 @pytest.mark.parametrize("etag", ["same", "none"])
-async def test_a_digest_tells_what_no_compared_place_does(monitor: Monitor, tmp_path: Path, etag: str):
+async def test_a_digest_tells_what_no_compared_place_does(
+    monitor: Monitor, tmp_path: Path, etag: str
+):
     digest = base64.b64encode(hashlib.sha256(IN_THE_MIDDLE).digest()).decode()
     count = itertools.count()
 
     def handler(conn: Conn, request: Request) -> None:
-        fields = {"Repr-Digest": f"sha-256=:{digest}:", **({"ETag": '"v1"'} if etag == "same" else {})}
+        fields = {
+            "Repr-Digest": f"sha-256=:{digest}:",
+            **({"ETag": '"v1"'} if etag == "same" else {}),
+        }
         if next(count) == 0:
             conn.send(reply(200, {**fields, "Content-Length": str(SIZE)}, OLD[:AT]))
             conn.close()

@@ -1,4 +1,6 @@
-"""Answers with odd heads, in every place where one is read, as curl, wget and browsers take them."""
+"""Answers with odd heads, in every place where one is read, as curl, wget and browsers take
+them.
+"""
 
 from __future__ import annotations
 
@@ -102,13 +104,28 @@ async def test_a_line_that_may_be_about_the_body_s_end_is_no_answer(
 
 
 STATUS_LINES = [
-    *(b"HTTP/1 200 OK", b"HTTP/1 200", b"http/1.1 200 OK", b"HTTP/1.1  200 OK", b"HTTP/1.1 200", b"HTTP/1.1 200 "),
-    *(b"HTTP/1.1 200OK", b"HTTP/1.1 200\tOK", b"HTTP/2 200 OK", b"HTTP/1.1 200 O\x0bK", b"HTTP 200 OK"),
+    *(
+        b"HTTP/1 200 OK",
+        b"HTTP/1 200",
+        b"http/1.1 200 OK",
+        b"HTTP/1.1  200 OK",
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 200 ",
+    ),
+    *(
+        b"HTTP/1.1 200OK",
+        b"HTTP/1.1 200\tOK",
+        b"HTTP/2 200 OK",
+        b"HTTP/1.1 200 O\x0bK",
+        b"HTTP 200 OK",
+    ),
 ]
 
 
 @pytest.mark.parametrize("line", STATUS_LINES)
-async def test_a_status_line_in_another_form_is_an_answer(session: Session, serve: Serve, downloads: Path, line: bytes):
+async def test_a_status_line_in_another_form_is_an_answer(
+    session: Session, serve: Serve, downloads: Path, line: bytes
+):
     server = serve(line + b"\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY)
     assert (await fetched(session, server.url("/a.bin"), downloads))[1] == BODY
 
@@ -152,7 +169,9 @@ async def test_chunks_and_trailers_with_odd_lines_are_the_file(
     assert [request.connection for request in server.requests] == [1, 2]
 
 
-async def test_well_formed_trailers_keep_the_connection(session: Session, serve: Serve, downloads: Path):
+async def test_well_formed_trailers_keep_the_connection(
+    session: Session, serve: Serve, downloads: Path
+):
     server = serve(OK + CHUNKED + b"\r\n" + CODED[:-2] + b"X-Kept: 1\r\n\r\n")
     for name in ("a.bin", "b.bin"):
         assert (await fetched(session, server.url(f"/{name}"), downloads))[1] == BODY
@@ -160,16 +179,25 @@ async def test_well_formed_trailers_keep_the_connection(session: Session, serve:
 
 
 @pytest.mark.parametrize("line", REFUSED)
-async def test_trailers_are_refused_for_what_a_head_is(session: Session, serve: Serve, downloads: Path, line: bytes):
+async def test_trailers_are_refused_for_what_a_head_is(
+    session: Session, serve: Serve, downloads: Path, line: bytes
+):
     record, _ = await fetched(
-        session, serve(OK + CHUNKED + b"\r\n" + CODED[:-2] + line + b"\r\n\r\n").url("/a.bin"), downloads
+        session,
+        serve(OK + CHUNKED + b"\r\n" + CODED[:-2] + line + b"\r\n\r\n").url("/a.bin"),
+        downloads,
     )
     assert record.error is not None
     assert record.error.reason == "srv.protocol"
 
 
 @pytest.mark.parametrize(
-    "interim", [b"HTTP/1.1 103 Early\r\nX Y: 1\r\n\r\n", b"http/1.1 100 Continue\r\n\r\n", b"HTTP/1  102 P\r\n\r\n"]
+    "interim",
+    [
+        b"HTTP/1.1 103 Early\r\nX Y: 1\r\n\r\n",
+        b"http/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1  102 P\r\n\r\n",
+    ],
 )
 async def test_an_odd_interim_answer_costs_the_connection_only(
     session: Session, serve: Serve, downloads: Path, interim: bytes
@@ -180,9 +208,13 @@ async def test_an_odd_interim_answer_costs_the_connection_only(
     assert [request.connection for request in server.requests] == [1, 2]
 
 
-async def test_an_interim_answer_that_may_be_about_a_body_is_no_answer(session: Session, serve: Serve, downloads: Path):
+async def test_an_interim_answer_that_may_be_about_a_body_is_no_answer(
+    session: Session, serve: Serve, downloads: Path
+):
     interim = b"HTTP/1.1 103 Early\r\nContent-Length : 5\r\n\r\n"
-    record, _ = await fetched(session, serve(interim + OK + b"Content-Length: 0\r\n\r\n").url("/a.bin"), downloads)
+    record, _ = await fetched(
+        session, serve(interim + OK + b"Content-Length: 0\r\n\r\n").url("/a.bin"), downloads
+    )
     assert record.error is not None
     assert record.error.reason == "srv.protocol"
 
@@ -194,7 +226,10 @@ async def test_a_location_that_cannot_be_read_is_told_as_such(
     server = serve(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + value + b"\r\n\r\n")
     record, _ = await fetched(session, server.url("/a"), downloads)
     assert record.error is not None
-    assert (record.error.code, record.error.reason) == (Code.REDIRECT_WITHOUT_TARGET, "srv.redirect")
+    assert (record.error.code, record.error.reason) == (
+        Code.REDIRECT_WITHOUT_TARGET,
+        "srv.redirect",
+    )
 
 
 async def test_a_large_file_behind_an_odd_head_still_goes_past_the_parser(
@@ -266,7 +301,9 @@ async def test_an_odd_answer_to_connect_opens_a_way_for_one_request(
 
 
 @pytest.mark.parametrize("line", REFUSED)
-async def test_an_answer_to_connect_is_refused_for_what_a_head_is(serve: Serve, transport: Transport, line: bytes):
+async def test_an_answer_to_connect_is_refused_for_what_a_head_is(
+    serve: Serve, transport: Transport, line: bytes
+):
     proxy = serve(b"HTTP/1.1 200 Connected\r\n" + line + b"\r\n\r\n")
     with pytest.raises(TransferFailure) as caught:
         await transport.open(Call(url="https://far.example/", proxy=proxy.url()))

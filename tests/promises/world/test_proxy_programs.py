@@ -1,4 +1,6 @@
-"""Downloads through proxies of other people: microsocks, dante, tinyproxy and squid, each where it is installed."""
+"""Downloads through proxies of other people: microsocks, dante, tinyproxy and squid, each where it
+is installed.
+"""
 
 from __future__ import annotations
 
@@ -62,10 +64,14 @@ def far() -> Iterator[ByteServer]:
         yield server
 
 
-async def fetched(monitor: Monitor, far: ByteServer, proxy: str, downloads: Path, host: str = "0.0.0.0") -> str:
+async def fetched(
+    monitor: Monitor, far: ByteServer, proxy: str, downloads: Path, host: str = "0.0.0.0"
+) -> str:
     """ "" when the file came through the proxy, else the failure in words."""
     session = quick_session(monitor, f"by {proxy}", proxy=proxy)
-    record = await session.download_task(far.url("/f.bin", host), maximum_attempts=1, overwrite=True).wait()
+    record = await session.download_task(
+        far.url("/f.bin", host), maximum_attempts=1, overwrite=True
+    ).wait()
     if record.error is not None:
         return f"{record.error.reason}: {record.error.message}"
     assert (downloads / "f.bin").read_bytes() == b"far" * 200_000
@@ -75,13 +81,17 @@ async def fetched(monitor: Monitor, far: ByteServer, proxy: str, downloads: Path
 @pytest.mark.parametrize("kind", ["socks5", "socks5h"])
 async def test_microsocks_opens_the_way(monitor, far, tmp_path, downloads, kind):
     port = free_port()
-    with running(tmp_path, port, program("microsocks"), "-i", "127.0.0.1", "-p", str(port)) as place:
+    with running(
+        tmp_path, port, program("microsocks"), "-i", "127.0.0.1", "-p", str(port)
+    ) as place:
         assert await fetched(monitor, far, f"{kind}://{place}", downloads) == ""
 
 
 async def test_microsocks_resolves_the_name_itself(monitor, far, tmp_path, downloads):
     port = free_port()
-    with running(tmp_path, port, program("microsocks"), "-i", "127.0.0.1", "-p", str(port)) as place:
+    with running(
+        tmp_path, port, program("microsocks"), "-i", "127.0.0.1", "-p", str(port)
+    ) as place:
         failure = await fetched(monitor, far, f"socks5h://{place}", downloads, "nobody.invalid")
         assert f"proxy at {place}" in failure  # it was asked; nobody here looked the name up
         failure = await fetched(monitor, far, f"socks5://{place}", downloads, "nobody.invalid")
@@ -90,11 +100,24 @@ async def test_microsocks_resolves_the_name_itself(monitor, far, tmp_path, downl
 
 async def test_microsocks_takes_a_right_login_only(monitor, far, tmp_path, downloads):
     port = free_port()
-    command = (program("microsocks"), "-i", "127.0.0.1", "-p", str(port), "-u", "me", "-P", "s@cret#")
+    command = (
+        program("microsocks"),
+        "-i",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        "-u",
+        "me",
+        "-P",
+        "s@cret#",
+    )
     with running(tmp_path, port, *command) as place:
         assert await fetched(monitor, far, f"socks5h://{LOGIN}{place}", downloads) == ""
         wrong = await fetched(monitor, far, f"socks5h://me:wrong@{place}", downloads)
-        assert wrong == f"net.proxy-auth: The proxy at {place} does not accept this user name and password."
+        assert (
+            wrong
+            == f"net.proxy-auth: The proxy at {place} does not accept this user name and password."
+        )
         none = await fetched(monitor, far, f"socks5h://{place}", downloads)
         assert none == f"net.proxy-auth: The proxy at {place} needs a user name and password."
 
@@ -117,8 +140,12 @@ socks pass {{ from: 0.0.0.0/0 to: 0.0.0.0/0 protocol: tcp }}
 async def test_dante_opens_the_way(monitor, far, tmp_path, downloads, kind):
     path, port, own = program("danted", "sockd"), free_port(), own_address()
     user = "nobody" if os.geteuid() == 0 else os.environ.get("USER", "nobody")
-    (tmp_path / "dante.conf").write_text(DANTE.format(folder=tmp_path, port=port, user=user, own=own))
-    with running(tmp_path, port, path, "-f", str(tmp_path / "dante.conf"), "-p", str(tmp_path / "pid")) as place:
+    (tmp_path / "dante.conf").write_text(
+        DANTE.format(folder=tmp_path, port=port, user=user, own=own)
+    )
+    with running(
+        tmp_path, port, path, "-f", str(tmp_path / "dante.conf"), "-p", str(tmp_path / "pid")
+    ) as place:
         assert await fetched(monitor, far, f"{kind}://{place}", downloads, own) == ""
         blocked = await fetched(monitor, far, f"{kind}://{place}", downloads, "203.0.113.1")
         assert f"proxy at {place}" in blocked
@@ -141,11 +168,18 @@ async def test_tinyproxys_401_of_a_wrong_password_is_the_proxys(monitor, far, tm
         assert await fetched(monitor, far, f"http://me:s3cret@{place}", downloads) == ""
         for host in ("0.0.0.0", "files.example.org"):
             wrong = await fetched(monitor, far, f"http://me:wrong@{place}", downloads, host)
-            assert wrong == f"net.proxy-auth: The proxy at {place} does not accept this user name and password."
-        unreachable = await fetched(monitor, far, f"http://me:s3cret@{place}", downloads, "nobody.invalid")
+            assert (
+                wrong
+                == f"net.proxy-auth: The proxy at {place} does not accept this user name and password."
+            )
+        unreachable = await fetched(
+            monitor, far, f"http://me:s3cret@{place}", downloads, "nobody.invalid"
+        )
         assert f"The proxy at {place} answered 500" in unreachable
         session = quick_session(monitor, "tunnel", proxy=f"http://me:wrong@{place}")
-        record = await session.download_task("https://files.example.org/", maximum_attempts=1).wait()
+        record = await session.download_task(
+            "https://files.example.org/", maximum_attempts=1
+        ).wait()
         assert record.error is not None
         assert record.error.reason == "net.proxy-auth"
         assert place in record.error.message
@@ -174,4 +208,7 @@ async def test_squid_forwards_and_its_tunnels_say_no(monitor, far, tmp_path, dow
         session = quick_session(monitor, "tunnel", proxy=f"http://{place}")
         record = await session.download_task("https://nobody.invalid/", maximum_attempts=1).wait()
         assert record.error is not None
-        assert (record.error.reason, f"proxy at {place}" in record.error.message) == ("net.proxy", True)
+        assert (record.error.reason, f"proxy at {place}" in record.error.message) == (
+            "net.proxy",
+            True,
+        )

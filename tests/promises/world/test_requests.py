@@ -1,4 +1,6 @@
-"""What requests carry, where it goes, and whom they trust, as people meet it: from the order to the wire."""
+"""What requests carry, where it goes, and whom they trust, as people meet it: from the order to the
+wire.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,9 @@ def proxied(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ByteServe
 # ---- headers at another origin
 
 
-async def test_the_other_host_gets_what_says_how_to_read_it_and_no_secret(monitor, server, resource, here):
+async def test_the_other_host_gets_what_says_how_to_read_it_and_no_secret(
+    monitor, server, resource, here
+):
     with ByteServer(Resource(b"x" * 5000)) as other:
         target = other.url("/object/abc.zip", "localhost")
         resource.before = lambda conn, request: conn.send(reply(302, {"Location": target})) is None
@@ -104,10 +108,16 @@ async def test_the_other_host_gets_what_says_how_to_read_it_and_no_secret(monito
     assert b"canary" not in request.raw
 
 
-async def test_what_was_dropped_on_the_way_does_not_come_back_when_it_goes_on(monitor, server, resource, downloads):
-    """A chain that leads away and back: where it ended is asked again without what stayed behind."""
+async def test_what_was_dropped_on_the_way_does_not_come_back_when_it_goes_on(
+    monitor, server, resource, downloads
+):
+    """A chain that leads away and back: where it ended is asked again without what stayed
+    behind.
+    """
     resource.body, resource.etag, resource.cut_after = os.urandom(1_000_000), '"v1"', 600_000
-    with ByteServer(lambda conn, request: conn.send(reply(302, {"Location": server.url("/end")}))) as second:
+    with ByteServer(
+        lambda conn, request: conn.send(reply(302, {"Location": server.url("/end")}))
+    ) as second:
 
         def before(conn: Conn, request: Request) -> bool:
             if request.target == "/a":
@@ -117,10 +127,14 @@ async def test_what_was_dropped_on_the_way_does_not_come_back_when_it_goes_on(mo
             return request.target == "/a"
 
         resource.before = before
-        task = quick_session(monitor).download_task(server.url("/a"), request_headers={"X-Api-Key": "canary"})
+        task = quick_session(monitor).download_task(
+            server.url("/a"), request_headers={"X-Api-Key": "canary"}
+        )
         assert (await task.wait()).succeeded
     assert (downloads / "end").read_bytes() == resource.body
-    assert [request.header("X-Api-Key") for request in server.requests if request.target == "/end"] == ["", ""]
+    assert [
+        request.header("X-Api-Key") for request in server.requests if request.target == "/end"
+    ] == ["", ""]
 
 
 async def test_what_is_marked_goes_along(monitor, server, resource, here):
@@ -151,7 +165,10 @@ def test_what_cannot_be_marked_is_refused_in_words(name, here):
 
 def site(conn: Conn, request: Request) -> None:
     if request.target.startswith("http://login.example.org/"):
-        location = {"Location": "http://dl.example.org/f.zip", "Set-Cookie": "sid=1; Domain=.example.org; Path=/"}
+        location = {
+            "Location": "http://dl.example.org/f.zip",
+            "Set-Cookie": "sid=1; Domain=.example.org; Path=/",
+        }
         conn.send(reply(302, location))
     elif "sid=1" in request.header("Cookie"):
         conn.send(reply(200, {"Content-Type": "application/zip"}, b"z" * 5000))
@@ -173,7 +190,9 @@ async def test_own_cookies_go_beside_those_that_were_set(monitor, proxied, here)
             conn.send(reply(302, {"Location": "/in", "Set-Cookie": "sid=2; Path=/"}))
 
     server = proxied(gate)
-    assert (await run(monitor, "get", "-H", "Cookie: own=1", "http://files.example.org/x")).succeeded
+    assert (
+        await run(monitor, "get", "-H", "Cookie: own=1", "http://files.example.org/x")
+    ).succeeded
     assert server.requests[0].header("Cookie") == "own=1"
 
 
@@ -184,7 +203,9 @@ COOKIES = (
 )
 
 
-async def test_a_cookie_file_opens_the_way_and_what_is_of_others_is_not_kept(monitor, proxied, here):
+async def test_a_cookie_file_opens_the_way_and_what_is_of_others_is_not_kept(
+    monitor, proxied, here
+):
     def gate(conn: Conn, request: Request) -> None:
         conn.send(reply(200 if request.header("Cookie") == "sid=canary-1" else 403, {}, b"in"))
 
@@ -193,7 +214,9 @@ async def test_a_cookie_file_opens_the_way_and_what_is_of_others_is_not_kept(mon
     secrets = Path(monitor.state_dir) / "secrets.json"
     (order,) = orders("get", "--cookies", "cookies.txt", "http://dl.example.org/x")
     assert "canary-2" not in json.dumps(order)
-    answer = await Api(monitor).answer("POST", "/v1/tasks", json.dumps({**order, "start": False}).encode())
+    answer = await Api(monitor).answer(
+        "POST", "/v1/tasks", json.dumps({**order, "start": False}).encode()
+    )
     task = monitor.handle(TaskKey.parse(str(answer.body["id"])))
     await monitor._engine.vault.saved()
     assert "canary-1" in secrets.read_text()
@@ -217,11 +240,19 @@ async def test_cookies_of_a_file_follow_a_redirect_by_their_own_domain_only(moni
 
     server = proxied(away)
     (here / "cookies.txt").write_text(COOKIES)
-    assert (await run(monitor, "get", "--cookies", "cookies.txt", "http://dl.example.org/x")).succeeded
-    assert [request.header("Cookie") for request in server.requests] == ["sid=canary-1", "sid=canary-1", ""]
+    assert (
+        await run(monitor, "get", "--cookies", "cookies.txt", "http://dl.example.org/x")
+    ).succeeded
+    assert [request.header("Cookie") for request in server.requests] == [
+        "sid=canary-1",
+        "sid=canary-1",
+        "",
+    ]
 
 
-@pytest.mark.parametrize("text", ["<html>", "dl.example.org\tFALSE\t/\tFALSE\t1\told\tcanary\n", ""])
+@pytest.mark.parametrize(
+    "text", ["<html>", "dl.example.org\tFALSE\t/\tFALSE\t1\told\tcanary\n", ""]
+)
 def test_a_cookie_file_that_is_of_no_use_is_told(here, text):
     (here / "cookies.txt").write_text(text)
     with pytest.raises(ValueError, match="cookie file") as caught:
@@ -276,17 +307,25 @@ async def test_a_dead_proxy_on_this_machine_is_not_waited_for_without_a_network(
         port = taken.port
     monkeypatch.setenv("all_proxy", f"socks5h://127.0.0.1:{port}")
     connectivity.update(False)
-    record = await quick_session(monitor).download_task("http://files.example.org/f", maximum_attempts=2).wait()
+    record = (
+        await quick_session(monitor)
+        .download_task("http://files.example.org/f", maximum_attempts=2)
+        .wait()
+    )
     assert record.error is not None
     assert (record.error.reason, record.attempt) == ("net.proxy", 2)
 
 
-async def test_the_credentials_of_a_sessions_proxy_are_kept_with_the_secrets_only(monitor: Monitor, tmp_path: Path):
+async def test_the_credentials_of_a_sessions_proxy_are_kept_with_the_secrets_only(
+    monitor: Monitor, tmp_path: Path
+):
     quick_session(monitor, proxy="socks5h://me:half#canary@127.0.0.1:1080")
     await monitor._engine.vault.saved()
     await monitor._engine.store.read(lambda database: None)
     state = Path(monitor.state_dir)
-    holders = [path.name for path in state.rglob("*") if path.is_file() and b"canary" in path.read_bytes()]
+    holders = [
+        path.name for path in state.rglob("*") if path.is_file() and b"canary" in path.read_bytes()
+    ]
     assert holders == ["secrets.json"]
 
 
@@ -338,7 +377,9 @@ async def test_a_body_is_sent_with_the_type_that_is_wanted(monitor, server, here
 async def test_a_signed_upload_can_be_made_without_a_type(monitor, server, here):
     (here / "f.bin").write_bytes(b"x" * 100)
     server.handler = lambda conn, request: conn.send(reply(201))
-    assert (await run(monitor, "put", "f.bin", server.url("/signed?X=1"), "--no-content-type")).succeeded
+    assert (
+        await run(monitor, "put", "f.bin", server.url("/signed?X=1"), "--no-content-type")
+    ).succeeded
     (request,) = server.requests
     assert (request.method, request.body) == ("PUT", b"x" * 100)
     assert "content-type" not in request.raw.decode().lower()
@@ -348,7 +389,9 @@ def password_wanted(conn: Conn, request: Request) -> None:
     if request.header("Authorization") == "Basic bWU6cmlnaHQ=":
         conn.send(reply(200, {}, b"in"))
     else:
-        conn.send(reply(403 if request.header("X-Wrong") else 401, {"WWW-Authenticate": "Basic realm=x"}))
+        conn.send(
+            reply(403 if request.header("X-Wrong") else 401, {"WWW-Authenticate": "Basic realm=x"})
+        )
 
 
 async def test_a_command_with_another_password_does_not_use_the_old_one(monitor, server, here):
@@ -360,7 +403,9 @@ async def test_a_command_with_another_password_does_not_use_the_old_one(monitor,
 
 
 async def test_a_command_without_the_header_that_was_wrong_goes_without_it(monitor, server, here):
-    server.handler = lambda conn, request: conn.send(reply(400 if request.header("X-Wrong") else 200, {}, b"in"))
+    server.handler = lambda conn, request: conn.send(
+        reply(400 if request.header("X-Wrong") else 200, {}, b"in")
+    )
     first = await run(monitor, "get", "-H", "X-Wrong: 1", server.url("/a.bin"))
     assert first.failed
     second = await run(monitor, "get", server.url("/a.bin"))
@@ -368,7 +413,9 @@ async def test_a_command_without_the_header_that_was_wrong_goes_without_it(monit
     assert second.key == first.key
 
 
-async def test_a_login_that_a_person_gave_stays_when_the_command_is_run_again(monitor, server, here):
+async def test_a_login_that_a_person_gave_stays_when_the_command_is_run_again(
+    monitor, server, here
+):
     server.handler = password_wanted
     first = await run(monitor, "get", server.url("/a.bin"))
     assert monitor.logins.challenge(first.key) is not None
@@ -400,7 +447,9 @@ async def test_a_redirect_to_http_is_followed_where_the_command_allows_it(monito
             refused = await run(monitor, "get", *trusting, secure.url("/a"))
             assert refused.error is not None
             assert refused.error.reason == "pol.insecure-redirect"
-            assert (await run(monitor, "get", *trusting, "--insecure-redirects", secure.url("/a"))).succeeded
+            assert (
+                await run(monitor, "get", *trusting, "--insecure-redirects", secure.url("/a"))
+            ).succeeded
     assert (here / "f.bin").read_bytes() == b"plain"
 
 
@@ -411,7 +460,9 @@ async def test_own_authorities_hold_for_one_command(monitor, here, tmp_path):
         for words, trusted in [((), False), (("--ca-file", str(tmp_path / "other.pem")), False)]:
             task = await run(monitor, "get", *words, server.url("/a"))
             assert task.succeeded == trusted
-        assert (await run(monitor, "get", "--ca-file", str(tmp_path / "ca.pem"), server.url("/a"))).succeeded
+        assert (
+            await run(monitor, "get", "--ca-file", str(tmp_path / "ca.pem"), server.url("/a"))
+        ).succeeded
 
 
 @pytest.mark.parametrize("option", ["--ca-file", "--cookies"])
@@ -420,13 +471,17 @@ def test_a_file_that_is_not_there_is_told_before_anything_begins(here, option):
         orders("get", option, "nothing.txt", "http://h.example/")
 
 
-async def test_keys_are_written_where_a_person_says_so_and_by_no_variable(monitor, here, tmp_path, monkeypatch):
+async def test_keys_are_written_where_a_person_says_so_and_by_no_variable(
+    monitor, here, tmp_path, monkeypatch
+):
     authority().cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "of the environment"))
     with ByteServer(Resource(b"x"), tls=True) as server:
         trusting = ("--ca-file", str(tmp_path / "ca.pem"))
         assert (await run(monitor, "get", *trusting, "-o", "1", server.url("/a"))).succeeded
-        assert (await run(monitor, "get", *trusting, "-o", "2", "--tls-keys", "keys", server.url("/a"))).succeeded
+        assert (
+            await run(monitor, "get", *trusting, "-o", "2", "--tls-keys", "keys", server.url("/a"))
+        ).succeeded
         written = (here / "keys").read_text()
         assert (await run(monitor, "get", *trusting, "-o", "3", server.url("/a"))).succeeded
     assert "CLIENT_TRAFFIC_SECRET" in written
@@ -471,7 +526,13 @@ async def test_the_control_api_refuses_options_that_cannot_be(monitor, server, o
 
 
 @pytest.mark.parametrize(
-    "cookies", [[1], [{}], [{"name": "a"}], [{"name": "a", "value": "b\r\nX: y", "domain": "d", "expires": None}]]
+    "cookies",
+    [
+        [1],
+        [{}],
+        [{"name": "a"}],
+        [{"name": "a", "value": "b\r\nX: y", "domain": "d", "expires": None}],
+    ],
 )
 async def test_the_control_api_refuses_what_is_no_cookie(monitor, server, cookies):
     order = {"url": server.url("/a"), "cookies": cookies}

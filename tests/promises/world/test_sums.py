@@ -29,14 +29,21 @@ SHA1, SHA256 = hashlib.sha1(DATA).digest(), hashlib.sha256(DATA).digest()
 FIELDS = [
     ({"Content-MD5": b64(MD5)}, [f"md5:{MD5.hex()}"]),
     ({"x-goog-hash": f"crc32c=AAAAAA==, md5={b64(MD5)}"}, [f"md5:{MD5.hex()}"]),
-    ({"x-goog-hash": f"md5={b64(MD5)}", "x-goog-stored-content-encoding": "gzip"}, []),  # unpacked on its way
-    ({"x-goog-hash": f"md5={b64(MD5)}", "x-goog-stored-content-encoding": "identity"}, [f"md5:{MD5.hex()}"]),
+    # unpacked on its way
+    ({"x-goog-hash": f"md5={b64(MD5)}", "x-goog-stored-content-encoding": "gzip"}, []),
+    (
+        {"x-goog-hash": f"md5={b64(MD5)}", "x-goog-stored-content-encoding": "identity"},
+        [f"md5:{MD5.hex()}"],
+    ),
     ({"x-amz-checksum-sha256": b64(SHA256)}, [f"sha-256:{SHA256.hex()}"]),
     ({"x-amz-checksum-sha1": b64(SHA1)}, [f"sha-1:{SHA1.hex()}"]),
     ({"x-amz-checksum-crc32": b64(CRC)}, [f"crc32:{CRC.hex()}"]),
     ({"x-amz-checksum-crc32": f"{b64(CRC)}-3"}, []),  # of three parts
     ({"x-amz-checksum-crc32": b64(CRC), "x-amz-checksum-type": "COMPOSITE"}, []),
-    ({"x-amz-checksum-crc32": b64(CRC), "x-amz-checksum-type": "FULL_OBJECT"}, [f"crc32:{CRC.hex()}"]),
+    (
+        {"x-amz-checksum-crc32": b64(CRC), "x-amz-checksum-type": "FULL_OBJECT"},
+        [f"crc32:{CRC.hex()}"],
+    ),
     ({"x-amz-checksum-crc32c": b64(CRC), "x-amz-checksum-crc64nvme": b64(CRC + CRC)}, []),
     ({"x-ms-blob-content-md5": b64(MD5)}, [f"md5:{MD5.hex()}"]),
     ({"Content-MD5": b64(MD5), "x-ms-blob-content-md5": b64(MD5)}, [f"md5:{MD5.hex()}"]),
@@ -53,7 +60,11 @@ def test_what_a_storage_service_says_of_an_object(fields: dict[str, str], expect
 
 
 def test_a_206_has_the_sums_of_its_part_but_for_azures():
-    given = {"content-md5": b64(MD5), "x-amz-checksum-sha1": b64(SHA1), "x-ms-blob-content-md5": b64(MD5)}
+    given = {
+        "content-md5": b64(MD5),
+        "x-amz-checksum-sha1": b64(SHA1),
+        "x-ms-blob-content-md5": b64(MD5),
+    }
     assert digests.sums(206, lambda name: given.get(name.lower(), "")) == (f"md5:{MD5.hex()}",)
 
 
@@ -93,14 +104,18 @@ async def test_a_sum_that_fits_is_checked_after_a_continuation(
 async def test_a_mixture_that_no_place_shows_is_found_by_its_sum(
     session: Session, server: ByteServer, resource: Resource, downloads: Path
 ):
-    """Another version under the same tag, equal where it is compared: the sum of the first answer tells."""
+    """Another version under the same tag, equal where it is compared: the sum of the first answer
+    tells.
+    """
     old = resource.body
     new = old[:1000] + os.urandom(1000) + old[2000:300_000] + os.urandom(100_000)
 
     def before(conn: Conn, request: Request) -> bool:
         first = len(server.requests) == 1
         resource.body, resource.cut_after = (old, 250_000) if first else (new, None)
-        resource.headers = {"Content-MD5": b64(hashlib.md5(resource.body).digest())} if first else {}
+        resource.headers = (
+            {"Content-MD5": b64(hashlib.md5(resource.body).digest())} if first else {}
+        )
         return False
 
     resource.before = before

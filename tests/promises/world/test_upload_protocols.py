@@ -1,4 +1,6 @@
-"""How an upload finds out what a server speaks: tus by its discovery, the draft in four versions, or nothing at all."""
+"""How an upload finds out what a server speaks: tus by its discovery, the draft in four versions,
+or nothing at all.
+"""
 
 from __future__ import annotations
 
@@ -49,16 +51,24 @@ def methods(farm: UploadServer) -> list[str]:
 
 def asked(farm: UploadServer, method: str) -> list[str]:
     """The versions of the requests with that method."""
-    return [one.header("Upload-Draft-Interop-Version") for one in farm.heads if one.method == method]
+    return [
+        one.header("Upload-Draft-Interop-Version") for one in farm.heads if one.method == method
+    ]
 
 
 async def test_tus_is_seen_by_its_discovery_and_gets_the_collection(
     monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path, body: bytes
 ):
-    fields = {"Tus-Resumable": "1.0.0", "Tus-Version": "1.0.0,0.2.2", "Tus-Extension": "creation,expiration"}
+    fields = {
+        "Tus-Resumable": "1.0.0",
+        "Tus-Version": "1.0.0,0.2.2",
+        "Tus-Extension": "creation,expiration",
+    }
     farm.answers["OPTIONS"] = [reply(204, fields)]
     farm.cuts = [700_000]
-    task = quick_session(monitor).upload_task(server.url("/files/"), source, method="PUT", into_folder=True)
+    task = quick_session(monitor).upload_task(
+        server.url("/files/"), source, method="PUT", into_folder=True
+    )
     record = await task.wait()
     assert (record.succeeded, record.protocol) == (True, "tus")
     assert farm.said[1][:2] == ("POST", "/files/")
@@ -72,7 +82,9 @@ async def test_a_small_file_that_is_refused_goes_by_tus_where_that_is_the_way(
     (tmp_path / "small").write_bytes(b"s" * size)
     farm = Tusd()
     with ByteServer(farm, reads_bodies=False) as server:
-        task = quick_session(monitor).upload_task(server.url("/f/"), tmp_path / "small", method="PUT", into_folder=True)
+        task = quick_session(monitor).upload_task(
+            server.url("/f/"), tmp_path / "small", method="PUT", into_folder=True
+        )
         record = await task.wait()
     assert (record.succeeded, record.protocol) == (True, "tus"), record.error
     assert [bytes(found) for _, found in farm.uploads.values()] == [b"s" * size]
@@ -84,7 +96,11 @@ async def test_a_small_file_that_is_refused_elsewhere_fails_with_that_answer(
 ):
     (tmp_path / "small").write_bytes(b"s")
     farm.answers = {"PUT": [reply(404, {}, b"no such folder")]}
-    record = await quick_session(monitor).upload_task(server.url("/in"), tmp_path / "small", method="PUT").wait()
+    record = (
+        await quick_session(monitor)
+        .upload_task(server.url("/in"), tmp_path / "small", method="PUT")
+        .wait()
+    )
     assert record.error is not None
     assert (record.error.status, record.error.said) == (404, "no such folder")
 
@@ -94,7 +110,9 @@ async def test_one_field_of_the_discovery_is_enough(
     monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path, fields: dict[str, str]
 ):
     farm.answers["OPTIONS"] = [reply(200, fields)]
-    assert (await quick_session(monitor).upload_task(server.url("/in"), source).wait()).protocol == "tus"
+    assert (
+        await quick_session(monitor).upload_task(server.url("/in"), source).wait()
+    ).protocol == "tus"
 
 
 @pytest.mark.parametrize(
@@ -102,10 +120,17 @@ async def test_one_field_of_the_discovery_is_enough(
     [{"Tus-Version": "0.2.2"}, {"Tus-Version": "1.0.0", "Tus-Extension": "termination"}],
 )
 async def test_a_server_that_cannot_create_by_tus_gets_the_file_whole(
-    monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path, body: bytes, fields: dict[str, str]
+    monitor: Monitor,
+    farm: UploadServer,
+    server: ByteServer,
+    source: Path,
+    body: bytes,
+    fields: dict[str, str],
 ):
     farm.answers["OPTIONS"] = [reply(200, fields)] * len(VERSIONS)
-    assert (await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()).succeeded
+    assert (
+        await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    ).succeeded
     assert farm.whole == [body]
 
 
@@ -113,7 +138,9 @@ async def test_a_collection_that_announces_tus_and_takes_no_creation_gets_the_fi
     monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path, body: bytes
 ):
     farm.answers = {"OPTIONS": [reply(200, {"Tus-Version": "1.0.0"})], "POST": [reply(405)]}
-    assert (await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()).succeeded
+    assert (
+        await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    ).succeeded
     assert farm.whole == [body]
 
 
@@ -123,13 +150,19 @@ async def test_every_version_of_the_draft_is_found_and_resumed(
     monitor: Monitor, source: Path, body: bytes, version: str, names: bool
 ):
     farm = UploadServer(version=version, names_version=names, cuts=[1_000_000])
-    farm.final = reply(200, {"Upload-Incomplete": "?0"} if version == "3" else {"Upload-Complete": "?1"})
+    farm.final = reply(
+        200, {"Upload-Incomplete": "?0"} if version == "3" else {"Upload-Complete": "?1"}
+    )
     with serving(farm) as server:
         session = quick_session(monitor)
         assert (await session.upload_task(server.url("/in"), source, method="PUT").wait()).succeeded
         assert (farm.stored, farm.received) == ([body], SIZE)
         tried = asked(farm, "OPTIONS")
-        assert tried == ([*dict.fromkeys(["8", version])] if names else [*VERSIONS[: VERSIONS.index(version) + 1]])
+        assert tried == (
+            [*dict.fromkeys(["8", version])]
+            if names
+            else [*VERSIONS[: VERSIONS.index(version) + 1]]
+        )
         assert asked(farm, "PUT") == [version]
         assert (await session.upload_task(server.url("/in"), source, method="PUT").wait()).succeeded
         assert asked(farm, "OPTIONS")[len(tried) :] == [version]  # it is remembered of the host
@@ -141,7 +174,9 @@ async def test_who_insists_on_the_draft_needs_no_announcement(
 ):
     farm = UploadServer(version=version, names_version=True, cuts=[1_000_000])
     with serving(farm) as server:
-        task = quick_session(monitor).upload_task(server.url("/in"), source, method="PUT", protocol="ietf")
+        task = quick_session(monitor).upload_task(
+            server.url("/in"), source, method="PUT", protocol="ietf"
+        )
         assert (await task.wait()).succeeded
         assert (farm.stored, farm.received) == ([body], SIZE)
         one = quick_session(monitor, "one").upload_task(
@@ -151,10 +186,14 @@ async def test_who_insists_on_the_draft_needs_no_announcement(
     assert "OPTIONS" not in methods(farm)
 
 
-async def test_one_version_that_was_asked_for_is_the_only_one_that_is_tried(monitor: Monitor, source: Path):
+async def test_one_version_that_was_asked_for_is_the_only_one_that_is_tried(
+    monitor: Monitor, source: Path
+):
     farm = UploadServer(version="6")
     with serving(farm) as server:
-        task = quick_session(monitor).upload_task(server.url("/in"), source, method="PUT", protocol="ietf:5")
+        task = quick_session(monitor).upload_task(
+            server.url("/in"), source, method="PUT", protocol="ietf:5"
+        )
         record = await task.wait()
     assert record.error is not None
     assert record.error.reason == "srv.protocol"
@@ -162,14 +201,19 @@ async def test_one_version_that_was_asked_for_is_the_only_one_that_is_tried(moni
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_a_104_makes_a_whole_upload_resumable(monitor: Monitor, source: Path, body: bytes, version: str):
-    """No OPTIONS speaks for the draft, so no empty creation is sent; each request tries another version."""
+async def test_a_104_makes_a_whole_upload_resumable(
+    monitor: Monitor, source: Path, body: bytes, version: str
+):
+    """No OPTIONS speaks for the draft, so no empty creation is sent; each request tries another
+    version.
+    """
     turns = VERSIONS.index(version)
     farm = UploadServer(version=version, offers=True, cuts=[1_000_000])
 
     def cut_before(conn: Conn, request: Request) -> None:
         if request.method == "OPTIONS":
-            conn.send(reply(405, {"Connection": "close"}))  # a kept connection that dies is no attempt
+            # a kept connection that dies is no attempt
+            conn.send(reply(405, {"Connection": "close"}))
             conn.close()
         elif request.method == "PUT" and len(asked(farm, "PUT")) < turns:
             farm.heads.append(request)
@@ -185,7 +229,9 @@ async def test_a_104_makes_a_whole_upload_resumable(monitor: Monitor, source: Pa
     assert asked(farm, "PUT") == list(VERSIONS[: turns + 1])
     assert record.protocol == "ietf"
     assert (farm.stored, farm.received) == ([body], SIZE)
-    assert all(int(one.header("Content-Length")) == SIZE for one in farm.heads if one.method == "PUT")
+    assert all(
+        int(one.header("Content-Length")) == SIZE for one in farm.heads if one.method == "PUT"
+    )
 
 
 async def test_a_104_counts_while_the_body_is_on_its_way(
@@ -193,7 +239,8 @@ async def test_a_104_counts_while_the_body_is_on_its_way(
 ):
     farm.offers = True
     farm.answers = {"OPTIONS": [reply(405)] * 9}
-    task = quick_session(monitor, speed_limit=3_000_000).upload_task(server.url("/in"), source)  # a POST
+    # a POST
+    task = quick_session(monitor, speed_limit=3_000_000).upload_task(server.url("/in"), source)
     await eventually(lambda: SIZE > task.count_of_bytes_sent > 500_000)
     assert task.record.upload is not None
     assert (task.record.not_resumable, task.record.exposed) == ("", False)
@@ -214,7 +261,9 @@ async def test_a_final_answer_that_calls_the_whole_upload_incomplete_is_not_the_
     def begins(conn: Conn, request: Request) -> None:
         if request.method == "PUT":
             farm.uploads["/uploads/1"] = Kept(SIZE, "PUT", bytearray(conn.read_some(reads)))
-            fields = {"Upload-Complete": "?0", "Connection": "close"} | ({"Location": "/uploads/1"} if location else {})
+            fields = {"Upload-Complete": "?0", "Connection": "close"} | (
+                {"Location": "/uploads/1"} if location else {}
+            )
             conn.send(reply(201, fields))
             conn.close()
         elif request.method == "OPTIONS":
@@ -223,7 +272,9 @@ async def test_a_final_answer_that_calls_the_whole_upload_incomplete_is_not_the_
             farm(conn, request)
 
     with ByteServer(begins, reads_bodies=False) as server:
-        record = await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+        record = (
+            await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+        )
     if location:
         assert record.succeeded, record.error
         assert farm.stored == [body]
@@ -242,7 +293,9 @@ async def test_a_104_of_another_version_is_none(
 
     farm.announce = "none"
     with ByteServer(other, reads_bodies=False) as server:
-        record = await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+        record = (
+            await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+        )
     assert (record.succeeded, record.upload, farm.whole) == (True, None, [body])
 
 
@@ -260,7 +313,9 @@ async def test_a_server_that_stumbles_over_the_fields_gets_the_file_without_them
             conn.send(reply(201))
 
     with ByteServer(strict, reads_bodies=False) as server:
-        assert (await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()).succeeded
+        assert (
+            await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+        ).succeeded
     assert bodies == [body]
 
 
@@ -274,7 +329,11 @@ async def test_a_server_of_that_form_resumes_by_either_protocol(
     farm = Tusd(cuts=[1_000_000, 500_000])
     with ByteServer(farm, reads_bodies=False) as server:
         protocol = f"ietf:{version}" if version else ""
-        record = await quick_session(monitor).upload_task(server.url("/files/"), source, protocol=protocol).wait()
+        record = (
+            await quick_session(monitor)
+            .upload_task(server.url("/files/"), source, protocol=protocol)
+            .wait()
+        )
     assert record.succeeded, record.error
     assert record.protocol == ("ietf" if version else "tus")
     assert [bytes(found) for _, found in farm.uploads.values()] == [body]
@@ -285,7 +344,11 @@ async def test_a_server_of_that_form_resumes_by_either_protocol(
 async def test_its_versions_are_tried_in_turn(monitor: Monitor, source: Path, body: bytes):
     farm = Tusd(cuts=[1_000_000])
     with ByteServer(farm, reads_bodies=False) as server:
-        assert (await quick_session(monitor).upload_task(server.url("/f"), source, protocol="ietf").wait()).succeeded
+        assert (
+            await quick_session(monitor)
+            .upload_task(server.url("/f"), source, protocol="ietf")
+            .wait()
+        ).succeeded
     assert farm.said[:2] == [("POST", "8"), ("POST", "6")]
     assert farm.received == SIZE
 
@@ -306,7 +369,9 @@ async def test_trouble_at_the_probe_is_waited_out_and_not_remembered(
 ):
     farm.answers["OPTIONS"] = [reply(status, {"Retry-After": "0"})]
     farm.cuts = [1_000_000]
-    record = await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    record = (
+        await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    )
     assert (record.succeeded, record.protocol) == (True, "ietf")
     assert methods(farm)[:3] == ["OPTIONS", "OPTIONS", "PUT"]
     assert (farm.stored, farm.received) == ([body], SIZE)
@@ -316,7 +381,9 @@ async def test_a_probe_that_is_in_trouble_for_ever_does_not_keep_the_file_back(
     monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path, body: bytes
 ):
     farm.answers["OPTIONS"] = [reply(503)] * 99
-    record = await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    record = (
+        await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    )
     assert (record.succeeded, record.protocol, farm.whole) == (True, "", [body])
     assert methods(farm) == ["OPTIONS"] * 4 + ["PUT"]
 
@@ -347,16 +414,22 @@ async def test_a_server_that_cannot_answer_options_is_uploaded_to(
             getattr(conn, end)()
 
     with ByteServer(no_options, reads_bodies=False) as server:
-        record = await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+        record = (
+            await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+        )
     assert (record.succeeded, farm.whole) == (True, [body])
 
 
-@pytest.mark.parametrize(("limit", "whole"), [("min-size=3000001", True), ("min-size=3000000", False)])
+@pytest.mark.parametrize(
+    ("limit", "whole"), [("min-size=3000001", True), ("min-size=3000000", False)]
+)
 async def test_a_file_below_the_least_size_goes_whole(
     monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path, limit: str, whole: bool
 ):
     farm.announce, farm.limit = "limit", limit
-    assert (await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()).succeeded
+    assert (
+        await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    ).succeeded
     assert bool(farm.whole) is whole
 
 
@@ -366,18 +439,30 @@ async def test_a_file_below_the_least_size_goes_whole(
 @pytest.mark.parametrize(("method", "target"), [("PUT", "/in/film.mp4?a=1"), ("POST", "/in/?a=1")])
 @pytest.mark.parametrize("announce", ["accept", "none"])
 async def test_the_name_of_a_file_is_put_behind_the_slash_of_a_folder(
-    monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path, method: str, target: str, announce: str
+    monitor: Monitor,
+    farm: UploadServer,
+    server: ByteServer,
+    source: Path,
+    method: str,
+    target: str,
+    announce: str,
 ):
     farm.announce = announce
-    task = quick_session(monitor).upload_task(server.url("/in/?a=1"), source, method=method, into_folder=True)
+    task = quick_session(monitor).upload_task(
+        server.url("/in/?a=1"), source, method=method, into_folder=True
+    )
     assert (await task.wait()).succeeded
     assert {path for said, path, _ in farm.said if said == method} == {target}
 
 
-async def test_a_name_is_coded(monitor: Monitor, farm: UploadServer, server: ByteServer, tmp_path: Path):
+async def test_a_name_is_coded(
+    monitor: Monitor, farm: UploadServer, server: ByteServer, tmp_path: Path
+):
     for name in ("ä b#?%.bin", os.fsdecode(b"caf\xe9.bin"), "a&b=c.bin"):
         (tmp_path / name).write_bytes(b"x")
-        task = quick_session(monitor).upload_task(server.url("/in/"), tmp_path / name, method="PUT", into_folder=True)
+        task = quick_session(monitor).upload_task(
+            server.url("/in/"), tmp_path / name, method="PUT", into_folder=True
+        )
         assert (await task.wait()).succeeded
     assert [path for _, path, _ in farm.said] == [
         "/in/%C3%A4%20b%23%3F%25.bin",
@@ -390,7 +475,11 @@ async def test_the_library_sends_to_the_address_that_it_is_given(
     monitor: Monitor, farm: UploadServer, server: ByteServer, tmp_path: Path
 ):
     (tmp_path / "a").write_bytes(b"x")
-    assert (await quick_session(monitor).upload_task(server.url("/in/"), tmp_path / "a", method="PUT").wait()).succeeded
+    assert (
+        await quick_session(monitor)
+        .upload_task(server.url("/in/"), tmp_path / "a", method="PUT")
+        .wait()
+    ).succeeded
     assert farm.said == [("PUT", "/in/", "")]
 
 
@@ -398,7 +487,9 @@ def secure(farm: UploadServer) -> ByteServer:
     return ByteServer(farm, tls=True, reads_bodies=False)
 
 
-async def test_an_http_location_under_https_is_the_same_server(monitor: Monitor, source: Path, body: bytes, **_: Any):
+async def test_an_http_location_under_https_is_the_same_server(
+    monitor: Monitor, source: Path, body: bytes, **_: Any
+):
     from transfermon.wire import transport
 
     farm = UploadServer()
@@ -406,11 +497,17 @@ async def test_an_http_location_under_https_is_the_same_server(monitor: Monitor,
         monitor._engine.transport = transport.Transport(tls_context=ByteServer.client_context())
         farm.location = lambda path: f"http://127.0.0.1:{server.port}{path}"
         headers = {"Authorization": "Bearer 1"}
-        task = quick_session(monitor).upload_task(server.url("/in"), source, method="PUT", request_headers=headers)
+        task = quick_session(monitor).upload_task(
+            server.url("/in"), source, method="PUT", request_headers=headers
+        )
         record = await task.wait()
         assert record.succeeded, record.error
         farm.location = lambda path: f"http://127.0.0.1{path}"
-        assert (await quick_session(monitor, "b").upload_task(server.url("/in"), source, method="PUT").wait()).succeeded
+        assert (
+            await quick_session(monitor, "b")
+            .upload_task(server.url("/in"), source, method="PUT")
+            .wait()
+        ).succeeded
     assert farm.stored == [body] * 2
     assert {one.header("Authorization") for one in farm.heads[:3]} == {"Bearer 1"}
 
@@ -421,6 +518,8 @@ async def test_a_way_out_of_encryption_is_refused(monitor: Monitor, source: Path
     farm = UploadServer(location=lambda path: f"http://other.localhost:1{path}")
     with secure(farm) as server:
         monitor._engine.transport = transport.Transport(tls_context=ByteServer.client_context())
-        record = await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+        record = (
+            await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+        )
     assert code_of(record) == -1022
     assert "http://other.localhost:1" in record.error.message  # type: ignore[union-attr]

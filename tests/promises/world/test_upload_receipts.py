@@ -1,4 +1,6 @@
-"""Nothing is called sent that is not: what answers prove, in bytes, and what row, command and exit code say."""
+"""Nothing is called sent that is not: what answers prove, in bytes, and what row, command and exit
+code say.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ def reason(record: Task) -> str:
 # ---- resumable: complete is what is said to be, and no more than that
 
 
-async def test_half_an_upload_is_no_upload(monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path):
+async def test_half_an_upload_is_no_upload(
+    monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path
+):
     """The last append is answered as if it had been another one, with half the file."""
     lost = [True]
 
@@ -73,7 +77,9 @@ async def test_half_an_upload_is_no_upload(monitor: Monitor, farm: UploadServer,
             farm(conn, request)
 
     server.handler = forgets_half
-    record = await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    record = (
+        await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    )
     assert record.succeeded
     assert farm.stored == [BODY]
 
@@ -90,7 +96,9 @@ async def test_a_server_that_keeps_half_for_ever_is_a_failure(
             farm(conn, request)
 
     server.handler = half
-    task = quick_session(monitor).upload_task(server.url("/in"), source, method="PUT", protocol=protocol)
+    task = quick_session(monitor).upload_task(
+        server.url("/in"), source, method="PUT", protocol=protocol
+    )
     assert reason(await task.wait()) == "srv.offset"
     server.handler = farm
     monitor.commands.retry(task.key)  # with another resource
@@ -136,14 +144,25 @@ async def test_what_the_draft_calls_complete(
             farm(conn, request)
 
     server.handler = answers
-    record = await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
-    found = reason(record) if record.error is not None else "unsure" if record.unconfirmed else "done"
+    record = (
+        await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    )
+    found = (
+        reason(record) if record.error is not None else "unsure" if record.unconfirmed else "done"
+    )
     assert found == state
 
 
-@pytest.mark.parametrize(("status_code", "confirmed"), [(404, False), (410, False), (405, False), (200, True)])
+@pytest.mark.parametrize(
+    ("status_code", "confirmed"), [(404, False), (410, False), (405, False), (200, True)]
+)
 async def test_a_resource_that_is_gone_after_the_last_byte_confirms_nothing(
-    monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path, status_code: int, confirmed: bool
+    monitor: Monitor,
+    farm: UploadServer,
+    server: ByteServer,
+    source: Path,
+    status_code: int,
+    confirmed: bool,
 ):
     def answers(conn: Conn, request: Request) -> None:
         if request.method == "PATCH":
@@ -154,7 +173,9 @@ async def test_a_resource_that_is_gone_after_the_last_byte_confirms_nothing(
             farm(conn, request)
 
     server.handler = answers
-    record = await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    record = (
+        await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    )
     assert record.succeeded
     assert (record.unconfirmed == "") is confirmed
     assert status(record, 0) == ("Done" if confirmed else "Sent, not confirmed")
@@ -179,7 +200,12 @@ async def test_an_answer_without_an_offset_is_asked_again_by_tus(
 @BOTH
 @pytest.mark.parametrize("complete", ["", "?1"])
 async def test_a_good_answer_before_the_last_byte_is_never_the_end(
-    monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path, protocol: str, complete: str
+    monitor: Monitor,
+    farm: UploadServer,
+    server: ByteServer,
+    source: Path,
+    protocol: str,
+    complete: str,
 ):
     early = [True]
 
@@ -195,7 +221,9 @@ async def test_a_good_answer_before_the_last_byte_is_never_the_end(
 
     with ByteServer(hasty, reads_bodies=False) as server:
         session = quick_session(monitor, speed_limit=1_500_000)
-        record = await session.upload_task(server.url("/in"), source, method="PUT", protocol=protocol).wait()
+        record = await session.upload_task(
+            server.url("/in"), source, method="PUT", protocol=protocol
+        ).wait()
     if protocol == "ietf" and complete:
         assert reason(record) == "srv.early-answer"
     else:
@@ -217,7 +245,16 @@ async def test_an_offset_beyond_what_was_given_is_a_failure_and_the_next_try_sta
             conn.read_some(500_000)
             conn.reset()
         elif request.method == "HEAD" and lies:
-            conn.send(reply(200, {"Upload-Offset": str(SIZE), "Upload-Length": str(SIZE), "Upload-Complete": "?1"}))
+            conn.send(
+                reply(
+                    200,
+                    {
+                        "Upload-Offset": str(SIZE),
+                        "Upload-Length": str(SIZE),
+                        "Upload-Complete": "?1",
+                    },
+                )
+            )
         else:
             farm(conn, request)
 
@@ -260,14 +297,20 @@ async def test_after_a_restart_of_the_engine_an_offset_is_still_checked(
 
 
 def proxied(farm: UploadServer, limit: int, *, cuts: int = 0) -> Callable[[Conn, Request], None]:
-    """As behind a proxy that takes whole requests of `limit` bytes at the most, and loses those that are cut."""
+    """As behind a proxy that takes whole requests of `limit` bytes at the most, and loses those
+    that are cut.
+    """
     left = [cuts]
 
     def handle(conn: Conn, request: Request) -> None:
         length = int(request.header("Content-Length", "0"))
         if length > limit:
             conn.send(
-                reply(413, {"Connection": "close"}, b"<html><head><title>413</title></head><h1>413 Too Large</h1>")
+                reply(
+                    413,
+                    {"Connection": "close"},
+                    b"<html><head><title>413</title></head><h1>413 Too Large</h1>",
+                )
             )
             conn.close()
         elif request.method == "PATCH" and left[0] and length > 2 * MIB:
@@ -286,7 +329,9 @@ async def test_what_is_too_large_at_once_goes_in_pieces(
     monitor: Monitor, farm: UploadServer, source: Path, protocol: str, limit: int
 ):
     with ByteServer(proxied(farm, limit), reads_bodies=False) as server:
-        task = quick_session(monitor).upload_task(server.url("/in"), source, method="PUT", protocol=protocol)
+        task = quick_session(monitor).upload_task(
+            server.url("/in"), source, method="PUT", protocol=protocol
+        )
         record = await task.wait()
     assert record.succeeded, record.error
     assert farm.stored == [BODY]
@@ -299,7 +344,9 @@ async def test_behind_a_proxy_that_loses_what_is_cut_pieces_get_through(
     monitor: Monitor, farm: UploadServer, source: Path, protocol: str
 ):
     with ByteServer(proxied(farm, SIZE, cuts=99), reads_bodies=False) as server:
-        task = quick_session(monitor).upload_task(server.url("/in"), source, method="PUT", protocol=protocol)
+        task = quick_session(monitor).upload_task(
+            server.url("/in"), source, method="PUT", protocol=protocol
+        )
         record = await task.wait()
     assert record.succeeded, record.error
     assert farm.stored == [BODY]
@@ -308,8 +355,12 @@ async def test_behind_a_proxy_that_loses_what_is_cut_pieces_get_through(
 async def test_a_limit_that_the_413_tells_is_kept(
     monitor: Monitor, farm: UploadServer, server: ByteServer, source: Path
 ):
-    farm.answers["PATCH"] = [reply(413, {"Upload-Limit": "max-append-size=700000, min-append-size=600000"})]
-    assert (await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()).succeeded
+    farm.answers["PATCH"] = [
+        reply(413, {"Upload-Limit": "max-append-size=700000, min-append-size=600000"})
+    ]
+    assert (
+        await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+    ).succeeded
     sizes = [int(one.header("Content-Length")) for one in farm.heads if one.method == "PATCH"]
     assert sizes == [SIZE, *[700_000] * 4, 200_000]
     assert farm.stored == [BODY]
@@ -320,7 +371,9 @@ async def test_where_even_the_smallest_piece_is_too_large_the_server_s_words_are
     monitor: Monitor, farm: UploadServer, source: Path, protocol: str
 ):
     with ByteServer(proxied(farm, 500_000), reads_bodies=False) as server:
-        task = quick_session(monitor).upload_task(server.url("/in"), source, method="PUT", protocol=protocol)
+        task = quick_session(monitor).upload_task(
+            server.url("/in"), source, method="PUT", protocol=protocol
+        )
         record = await task.wait()
     assert record.error is not None
     assert (record.error.status, record.error.said) == (413, "413 Too Large")
@@ -329,7 +382,9 @@ async def test_where_even_the_smallest_piece_is_too_large_the_server_s_words_are
 async def test_a_plain_upload_is_never_cut(monitor: Monitor, farm: UploadServer, source: Path):
     farm.announce = "none"
     with ByteServer(proxied(farm, MIB), reads_bodies=False) as server:
-        record = await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+        record = (
+            await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
+        )
         assert record.error is not None
         assert (record.error.status, record.error.said) == (413, "413 Too Large")
         puts = [one for one in server.requests if one.method == "PUT"]
@@ -340,7 +395,9 @@ async def test_a_plain_upload_is_never_cut(monitor: Monitor, farm: UploadServer,
 # ---- plain
 
 
-def like_get(answer: bytes, head: bytes | None, *, reads: bool = True) -> Callable[[Conn, Request], None]:
+def like_get(
+    answer: bytes, head: bytes | None, *, reads: bool = True
+) -> Callable[[Conn, Request], None]:
     """A server that answers a PUT with `answer`, and HEAD with `head`."""
 
     def handle(conn: Conn, request: Request) -> None:
@@ -365,7 +422,9 @@ def now(offset: float = 0.0) -> str:
     return time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + offset))
 
 
-FILE = reply(200, {"Accept-Ranges": "bytes", "Last-Modified": OLD, "Content-Type": "video/mp4"}, b"x" * 100)
+FILE = reply(
+    200, {"Accept-Ranges": "bytes", "Last-Modified": OLD, "Content-Type": "video/mp4"}, b"x" * 100
+)
 PAGE = reply(200, {"Content-Type": "text/html"}, b"<!doctype html><title>App</title>")
 TAGGED = reply(200, {"Accept-Ranges": "bytes", "ETag": f'"{hashlib.md5(BODY).hexdigest()}"'})
 SAME = reply(200, {"Content-Length": str(SIZE)})
@@ -376,10 +435,18 @@ PLAIN_CASES = {
     "200 and nothing": (reply(200), None, "done"),
     "200 and words": (reply(200, {"Content-Type": "text/plain"}, b"thanks"), None, "done"),
     "200 and JSON": (reply(200, {"Content-Type": "application/json"}, b'{"id": 1}'), None, "done"),
-    "a file's answer, another length": (FILE, reply(200, {"Content-Length": "100"}), "srv.not-stored"),
+    "a file's answer, another length": (
+        FILE,
+        reply(200, {"Content-Length": "100"}),
+        "srv.not-stored",
+    ),
     "a file's answer, no HEAD": (FILE, reply(405), "unsure"),
     "a file's answer, HEAD breaks": (FILE, None, "unsure"),
-    "a file's answer, coded HEAD": (FILE, reply(200, {"Content-Length": "9", "Content-Encoding": "gzip"}), "unsure"),
+    "a file's answer, coded HEAD": (
+        FILE,
+        reply(200, {"Content-Length": "9", "Content-Encoding": "gzip"}),
+        "unsure",
+    ),
     "a file's answer, the right length": (FILE, reply(200, {"Content-Length": str(SIZE)}), "done"),
     "the old file of that length": (
         FILE,
@@ -401,7 +468,11 @@ PLAIN_CASES = {
     ),
     "a page": (PAGE, reply(200, {"Content-Length": "33"}), "srv.not-stored"),
     "a page, no length": (PAGE, reply(200, {"Transfer-Encoding": "chunked"}), "unsure"),
-    "206": (reply(206, {"Content-Range": "bytes 0-0/5"}, b"a"), reply(200, {"Content-Length": "5"}), "srv.not-stored"),
+    "206": (
+        reply(206, {"Content-Range": "bytes 0-0/5"}, b"a"),
+        reply(200, {"Content-Length": "5"}),
+        "srv.not-stored",
+    ),
     "a storage server's tag, HEAD is not allowed": (TAGGED, reply(403), "done"),
     "another tag, HEAD is not allowed": (
         reply(200, {"Accept-Ranges": "bytes", "ETag": f'"{"0" * 32}"'}),
@@ -413,35 +484,58 @@ PLAIN_CASES = {
 
 
 @pytest.mark.parametrize("case", PLAIN_CASES)
-async def test_what_a_plain_answer_proves(monitor: Monitor, recorder: Recorder, source: Path, case: str):
+async def test_what_a_plain_answer_proves(
+    monitor: Monitor, recorder: Recorder, source: Path, case: str
+):
     answer, head, state = PLAIN_CASES[case]
     with ByteServer(like_get(answer, head), reads_bodies=False) as server:
-        task = quick_session(monitor).upload_task(server.url("/a"), source, method="PUT", protocol="plain")
+        task = quick_session(monitor).upload_task(
+            server.url("/a"), source, method="PUT", protocol="plain"
+        )
         record = await task.wait()
-    found = reason(record) if record.error is not None else "unsure" if record.unconfirmed else "done"
+    found = (
+        reason(record) if record.error is not None else "unsure" if record.unconfirmed else "done"
+    )
     assert found == state
 
 
-@pytest.mark.parametrize("case", ["a file's answer, another length", "a page", "another file of that length, shown"])
-async def test_a_post_is_not_judged_by_what_is_at_its_address(monitor: Monitor, source: Path, case: str):
-    """Its file goes elsewhere: a page is what came of it, and an answer like one to GET leaves it open."""
+@pytest.mark.parametrize(
+    "case", ["a file's answer, another length", "a page", "another file of that length, shown"]
+)
+async def test_a_post_is_not_judged_by_what_is_at_its_address(
+    monitor: Monitor, source: Path, case: str
+):
+    """Its file goes elsewhere: a page is what came of it, and an answer like one to GET leaves it
+    open.
+    """
     answer, head, _ = PLAIN_CASES[case]
     assert head is not None
     handle = like_get(answer, head)
 
     def posted(conn: Conn, request: Request) -> None:
-        handle(conn, dataclasses.replace(request, method="PUT") if request.method == "POST" else request)
+        handle(
+            conn,
+            dataclasses.replace(request, method="PUT") if request.method == "POST" else request,
+        )
 
     with ByteServer(posted, reads_bodies=False) as server:
-        record = await quick_session(monitor).upload_task(server.url("/a"), source, protocol="plain").wait()
+        record = (
+            await quick_session(monitor)
+            .upload_task(server.url("/a"), source, protocol="plain")
+            .wait()
+        )
     assert record.succeeded
     assert (record.unconfirmed == "") is (case == "a page")
 
 
-async def test_a_good_answer_before_the_last_byte_of_a_plain_upload_is_a_failure(monitor: Monitor, tmp_path: Path):
+async def test_a_good_answer_before_the_last_byte_of_a_plain_upload_is_a_failure(
+    monitor: Monitor, tmp_path: Path
+):
     (tmp_path / "a").write_bytes(bytes(30_000_000))
     with ByteServer(like_get(FILE, None, reads=False), reads_bodies=False) as server:
-        task = quick_session(monitor).upload_task(server.url("/a"), tmp_path / "a", method="PUT", protocol="plain")
+        task = quick_session(monitor).upload_task(
+            server.url("/a"), tmp_path / "a", method="PUT", protocol="plain"
+        )
         record = await task.wait()
     assert reason(record) == "srv.early-answer"
     assert record.sent < 30_000_000
@@ -503,14 +597,23 @@ def test_the_server_s_reason_is_shown_as_plain_text(place: Place, source: Path):
     ],
 )
 def test_a_protocol_is_remembered_until_another_is_asked_for(
-    place: Place, source: Path, farm: UploadServer, server: ByteServer, first: str, second: str, used: str
+    place: Place,
+    source: Path,
+    farm: UploadServer,
+    server: ByteServer,
+    first: str,
+    second: str,
+    used: str,
 ):
     farm.answers = {"POST": [reply(403)], "PUT": [reply(403)]}
     assert put(place, source, server.url("/a"), "--protocol", first)[0] == 1
     farm.answers.clear()
     farm.said.clear()
     assert put(place, source, server.url("/a"), *(["--protocol", second] if second else []))[0] == 0
-    assert methods(farm) == {"tus": ["POST", "PATCH"], "plain": ["PUT"], "": ["OPTIONS", "PUT", "PATCH"]}[used]
+    assert (
+        methods(farm)
+        == {"tus": ["POST", "PATCH"], "plain": ["PUT"], "": ["OPTIONS", "PUT", "PATCH"]}[used]
+    )
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
-"""What an older build wrote into its state directory: every kind, state and activity, and records with every field.
+"""What an older build wrote into its state directory: every kind, state and activity, and records
+with every field.
 
-    PYTHONPATH=<a checkout of 446e00f>/src python tests/storage/old_state/build.py tests/storage/old_state
+    PYTHONPATH=<a checkout of 446e00f>/src python tests/storage/old_state/build.py
+    tests/storage/old_state
 
 The classes are handed in, so that the build that reads makes the same records out of its own.
 """
@@ -37,8 +39,16 @@ RETRIES = ("wait", "retry", "restart", "final")
 VERDICTS = ("granted", "delayed", "held", "refused")
 OUTCOMES = ("", "new_data", "no_data", "failed", "expired", "interrupted", "dropped")
 VALUES = {"push.waiting": "[]", "alerts": '{"asked": true}'}
-SECRETS = {"films": {"X-Key": "clé"}, "films:1": {"Authorization": "Basic Zm9vOmJhcg==", ":login": "given"}}
-SETTINGS = {"theme": "dark", "speed_limit": 250_000, "push_topics": ("one", "two"), "fetch_interval": 900.0}
+SECRETS = {
+    "films": {"X-Key": "clé"},
+    "films:1": {"Authorization": "Basic Zm9vOmJhcg==", ":login": "given"},
+}
+SETTINGS = {
+    "theme": "dark",
+    "speed_limit": 250_000,
+    "push_topics": ("one", "two"),
+    "fetch_interval": 900.0,
+}
 
 
 def configurations(m: Any) -> list[Any]:
@@ -46,14 +56,24 @@ def configurations(m: Any) -> list[Any]:
     own = m.SessionConfiguration.background("films")
     own.timeout_interval_for_request, own.timeout_interval_for_resource = 12.5, 86_400.0
     own.http_maximum_connections_per_host, own.maximum_redirects = 2, 7
-    own.waits_for_connectivity = own.is_discretionary = own.upload_digests = own.allows_insecure_redirects = True
-    own.session_sends_launch_events = own.allows_metered_access = own.http_should_set_cookies = False
+    own.waits_for_connectivity = own.is_discretionary = own.upload_digests = (
+        own.allows_insecure_redirects
+    ) = True
+    own.session_sends_launch_events = own.allows_metered_access = own.http_should_set_cookies = (
+        False
+    )
     own.follows_redirects = False
-    own.proxy, own.ca_file, own.tls_keys = "socks5h://proxy.example.org:1080", "/etc/ca.pem", "/tmp/keys"
+    own.proxy, own.ca_file, own.tls_keys = (
+        "socks5h://proxy.example.org:1080",
+        "/etc/ca.pem",
+        "/tmp/keys",
+    )
     own.send_along = ("X-Key", "Authorization")
     own.http_error_policy, own.resume_policy, own.upload_protocol = "transport", "strict", "ietf:6"
     own.download_folder, own.speed_limit, own.maximum_bytes = FOLDER, 1_000_000, 4_000_000_000
-    own.retry_policy = m.RetryPolicy(minimum=0.5, maximum=60.0, attempts=9, reset_bytes=1, unknown_host_attempts=1)
+    own.retry_policy = m.RetryPolicy(
+        minimum=0.5, maximum=60.0, attempts=9, reset_bytes=1, unknown_host_attempts=1
+    )
     return [own, m.SessionConfiguration.default(), m.SessionConfiguration.ephemeral()]
 
 
@@ -163,7 +183,10 @@ def a_download(m: Any) -> Any:
         room=3_000_000_000,
         boot_id="a0a1",
         mount_id=42,
-        transactions=((1, "GET", "https://example.org/film.mp4", 302, NOW, None, None), (2, "GET", "x", None)),
+        transactions=(
+            (1, "GET", "https://example.org/film.mp4", 302, NOW, None, None),
+            (2, "GET", "x", None),
+        ),
         redirect_count=1,
     )
 
@@ -235,7 +258,14 @@ def tasks(m: Any) -> list[Any]:
     ]
     films = [a_download(m), an_upload(m)]
     films += [
-        m.Task(session="films", number=number, kind=m.Kind.DOWNLOAD, state=m.State.RUNNING, activity=activity, url=url)
+        m.Task(
+            session="films",
+            number=number,
+            kind=m.Kind.DOWNLOAD,
+            state=m.State.RUNNING,
+            activity=activity,
+            url=url,
+        )
         for number, activity in enumerate(map(m.Activity, ACTIVITIES), 3)
     ]
     films += [
@@ -271,9 +301,16 @@ def tasks(m: Any) -> list[Any]:
 
 
 def resume_rows(m: Any) -> list[Any]:
-    cancelled = m.changed(a_download(m), number=9, state=m.State.COMPLETED, part_path=SUSPENDED_PART, older_part=None)
-    spent = m.changed(cancelled, number=10, part_path=f"{FOLDER}/.transfermon-ffffffffffffffff.part")
-    return [m.ResumeRow(token="one", task=cancelled), m.ResumeRow(token="two", task=spent, spent=True)]
+    cancelled = m.changed(
+        a_download(m), number=9, state=m.State.COMPLETED, part_path=SUSPENDED_PART, older_part=None
+    )
+    spent = m.changed(
+        cancelled, number=10, part_path=f"{FOLDER}/.transfermon-ffffffffffffffff.part"
+    )
+    return [
+        m.ResumeRow(token="one", task=cancelled),
+        m.ResumeRow(token="two", task=spent, spent=True),
+    ]
 
 
 def wakes(m: Any) -> list[Any]:
@@ -313,7 +350,13 @@ def events(m: Any) -> list[Any]:
     """Every one that is kept, in the order of the journal."""
     given: dict[str, dict[str, Any]] = {
         "taskcreated": {"kind": "download", "url": "https://example.org/file"},
-        "taskstate": {"state": "running", "activity": "queued", "reason": "r", "until": NOW, "attempt": 2},
+        "taskstate": {
+            "state": "running",
+            "activity": "queued",
+            "reason": "r",
+            "until": NOW,
+            "attempt": 2,
+        },
         "taskremoved": {"file_deleted": True, "file_kept": "/kept"},
         "downloadresumed": {"file_offset": 5, "expected_total_bytes": 10, "reason": "why"},
         "downloadcompleted": {"location": "/final", "suggested_filename": "final"},
@@ -332,8 +375,18 @@ def events(m: Any) -> list[Any]:
         "sessioninvalidated": {"error": "e"},
         "backgroundtransfer": {"handler_id": "Transfer-1"},
         "backgroundfetch": {"handler_id": "Fetch-1", "by_hand": True},
-        "silentpush": {"handler_id": "Push-1", "by_hand": True, "payload": {"a": {"b": 1}}, "custom": {"film": 7}},
-        "handlerended": {"handler_id": "Push-1", "result": "new_data", "elapsed": 1.5, "started_tasks": 2},
+        "silentpush": {
+            "handler_id": "Push-1",
+            "by_hand": True,
+            "payload": {"a": {"b": 1}},
+            "custom": {"film": 7},
+        },
+        "handlerended": {
+            "handler_id": "Push-1",
+            "result": "new_data",
+            "elapsed": 1.5,
+            "started_tasks": 2,
+        },
         "backgroundhandlerexpired": {"handler_id": "Push-2", "kind": "push", "elapsed": 30.0},
         "notification": {
             "alert_title": "t",

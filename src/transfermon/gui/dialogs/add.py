@@ -63,8 +63,8 @@ class AddRequest:
 
 
 class AddDialog(QDialog):
-    """Asks for addresses. `requested` carries an AddRequest with the good ones; while bad ones are left, the dialog
-    stays open with only those in the box.
+    """Asks for addresses. `requested` carries an AddRequest with the good ones; while bad ones are
+    left, the dialog stays open with only those in the box.
     """
 
     requested = Signal(object)
@@ -95,7 +95,9 @@ class AddDialog(QDialog):
         self.urls = editor("add_urls", tr("Addresses, one a line"), height=120)
         self.urls.setPlaceholderText(tr("https://…   one address a line, or any text with links"))
         self.urls.textChanged.connect(self._check)
-        layout.addWidget(label(tr("Addresses from another program") if self._given else tr("Addresses")))
+        layout.addWidget(
+            label(tr("Addresses from another program") if self._given else tr("Addresses"))
+        )
         layout.addWidget(self.urls)
         self.problems = label("", name="add_problems")
         self.problems.setProperty("role", "bad")
@@ -178,7 +180,8 @@ class AddDialog(QDialog):
         self.limit.setDecimals(1)
         self.limit.setSuffix(tr(" MB/s"))
         self.limit.setSpecialValueText(tr("No limit"))
-        self.limit.lineEdit().setTextMargins(5, 0, 5, 0)  # a style sheet's padding does not reach it
+        # a style sheet's padding does not reach it
+        self.limit.lineEdit().setTextMargins(5, 0, 5, 0)
         form.addRow(row_label(tr("Speed limit"), self.limit), self.limit)
         self.request = RequestRows(self, form, row_label, self._check)
         self._more_form = form
@@ -192,7 +195,11 @@ class AddDialog(QDialog):
             if download
             else tr("The answer is shown, not saved as a file.")
         )
-        for widget, used in ((self.body, with_body), (self.digest, download), (self.limit, download)):
+        for widget, used in (
+            (self.body, with_body),
+            (self.digest, download),
+            (self.limit, download),
+        ):
             self._more_form.setRowVisible(widget, used)
         self.request.show_body(with_body)
         for place in (self.folder, self.choose_folder, self.name):
@@ -230,7 +237,9 @@ class AddDialog(QDialog):
         return box
 
     def _choose_folder(self) -> None:
-        chooser = QFileDialog(self, tr("Folder for the downloads"), self.folder.text() or os.path.expanduser("~"))
+        chooser = QFileDialog(
+            self, tr("Folder for the downloads"), self.folder.text() or os.path.expanduser("~")
+        )
         chooser.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         chooser.setFileMode(QFileDialog.FileMode.Directory)
         chooser.setOption(QFileDialog.Option.ShowDirsOnly)
@@ -261,14 +270,20 @@ class AddDialog(QDialog):
             return str(exc)
         if self.method.currentText() != "GET":
             too_long = len(self._body_text().encode()) > LARGEST_BODY
-            return tr("That is too much for a body: put it into a file and upload that.") if too_long else ""
+            return (
+                tr("That is too much for a body: put it into a file and upload that.")
+                if too_long
+                else ""
+            )
         if digest and addresses > 1:
             return tr("A checksum fits one address only.")
         name = self.name.text().strip()
         if name and addresses > 1:
             return tr("A name fits one address only.")
         if name != (usable := safe(name) if name else ""):
-            return tr("No file can have that name everywhere; “{name}” would do.").format(name=usable)
+            return tr("No file can have that name everywhere; “{name}” would do.").format(
+                name=usable
+            )
         return ""
 
     def _body_text(self) -> str:
@@ -300,5 +315,7 @@ class AddDialog(QDialog):
 
 
 def clipboard_links() -> str:
-    """The links on the clipboard, one a line; "" when there are none. Read only when a person asks (R17)."""
+    """The links on the clipboard, one a line; "" when there are none. Read only when a person asks
+    (R17).
+    """
     return "\n".join(links_in(QGuiApplication.clipboard().text()))

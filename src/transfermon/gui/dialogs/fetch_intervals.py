@@ -19,4 +19,6 @@ def interval_index(interval: float) -> int:
     """Which of `INTERVALS` is shown for any interval: the longest that is not longer."""
     if interval == BACKGROUND_FETCH_INTERVAL_NEVER:
         return 0
-    return max(index for index, (_, seconds) in enumerate(INTERVALS) if index and seconds <= interval)
+    return max(
+        index for index, (_, seconds) in enumerate(INTERVALS) if index and seconds <= interval
+    )

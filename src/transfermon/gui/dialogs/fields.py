@@ -1,4 +1,6 @@
-"""The parts that every dialog is made of: labels, lines, editors, buttons, with their object names."""
+"""The parts that every dialog is made of: labels, lines, editors, buttons, with their object
+names.
+"""
 
 from __future__ import annotations
 

@@ -34,7 +34,9 @@ LABELS = 168  # pixels of the column of labels, the same on every page
 
 
 class Draft(QObject):
-    """The settings as the dialog shows them; `changed` carries each new value by its name in `Settings`."""
+    """The settings as the dialog shows them; `changed` carries each new value by its name in
+    `Settings`.
+    """
 
     changed = Signal(dict)
 
@@ -79,7 +81,9 @@ class SettingsPage(QWidget):
         box.activated.connect(lambda _row: self.draft.change(name, box.currentData()))
         self.form.addRow(setting_label(title, box), box)
 
-    def add_tick(self, name: str, text: str, *, head: str, values: tuple[Any, Any] = (False, True)) -> None:
+    def add_tick(
+        self, name: str, text: str, *, head: str, values: tuple[Any, Any] = (False, True)
+    ) -> None:
         box = check_box(name, text)
         box.setChecked(getattr(self.draft.settings, name) == values[1])
         box.clicked.connect(lambda on: self.draft.change(name, values[on]))
@@ -110,7 +114,9 @@ class SettingsPage(QWidget):
         box.valueChanged.connect(lambda value: self.draft.change(name, round(value * unit)))
         self.form.addRow(setting_label(title, box), _left(box))
 
-    def add_text(self, name: str, title: str, read: Callable[[str], Any], placeholder: str) -> QLineEdit:
+    def add_text(
+        self, name: str, title: str, read: Callable[[str], Any], placeholder: str
+    ) -> QLineEdit:
         field = line(name, title)
         value = getattr(self.draft.settings, name)
         field.setText(value if isinstance(value, str) else ", ".join(value))
@@ -149,7 +155,9 @@ class SettingsPage(QWidget):
         chooser.fileSelected.connect(chosen)
         chooser.open()
 
-    def add_lines(self, name: str, title: str, read: Callable[[str], Any], placeholder: str) -> None:
+    def add_lines(
+        self, name: str, title: str, read: Callable[[str], Any], placeholder: str
+    ) -> None:
         field = _Lines(editor(name, title, height=58))
         field.edit.setPlainText("\n".join(getattr(self.draft.settings, name)))
         field.edit.setPlaceholderText(placeholder)

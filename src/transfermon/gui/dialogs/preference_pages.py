@@ -14,8 +14,21 @@ from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QWidget
 
 from transfermon.gui.dialogs.fetch_intervals import INTERVALS, interval_index
 from transfermon.gui.dialogs.fields import button, line
-from transfermon.gui.dialogs.preference_fields import Draft, SettingsPage, check_box, combo_box, note, setting_label
-from transfermon.gui.dialogs.setting_texts import address_in, hosts_in, ported_in, server_in, topics_in
+from transfermon.gui.dialogs.preference_fields import (
+    Draft,
+    SettingsPage,
+    check_box,
+    combo_box,
+    note,
+    setting_label,
+)
+from transfermon.gui.dialogs.setting_texts import (
+    address_in,
+    hosts_in,
+    ported_in,
+    server_in,
+    topics_in,
+)
 from transfermon.model.configuration import BACKGROUND_FETCH_INTERVAL_NEVER
 from transfermon.model.record import record
 from transfermon.model.translate import marked, tr
@@ -24,7 +37,11 @@ from transfermon.storage.settings import NEVER
 
 MB, GB = 1_000_000, 1_000_000_000
 THEMES = (("system", marked("As the system")), ("light", marked("Light")), ("dark", marked("Dark")))
-CLOSING = (("ask", marked("Ask")), ("tray", marked("Keep transferring in the tray")), ("quit", marked("Quit")))
+CLOSING = (
+    ("ask", marked("Ask")),
+    ("tray", marked("Keep transferring in the tray")),
+    ("quit", marked("Quit")),
+)
 QUITTING = (
     ("ask", marked("Ask")),
     ("yes", marked("Go on without a window")),
@@ -48,7 +65,9 @@ class StartAtLogin:
 
 @record
 class Channel:
-    """What is known of the push channel: its state in words, where to publish, and whether a token is kept."""
+    """What is known of the push channel: its state in words, where to publish, and whether a token
+    is kept.
+    """
 
     words: str = ""
     addresses: tuple[str, ...] = ()
@@ -73,7 +92,8 @@ class GeneralPage(SettingsPage):
         self.form.addRow(setting_label(""), self.hidden_box)
         if not tray:
             self.form.addRow(
-                setting_label(""), note(tr("This desktop has no tray now: the app starts as a minimised window."))
+                setting_label(""),
+                note(tr("This desktop has no tray now: the app starts as a minimised window.")),
             )
         self.login_box.setChecked(login.starts)
         self.hidden_box.setChecked(login.hidden)
@@ -88,17 +108,25 @@ class GeneralPage(SettingsPage):
 class TransfersPage(SettingsPage):
     def __init__(self, draft: Draft) -> None:
         super().__init__("Transfers", draft)
-        self.add_folder("download_folder", tr("Download folder"), tr("The desktop's folder for downloads"))
+        self.add_folder(
+            "download_folder", tr("Download folder"), tr("The desktop's folder for downloads")
+        )
         self.add_count("running_tasks", tr("Transfers at a time"), 1, 64)
         self.add_count("connections_per_host", tr("Connections to one host"), 1, 32)
         self.add_count("attempts", tr("Attempts"), 0, 1000, none=tr("Until it works"))
         self.form.addRow(
             setting_label(""),
-            note(tr("Sessions with limits of their own keep them. A failed attempt keeps its bytes.")),
+            note(
+                tr("Sessions with limits of their own keep them. A failed attempt keeps its bytes.")
+            ),
         )
         self.add_amount("speed_limit", tr("Speed limit"), MB, tr(" MB/s"), tr("No limit"))
-        self.add_tick("inhibit_sleep", tr("Keep the computer awake while transfers run"), head=tr("Sleep"))
-        self.add_tick("note_origin", tr("Note in a finished file where it came from"), head=tr("Files"))
+        self.add_tick(
+            "inhibit_sleep", tr("Keep the computer awake while transfers run"), head=tr("Sleep")
+        )
+        self.add_tick(
+            "note_origin", tr("Note in a finished file where it came from"), head=tr("Files")
+        )
 
 
 class BackgroundPage(SettingsPage):
@@ -108,11 +136,16 @@ class BackgroundPage(SettingsPage):
         self.interval = combo_box("fetch_interval", tr("Minimum interval of background fetches"))
         self.interval.addItems([tr(text) for text, _ in INTERVALS])
         interval = self.draft.settings.fetch_interval
-        self.interval.setCurrentIndex(interval_index(BACKGROUND_FETCH_INTERVAL_NEVER if interval < 0 else interval))
+        self.interval.setCurrentIndex(
+            interval_index(BACKGROUND_FETCH_INTERVAL_NEVER if interval < 0 else interval)
+        )
         self.interval.activated.connect(self._interval_chosen)
         self.form.addRow(setting_label(tr("Fetch"), self.interval), self.interval)
         self.add_text(
-            "videofarm_url", tr("VideoFarm server"), address_in, tr("https://…   asked for new videos by a fetch")
+            "videofarm_url",
+            tr("VideoFarm server"),
+            address_in,
+            tr("https://…   asked for new videos by a fetch"),
         )
         self.add_tick(
             "wake_policy",
@@ -121,13 +154,23 @@ class BackgroundPage(SettingsPage):
             values=("teach", "strict"),
         )
         self.form.addRow(
-            setting_label(""), note(tr("Else they always come, and the ledger says what a phone would have done."))
+            setting_label(""),
+            note(tr("Else they always come, and the ledger says what a phone would have done.")),
         )
-        self.add_tick("inhibit_sleep", tr("Keep the computer awake while transfers run"), head=tr("Sleep"))
-        self.add_tick("keep_transferring", tr("Go on without a window when the app dies"), head=tr("Without the app"))
+        self.add_tick(
+            "inhibit_sleep", tr("Keep the computer awake while transfers run"), head=tr("Sleep")
+        )
+        self.add_tick(
+            "keep_transferring",
+            tr("Go on without a window when the app dies"),
+            head=tr("Without the app"),
+        )
 
     def _add_modes(self) -> None:
-        names = ((FETCH_MODE, tr("Background fetch")), (PUSH_MODE, tr("Remote notifications (silent push)")))
+        names = (
+            (FETCH_MODE, tr("Background fetch")),
+            (PUSH_MODE, tr("Remote notifications (silent push)")),
+        )
         self.mode_boxes = {mode: check_box(f"mode_{mode}", text) for mode, text in names}
         for row, (mode, box) in enumerate(self.mode_boxes.items()):
             box.setChecked(mode in self.draft.settings.background_modes)
@@ -135,11 +178,16 @@ class BackgroundPage(SettingsPage):
             self.form.addRow(setting_label("" if row else tr("Background modes")), box)
 
     def _modes_clicked(self) -> None:
-        self.draft.change("background_modes", tuple(mode for mode, box in self.mode_boxes.items() if box.isChecked()))
+        self.draft.change(
+            "background_modes",
+            tuple(mode for mode, box in self.mode_boxes.items() if box.isChecked()),
+        )
 
     def _interval_chosen(self, row: int) -> None:
         seconds = INTERVALS[row][1]
-        self.draft.change("fetch_interval", NEVER if seconds == BACKGROUND_FETCH_INTERVAL_NEVER else seconds)
+        self.draft.change(
+            "fetch_interval", NEVER if seconds == BACKGROUND_FETCH_INTERVAL_NEVER else seconds
+        )
 
 
 class PushPage(SettingsPage):
@@ -159,7 +207,10 @@ class PushPage(SettingsPage):
         self.form.addRow(setting_label(""), self.channel_words)
         self.add_text("push_server", tr("Server"), server_in, "https://ntfy.sh")
         self.topics = self.add_text(
-            "push_topics", tr("Topics"), topics_in, tr("A random one is made when it is switched on")
+            "push_topics",
+            tr("Topics"),
+            topics_in,
+            tr("A random one is made when it is switched on"),
         )
         self.form.addRow(setting_label(""), self._topic_buttons())
         self.token = line("push_token", tr("Access token"))
@@ -167,7 +218,10 @@ class PushPage(SettingsPage):
         self.token.editingFinished.connect(self._token_typed)
         self.form.addRow(setting_label(tr("Token"), self.token), self.token)
         self.add_lines(
-            "push_hosts", tr("May download from"), hosts_in, tr("Others are asked about at their first push")
+            "push_hosts",
+            tr("May download from"),
+            hosts_in,
+            tr("Others are asked about at their first push"),
         )
         self.add_folder("push_folder", tr("Into the folder"), tr("The download folder"))
         self.add_amount("push_maximum_bytes", tr("Longest file"), GB, tr(" GB"), tr("Any length"))
@@ -191,7 +245,9 @@ class PushPage(SettingsPage):
             self.topics.editingFinished.emit()
 
         fresh.clicked.connect(renew)
-        copy.clicked.connect(lambda: QGuiApplication.clipboard().setText("\n".join(self._channel.addresses)))
+        copy.clicked.connect(
+            lambda: QGuiApplication.clipboard().setText("\n".join(self._channel.addresses))
+        )
         holder = QWidget()
         row = QHBoxLayout(holder)
         row.setContentsMargins(0, 0, 0, 0)
@@ -211,7 +267,9 @@ class PushPage(SettingsPage):
         """The channel's state has changed; `topics` are those of the settings now."""
         self._channel = channel
         self.channel_box.setChecked(on)
-        self.channel_words.setText("\n".join([channel.words, *(channel.addresses if on else ())]).strip())
+        self.channel_words.setText(
+            "\n".join([channel.words, *(channel.addresses if on else ())]).strip()
+        )
         self.token.setPlaceholderText(
             tr("One is kept; type another to replace it") if channel.has_token else tr("None")
         )
@@ -225,11 +283,17 @@ class NotificationsPage(SettingsPage):
     def __init__(self, draft: Draft) -> None:
         super().__init__("Notifications", draft)
         self.add_choice("notify", tr("Tell of"), TELLING)
-        self.add_tick("notify_background_start", tr("Downloads that a push or fetch begins"), head="")
-        self.add_tick("notify_names", tr("Names of files, which a locked screen shows as well"), head="")
+        self.add_tick(
+            "notify_background_start", tr("Downloads that a push or fetch begins"), head=""
+        )
+        self.add_tick(
+            "notify_names", tr("Names of files, which a locked screen shows as well"), head=""
+        )
         self.form.addRow(
             setting_label(""),
-            note(tr("Quiet while the window has the focus. All that was ever told is in All events.")),
+            note(
+                tr("Quiet while the window has the focus. All that was ever told is in All events.")
+            ),
         )
 
 
@@ -242,7 +306,10 @@ class AdvancedPage(SettingsPage):
         folder.setCursorPosition(0)
         self.form.addRow(setting_label(tr("State folder"), folder), folder)
         self.form.addRow(
-            setting_label(""), note(tr("The list of transfers, the journal and the secrets, readable for you alone."))
+            setting_label(""),
+            note(tr("The list of transfers, the journal and the secrets, readable for you alone.")),
         )
-        simulation = tr("A bad network can be had to order: menu Background, Network simulation. It ends with the app.")
+        simulation = tr(
+            "A bad network can be had to order: menu Background, Network simulation. It ends with the app."
+        )
         self.form.addRow(setting_label(tr("Network")), note(simulation))

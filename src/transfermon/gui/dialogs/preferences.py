@@ -36,7 +36,9 @@ from transfermon.storage.settings import Settings
 
 
 class Preferences(QDialog):
-    """`changed` carries the new values by the names of `Settings`; the other signals what is kept elsewhere."""
+    """`changed` carries the new values by the names of `Settings`; the other signals what is kept
+    elsewhere.
+    """
 
     changed = Signal(dict)
     login_changed = Signal(object)  # a Login

@@ -1,4 +1,5 @@
-"""The composer of silent pushes: writes a payload, says what is wrong with it, delivers it to this app.
+"""The composer of silent pushes: writes a payload, says what is wrong with it, delivers it to this
+app.
 
 Rule: what counts as a mistake is decided in `payload`; here it is only shown.
 """
@@ -26,7 +27,13 @@ from PySide6.QtWidgets import (
 )
 
 from transfermon.model import units
-from transfermon.model.push_payload import COMMAND_TOOLS, PayloadFinding, Severity, commands_in, lint_payload
+from transfermon.model.push_payload import (
+    COMMAND_TOOLS,
+    PayloadFinding,
+    Severity,
+    commands_in,
+    lint_payload,
+)
 from transfermon.model.translate import marked, tr
 from transfermon.model.wake_policy import Wake, verdict_text
 
@@ -41,9 +48,16 @@ def payload_templates(picture: str) -> dict[str, str]:
     payloads: dict[str, dict[str, Any]] = {
         marked("Silent, flat"): {"alert": "", "content-available": 1, "download_url": url},
         marked("Silent, with aps"): {"aps": {"content-available": 1}, "download_url": url},
-        marked("Banner and silent"): {"alert": "A new picture", "content-available": 1, "download_url": url},
+        marked("Banner and silent"): {
+            "alert": "A new picture",
+            "content-available": 1,
+            "download_url": url,
+        },
     }
-    return {name: json.dumps(payload, indent=2, ensure_ascii=False) for name, payload in payloads.items()}
+    return {
+        name: json.dumps(payload, indent=2, ensure_ascii=False)
+        for name, payload in payloads.items()
+    }
 
 
 def payload_json(wake: Wake) -> str:
@@ -60,7 +74,9 @@ def earlier_payloads(ledger: Sequence[Wake]) -> list[str]:
 def findings_text(findings: list[PayloadFinding]) -> str:
     """One line for each, errors first."""
     ordered = sorted(findings, key=lambda finding: finding.severity is not Severity.ERROR)
-    return "\n".join(f"{tr(_MARKS[finding.severity])}: {units.clean(finding.message)}" for finding in ordered)
+    return "\n".join(
+        f"{tr(_MARKS[finding.severity])}: {units.clean(finding.message)}" for finding in ordered
+    )
 
 
 def is_sendable(findings: list[PayloadFinding]) -> bool:
@@ -68,8 +84,8 @@ def is_sendable(findings: list[PayloadFinding]) -> bool:
 
 
 class PushComposer(QDialog):
-    """`send_wanted` carries the payload's text; answer with `answered` or `refused`. It stays open: people send
-    several.
+    """`send_wanted` carries the payload's text; answer with `answered` or `refused`. It stays open:
+    people send several.
     """
 
     send_wanted = Signal(str)
@@ -116,14 +132,20 @@ class PushComposer(QDialog):
 
     def _head(self) -> QHBoxLayout:
         label = _text("push_explanation")
-        label.setText(tr("The payload is delivered to this app as a silent push. Nothing leaves this computer."))
+        label.setText(
+            tr(
+                "The payload is delivered to this app as a silent push. Nothing leaves this computer."
+            )
+        )
         label.setProperty("role", "muted")
         self.choice = QComboBox()
         self.choice.setObjectName("push_template")
         self.choice.setAccessibleName(tr("Template"))
         for name, text in self._templates.items():
             self.choice.addItem(tr(name), text)
-        self.choice.activated.connect(lambda row: self.editor.setPlainText(self.choice.itemData(row)))
+        self.choice.activated.connect(
+            lambda row: self.editor.setPlainText(self.choice.itemData(row))
+        )
         self.history = QComboBox()
         self.history.setObjectName("push_history")
         self.history.setAccessibleName(tr("Earlier pushes"))
@@ -158,7 +180,9 @@ class PushComposer(QDialog):
         else:
             QGuiApplication.clipboard().setText(line)
             self.answer.setText(
-                tr("Copied as a command for {tool}. Words in capitals stand for your own values.").format(tool=tool)
+                tr(
+                    "Copied as a command for {tool}. Words in capitals stand for your own values."
+                ).format(tool=tool)
             )
 
     def _buttons(self) -> QDialogButtonBox:
@@ -194,7 +218,9 @@ class PushComposer(QDialog):
 
     def answered(self, wake: Wake) -> None:
         """The push was taken; this is its line in the ledger."""
-        handler = tr("Handler {handler_id}").format(handler_id=wake.handler_id) if wake.handler_id else ""
+        handler = (
+            tr("Handler {handler_id}").format(handler_id=wake.handler_id) if wake.handler_id else ""
+        )
         self.answer.setText(f"{verdict_text(wake)} {handler}".rstrip())
         self._check()
 

@@ -1,6 +1,7 @@
 """Questions and sentences in a box of their own.
 
-Rule: a box is shown and answers through a call or a signal, never with `exec()`. Every outside text is plain text.
+Rule: a box is shown and answers through a call or a signal, never with `exec()`. Every outside text
+is plain text.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ def ask(
     remember: str = "",
     warning: bool = False,
 ) -> QMessageBox:
-    """Ask with a button for each answer; they are `marked` texts, and what is compared is English. The last is what Escape means; the first is the default, but for a warning
-    the last is that too. `on_answer` gets the answer and whether the box with the text `remember` was ticked.
+    """Ask with a button for each answer; they are `marked` texts, and what is compared is English.
+    The last is what Escape means; the first is the default, but for a warning the last is that too.
+    `on_answer` gets the answer and whether the box with the text `remember` was ticked.
     """
     box = QMessageBox(parent)
     box.setObjectName("question")
@@ -46,7 +48,8 @@ def ask(
     box.setInformativeText(text)
     for label in box.findChildren(QLabel):  # the informative text has no format of its own
         label.setTextFormat(Qt.TextFormat.PlainText)
-    tick = QCheckBox(remember, box)  # PySide does not keep one without a parent: the box would hold a dead pointer
+    # PySide does not keep one without a parent: the box would hold a dead pointer
+    tick = QCheckBox(remember, box)
     tick.setVisible(bool(remember))
     if remember:
         box.setCheckBox(tick)
@@ -84,7 +87,9 @@ def _close_gap(box: QMessageBox) -> None:
     layout.setColumnStretch(1, 1)
 
 
-def text_question(parent: QWidget, name: str, *, title: str, label: str, text: str, ok: str) -> QInputDialog:
+def text_question(
+    parent: QWidget, name: str, *, title: str, label: str, text: str, ok: str
+) -> QInputDialog:
     """Ask for one line, to be shown by the caller; `textValueSelected` carries it."""
     dialog = QInputDialog(parent)
     dialog.setObjectName(name)

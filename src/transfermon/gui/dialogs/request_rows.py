@@ -1,4 +1,5 @@
-"""The rows of a dialog about what the requests carry and trust, as the options of the command line are.
+"""The rows of a dialog about what the requests carry and trust, as the options of the command line
+are.
 
 Rule: they say what was typed; the files are looked at by whoever sends.
 """
@@ -9,7 +10,15 @@ import os
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QHBoxLayout, QLineEdit, QPushButton, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QWidget,
+)
 
 from transfermon.model.request_options import RequestOptions
 from transfermon.model.translate import tr
@@ -18,18 +27,32 @@ from transfermon.model.translate import tr
 class RequestRows:
     """Adds its rows to a form; `changed` is called when one of them is."""
 
-    def __init__(self, parent: QWidget, form: QFormLayout, label: Callable[..., QWidget], changed: Callable[[], None]):
+    def __init__(
+        self,
+        parent: QWidget,
+        form: QFormLayout,
+        label: Callable[..., QWidget],
+        changed: Callable[[], None],
+    ):
         self._parent = parent
         self._form = form
         self._label = label
         self._changed = changed
-        self.cookies = self._file("cookies", tr("Cookies"), tr("A file of cookies; the address's host gets its own"))
+        self.cookies = self._file(
+            "cookies", tr("Cookies"), tr("A file of cookies; the address's host gets its own")
+        )
         self.along = self._line("along", tr("Send along"))
-        self.along.setPlaceholderText(tr("Names of headers that another server gets after a redirect, too"))
+        self.along.setPlaceholderText(
+            tr("Names of headers that another server gets after a redirect, too")
+        )
         form.addRow(label(tr("Send along"), self.along), self.along)
-        self.authorities = self._file("ca_file", tr("Authorities"), tr("A PEM file of authorities to trust, too"))
+        self.authorities = self._file(
+            "ca_file", tr("Authorities"), tr("A PEM file of authorities to trust, too")
+        )
         self.keys = self._line("tls_keys", tr("TLS keys"))
-        self.keys.setPlaceholderText(tr("A file that gets the keys: who has them can read what is sent"))
+        self.keys.setPlaceholderText(
+            tr("A file that gets the keys: who has them can read what is sent")
+        )
         form.addRow(label(tr("TLS keys"), self.keys), self.keys)
         self.insecure = self._tick("insecure", tr("Follow redirects from https to http"))
         self.bare = self._tick("bare", tr("Send no Content-Type"))
@@ -91,7 +114,9 @@ class RequestRows:
         return tick
 
     def _choose(self, title: str, line: QLineEdit) -> None:
-        chooser = QFileDialog(self._parent, title, os.path.dirname(_absolute(line.text())) or os.path.expanduser("~"))
+        chooser = QFileDialog(
+            self._parent, title, os.path.dirname(_absolute(line.text())) or os.path.expanduser("~")
+        )
         chooser.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         chooser.setFileMode(QFileDialog.FileMode.ExistingFile)
         chooser.fileSelected.connect(line.setText)

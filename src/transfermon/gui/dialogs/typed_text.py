@@ -22,7 +22,9 @@ _DIGEST = re.compile(r"(?:sha-?256\s*[:=]\s*)?([0-9a-fA-F]{64})", re.IGNORECASE)
 
 
 def links_in(text: str) -> list[str]:
-    """The http and https addresses in a text, each once, in their order; punctuation after them is not part."""
+    """The http and https addresses in a text, each once, in their order; punctuation after them is
+    not part.
+    """
     found = (_trimmed(match.group()) for match in _LINK.finditer(text[:LONGEST_TEXT]))
     return list(dict.fromkeys(link for link in found if len(link) > len("https://")))[:MOST_LINKS]
 
@@ -70,13 +72,17 @@ def headers_in(text: str) -> dict[str, str]:
             continue
         name, colon, value = line.partition(":")
         if not colon:
-            raise ValueError(tr("“{line}” is not a header; write Name: value.").format(line=line.strip()))
+            raise ValueError(
+                tr("“{line}” is not a header; write Name: value.").format(line=line.strip())
+            )
         out[name.strip()] = value.strip()
     return checked_headers(out, where="headers")
 
 
 def digest_in(text: str) -> str:
-    """`sha-256:HEX` from what a person pasted; "" from nothing. Raises ValueError with a sentence."""
+    """`sha-256:HEX` from what a person pasted; "" from nothing. Raises ValueError with a
+    sentence.
+    """
     text = text.strip()
     if not text:
         return ""

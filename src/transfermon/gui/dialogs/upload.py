@@ -63,25 +63,32 @@ class UploadRequest:
 def address_for(url: str, path: str) -> str:
     """An address that ends with a slash is a folder there: the file's name is added.
 
-    Not for a PUT: whether it goes to a name or to a folder that takes uploads is seen when the server was asked.
+    Not for a PUT: whether it goes to a name or to a folder that takes uploads is seen when the
+    server was asked.
     """
     return url + quote(os.path.basename(path)) if url.endswith("/") else url
 
 
 def looked_at(paths: Sequence[str]) -> dict[str, str]:
-    """For each path what keeps it from being sent, in one sentence; "" when nothing does. Blocks where a disk does."""
+    """For each path what keeps it from being sent, in one sentence; "" when nothing does. Blocks
+    where a disk does.
+    """
     return {path: _look(path) for path in paths}
 
 
 def _look(path: str) -> str:
     name = units.clean(os.path.basename(path.rstrip("/")) or path, 80)
     if os.path.isdir(path):
-        return tr("“{name}” is a folder; pack it into one file first, or choose the files in it.").format(name=name)
+        return tr(
+            "“{name}” is a folder; pack it into one file first, or choose the files in it."
+        ).format(name=name)
     return "" if os.path.isfile(path) else tr("There is no file “{name}”.").format(name=name)
 
 
 def mistake_in(count: int, url: str, method: str) -> str:
-    """What keeps so many files from being sent there, in one sentence; "" when nothing does, or no address is given."""
+    """What keeps so many files from being sent there, in one sentence; "" when nothing does, or no
+    address is given.
+    """
     if not url:
         return ""
     try:
@@ -89,7 +96,9 @@ def mistake_in(count: int, url: str, method: str) -> str:
     except TransferFailure as exc:
         return " ".join(part for part in (exc.title, exc.hint) if part)
     if count > 1 and method == "PUT" and not url.endswith("/"):
-        return tr("Several files need an address that ends with “/”, so that each gets its own name there.")
+        return tr(
+            "Several files need an address that ends with “/”, so that each gets its own name there."
+        )
     return ""
 
 
@@ -124,7 +133,9 @@ class UploadDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setSpacing(10)
         self.files = editor("upload_files", tr("Files, one path a line"), height=84)
-        self.files.setPlaceholderText(tr("One path a line; files can be dropped on the window, too"))
+        self.files.setPlaceholderText(
+            tr("One path a line; files can be dropped on the window, too")
+        )
         self.files.textChanged.connect(self._files_changed)
         choose = button(tr("Choose…"), "upload_choose")
         choose.setAutoDefault(False)
@@ -152,7 +163,9 @@ class UploadDialog(QDialog):
         layout.addStretch(1)
         layout.addWidget(self._buttons())
 
-    def _places(self, addresses: Sequence[str], sessions: Sequence[str], session: str) -> QFormLayout:
+    def _places(
+        self, addresses: Sequence[str], sessions: Sequence[str], session: str
+    ) -> QFormLayout:
         form = form_layout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self.address = _choices("upload_address", tr("Address"), addresses, editable=True)
@@ -175,7 +188,9 @@ class UploadDialog(QDialog):
         form = form_layout(box)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self.protocol = _choices("upload_protocol", tr("Protocol"), [tr(text) for text in PROTOCOLS.values()])
+        self.protocol = _choices(
+            "upload_protocol", tr("Protocol"), [tr(text) for text in PROTOCOLS.values()]
+        )
         form.addRow(row_label(tr("Protocol"), self.protocol), self.protocol)
         self.headers = editor("upload_headers", tr("Request headers, one a line"), height=64)
         self.headers.setPlaceholderText(tr("Name: value, one a line"))
@@ -214,7 +229,9 @@ class UploadDialog(QDialog):
     @property
     def paths(self) -> list[str]:
         lines = (line.strip() for line in self.files.toPlainText().splitlines())
-        return list(dict.fromkeys(os.path.abspath(os.path.expanduser(line)) for line in lines if line))
+        return list(
+            dict.fromkeys(os.path.abspath(os.path.expanduser(line)) for line in lines if line)
+        )
 
     def _files_changed(self) -> None:
         self._known = {path: sentence for path, sentence in self._known.items() if not sentence}
@@ -225,7 +242,9 @@ class UploadDialog(QDialog):
         if self._looking or not paths:
             return
         self._looking, rope = True, self._bell.rope
-        threading.Thread(target=lambda: rope.pull(looked_at(paths)), name="files", daemon=True).start()
+        threading.Thread(
+            target=lambda: rope.pull(looked_at(paths)), name="files", daemon=True
+        ).start()
 
     def _looked(self, found: Mapping[str, str]) -> None:
         self._looking = False
@@ -253,7 +272,9 @@ class UploadDialog(QDialog):
     def _send(self, *, start: bool) -> None:
         url, method = self.address.currentText().strip(), self.method.currentText()
         request = UploadRequest(
-            files=tuple((path, url if method == "PUT" else address_for(url, path)) for path in self.paths),
+            files=tuple(
+                (path, url if method == "PUT" else address_for(url, path)) for path in self.paths
+            ),
             method=method,
             session=self.session.currentText().strip(),
             protocol=list(PROTOCOLS)[self.protocol.currentIndex()],
@@ -266,7 +287,9 @@ class UploadDialog(QDialog):
         self.requested.emit(request)
 
 
-def _choices(name: str, accessible: str, items: Sequence[str], *, editable: bool = False) -> QComboBox:
+def _choices(
+    name: str, accessible: str, items: Sequence[str], *, editable: bool = False
+) -> QComboBox:
     box = QComboBox()
     box.setObjectName(name)
     box.setAccessibleName(accessible)

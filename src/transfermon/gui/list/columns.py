@@ -66,16 +66,41 @@ TITLES = {
 }
 SHOWN = frozenset(range(Column.SESSION))  # the others can be shown from the header's menu
 NUMBERS = frozenset(
-    {Column.SPEED, Column.LEFT, Column.SIZE, Column.ADDED, Column.DONE, Column.REMAINING, Column.ATTEMPTS, Column.HTTP}
+    {
+        Column.SPEED,
+        Column.LEFT,
+        Column.SIZE,
+        Column.ADDED,
+        Column.DONE,
+        Column.REMAINING,
+        Column.ATTEMPTS,
+        Column.HTTP,
+    }
     | {Column.ACTIVITY, Column.FINISHED, Column.NUMBER}
 )
 LIVE = frozenset(
-    {Column.PROGRESS, Column.STATUS, Column.SPEED, Column.LEFT, Column.SIZE, Column.DONE, Column.REMAINING}
+    {
+        Column.PROGRESS,
+        Column.STATUS,
+        Column.SPEED,
+        Column.LEFT,
+        Column.SIZE,
+        Column.DONE,
+        Column.REMAINING,
+    }
     | {Column.ACTIVITY}
 )
 LAST_LIVE = max(LIVE)
 MUTED = frozenset(
-    {Column.ADDED, Column.ACTIVITY, Column.FINISHED, Column.SESSION, Column.HOST, Column.NUMBER, Column.PATH}
+    {
+        Column.ADDED,
+        Column.ACTIVITY,
+        Column.FINISHED,
+        Column.SESSION,
+        Column.HOST,
+        Column.NUMBER,
+        Column.PATH,
+    }
 )
 KINDS = {
     Kind.DOWNLOAD: ("download", marked("Download")),
@@ -87,7 +112,9 @@ _ORDER = {look: place for place, look in enumerate(LOOKS)}
 
 
 class Row:
-    """A record with its live counters. `at` is where it was last shown: never less than where it is, or HIDDEN."""
+    """A record with its live counters. `at` is where it was last shown: never less than where it
+    is, or HIDDEN.
+    """
 
     __slots__ = (
         "_group",
@@ -178,7 +205,9 @@ class Row:
     @property
     def last_active(self) -> float:
         """Epoch seconds of the last thing that is known to have happened."""
-        return max(self.active, self.task.finished or 0.0, self.task.started or 0.0, self.task.added)
+        return max(
+            self.active, self.task.finished or 0.0, self.task.started or 0.0, self.task.added
+        )
 
     @property
     def counts_down(self) -> bool:
@@ -275,12 +304,16 @@ TEXTS: dict[Column, Callable[[Row, float], str]] = {
     Column.ACTIVITY: lambda row, now: moment(row.last_active, now),
     Column.FINISHED: lambda row, now: moment(row.task.finished, now),
     Column.NUMBER: lambda row, now: str(row.task.number),
-    Column.PATH: lambda row, now: units.clean(row.task.file or row.task.final_path or row.task.folder),
+    Column.PATH: lambda row, now: units.clean(
+        row.task.file or row.task.final_path or row.task.folder
+    ),
 }
 
 
 _TERMS: dict[str, Callable[[Row, str], bool]] = {
-    "state": lambda row, word: word in (row.look, row.group, row.task.state.value, row.task.activity.value),
+    "state": lambda row, word: (
+        word in (row.look, row.group, row.task.state.value, row.task.activity.value)
+    ),
     "session": lambda row, word: word in row.task.session.lower(),
     "host": lambda row, word: word in host_of(row.task.url).lower(),
     "kind": lambda row, word: word in (row.task.kind.value, KINDS[row.task.kind][1].lower()),
@@ -310,5 +343,7 @@ class Search:
 
 
 def matches(task: Task, text: str) -> bool:
-    """Whether every word is in the name or the address, and every `state:`, `session:`, `host:`, `kind:` is so."""
+    """Whether every word is in the name or the address, and every `state:`, `session:`, `host:`,
+    `kind:` is so.
+    """
     return Search(text).finds(Row(task))

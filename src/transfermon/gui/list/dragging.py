@@ -1,7 +1,7 @@
 """Rows that are dragged out of the list: what the drag carries, and how it looks under the pointer.
 
-Rule: files are given away as copies only, and a file only where it could be opened (R16); of any other row it is
-the address, as text.
+Rule: files are given away as copies only, and a file only where it could be opened (R16); of any
+other row it is the address, as text.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ BELOW = QPoint(-12, -10)  # of the picture's corner, from the pointer
 
 
 def data_of(tasks: Sequence[Task]) -> QMimeData:
-    """The files as `text/uri-list`, and a line of text for each task: the path of its file, or its address."""
+    """The files as `text/uri-list`, and a line of text for each task: the path of its file, or its
+    address.
+    """
     files = [task.file if not why_not(task) else "" for task in tasks]
     data = QMimeData()
     if any(files):
@@ -49,14 +51,17 @@ def drag(source: QWidget, tasks: Sequence[Task], names: Sequence[str]) -> None:
     icon = theme.file_icon(names[0]) if len(names) == 1 else "layers"
     carried.setPixmap(picture(words_for(names, len(data.urls())), source, icon))
     carried.setHotSpot(-BELOW)
-    carried.exec(Qt.DropAction.CopyAction)  # a move would take our file away, and the list would not know
+    # a move would take our file away, and the list would not know
+    carried.exec(Qt.DropAction.CopyAction)
 
 
 def picture(words: str, source: QWidget, icon: str) -> QPixmap:
     """A small card with an icon and these words, as sharp as the screen of `source`."""
     metrics = QFontMetrics(source.font())
     words = metrics.elidedText(words, Qt.TextElideMode.ElideMiddle, LONGEST)
-    size = QSize(metrics.horizontalAdvance(words) + ICON + 3 * PAD, max(metrics.height(), ICON) + PAD)
+    size = QSize(
+        metrics.horizontalAdvance(words) + ICON + 3 * PAD, max(metrics.height(), ICON) + PAD
+    )
     ratio = source.devicePixelRatioF()
     out = QPixmap(size * ratio)
     out.setDevicePixelRatio(ratio)
@@ -66,9 +71,13 @@ def picture(words: str, source: QWidget, icon: str) -> QPixmap:
     painter.setPen(theme.color("accent"))
     painter.setBrush(theme.color("base"))
     painter.drawRoundedRect(QRect(QPoint(0, 0), size).adjusted(0, 0, -1, -1), RADIUS, RADIUS)
-    painter.drawPixmap(QPoint(PAD, (size.height() - ICON) // 2), theme.pixmap(icon, "accent", ICON, ratio))
+    painter.drawPixmap(
+        QPoint(PAD, (size.height() - ICON) // 2), theme.pixmap(icon, "accent", ICON, ratio)
+    )
     painter.setPen(theme.color("text"))
     painter.setFont(source.font())
-    painter.drawText(QRect(ICON + 2 * PAD, 0, size.width(), size.height()), Qt.AlignmentFlag.AlignVCenter, words)
+    painter.drawText(
+        QRect(ICON + 2 * PAD, 0, size.width(), size.height()), Qt.AlignmentFlag.AlignVCenter, words
+    )
     painter.end()
     return out

@@ -42,13 +42,17 @@ class RowFilter:
 
 @record
 class RowOrder:
-    """By one column. Those that are alike keep their order, so the shown ones are always in the order of all."""
+    """By one column. Those that are alike keep their order, so the shown ones are always in the
+    order of all.
+    """
 
     column: Column = Column.ADDED
     direction: Qt.SortOrder = Qt.SortOrder.DescendingOrder
 
     def arranged(self, rows: Iterable[Row]) -> list[Row]:
-        return sorted(rows, key=VALUES[self.column], reverse=self.direction is Qt.SortOrder.DescendingOrder)
+        return sorted(
+            rows, key=VALUES[self.column], reverse=self.direction is Qt.SortOrder.DescendingOrder
+        )
 
     def place(self, row: Row, rows: Sequence[Row]) -> int:
         """Where a new row belongs among sorted ones."""

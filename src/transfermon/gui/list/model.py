@@ -1,8 +1,8 @@
 """The list of tasks as a model, with its order and its filter.
 
-Rule: it is an adapter that replaces records and says which rows changed. It sorts and filters by itself, by raw values
-and in one go: a proxy of Qt would ask for each of ten thousand rows, and the pump's thread could take the interpreter
-each time.
+Rule: it is an adapter that replaces records and says which rows changed. It sorts and filters by
+itself, by raw values and in one go: a proxy of Qt would ask for each of ten thousand rows, and the
+pump's thread could take the interpreter each time.
 """
 
 from __future__ import annotations
@@ -13,9 +13,26 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QTimer, Signal
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    Qt,
+    QTimer,
+    Signal,
+)
 
-from transfermon.gui.list.columns import HIDDEN, LAST_LIVE, LIVE, NUMBERS, TEXTS, TITLES, Column, Row
+from transfermon.gui.list.columns import (
+    HIDDEN,
+    LAST_LIVE,
+    LIVE,
+    NUMBERS,
+    TEXTS,
+    TITLES,
+    Column,
+    Row,
+)
 from transfermon.gui.list.filter import RowFilter, RowOrder
 from transfermon.gui.list.scope import Scope, group_of
 from transfermon.gui.toolkit import theme
@@ -31,9 +48,11 @@ AT_ONCE = 32  # rows told of one by one; more at a time are one change of the wh
 GATHER_MS = 50
 SETTLE_MS = 150
 RESORT_MS = 1000
-PACE = 0.26  # seconds between two changes of one row that are told: four paints a second, with some slack
+# seconds between two changes of one row that are told: four paints a second, with some slack
+PACE = 0.26
 CATCH_UP_MS = 130
-MOST_RUNS = 200  # of rows that changed, told one by one; more cost more than to paint what is in view
+# of rows that changed, told one by one; more cost more than to paint what is in view
+MOST_RUNS = 200
 
 
 def runs(places: Iterable[int]) -> list[tuple[int, int]]:
@@ -50,12 +69,15 @@ def runs(places: Iterable[int]) -> list[tuple[int, int]]:
 class TaskModel(QAbstractTableModel):
     """The tasks of a scope that match the words, in the order of the chosen column.
 
-    `ticking` is emitted with whether a task counts seconds down, so that nobody needs a clock when none does.
+    `ticking` is emitted with whether a task counts seconds down, so that nobody needs a clock when
+    none does.
     """
 
     ticking = Signal(bool)
 
-    def __init__(self, parent: QObject | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, parent: QObject | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__(parent)
         self._clock = clock
         self._late: dict[int, Row] = {}  # changed too soon after they were told of
@@ -216,8 +238,9 @@ class TaskModel(QAbstractTableModel):
         self._tell([self._by_key[key] for key in self._counting], Column.STATUS, Column.STATUS)
 
     def _tell(self, rows: Iterable[Row], first: int, last: int) -> None:
-        # Of rows side by side at once, and of none between those that are not: what is out of sight is not painted.
-        # A row that was told of a moment ago has its turn a little later, with all its cells.
+        # Of rows side by side at once, and of none between those that are not: what is out of sight
+        # is not painted. A row that was told of a moment ago has its turn a little later, with all
+        # its cells.
         now = self._clock()
         places = []
         for row in rows:
@@ -265,7 +288,8 @@ class TaskModel(QAbstractTableModel):
         self._choose()
 
     def _choose(self) -> None:
-        # Few rows come and go one by one, so that the current row stays one; many are one change of the layout.
+        # Few rows come and go one by one, so that the current row stays one; many are one change of
+        # the layout.
         self._settle.stop()
         wanted = self._filter.chosen(self._all)
         new = [at for at, row in enumerate(wanted) if row.at < 0]
@@ -304,7 +328,8 @@ class TaskModel(QAbstractTableModel):
         self._shifted = False
 
     def _position(self, row: Row) -> int:
-        # Rows only move up by removals, and everything else numbers anew: so it is at `at` or before.
+        # Rows only move up by removals, and everything else numbers anew: so it is at `at` or
+        # before.
         if row.at < 0:
             return HIDDEN
         if row.at < len(self._rows) and self._rows[row.at] is row:
@@ -351,7 +376,11 @@ class TaskModel(QAbstractTableModel):
             return
         self._order = RowOrder(column=Column(column), direction=order)
         self._all = self._order.arranged(self._all)
-        wanted = list(self._all) if len(self._rows) == len(self._all) else self._order.arranged(self._rows)
+        wanted = (
+            list(self._all)
+            if len(self._rows) == len(self._all)
+            else self._order.arranged(self._rows)
+        )
         if not all(map(operator.is_, wanted, self._rows)):
             self._lay_out(wanted)
 
@@ -392,14 +421,24 @@ class TaskModel(QAbstractTableModel):
             return row.task.not_resumable
         if column is Column.ADDED:
             return time.strftime("%c", time.localtime(row.task.added))
-        return self.words(row, column) if column in (Column.NAME, Column.STATUS, Column.KIND, Column.PATH) else ""
+        return (
+            self.words(row, column)
+            if column in (Column.NAME, Column.STATUS, Column.KIND, Column.PATH)
+            else ""
+        )
 
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
         if orientation is not Qt.Orientation.Horizontal or not 0 <= section < len(Column):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return "" if section == Column.KIND else tr(TITLES[Column(section)])  # as wide as its icons
-        if section == Column.KIND and role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
+            # as wide as its icons
+            return "" if section == Column.KIND else tr(TITLES[Column(section)])
+        if section == Column.KIND and role in (
+            Qt.ItemDataRole.ToolTipRole,
+            Qt.ItemDataRole.AccessibleTextRole,
+        ):
             return tr(TITLES[Column.KIND])
         return _alignment(Column(section)) if role == Qt.ItemDataRole.TextAlignmentRole else None
 

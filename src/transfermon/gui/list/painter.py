@@ -1,4 +1,6 @@
-"""How a row of the list is painted: in one go for all that is in view, with texts that are laid out once."""
+"""How a row of the list is painted: in one go for all that is in view, with texts that are laid out
+once.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,15 @@ from functools import lru_cache
 from typing import cast
 
 from PySide6.QtCore import QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QAccessible, QFont, QFontMetrics, QPainter, QPaintEvent, QStaticText, QTextOption
+from PySide6.QtGui import (
+    QAccessible,
+    QFont,
+    QFontMetrics,
+    QPainter,
+    QPaintEvent,
+    QStaticText,
+    QTextOption,
+)
 from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QTableView, QWidget
 
 from transfermon.gui.list.columns import KINDS, MUTED, NUMBERS, Column, Row
@@ -35,12 +45,16 @@ class TaskDelegate(QStyledItemDelegate):
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         text = str(index.data(Qt.ItemDataRole.DisplayRole))
-        extra = {Column.NAME: 22, Column.STATUS: 22, Column.PROGRESS: 90}.get(Column(index.column()), 0)
+        extra = {Column.NAME: 22, Column.STATUS: 22, Column.PROGRESS: 90}.get(
+            Column(index.column()), 0
+        )
         return QSize(option.fontMetrics.horizontalAdvance(text) + extra + 2 * PAD + 2, theme.ROW)
 
 
 class Lettering:
-    """Texts that are cut to a width and laid out, for one font: that costs five times as much as to draw them."""
+    """Texts that are cut to a width and laid out, for one font: that costs five times as much as to
+    draw them.
+    """
 
     def __init__(self) -> None:
         self._font = QFont()
@@ -64,7 +78,15 @@ class Lettering:
         out.prepare(font=self._font)
         return out, self.width(text), (theme.ROW - self._metrics.height()) // 2
 
-    def draw(self, painter: QPainter, text: str, where: QRect, *, right: bool = False, middle: bool = False) -> None:
+    def draw(
+        self,
+        painter: QPainter,
+        text: str,
+        where: QRect,
+        *,
+        right: bool = False,
+        middle: bool = False,
+    ) -> None:
         """In one row; what does not fit is cut at the end or in the `middle`."""
         if not text:
             return
@@ -76,7 +98,9 @@ class Lettering:
 
 @dataclass(frozen=True, slots=True)
 class RowLine:
-    """A row that is being painted: its place in the list, its top in the viewport, and what it shows."""
+    """A row that is being painted: its place in the list, its top in the viewport, and what it
+    shows.
+    """
 
     place: int
     top: int
@@ -84,8 +108,8 @@ class RowLine:
 
 
 class TaskPainter:
-    """Paints the rows of a table whole, column by column: ground, selection, icon, bar, text. Qt's own way, a call of
-    a delegate for each cell, takes four times as long.
+    """Paints the rows of a table whole, column by column: ground, selection, icon, bar, text. Qt's
+    own way, a call of a delegate for each cell, takes four times as long.
     """
 
     def __init__(self, table: PaintedTable) -> None:
@@ -99,10 +123,16 @@ class TaskPainter:
         lines = self._lines(rect)
         self._grounds(painter, rect, lines)
         for column in self._columns(rect) if lines else ():
-            left, width = self._table.columnViewportPosition(column), self._table.columnWidth(column)
+            left, width = (
+                self._table.columnViewportPosition(column),
+                self._table.columnWidth(column),
+            )
             room = self._table.status_room(wide=True)[1] if column is Column.STATUS else width
             painter.setClipRect(QRect(left, rect.y(), room, rect.height()) & rect)
-            cells = [(QRect(left + PAD, line.top, width - 2 * PAD, theme.ROW), line.row) for line in lines]
+            cells = [
+                (QRect(left + PAD, line.top, width - 2 * PAD, theme.ROW), line.row)
+                for line in lines
+            ]
             self._cells(painter, column, cells)
 
     def _lines(self, rect: QRect) -> list[RowLine]:
@@ -113,7 +143,8 @@ class TaskPainter:
         top = table.rowViewportPosition(place)
         end = min(model.rowCount(), place + 1 + (rect.bottom() - top) // theme.ROW)
         return [
-            RowLine(at, top + (at - place) * theme.ROW, model.index(at, 0).data(ROW_ROLE)) for at in range(place, end)
+            RowLine(at, top + (at - place) * theme.ROW, model.index(at, 0).data(ROW_ROLE))
+            for at in range(place, end)
         ]
 
     def _columns(self, rect: QRect) -> list[Column]:
@@ -148,7 +179,9 @@ class TaskPainter:
                     painter.fillRect(mark, theme.color("accent"))
         below = lines[-1].top + theme.ROW if lines else rect.y()
         if below <= rect.bottom():
-            painter.fillRect(QRect(rect.x(), below, rect.width(), rect.bottom() - below + 1), colors[0])
+            painter.fillRect(
+                QRect(rect.x(), below, rect.width(), rect.bottom() - below + 1), colors[0]
+            )
 
     def _cells(self, painter: QPainter, column: Column, cells: Sequence[tuple[QRect, Row]]) -> None:
         painter.setPen(theme.color("muted" if column in MUTED else "text"))
@@ -165,7 +198,9 @@ class TaskPainter:
         else:
             for cell, row in cells:
                 text = self._table.tasks.words(row, column)
-                self._letters.draw(painter, text, cell, right=column in NUMBERS, middle=column is Column.PATH)
+                self._letters.draw(
+                    painter, text, cell, right=column in NUMBERS, middle=column is Column.PATH
+                )
 
     def _names(self, painter: QPainter, cells: Sequence[tuple[QRect, Row]]) -> None:
         for cell, row in cells:
@@ -180,9 +215,13 @@ class TaskPainter:
             draw_bar(painter, track, row.fraction, BARS.get(row.look, "bar_idle"), row.step)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         for cell, row in cells:
-            painter.setPen(theme.color("text" if row.look in ("running", "done", "unsure") else "muted"))
+            painter.setPen(
+                theme.color("text" if row.look in ("running", "done", "unsure") else "muted")
+            )
             words = self._table.tasks.words(row, Column.PROGRESS)
-            self._letters.draw(painter, words, cell.adjusted(cell.width() - _side(row), 0, 0, 0), right=True)
+            self._letters.draw(
+                painter, words, cell.adjusted(cell.width() - _side(row), 0, 0, 0), right=True
+            )
 
     def _status(self, painter: QPainter, cell: QRect, row: Row) -> None:
         words = self._table.tasks.words(row, Column.STATUS)
@@ -191,11 +230,13 @@ class TaskPainter:
             icon = "circle-arrow-up"
         theme.draw_icon(painter, icon, role, _icon_in(cell), 15)
         painter.setPen(theme.color("bad" if row.look == "failed" else "text"))
-        # Speed and time left say nothing about a task that does not run: its reason may use their room.
+        # Speed and time left say nothing about a task that does not run: its reason may use their
+        # room.
         width = self._table.status_room(wide=row.look != "running")[1] - 2 * PAD
         cell = QRect(cell.x() + 23, cell.y(), width - 23, cell.height())
         if row.counts_down and self._letters.width(words) > cell.width():
-            # The end of the sentence is when it goes on: that must be seen, whatever the reason's length.
+            # The end of the sentence is when it goes on: that must be seen, whatever the reason's
+            # length.
             when = words.rpartition(" ")[2]
             self._letters.draw(painter, when, cell, right=True)
             cell.adjust(0, 0, -self._letters.width(when) - 10, 0)
@@ -210,7 +251,9 @@ def _side(row: Row) -> int:
     return 62 if row.fraction is None else 48  # bytes so far, or percent
 
 
-def draw_bar(painter: QPainter, track: QRectF, fraction: float | None, role: str, step: int = 0) -> None:
+def draw_bar(
+    painter: QPainter, track: QRectF, fraction: float | None, role: str, step: int = 0
+) -> None:
     """A rounded bar; an unknown fraction is a piece that moves with each `step`."""
     radius = track.height() / 2
     painter.setPen(Qt.PenStyle.NoPen)
@@ -236,7 +279,8 @@ class PaintedTable(QTableView):
         super().__init__(parent)
         self.hovered = -1
         self._painter = TaskPainter(self)
-        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)  # so that a scrolled row is copied
+        # so that a scrolled row is copied
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setItemDelegate(TaskDelegate(self))
 
     @property
@@ -247,16 +291,23 @@ class PaintedTable(QTableView):
         return self.horizontalHeader().visualIndex(column)
 
     def status_runs_over(self) -> bool:
-        """Whether speed and time left stand right of the status, so that its words can go on there."""
+        """Whether speed and time left stand right of the status, so that its words can go on
+        there.
+        """
         place = self.visualColumn(Column.STATUS)
-        return [self.visualColumn(Column.SPEED), self.visualColumn(Column.LEFT)] == [place + 1, place + 2]
+        return [self.visualColumn(Column.SPEED), self.visualColumn(Column.LEFT)] == [
+            place + 1,
+            place + 2,
+        ]
 
     def status_room(self, *, wide: bool) -> tuple[int, int]:
         """Left edge and width of what the status may use, in the viewport."""
         columns = [Column.STATUS]
         if wide and self.status_runs_over():
             columns += [Column.SPEED, Column.LEFT]
-        return self.columnViewportPosition(Column.STATUS), sum(self.columnWidth(column) for column in columns)
+        return self.columnViewportPosition(Column.STATUS), sum(
+            self.columnWidth(column) for column in columns
+        )
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self.viewport())
@@ -265,7 +316,8 @@ class PaintedTable(QTableView):
         painter.end()
 
     def dataChanged(self, first: Index, last: Index, roles: Sequence[int] = ()) -> None:
-        if QAccessible.isActive():  # a screen reader hears of it from Qt, which paints the whole list for any range
+        # a screen reader hears of it from Qt, which paints the whole list for any range
+        if QAccessible.isActive():
             super().dataChanged(first, last, roles)
         else:
             self.viewport().update(self._place_of(first, last))
@@ -276,8 +328,12 @@ class PaintedTable(QTableView):
         bottom = self.rowViewportPosition(last.row()) + theme.ROW
         if bottom <= 0 or top >= self.viewport().height():
             return QRect()
-        shown = [at for at in range(first.column(), last.column() + 1) if not self.isColumnHidden(at)]
+        shown = [
+            at for at in range(first.column(), last.column() + 1) if not self.isColumnHidden(at)
+        ]
         lefts = [self.columnViewportPosition(at) for at in shown]
-        right = max((left + self.columnWidth(at) for left, at in zip(lefts, shown, strict=True)), default=0)
+        right = max(
+            (left + self.columnWidth(at) for left, at in zip(lefts, shown, strict=True)), default=0
+        )
         left = min(lefts, default=0)
         return QRect(left, top, right - left, bottom - top)

@@ -26,7 +26,9 @@ GROUP_OF = {
 
 @record
 class Scope:
-    """`kind` is "all", one of `GROUPS`, "session" with the session's key, or "videofarm": a page of its own."""
+    """`kind` is "all", one of `GROUPS`, "session" with the session's key, or "videofarm": a page of
+    its own.
+    """
 
     kind: str = "all"
     session: str = ""
@@ -44,13 +46,14 @@ def cancelled(task: Task) -> bool:
 
 
 def group_of(task: Task) -> str:
-    """One of `GROUPS`. Waiting is everything that has not ended and does not move now; a cancelled task has
-    ended as its owner wished and is finished, not failed.
+    """One of `GROUPS`. Waiting is everything that has not ended and does not move now; a cancelled
+    task has ended as its owner wished and is finished, not failed.
     """
     return GROUP_OF[fate_of(task)]
 
 
-# The look of a task: the name of its state, with an icon and a colour role for each. Never the colour alone.
+# The look of a task: the name of its state, with an icon and a colour role for each. Never the
+# colour alone.
 LOOKS: dict[str, tuple[str, str]] = {
     "running": ("circle-arrow-down", "accent"),
     "queued": ("clock", "muted"),

@@ -1,4 +1,6 @@
-"""The list of tasks: a table with columns that can be chosen, moved and remembered, and give way in a narrow window."""
+"""The list of tasks: a table with columns that can be chosen, moved and remembered, and give way in
+a narrow window.
+"""
 
 from __future__ import annotations
 
@@ -50,8 +52,8 @@ NAME_AMPLE, BAR_MOST = 200, 200  # beyond an ample name the bar grows too
 
 
 class TaskTable(PaintedTable):
-    """The list. `selection_changed` carries the keys of the selected rows, `opened` the key of a double click,
-    `menu_wanted` the selected keys and a global point.
+    """The list. `selection_changed` carries the keys of the selected rows, `opened` the key of a
+    double click, `menu_wanted` the selected keys and a global point.
     """
 
     selection_changed = Signal(object)
@@ -99,7 +101,8 @@ class TaskTable(PaintedTable):
             return
         self.reset_columns()
         header = self.horizontalHeader()
-        # Of its own and empty: with the table's it asks each of ten thousand selected rows, column by column, at a paint.
+        # Of its own and empty: with the table's it asks each of ten thousand selected rows, column
+        # by column, at a paint.
         header.setSelectionModel(QItemSelectionModel(model, header))
         header.setSortIndicator(Column.ADDED, Qt.SortOrder.DescendingOrder)
         self.setSortingEnabled(True)
@@ -155,7 +158,11 @@ class TaskTable(PaintedTable):
 
     def _give_way(self) -> None:
         header = self.horizontalHeader()
-        widths = {column: header.sectionSize(column) for column in Column if not self.isColumnHidden(column)}
+        widths = {
+            column: header.sectionSize(column)
+            for column in Column
+            if not self.isColumnHidden(column)
+        }
         widths |= self._away
         if self._fits_bar(widths.get(Column.PROGRESS, 0)):
             widths[Column.PROGRESS] = WIDTHS[Column.PROGRESS]
@@ -189,7 +196,9 @@ class TaskTable(PaintedTable):
 
     def restore_columns(self, state: QByteArray) -> None:
         """What `save_columns` gave; anything else changes nothing."""
-        if state.startsWith(LAYOUT) and self.horizontalHeader().restoreState(state.mid(len(LAYOUT))):
+        if state.startsWith(LAYOUT) and self.horizontalHeader().restoreState(
+            state.mid(len(LAYOUT))
+        ):
             self._away.clear()
             self._bar = WIDTHS[Column.PROGRESS]
             self.fit_name()
@@ -216,7 +225,9 @@ class TaskTable(PaintedTable):
         return menu
 
     def reset_columns(self) -> None:
-        """Which columns, how wide and in which order, as in a window that is new. The sorting stays."""
+        """Which columns, how wide and in which order, as in a window that is new. The sorting
+        stays.
+        """
         header = self.horizontalHeader()
         self._away.clear()
         self._held.clear()
@@ -282,7 +293,10 @@ class TaskTable(PaintedTable):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         point = event.position().toPoint()
-        plain = event.button() is Qt.MouseButton.LeftButton and event.modifiers() == Qt.KeyboardModifier.NoModifier
+        plain = (
+            event.button() is Qt.MouseButton.LeftButton
+            and event.modifiers() == Qt.KeyboardModifier.NoModifier
+        )
         self._grip, self._carried = point if plain and self.grips(point) else None, False
         super().mousePressEvent(event)
 
@@ -292,7 +306,10 @@ class TaskTable(PaintedTable):
         if not pulled or (self._grip is None and not self._carried):
             super().mouseMoveEvent(event)
             self._hover(self.rowAt(point.y()))
-        elif self._grip is not None and (point - self._grip).manhattanLength() >= QApplication.startDragDistance():
+        elif (
+            self._grip is not None
+            and (point - self._grip).manhattanLength() >= QApplication.startDragDistance()
+        ):
             self._grip, self._carried = None, True
             self.startDrag(Qt.DropAction.CopyAction)
 
@@ -301,18 +318,25 @@ class TaskTable(PaintedTable):
         super().mouseReleaseEvent(event)
 
     def grips(self, point: QPoint) -> bool:
-        """Whether a pull from here drags the rows, as that of a selected row and of a name does; elsewhere it selects."""
+        """Whether a pull from here drags the rows, as that of a selected row and of a name does;
+        elsewhere it selects.
+        """
         index = self.indexAt(point)
         if not index.isValid() or self.selectionModel().isSelected(index):
             return index.isValid()
         words = name_of(self.tasks.task_at(index.row()))
         right = (
-            self.columnViewportPosition(Column.NAME) + PAD + ICON + QFontMetrics(self.font()).horizontalAdvance(words)
+            self.columnViewportPosition(Column.NAME)
+            + PAD
+            + ICON
+            + QFontMetrics(self.font()).horizontalAdvance(words)
         )
         return index.column() == Column.NAME and point.x() < right
 
     def startDrag(self, _supported: Qt.DropAction) -> None:
-        """Of the selected rows. No flags of the model say that they can be dragged: those are asked for at each paint."""
+        """Of the selected rows. No flags of the model say that they can be dragged: those are asked
+        for at each paint.
+        """
         keys = self.selected_keys()
         tasks = [self.tasks.task_at(self.tasks.row_of(key)) for key in keys]
         if tasks:

@@ -1,6 +1,7 @@
 """Everything about one transfer: its facts, headers, timings, events and speed.
 
-Rule: every value is plain text that can be selected and copied, and a URL's secrets are as the record has them.
+Rule: every value is plain text that can be selected and copied, and a URL's secrets are as the
+record has them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,13 @@ from PySide6.QtWidgets import (
 )
 
 from transfermon.gui.list.scope import look_of
-from transfermon.gui.panels.event_log import EventColumn, EventLine, EventModel, EventTable, merged_events
+from transfermon.gui.panels.event_log import (
+    EventColumn,
+    EventLine,
+    EventModel,
+    EventTable,
+    merged_events,
+)
 from transfermon.gui.panels.headers import Headers
 from transfermon.gui.panels.speed_graph import SpeedGraph
 from transfermon.gui.panels.waterfall import Waterfall
@@ -43,9 +50,22 @@ WIDE = (
     marked("Method"),
     marked("State"),
 )
-LEFT = (marked("Size"), marked("Progress"), marked("Attempts"), marked("HTTP status"), marked("Speed"))
-RIGHT = (marked("Session"), marked("Added"), marked("Finished"), marked("Validators"), marked("Resumable"))
-OPTIONAL = frozenset({*WIDE, marked("Speed"), marked("Resumable")})  # left out where they have nothing to say
+LEFT = (
+    marked("Size"),
+    marked("Progress"),
+    marked("Attempts"),
+    marked("HTTP status"),
+    marked("Speed"),
+)
+RIGHT = (
+    marked("Session"),
+    marked("Added"),
+    marked("Finished"),
+    marked("Validators"),
+    marked("Resumable"),
+)
+# left out where they have nothing to say
+OPTIONAL = frozenset({*WIDE, marked("Speed"), marked("Resumable")})
 LONGEST = 4000  # characters of an address that are shown
 
 
@@ -59,7 +79,9 @@ def facts_of(task: Task, progress: Progress | None, now: float, monotonic: float
     return {
         "URL": units.clean(task.url, LONGEST),
         "Final URL": units.clean(final, LONGEST) if final and final != task.url else "",
-        "Save path": units.clean("" if task.kind is not Kind.DOWNLOAD else task.final_path or _planned(task), LONGEST),
+        "Save path": units.clean(
+            "" if task.kind is not Kind.DOWNLOAD else task.final_path or _planned(task), LONGEST
+        ),
         "Source": units.clean(task.file, LONGEST) if task.kind is Kind.UPLOAD else "",
         "Stored as": units.clean(task.stored_as, LONGEST),
         "Method": task.method if task.kind is not Kind.DOWNLOAD else "",
@@ -78,7 +100,9 @@ def facts_of(task: Task, progress: Progress | None, now: float, monotonic: float
 
 
 def says_resumable(task: Task) -> str:
-    """Whether a pause or a break keeps the bytes, and why; "" for a finished transfer, which has no need of it."""
+    """Whether a pause or a break keeps the bytes, and why; "" for a finished transfer, which has no
+    need of it.
+    """
     if task.succeeded:
         return ""
     if task.not_resumable:
@@ -100,7 +124,9 @@ def _upload_resumable(task: Task) -> str:
     if task.upload is not None:
         protocol = "tus" if task.upload.protocol == "tus" else tr("IETF draft")
         if task.upload.elsewhere:
-            protocol = tr("{protocol}, at {server}").format(protocol=protocol, server=named(task.upload.url))
+            protocol = tr("{protocol}, at {server}").format(
+                protocol=protocol, server=named(task.upload.url)
+            )
         return tr("Yes: the server keeps what it has got ({protocol})").format(protocol=protocol)
     return tr("Not known before the server answers")
 
@@ -111,7 +137,11 @@ def _planned(task: Task) -> str:
 
 def _speed(received: int, expected: int, speed: float) -> str:
     left = units.time_left(received, expected, speed)
-    return units.rate(speed) if left == "–" else tr("{rate}, {left} left").format(rate=units.rate(speed), left=left)
+    return (
+        units.rate(speed)
+        if left == "–"
+        else tr("{rate}, {left} left").format(rate=units.rate(speed), left=left)
+    )
 
 
 def _attempts(task: Task) -> str:
@@ -119,7 +149,9 @@ def _attempts(task: Task) -> str:
         return tr("None yet")
     if not task.restarts:
         return str(task.attempt)
-    return tr("{attempt}, {restarts} from the start again").format(attempt=task.attempt, restarts=task.restarts)
+    return tr("{attempt}, {restarts} from the start again").format(
+        attempt=task.attempt, restarts=task.restarts
+    )
 
 
 def _status(task: Task) -> str:
@@ -199,7 +231,8 @@ class General(QScrollArea):
         self.problem.setProperty("role", "bad")
         self.problem.setWordWrap(True)
         self.problem.setTextInteractionFlags(
-            Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+            Qt.TextInteractionFlag.TextSelectableByMouse
+            | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
         self.problem.hide()
         return self.problem
@@ -267,13 +300,16 @@ class Details(QWidget):
         self._clock = QTimer(self)
         self._clock.setInterval(1000)
         self._clock.timeout.connect(self._show)
-        self.session_headers: Callable[[str], Iterable[str]] = lambda _key: ()  # the names of a session's own headers
+        # the names of a session's own headers
+        self.session_headers: Callable[[str], Iterable[str]] = lambda _key: ()
 
     def __repr__(self) -> str:
         return f"<Details {self._task.key if self._task else None} lines={len(self.model.lines)}>"
 
     def show_task(self, task: Task | None) -> None:
-        """Show this record; None when not exactly one is selected. Another task's events are taken away."""
+        """Show this record; None when not exactly one is selected. Another task's events are taken
+        away.
+        """
         if task is None or self._task is None or task.key != self._task.key:
             self._progress = None
             self.model.reset([])
@@ -312,11 +348,15 @@ class Details(QWidget):
         if self._task is None:
             return
         error = self._task.error
-        problem = humanize.error(error) if error is not None and look_of(self._task) == "failed" else ""
+        problem = (
+            humanize.error(error) if error is not None and look_of(self._task) == "failed" else ""
+        )
         if self._task.waiting and self._task.waiting_hint:
             problem = units.clean(f"{self._task.waiting_reason} {self._task.waiting_hint}".strip())
         problem = problem or humanize.unconfirmed(self._task)
-        self.general.show_facts(facts_of(self._task, self._progress, time.time(), time.monotonic()), problem)
+        self.general.show_facts(
+            facts_of(self._task, self._progress, time.time(), time.monotonic()), problem
+        )
         self._show_tab()
 
     def _show_tab(self) -> None:

@@ -1,7 +1,8 @@
-"""Which events belong together: the delivery of what was stored for a session, and what happened while a handler was open.
+"""Which events belong together: the delivery of what was stored for a session, and what happened
+while a handler was open.
 
-Rule: it listens to events in their order and marks each one. What never ended, because the app did, is let go when its
-time is over, so that no bracket stays open for ever.
+Rule: it listens to events in their order and marks each one. What never ended, because the app did,
+is let go when its time is over, so that no bracket stays open for ever.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ class Span:
         return "bad" if self.expired else "violet" if self.delivery else "accent"
 
     def used(self, now: float) -> float | None:
-        """Seconds of its budget; None for a delivery, which has none, and for a handler that was lost."""
+        """Seconds of its budget; None for a delivery, which has none, and for a handler that was
+        lost.
+        """
         if self.delivery:
             return None
         if self.end is None and now - self.begin > self.limit:
@@ -75,7 +78,9 @@ class Span:
     def holds(self, event: Event) -> bool:
         if self.delivery:
             return event.session == self.key
-        handler = getattr(event, "handler_id", "") or (event.task.handler_id if event.task is not None else "")
+        handler = getattr(event, "handler_id", "") or (
+            event.task.handler_id if event.task is not None else ""
+        )
         return handler == self.key
 
 
@@ -112,7 +117,8 @@ class Brackets:
         ending = {span.lane for span, part in marks if part is Part.END}
         self._open = [span for span, part in marks if part is not Part.END]
         if (new := self._begun(event, ending)) is not None:
-            # Where one ends and the next begins with the same event, each has a lane; the one begun again has its own.
+            # Where one ends and the next begins with the same event, each has a lane; the one begun
+            # again has its own.
             marks = [mark for mark in marks if mark.part is Part.END or mark.span in self._open]
             self._open.append(new)
             marks.append(Mark(new, Part.BEGIN))
@@ -139,10 +145,19 @@ class Brackets:
         if isinstance(event, BackgroundTransferEvent):
             self._handlers[event.session] = event.handler_id
             # One that is begun again was never completed: the app went away in between.
-            self._open = [span for span in self._open if not (span.delivery and span.key == event.session)]
+            self._open = [
+                span for span in self._open if not (span.delivery and span.key == event.session)
+            ]
             name = units.clean(event.session_identifier or event.session, 100)
-            return self._span(event, taken, event.session, tr("Delivery to “{name}”").format(name=name), delivery=True)
-        if isinstance(event, SessionEventsCompletedEvent):  # from here on the handler has its 30 s (B-12)
+            return self._span(
+                event,
+                taken,
+                event.session,
+                tr("Delivery to “{name}”").format(name=name),
+                delivery=True,
+            )
+        # from here on the handler has its 30 s (B-12)
+        if isinstance(event, SessionEventsCompletedEvent):
             handler = self._handlers.pop(event.session, "")
             return self._span(event, taken, handler, tr("Session handler")) if handler else None
         if isinstance(event, BackgroundFetchEvent) and event.handler_id:
@@ -151,7 +166,9 @@ class Brackets:
             return self._span(event, taken, event.handler_id, tr("Push handler"))
         return None
 
-    def _span(self, event: Event, taken: set[int], key: str, title: str, *, delivery: bool = False) -> Span | None:
+    def _span(
+        self, event: Event, taken: set[int], key: str, title: str, *, delivery: bool = False
+    ) -> Span | None:
         free = set(range(LANES)) - taken - {span.lane for span in self._open}
         if not free:
             return None

@@ -1,4 +1,5 @@
-"""All events, in order, with brackets around what belongs together: filter, pause, clear, copy, export.
+"""All events, in order, with brackets around what belongs together: filter, pause, clear, copy,
+export.
 
 Rule: it listens only. Pausing or filtering hides events; it never stops anything.
 """
@@ -37,7 +38,9 @@ ALL_KINDS, ALL_SESSIONS = marked("All kinds"), marked("All sessions")
 
 
 class EventsView(QWidget):
-    """The newest `MOST` events. `exported` carries the path, or a sentence of why it could not be written."""
+    """The newest `MOST` events. `exported` carries the path, or a sentence of why it could not be
+    written.
+    """
 
     exported = Signal(str, str)
 
@@ -87,10 +90,15 @@ class EventsView(QWidget):
             "events_copy", tr("Copy"), tr("Copy the selected events, or all that are shown")
         )
         self.copy_button.clicked.connect(self.table.copy)
-        self.export_button = self._button("events_export", tr("Export…"), tr("Save what is shown as NDJSON"))
+        self.export_button = self._button(
+            "events_export", tr("Export…"), tr("Save what is shown as NDJSON")
+        )
         self.export_button.clicked.connect(self.ask_export)
         buttons = (self.pause_button, self.clear_button, self.copy_button, self.export_button)
-        bar = Bar([self.words, self.kinds, self.sessions, self.note, *buttons], giving=[[self.pause_button]])
+        bar = Bar(
+            [self.words, self.kinds, self.sessions, self.note, *buttons],
+            giving=[[self.pause_button]],
+        )
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -121,7 +129,11 @@ class EventsView(QWidget):
 
     def _retint(self) -> None:
         self.pause_button.setIcon(theme.icon("play" if self.paused else "pause", "muted"))
-        for button, name in ((self.clear_button, "eraser"), (self.copy_button, "copy"), (self.export_button, "save")):
+        for button, name in (
+            (self.clear_button, "eraser"),
+            (self.copy_button, "copy"),
+            (self.export_button, "save"),
+        ):
             button.setIcon(theme.icon(name, "muted"))
 
     # Events
@@ -145,7 +157,9 @@ class EventsView(QWidget):
         """Show now what was gathered. Happens by itself."""
         if self.paused:
             self.pause_button.setText(
-                tr("Go on (%n new)", "Go on (1 new)", len(self._held)) if self._held else tr("Go on")
+                tr("Go on (%n new)", "Go on (1 new)", len(self._held))
+                if self._held
+                else tr("Go on")
             )
         new, self._new = self._new, []
         self._take(new)
@@ -220,7 +234,9 @@ class EventsView(QWidget):
     def _count(self) -> None:
         shown, there = len(self.model.lines), len(self._all)
         events = tr("%n events", "1 event", there)
-        self.note.setText(events if shown == there else tr("{shown} of {there}").format(shown=shown, there=there))
+        self.note.setText(
+            events if shown == there else tr("{shown} of {there}").format(shown=shown, there=there)
+        )
 
     # Export
 
@@ -246,7 +262,9 @@ class EventsView(QWidget):
             self.exported.emit("" if failure else path, failure)
 
         bell.rang.connect(told)
-        threading.Thread(target=_write, args=(path, text, bell.rope), name="export of events", daemon=True).start()
+        threading.Thread(
+            target=_write, args=(path, text, bell.rope), name="export of events", daemon=True
+        ).start()
 
     def _say_exported(self, path: str, failure: str) -> None:
         self.note.setText(failure or tr("Saved as {path}").format(path=os.path.basename(path)))

@@ -1,6 +1,8 @@
-"""A list of events, oldest first: the model, how a line is painted, and the table. Two panels show it.
+"""A list of events, oldest first: the model, how a line is painted, and the table. Two panels show
+it.
 
-Rule: bounded, and made for bursts: many events are one insertion, and the words of a line are made when it is seen.
+Rule: bounded, and made for bursts: many events are one insertion, and the words of a line are made
+when it is seen.
 """
 
 from __future__ import annotations
@@ -22,7 +24,16 @@ from PySide6.QtCore import (
     QSize,
     Qt,
 )
-from PySide6.QtGui import QFont, QGuiApplication, QKeyEvent, QKeySequence, QPainter, QPainterPath, QPen, QResizeEvent
+from PySide6.QtGui import (
+    QFont,
+    QGuiApplication,
+    QKeyEvent,
+    QKeySequence,
+    QPainter,
+    QPainterPath,
+    QPen,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QTableView, QWidget
 
 from transfermon.gui.panels.event_brackets import LANES, Mark, Part
@@ -60,7 +71,12 @@ TRANSFERS, SESSIONS, BACKGROUND, NOTIFICATIONS = (
     marked("Notifications"),
 )
 GROUPS = (TRANSFERS, SESSIONS, BACKGROUND, NOTIFICATIONS)
-_OF_SESSIONS = (SessionCreatedEvent, SessionFinishingEvent, SessionIdleEvent, SessionInvalidatedEvent)
+_OF_SESSIONS = (
+    SessionCreatedEvent,
+    SessionFinishingEvent,
+    SessionIdleEvent,
+    SessionInvalidatedEvent,
+)
 _ROLES = {
     "taskcreated": "accent",
     "downloadresumed": "accent",
@@ -89,7 +105,14 @@ class EventColumn(IntEnum):
     WORDS = 5
 
 
-TITLES = (marked("Time"), marked("No."), marked("Session"), marked("Task"), marked("Event"), marked("What happened"))
+TITLES = (
+    marked("Time"),
+    marked("No."),
+    marked("Session"),
+    marked("Task"),
+    marked("Event"),
+    marked("What happened"),
+)
 WIDTHS = (104, 52, 110, 52, 190)
 WORDS_LEAST = 200  # pixels of the last one
 
@@ -127,7 +150,9 @@ class EventLine:
     def role(self) -> str:
         if isinstance(self.event, TaskCompletedEvent):
             return "good" if self.event.success else "bad"
-        return _ROLES.get(self.event.type, "violet" if group_of(self.event) == BACKGROUND else "muted")
+        return _ROLES.get(
+            self.event.type, "violet" if group_of(self.event) == BACKGROUND else "muted"
+        )
 
     @property
     def bracket_words(self) -> str:
@@ -135,7 +160,9 @@ class EventLine:
         return ". ".join(mark.words for mark in self.marks if mark.part is not Part.PAST)
 
     def budget(self, now: float) -> tuple[float, str] | None:
-        """Seconds that a handler which ends here, or is open since here, has used; and a colour. None elsewhere."""
+        """Seconds that a handler which ends here, or is open since here, has used; and a colour.
+        None elsewhere.
+        """
         for span, part in self.marks:
             used = span.used(now)
             if used is not None and (part is Part.END or (part is Part.BEGIN and span.end is None)):
@@ -145,7 +172,11 @@ class EventLine:
     @property
     def text(self) -> str:
         """For the clipboard."""
-        return "  ".join(part for part in (self.clock, self.session, self.task, self.event.type, self.words) if part)
+        return "  ".join(
+            part
+            for part in (self.clock, self.session, self.task, self.event.type, self.words)
+            if part
+        )
 
     def cell(self, column: int) -> str:
         if column == EventColumn.SEQUENCE:
@@ -161,14 +192,19 @@ def clock_text(when: float) -> str:
 
 def as_ndjson(events: Iterable[Event]) -> str:
     """One JSON object a line, as listeners get them."""
-    return "".join(json.dumps(event.to_dict(), ensure_ascii=False, default=str) + "\n" for event in events)
+    return "".join(
+        json.dumps(event.to_dict(), ensure_ascii=False, default=str) + "\n" for event in events
+    )
 
 
 def merged_events(history: Sequence[Event], live: Iterable[Event]) -> list[Event]:
     """What was read from the journal, and then what was told while it was being read."""
     last = max((event.sequence for event in history), default=0)
     begin = history[-1].time if history else 0.0
-    return [*history, *(e for e in live if e.sequence > last or (not e.journalled and e.time >= begin))]
+    return [
+        *history,
+        *(e for e in live if e.sequence > last or (not e.journalled and e.time >= begin)),
+    ]
 
 
 class EventModel(QAbstractTableModel):
@@ -193,7 +229,9 @@ class EventModel(QAbstractTableModel):
         self.endResetModel()
 
     def append(self, lines: Sequence[EventLine]) -> None:
-        """Add in one go; makes room at the top, a tenth more than needed so that it is not done for each."""
+        """Add in one go; makes room at the top, a tenth more than needed so that it is not done for
+        each.
+        """
         new = lines[-self._most :]
         surplus = len(self._lines) + len(new) - self._most
         if surplus > 0:
@@ -229,7 +267,9 @@ class EventModel(QAbstractTableModel):
             return ". ".join(part for part in (line.clock, line.bracket_words) if part)
         return None
 
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
         if orientation is not Qt.Orientation.Horizontal or not 0 <= section < len(EventColumn):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
@@ -239,7 +279,9 @@ class EventModel(QAbstractTableModel):
 
 def _alignment(column: int) -> Qt.AlignmentFlag:
     right = column in (EventColumn.SEQUENCE, EventColumn.TASK)
-    return (Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft) | Qt.AlignmentFlag.AlignVCenter
+    return (
+        Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
+    ) | Qt.AlignmentFlag.AlignVCenter
 
 
 class _Delegate(QStyledItemDelegate):
@@ -260,17 +302,24 @@ class _Delegate(QStyledItemDelegate):
         cell = option.rect.adjusted(8, 0, -8, 0)
         font = QFont(self._fixed if column == EventColumn.EVENT else option.font)
         painter.setFont(font)
-        painter.setPen(theme.color("text" if column in (EventColumn.EVENT, EventColumn.WORDS) else "muted"))
+        painter.setPen(
+            theme.color("text" if column in (EventColumn.EVENT, EventColumn.WORDS) else "muted")
+        )
         if column == EventColumn.EVENT:
             self._dot(painter, cell, line.role)
             cell.adjust(16, 0, 0, 0)
         elif column == EventColumn.TIME and line.marks:
             self._brackets(painter, option.rect, line.marks)
         elif column == EventColumn.WORDS and (used := line.budget(time.time())) is not None:
-            width = BUDGET if cell.width() > 2 * BUDGET else BUDGET - BUDGET_BAR  # no bar where words need the room
-            self._budget(painter, QRect(cell.right() - width, cell.y(), width, cell.height()), *used)
+            # no bar where words need the room
+            width = BUDGET if cell.width() > 2 * BUDGET else BUDGET - BUDGET_BAR
+            self._budget(
+                painter, QRect(cell.right() - width, cell.y(), width, cell.height()), *used
+            )
             cell.adjust(0, 0, -width - 12, 0)
-        text = painter.fontMetrics().elidedText(line.cell(column), Qt.TextElideMode.ElideRight, cell.width())
+        text = painter.fontMetrics().elidedText(
+            line.cell(column), Qt.TextElideMode.ElideRight, cell.width()
+        )
         painter.drawText(cell, _alignment(column), text)
         painter.restore()
 
@@ -294,7 +343,9 @@ class _Delegate(QStyledItemDelegate):
         painter.restore()
 
     def _budget(self, painter: QPainter, where: QRect, used: float, role: str) -> None:
-        words = tr("{used:.1f} of {budget:.0f} s").format(used=used, budget=BACKGROUND_HANDLER_BUDGET)
+        words = tr("{used:.1f} of {budget:.0f} s").format(
+            used=used, budget=BACKGROUND_HANDLER_BUDGET
+        )
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(theme.color("muted"))
@@ -308,13 +359,21 @@ class _Delegate(QStyledItemDelegate):
         painter.drawRoundedRect(track, 3, 3)
         share = min(1.0, used / BACKGROUND_HANDLER_BUDGET)
         painter.setBrush(theme.color(role))
-        painter.drawRoundedRect(QRectF(track.x(), track.y(), max(6.0, track.width() * share), 6), 3, 3)
+        painter.drawRoundedRect(
+            QRectF(track.x(), track.y(), max(6.0, track.width() * share), 6), 3, 3
+        )
         painter.restore()
 
 
-def _shape(part: Part, x: float, right: float, top: float, middle: float, bottom: float) -> QPainterPath:
-    """A piece of a bracket in one row: a corner where it begins or ends, a branch to what belongs to it."""
-    out = QPainterPath(QPointF(right, middle) if part in (Part.BEGIN, Part.END) else QPointF(x, top))
+def _shape(
+    part: Part, x: float, right: float, top: float, middle: float, bottom: float
+) -> QPainterPath:
+    """A piece of a bracket in one row: a corner where it begins or ends, a branch to what belongs
+    to it.
+    """
+    out = QPainterPath(
+        QPointF(right, middle) if part in (Part.BEGIN, Part.END) else QPointF(x, top)
+    )
     if part in (Part.BEGIN, Part.END):
         out.lineTo(x + 4, middle)
         far = bottom if part is Part.BEGIN else top
@@ -331,7 +390,9 @@ def _shape(part: Part, x: float, right: float, top: float, middle: float, bottom
 class EventTable(QTableView):
     """Follows the newest line while the end is in view; Ctrl+C copies the selected lines."""
 
-    def __init__(self, model: EventModel, name: str, parent: QWidget | None = None, *, brackets: bool = False) -> None:
+    def __init__(
+        self, model: EventModel, name: str, parent: QWidget | None = None, *, brackets: bool = False
+    ) -> None:
         super().__init__(parent)
         self.setObjectName(name)
         self.setAccessibleName(tr("Events"))

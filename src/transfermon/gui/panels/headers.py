@@ -1,7 +1,8 @@
 """The head of what was sent for a transfer and of the last answer, as text that can be copied.
 
-Rule: a value that could be a secret is never in the text, so it can be neither read nor copied: of the request's own
-headers the record has only the names, and of the answer's fields those that carry a secret are masked here.
+Rule: a value that could be a secret is never in the text, so it can be neither read nor copied: of
+the request's own headers the record has only the names, and of the answer's fields those that carry
+a secret are masked here.
 """
 
 from __future__ import annotations
@@ -25,7 +26,16 @@ MOST = 200  # fields of an answer that are shown
 ALWAYS = marked("Host, Accept, Accept-Encoding and User-Agent, and Range or Cookie where needed.")
 
 _SECRET = (
-    *("cookie", "authorization", "authenticate", "authentication", "token", "secret", "password", "credential"),
+    *(
+        "cookie",
+        "authorization",
+        "authenticate",
+        "authentication",
+        "token",
+        "secret",
+        "password",
+        "credential",
+    ),
     *("api-key", "apikey", "session", "signature", "csrf", "xsrf"),
 )
 _LINKS = frozenset({"location", "content-location", "referer"})
@@ -34,7 +44,9 @@ Piece = tuple[str, str]  # a role of the theme, "title" or "note", and the text
 
 
 def masked_fields(kind: Kind, name: str, value: str) -> str:
-    """What may be shown of a field of an answer. The address where an upload goes on is as good as a password (U-25)."""
+    """What may be shown of a field of an answer. The address where an upload goes on is as good as
+    a password (U-25).
+    """
     low = name.lower()
     if any(word in low for word in _SECRET):
         return tr(MASK)
@@ -46,8 +58,8 @@ def masked_fields(kind: Kind, name: str, value: str) -> str:
 
 
 def head_pieces(task: Task, of_session: Iterable[str] = ()) -> Iterator[Piece]:
-    """The text of the tab, piece by piece, with the role that each is painted in. `of_session` are the names of the
-    headers that its session adds to each request.
+    """The text of the tab, piece by piece, with the role that each is painted in. `of_session` are
+    the names of the headers that its session adds to each request.
     """
     yield from _request(task, of_session)
     yield "text", "\n\n"
@@ -62,7 +74,10 @@ def _request(task: Task, of_session: Iterable[str]) -> Iterator[Piece]:
     sent = task.metrics.transactions
     yield "title", tr("Request") + "\n"
     yield "accent", units.clean(sent[-1].method if sent else task.method, 40)
-    yield "text", f" {units.clean(sent[-1].url if sent else redacted(task.current_url or task.url), LONGEST)}\n"
+    yield (
+        "text",
+        f" {units.clean(sent[-1].url if sent else redacted(task.current_url or task.url), LONGEST)}\n",
+    )
     for name in task.header_names:
         yield "muted", f"{units.clean(name, 100)}: "
         yield "text", f"{tr(MASK)}\n"
@@ -108,7 +123,9 @@ def _origin(url: str) -> str:
 
 
 class Headers(QPlainTextEdit):
-    """Written anew only where the text is another one: a selection survives news about the same head."""
+    """Written anew only where the text is another one: a selection survives news about the same
+    head.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -1,8 +1,9 @@
-"""Decodes strangers' pictures in a process of its own, with limits; it is started by file path and imports nothing of ours.
+"""Decodes strangers' pictures in a process of its own, with limits; it is started by file path and
+imports nothing of ours.
 
-Rule: whatever the picture does, it does it here. Reads `WIDTH HEIGHT PATH-IN-HEX` lines, answers each with a line
-`ok WIDTH HEIGHT STRIDE BYTES FORMAT FULL-WIDTH FULL-HEIGHT` and the pixels (RGBA), or with `no REASON`. Ends with
-its standard input.
+Rule: whatever the picture does, it does it here. Reads `WIDTH HEIGHT PATH-IN-HEX` lines, answers
+each with a line `ok WIDTH HEIGHT STRIDE BYTES FORMAT FULL-WIDTH FULL-HEIGHT` and the pixels (RGBA),
+or with `no REASON`. Ends with its standard input.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ def limit() -> None:
 def limit_time() -> None:
     # RLIMIT_CPU counts the whole life of the process: the soft limit moves on with each picture.
     used = resource.getrusage(resource.RUSAGE_SELF)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + CPU + 1, resource.RLIM_INFINITY))
+    resource.setrlimit(
+        resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + CPU + 1, resource.RLIM_INFINITY)
+    )
 
 
 def head_of(path: bytes) -> bytes:
@@ -71,10 +74,14 @@ def decode(path: bytes, width: int, height: int) -> tuple[bytes, bytes]:
         raise ValueError("damaged")
     if size.width() * size.height() > PIXELS:
         raise ValueError("large")
-    turned = bool(reader.transformation().value & QImageIOHandler.Transformation.TransformationRotate90.value)
+    turned = bool(
+        reader.transformation().value & QImageIOHandler.Transformation.TransformationRotate90.value
+    )
     box = QSize(height, width) if turned else QSize(width, height)
     if size.width() > box.width() or size.height() > box.height():
-        reader.setScaledSize(size.scaled(box, Qt.AspectRatioMode.KeepAspectRatio).expandedTo(QSize(1, 1)))
+        reader.setScaledSize(
+            size.scaled(box, Qt.AspectRatioMode.KeepAspectRatio).expandedTo(QSize(1, 1))
+        )
     image = reader.read()
     del reader
     if image.isNull():

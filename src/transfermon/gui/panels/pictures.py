@@ -1,4 +1,5 @@
-"""Pictures from strangers' files: decoded in a helper process, asked for by a thread, answered by a signal.
+"""Pictures from strangers' files: decoded in a helper process, asked for by a thread, answered by a
+signal.
 
 Rule: nothing of a picture is decoded in this process, and no answer of the helper is trusted.
 """
@@ -50,7 +51,9 @@ class Question:
 
 @record
 class PictureAnswer:
-    """`image` is there or `reason` says why not: a key of `SENTENCES`, or "format" for what is no picture."""
+    """`image` is there or `reason` says why not: a key of `SENTENCES`, or "format" for what is no
+    picture.
+    """
 
     question: Question
     image: QImage | None = None
@@ -85,7 +88,8 @@ class Helper:
         return self._process.pid if self._process is not None else None
 
     def ask(self, question: Question) -> tuple[QImage, str, tuple[int, int]]:
-        """Image, format and full size. Raises HelperError; the next question then starts a new helper.
+        """Image, format and full size. Raises HelperError; the next question then starts a new
+        helper.
 
         A refusal is a HelperError too, but leaves the helper as it is.
         """
@@ -99,7 +103,9 @@ class Helper:
             self._process.stdin.write(line)
             words = self._line(end).decode("ascii", "replace").split()
             if words[:1] == ["no"]:
-                raise HelperError(words[1] if len(words) > 1 and words[1] in (*SENTENCES, "format") else "damaged")
+                raise HelperError(
+                    words[1] if len(words) > 1 and words[1] in (*SENTENCES, "format") else "damaged"
+                )
             return self._image(question, words, end)
         except TimeoutError:
             self.end()
@@ -108,10 +114,14 @@ class Helper:
             self.end()
             raise HelperError("damaged") from None
 
-    def _image(self, question: Question, words: list[str], end: float) -> tuple[QImage, str, tuple[int, int]]:
+    def _image(
+        self, question: Question, words: list[str], end: float
+    ) -> tuple[QImage, str, tuple[int, int]]:
         if len(words) != 8 or words[0] != "ok" or words[5] not in ("JPEG", "PNG", "GIF", "WebP"):
             raise ValueError("not an answer")
-        width, height, stride, count, full_width, full_height = (int(words[at]) for at in (1, 2, 3, 4, 6, 7))
+        width, height, stride, count, full_width, full_height = (
+            int(words[at]) for at in (1, 2, 3, 4, 6, 7)
+        )
         if not (0 < width <= question.width and 0 < height <= question.height):
             raise ValueError("not the size that was asked for")
         if not (4 * width <= stride <= 4 * width + 64 and count == stride * height):
@@ -124,7 +134,9 @@ class Helper:
         return image, words[5], (full_width, full_height)
 
     def _start(self) -> None:
-        folders = dict.fromkeys(os.path.dirname(module.__path__[0]) for module in (PySide6, shiboken6))
+        folders = dict.fromkeys(
+            os.path.dirname(module.__path__[0]) for module in (PySide6, shiboken6)
+        )
         self._buffer = b""
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", self._script, *folders],
@@ -243,7 +255,9 @@ class Worker:
 
 
 class Pictures(QObject):
-    """Answers questions with a thread that starts with the first one. `answered` carries an `PictureAnswer`."""
+    """Answers questions with a thread that starts with the first one. `answered` carries an
+    `PictureAnswer`.
+    """
 
     answered = Signal(object)
 

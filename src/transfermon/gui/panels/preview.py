@@ -1,4 +1,5 @@
-"""What the selected file looks like: a picture, a sheet of pictures, or its type; of a request without a file, its answer.
+"""What the selected file looks like: a picture, a sheet of pictures, or its type; of a request
+without a file, its answer.
 
 Rule: it shows what `pictures` answers; nothing is read or decoded here.
 """
@@ -40,15 +41,16 @@ CARD = 190  # pixels of height for the icon of a file's type
 UNLIMITED = 16_777_215  # Qt's QWIDGETSIZE_MAX
 FULL = 4096  # pixels a side at 100 %, at the most
 SHEET = 60  # pictures on a sheet
-SOON, REST = 1.0, 4  # an arriving picture is looked at again after so many seconds, or so many times what it took
+# an arriving picture is looked at again after so many seconds, or so many times what it took
+SOON, REST = 1.0, 4
 LONGEST_MAGIC = 16  # bytes by which a format is told
 MORE = 0.04  # of the file, that must have come meanwhile
 LONGEST_ANSWER = 50_000  # characters that are shown
 
 
 class Preview(QWidget):
-    """`open_wanted` and `folder_wanted` carry a task's key. `shown` is emitted when a picture, or the words why there
-    is none, is there.
+    """`open_wanted` and `folder_wanted` carry a task's key. `shown` is emitted when a picture, or
+    the words why there is none, is there.
     """
 
     open_wanted = Signal(object)
@@ -64,12 +66,14 @@ class Preview(QWidget):
         self._asked = QSize()
         self._answer: PictureAnswer | None = None
         self._asked_at = 0.0
-        self._next_look, self._seen = 0.0, 0  # when an arriving file may be asked about again; bytes that it had
+        # when an arriving file may be asked about again; bytes that it had
+        self._next_look, self._seen = 0.0, 0
         self._grown: tuple[Task, int, int] | None = None  # since then
         self._looking = QTimer(self)
         self._looking.setSingleShot(True)
         self._looking.timeout.connect(self._look)
-        self.text_of: Callable[[TaskKey], str | None] = lambda _key: None  # what a server answered to a request
+        # what a server answered to a request
+        self.text_of: Callable[[TaskKey], str | None] = lambda _key: None
         self.pictures = Pictures(self)
         self.pictures.answered.connect(self._answered)
         self._again = QTimer(self)
@@ -176,9 +180,15 @@ class Preview(QWidget):
 
     def _fit_buttons(self) -> None:
         edges = self._foot_column.contentsMargins()
-        both = self.open_button.sizeHint().width() + self._row.spacing() + self.folder_button.sizeHint().width()
+        both = (
+            self.open_button.sizeHint().width()
+            + self._row.spacing()
+            + self.folder_button.sizeHint().width()
+        )
         fits = both <= self.width() - edges.left() - edges.right()
-        self._row.setDirection(QBoxLayout.Direction.LeftToRight if fits else QBoxLayout.Direction.TopToBottom)
+        self._row.setDirection(
+            QBoxLayout.Direction.LeftToRight if fits else QBoxLayout.Direction.TopToBottom
+        )
 
     def _open(self) -> None:
         self.open_wanted.emit(self._tasks[0].key)
@@ -190,7 +200,9 @@ class Preview(QWidget):
 
     def show_tasks(self, tasks: Sequence[Task]) -> None:
         """Show what is selected now. The same finished files again change nothing."""
-        if tasks and [_identity(task) for task in tasks] == [_identity(task) for task in self._tasks]:
+        if tasks and [_identity(task) for task in tasks] == [
+            _identity(task) for task in self._tasks
+        ]:
             return
         goes_on = len(tasks) == len(self._tasks) == 1 and tasks[0].key == self._tasks[0].key
         self._tasks = list(tasks)
@@ -221,15 +233,25 @@ class Preview(QWidget):
         if done:
             self._show_card(theme.file_icon(name), "muted", "")
             self._ask(self._room())
-        elif task.kind is Kind.DATA and task.state is State.COMPLETED and (text := self.text_of(task.key)):
-            self._show_foot(name, tr("Answer, {size}").format(size=units.size(len(text.encode()))), buttons=False)
+        elif (
+            task.kind is Kind.DATA
+            and task.state is State.COMPLETED
+            and (text := self.text_of(task.key))
+        ):
+            self._show_foot(
+                name,
+                tr("Answer, {size}").format(size=units.size(len(text.encode()))),
+                buttons=False,
+            )
             self.text.setPlainText(_readable(text))
             self._turn_to(self._text_page)
             self.shown.emit()
         else:
             _, role = LOOKS[look_of(task)]
             words = humanize.status(task, time.time()).partition(":")[0]
-            self._show_card(theme.file_icon(name), role if role in ("bad", "warn") else "muted", f"{words}.")
+            self._show_card(
+                theme.file_icon(name), role if role in ("bad", "warn") else "muted", f"{words}."
+            )
 
     def _show_more_of(self, task: Task) -> None:
         """The picture stays until that of the larger, or whole, file is there."""
@@ -247,7 +269,11 @@ class Preview(QWidget):
     def _look(self) -> None:
         """At the arriving file, if enough of it came, and as soon as it is time for that."""
         task, received, expected = self._grown or (None, 0, 0)
-        if task is None or received - self._seen < max(1, round(expected * MORE)) or self._next_look == math.inf:
+        if (
+            task is None
+            or received - self._seen < max(1, round(expected * MORE))
+            or self._next_look == math.inf
+        ):
             return
         if (wait := self._next_look - time.monotonic()) > 0:
             self._looking.start(round(wait * 1000) + 1)
@@ -271,7 +297,9 @@ class Preview(QWidget):
         self._fit_page()
 
     def _fit_page(self) -> None:
-        """A picture or a file's icon is as high as it needs, so that its words are right under it."""
+        """A picture or a file's icon is as high as it needs, so that its words are right
+        under it.
+        """
         page, most = self.pages.currentWidget(), UNLIMITED
         if page is self.canvas and not self.zoom.isChecked() and self.canvas.image is not None:
             most = max(40, self.canvas.fitted(self._space().expandedTo(QSize(60, 60))).height())
@@ -292,7 +320,9 @@ class Preview(QWidget):
         sizes = [task.moved for task in self._tasks]
         self._show_foot(
             "",
-            tr("%n transfers, {size}", "1 transfer, {size}", len(self._tasks)).format(size=units.size(sum(sizes))),
+            tr("%n transfers, {size}", "1 transfer, {size}", len(self._tasks)).format(
+                size=units.size(sum(sizes))
+            ),
             buttons=False,
         )
         self._turn_to(self._sheet_page)
@@ -316,7 +346,9 @@ class Preview(QWidget):
         return QSize(self.width(), self.height() - self._head.height() - words - 12)
 
     def _room(self) -> QSize:
-        size = (self._space() - QSize(2 * MARGIN, 0)).expandedTo(QSize(120, 120)) * self.devicePixelRatioF()
+        size = (self._space() - QSize(2 * MARGIN, 0)).expandedTo(
+            QSize(120, 120)
+        ) * self.devicePixelRatioF()
         return size.boundedTo(QSize(FULL, FULL))
 
     def _ask(self, room: QSize) -> None:
@@ -348,7 +380,9 @@ class Preview(QWidget):
     def _show_answer(self, answer: PictureAnswer) -> None:
         name = _name(self._tasks[0])
         if answer.question.partial:
-            hopeless = answer.reason == "slow" or (answer.reason == "format" and answer.length >= LONGEST_MAGIC)
+            hopeless = answer.reason == "slow" or (
+                answer.reason == "format" and answer.length >= LONGEST_MAGIC
+            )
             if not hopeless:
                 now = time.monotonic()
                 self._next_look = now + max(SOON, REST * (now - self._asked_at))
@@ -364,9 +398,19 @@ class Preview(QWidget):
             return
         self._answer = answer
         width, height = answer.full
-        here = tr("{size} so far, still arriving").format(size=length) if answer.question.partial else length
-        self._show_foot(name, f"{width} × {height}  ·  {answer.kind}  ·  {here}", buttons=not answer.question.partial)
-        self.canvas.setAccessibleName(tr("Picture, {width} by {height} pixels").format(width=width, height=height))
+        here = (
+            tr("{size} so far, still arriving").format(size=length)
+            if answer.question.partial
+            else length
+        )
+        self._show_foot(
+            name,
+            f"{width} × {height}  ·  {answer.kind}  ·  {here}",
+            buttons=not answer.question.partial,
+        )
+        self.canvas.setAccessibleName(
+            tr("Picture, {width} by {height} pixels").format(width=width, height=height)
+        )
         self.zoom.setVisible(True)
         self.canvas.show_image(answer.image, answer.full, actual=self.zoom.isChecked())
         self._turn_to(self.canvas)
@@ -383,10 +427,16 @@ class Preview(QWidget):
         """The picture in more pixels, when more are seen now than were asked for."""
         if self._answer is None or self._answer.image is None:
             return
-        wanted = QSize(*self._answer.full).boundedTo(QSize(FULL, FULL)) if self.zoom.isChecked() else self._room()
+        wanted = (
+            QSize(*self._answer.full).boundedTo(QSize(FULL, FULL))
+            if self.zoom.isChecked()
+            else self._room()
+        )
         has = self._answer.image.size()
         full = QSize(*self._answer.full)
-        if has != full and (wanted.width() > self._asked.width() or wanted.height() > self._asked.height()):
+        if has != full and (
+            wanted.width() > self._asked.width() or wanted.height() > self._asked.height()
+        ):
             self._asked = wanted
             self._put(0, self._answer.question.path, wanted, partial=self._answer.question.partial)
 
@@ -420,7 +470,10 @@ def _identity(task: Task) -> tuple[object, ...]:
 def _arrives(task: Task) -> bool:
     """Whether it is a JPEG of which something may be here already; its bytes lie in their order."""
     kind = task.response.header("Content-Type") if task.response is not None else ""
-    named = _name(task).lower().endswith((".jpg", ".jpeg")) or kind.partition(";")[0].strip().lower() == "image/jpeg"
+    named = (
+        _name(task).lower().endswith((".jpg", ".jpeg"))
+        or kind.partition(";")[0].strip().lower() == "image/jpeg"
+    )
     return named and task.kind is Kind.DOWNLOAD and bool(task.part_path) and not task.file
 
 

@@ -1,11 +1,22 @@
-"""What the preview shows a file with: one picture, or a sheet of small ones. Nothing is read or decoded here."""
+"""What the preview shows a file with: one picture, or a sheet of small ones. Nothing is read or
+decoded here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QFocusEvent, QFont, QImage, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
+from PySide6.QtGui import (
+    QFocusEvent,
+    QFont,
+    QImage,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from transfermon.gui.toolkit import theme
@@ -86,7 +97,8 @@ class Canvas(QWidget):
         most_x = max(0.0, (target.width() - self.width()) / 2)
         most_y = max(0.0, (target.height() - self.height()) / 2)
         self._offset = QPointF(
-            max(-most_x, min(most_x, self._offset.x() + x)), max(-most_y, min(most_y, self._offset.y() + y))
+            max(-most_x, min(most_x, self._offset.x() + x)),
+            max(-most_y, min(most_y, self._offset.y() + y)),
         )
         self.update()
 
@@ -127,7 +139,9 @@ class Canvas(QWidget):
 
 
 class Sheet(QWidget):
-    """Small pictures of many files, with their names; what is no picture has the icon of its type."""
+    """Small pictures of many files, with their names; what is no picture has the icon of its
+    type.
+    """
 
     GAP, NAME = 10, 20
 
@@ -187,7 +201,9 @@ class Sheet(QWidget):
         if self._more:
             painter.setPen(theme.color("muted"))
             tile = self._tile(len(self._names))
-            painter.drawText(tile.adjusted(0, 0, 0, -self.NAME), Qt.AlignmentFlag.AlignCenter, f"+ {self._more}")
+            painter.drawText(
+                tile.adjusted(0, 0, 0, -self.NAME), Qt.AlignmentFlag.AlignCenter, f"+ {self._more}"
+            )
 
     def _draw(self, painter: QPainter, tile: QRect, number: int, name: str) -> None:
         box = tile.adjusted(0, 0, 0, -self.NAME)
@@ -204,4 +220,6 @@ class Sheet(QWidget):
             painter.drawImage(target, image)
         painter.setPen(theme.color("muted"))
         text = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, TILE)
-        painter.drawText(QRect(tile.x(), box.bottom() + 3, TILE, 16), Qt.AlignmentFlag.AlignHCenter, text)
+        painter.drawText(
+            QRect(tile.x(), box.bottom() + 3, TILE, 16), Qt.AlignmentFlag.AlignHCenter, text
+        )

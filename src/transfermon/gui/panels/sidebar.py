@@ -64,7 +64,11 @@ _PAGES = (("videofarm", marked("VideoFarm"), "video"),)
 _NONE = Tally()
 STEPS = 200  # of a thin line of progress
 _DOTS = {"active": "good", "finishing": "warn", "invalidated": "muted"}
-_STATES = {"active": marked("active"), "finishing": marked("takes no more transfers"), "invalidated": marked("ended")}
+_STATES = {
+    "active": marked("active"),
+    "finishing": marked("takes no more transfers"),
+    "invalidated": marked("ended"),
+}
 
 
 @dataclass(kw_only=True)
@@ -95,9 +99,13 @@ class SidebarModel(QAbstractListModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._entries = [Entry(text=tr("Transfers"))]
-        self._entries += [Entry(text=tr(text), scope=Scope(kind=kind), icon=icon) for kind, text, icon in _FILTERS]
+        self._entries += [
+            Entry(text=tr(text), scope=Scope(kind=kind), icon=icon) for kind, text, icon in _FILTERS
+        ]
         self._entries.append(Entry(text=tr("Browse")))
-        self._entries += [Entry(text=tr(text), scope=Scope(kind=kind), icon=icon) for kind, text, icon in _PAGES]
+        self._entries += [
+            Entry(text=tr(text), scope=Scope(kind=kind), icon=icon) for kind, text, icon in _PAGES
+        ]
         self._entries.append(Entry(text=tr("Sessions")))
         self._first = len(self._entries)
         self._progress: dict[str, float | None] = {}
@@ -126,7 +134,13 @@ class SidebarModel(QAbstractListModel):
     def _looks(self) -> list[tuple[object, ...]]:
         # What of each line can change; its thin line has fewer pixels than steps.
         return [
-            (entry.scope, entry.count, entry.state, entry.busy, round((entry.fraction or 0) * STEPS))
+            (
+                entry.scope,
+                entry.count,
+                entry.state,
+                entry.busy,
+                round((entry.fraction or 0) * STEPS),
+            )
             for entry in self._entries
         ]
 
@@ -145,7 +159,9 @@ class SidebarModel(QAbstractListModel):
 
     def _set_sessions(self, sessions: Sequence[SessionInfo]) -> None:
         keys = [info.key for info in sessions]
-        here = [entry.scope.session for entry in self._entries[self._first :] if entry.scope is not None]
+        here = [
+            entry.scope.session for entry in self._entries[self._first :] if entry.scope is not None
+        ]
         if keys != here:
             for place in reversed(range(len(here))):
                 if here[place] not in keys:
@@ -164,7 +180,8 @@ class SidebarModel(QAbstractListModel):
         self._spread()
 
     def _tell(self, before: Sequence[object]) -> None:
-        # Line by line: Qt paints the whole list for a range. What was inserted or moved up is painted anyhow.
+        # Line by line: Qt paints the whole list for a range. What was inserted or moved up is
+        # painted anyhow.
         for row, look in enumerate(self._looks()):
             if row >= len(before) or look != before[row]:
                 self.dataChanged.emit(self.index(row), self.index(row))
@@ -182,7 +199,11 @@ class SidebarModel(QAbstractListModel):
     def flags(self, index: Index) -> Qt.ItemFlag:
         if not index.isValid() or self._entries[index.row()].scope is None:
             return Qt.ItemFlag.NoItemFlags
-        return Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemNeverHasChildren
+        return (
+            Qt.ItemFlag.ItemIsEnabled
+            | Qt.ItemFlag.ItemIsSelectable
+            | Qt.ItemFlag.ItemNeverHasChildren
+        )
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if not index.isValid():
@@ -210,8 +231,8 @@ class SessionItem:
 
 
 def session_items(state: str, *, named: bool) -> list[SessionItem | None]:
-    """What the menu of a session in this state offers; None is a line between groups. One without a name lives no
-    longer than the app, and can neither be found again by its name nor copied.
+    """What the menu of a session in this state offers; None is a line between groups. One without a
+    name lives no longer than the app, and can neither be found again by its name nor copied.
     """
     active, usable = state == "active", state in ("active", "finishing")
     return [
@@ -228,11 +249,17 @@ def session_items(state: str, *, named: bool) -> list[SessionItem | None]:
     ]
 
 
-def properties_of(info: SessionInfo, settings: SessionConfiguration, folder: str) -> list[tuple[str, str]]:
-    """Names and values of what a person may want to know of a session. Values of headers are left out: they may be
-    secrets.
+def properties_of(
+    info: SessionInfo, settings: SessionConfiguration, folder: str
+) -> list[tuple[str, str]]:
+    """Names and values of what a person may want to know of a session. Values of headers are left
+    out: they may be secrets.
     """
-    lives = tr("until it is invalidated") if info.identifier is not None else tr("as long as the app runs")
+    lives = (
+        tr("until it is invalidated")
+        if info.identifier is not None
+        else tr("as long as the app runs")
+    )
     limit = units.rate(settings.speed_limit) if settings.speed_limit else tr("none")
     waits = settings.waits_for_connectivity or settings.is_background
     return [
@@ -256,14 +283,20 @@ def properties_of(info: SessionInfo, settings: SessionConfiguration, folder: str
         (tr("Resuming"), settings.resume_policy),
         (
             tr("HTTP errors"),
-            tr("fail the transfer") if settings.http_error_policy == "status" else tr("are saved as they are"),
+            tr("fail the transfer")
+            if settings.http_error_policy == "status"
+            else tr("are saved as they are"),
         ),
         (
             tr("Proxy"),
-            proxies.shown(settings.proxy or "") or (tr("the system's") if settings.proxy is None else tr("none")),
+            proxies.shown(settings.proxy or "")
+            or (tr("the system's") if settings.proxy is None else tr("none")),
         ),
         (tr("Own authorities"), units.clean(settings.ca_file) or tr("none")),
-        (tr("Redirects to http"), tr("followed") if settings.allows_insecure_redirects else tr("refused")),
+        (
+            tr("Redirects to http"),
+            tr("followed") if settings.allows_insecure_redirects else tr("refused"),
+        ),
         (tr("Sent along"), units.clean(", ".join(settings.send_along)) or tr("nothing")),
         (tr("TLS keys"), units.clean(settings.tls_keys) or tr("written nowhere")),
         (tr("Headers"), units.clean(", ".join(sorted(settings.http_header_fields)) or tr("none"))),
@@ -314,11 +347,15 @@ def _value(name: str, value: str) -> QLineEdit:
 
 def _entry_of(info: SessionInfo) -> Entry:
     name = info.identifier if info.identifier is not None else tr("This run only")
-    return Entry(text=units.clean(name, 100), scope=Scope(kind="session", session=info.key), icon="layers")
+    return Entry(
+        text=units.clean(name, 100), scope=Scope(kind="session", session=info.key), icon="layers"
+    )
 
 
 class SidebarDelegate(QStyledItemDelegate):
-    """Headings muted; the rest with icon, text and count, a session with its dot and its thin line."""
+    """Headings muted; the rest with icon, text and count, a session with its dot and its thin
+    line.
+    """
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         return QSize(120, 36 if index.data(ENTRY_ROLE).scope is None else 34)
@@ -336,7 +373,9 @@ class SidebarDelegate(QStyledItemDelegate):
     def _heading(self, painter: QPainter, option: QStyleOptionViewItem, entry: Entry) -> None:
         painter.setFont(_weighted(option.font, QFont.Weight.DemiBold))
         painter.setPen(theme.color("muted"))
-        painter.drawText(option.rect.adjusted(16, 8, -10, 0), Qt.AlignmentFlag.AlignVCenter, entry.text)
+        painter.drawText(
+            option.rect.adjusted(16, 8, -10, 0), Qt.AlignmentFlag.AlignVCenter, entry.text
+        )
 
     def _line(self, painter: QPainter, option: QStyleOptionViewItem, entry: Entry) -> None:
         chosen = bool(option.state & QStyle.StateFlag.State_Selected)
@@ -345,10 +384,14 @@ class SidebarDelegate(QStyledItemDelegate):
         cell = box.adjusted(10, 0, -10, 0)
         role = "accent" if chosen else "muted"
         if entry.state:
-            self._dot(painter, cell, _DOTS.get(entry.state, "muted"), hollow=entry.state != "active")
+            self._dot(
+                painter, cell, _DOTS.get(entry.state, "muted"), hollow=entry.state != "active"
+            )
         else:
             theme.draw_icon(painter, entry.icon, role, QRect(cell.x(), cell.y(), 16, cell.height()))
-        painter.setFont(_weighted(option.font, QFont.Weight.Medium if chosen else QFont.Weight.Normal))
+        painter.setFont(
+            _weighted(option.font, QFont.Weight.Medium if chosen else QFont.Weight.Normal)
+        )
         count = str(entry.count) if entry.count else ""
         room = painter.fontMetrics().horizontalAdvance(count) + 6
         painter.setPen(theme.color("bad" if entry.icon == "circle-x" and entry.count else "muted"))
@@ -360,9 +403,15 @@ class SidebarDelegate(QStyledItemDelegate):
         words = painter.fontMetrics().elidedText(entry.text, mode, text.width())
         painter.drawText(text, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, words)
         if entry.busy:
-            self._thin(painter, QRectF(text.x(), box.bottom() - 3, cell.right() - text.x(), 2), entry.fraction)
+            self._thin(
+                painter,
+                QRectF(text.x(), box.bottom() - 3, cell.right() - text.x(), 2),
+                entry.fraction,
+            )
 
-    def _ground(self, painter: QPainter, option: QStyleOptionViewItem, box: QRect, chosen: bool) -> None:
+    def _ground(
+        self, painter: QPainter, option: QStyleOptionViewItem, box: QRect, chosen: bool
+    ) -> None:
         hovered = bool(option.state & QStyle.StateFlag.State_MouseOver)
         if chosen or hovered:
             painter.setPen(Qt.PenStyle.NoPen)
@@ -385,7 +434,9 @@ class SidebarDelegate(QStyledItemDelegate):
         painter.drawRoundedRect(track, 1, 1)
         if fraction:
             painter.setBrush(theme.color("bar"))
-            painter.drawRoundedRect(QRectF(track.x(), track.y(), track.width() * fraction, track.height()), 1, 1)
+            painter.drawRoundedRect(
+                QRectF(track.x(), track.y(), track.width() * fraction, track.height()), 1, 1
+            )
 
 
 def _weighted(font: QFont, weight: QFont.Weight) -> QFont:
@@ -395,7 +446,9 @@ def _weighted(font: QFont, weight: QFont.Weight) -> QFont:
 
 
 class Sidebar(QWidget):
-    """`scope_changed` carries the chosen `Scope`; `menu_wanted` a session's key and a global point."""
+    """`scope_changed` carries the chosen `Scope`; `menu_wanted` a session's key and a global
+    point.
+    """
 
     scope_changed = Signal(object)
     menu_wanted = Signal(str, object)
@@ -434,14 +487,18 @@ class Sidebar(QWidget):
         return self._scope
 
     def update_counts(self, tallies: Mapping[str, Tally], sessions: Sequence[SessionInfo]) -> None:
-        """Show these counts, by session. A chosen session that has gone gives way to all transfers."""
-        if self._scope.kind == "session" and self._scope.session not in {info.key for info in sessions}:
+        """Show these counts, by session. A chosen session that has gone gives way to all
+        transfers.
+        """
+        if self._scope.kind == "session" and self._scope.session not in {
+            info.key for info in sessions
+        }:
             self.select(Scope())  # before its row goes, or the list moves to a neighbour
         self.model.update(tallies, sessions)
 
     def set_session_progress(self, progress: Mapping[str, float | None]) -> None:
-        """How far each session's transfers are, by key: 0.0 to 1.0, None when no total is known. Sessions that are
-        left out have nothing to do.
+        """How far each session's transfers are, by key: 0.0 to 1.0, None when no total is known.
+        Sessions that are left out have nothing to do.
         """
         self.model.set_progress(progress)
 
@@ -453,7 +510,9 @@ class Sidebar(QWidget):
         row = self.model.row_of(scope)
         if row >= 0:
             index = self.model.index(row)
-            self.list.selectionModel().setCurrentIndex(index, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+            self.list.selectionModel().setCurrentIndex(
+                index, QItemSelectionModel.SelectionFlag.ClearAndSelect
+            )
 
     def _chosen(self, index: QModelIndex) -> None:
         scope = self.model.entry(index.row()).scope if index.isValid() else None

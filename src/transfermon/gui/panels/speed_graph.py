@@ -1,7 +1,7 @@
 """The speed of a transfer over the last five minutes: the samples, and the graph.
 
-Rule: samples are made of totals that others count, at most one a second and task, and are bounded; the graph is made
-when it is painted, and nothing ticks while it is hidden or has nothing to show.
+Rule: samples are made of totals that others count, at most one a second and task, and are bounded;
+the graph is made when it is painted, and nothing ticks while it is hidden or has nothing to show.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from transfermon.model.translate import marked, tr
 
 SPAN = 300  # seconds that are shown, and as many columns
 MOST_TASKS = 100  # of more the ones that moved longest ago are forgotten
-TOGETHER = 2.5  # seconds between two samples; after a longer pause nothing had moved until one second ago
+# seconds between two samples; after a longer pause nothing had moved until one second ago
+TOGETHER = 2.5
 LEFT, RIGHT, TOP, BOTTOM = 84, 16, 30, 24
 EMPTY = marked("Nothing was measured in the last five minutes.")
 
@@ -64,8 +65,9 @@ class Speeds:
         return len(self._tracks)
 
     def add(self, key: TaskKey, total: int, now: float) -> None:
-        """Note that `total` bytes have moved. The first total of a task and one that is smaller than the last are only
-        where counting begins; one that comes sooner than a second after the last waits for the next.
+        """Note that `total` bytes have moved. The first total of a task and one that is smaller
+        than the last are only where counting begins; one that comes sooner than a second after the
+        last waits for the next.
         """
         track = self._tracks.get(key)
         if track is None:
@@ -84,7 +86,9 @@ class Speeds:
         self._tracks[key] = self._tracks.pop(key)
 
     def columns(self, key: TaskKey, now: float) -> list[float]:
-        """Bytes per second in each of the last `SPAN` seconds, oldest first; empty when nothing moved in them."""
+        """Bytes per second in each of the last `SPAN` seconds, oldest first; empty when nothing
+        moved in them.
+        """
         track = self._tracks.get(key)
         samples = [s for s in track.samples if s.end > now - SPAN] if track else []
         if not samples:
@@ -111,7 +115,9 @@ class Summary:
     @property
     def words(self) -> str:
         return tr("Now {now}, average {average}, highest {highest}").format(
-            now=units.rate(self.now), average=units.rate(self.average), highest=units.rate(self.highest)
+            now=units.rate(self.now),
+            average=units.rate(self.average),
+            highest=units.rate(self.highest),
         )
 
 
@@ -124,7 +130,9 @@ def speed_summary(columns: Sequence[float]) -> Summary:
 
 
 def graph_scale(highest: float) -> float:
-    """The top of the graph: 1, 2 or 5 times a power of ten, at or above the highest, 1 kB/s at the least."""
+    """The top of the graph: 1, 2 or 5 times a power of ten, at or above the highest, 1 kB/s at the
+    least.
+    """
     top = 1000.0
     while top < highest:
         for factor in (2, 2.5, 2):
@@ -175,8 +183,12 @@ class SpeedGraph(QWidget):
         if not self.isVisible():
             self._timer.stop()
             return
-        self.columns = self.speeds.columns(self._key, time.monotonic()) if self._key is not None else []
-        self.setAccessibleDescription(speed_summary(self.columns).words if self.columns else tr(EMPTY))
+        self.columns = (
+            self.speeds.columns(self._key, time.monotonic()) if self._key is not None else []
+        )
+        self.setAccessibleDescription(
+            speed_summary(self.columns).words if self.columns else tr(EMPTY)
+        )
         if self.columns and not self.ticking:
             self._timer.start()
         elif not self.columns:
@@ -194,7 +206,9 @@ class SpeedGraph(QWidget):
     # Painting
 
     def _plot(self) -> QRectF:
-        return QRectF(LEFT, TOP, max(1, self.width() - LEFT - RIGHT), max(1, self.height() - TOP - BOTTOM))
+        return QRectF(
+            LEFT, TOP, max(1, self.width() - LEFT - RIGHT), max(1, self.height() - TOP - BOTTOM)
+        )
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -207,7 +221,9 @@ class SpeedGraph(QWidget):
         found, plot = speed_summary(self.columns), self._plot()
         top = graph_scale(found.highest)
         head = QRect(LEFT, 4, int(plot.width()), TOP - 8)
-        words = painter.fontMetrics().elidedText(found.words, Qt.TextElideMode.ElideRight, head.width())
+        words = painter.fontMetrics().elidedText(
+            found.words, Qt.TextElideMode.ElideRight, head.width()
+        )
         painter.setPen(theme.color("text"))
         painter.drawText(head, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, words)
         self._paint_grid(painter, plot, top)
@@ -220,7 +236,9 @@ class SpeedGraph(QWidget):
             painter.fillRect(QRectF(plot.left(), y, plot.width(), 1), theme.color("line"))
             painter.setPen(theme.color("muted"))
             label = units.rate(top * share) if share else "0"
-            painter.drawText(QRect(0, y - 10, LEFT - 10, 20), Qt.AlignmentFlag.AlignRight | middle, label)
+            painter.drawText(
+                QRect(0, y - 10, LEFT - 10, 20), Qt.AlignmentFlag.AlignRight | middle, label
+            )
         below = QRect(int(plot.left()), int(plot.bottom()) + 3, int(plot.width()), BOTTOM - 4)
         painter.drawText(below, Qt.AlignmentFlag.AlignLeft | middle, tr("5 min ago"))
         painter.drawText(below, Qt.AlignmentFlag.AlignRight | middle, tr("now"))
@@ -243,7 +261,13 @@ class SpeedGraph(QWidget):
         painter.fillPath(area, shade)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(
-            QPen(theme.color("bar"), 1.6, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
+            QPen(
+                theme.color("bar"),
+                1.6,
+                Qt.PenStyle.SolidLine,
+                Qt.PenCapStyle.RoundCap,
+                Qt.PenJoinStyle.RoundJoin,
+            )
         )
         painter.setClipRect(plot.adjusted(0, -1, 0, 1))
         painter.drawPath(line)

@@ -1,6 +1,8 @@
-"""The wake ledger: each fetch and push, what was said to it, how long its handler has, and what came of it.
+"""The wake ledger: each fetch and push, what was said to it, how long its handler has, and what
+came of it.
 
-Rule: it shows what `wakes` has decided; a clock runs only while something counts down and somebody can see it.
+Rule: it shows what `wakes` has decided; a clock runs only while something counts down and somebody
+can see it.
 """
 
 from __future__ import annotations
@@ -45,7 +47,14 @@ from transfermon.gui.toolkit.plain_table import make_plain_table
 from transfermon.model import units
 from transfermon.model.configuration import BACKGROUND_HANDLER_BUDGET, WAKES_KEPT
 from transfermon.model.translate import marked, tr
-from transfermon.model.wake_policy import Wake, WakeKind, WakeVerdict, outcome_text, reason_text, source_text
+from transfermon.model.wake_policy import (
+    Wake,
+    WakeKind,
+    WakeVerdict,
+    outcome_text,
+    reason_text,
+    source_text,
+)
 
 Index = QModelIndex | QPersistentModelIndex
 ROW_HEIGHT = 28
@@ -68,7 +77,14 @@ class WakeColumn(IntEnum):
     REASON = 5
 
 
-TITLES = (marked("Came"), marked("Wake"), marked("Verdict"), marked("Handler"), marked("Started"), marked("Why"))
+TITLES = (
+    marked("Came"),
+    marked("Wake"),
+    marked("Verdict"),
+    marked("Handler"),
+    marked("Started"),
+    marked("Why"),
+)
 LONGEST_REASON = 400  # characters
 WIDTHS = (108, 150, 88, 164, 62)
 REASON_LEAST = 80  # pixels of the last one
@@ -93,7 +109,9 @@ def cell_text(wake: Wake, column: int, now: float) -> str:
 class WakeModel(QAbstractTableModel):
     """Newest first."""
 
-    def __init__(self, parent: QObject | None = None, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, parent: QObject | None = None, *, now: Callable[[], float] = time.time
+    ) -> None:
         super().__init__(parent)
         self._wakes: list[Wake] = []
         self._now = now
@@ -158,7 +176,9 @@ class WakeModel(QAbstractTableModel):
             return theme.plain_tip(cell_text(wake, WakeColumn.REASON, self._now()))
         return None
 
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
         if orientation is not Qt.Orientation.Horizontal or not 0 <= section < len(WakeColumn):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
@@ -167,7 +187,9 @@ class WakeModel(QAbstractTableModel):
 
 
 def _alignment(column: int) -> Qt.AlignmentFlag:
-    side = Qt.AlignmentFlag.AlignRight if column == WakeColumn.STARTED else Qt.AlignmentFlag.AlignLeft
+    side = (
+        Qt.AlignmentFlag.AlignRight if column == WakeColumn.STARTED else Qt.AlignmentFlag.AlignLeft
+    )
     return side | Qt.AlignmentFlag.AlignVCenter
 
 
@@ -191,10 +213,16 @@ class _Delegate(QStyledItemDelegate):
             self._dot(painter, where, _VERDICTS[wake.verdict][1])
             where.adjust(16, 0, 0, 0)
         elif column == WakeColumn.OUTCOME and wake.open and wake.delivered is not None:
-            self._ring(painter, where, 1 - (time.time() - wake.delivered) / BACKGROUND_HANDLER_BUDGET)
+            self._ring(
+                painter, where, 1 - (time.time() - wake.delivered) / BACKGROUND_HANDLER_BUDGET
+            )
             where.adjust(24, 0, 0, 0)
-        painter.setPen(theme.color("text" if column in (WakeColumn.KIND, WakeColumn.VERDICT) else "muted"))
-        text = painter.fontMetrics().elidedText(str(index.data()), Qt.TextElideMode.ElideRight, where.width())
+        painter.setPen(
+            theme.color("text" if column in (WakeColumn.KIND, WakeColumn.VERDICT) else "muted")
+        )
+        text = painter.fontMetrics().elidedText(
+            str(index.data()), Qt.TextElideMode.ElideRight, where.width()
+        )
         painter.drawText(where, _alignment(column), text)
         painter.restore()
 
@@ -229,7 +257,9 @@ class _Table(QTableView):
 
 
 class WakesView(QWidget):
-    """The schedule above, the ledger below. What a person wants is told by signals; the window does it."""
+    """The schedule above, the ledger below. What a person wants is told by signals; the window does
+    it.
+    """
 
     fetch_wanted = Signal()
     push_wanted = Signal()
@@ -294,7 +324,9 @@ class WakesView(QWidget):
             "wakes_again", tr("Send again"), tr("Deliver the selected fetch or push once more")
         )
         self.again_button.clicked.connect(self._again)
-        self.edit_button = self._button("wakes_edit", tr("Edit…"), tr("Open the selected push in the composer"))
+        self.edit_button = self._button(
+            "wakes_edit", tr("Edit…"), tr("Open the selected push in the composer")
+        )
         self.edit_button.clicked.connect(self._edit)
         buttons = [self.channel_button, self.again_button, self.edit_button]
         return Bar([label, self.interval, None, *buttons], giving=[buttons])
@@ -325,7 +357,8 @@ class WakesView(QWidget):
         table.selectionModel().selectionChanged.connect(self._enable)
         table.doubleClicked.connect(self._edit)
         self.empty = QLabel(
-            tr("No fetch and no push yet. “Background fetch” and “Silent push” above try one out."), table
+            tr("No fetch and no push yet. “Background fetch” and “Silent push” above try one out."),
+            table,
         )
         self.empty.setProperty("role", "muted")
         self.empty.move(QPoint(12, 42))
@@ -352,8 +385,8 @@ class WakesView(QWidget):
         schedule: Callable[[], str],
         counts_down: Callable[[], bool] = bool,
     ) -> None:
-        """Show this ledger, oldest first; `schedule` gives the sentence about the next fetch whenever it is asked,
-        `counts_down` says whether that changes by itself.
+        """Show this ledger, oldest first; `schedule` gives the sentence about the next fetch
+        whenever it is asked, `counts_down` says whether that changes by itself.
         """
         self._schedule, self._counts_down = schedule, counts_down
         self.model.reset(ledger)

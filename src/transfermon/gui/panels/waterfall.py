@@ -1,7 +1,7 @@
 """Where the time of each request went: a bar of its phases, and the same in words.
 
-Rule: the words say all that the bar says, with milliseconds; the bar is for the eye. An attempt begins at the left edge,
-and a request that followed a redirect begins where it began.
+Rule: the words say all that the bar says, with milliseconds; the bar is for the eye. An attempt
+begins at the left edge, and a request that followed a redirect begins where it began.
 """
 
 from __future__ import annotations
@@ -10,7 +10,15 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from PySide6.QtCore import QEvent, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QGuiApplication, QHelpEvent, QKeyEvent, QKeySequence, QPainter, QPainterPath, QPaintEvent
+from PySide6.QtGui import (
+    QGuiApplication,
+    QHelpEvent,
+    QKeyEvent,
+    QKeySequence,
+    QPainter,
+    QPainterPath,
+    QPaintEvent,
+)
 from PySide6.QtWidgets import QScrollArea, QToolTip, QWidget
 
 from transfermon.gui.toolkit import theme
@@ -68,8 +76,12 @@ class PhaseBar:
 
     @property
     def words(self) -> str:
-        parts = ", ".join([*(phase.words for phase in self.phases), *([self.note] if self.note else [])])
-        return f"{self.title}, {self.outcome}, {duration_of(self.end - self.begin)}" + (f": {parts}" if parts else "")
+        parts = ", ".join(
+            [*(phase.words for phase in self.phases), *([self.note] if self.note else [])]
+        )
+        return f"{self.title}, {self.outcome}, {duration_of(self.end - self.begin)}" + (
+            f": {parts}" if parts else ""
+        )
 
 
 def duration_of(seconds: float) -> str:
@@ -92,9 +104,18 @@ def phase_bars(transactions: Sequence[TransactionMetrics]) -> list[PhaseBar]:
         if first:
             attempt, began = sent.attempt, sent.fetch_start
         then = (
-            tr("Redirected") if before in REDIRECTS else tr("Then {method}").format(method=units.clean(sent.method, 20))
+            tr("Redirected")
+            if before in REDIRECTS
+            else tr("Then {method}").format(method=units.clean(sent.method, 20))
         )
-        out.append(_bar(sent, tr("Attempt {attempt}").format(attempt=sent.attempt) if first else then, first, began))
+        out.append(
+            _bar(
+                sent,
+                tr("Attempt {attempt}").format(attempt=sent.attempt) if first else then,
+                first,
+                began,
+            )
+        )
         before = sent.status or 0
     return out
 
@@ -103,15 +124,23 @@ def _bar(sent: TransactionMetrics, title: str, first: bool, began: float) -> Pha
     assert sent.fetch_start is not None
     begin = max(0.0, sent.fetch_start - began)
     phases = tuple(
-        Phase(name=name, begin=max(begin, start - began), end=max(begin, start - began, end - began))
+        Phase(
+            name=name, begin=max(begin, start - began), end=max(begin, start - began, end - began)
+        )
         for name, start, end in _marks(sent)
     )
     return PhaseBar(
         title=title,
         place=_place(sent),
         url=units.clean(f"{sent.method} {sent.url}", 1000),
-        outcome=tr("No answer") if sent.status is None else tr("HTTP {status}").format(status=sent.status),
-        role="bad" if sent.status is None or sent.status >= 400 else "warn" if sent.status >= 300 else "good",
+        outcome=tr("No answer")
+        if sent.status is None
+        else tr("HTTP {status}").format(status=sent.status),
+        role="bad"
+        if sent.status is None or sent.status >= 400
+        else "warn"
+        if sent.status >= 300
+        else "good",
         first=first,
         begin=begin,
         end=max([begin, *(phase.end for phase in phases)]),
@@ -121,8 +150,14 @@ def _bar(sent: TransactionMetrics, title: str, first: bool, began: float) -> Pha
 
 
 def _marks(sent: TransactionMetrics) -> list[tuple[str, float, float]]:
-    connected = sent.secure_connection_start if sent.secure_connection_start is not None else sent.connect_end
-    waited = None if sent.request_end is None or sent.response_start is None else sent.response_start
+    connected = (
+        sent.secure_connection_start
+        if sent.secure_connection_start is not None
+        else sent.connect_end
+    )
+    waited = (
+        None if sent.request_end is None or sent.response_start is None else sent.response_start
+    )
     found = (
         ("DNS", sent.domain_lookup_start, sent.domain_lookup_end),
         ("Connect", sent.connect_start, connected),
@@ -131,7 +166,9 @@ def _marks(sent: TransactionMetrics) -> list[tuple[str, float, float]]:
         ("Waiting", sent.request_end, waited),
         ("Receiving", sent.response_start, sent.response_end),
     )
-    return [(name, start, end) for name, start, end in found if start is not None and end is not None]
+    return [
+        (name, start, end) for name, start, end in found if start is not None and end is not None
+    ]
 
 
 def _place(sent: TransactionMetrics) -> str:
@@ -201,7 +238,9 @@ class _Page(QWidget):
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             bar = self.row_at(event.pos().y())
-            QToolTip.showText(event.globalPos(), theme.plain_tip(f"{bar.url} – {bar.words}") if bar else "", self)
+            QToolTip.showText(
+                event.globalPos(), theme.plain_tip(f"{bar.url} – {bar.words}") if bar else "", self
+            )
             return True
         return super().event(event)
 
@@ -217,7 +256,9 @@ class _Page(QWidget):
             where = QRect(MARGIN, MARGIN // 2 + row * ROW, self.width() - 2 * MARGIN, ROW)
             if where.intersects(event.rect()):
                 if bar.first and row:
-                    painter.fillRect(QRect(where.x(), where.y(), where.width(), 1), theme.color("line"))
+                    painter.fillRect(
+                        QRect(where.x(), where.y(), where.width(), 1), theme.color("line")
+                    )
                 self._paint_bar(painter, where, bar, longest)
 
     def _paint_bar(self, painter: QPainter, where: QRect, bar: PhaseBar, longest: float) -> None:
@@ -231,7 +272,13 @@ class _Page(QWidget):
         middle = QRect(where.x() + label, upper.y(), where.width() - label - TOTAL, upper.height())
         self._paint_phases(painter, middle, bar, longest)
         right = QRect(middle.right(), upper.y(), TOTAL, upper.height())
-        _draw(painter, right, duration_of(bar.end - bar.begin), "text", align=Qt.AlignmentFlag.AlignRight)
+        _draw(
+            painter,
+            right,
+            duration_of(bar.end - bar.begin),
+            "text",
+            align=Qt.AlignmentFlag.AlignRight,
+        )
         self._paint_words(painter, middle.translated(0, 19).adjusted(0, 0, TOTAL, 0), bar)
 
     def _paint_phases(self, painter: QPainter, where: QRect, bar: PhaseBar, longest: float) -> None:
@@ -242,8 +289,13 @@ class _Page(QWidget):
         painter.fillPath(shape, theme.color("track"))
         painter.setClipPath(shape)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        for phase, (left, right) in zip(bar.phases, phase_spans(bar.phases, longest, track.width()), strict=True):
-            painter.fillRect(QRectF(track.x() + left, track.y(), right - left, BAR), theme.color(COLORS[phase.name]))
+        for phase, (left, right) in zip(
+            bar.phases, phase_spans(bar.phases, longest, track.width()), strict=True
+        ):
+            painter.fillRect(
+                QRectF(track.x() + left, track.y(), right - left, BAR),
+                theme.color(COLORS[phase.name]),
+            )
         painter.restore()
 
     def _paint_words(self, painter: QPainter, where: QRect, bar: PhaseBar) -> None:
@@ -256,14 +308,16 @@ class _Page(QWidget):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(theme.color(COLORS[phase.name]))
             painter.drawEllipse(QRectF(x, where.center().y() - 2.5, 7, 7))
-            _draw(painter, QRect(x + 12, where.y(), width + 4, where.height()), phase.words, "muted")
+            _draw(
+                painter, QRect(x + 12, where.y(), width + 4, where.height()), phase.words, "muted"
+            )
             x += 12 + width + 16
         _draw(painter, QRect(x, where.y(), where.right() - x, where.height()), bar.note, "muted")
 
 
 def phase_spans(phases: Sequence[Phase], longest: float, width: float) -> list[tuple[float, float]]:
-    """Where each phase is, in pixels: in proportion, but none shorter than `LEAST`, none over the one before it, and
-    none past the right end.
+    """Where each phase is, in pixels: in proportion, but none shorter than `LEAST`, none over the
+    one before it, and none past the right end.
     """
     out: list[tuple[float, float]] = []
     before = 0.0

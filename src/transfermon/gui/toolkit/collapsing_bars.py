@@ -1,4 +1,6 @@
-"""Rows of buttons that fit into a narrow window: some of them lose their words before anything is cut off."""
+"""Rows of buttons that fit into a narrow window: some of them lose their words before anything is
+cut off.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ ANEW = (QEvent.Type.FontChange, QEvent.Type.StyleChange, QEvent.Type.LanguageCha
 
 
 def give_way(groups: Groups, wanted: Callable[[], int], room: int) -> None:
-    """Let as few groups as possible show their icons alone, the last first; `wanted` is the width of the whole row."""
+    """Let as few groups as possible show their icons alone, the last first; `wanted` is the width
+    of the whole row.
+    """
     for group in groups:
         _show(group, WORDS)
     for group in reversed(groups):
@@ -34,7 +38,9 @@ def _show(group: Sequence[QToolButton], how: Qt.ToolButtonStyle) -> None:
 
 
 class Bar(QWidget):
-    """A row above a table. Groups in `giving` lose their words where there is too little room, the last first."""
+    """A row above a table. Groups in `giving` lose their words where there is too little room, the
+    last first.
+    """
 
     def __init__(self, widgets: Sequence[QWidget | None], giving: Groups) -> None:
         """None stands for room that nobody needs."""
@@ -80,11 +86,15 @@ class Bar(QWidget):
 def _least(widget: QWidget) -> int:
     if widget.minimumWidth():
         return widget.minimumWidth()
-    return (widget.sizeHint() if isinstance(widget, QToolButton | QLabel) else widget.minimumSizeHint()).width()
+    return (
+        widget.sizeHint() if isinstance(widget, QToolButton | QLabel) else widget.minimumSizeHint()
+    ).width()
 
 
 class Toolbar(QToolBar):
-    """The window's own; its buttons are made of actions, and the filter takes the room that they leave."""
+    """The window's own; its buttons are made of actions, and the filter takes the room that they
+    leave.
+    """
 
     def __init__(self, title: str) -> None:
         super().__init__(title)
@@ -125,7 +135,9 @@ class Toolbar(QToolBar):
 
 
 class Note(QLabel):
-    """Words beside buttons, in the room that they leave: cut at their end, and not shown where hardly one fits."""
+    """Words beside buttons, in the room that they leave: cut at their end, and not shown where
+    hardly one fits.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -144,7 +156,9 @@ class Note(QLabel):
         self._cut()
 
     def sizeHint(self) -> QSize:
-        return QSize(self.fontMetrics().horizontalAdvance(self._words) + 2, super().sizeHint().height())
+        return QSize(
+            self.fontMetrics().horizontalAdvance(self._words) + 2, super().sizeHint().height()
+        )
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -1,8 +1,9 @@
 """Cyclic garbage is collected on Qt's thread only.
 
-Rule: Python's collector runs on whichever thread allocates; one that met a window's objects on the pump's or an
-executor's thread would destroy them there, which Qt answers with a crash. So it is switched off and called when the
-loop is about to wait, if enough has gathered: no timer, and no wake-up when nothing happens.
+Rule: Python's collector runs on whichever thread allocates; one that met a window's objects on the
+pump's or an executor's thread would destroy them there, which Qt answers with a crash. So it is
+switched off and called when the loop is about to wait, if enough has gathered: no timer, and no
+wake-up when nothing happens.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Opens finished files and their folders with the desktop's programs.
 
-Rule: the only caller of `QDesktopServices.openUrl`. Only existing regular files of finished tasks are handed over
-(R16), or the files of uploads; of addresses only that of a movie at the server that the person has chosen.
+Rule: the only caller of `QDesktopServices.openUrl`. Only existing regular files of finished tasks
+are handed over (R16), or the files of uploads; of addresses only that of a movie at the server that
+the person has chosen.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from transfermon.model.errors import TransferFailure
 from transfermon.model.task import Task
 from transfermon.model.translate import tr
 
-# Opening one of these may run it. The name is kept as the server gave it; the person is asked first.
+# Opening one of these may run it. The name is kept as the server gave it; the person is asked
+# first.
 _RUNNABLE = (
     "appimage bat bin class cmd com command cpl csh deb desktop exe fish flatpakref hta jar js jse jnlp ksh lnk msc "
     "msi out pif pl ps1 py pyw rb reg rpm run scr sh snap tcl vb vbe vbs wsf wsh zsh"
@@ -28,7 +30,11 @@ RUNNABLE = frozenset(_RUNNABLE.split())
 def why_not(task: Task) -> str:
     """Why this task's file cannot be opened, in one sentence; "" when it can."""
     if not task.file:
-        return tr("This transfer has no file of its own.") if task.succeeded else tr("This transfer has not finished.")
+        return (
+            tr("This transfer has no file of its own.")
+            if task.succeeded
+            else tr("This transfer has not finished.")
+        )
     try:
         found = os.lstat(task.file)
     except OSError:
@@ -58,7 +64,9 @@ def show_in_folder(task: Task) -> str:
 
 
 def stream(url: str, server: str) -> str:
-    """Let the desktop play a movie at the VideoFarm server `server`; the sentence of why not, or ""."""
+    """Let the desktop play a movie at the VideoFarm server `server`; the sentence of why not, or
+    "".
+    """
     try:
         url = check_url(url)
         own = origin_of(url) == origin_of(check_url(server))
@@ -66,7 +74,11 @@ def stream(url: str, server: str) -> str:
         own = False
     if not own:
         return tr("The movie is not at this server; download it to play it.")
-    return "" if QDesktopServices.openUrl(QUrl(url)) else tr("No program here plays it; download it first.")
+    return (
+        ""
+        if QDesktopServices.openUrl(QUrl(url))
+        else tr("No program here plays it; download it first.")
+    )
 
 
 def _hand_over(path: str, failure: str) -> str:

@@ -1,4 +1,6 @@
-"""Columns that give way where a table has too little room for its last one, and come back where it has."""
+"""Columns that give way where a table has too little room for its last one, and come back where it
+has.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ class GivingColumns:
     """
 
     def __init__(self, table: QTableView, order: Sequence[int], *, least: int) -> None:
-        """`order`: which go, the first first, while the last column has less than `least` pixels."""
+        """`order`: which go, the first first, while the last column has less than `least`
+        pixels.
+        """
         self._table = table
         self._order = tuple(order)
         self._least = least
@@ -37,4 +41,5 @@ class GivingColumns:
                 room += others[column]
                 self._table.hideColumn(column)
                 self._away.append(column)
-        header.resizeSection(header.count() - 1, max(header.minimumSectionSize(), room))  # it grows by itself only
+        # it grows by itself only
+        header.resizeSection(header.count() - 1, max(header.minimumSectionSize(), room))

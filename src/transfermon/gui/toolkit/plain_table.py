@@ -1,11 +1,15 @@
-"""What all tables of the window have in common: whole rows of one height, no grid, no editing, pixels to scroll by."""
+"""What all tables of the window have in common: whole rows of one height, no grid, no editing,
+pixels to scroll by.
+"""
 
 from __future__ import annotations
 
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 
-def make_plain_table(table: QTableView, row_height: int, header_height: int, *, many: bool = True) -> None:
+def make_plain_table(
+    table: QTableView, row_height: int, header_height: int, *, many: bool = True
+) -> None:
     """`many`: more than one row can be selected."""
     modes = QAbstractItemView.SelectionMode
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)

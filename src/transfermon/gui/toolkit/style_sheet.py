@@ -1,4 +1,6 @@
-"""One table of colours for a light and a dark window; the palettes and the style sheets are made of it."""
+"""One table of colours for a light and a dark window; the palettes and the style sheets are made of
+it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ ICONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "icons")
 
 @record
 class Colors:
-    """Text roles keep 4.5:1 on every ground, selected rows too; the bars' colours are for fills only."""
+    """Text roles keep 4.5:1 on every ground, selected rows too; the bars' colours are for fills
+    only.
+    """
 
     window: str
     base: str
@@ -100,7 +104,11 @@ def icon_file(name: str) -> str:
 def mixed(over: str, under: str, share: float) -> str:
     """`share` of one colour over another, as it is seen."""
     top, ground = QColor(over), QColor(under)
-    pairs = zip((top.red(), top.green(), top.blue()), (ground.red(), ground.green(), ground.blue()), strict=True)
+    pairs = zip(
+        (top.red(), top.green(), top.blue()),
+        (ground.red(), ground.green(), ground.blue()),
+        strict=True,
+    )
     return QColor(*(round(a * share + b * (1 - share)) for a, b in pairs)).name()
 
 
@@ -132,7 +140,10 @@ def palette(of: Colors) -> QPalette:
     }
     faint = mixed(of.text, of.window, 0.42)
     disabled = {
-        **dict.fromkeys((role.WindowText, role.Text, role.ButtonText, role.PlaceholderText, role.BrightText), faint),
+        **dict.fromkeys(
+            (role.WindowText, role.Text, role.ButtonText, role.PlaceholderText, role.BrightText),
+            faint,
+        ),
         **dict.fromkeys((role.Highlight, role.Accent), of.line),
         role.HighlightedText: of.muted,
         role.Base: of.window,
@@ -145,14 +156,19 @@ def palette(of: Colors) -> QPalette:
 
 
 def style_sheet(of: Colors) -> str:
-    """Made of the same colours as the palette: a style sheet does not follow a palette by itself."""
+    """Made of the same colours as the palette: a style sheet does not follow a palette by
+    itself.
+    """
     soft = mixed(of.accent, of.window, of.tint)
     faint = mixed(of.text, of.window, 0.42)
     hover = mixed(of.text, of.button, 0.05)
     primary_hover = mixed("#000000", of.primary, 0.12)
     thumb = mixed(of.text, of.window, 0.22)
     thumb_hover = mixed(of.text, of.window, 0.36)
-    arrows = {name: icon_file(f"arrow-{name}-{'dark' if of is DARK else 'light'}") for name in ("up", "down")}
+    arrows = {
+        name: icon_file(f"arrow-{name}-{'dark' if of is DARK else 'light'}")
+        for name in ("up", "down")
+    }
     return f"""
     QMainWindow, QDialog {{ background: {of.window}; }}
     QToolTip {{ background: {of.tip}; color: {of.text}; border: 1px solid {of.line}; padding: 4px 6px; }}

@@ -46,10 +46,11 @@ themed = _Themed()
 
 
 def apply(app: QApplication, scheme: str) -> None:
-    """Show the whole application in "light", "dark" or as the "system" says; an unknown scheme is the system's.
+    """Show the whole application in "light", "dark" or as the "system" says; an unknown scheme is
+    the system's.
 
-    May be called again at any time. The system's wish is followed while the scheme is "system"; a desktop that
-    does not say counts as light.
+    May be called again at any time. The system's wish is followed while the scheme is "system"; a
+    desktop that does not say counts as light.
     """
     if themed.applying:
         return
@@ -72,7 +73,9 @@ def apply(app: QApplication, scheme: str) -> None:
 
 @contextlib.contextmanager
 def building(app: QApplication) -> Iterator[None]:
-    """Widgets that are made meanwhile get the style once, at the end; else they get it with each parent they get."""
+    """Widgets that are made meanwhile get the style once, at the end; else they get it with each
+    parent they get.
+    """
     app.setStyleSheet("")
     _use_font(app)
     try:
@@ -83,7 +86,9 @@ def building(app: QApplication) -> Iterator[None]:
 
 
 def _use_font(app: QApplication) -> None:
-    """After each style sheet: it brings the desktop's own fonts back, of the app and of classes of widgets."""
+    """After each style sheet: it brings the desktop's own fonts back, of the app and of classes of
+    widgets.
+    """
     app.setFont(font(app))
     for name in FONT_CLASSES:
         app.setFont(font(app), name)  # type: ignore[arg-type]  # the stub wants bytes, Qt a string
@@ -109,7 +114,9 @@ def _wants_dark(app: QApplication, scheme: str) -> bool:
 
 
 def font(app: QApplication) -> QFont:
-    """Inter where it is installed, with digits of one width so that numbers do not dance; else the desktop's."""
+    """Inter where it is installed, with digits of one width so that numbers do not dance; else the
+    desktop's.
+    """
     out = QFont(app.font())
     families = set(QFontDatabase.families())
     for family in ("Inter", "Inter Variable"):
@@ -138,7 +145,9 @@ def _color(role: str) -> QColor:
 
 
 def color(role: str) -> QColor:
-    """The colour of a role, which is the name of a field of `Colors`; "selection" and "hover" are tints."""
+    """The colour of a role, which is the name of a field of `Colors`; "selection" and "hover" are
+    tints.
+    """
     return QColor(_color(role))
 
 
@@ -174,7 +183,11 @@ def _rendered(data: bytes, pixels: int) -> QPixmap:
 
 def _colored(name: str, value: str) -> bytes:
     # A little finer than Lucide's own stroke: these stand beside 9.5 pt text.
-    return _source(name).replace(b"currentColor", value.encode()).replace(b'stroke-width="2"', b'stroke-width="1.8"')
+    return (
+        _source(name)
+        .replace(b"currentColor", value.encode())
+        .replace(b'stroke-width="2"', b'stroke-width="1.8"')
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -183,7 +196,9 @@ def _pixmap(name: str, value: str, pixels: int) -> QPixmap:
 
 
 class _Engine(QIconEngine):
-    """Draws an icon when it is shown, in the size that is asked for: most of them are shown in one size or in none."""
+    """Draws an icon when it is shown, in the size that is asked for: most of them are shown in one
+    size or in none.
+    """
 
     def __init__(self, name: str, value: str, faint: str) -> None:
         super().__init__()
@@ -198,7 +213,9 @@ class _Engine(QIconEngine):
         side = min(rect.width(), rect.height())
         out = QPixmap(self.pixmap(QSize(round(side * ratio), round(side * ratio)), mode, state))
         out.setDevicePixelRatio(ratio)
-        painter.drawPixmap(rect.x() + (rect.width() - side) // 2, rect.y() + (rect.height() - side) // 2, out)
+        painter.drawPixmap(
+            rect.x() + (rect.width() - side) // 2, rect.y() + (rect.height() - side) // 2, out
+        )
 
     def clone(self) -> QIconEngine:
         # Qt owns it from here on, but PySide 6.11 would free it at once if nobody here held it.
@@ -212,7 +229,8 @@ _clones: list[_Engine] = []
 
 @lru_cache(maxsize=256)
 def icon(name: str, role: str = "text") -> QIcon:
-    """An icon of the set, tinted: `role` is a field of `Colors`. Sharp in every size; make it anew on `themed.changed`.
+    """An icon of the set, tinted: `role` is a field of `Colors`. Sharp in every size; make it anew
+    on `themed.changed`.
 
     Raises FileNotFoundError for a name that is not in the set.
     """
@@ -252,9 +270,15 @@ _TYPES: dict[str, tuple[str, str, str]] = {
     "music": ("music", marked("Sound"), "mp3 flac ogg opus wav m4a aac"),
     "archive": ("archive", marked("Archive"), "zip tar gz tgz bz2 xz zst 7z rar iso deb rpm"),
     "text": ("file-text", marked("Document"), "txt md pdf doc docx odt rtf epub html htm csv log"),
-    "data": ("file-code", marked("Data"), "json ndjson xml yaml yml toml sql sqlite db py js c h rs go"),
+    "data": (
+        "file-code",
+        marked("Data"),
+        "json ndjson xml yaml yml toml sql sqlite db py js c h rs go",
+    ),
 }
-_BY_EXTENSION = {ext: (name, words) for name, words, exts in _TYPES.values() for ext in exts.split()}
+_BY_EXTENSION = {
+    ext: (name, words) for name, words, exts in _TYPES.values() for ext in exts.split()
+}
 
 
 def file_icon(name: str) -> str:
@@ -266,7 +290,9 @@ def file_words(name: str) -> str:
     """ "Movie (MP4)", "File (XYZ)", or "File"."""
     extension = _extension(name)
     words = tr(_BY_EXTENSION.get(extension, ("", marked("File")))[1])
-    return f"{words} ({extension.upper()})" if extension.isalnum() and len(extension) <= 6 else words
+    return (
+        f"{words} ({extension.upper()})" if extension.isalnum() and len(extension) <= 6 else words
+    )
 
 
 def _extension(name: str) -> str:

@@ -1,7 +1,7 @@
 """Word from a thread to the window.
 
-Rule: a thread holds a `Rope` and nothing of Qt's. One that held a QObject might be the last to let it go, or emit its
-signal while it dies, and either is a crash.
+Rule: a thread holds a `Rope` and nothing of Qt's. One that held a QObject might be the last to let
+it go, or emit its signal while it dies, and either is a crash.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from PySide6.QtCore import QObject, QSocketNotifier, Signal
 
 
 class Rope:
-    """The end for threads. What it carries arrives in its order, or nowhere when the bell is gone."""
+    """The end for threads. What it carries arrives in its order, or nowhere when the bell is
+    gone.
+    """
 
     def __init__(self, there: socket.socket) -> None:
         self._there = there
@@ -29,7 +31,8 @@ class Rope:
     def pull(self, value: object) -> None:
         """Tell the window's thread this value."""
         self.values.put(value)
-        with contextlib.suppress(OSError):  # full: it will be looked at anyway; closed: nobody listens
+        # full: it will be looked at anyway; closed: nobody listens
+        with contextlib.suppress(OSError):
             self._there.send(b"\0")
 
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from transfermon.model import units
 from transfermon.model.translate import tr
@@ -74,8 +82,8 @@ class Toast(QFrame):
         """Take it away; what was to follow an unanswered message follows now."""
         if self.gone:
             return
-        # It keeps its parent until Qt deletes it: without one it would be Python's, and die on the return from here,
-        # inside the very signal of its own button or timer that brought us here.
+        # It keeps its parent until Qt deletes it: without one it would be Python's, and die on the
+        # return from here, inside the very signal of its own button or timer that brought us here.
         self.gone = True
         self._timer.stop()
         on_end, self._on_end = self._on_end, None
@@ -111,7 +119,9 @@ class Toasts(QWidget):
         on_end: Callable[[], None] | None = None,
         ms: int = SHOWN_MS,
     ) -> Toast:
-        """Show a message for `ms` milliseconds. `on_end` is called when it goes without its action being chosen."""
+        """Show a message for `ms` milliseconds. `on_end` is called when it goes without its action
+        being chosen.
+        """
         for old in self.shown[: -MOST + 1]:
             old.end()
         toast = Toast(self, text, action, on_action, on_end, ms)

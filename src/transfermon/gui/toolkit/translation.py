@@ -1,6 +1,8 @@
-"""The language of the window: the translation for the system's locale, if there is one, and Qt's own words with it.
+"""The language of the window: the translation for the system's locale, if there is one, and Qt's
+own words with it.
 
-Rule: English needs no file, and what has no translation stays English. Installed before the first text is shown.
+Rule: English needs no file, and what has no translation stays English. Installed before the first
+text is shown.
 """
 
 from __future__ import annotations
@@ -11,12 +13,14 @@ from PySide6.QtCore import QCoreApplication, QLibraryInfo, QLocale, QTranslator
 
 from transfermon.model import translate
 
-FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "translations")
+FOLDER = os.path.join(
+    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "translations"
+)
 
 
 def install(app: QCoreApplication, locale: QLocale | None = None, folder: str = FOLDER) -> bool:
-    """Whether there is a translation for this locale, the system's by default. Without one Qt's words are left in
-    English, too: a window speaks one language.
+    """Whether there is a translation for this locale, the system's by default. Without one Qt's
+    words are left in English, too: a window speaks one language.
     """
     locale = locale or QLocale.system()
     if not _add(app, locale, "transfermon", folder):

@@ -1,4 +1,6 @@
-"""The cards of the VideoFarm page: one video each, with how far its download is; their list, and how they are painted."""
+"""The cards of the VideoFarm page: one video each, with how far its download is; their list, and
+how they are painted.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,9 @@ class Card:
     @property
     def line(self) -> str:
         """Under the title."""
-        length = f"{units.duration(self.video.duration)}  ·  " if self.video.duration is not None else ""
+        length = (
+            f"{units.duration(self.video.duration)}  ·  " if self.video.duration is not None else ""
+        )
         return f"{length}{self.words}"
 
 
@@ -116,7 +120,9 @@ class VideoModel(QAbstractListModel):
         """Other videos; pictures of known ones stay."""
         images = {card.video.thumbnail_url: card.image for card in self.cards}
         self.beginResetModel()
-        self.cards = [Card(video=video, image=images.get(video.thumbnail_url)) for video in reversed(videos)]
+        self.cards = [
+            Card(video=video, image=images.get(video.thumbnail_url)) for video in reversed(videos)
+        ]
         self.endResetModel()
 
     def update(self, row: int, state: str, done: int, total: int) -> None:
@@ -187,7 +193,8 @@ class CardDelegate(QStyledItemDelegate):
         self._grid = grid
 
     def sizeHint(self, _option: QStyleOptionViewItem, _index: Index) -> QSize:
-        bar = self._grid.verticalScrollBar().sizeHint().width()  # whether it is there or not: else cards jump with it
+        # whether it is there or not: else cards jump with it
+        bar = self._grid.verticalScrollBar().sizeHint().width()
         return card_size(self._grid.width() - bar - 4)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
@@ -216,7 +223,9 @@ class CardDelegate(QStyledItemDelegate):
         painter.setClipPath(shape)
         painter.fillRect(where, theme.color("track"))
         if card.image is not None:
-            size = card.image.size().scaled(where.size(), Qt.AspectRatioMode.KeepAspectRatioByExpanding)
+            size = card.image.size().scaled(
+                where.size(), Qt.AspectRatioMode.KeepAspectRatioByExpanding
+            )
             target = QRect(QPoint(0, 0), size)
             target.moveCenter(where.center())
             painter.drawImage(target, card.image)
@@ -251,16 +260,27 @@ class CardDelegate(QStyledItemDelegate):
             painter.setFont(font)
             painter.drawText(middle, Qt.AlignmentFlag.AlignCenter, words)
 
-    def _words(self, painter: QPainter, option: QStyleOptionViewItem, picture: QRect, card: Card, title: str) -> None:
+    def _words(
+        self,
+        painter: QPainter,
+        option: QStyleOptionViewItem,
+        picture: QRect,
+        card: Card,
+        title: str,
+    ) -> None:
         painter.setFont(option.font)
         metrics = option.fontMetrics
-        first = QRect(picture.left() + 2, picture.bottom() + 7, picture.width() - 4, metrics.height())
+        first = QRect(
+            picture.left() + 2, picture.bottom() + 7, picture.width() - 4, metrics.height()
+        )
         painter.setPen(theme.color("text"))
         text = metrics.elidedText(title, Qt.TextElideMode.ElideMiddle, first.width())
         painter.drawText(first, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
         second = first.translated(0, metrics.height() + 3)
         icon, role = _LOOKS[card.state]
-        theme.draw_icon(painter, icon, role, QRect(second.left(), second.top(), 14, second.height()), 14)
+        theme.draw_icon(
+            painter, icon, role, QRect(second.left(), second.top(), 14, second.height()), 14
+        )
         second.adjust(20, 0, 0, 0)
         painter.setPen(theme.color("muted"))
         text = metrics.elidedText(card.line, Qt.TextElideMode.ElideRight, second.width())

@@ -1,7 +1,8 @@
-"""The VideoFarm page: what a video service offers, as a grid of pictures, and what of it is here or on its way.
+"""The VideoFarm page: what a video service offers, as a grid of pictures, and what of it is here or
+on its way.
 
-Rule: it shows what the client says and turns clicks into the client's commands; nothing here opens a connection or
-decodes a picture.
+Rule: it shows what the client says and turns clicks into the client's commands; nothing here opens
+a connection or decodes a picture.
 """
 
 from __future__ import annotations
@@ -13,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QAbstractItemView, QLabel, QListView, QMenu, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QLabel,
+    QListView,
+    QMenu,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from transfermon.gui.dialogs.fields import line
 from transfermon.gui.toolkit import theme
@@ -46,7 +55,9 @@ TICK_MS = 250
 
 
 class VideoFarmPage(QWidget):
-    """`play_wanted` carries the task of a movie that is here, `stream_wanted` the address of one that is not yet."""
+    """`play_wanted` carries the task of a movie that is here, `stream_wanted` the address of one
+    that is not yet.
+    """
 
     said = Signal(str)
     server_wanted = Signal(str)
@@ -64,7 +75,9 @@ class VideoFarmPage(QWidget):
         self._spawn: SPAWN | None = None
         self._refreshing = False
         self.model = VideoModel(self)
-        self.thumbnails = Thumbnails(os.path.join(state_dir, "thumbnails"), self.model.set_image, self)
+        self.thumbnails = Thumbnails(
+            os.path.join(state_dir, "thumbnails"), self.model.set_image, self
+        )
         self.video_sender = VideoSender(self, self.thumbnails)
         self.video_sender.said.connect(self.said)
         self.found = VideoFilter(self)
@@ -93,7 +106,9 @@ class VideoFarmPage(QWidget):
         self.search.textChanged.connect(self._search)
         self.buttons = {
             "refresh": self._button("refresh", tr("Refresh"), lambda: self.refresh()),
-            "upload": self._button("upload", tr("Upload…"), lambda: self.video_sender.show_dialog()),
+            "upload": self._button(
+                "upload", tr("Upload…"), lambda: self.video_sender.show_dialog()
+            ),
             "download": self._button("download", tr("Download"), self.download),
             "pause": self._button("pause", tr("Pause"), self.pause),
             "resume": self._button("resume", tr("Resume"), self.resume),
@@ -130,7 +145,9 @@ class VideoFarmPage(QWidget):
         grid.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         grid.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         grid.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        grid.customContextMenuRequested.connect(lambda at: self.menu().popup(grid.viewport().mapToGlobal(at)))
+        grid.customContextMenuRequested.connect(
+            lambda at: self.menu().popup(grid.viewport().mapToGlobal(at))
+        )
         grid.activated.connect(lambda _index: self._activate())
         grid.selectionModel().selectionChanged.connect(self._enable)
         self.message = QLabel(grid)
@@ -152,7 +169,12 @@ class VideoFarmPage(QWidget):
         return made
 
     def _retint(self) -> None:
-        icons = {"refresh": "rotate-cw", "upload": "upload", "download": "download", "pause": "pause"}
+        icons = {
+            "refresh": "rotate-cw",
+            "upload": "upload",
+            "download": "download",
+            "pause": "pause",
+        }
         icons |= {"resume": "play", "play": "film", "folder": "folder-open"}
         for name, icon in icons.items():
             self.buttons[name].setIcon(theme.icon(icon, "text"))
@@ -203,7 +225,9 @@ class VideoFarmPage(QWidget):
         if self._client is None or self._refreshing:
             return
         if self._client.endpoint == "/":
-            self._say(tr("Type the address of a VideoFarm server above, or start the demo (menu Help)."))
+            self._say(
+                tr("Type the address of a VideoFarm server above, or start the demo (menu Help).")
+            )
             return
         self._refreshing = True
         self._run(self._fetch(self._client), "the list of videos")
@@ -225,7 +249,11 @@ class VideoFarmPage(QWidget):
             self.model.reset(videos)
         words = "" if videos else tr("The server has no videos yet.")
         if left_out := client.left_out:
-            words = tr("%n entries of the list cannot be read.", "1 entry of the list cannot be read.", left_out)
+            words = tr(
+                "%n entries of the list cannot be read.",
+                "1 entry of the list cannot be read.",
+                left_out,
+            )
         self._say(words)
         self.look()
         self._summarise()
@@ -241,7 +269,9 @@ class VideoFarmPage(QWidget):
     # What it shows
 
     def look(self) -> None:
-        """Take over how far the downloads are; the clock runs only while something moves and can be seen."""
+        """Take over how far the downloads are; the clock runs only while something moves and can be
+        seen.
+        """
         if self._client is None:
             return
         known = {download.movie_url: download for download in self._client.downloads}
@@ -281,7 +311,9 @@ class VideoFarmPage(QWidget):
         if shown != count:
             words = tr("{shown} of {videos}").format(shown=shown, videos=words)
         when = time.strftime("%H:%M")
-        self.summary.setText(tr("{videos}, looked at {time}").format(videos=words, time=when) if count else "")
+        self.summary.setText(
+            tr("{videos}, looked at {time}").format(videos=words, time=when) if count else ""
+        )
 
     def _search(self, text: str) -> None:
         self.found.set_words(text)
@@ -294,7 +326,11 @@ class VideoFarmPage(QWidget):
 
     def _enable(self) -> None:
         cards = self.selected
-        offered = frozenset().union(*(actions_for(card.state) for card in cards)) if cards else frozenset()
+        offered = (
+            frozenset().union(*(actions_for(card.state) for card in cards))
+            if cards
+            else frozenset()
+        )
         for name in ("download", "pause", "resume"):
             self.buttons[name].setEnabled(name in offered)
         for name in ("play", "folder"):
@@ -327,7 +363,9 @@ class VideoFarmPage(QWidget):
 
     def _download_of(self, card: Card) -> VideoDownload | None:
         assert self._client is not None
-        return next((one for one in self._client.downloads if one.movie_url == card.video.movie_url), None)
+        return next(
+            (one for one in self._client.downloads if one.movie_url == card.video.movie_url), None
+        )
 
     def download(self) -> None:
         assert self._client is not None

@@ -1,4 +1,6 @@
-"""The thumbnails of a VideoFarm server: fetched once, kept on the disk, and decoded in the helper's process."""
+"""The thumbnails of a VideoFarm server: fetched once, kept on the disk, and decoded in the helper's
+process.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def prune(folder: str, keep: int = KEPT) -> None:
     """Take away the oldest files until `keep` are left. Blocks."""
     with contextlib.suppress(OSError):  # nothing was fetched yet, or another run is at it
         with os.scandir(folder) as entries:
-            files = sorted((entry.stat().st_mtime, entry.path) for entry in entries if entry.is_file())
+            files = sorted(
+                (entry.stat().st_mtime, entry.path) for entry in entries if entry.is_file()
+            )
         for _, path in files[:-keep]:
             os.unlink(path)
 
@@ -72,7 +76,9 @@ class Thumbnails(QObject):
         path = os.path.join(self.folder, hashlib.sha256(url.encode()).hexdigest()[:32])
         if not os.path.exists(path):
             try:
-                data = await client.monitor.read(url, limit=LARGEST_THUMBNAIL, origin=client.origin_of(url))
+                data = await client.monitor.read(
+                    url, limit=LARGEST_THUMBNAIL, origin=client.origin_of(url)
+                )
                 await asyncio.to_thread(self._keep, path, data)
             except (TransferFailure, ValueError, OSError):
                 self._asked.discard(url)  # another refresh may try again; the card shows a film
@@ -94,7 +100,13 @@ class Thumbnails(QObject):
         number = self._number
         self._questions[number] = take
         self._pictures.ask(
-            Question(generation=self._generation, number=number, path=path, width=room.width(), height=room.height())
+            Question(
+                generation=self._generation,
+                number=number,
+                path=path,
+                width=room.width(),
+                height=room.height(),
+            )
         )
 
     def _answered(self, answer: PictureAnswer) -> None:

@@ -36,8 +36,15 @@ if TYPE_CHECKING:  # the client brings the monitor, which loads after the window
 
 
 def thumbnail_of(path: str) -> str:
-    """The picture that the desktop has made of a file (freedesktop thumbnail specification), or ""."""
-    name = hashlib.md5(f"file://{quote(os.path.abspath(path))}".encode(), usedforsecurity=False).hexdigest() + ".png"
+    """The picture that the desktop has made of a file (freedesktop thumbnail specification),
+    or "".
+    """
+    name = (
+        hashlib.md5(
+            f"file://{quote(os.path.abspath(path))}".encode(), usedforsecurity=False
+        ).hexdigest()
+        + ".png"
+    )
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     for size in ("xx-large", "x-large", "large", "normal"):
         found = os.path.join(cache, "thumbnails", size, name)
@@ -61,7 +68,9 @@ class NewVideo:
 
 
 class VideoUploadDialog(QDialog):
-    """`requested` carries a NewVideo; then the dialog shows how far it is, and may be closed: the upload goes on."""
+    """`requested` carries a NewVideo; then the dialog shows how far it is, and may be closed: the
+    upload goes on.
+    """
 
     requested = Signal(object)
 
@@ -80,17 +89,24 @@ class VideoUploadDialog(QDialog):
         self.title = line("video_title", tr("Title"))
         self.description: QPlainTextEdit = editor("video_description", tr("Description"), height=64)
         self.picture = line("video_picture", tr("Picture"))
-        self.picture.setPlaceholderText(tr("A picture; of a film the desktop knows it is found by itself"))
+        self.picture.setPlaceholderText(
+            tr("A picture; of a film the desktop knows it is found by itself")
+        )
         self.movie = line("video_movie", tr("Movie"))
         for field in (self.title, self.picture, self.movie):
             field.textChanged.connect(self._check)
         self.movie.textChanged.connect(self._movie_changed)
         form = form_layout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow(row_label(tr("Movie"), self.movie), self._with_choice(self.movie, tr("Movie to upload")))
+        form.addRow(
+            row_label(tr("Movie"), self.movie), self._with_choice(self.movie, tr("Movie to upload"))
+        )
         form.addRow(row_label(tr("Title"), self.title), self.title)
         form.addRow(row_label(tr("Description"), self.description), self.description)
-        form.addRow(row_label(tr("Picture"), self.picture), self._with_choice(self.picture, tr("Picture of the video")))
+        form.addRow(
+            row_label(tr("Picture"), self.picture),
+            self._with_choice(self.picture, tr("Picture of the video")),
+        )
         self.problem = label("", name="video_problem")
         self.problem.setProperty("role", "bad")
         self.problem.setWordWrap(True)
@@ -147,8 +163,16 @@ class VideoUploadDialog(QDialog):
 
     def _check(self) -> None:
         fields = (self.movie.text(), self.picture.text())
-        missing = [path for path in fields if path.strip() and not os.path.isfile(os.path.expanduser(path.strip()))]
-        self.refuse(tr("There is no file “{name}”.").format(name=units.clean(missing[0], 80)) if missing else "")
+        missing = [
+            path
+            for path in fields
+            if path.strip() and not os.path.isfile(os.path.expanduser(path.strip()))
+        ]
+        self.refuse(
+            tr("There is no file “{name}”.").format(name=units.clean(missing[0], 80))
+            if missing
+            else ""
+        )
         if missing:
             self.start_button.setEnabled(False)
 
@@ -160,7 +184,10 @@ class VideoUploadDialog(QDialog):
         self.bar.setRange(0, 0)
         self.bar.show()
         self.words.setText(tr("The video is announced to the server."))
-        paths = [os.path.abspath(os.path.expanduser(field.text().strip())) for field in (self.picture, self.movie)]
+        paths = [
+            os.path.abspath(os.path.expanduser(field.text().strip()))
+            for field in (self.picture, self.movie)
+        ]
         self.requested.emit(
             NewVideo(
                 title=self.title.text().strip(),
@@ -206,7 +233,9 @@ class VideoUploadDialog(QDialog):
 
 
 class VideoSender(QObject):
-    """Of one page: its dialog, and what comes of it when that is closed. `said` carries what a person is told then."""
+    """Of one page: its dialog, and what comes of it when that is closed. `said` carries what a
+    person is told then.
+    """
 
     said = Signal(str)
 
@@ -246,7 +275,9 @@ class VideoSender(QObject):
 
     def _make_picture(self, request: NewVideo) -> None:
         """It becomes a small one first, in the helper that reads strangers' pictures."""
-        self._thumbnails.decode(request.picture, UPLOAD_PICTURE, lambda answer: self._picture_made(request, answer))
+        self._thumbnails.decode(
+            request.picture, UPLOAD_PICTURE, lambda answer: self._picture_made(request, answer)
+        )
 
     def _picture_made(self, request: NewVideo, answer: PictureAnswer) -> None:
         if answer.image is None:

@@ -1,6 +1,8 @@
-"""New transfers: from the dialogs, the clipboard, a drop, a list, or another program, through the same questions.
+"""New transfers: from the dialogs, the clipboard, a drop, a list, or another program, through the
+same questions.
 
-Rule: nothing is fetched or sent before a person has asked for it; what other programs gave reaches no private network.
+Rule: nothing is fetched or sent before a person has asked for it; what other programs gave reaches
+no private network.
 """
 
 from __future__ import annotations
@@ -57,18 +59,30 @@ def show_add(context: WindowContext, text: str, *, session: str = "", given: boo
     if not context.attached:
         return
     session = session or context.session_in_view
-    dialog = AddDialog(context.window, text=text, sessions=_sessions(context, session), session=session, given=given)
+    dialog = AddDialog(
+        context.window,
+        text=text,
+        sessions=_sessions(context, session),
+        session=session,
+        given=given,
+    )
     dialog.requested.connect(lambda request: add_addresses(context, request))
     context.show_dialog("given" if given else "add", dialog)  # what a person has typed stays
 
 
 def show_given(context: WindowContext, words: Sequence[str]) -> None:
-    """Ask about addresses that another program gave; nothing is fetched before a person says so (L15)."""
+    """Ask about addresses that another program gave; nothing is fetched before a person says so
+    (L15).
+    """
     if not context.attached:
         return
     good, bad = given_addresses(words[:MOST_LINKS])
     if bad:
-        context.toast(tr("%n addresses were left out.", "An address was left out. {why}", len(bad)).format(why=bad[0]))
+        context.toast(
+            tr("%n addresses were left out.", "An address was left out. {why}", len(bad)).format(
+                why=bad[0]
+            )
+        )
     if good or not words:
         if not context.watched:
             context.raise_to_front()
@@ -111,7 +125,11 @@ def show_upload(context: WindowContext, files: Sequence[str] = ()) -> None:
         return
     session, addresses = context.session_in_view, upload_addresses(context)
     dialog = UploadDialog(
-        context.window, files=files, addresses=addresses, sessions=_sessions(context, session), session=session
+        context.window,
+        files=files,
+        addresses=addresses,
+        sessions=_sessions(context, session),
+        session=session,
     )
     dialog.requested.connect(lambda request: upload_files(context, request))
     context.show_dialog("upload", dialog)
@@ -119,7 +137,9 @@ def show_upload(context: WindowContext, files: Sequence[str] = ()) -> None:
 
 def _sessions(context: WindowContext, session: str) -> list[str]:
     """Those to choose from; one that is not there yet stands first."""
-    found = [info.identifier for info in context.monitor.overview.session_infos() if info.identifier]
+    found = [
+        info.identifier for info in context.monitor.overview.session_infos() if info.identifier
+    ]
     return found if session in found else [session, *found]
 
 
@@ -145,7 +165,10 @@ def upload_files(context: WindowContext, request: UploadRequest) -> None:
 
 
 def _upload_all(
-    context: WindowContext, session: Session, request: UploadRequest, cookies: Mapping[str, Sequence[Cookie]]
+    context: WindowContext,
+    session: Session,
+    request: UploadRequest,
+    cookies: Mapping[str, Sequence[Cookie]],
 ) -> None:
     failures: list[str] = []
     for path, url in request.files:
@@ -206,26 +229,46 @@ def add_addresses(context: WindowContext, request: AddRequest) -> None:
             context.select(known[_normal(repeated[0])])
 
     one = len(repeated) == 1
-    title = tr("%n addresses are in the list already.", "This address is in the list already.", len(repeated))
-    shown = "\n".join(units.clean(url)[:100] for url in repeated[:5]) + ("\n…" if len(repeated) > 5 else "")
+    title = tr(
+        "%n addresses are in the list already.",
+        "This address is in the list already.",
+        len(repeated),
+    )
+    shown = "\n".join(units.clean(url)[:100] for url in repeated[:5]) + (
+        "\n…" if len(repeated) > 5 else ""
+    )
     ask(
         context.window,
         title,
         shown,
-        [marked("Show it"), marked("Add again"), marked("Leave it out") if one else marked("Leave them out")],
+        [
+            marked("Show it"),
+            marked("Add again"),
+            marked("Leave it out") if one else marked("Leave them out"),
+        ],
         answered,
     )
 
 
 def _add(context: WindowContext, request: AddRequest, urls: Sequence[str]) -> None:
     if urls:
-        _with_cookies(context, request.cookie_file, urls, lambda found: _add_all(context, request, urls, found))
+        _with_cookies(
+            context,
+            request.cookie_file,
+            urls,
+            lambda found: _add_all(context, request, urls, found),
+        )
 
 
 def _with_cookies(
-    context: WindowContext, path: str, urls: Sequence[str], do: Callable[[Mapping[str, list[Cookie]]], None]
+    context: WindowContext,
+    path: str,
+    urls: Sequence[str],
+    do: Callable[[Mapping[str, list[Cookie]]], None],
 ) -> None:
-    """Go on with each address's cookies of a file; at once where there is none, not at all where it is of no use."""
+    """Go on with each address's cookies of a file; at once where there is none, not at all where it
+    is of no use.
+    """
     if path:
         context.spawn(_read_cookies(context, path, urls, do), "reading a cookie file")
     else:
@@ -233,7 +276,10 @@ def _with_cookies(
 
 
 async def _read_cookies(
-    context: WindowContext, path: str, urls: Sequence[str], do: Callable[[Mapping[str, list[Cookie]]], None]
+    context: WindowContext,
+    path: str,
+    urls: Sequence[str],
+    do: Callable[[Mapping[str, list[Cookie]]], None],
 ) -> None:
     def read() -> dict[str, list[Cookie]]:
         return {url: cookie_file.for_address(path, check_url(url)) for url in urls}
@@ -247,7 +293,10 @@ async def _read_cookies(
 
 
 def _add_all(
-    context: WindowContext, request: AddRequest, urls: Sequence[str], cookies: Mapping[str, Sequence[Cookie]]
+    context: WindowContext,
+    request: AddRequest,
+    urls: Sequence[str],
+    cookies: Mapping[str, Sequence[Cookie]],
 ) -> None:
     added: list[TaskKey] = []
     failures: list[str] = []
@@ -271,7 +320,8 @@ def _add_all(
 
 def drag_entered(context: WindowContext, event: QDragEnterEvent) -> None:
     data = event.mimeData()
-    if event.source() is not None or not context.attached:  # what is dragged out of the window is here already
+    # what is dragged out of the window is here already
+    if event.source() is not None or not context.attached:
         return
     if files_in(data) or links_in(text_of(data)) or is_payload(text_of(data)):
         _take_copy(event)
@@ -288,7 +338,9 @@ def dropped(context: WindowContext, event: QDropEvent) -> None:
         _take_links(context, text)
 
 
-def _made(session: Session, url: str, request: AddRequest, cookies: Sequence[Cookie]) -> TransferTask:
+def _made(
+    session: Session, url: str, request: AddRequest, cookies: Sequence[Cookie]
+) -> TransferTask:
     """One task of what was asked for. Raises as the session's methods."""
     origin = Origin.GIVEN if request.given else Origin.TYPED
     headers = dict(request.headers)
@@ -340,8 +392,8 @@ def _take_copy(event: QDropEvent) -> None:
 
 
 def text_of(data: QMimeData) -> str:
-    """The addresses and the words in a drop or on the clipboard, as far as they are looked at (R17). Markup is
-    not looked at: the address in it can be another than the one that is shown.
+    """The addresses and the words in a drop or on the clipboard, as far as they are looked at
+    (R17). Markup is not looked at: the address in it can be another than the one that is shown.
     """
     urls = "\n".join(url.toString() for url in data.urls()) if data.hasUrls() else ""
     words = data.text() if data.hasText() else ""
@@ -354,19 +406,33 @@ def files_in(data: QMimeData) -> list[str]:
 
 
 def is_payload(text: str) -> bool:
-    """Whether it looks like a push; one that is somewhat too long is still for the composer, which says so."""
-    return len(text) <= LONGEST_PAYLOAD and text.lstrip().startswith("{") and "content-available" in text
+    """Whether it looks like a push; one that is somewhat too long is still for the composer, which
+    says so.
+    """
+    return (
+        len(text) <= LONGEST_PAYLOAD
+        and text.lstrip().startswith("{")
+        and "content-available" in text
+    )
 
 
 def listed(text: str) -> list[str]:
-    """The lines of a link list, without empty ones and comments (#). Raises ValueError with a sentence for what is no
-    list; whether each line is an address is for `given_addresses` to say.
+    """The lines of a link list, without empty ones and comments (#). Raises ValueError with a
+    sentence for what is no list; whether each line is an address is for `given_addresses` to say.
     """
-    lines = [line for line in map(str.strip, text.splitlines()) if line and not line.startswith("#")]
+    lines = [
+        line for line in map(str.strip, text.splitlines()) if line and not line.startswith("#")
+    ]
     if not lines:
         raise ValueError(tr("There is no address in this file."))
     if lines[0][0] in "{[":
-        raise ValueError(tr("This file is neither a list of addresses, one a line, nor a push with content-available."))
+        raise ValueError(
+            tr(
+                "This file is neither a list of addresses, one a line, nor a push with content-available."
+            )
+        )
     if len(lines) > MOST_LINKS:
-        raise ValueError(tr("The list has more than {most_links} lines; split it.").format(most_links=MOST_LINKS))
+        raise ValueError(
+            tr("The list has more than {most_links} lines; split it.").format(most_links=MOST_LINKS)
+        )
     return lines

@@ -41,7 +41,9 @@ def show_composer(context: WindowContext, text: str) -> None:
         allowed_hosts=context.monitor.settings.allowed_hosts,
         earlier=earlier_payloads(context.monitor.background.ledger),
     )
-    composer.send_wanted.connect(lambda payload: context.spawn(_push(context, composer, payload), "push by hand"))
+    composer.send_wanted.connect(
+        lambda payload: context.spawn(_push(context, composer, payload), "push by hand")
+    )
     context.show_dialog("push", composer)
 
 
@@ -61,7 +63,9 @@ def simulate_suspension(context: WindowContext) -> None:
         context.toast(tr("The app is awake again; what ended meanwhile is told now."))
     else:
         context.monitor.presence.suspend()
-        context.toast(tr("The app is suspended: transfers go on, listeners hear nothing until it wakes."))
+        context.toast(
+            tr("The app is suspended: transfers go on, listeners hear nothing until it wakes.")
+        )
 
 
 def drop_connections(context: WindowContext) -> None:
@@ -70,6 +74,8 @@ def drop_connections(context: WindowContext) -> None:
 
 
 def start_demo(context: WindowContext) -> None:
-    """In a process of its own, with a state folder of its own: a person's transfers are not touched."""
+    """In a process of its own, with a state folder of its own: a person's transfers are not
+    touched.
+    """
     if not QProcess.startDetached(sys.executable, ["-m", "transfermon", "gui", "--demo"])[0]:
         context.toast(tr("The demo could not be started."))

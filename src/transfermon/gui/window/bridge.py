@@ -1,6 +1,8 @@
-"""The only QObject that hears the monitor: events as they come, progress gathered at most four times a second.
+"""The only QObject that hears the monitor: events as they come, progress gathered at most four
+times a second.
 
-Rule: no timer runs unless something moved and a window is visible; a hidden window gets no progress at all.
+Rule: no timer runs unless something moved and a window is visible; a hidden window gets no progress
+at all.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ _Mark = tuple[int, int, int]
 
 
 class Bridge(QObject):
-    """`told` carries every event but progress; `progress` a dict of what moved since the last one; `pulse` says,
-    at most once a second and also while no window is visible, that something moved.
+    """`told` carries every event but progress; `progress` a dict of what moved since the last one;
+    `pulse` says, at most once a second and also while no window is visible, that something moved.
     """
 
     told = Signal(object)
@@ -47,7 +49,9 @@ class Bridge(QObject):
         self._unsubscribe: Callable[[], None] | None = monitor.subscribe(self._hear)
 
     def __repr__(self) -> str:
-        return f"<Bridge seen={self._seen} watched={self._watched} ticking={self._timer.isActive()}>"
+        return (
+            f"<Bridge seen={self._seen} watched={self._watched} ticking={self._timer.isActive()}>"
+        )
 
     @property
     def ticking(self) -> bool:

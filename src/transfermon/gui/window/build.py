@@ -1,4 +1,5 @@
-"""Puts a window together of its commands: actions, menus, toolbar, and the menu of selected transfers.
+"""Puts a window together of its commands: actions, menus, toolbar, and the menu of selected
+transfers.
 
 Rule: one action for each command; menus, toolbar and tray share them.
 """
@@ -109,7 +110,9 @@ def make_toolbar(context: WindowContext) -> Toolbar:
 
 def fill_status_bar(context: WindowContext) -> None:
     context.panels.status.place_in(context.window.statusBar())
-    context.panels.status.simulation_mark.clicked.connect(lambda: context.monitor.bad_network.simulate(NONE))
+    context.panels.status.simulation_mark.clicked.connect(
+        lambda: context.monitor.bad_network.simulate(NONE)
+    )
 
 
 def task_menu(context: WindowContext, keys: Sequence[TaskKey]) -> QMenu:
@@ -130,7 +133,8 @@ def task_menu(context: WindowContext, keys: Sequence[TaskKey]) -> QMenu:
 
 
 def _menu_action(context: WindowContext, item: MenuItem, menu: QMenu) -> QAction:
-    keys = f"\t{item.shortcut}" if item.shortcut else ""  # shown only: the key belongs to the window's action
+    # shown only: the key belongs to the window's action
+    keys = f"\t{item.shortcut}" if item.shortcut else ""
     action = QAction(theme.icon(item.icon), item.text + keys, menu)
     action.setEnabled(item.enabled)
     if item.checked is not None:

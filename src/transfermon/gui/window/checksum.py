@@ -21,7 +21,9 @@ READING_MS, STEPS = 600, 1000  # a file that takes longer to read gets a dialog,
 
 
 def ask_for_checksum(context: WindowContext, task: Task) -> None:
-    """Compare a finished file, as it is now, with a SHA-256 that the person has; without one, show its own."""
+    """Compare a finished file, as it is now, with a SHA-256 that the person has; without one, show
+    its own.
+    """
     if sentence := files.why_not(task):
         context.toast(sentence)
         return
@@ -34,7 +36,9 @@ def ask_for_checksum(context: WindowContext, task: Task) -> None:
         ok=tr("Verify"),
     )
     dialog.textValueSelected.connect(
-        lambda text, path=task.file: context.spawn(_verify(context, path, text), "verifying a checksum")
+        lambda text, path=task.file: context.spawn(
+            _verify(context, path, text), "verifying a checksum"
+        )
     )
     context.show_dialog("verify", dialog)
 
@@ -53,7 +57,9 @@ async def _verify(context: WindowContext, path: str, text: str) -> None:
         return
     digest = found.removeprefix("sha-256:")
     same = (
-        tr("The checksum is right.") if wanted == found else tr("The checksum is another: this is not the same file.")
+        tr("The checksum is right.")
+        if wanted == found
+        else tr("The checksum is another: this is not the same file.")
     )
     context.toast(
         (same if wanted == found else f"{same} {digest}") if wanted else f"SHA-256: {digest}",

@@ -1,7 +1,7 @@
 """How the window is closed and the app quits, with the questions that belong to it.
 
-Rule: one question at a time; nothing ends before it is answered. Once the context is `over`, the window closes without
-a question.
+Rule: one question at a time; nothing ends before it is answered. Once the context is `over`, the
+window closes without a question.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def closing(close_to: str, tray: bool) -> Closing:
 
 
 def quit_words(outstanding: int, after_quit: str = "ask") -> str:
-    """What quitting does to the transfers that are not done, by the setting; "" when there are none."""
+    """What quitting does to the transfers that are not done, by the setting; "" when there are
+    none.
+    """
     if outstanding == 0:
         return ""
     if after_quit == "yes":
@@ -52,7 +54,9 @@ def quit_words(outstanding: int, after_quit: str = "ask") -> str:
     if after_quit != "ask":
         return saved
     going = tr(
-        "“{keep}” lets them go on now, without a window.", "“{keep}” lets it go on now, without a window.", outstanding
+        "“{keep}” lets them go on now, without a window.",
+        "“{keep}” lets it go on now, without a window.",
+        outstanding,
     )
     return f"{saved} {going.format(keep=tr(KEEP))}"
 
@@ -102,7 +106,9 @@ def _ask_where_to_close(context: WindowContext) -> None:
     ask(
         context.window,
         tr("Keep transferring in the tray?"),
-        tr("The window closes and the transfers go on. A click on the icon in the tray brings it back."),
+        tr(
+            "The window closes and the transfers go on. A click on the icon in the tray brings it back."
+        ),
         [marked("Keep in the tray"), marked("Quit"), marked("Cancel")],
         answered,
         remember=tr("Remember my choice"),
@@ -113,7 +119,9 @@ def quit_app(context: WindowContext) -> None:
     """Quit, after a question when transfers are not done."""
     if context.asks_about_the_end:
         return
-    outstanding = sum(task.outstanding for task in context.monitor.tasks()) if context.attached else 0
+    outstanding = (
+        sum(task.outstanding for task in context.monitor.tasks()) if context.attached else 0
+    )
     if not outstanding:
         _quit_now(context)
         return
@@ -125,7 +133,9 @@ def quit_app(context: WindowContext) -> None:
             return
         if remember and answer != STOP:
             with contextlib.suppress(OSError):  # it holds for this quit all the same
-                context.monitor.preferences.update(keep_after_quit="yes" if answer == KEEP else "no")
+                context.monitor.preferences.update(
+                    keep_after_quit="yes" if answer == KEEP else "no"
+                )
         context.monitor.keep_going = answer == KEEP
         if answer == STOP:
             context.spawn(_stop_and_quit(context), "stopping all transfers")

@@ -1,4 +1,5 @@
-"""Every command of the window: its words, icon, keys, menu, and the function that does it, in one table.
+"""Every command of the window: its words, icon, keys, menu, and the function that does it, in one
+table.
 
 Rule: the window makes one action of each row, and the menus, the toolbar and the tray share them.
 """
@@ -7,7 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from transfermon.gui.window import adding, background_commands, closing, settings_commands, task_commands, view_commands
+from transfermon.gui.window import (
+    adding,
+    background_commands,
+    closing,
+    settings_commands,
+    task_commands,
+    view_commands,
+)
 from transfermon.gui.window.context import WindowContext
 from transfermon.model.record import record
 from transfermon.model.translate import marked
@@ -81,7 +89,18 @@ MENUS = {  # a menu's title, by what `Command.menu` calls it
 }
 BY_ID = {command.id: command for command in COMMANDS}
 
-TOOLBAR: tuple[str, ...] = ("add", "upload", "", "resume", "pause", "cancel", "retry", "", "fetch", "push")
+TOOLBAR: tuple[str, ...] = (
+    "add",
+    "upload",
+    "",
+    "resume",
+    "pause",
+    "cancel",
+    "retry",
+    "",
+    "fetch",
+    "push",
+)
 # Where there is little room these groups lose their words, the last first.
 GIVING = (("fetch", "push"), ("upload",), ("resume", "pause", "cancel", "retry"))
 TRAY: tuple[str, ...] = (

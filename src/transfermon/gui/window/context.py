@@ -28,8 +28,8 @@ DEFAULT_SESSION = "downloads"
 class WindowContext(QObject):
     """Its monitor, its panels, what is selected in them, and what was asked and is not answered.
 
-    `quit_wanted` is emitted when the person wants to quit and was asked; the transfers are then stopped by whoever
-    ends the app.
+    `quit_wanted` is emitted when the person wants to quit and was asked; the transfers are then
+    stopped by whoever ends the app.
     """
 
     quit_wanted = Signal()
@@ -37,7 +37,12 @@ class WindowContext(QObject):
     refresh_due = Signal()
 
     def __init__(
-        self, window: QMainWindow, panels: Panels, *, state_dir: str, tray_available: Callable[[], bool]
+        self,
+        window: QMainWindow,
+        panels: Panels,
+        *,
+        state_dir: str,
+        tray_available: Callable[[], bool],
     ) -> None:
         super().__init__(window)
         self.window = window
@@ -45,12 +50,14 @@ class WindowContext(QObject):
         self.state_dir = state_dir
         self.tray_available = tray_available
         self.actions: dict[str, QAction] = {}  # by the commands' ids
-        self.primary_add = QAction(window)  # the same command on the accent colour: an icon has one tint only
+        # the same command on the accent colour: an icon has one tint only
+        self.primary_add = QAction(window)
         self.theme_actions = QActionGroup(window)
         self.scope = Scope(kind="all")
         self.selected: list[TaskKey] = []  # top to bottom
         self.dialogs: dict[str, QDialog] = {}
-        # Have left the list. True or False: it was running or not, and can come back; None: its removal was asked for.
+        # Have left the list. True or False: it was running or not, and can come back; None: its
+        # removal was asked for.
         self.leaving: dict[TaskKey, bool | None] = {}
         self.asks_about_the_end = False  # a question about closing or quitting is open
         self.over = False  # the window closes without a question
@@ -125,13 +132,18 @@ class WindowContext(QObject):
     @property
     def session_in_view(self) -> str:
         """Where new transfers go."""
-        if self.scope.kind == "session" and (session := self.monitor.find_session(self.scope.session)) is not None:
+        if (
+            self.scope.kind == "session"
+            and (session := self.monitor.find_session(self.scope.session)) is not None
+        ):
             return session.identifier or DEFAULT_SESSION
         return DEFAULT_SESSION
 
     # What a person sees
 
-    def toast(self, text: str, action: str = "", on_action: Callable[[], None] | None = None) -> Toast:
+    def toast(
+        self, text: str, action: str = "", on_action: Callable[[], None] | None = None
+    ) -> Toast:
         return self.panels.toasts.show_message(text, action=action, on_action=on_action)
 
     def complain(self, sentence: str) -> None:
@@ -146,7 +158,9 @@ class WindowContext(QObject):
             old.close()
         self.dialogs[name] = dialog
         dialog.finished.connect(
-            lambda _result: self.dialogs.pop(name, None) if self.dialogs.get(name) is dialog else None
+            lambda _result: (
+                self.dialogs.pop(name, None) if self.dialogs.get(name) is dialog else None
+            )
         )
         dialog.open()
 

@@ -1,7 +1,8 @@
 """The question for a user name and password, when a server or proxy has asked for them.
 
-Rule: one question for each that asks, however many transfers wait for its answer, and none while nobody can see the
-window. What was typed is in memory and in the engine's vault; a cancelled question leaves the failure as it is.
+Rule: one question for each that asks, however many transfers wait for its answer, and none while
+nobody can see the window. What was typed is in memory and in the engine's vault; a cancelled
+question leaves the failure as it is.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class _Cancelled:
 def question(challenge: Challenge, *, refused: bool) -> str:
     """What the dialog says."""
     who = (
-        tr("The proxy {authority}").format(authority=challenge.authority) if challenge.of_proxy else challenge.authority
+        tr("The proxy {authority}").format(authority=challenge.authority)
+        if challenge.of_proxy
+        else challenge.authority
     )
     parts = [
         tr("The last ones were not accepted.") if refused else "",
@@ -61,14 +64,18 @@ def question(challenge: Challenge, *, refused: bool) -> str:
     if realm := units.clean(challenge.realm, 80).strip():
         parts.append(tr("It calls itself “{realm}”.").format(realm=realm))
     if not challenge.protected:
-        parts.append(tr("The connection is not encrypted: others on the way can read the password."))
+        parts.append(
+            tr("The connection is not encrypted: others on the way can read the password.")
+        )
     return " ".join(part for part in parts if part)
 
 
 class CredentialsDialog(QDialog):
     """Stays until it is answered with what can be sent, or cancelled; `login` is the answer."""
 
-    def __init__(self, parent: QWidget | None, challenge: Challenge, *, user: str = "", refused: bool = False) -> None:
+    def __init__(
+        self, parent: QWidget | None, challenge: Challenge, *, user: str = "", refused: bool = False
+    ) -> None:
         super().__init__(parent)
         self.login: Login | None = None
         self.setWindowTitle(tr("Sign in"))
@@ -165,7 +172,9 @@ class Credentials(QObject):
             challenge = None
         if challenge is None:
             self._given.pop(key, None)
-        elif (cancelled := self._cancelled.get(challenge)) is None or not cancelled.covers(key, sequence):
+        elif (cancelled := self._cancelled.get(challenge)) is None or not cancelled.covers(
+            key, sequence
+        ):
             self._take(key, challenge)
 
     def _take(self, key: TaskKey, challenge: Challenge) -> None:
@@ -185,7 +194,9 @@ class Credentials(QObject):
         tried = [self._given[key] for key in self._waiting[challenge] if key in self._given]
         user = tried[-1].user if tried else ""
         dialog = CredentialsDialog(self._context.window, challenge, user=user, refused=bool(tried))
-        dialog.finished.connect(lambda _: self._answered(challenge, dialog.login, others=dialog.others.isChecked()))
+        dialog.finished.connect(
+            lambda _: self._answered(challenge, dialog.login, others=dialog.others.isChecked())
+        )
         self._context.show_dialog("credentials", dialog)
 
     def _answered(self, challenge: Challenge, login: Login | None, *, others: bool) -> None:
@@ -195,7 +206,9 @@ class Credentials(QObject):
             return
         if login is None:
             on_their_way = {task.key for task in self._monitor.tasks() if task.outstanding}
-            self._cancelled[challenge] = _Cancelled(sequence=self._monitor.sequence, keys=on_their_way)
+            self._cancelled[challenge] = _Cancelled(
+                sequence=self._monitor.sequence, keys=on_their_way
+            )
         else:
             if others:
                 self._known[challenge] = login

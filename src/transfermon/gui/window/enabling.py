@@ -1,6 +1,7 @@
 """What the commands about transfers can do now.
 
-Rule: plain functions on tasks, no Qt; the table that moves a task is asked, so nothing is offered that it refuses.
+Rule: plain functions on tasks, no Qt; the table that moves a task is asked, so nothing is offered
+that it refuses.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ _ACTIONS = {
     "remove_and_delete": Action.REMOVE,
 }
 PRIORITIES = {"priority_high": 0.75, "priority_normal": 0.5, "priority_low": 0.25}
-_ON_SHOWN = frozenset({"resume", "pause", "retry"})  # with nothing selected they mean all that are shown
+# with nothing selected they mean all that are shown
+_ON_SHOWN = frozenset({"resume", "pause", "retry"})
 
 
 def enabled(selected: Sequence[Task], shown: Sequence[Task]) -> dict[str, bool]:
-    """Which commands about transfers can do something now, by id; the others always can. `shown` is looked at only
-    while nothing is selected.
+    """Which commands about transfers can do something now, by id; the others always can. `shown` is
+    looked at only while nothing is selected.
     """
     mine = _samples(selected)
     over = mine if selected else _samples(shown)
@@ -50,7 +52,9 @@ def queued(task: Task) -> bool:
 
 
 def _samples(tasks: Sequence[Task]) -> list[Task]:
-    """One of each kind that `Task.can` tells apart: ten thousand tasks are asked as quickly as five."""
+    """One of each kind that `Task.can` tells apart: ten thousand tasks are asked as quickly as
+    five.
+    """
     return list({(id(task.state), task.error is None): task for task in tasks}.values())
 
 

@@ -26,7 +26,9 @@ class HostQuestions:
             if host in self._asked:
                 continue
             self._asked.add(host)
-            shown = "\n".join(units.clean(redacted(task.url))[:100] for task in self._context.tasks(keys[:5]))
+            shown = "\n".join(
+                units.clean(redacted(task.url))[:100] for task in self._context.tasks(keys[:5])
+            )
             ask(
                 self._context.window,
                 tr("May pushes download from {host}?").format(host=host),

@@ -64,7 +64,9 @@ class EmptyPage(QWidget):
 
 
 class Panels:
-    """What one window shows; the filter, the simulation menu and the status line get their places from `build`."""
+    """What one window shows; the filter, the simulation menu and the status line get their places
+    from `build`.
+    """
 
     def __init__(self, window: QMainWindow) -> None:
         self.sidebar = Sidebar()
@@ -108,7 +110,8 @@ class Panels:
         self.across.setStretchFactor(1, 4)
         self.across.setStretchFactor(2, 1)
         self.middle.setStretchFactor(0, 1)
-        ground = QWidget()  # a splitter takes every child for a pane, so the messages need another parent
+        # a splitter takes every child for a pane, so the messages need another parent
+        ground = QWidget()
         column = QVBoxLayout(ground)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.across)
@@ -138,6 +141,11 @@ def start_size(room: QSize) -> QSize:
 
 
 def start_widths(width: int) -> list[int]:
-    """Of sidebar, list and preview: the list's names come first, then sessions and pictures get a part of plenty."""
-    sidebar, preview = min(240, max(174, round(width * 0.172))), min(420, max(240, round(width * 0.205)))
+    """Of sidebar, list and preview: the list's names come first, then sessions and pictures get a
+    part of plenty.
+    """
+    sidebar, preview = (
+        min(240, max(174, round(width * 0.172))),
+        min(420, max(240, round(width * 0.205))),
+    )
     return [sidebar, width - sidebar - preview - 2, preview]

@@ -1,6 +1,7 @@
 """The main window: puts the panels together, and shows what the monitor tells of.
 
-Rule: nothing changes here because of a click; a click asks the monitor, and the event that follows changes the view.
+Rule: nothing changes here because of a click; a click asks the monitor, and the event that follows
+changes the view.
 """
 
 from __future__ import annotations
@@ -50,12 +51,16 @@ if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window show
 
 
 class MainWindow(QMainWindow):
-    """Shows at once with an empty list; `attach` gives it the monitor. What was asked of it stands in its `context`."""
+    """Shows at once with an empty list; `attach` gives it the monitor. What was asked of it stands
+    in its `context`.
+    """
 
     visibility_changed = Signal(bool)
     refreshed = Signal()
 
-    def __init__(self, *, state_dir: str, tray_available: Callable[[], bool] = Tray.available) -> None:
+    def __init__(
+        self, *, state_dir: str, tray_available: Callable[[], bool] = Tray.available
+    ) -> None:
         super().__init__()
         self.setObjectName("main_window")
         self.setWindowTitle("Transfermon")
@@ -63,7 +68,9 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.resize(start_size(self.screen().availableSize()))
         self.panels = Panels(self)
-        self.context = WindowContext(self, self.panels, state_dir=state_dir, tray_available=tray_available)
+        self.context = WindowContext(
+            self, self.panels, state_dir=state_dir, tray_available=tray_available
+        )
         self._bridge: Bridge | None = None
         self._happened = True  # an event came since the commands were looked at
         self._arranged = False  # the panels have their widths
@@ -93,17 +100,29 @@ class MainWindow(QMainWindow):
     def _connect_panels(self) -> None:
         panels, context = self.panels, self.context
         panels.sidebar.scope_changed.connect(self._set_scope)
-        panels.sidebar.menu_wanted.connect(lambda key, where: session_menu(context, key).popup(where))
+        panels.sidebar.menu_wanted.connect(
+            lambda key, where: session_menu(context, key).popup(where)
+        )
         panels.words.textChanged.connect(self._set_words)
         panels.table.selection_changed.connect(self._selection_changed)
         panels.table.opened.connect(lambda key: task_commands.open_or_show_details(context, key))
-        panels.table.menu_wanted.connect(lambda keys, where: build.task_menu(context, keys).popup(where))
+        panels.table.menu_wanted.connect(
+            lambda keys, where: build.task_menu(context, keys).popup(where)
+        )
         panels.preview.open_wanted.connect(lambda key: task_commands.open_task(context, key))
-        panels.preview.folder_wanted.connect(lambda key: task_commands.show_task_folder(context, key))
-        panels.wakes.again_wanted.connect(lambda identifier: context.monitor.background.send_again(identifier))
+        panels.preview.folder_wanted.connect(
+            lambda key: task_commands.show_task_folder(context, key)
+        )
+        panels.wakes.again_wanted.connect(
+            lambda identifier: context.monitor.background.send_again(identifier)
+        )
         panels.wakes.compose_wanted.connect(lambda wake: show_composer(context, payload_json(wake)))
-        panels.wakes.interval_wanted.connect(lambda seconds: settings_commands.set_fetch_interval(context, seconds))
-        panels.wakes.channel_wanted.connect(lambda on: settings_commands.switch_channel(context, on))
+        panels.wakes.interval_wanted.connect(
+            lambda seconds: settings_commands.set_fetch_interval(context, seconds)
+        )
+        panels.wakes.channel_wanted.connect(
+            lambda on: settings_commands.switch_channel(context, on)
+        )
 
     @property
     def videofarm(self) -> VideoFarmPage:
@@ -118,7 +137,9 @@ class MainWindow(QMainWindow):
         context = self.context
         page = VideoFarmPage(state_dir=context.state_dir)
         page.said.connect(context.panels.toasts.show_message)
-        page.server_wanted.connect(lambda url: settings_commands.change_settings(context, {"videofarm_url": url}))
+        page.server_wanted.connect(
+            lambda url: settings_commands.change_settings(context, {"videofarm_url": url})
+        )
         page.play_wanted.connect(lambda key: task_commands.open_task(context, key))
         page.folder_wanted.connect(lambda key: task_commands.show_task_folder(context, key))
         page.stream_wanted.connect(
@@ -159,7 +180,10 @@ class MainWindow(QMainWindow):
         settings_commands.mark_theme(self.context, monitor.settings.theme)
         background = monitor.background
         panels.wakes.reset(
-            background.ledger, background.interval, lambda: background.schedule, lambda: background.counts_down
+            background.ledger,
+            background.interval,
+            lambda: background.schedule,
+            lambda: background.counts_down,
         )
         settings_commands.show_channel(self.context)
         self._show_simulation()
@@ -225,7 +249,9 @@ class MainWindow(QMainWindow):
 
     def _apply_progress(self, moved: Mapping[TaskKey, Progress]) -> None:
         leaving, selected = self.context.leaving, self.context.selected
-        self.panels.model.apply_progress({k: p for k, p in moved.items() if k not in leaving}, time.monotonic())
+        self.panels.model.apply_progress(
+            {k: p for k, p in moved.items() if k not in leaving}, time.monotonic()
+        )
         if len(selected) == 1 and (progress := moved.get(selected[0])) is not None:
             self.panels.details.set_progress(progress)
             for task in self.context.selected_tasks:
@@ -245,7 +271,9 @@ class MainWindow(QMainWindow):
             self._anything = any(tally.all for tally in tallies.values())
             self._show_page(self._page_in_view())
             sidebar.update_counts(tallies, monitor.overview.session_infos())
-            sidebar.set_session_progress(session_progress(tallies, monitor.overview.running_progress()))
+            sidebar.set_session_progress(
+                session_progress(tallies, monitor.overview.running_progress())
+            )
             if self.panels.status.show_status(monitor.overview.status()):
                 self.panels.wakes.refresh()
             if self._videofarm is not None:  # it may have been set elsewhere
@@ -282,10 +310,16 @@ class MainWindow(QMainWindow):
         attached = self.context.attached
         selected = self.context.selected_tasks
         hidden = bool(selected) or self.context.scope.kind == "videofarm"
-        can = enabled(selected, () if hidden else self.panels.table.visible_tasks()) if attached else {}
+        can = (
+            enabled(selected, () if hidden else self.panels.table.visible_tasks())
+            if attached
+            else {}
+        )
         for command in COMMANDS:
             always = attached or command.id in ("quit", "close", "about", "find")
-            self.context.actions[command.id].setEnabled(can.get(command.id, always) if attached else always)
+            self.context.actions[command.id].setEnabled(
+                can.get(command.id, always) if attached else always
+            )
         self.context.primary_add.setEnabled(attached)
 
     def _headers_of(self, session: str) -> list[str]:
@@ -381,7 +415,8 @@ class MainWindow(QMainWindow):
 
     def _visibility(self) -> None:
         watched = self.context.watched
-        self.setUpdatesEnabled(not self.isMinimized())  # Qt paints a minimised window as if it were seen
+        # Qt paints a minimised window as if it were seen
+        self.setUpdatesEnabled(not self.isMinimized())
         if self._bridge is not None:
             self._bridge.set_watched(watched)
         if watched:
@@ -392,7 +427,9 @@ class MainWindow(QMainWindow):
     # Layout
 
     def _settings(self) -> QSettings:
-        return QSettings(os.path.join(self.context.state_dir, "window.ini"), QSettings.Format.IniFormat)
+        return QSettings(
+            os.path.join(self.context.state_dir, "window.ini"), QSettings.Format.IniFormat
+        )
 
     def _save_layout(self) -> None:
         kept = self._settings()
@@ -416,8 +453,12 @@ class MainWindow(QMainWindow):
                 self._arranged |= name == "across"
 
 
-def session_progress(tallies: Mapping[str, Tally], live: Mapping[TaskKey, Progress]) -> dict[str, float | None]:
-    """How far each session's outstanding transfers are, 0.0 to 1.0; None when no total is known. Sessions with
-    nothing outstanding are left out.
+def session_progress(
+    tallies: Mapping[str, Tally], live: Mapping[TaskKey, Progress]
+) -> dict[str, float | None]:
+    """How far each session's outstanding transfers are, 0.0 to 1.0; None when no total is known.
+    Sessions with nothing outstanding are left out.
     """
-    return {session: tally.progress(live) for session, tally in tallies.items() if tally.outstanding}
+    return {
+        session: tally.progress(live) for session, tally in tallies.items() if tally.outstanding
+    }

@@ -1,7 +1,8 @@
-"""When a person is told, and how: a banner while the app is in the background, a message in its window otherwise.
+"""When a person is told, and how: a banner while the app is in the background, a message in its
+window otherwise.
 
-Rule: everything goes through `monitor.notify`, so all that was ever told is in the Events view; showing starts from
-the NotificationEvent that comes back.
+Rule: everything goes through `monitor.notify`, so all that was ever told is in the Events view;
+showing starts from the NotificationEvent that comes back.
 """
 
 from __future__ import annotations
@@ -15,12 +16,24 @@ from PySide6.QtCore import QObject, QTimer
 from transfermon.engine.notification_batches import BURST, Gathering, session_of
 from transfermon.gui.window.context import WindowContext
 from transfermon.gui.window.task_commands import open_task, retry_task, show_task_folder
-from transfermon.model.events import Event, NotificationEvent, SessionIdleEvent, TaskCompletedEvent, TaskCreatedEvent
+from transfermon.model.events import (
+    Event,
+    NotificationEvent,
+    SessionIdleEvent,
+    TaskCompletedEvent,
+    TaskCreatedEvent,
+)
 from transfermon.model.task import Task, TaskKey
 from transfermon.model.translate import tr
 from transfermon.system.notifier import Button, Notifier
 from transfermon.system.runners import Runners
-from transfermon.text.notification_texts import BannerText, discreet, notice_for, start_notice, worth_telling
+from transfermon.text.notification_texts import (
+    BannerText,
+    discreet,
+    notice_for,
+    start_notice,
+    worth_telling,
+)
 
 if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
     from transfermon.engine.monitor import Monitor
@@ -96,7 +109,8 @@ class Notifications(QObject):
         if tasks := gathering.take(time.monotonic()):
             found = self._monitor.find_session(session_of(tasks))
             self._runners.spawn(
-                self._tell_when_heard(tasks, (found.identifier or "") if found else ""), "telling what ended"
+                self._tell_when_heard(tasks, (found.identifier or "") if found else ""),
+                "telling what ended",
             )
 
     async def _tell_when_heard(self, tasks: list[Task], session: str) -> None:
@@ -105,7 +119,9 @@ class Notifications(QObject):
         self._tell(notice_for(tasks, session))
 
     def tell_return(self, notice: BannerText, told: bool) -> None:
-        """The summary of an absence; in the window only when the desktop has told of it before (N-04)."""
+        """The summary of an absence; in the window only when the desktop has told of it before
+        (N-04).
+        """
         if told or self._monitor.settings.notify == "off":
             key = TaskKey.parse(notice.user_info["task"])
             self._context.toast(notice.body, tr("Show"), lambda: self._context.raise_to_front(key))
@@ -159,16 +175,22 @@ class Notifications(QObject):
             return []
         if info.get("failed"):
             return [Button(title=tr("Retry"), pressed=lambda: retry_task(self._context, key))]
-        buttons = [Button(title=tr("Show in folder"), pressed=lambda: show_task_folder(self._context, key))]
+        buttons = [
+            Button(title=tr("Show in folder"), pressed=lambda: show_task_folder(self._context, key))
+        ]
         if info.get("count") == 1:
-            buttons.insert(0, Button(title=tr("Open"), pressed=lambda: open_task(self._context, key)))
+            buttons.insert(
+                0, Button(title=tr("Open"), pressed=lambda: open_task(self._context, key))
+            )
         return buttons
 
     def _toast(self, event: NotificationEvent) -> None:
         key = _key(event)
         text = ": ".join(part for part in (event.alert_title, event.alert_body) if part)
         self._context.toast(
-            text, tr("Show") if key else "", (lambda: self._context.raise_to_front(key)) if key else None
+            text,
+            tr("Show") if key else "",
+            (lambda: self._context.raise_to_front(key)) if key else None,
         )
 
 

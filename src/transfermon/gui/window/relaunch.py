@@ -1,6 +1,8 @@
-"""What the app does by itself when it is back: closes the handlers of background deliveries, and says what has ended.
+"""What the app does by itself when it is back: closes the handlers of background deliveries, and
+says what has ended.
 
-Rule: one summary for all that was stored when the app started, after its last event was told (N-04).
+Rule: one summary for all that was stored when the app started, after its last event was told
+(N-04).
 """
 
 from __future__ import annotations
@@ -9,7 +11,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from transfermon.engine.handlers import FetchResult
-from transfermon.model.events import BackgroundTransferEvent, SessionEventsCompletedEvent, TaskCompletedEvent
+from transfermon.model.events import (
+    BackgroundTransferEvent,
+    SessionEventsCompletedEvent,
+    TaskCompletedEvent,
+)
 from transfermon.model.task import Task
 from transfermon.text.notification_texts import BannerText, return_notice, worth_telling
 

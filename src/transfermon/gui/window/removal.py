@@ -43,7 +43,9 @@ def _bring_back(context: WindowContext, keys: Sequence[TaskKey]) -> None:
 
     def bring(key: TaskKey) -> None:
         task = context.monitor.task(key)
-        context.panels.model.apply(TaskCreatedEvent(session=key.session, task_identifier=key.number, task=task))
+        context.panels.model.apply(
+            TaskCreatedEvent(session=key.session, task_identifier=key.number, task=task)
+        )
         if key in ran and task.can(Action.RESUME):
             context.monitor.commands.resume(key)
         context.refresh_soon()

@@ -45,7 +45,9 @@ def session_menu(context: WindowContext, key: str) -> QMenu:
 def _flush(context: WindowContext, key: str) -> None:
     session = context.monitor.find_session(key)
     if session is not None:
-        session.flush(lambda _done: context.toast(tr("Everything is stored; idle connections are closed.")))
+        session.flush(
+            lambda _done: context.toast(tr("Everything is stored; idle connections are closed."))
+        )
 
 
 def _ask_to_reset(context: WindowContext, key: str) -> None:
@@ -78,7 +80,14 @@ def _ask_to_cancel_all(context: WindowContext, key: str) -> None:
 
     title = tr("Cancel all transfers of {key}?").format(key=units.clean(key, 60))
     text = tr("The session ends. Finished files stay; what is under way is lost.")
-    ask(context.window, title, text, [marked("Cancel all"), marked("Keep them")], answered, warning=True)
+    ask(
+        context.window,
+        title,
+        text,
+        [marked("Cancel all"), marked("Keep them")],
+        answered,
+        warning=True,
+    )
 
 
 def _end(context: WindowContext, key: str, *, cancel: bool) -> None:

@@ -1,4 +1,6 @@
-"""The settings, as a person changes them: applied and saved at once, and shown wherever they are seen."""
+"""The settings, as a person changes them: applied and saved at once, and shown wherever they are
+seen.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ def change_settings(context: WindowContext, changes: Mapping[str, Any]) -> None:
         return
     try:
         if (interval := changes.pop("fetch_interval", None)) is not None:
-            set_fetch_interval(context, BACKGROUND_FETCH_INTERVAL_NEVER if interval < 0 else interval)
+            set_fetch_interval(
+                context, BACKGROUND_FETCH_INTERVAL_NEVER if interval < 0 else interval
+            )
         if changes:
             context.monitor.preferences.update(**changes)
     except OSError as exc:
@@ -67,7 +71,11 @@ def change_settings(context: WindowContext, changes: Mapping[str, Any]) -> None:
 
 
 def _say_not_saved(context: WindowContext, exc: OSError) -> None:
-    context.toast(tr("The setting applies now but could not be saved: {strerror}.").format(strerror=exc.strerror))
+    context.toast(
+        tr("The setting applies now but could not be saved: {strerror}.").format(
+            strerror=exc.strerror
+        )
+    )
 
 
 def set_theme(context: WindowContext, scheme: str) -> None:
@@ -101,7 +109,9 @@ def _change_login(context: WindowContext, login: StartAtLogin) -> None:
     try:
         autostart.set_enabled(login.starts, minimized=login.hidden)
     except OSError as exc:
-        context.toast(tr("The app cannot be started at login: {strerror}.").format(strerror=exc.strerror))
+        context.toast(
+            tr("The app cannot be started at login: {strerror}.").format(strerror=exc.strerror)
+        )
 
 
 # The push channel
@@ -115,7 +125,9 @@ def switch_channel(context: WindowContext, on: bool) -> None:
     if on:
         (address, *_) = context.monitor.push_channel.addresses
         context.toast(
-            tr("Push channel on. Whoever knows this address can push: {address}").format(address=address),
+            tr("Push channel on. Whoever knows this address can push: {address}").format(
+                address=address
+            ),
             action=tr("Copy"),
             on_action=lambda: QGuiApplication.clipboard().setText(address),
         )
@@ -124,7 +136,9 @@ def switch_channel(context: WindowContext, on: bool) -> None:
 
 def _give_token(context: WindowContext, token: str) -> None:
     try:
-        context.monitor.preferences.switch_push_channel(context.monitor.settings.push_enabled, token=token)
+        context.monitor.preferences.switch_push_channel(
+            context.monitor.settings.push_enabled, token=token
+        )
     except OSError as exc:
         _say_not_saved(context, exc)
     show_channel(context)
@@ -132,7 +146,9 @@ def _give_token(context: WindowContext, token: str) -> None:
 
 def _channel(context: WindowContext) -> Channel:
     channel = context.monitor.push_channel
-    return Channel(words=channel.status.words, addresses=channel.addresses, has_token=channel.has_token)
+    return Channel(
+        words=channel.status.words, addresses=channel.addresses, has_token=channel.has_token
+    )
 
 
 def show_channel(context: WindowContext) -> None:
@@ -145,7 +161,9 @@ def show_channel(context: WindowContext) -> None:
     label.setVisible(on)
     context.panels.wakes.show_channel(
         on,
-        f"{words}\n{', '.join(channel.addresses)}" if on else tr("{words}; click to switch it on").format(words=words),
+        f"{words}\n{', '.join(channel.addresses)}"
+        if on
+        else tr("{words}; click to switch it on").format(words=words),
     )
     if isinstance(dialog := context.dialogs.get("settings"), Preferences):
         dialog.push.show_channel(on, _channel(context), context.monitor.settings.push_topics)

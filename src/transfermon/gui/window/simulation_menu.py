@@ -1,4 +1,5 @@
-"""The network simulation in the window: a menu to order a bad network, and the mark in the status bar while there is one.
+"""The network simulation in the window: a menu to order a bad network, and the mark in the status
+bar while there is one.
 
 Rule: both show what the monitor says, never what was clicked.
 """
@@ -30,8 +31,12 @@ class Choice:
 
 
 def choices(now: Simulation) -> list[Choice]:
-    """What can be ordered. A line that is checked ends what it says; the order is always the same."""
-    found = [Choice(text=tr("&Offline"), then=replace(now, offline=not now.offline), checked=now.offline)]
+    """What can be ordered. A line that is checked ends what it says; the order is always the
+    same.
+    """
+    found = [
+        Choice(text=tr("&Offline"), then=replace(now, offline=not now.offline), checked=now.offline)
+    ]
     for profile in PROFILES:
         on = now.profile == profile
         text = tr("{name}: {rate}, {latency:.0f} ms").format(

@@ -14,7 +14,11 @@ from transfermon.model.translate import marked, tr
 if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
     from transfermon.engine.overview import Status
 
-APP_STATES = {"foreground": marked("Foreground"), "background": marked("Background"), "suspended": marked("Suspended")}
+APP_STATES = {
+    "foreground": marked("Foreground"),
+    "background": marked("Background"),
+    "suspended": marked("Suspended"),
+}
 
 
 class StatusLine:
@@ -49,10 +53,14 @@ class StatusLine:
         """Whether the app's state is another than before."""
         self.rate_label.setText(f"↓ {_rate(status.down_rate)}   ↑ {_rate(status.up_rate)}")
         self.network_label.setText(tr("Online") if status.online else tr("No network"))
-        self.count_label.setText(counts_line(status.running, status.queued, status.waiting, status.failed))
+        self.count_label.setText(
+            counts_line(status.running, status.queued, status.waiting, status.failed)
+        )
         frozen = status.frozen_reason
         self.warning_label.setText(
-            tr("Changes cannot be stored now: {frozen}").format(frozen=units.clean(frozen)) if frozen else ""
+            tr("Changes cannot be stored now: {frozen}").format(frozen=units.clean(frozen))
+            if frozen
+            else ""
         )
         self.warning_label.setVisible(bool(frozen))
         state = tr(APP_STATES.get(status.app_state, status.app_state))

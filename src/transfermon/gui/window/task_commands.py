@@ -27,9 +27,14 @@ from transfermon.model.translate import marked, tr
 
 
 def _each(
-    context: WindowContext, keys: Sequence[TaskKey], action: Action, command: Callable[[TaskKey], object]
+    context: WindowContext,
+    keys: Sequence[TaskKey],
+    action: Action,
+    command: Callable[[TaskKey], object],
 ) -> None:
-    """Give a command to every task that can take it, in slices, so that ten thousand do not stall the window."""
+    """Give a command to every task that can take it, in slices, so that ten thousand do not stall
+    the window.
+    """
     able = [task.key for task in context.tasks(keys) if task.can(action)]
     context.spawn(in_slices(able, command), f"{action.value} {len(able)} transfers")
 
@@ -118,7 +123,9 @@ def copy_as_curl(context: WindowContext) -> None:
 
 
 def as_curl(task: Task) -> str:
-    """The same request for curl; “…” stands for what is not in the record: the values of headers, a body."""
+    """The same request for curl; “…” stands for what is not in the record: the values of headers, a
+    body.
+    """
     parts = ["curl", "-L"]
     if task.kind is Kind.DOWNLOAD:
         parts += ["-O"]
@@ -135,7 +142,9 @@ def as_curl(task: Task) -> str:
 
 def copy_events(context: WindowContext) -> None:
     if len(context.selected) == 1:
-        context.spawn(_copy_events(context, context.selected[0]), "copying the events of one transfer")
+        context.spawn(
+            _copy_events(context, context.selected[0]), "copying the events of one transfer"
+        )
 
 
 async def _copy_events(context: WindowContext, key: TaskKey) -> None:
@@ -187,7 +196,9 @@ def ask_for_speed_limit(context: WindowContext) -> None:
     dialog.setDoubleRange(0, 10_000)
     dialog.setDoubleDecimals(2)
     dialog.setDoubleValue(context.monitor.task(keys[0]).speed_limit / 1_000_000)
-    dialog.doubleValueSelected.connect(lambda value: _limit(context, keys, round(value * 1_000_000)))
+    dialog.doubleValueSelected.connect(
+        lambda value: _limit(context, keys, round(value * 1_000_000))
+    )
     context.show_dialog("speed_limit", dialog)
 
 
@@ -217,7 +228,12 @@ def remove_and_delete(context: WindowContext) -> None:
 
     def answered(answer: str, _remember: bool) -> None:
         if answer == "Delete":
-            _each(context, keys, Action.REMOVE, lambda key: context.monitor.commands.remove(key, delete_file=True))
+            _each(
+                context,
+                keys,
+                Action.REMOVE,
+                lambda key: context.monitor.commands.remove(key, delete_file=True),
+            )
 
     ask(
         context.window,
@@ -258,7 +274,9 @@ def open_task(context: WindowContext, key: TaskKey) -> None:
             ask(
                 context.window,
                 tr("Open {name}?").format(name=name),
-                tr("Opening a file of this kind can run a program. Open it only if you trust where it came from."),
+                tr(
+                    "Opening a file of this kind can run a program. Open it only if you trust where it came from."
+                ),
                 [marked("Open"), marked("Cancel")],
                 lambda answer, _remember, task=task: (
                     context.complain(files.open_file(task)) if answer == "Open" else None

@@ -26,16 +26,28 @@ def menu_for(tasks: Sequence[Task]) -> list[MenuItem | None]:
     if not tasks:
         return []
 
-    def item(name: str, text: str, icon: str, shortcut: str = "", *, enabled: bool = True) -> MenuItem:
+    def item(
+        name: str, text: str, icon: str, shortcut: str = "", *, enabled: bool = True
+    ) -> MenuItem:
         return MenuItem(action=name, text=text, icon=icon, shortcut=shortcut, enabled=enabled)
 
     def can(action: Action) -> bool:
         return any(task.can(action) for task in tasks)
 
     def priority(name: str, text: str, icon: str) -> MenuItem:
-        present = {min(PRIORITIES, key=lambda name: abs(PRIORITIES[name] - task.priority)) for task in tasks}
+        present = {
+            min(PRIORITIES, key=lambda name: abs(PRIORITIES[name] - task.priority))
+            for task in tasks
+        }
         checked, enabled = present == {name}, can(Action.CANCEL)
-        return MenuItem(action=name, text=text, icon=icon, enabled=enabled, group=tr("Priority"), checked=checked)
+        return MenuItem(
+            action=name,
+            text=text,
+            icon=icon,
+            enabled=enabled,
+            group=tr("Priority"),
+            checked=checked,
+        )
 
     def queue(name: str, text: str, icon: str) -> MenuItem:
         waits = any(queued(task) for task in tasks)
@@ -43,14 +55,27 @@ def menu_for(tasks: Sequence[Task]) -> list[MenuItem | None]:
 
     one = tasks[0] if len(tasks) == 1 else None
     return [
-        item("open", tr("Open"), "external-link", "Return", enabled=one is not None and one.succeeded),
-        item("show_in_folder", tr("Show in folder"), "folder-open", "Ctrl+Return", enabled=one is not None),
+        item(
+            "open", tr("Open"), "external-link", "Return", enabled=one is not None and one.succeeded
+        ),
+        item(
+            "show_in_folder",
+            tr("Show in folder"),
+            "folder-open",
+            "Ctrl+Return",
+            enabled=one is not None,
+        ),
         None,
         item("resume", tr("Resume"), "play", enabled=can(Action.RESUME)),
         item("pause", tr("Pause"), "pause", enabled=can(Action.SUSPEND)),
         item("cancel", tr("Cancel"), "x", enabled=can(Action.CANCEL)),
         item("retry", tr("Retry"), "rotate-cw", enabled=can(Action.RETRY)),
-        item("retry_url", tr("Retry with a new URL…"), "rotate-cw", enabled=one is not None and can(Action.RETRY)),
+        item(
+            "retry_url",
+            tr("Retry with a new URL…"),
+            "rotate-cw",
+            enabled=one is not None and can(Action.RETRY),
+        ),
         None,
         item("copy_url", tr("Copy %n URLs", "Copy URL", len(tasks)), "copy", "Ctrl+C"),
         item("copy_curl", tr("Copy as curl"), "terminal"),
@@ -61,11 +86,22 @@ def menu_for(tasks: Sequence[Task]) -> list[MenuItem | None]:
         priority("priority_low", tr("Low"), "circle-arrow-down"),
         queue("queue_first", tr("To the front"), "circle-arrow-up"),
         queue("queue_last", tr("To the back"), "circle-arrow-down"),
-        item("verify", tr("Verify checksum…"), "circle-check", enabled=one is not None and one.succeeded),
+        item(
+            "verify",
+            tr("Verify checksum…"),
+            "circle-check",
+            enabled=one is not None and one.succeeded,
+        ),
         item("speed_limit", tr("Speed limit…"), "sliders-horizontal", enabled=can(Action.CANCEL)),
         None,
         item("remove", tr("Remove from list"), "list-x", "Del", enabled=can(Action.REMOVE)),
-        item("remove_and_delete", tr("Remove and delete file…"), "trash-2", "Shift+Del", enabled=can(Action.REMOVE)),
+        item(
+            "remove_and_delete",
+            tr("Remove and delete file…"),
+            "trash-2",
+            "Shift+Del",
+            enabled=can(Action.REMOVE),
+        ),
         None,
         item("details", tr("Details"), "info", "Ctrl+I", enabled=one is not None),
     ]

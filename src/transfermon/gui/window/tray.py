@@ -1,6 +1,8 @@
-"""The tray icon: what goes on at a glance, and the few commands that people want without the window.
+"""The tray icon: what goes on at a glance, and the few commands that people want without the
+window.
 
-Rule: at most one change a second, and only when something to be seen changed; no timer while nothing changes.
+Rule: at most one change a second, and only when something to be seen changed; no timer while
+nothing changes.
 """
 
 from __future__ import annotations
@@ -40,9 +42,15 @@ class TrayState:
 
 
 def tray_state(
-    tallies: Iterable[Tally], progress: Mapping[TaskKey, Progress], now: float, *, failed: bool = False
+    tallies: Iterable[Tally],
+    progress: Mapping[TaskKey, Progress],
+    now: float,
+    *,
+    failed: bool = False,
 ) -> TrayState:
-    """From the counts and the live counters; `now` in monotonic seconds, `failed` when a failure was not yet seen."""
+    """From the counts and the live counters; `now` in monotonic seconds, `failed` when a failure
+    was not yet seen.
+    """
     tallies = list(tallies)
     running = [task for tally in tallies for task in tally.running.values()]
     if not running:
@@ -62,10 +70,14 @@ def tray_state(
             received += min(done, total)
             expected += total
         if live and len(rows) < ROWS:
-            rows.append(f"{_short(task)}  {units.percent(done, total) if total > 0 else units.size(done)}")
+            rows.append(
+                f"{_short(task)}  {units.percent(done, total) if total > 0 else units.size(done)}"
+            )
     step = round(STEPS * received / expected) if expected else None
     line = _line(len(running), rate, expected - received)
-    return TrayState(running=len(running), step=step, failed=failed, line=line, tip="\n".join([line, *rows]))
+    return TrayState(
+        running=len(running), step=step, failed=failed, line=line, tip="\n".join([line, *rows])
+    )
 
 
 def _line(running: int, rate: float, left: int) -> str:
@@ -83,7 +95,9 @@ def _short(task: Task) -> str:
 
 
 def painted(state: TrayState) -> QIcon:
-    """An arrow in a ring: grey when idle, blue and filling when active, with a red dot after a failure."""
+    """An arrow in a ring: grey when idle, blue and filling when active, with a red dot after a
+    failure.
+    """
     icon = QIcon()
     for size in SIZES:
         icon.addPixmap(_pixmap(state, size))
@@ -119,12 +133,16 @@ def _pixmap(state: TrayState, size: int) -> QPixmap:
 
 
 class Tray(QObject):
-    """The icon with its menu. Give it the window's own actions, so that a command is the same everywhere."""
+    """The icon with its menu. Give it the window's own actions, so that a command is the same
+    everywhere.
+    """
 
     toggled = Signal()
     lost = Signal()  # the desktop's tray went away, and the icon with it
 
-    def __init__(self, show: QAction, commands: Sequence[QAction | None], parent: QObject | None = None) -> None:
+    def __init__(
+        self, show: QAction, commands: Sequence[QAction | None], parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
         self._state = TrayState()
         self._wanted = self._state
@@ -166,8 +184,8 @@ class Tray(QObject):
         self._watch_host()
 
     def _watch_host(self) -> None:
-        # Qt does not tell when the host goes; the bus does, where the tray is on the bus. Older ones are looked for
-        # with `look`, when something happens anyway.
+        # Qt does not tell when the host goes; the bus does, where the tray is on the bus. Older
+        # ones are looked for with `look`, when something happens anyway.
         if not sys.platform.startswith("linux"):
             return
         from PySide6.QtDBus import QDBusConnection, QDBusServiceWatcher

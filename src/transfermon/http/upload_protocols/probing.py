@@ -1,7 +1,8 @@
-"""What a server can do with an upload, found out before its first byte: the answers to OPTIONS, and what is remembered.
+"""What a server can do with an upload, found out before its first byte: the answers to OPTIONS, and
+what is remembered.
 
-Rule: an answer to the probe is judged like any other. Trouble in the server or with a login says nothing about what it
-can do, so nothing is remembered of it.
+Rule: an answer to the probe is judged like any other. Trouble in the server or with a login says
+nothing about what it can do, so nothing is remembered of it.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from transfermon.model.upload_protocol import IETF, INTEROP, PLAIN, TUS, VERSION
 PATIENCE = 3  # attempts that trouble at the probe may end; then the upload goes without an answer
 _PARTIAL = "application/partial-upload"
 _TROUBLE = frozenset({401, 407, 408, 425, 429, 502, 503, 504, 511, *range(520, 528), 530})
-_SURE = frozenset({400, 404, 405, 410, 501})  # besides 2xx: the server has looked at the method or the address
-NOT_THIS_WAY = frozenset({404, 405, 412, 415, 501})  # refusals of a plain upload that leave tus to be asked for
+# besides 2xx: the server has looked at the method or the address
+_SURE = frozenset({400, 404, 405, 410, 501})
+# refusals of a plain upload that leave tus to be asked for
+NOT_THIS_WAY = frozenset({404, 405, 412, 415, 501})
 # A server that cannot answer the question can still take a file.
 _NO_SUPPORT = frozenset(
     {
@@ -36,10 +39,13 @@ _NO_SUPPORT = frozenset(
 
 @record
 class Finding:
-    """What the probe brought. PLAIN says only that nothing else was found; "" that there was trouble."""
+    """What the probe brought. PLAIN says only that nothing else was found; "" that there was
+    trouble.
+    """
 
     protocol: str
-    version: str = ""  # of the draft, that the server speaks; with PLAIN: that it names, so that it can be asked again
+    # of the draft, that the server speaks; with PLAIN: that it names, so that it can be asked again
+    version: str = ""
     limits: Limits = field(default_factory=Limits)
     sure: bool = True  # whether it may be remembered
     others: bool = False  # it answered well, but perhaps only for this version
@@ -53,26 +59,37 @@ def probe(version: str = INTEROP) -> dict[str, str]:
 
 
 def judge(answer: Response, asked: str, *, now: float, attempt: int = 1) -> Finding:
-    """What the answer to OPTIONS means, which was asked under the interop version `asked` in that attempt."""
+    """What the answer to OPTIONS means, which was asked under the interop version `asked` in that
+    attempt.
+    """
     if answer.status in _TROUBLE:
         error = retry.judge_status(answer, "status", now=now, url=answer.url)
         if error is not None and answer.status >= 520:
-            error = changed(error, retry=Retry.RETRY)  # of a proxy whose server is not there at the moment
+            # of a proxy whose server is not there at the moment
+            error = changed(error, retry=Retry.RETRY)
         if error is not None and (attempt <= PATIENCE or not error.retryable):
             return Finding(protocol="", sure=False, error=error, answer=answer)
         return Finding(protocol=PLAIN, sure=False)
     named = version_of(answer)
     succeeded = 200 <= answer.status < 300
     if succeeded:
-        patches = {part.partition(";")[0].strip().lower() for part in answer.header("Accept-Patch").split(",")}
+        patches = {
+            part.partition(";")[0].strip().lower()
+            for part in answer.header("Accept-Patch").split(",")
+        }
         told = answer.header("Upload-Limit")
         if told or _PARTIAL in patches:
             return Finding(protocol=IETF, version=named or asked, limits=limits(told))
         if _speaks_tus(answer):
-            return Finding(protocol=TUS, limits=Limits(max_size=integer(answer.header("Tus-Max-Size")) or 0))
+            return Finding(
+                protocol=TUS, limits=Limits(max_size=integer(answer.header("Tus-Max-Size")) or 0)
+            )
     again = named if named != asked else ""
     return Finding(
-        protocol=PLAIN, version=again, sure=succeeded or answer.status in _SURE, others=succeeded and not named
+        protocol=PLAIN,
+        version=again,
+        sure=succeeded or answer.status in _SURE,
+        others=succeeded and not named,
     )
 
 
@@ -92,7 +109,8 @@ def _speaks_tus(answer: Response) -> bool:
 class Interops:
     """Which interop version of the draft hosts speak, for as long as the engine lives.
 
-    A host that was not heard yet is asked in another version each time: it would not answer for one that is not its own.
+    A host that was not heard yet is asked in another version each time: it would not answer for one
+    that is not its own.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,9 @@
-"""When an upload is complete: what an answer to a whole body proves, and what is said where it proves nothing.
+"""When an upload is complete: what an answer to a whole body proves, and what is said where it
+proves nothing.
 
-Rule: nothing is called sent that is not. An answer before the last byte never is a receipt, and an answer that looks
-like one to GET is none either: the server may have done nothing but show what it has.
+Rule: nothing is called sent that is not. An answer before the last byte never is a receipt, and an
+answer that looks like one to GET is none either: the server may have done nothing but show what it
+has.
 """
 
 from __future__ import annotations
@@ -19,7 +21,15 @@ from transfermon.model.record import record
 from transfermon.model.task import Response, UploadResource
 
 SHOWN = 300  # characters of what the server said
-_LIKE_A_FILE = ("image/", "audio/", "video/", "font/", "application/zip", "application/gzip", "application/pdf")
+_LIKE_A_FILE = (
+    "image/",
+    "audio/",
+    "video/",
+    "font/",
+    "application/zip",
+    "application/gzip",
+    "application/pdf",
+)
 _LARGE_BODY = 64 * 1024
 _MD5 = re.compile(r'"([0-9a-f]{32})"')
 _CLOCKS = 2.0  # seconds; dates in heads are whole seconds
@@ -47,7 +57,8 @@ DONE = Receipt(means=Means.DONE)
 def judge(answer: Response, *, method: str, size: int, handed: int, body: bytes = b"") -> Receipt:
     """What a final answer below 400 to a whole body proves.
 
-    `handed`: bytes of the `size` that were given to the network; `body`: the beginning of the answer's own.
+    `handed`: bytes of the `size` that were given to the network; `body`: the beginning of the
+    answer's own.
     """
     if handed < size:
         return Receipt(means=Means.FAILED, error=too_early(answer, handed, size))
@@ -59,7 +70,9 @@ def judge(answer: Response, *, method: str, size: int, handed: int, body: bytes 
 
 
 def confirm(step: rules.Step, upload: UploadResource, answer: Response) -> Receipt | None:
-    """What HEAD on an upload resource says after a good answer to the last byte; None: it is not over."""
+    """What HEAD on an upload resource says after a good answer to the last byte; None: it is not
+    over.
+    """
     if step.next is rules.Next.RESULT:
         return DONE
     if step.next is rules.Next.GO_ON:
@@ -74,7 +87,9 @@ def confirm(step: rules.Step, upload: UploadResource, answer: Response) -> Recei
 
 
 def look(answer: Response, *, size: int, began: float | None = None, now: float = 0.0) -> Receipt:
-    """What the answer to HEAD says of an upload of `size` bytes that took the seconds from `began` to `now`."""
+    """What the answer to HEAD says of an upload of `size` bytes that took the seconds from `began`
+    to `now`.
+    """
     length = answer.header("Content-Length").strip()
     known = 200 <= answer.status < 300 and length.isascii() and length.isdigit()
     if not known or answer.header("Content-Encoding").strip().lower() not in ("", "identity"):
@@ -82,7 +97,12 @@ def look(answer: Response, *, size: int, began: float | None = None, now: float 
     if int(length) != size:
         return Receipt(means=Means.FAILED, error=_other(answer, int(length), size))
     written, told = http_date(answer.header("Last-Modified")), http_date(answer.header("Date"))
-    if began is not None and written is not None and told is not None and written < told - (now - began) - _CLOCKS:
+    if (
+        began is not None
+        and written is not None
+        and told is not None
+        and written < told - (now - began) - _CLOCKS
+    ):
         return Receipt(means=Means.FAILED, error=_older(answer))
     return DONE
 
@@ -93,19 +113,25 @@ SILENT = "The server took the last byte and does not say how much it has."
 
 
 def for_method(receipt: Receipt, method: str) -> Receipt:
-    """What was found at the address is no proof against a request that is not to put the file there."""
+    """What was found at the address is no proof against a request that is not to put the file
+    there.
+    """
     if method == "PUT" or receipt.means is not Means.FAILED:
         return receipt
     return Receipt(means=Means.UNSURE, why=UNSURE)
 
 
 def shown(answer: Response, body: bytes, *, size: int, most: int) -> bytes:
-    """Of an answer that shows a whole file of `size` bytes, its beginning: what should be that of the upload. b"" where
-    the body, of which `most` bytes were read, is no such file.
+    """Of an answer that shows a whole file of `size` bytes, its beginning: what should be that of
+    the upload. b"" where the body, of which `most` bytes were read, is no such file.
     """
     begin = body[: min(most, size)]
     told = answer.header("Content-Length").strip()
-    same = told == str(size) if told and not answer.header("Content-Encoding") else len(begin) == min(most, size)
+    same = (
+        told == str(size)
+        if told and not answer.header("Content-Encoding")
+        else len(begin) == min(most, size)
+    )
     return begin if same else b""
 
 
@@ -115,7 +141,9 @@ def not_stored(answer: Response) -> Receipt:
 
 
 def md5_in(answer: Response) -> str:
-    """The MD5 that a storage server's strong entity tag is, in hexadecimal; "" for any other tag."""
+    """The MD5 that a storage server's strong entity tag is, in hexadecimal; "" for any other
+    tag.
+    """
     match = _MD5.fullmatch(answer.header("ETag").strip())
     return match[1] if match else ""
 
@@ -126,7 +154,11 @@ def _looks_like_get(answer: Response, method: str, body: bytes) -> bool:
     if method != "PUT" or not body:  # a POST is answered with what came of it
         return False
     kind = answer.header("Content-Type").partition(";")[0].strip().lower()
-    if kind.startswith(_LIKE_A_FILE) or kind == "application/octet-stream" or len(body) > _LARGE_BODY:
+    if (
+        kind.startswith(_LIKE_A_FILE)
+        or kind == "application/octet-stream"
+        or len(body) > _LARGE_BODY
+    ):
         return True
     start = body[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     return start.startswith((b"<!doctype html", b"<html"))
@@ -181,7 +213,9 @@ def _older(answer: Response) -> TransferError:
 
 
 def stored_as(answer: Response, asked: str) -> str:
-    """The redacted address that a 201 names for what was sent to `asked`; "" when it is the same one."""
+    """The redacted address that a 201 names for what was sent to `asked`; "" when it is the same
+    one.
+    """
     location = answer.header("Location").strip() if answer.status == 201 else ""
     if not location:
         return ""
@@ -201,7 +235,9 @@ def stored_as(answer: Response, asked: str) -> str:
 
 
 def said(text: str, content_type: str) -> str:
-    """The first 300 characters of an answer's text on one line: no markup of a page, no control characters."""
+    """The first 300 characters of an answer's text on one line: no markup of a page, no control
+    characters.
+    """
     kind = content_type.partition(";")[0].strip().lower()
     if kind in ("text/html", "application/xhtml+xml") or text.lstrip()[:15].lower().startswith(
         ("<!doctype html", "<html")

@@ -1,8 +1,8 @@
 """Resumable uploads as rules: what to ask a server, and what its answers mean.
 
-Two protocols: the IETF draft "Resumable Uploads for HTTP" (draft-ietf-httpbis-resumable-upload) in its interop versions
-8, 6, 5 and 3, and tus 1.0.0. Rule: nothing here does I/O; where the server says how much it has, that and nothing else
-is believed, and never more than was given to it.
+Two protocols: the IETF draft "Resumable Uploads for HTTP" (draft-ietf-httpbis-resumable-upload) in
+its interop versions 8, 6, 5 and 3, and tus 1.0.0. Rule: nothing here does I/O; where the server
+says how much it has, that and nothing else is believed, and never more than was given to it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _PARTIAL = "application/partial-upload"
 _TUS = {"Tus-Resumable": "1.0.0"}
 _PORTS = {"http": 80, "https": 443}
 _MEMBER = re.compile(r"([a-z*][a-z0-9_.*-]*)(?:=(-?[0-9]{1,15}))?(?:;[^,]*)?")
-_ANOTHER_VERSION = frozenset({400, 412, 415, 422, 501})  # creations that were perhaps not understood
+# creations that were perhaps not understood
+_ANOTHER_VERSION = frozenset({400, 412, 415, 422, 501})
 
 
 @record
@@ -69,8 +70,15 @@ def in_folder(url: str, name: str) -> str:
 
 
 def target(task: Task) -> str:
-    """Where the file itself goes: its name is put behind the slash of a folder that it is PUT into."""
-    if task.into_folder and task.method == "PUT" and task.name and urlsplit(task.url).path.endswith("/"):
+    """Where the file itself goes: its name is put behind the slash of a folder that it is PUT
+    into.
+    """
+    if (
+        task.into_folder
+        and task.method == "PUT"
+        and task.name
+        and urlsplit(task.url).path.endswith("/")
+    ):
         return in_folder(task.url, task.name)
     return task.url
 
@@ -92,11 +100,18 @@ def integer(text: str) -> int | None:
 def completeness(answer: Response) -> bool | None:
     """Whether the answer says that the upload is complete; None when it does not say.
 
-    Version 3 has the opposite field. Both are read under every version: a server in the field mixes them up.
+    Version 3 has the opposite field. Both are read under every version: a server in the field mixes
+    them up.
     """
     complete = boolean(answer.header("Upload-Complete"))
     incomplete = boolean(answer.header("Upload-Incomplete"))
-    return complete if incomplete is None else not incomplete if complete is None else complete and not incomplete
+    return (
+        complete
+        if incomplete is None
+        else not incomplete
+        if complete is None
+        else complete and not incomplete
+    )
 
 
 def version_of(answer: Response) -> str:
@@ -135,7 +150,9 @@ def too_large(size: int, found: Limits, url: str) -> TransferError | None:
 
 
 def _complete(version: str, complete: bool) -> dict[str, str]:
-    name, value = ("Upload-Incomplete", not complete) if version == "3" else ("Upload-Complete", complete)
+    name, value = (
+        ("Upload-Incomplete", not complete) if version == "3" else ("Upload-Complete", complete)
+    )
     return {"Upload-Draft-Interop-Version": version, name: "?1" if value else "?0"}
 
 
@@ -148,32 +165,49 @@ def type_of(name: str) -> str:
 
 
 def creation(
-    protocol: str, length: int, *, version: str = INTEROP, name: str = "", media_type: str = "", digest: str = ""
+    protocol: str,
+    length: int,
+    *,
+    version: str = INTEROP,
+    name: str = "",
+    media_type: str = "",
+    digest: str = "",
 ) -> tuple[str, dict[str, str]]:
-    """The method ("": the task's own) and the headers of a request with an empty body. `digest`: Repr-Digest's value."""
+    """The method ("": the task's own) and the headers of a request with an empty body. `digest`:
+    Repr-Digest's value.
+    """
     if protocol == TUS:
         pairs = [("filename", name), ("filetype", media_type or type_of(name))] if name else []
-        coded = (f"{key} {base64.b64encode(value.encode('utf-8', 'replace')).decode()}" for key, value in pairs)
+        coded = (
+            f"{key} {base64.b64encode(value.encode('utf-8', 'replace')).decode()}"
+            for key, value in pairs
+        )
         metadata = {"Upload-Metadata": ",".join(coded)} if pairs else {}
         return "POST", {**_TUS, "Upload-Length": str(length), "Content-Length": "0", **metadata}
     headers = {**_complete(version, False), "Upload-Length": str(length), "Content-Length": "0"}
     if name:
         headers["Content-Type"] = media_type or type_of(name)
-        headers["Content-Disposition"] = f"inline; filename*=UTF-8''{quote(name.encode('utf-8', 'replace'), safe='')}"
+        headers["Content-Disposition"] = (
+            f"inline; filename*=UTF-8''{quote(name.encode('utf-8', 'replace'), safe='')}"
+        )
     return "", {**headers, **({"Repr-Digest": digest} if digest else {})}
 
 
 def whole(version: str, length: int) -> dict[str, str]:
-    """The draft's fields of a request with the whole body, by which a server may offer to resume it (104)."""
+    """The draft's fields of a request with the whole body, by which a server may offer to resume it
+    (104).
+    """
     return {**_complete(version, True), "Upload-Length": str(length)}
 
 
 def created(
     protocol: str, answer: Response, length: int, now: float, *, version: str = INTEROP
 ) -> UploadResource | TransferError | None:
-    """The upload resource; None when the answer is a final one of a server that does not know the protocol.
+    """The upload resource; None when the answer is a final one of a server that does not know the
+    protocol.
 
-    A resource at another origin says so in `elsewhere`. The error is that of an address that cannot be used (U-25).
+    A resource at another origin says so in `elsewhere`. The error is that of an address that cannot
+    be used (U-25).
     """
     if not 200 <= answer.status < 300 or (protocol == IETF and completeness(answer) is True):
         return None
@@ -181,7 +215,9 @@ def created(
 
 
 def announced(answer: Response, version: str, length: int, now: float) -> UploadResource | None:
-    """The upload resource that an interim answer offers; None for one of another version, or without a usable one."""
+    """The upload resource that an interim answer offers; None for one of another version, or
+    without a usable one.
+    """
     if answer.status != 104 or version_of(answer) != version:
         return None
     found = _resource(IETF, answer, length, now, version)
@@ -189,7 +225,9 @@ def announced(answer: Response, version: str, length: int, now: float) -> Upload
 
 
 def another_version(answer: Response, asked: str) -> bool:
-    """Whether the answer to a creation leaves it possible that the server speaks another version than `asked`."""
+    """Whether the answer to a creation leaves it possible that the server speaks another version
+    than `asked`.
+    """
     named = version_of(answer)
     if completeness(answer) is True or (named == asked and answer.status >= 400):
         return False
@@ -204,7 +242,9 @@ def _resource(
         return None
     try:
         parts = urlsplit(_at_home(answer.url, urljoin(answer.url, location)))
-        url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
+        url = urlunsplit(
+            (parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, "")
+        )
         here, there = _origin(answer.url), _origin(url)
     except ValueError:
         return _unusable(answer)
@@ -242,13 +282,18 @@ def _unusable(answer: Response) -> TransferError:
 
 
 def _at_home(base: str, url: str) -> str:
-    """What a server means that does not see how it was reached: an http address of the same host under an https one is
-    its https one (TLS ends before it), and one without a port has the port that was asked (a proxy left it out).
+    """What a server means that does not see how it was reached: an http address of the same host
+    under an https one is its https one (TLS ends before it), and one without a port has the port
+    that was asked (a proxy left it out).
     """
     here, there = urlsplit(base), urlsplit(url)
-    lost = (here.scheme, there.scheme) == ("https", "http") or (here.scheme == there.scheme and there.port is None)
+    lost = (here.scheme, there.scheme) == ("https", "http") or (
+        here.scheme == there.scheme and there.port is None
+    )
     if lost and here.hostname == there.hostname:
-        return urlunsplit((here.scheme, here.netloc.rpartition("@")[2], there.path, there.query, ""))
+        return urlunsplit(
+            (here.scheme, here.netloc.rpartition("@")[2], there.path, there.query, "")
+        )
     return url
 
 
@@ -267,27 +312,41 @@ def named(url: str) -> str:
     """Scheme, host and port: the rest of such an address is a secret (U-25)."""
     scheme, host, port = _origin(url)
     shown = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{shown}" if port in (None, _PORTS.get(scheme)) else f"{scheme}://{shown}:{port}"
+    return (
+        f"{scheme}://{shown}"
+        if port in (None, _PORTS.get(scheme))
+        else f"{scheme}://{shown}:{port}"
+    )
 
 
 # ---- U-17: where the server stands
 
 
 def query(upload: UploadResource) -> dict[str, str]:
-    return dict(_TUS) if upload.protocol == TUS else {"Upload-Draft-Interop-Version": upload.version or INTEROP}
+    return (
+        dict(_TUS)
+        if upload.protocol == TUS
+        else {"Upload-Draft-Interop-Version": upload.version or INTEROP}
+    )
 
 
 def judge_query(upload: UploadResource, answer: Response, *, given: int) -> Step:
-    """What the answer to HEAD means (U-17, U-20, U-21). `given`: bytes that ever went out; -1: not known."""
+    """What the answer to HEAD means (U-17, U-20, U-21). `given`: bytes that ever went out; -1: not
+    known.
+    """
     complete = completeness(answer) if upload.protocol == IETF else None
     if not 200 <= answer.status < 300:
         return Step(next=Next.RESULT) if complete is True else _refused(answer)
     offset = integer(answer.header("Upload-Offset"))
     if offset is None:
-        # The draft has the field in every such answer; without it a true Upload-Complete stands for all that was given.
+        # The draft has the field in every such answer; without it a true Upload-Complete stands for
+        # all that was given.
         if complete is True and given in (UNKNOWN, upload.length):
             return Step(next=Next.RESULT, offset=upload.length)
-        return Step(next=Next.FAIL, error=_nonsense(answer) if complete is not True else early(answer, given))
+        return Step(
+            next=Next.FAIL,
+            error=_nonsense(answer) if complete is not True else early(answer, given),
+        )
     if error := beyond(answer, offset, upload.length if given == UNKNOWN else given):
         return Step(next=Next.FAIL, error=error)
     if complete is True and offset < upload.length:
@@ -302,9 +361,14 @@ def judge_query(upload: UploadResource, answer: Response, *, given: int) -> Step
 
 def append(upload: UploadResource, offset: int, *, last: bool) -> dict[str, str]:
     if upload.protocol == TUS:
-        return {**_TUS, "Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
+        return {
+            **_TUS,
+            "Upload-Offset": str(offset),
+            "Content-Type": "application/offset+octet-stream",
+        }
     version = upload.version or INTEROP
-    kind = {"Content-Type": _PARTIAL} if int(version) >= 6 else {}  # the older ones know no type for it
+    # the older ones know no type for it
+    kind = {"Content-Type": _PARTIAL} if int(version) >= 6 else {}
     return {**_complete(version, last), "Upload-Offset": str(offset), **kind}
 
 
@@ -315,9 +379,11 @@ def piece(upload: UploadResource, offset: int) -> tuple[int, bool]:
     return end, end == upload.length
 
 
-def smaller(upload: UploadResource, tried: int, answer: Response | None = None) -> UploadResource | None:
-    """With smaller appends than one of `tried` bytes: 64 MiB, halved down to 1 MiB, within the server's limits, also
-    those of a 413. None when that is not possible.
+def smaller(
+    upload: UploadResource, tried: int, answer: Response | None = None
+) -> UploadResource | None:
+    """With smaller appends than one of `tried` bytes: 64 MiB, halved down to 1 MiB, within the
+    server's limits, also those of a 413. None when that is not possible.
     """
     if answer is not None:
         told = limits(answer.header("Upload-Limit"))
@@ -339,17 +405,27 @@ def smaller(upload: UploadResource, tried: int, answer: Response | None = None) 
 
 
 def after_cut(upload: UploadResource, offset: int) -> UploadResource:
-    """Once the server was asked after an append without an answer: what did not grow is tried in smaller appends."""
+    """Once the server was asked after an append without an answer: what did not grow is tried in
+    smaller appends.
+    """
     if upload.tried and offset <= upload.offset:
         return smaller(upload, upload.tried) or changed(upload, tried=0)
     return changed(upload, tried=0)
 
 
 def judge_append(
-    upload: UploadResource, end: int, answer: Response, text: str = "", *, last: bool, sent: int, given: int
+    upload: UploadResource,
+    end: int,
+    answer: Response,
+    text: str = "",
+    *,
+    last: bool,
+    sent: int,
+    given: int,
 ) -> Step:
-    """What the answer to PATCH means (U-16, U-18, U-20, U-21). The request should have ended at the offset `end` and got
-    to `sent`; `given` is the furthest that ever went out, -1 where that is not known.
+    """What the answer to PATCH means (U-16, U-18, U-20, U-21). The request should have ended at the
+    offset `end` and got to `sent`; `given` is the furthest that ever went out, -1 where that is not
+    known.
     """
     complete = completeness(answer) if upload.protocol == IETF else None
     told = integer(answer.header("Upload-Offset"))
@@ -357,7 +433,11 @@ def judge_append(
         told = expected_offset(text)
     succeeded = 200 <= answer.status < 300
     most = upload.length if given == UNKNOWN else given
-    if told is not None and (succeeded or answer.status == 409) and (error := beyond(answer, told, most)):
+    if (
+        told is not None
+        and (succeeded or answer.status == 409)
+        and (error := beyond(answer, told, most))
+    ):
         return Step(next=Next.FAIL, error=error)
     if complete is True and succeeded:
         if not last or sent < end or told not in (None, upload.length):
@@ -376,13 +456,17 @@ def judge_append(
 
 
 def may_be_last(upload: UploadResource, answer: Response) -> bool:
-    """Whether a good answer that does not say where the server stands can be the one to a whole upload."""
+    """Whether a good answer that does not say where the server stands can be the one to a whole
+    upload.
+    """
     last = upload.offset + upload.tried == upload.length
     return last and 200 <= answer.status < 300 and completeness(answer) is None
 
 
 def may_go_whole(protocol: str, answer: Response) -> bool:
-    """Whether the answer to a creation only shows that nothing can be resumed here, so that the file may go at once."""
+    """Whether the answer to a creation only shows that nothing can be resumed here, so that the
+    file may go at once.
+    """
     if completeness(answer) is True:
         return False
     return answer.status in (404, 405, 501) or (protocol == IETF and another_version(answer, ""))
@@ -424,7 +508,9 @@ def early(answer: Response, has: int) -> TransferError:
 
 
 def conflict(answer: Response, *, stuck: bool) -> TransferError:
-    """A 409 that does not say where to go on, or a server that says again and again to go on where it was."""
+    """A 409 that does not say where to go on, or a server that says again and again to go on where
+    it was.
+    """
     return TransferError(
         code=Code.BAD_SERVER_RESPONSE,
         message="The server and this upload do not agree how much was sent.",
@@ -449,7 +535,9 @@ def gone(answer_status: int, url: str) -> TransferError:
 
 
 def is_spent(error: TransferError) -> bool:
-    """Whether nothing can be built upon the upload resource after this failure: a retry makes another."""
+    """Whether nothing can be built upon the upload resource after this failure: a retry makes
+    another.
+    """
     final = error.retry is Retry.FINAL
     return final and error.reason in ("srv.offset", "srv.offset-beyond", "srv.early-answer")
 
