@@ -9,6 +9,7 @@ import gzip
 import io
 import os
 import tarfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 
 from tests.helpers.byte_server import ByteServer, Conn, Request, chunked, reply
 from tests.helpers.owners import Place
+from tests.helpers.recorder import LIMIT, eventually
 from tests.helpers.sessions import always, parts_in, quick_session
 from transfermon.engine.monitor import Monitor, Session
 from transfermon.model.errors import Code, TransferFailure
@@ -176,18 +178,29 @@ async def test_an_answer_in_memory_is_read_by_the_same_rule(
 async def test_a_coded_answer_tells_no_fraction_before_its_end(
     session: Session, server: ByteServer, resource, recorder, downloads: Path
 ):
-    coded = packed(TEXT)
-    resource.before = always(
-        reply(200, {"Content-Encoding": "gzip", "Content-Type": "text/plain"}, coded)
-    )
+    coded, gate = packed(TEXT), threading.Event()
+
+    def in_two_pieces(conn: Conn, request: Request) -> bool:
+        head = {"Content-Encoding": "gzip", "Content-Length": str(len(coded))}
+        conn.send(reply(200, {**head, "Content-Type": "text/plain"}) + coded[: len(coded) // 2])
+        gate.wait(LIMIT)
+        conn.send(coded[len(coded) // 2 :])
+        return True
+
+    resource.before = in_two_pieces
     task = session.download_task(server.url("/a.txt"))
-    assert (await task.wait()).succeeded
-    told = recorder.of("downloadprogress", task)
+    await eventually(
+        lambda: any(e.total_bytes_written for e in recorder.of("downloadprogress", task)),
+        "the first half to be told of",
+    )
     assert all(
         event.fraction is None and event.total_bytes_expected_to_write in (0, UNKNOWN)
-        for event in told[:-1]
+        for event in recorder.of("downloadprogress", task)
     )
-    assert (told[-1].fraction, told[-1].total_bytes_written) == (1.0, len(TEXT))
+    gate.set()
+    assert (await task.wait()).succeeded
+    last = recorder.of("downloadprogress", task)[-1]
+    assert last.total_bytes_written == last.total_bytes_expected_to_write == len(TEXT)
 
 
 @pytest.mark.parametrize("label", ["gzip", "x-gzip"])
