@@ -23,7 +23,6 @@ WAITING: dict[str, int] = {
     "engine/task_run.py TaskRun lines": 442,
     "gui/panels/preview.py Preview lines": 403,
     "gui/window/main_window.py MainWindow lines": 401,
-    "videofarm/server.py lines": 700,
 }
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
