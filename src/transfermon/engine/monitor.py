@@ -26,9 +26,9 @@ from transfermon.engine.preferences import LiveSettings
 from transfermon.engine.presence import AppPresence
 from transfermon.engine.progress_clock import ProgressClock
 from transfermon.engine.push_channel import PushChannel
-from transfermon.engine.restore import DEFAULT, loss_in_words, restore_sessions
+from transfermon.engine.restore import loss_in_words
 from transfermon.engine.session import Session
-from transfermon.engine.session_core import SessionState
+from transfermon.engine.session_register import SessionRegister
 from transfermon.engine.shared import Engine
 from transfermon.engine.small_answer import read_small
 from transfermon.engine.system_watch import SystemWatch
@@ -36,24 +36,18 @@ from transfermon.engine.task_commands import TaskCommands
 from transfermon.engine.task_ends import USER_FORCE_QUIT
 from transfermon.engine.task_handles import DataTask, DownloadTask, TransferTask, UploadTask
 from transfermon.engine.wake_engine import FETCH_STATE, PUSH_TIMES, Background
-from transfermon.model.configuration import (
-    PROGRESS_PER_SECOND,
-    RetryPolicy,
-    SessionConfiguration,
-)
-from transfermon.model.errors import SessionInvalidatingError
+from transfermon.model.configuration import PROGRESS_PER_SECOND, SessionConfiguration
 from transfermon.model.events import Event, NotificationEvent
 from transfermon.model.push_payload import Payload
 from transfermon.model.task import Origin, Task, TaskKey
 from transfermon.model.wake_policy import MODE_OF, AppState, Wake
-from transfermon.storage.changes import Change, Remembered, SessionRow
+from transfermon.storage.changes import Change, Remembered
 from transfermon.storage.settings import Settings, ensure_private, open_to_others, state_folder
 from transfermon.system.clock import Clock
 from transfermon.system.lock import EngineLock
 from transfermon.system.network_status import Connectivity, Policy, SystemConnectivity, SystemPolicy
 from transfermon.system.sleep import Sleep
 from transfermon.system.stay_awake import Inhibitor
-from transfermon.wire.trust import trust
 
 __all__ = [
     "TEMPORARY",
@@ -93,11 +87,9 @@ class Monitor:
     ) -> None:
         self._engine = engine
         self._lock = lock
-        self._sessions: dict[str, Session] = {}
-        # invalidated ones: their numbers are not given again (S-08)
-        self._retired: dict[str, SessionRow] = {}
+        self._register = SessionRegister(engine)
+        self._sessions = self._register.active
         self._values: dict[str, str] = {}
-        self._defaults = 0
         self.background = Background(engine)
         self.push_channel = PushChannel(engine, self.background)
         self.approvals = Approvals(engine, self._sessions)
@@ -195,10 +187,7 @@ class Monitor:
         self.presence.unheard = remembered.unheard
         self.set_aside = await asyncio.to_thread(loss_in_words, engine, remembered)
         self.system_watch.watch()
-        sessions, self._retired, self._defaults = await restore_sessions(
-            engine, remembered, self._forget
-        )
-        self._sessions.update(sessions)
+        await self._register.restore(remembered)
 
     def ready(self, *, start_restored: bool = True) -> None:
         """The front end has subscribed: restored tasks go on, and in the next turn its listeners
@@ -298,42 +287,13 @@ class Monitor:
         Raises SessionInvalidatingError while one is finishing (S-07), TypeError or ValueError for a
         bad configuration, whose `ca_file` is read now.
         """
-        own = configuration.copy()
-        if own.ca_file:
-            _check_authorities(own.ca_file)
-        key = own.identifier
-        if key is None:
-            self._defaults += 1
-            key = DEFAULT.format(self._defaults)
-        existing = self._sessions.get(key)
-        if existing is not None:
-            if existing.state is not SessionState.ACTIVE:
-                raise SessionInvalidatingError(f"session {key} is still finishing")
-            if existing.configuration != own:
-                log.warning("session %s exists; its settings stay as they are", key)
-            return existing
-        headers, own.http_header_fields = own.http_header_fields, {}
-        self._engine.vault.put(key, headers)
-        own.proxy = self._engine.keep_proxy(key, own.proxy)
-        retired = self._retired.pop(key, None)
-        row = SessionRow(
-            key=key, configuration=own, next_number=retired.next_number if retired else 1
-        )
-        session = self._sessions[key] = Session(self._engine, row, forget=self._forget)
-        session.announce()
-        return session
+        return self._register.create(configuration)
 
     def session(self, identifier: str) -> Session:
         """The background session of that name, made with the app's defaults when there is none
         (TR-03).
         """
-        existing = self._sessions.get(identifier)
-        if existing is not None and existing.state is SessionState.ACTIVE:
-            return existing
-        configuration = SessionConfiguration.background(identifier)
-        configuration.http_maximum_connections_per_host = self.settings.connections_per_host
-        configuration.retry_policy = RetryPolicy(attempts=self.settings.attempts)
-        return self.create_session(configuration)
+        return self._register.named(identifier)
 
     def find_session(self, key: str) -> Session | None:
         return self._sessions.get(key)
@@ -341,10 +301,6 @@ class Monitor:
     @property
     def sessions(self) -> tuple[Session, ...]:
         return tuple(self._sessions.values())
-
-    def _forget(self, session: Session) -> None:
-        self._sessions.pop(session.key, None)
-        self._retired[session.key] = session.row
 
     # ---- looking
 
@@ -484,13 +440,3 @@ class Monitor:
         """Keep a small value across restarts."""
         self._values[name] = value
         self._engine.store.commit(Change(value=(name, value)))
-
-
-def _check_authorities(path: str) -> None:
-    try:
-        trust(path)
-    except OSError as exc:
-        reason = exc.strerror if exc.filename or exc.errno else ""
-        raise ValueError(
-            f"ca_file {path} holds no certificates that can be used{f': {reason}' if reason else ''}"
-        ) from exc
