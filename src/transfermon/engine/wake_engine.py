@@ -2,7 +2,7 @@
 ledger.
 
 Rule: there is one wake path. The button, the command, the timer and the push channel are judged by
-`wakes`, written down, and delivered by `_deliver`, which opens the handler before the event is told
+`wake_policy`, written down, and delivered by `_deliver`, which opens the handler before the event is told
 (O-15).
 """
 
@@ -17,20 +17,19 @@ from collections.abc import Callable, Iterable
 
 from transfermon.engine.handlers import FetchResult, Handler, Handlers
 from transfermon.engine.shared import Engine
+from transfermon.engine.wake_lines import WakeLedger
 from transfermon.model import wake_policy
 from transfermon.model.configuration import (
     BACKGROUND_FETCH_INTERVAL_NEVER,
     BACKGROUND_HANDLER_BUDGET,
     PUSHES_PER_HOUR,
     SESSION_HANDLER_LIMIT,
-    WAKES_KEPT,
 )
 from transfermon.model.events import (
     BackgroundFetchEvent,
     Event,
     NotificationEvent,
     SilentPushEvent,
-    WakeChangedEvent,
 )
 from transfermon.model.push_payload import Payload, parse_payload, payload_of
 from transfermon.model.task import Task, changed
@@ -60,7 +59,7 @@ class Background:
         self._engine = engine
         self._clock = engine.clock
         self.handlers = Handlers(engine, self._closed)
-        self._wakes: dict[str, Wake] = {}
+        self._ledger = WakeLedger(engine)
         self._fetch = FetchState()
         # deliveries by hand count, too
         self._pushes: deque[float] = deque(maxlen=2 * PUSHES_PER_HOUR)
@@ -82,12 +81,7 @@ class Background:
         """
         self._fetch = wake_policy.fetch_of(state, self._asked_interval())
         self._pushes.extend(json.loads(pushes or "[]"))
-        for wake in remembered:
-            self._wakes[wake.identifier] = wake
-            if wake.open:
-                self._update(
-                    changed(wake, outcome=WakeOutcome.INTERRUPTED, ended=self._clock.now())
-                )
+        self._ledger.restore(remembered)
 
     def ready(self) -> None:
         """Listeners are there: what was held for a start of the app is delivered, and the timer
@@ -114,7 +108,7 @@ class Background:
     @property
     def ledger(self) -> tuple[Wake, ...]:
         """Oldest first; the newest 1,000."""
-        return tuple(self._wakes.values())
+        return self._ledger.lines
 
     @property
     def interval(self) -> float:
@@ -154,7 +148,7 @@ class Background:
         """Whether a wake may still come by itself, so that an engine without a window has a reason
         to stay.
         """
-        return self.next_fetch is not None or any(wake.waiting for wake in self._wakes.values())
+        return self.next_fetch is not None or any(self._ledger.waiting())
 
     @property
     def _modes(self) -> tuple[str, ...]:
@@ -189,9 +183,8 @@ class Background:
         (P-08, P-10).
         """
         self._force_quit = True
-        for wake in self.ledger:
-            if wake.waiting:
-                self._drop(wake, "All transfers were stopped and the app was quit.")
+        for wake in self._ledger.waiting():
+            self._ledger.drop(wake, "All transfers were stopped and the app was quit.")
 
     # ---- wakes
 
@@ -206,7 +199,7 @@ class Background:
             WakeKind.FETCH, BY_HAND if by_hand else TIMER, judgement, by_hand=by_hand
         )
         if wake.waiting:
-            self._replace(wake, "Another fetch was asked for.")
+            self._ledger.keep_newest(wake, "Another fetch was asked for.")
         elif wake.verdict is WakeVerdict.GRANTED:
             wake = self._deliver(wake)
         self._arm()
@@ -242,9 +235,9 @@ class Background:
             self._engine.record(told)
         if not payload.content_available:
             note = "It has no “content-available”: 1, so it only shows its text."
-            wake = self._update(changed(wake, outcome=WakeOutcome.DROPPED, note=note))
+            wake = self._ledger.update(changed(wake, outcome=WakeOutcome.DROPPED, note=note))
         elif wake.waiting:
-            self._replace(wake, "A newer push took its place.")
+            self._ledger.keep_newest(wake, "A newer push took its place.")
         elif wake.verdict is WakeVerdict.GRANTED:
             wake = self._deliver(wake)
         self._arm()
@@ -255,14 +248,7 @@ class Background:
         were made for one and have not started leave the list, now or as soon as their handler makes
         them. What has begun goes on.
         """
-        for wake in [
-            wake
-            for wake in self.ledger
-            if sequence and wake.sequence == sequence and not wake.superseded
-        ]:
-            self._update(changed(wake, superseded=True))
-            if wake.waiting:
-                self._drop(changed(wake, superseded=True), note)
+        for wake in self._ledger.supersede(sequence, note):
             self._cancel_unbegun(wake.tasks)
 
     def _cancel_unbegun(self, tasks: tuple[str, ...]) -> None:
@@ -278,7 +264,7 @@ class Background:
 
     def send_again(self, identifier: str) -> Wake:
         """Deliver what a line of the ledger stands for once more, by hand. Raises KeyError."""
-        wake = self._wakes[identifier]
+        wake = self._ledger[identifier]
         if wake.kind is WakeKind.FETCH or wake.payload is None:
             return self.fetch(by_hand=True)
         return self.push(payload_of(wake.payload), by_hand=True)
@@ -301,7 +287,7 @@ class Background:
         policy = ""
         if by_hand and not self._engine.strict and not judgement.granted:
             policy, judgement = judgement.reason, wake_policy.GRANTED
-        return self._update(
+        return self._ledger.update(
             Wake(
                 identifier=uuid.uuid4().hex,
                 kind=kind,
@@ -339,23 +325,8 @@ class Background:
                 custom=payload.event_fields(),
             )
         self.handlers.open(handler_id, event.type, BACKGROUND_HANDLER_BUDGET, wake.identifier)
-        wake = self._update(changed(wake, handler_id=handler_id, delivered=now))
+        wake = self._ledger.update(changed(wake, handler_id=handler_id, delivered=now))
         self._engine.record(event)
-        return wake
-
-    def _replace(self, newest: Wake, note: str) -> None:
-        for wake in self.ledger:
-            if wake.waiting and wake.kind is newest.kind and wake.identifier != newest.identifier:
-                self._drop(wake, note)
-
-    def _drop(self, wake: Wake, note: str) -> None:
-        self._update(changed(wake, outcome=WakeOutcome.DROPPED, note=note, ended=self._clock.now()))
-
-    def _update(self, wake: Wake) -> Wake:
-        self._wakes[wake.identifier] = wake
-        while len(self._wakes) > WAKES_KEPT:
-            del self._wakes[next(iter(self._wakes))]
-        self._engine.record(WakeChangedEvent(wake=wake), wake=wake)
         return wake
 
     def _keep(self, fetch: FetchState) -> None:
@@ -375,7 +346,7 @@ class Background:
     def _next(self) -> float | None:
         times = [
             wake.until
-            for wake in self._wakes.values()
+            for wake in self._ledger.waiting()
             if self._may_come(wake) and wake.until is not None
         ]
         if self._engine.app_state is AppState.BACKGROUND and self.next_fetch is not None:
@@ -383,14 +354,12 @@ class Background:
         return min(times, default=None)
 
     def _may_come(self, wake: Wake) -> bool:
-        return wake.waiting and (
-            wake.kind is WakeKind.PUSH or self._engine.app_state is AppState.BACKGROUND
-        )
+        return wake.kind is WakeKind.PUSH or self._engine.app_state is AppState.BACKGROUND
 
     def _due(self) -> None:
         self._timer = None
         now = self._clock.now()
-        for wake in self.ledger:
+        for wake in self._ledger.waiting():
             if self._may_come(wake) and wake.until is not None and wake.until <= now:
                 self._try_again(wake)
         if (
@@ -412,14 +381,14 @@ class Background:
         if judgement.granted:
             self._deliver(wake)
         elif judgement.verdict is WakeVerdict.REFUSED:
-            self._drop(wake, judgement.reason)
+            self._ledger.drop(wake, judgement.reason)
         else:
-            self._update(changed(wake, until=judgement.until, reason=judgement.reason))
+            self._ledger.update(changed(wake, until=judgement.until, reason=judgement.reason))
 
     def _deliver_held(self) -> None:
         """A person has opened the app (P-10)."""
-        for wake in self.ledger:
-            if wake.waiting and wake.kind is WakeKind.PUSH:
+        for wake in self._ledger.waiting():
+            if wake.kind is WakeKind.PUSH:
                 self._deliver(wake)
 
     # ---- handlers
@@ -438,8 +407,8 @@ class Background:
         if fetch != self._fetch:
             self._keep(fetch)
             self._arm()
-        if (wake := self._wakes.get(handler.wake)) is not None:
-            self._update(changed(wake, outcome=outcome, ended=now))
+        if (wake := self._ledger.find(handler.wake)) is not None:
+            self._ledger.update(changed(wake, outcome=outcome, ended=now))
         # an event that still waits for a listener comes too late now
         self._engine.bus.give_up(handler_id)
         if self.on_closed is not None:
@@ -449,7 +418,7 @@ class Background:
         handler = self.handlers.count(task)
         if handler is None:
             return
-        if (wake := self._wakes.get(handler.wake)) is not None:
-            self._update(changed(wake, tasks=(*wake.tasks, str(task.key))))
+        if (wake := self._ledger.find(handler.wake)) is not None:
+            self._ledger.update(changed(wake, tasks=(*wake.tasks, str(task.key))))
             if wake.superseded:  # it was taken back before its handler came so far
                 asyncio.get_running_loop().call_soon(self._cancel_unbegun, (str(task.key),))
