@@ -275,7 +275,7 @@ def test_a_finished_picture_is_shown_with_size_format_and_length(preview, qtbot,
     path = painted(tmp_path / "harbour.png", 640, 480)
     shown(qtbot, preview, finished(path))
     assert preview.pages.currentWidget() is preview.canvas
-    assert preview.facts.text().startswith("640 × 480  ·  PNG  ·  ")
+    assert preview.foot.facts.text().startswith("640 × 480  ·  PNG  ·  ")
     assert preview.zoom.isVisible()
     assert preview.canvas.target().width() <= preview.canvas.width()
 
@@ -300,7 +300,7 @@ def test_several_are_a_contact_sheet(preview, qtbot, tmp_path):
     preview.show_tasks(tasks)
     qtbot.waitUntil(lambda: set(preview.sheet.images) == {0, 1}, timeout=LIMIT)
     assert preview.sheet.images[0].pixelColor(5, 5) == QColor("#ff0000")
-    assert preview.facts.text().startswith("4 transfers")
+    assert preview.foot.facts.text().startswith("4 transfers")
     assert not preview.grab().isNull()
 
 
@@ -314,13 +314,13 @@ def test_a_movie_has_its_icon_type_and_buttons(preview, qtbot, tmp_path):
     (tmp_path / "film.avi").write_bytes(b"RIFF\0\0\0\0AVI " + b"\0" * 988)
     task = finished(tmp_path / "film.avi")
     shown(qtbot, preview, task)
-    assert preview.facts.text() == "Movie (AVI), 1.0 kB"
-    assert preview.buttons.isVisible()
+    assert preview.foot.facts.text() == "Movie (AVI), 1.0 kB"
+    assert preview.foot.buttons.isVisible()
     assert not preview.zoom.isVisible()
     with qtbot.waitSignal(preview.open_wanted) as opened:
-        preview.open_button.click()
+        preview.foot.open_button.click()
     with qtbot.waitSignal(preview.folder_wanted) as folder:
-        preview.folder_button.click()
+        preview.foot.folder_button.click()
     assert opened.args == folder.args == [task.key]
 
 
@@ -352,7 +352,7 @@ def test_a_huge_picture_is_one_sentence(preview, qtbot, tmp_path):
 def test_an_unfinished_file_is_never_opened(preview, task, words):
     preview.show_tasks([task])
     assert preview.sentence.text() == words
-    assert not preview.buttons.isVisible()
+    assert not preview.foot.buttons.isVisible()
     assert preview.pictures.worker is None
 
 
@@ -385,13 +385,13 @@ def test_a_jpeg_that_arrives_is_shown_as_far_as_it_is_here(preview, qtbot, tmp_p
     task = a_task(name="a.jpg", part_path=str(part))
     shown(qtbot, preview, task)
     assert preview.pages.currentWidget() is preview.canvas
-    assert "still arriving" in preview.facts.text()
+    assert "still arriving" in preview.foot.facts.text()
     first = preview.canvas.image
     assert QColor(first.pixel(10, 10)).red() > 150
     # coarse, but all of it
     assert (QColor(first.pixel(10, first.height() - 10)).blue() > 150) is progressive
     part.write_bytes(whole)
-    preview._next_look = 0.0
+    preview._arrival.next_look = 0.0
     with qtbot.waitSignal(preview.shown, timeout=LIMIT):
         preview.note_progress(task, len(whole), len(whole))
     assert preview.canvas.image is not first
@@ -399,8 +399,8 @@ def test_a_jpeg_that_arrives_is_shown_as_far_as_it_is_here(preview, qtbot, tmp_p
     preview.pages.currentChanged.connect(seen.append)
     shown(qtbot, preview, a_finished_task(name="a.jpg", final_path=str(tmp_path / "whole.jpg")))
     assert not seen  # the picture stays until the whole one is there
-    assert "still arriving" not in preview.facts.text()
-    assert preview.buttons.isVisible()
+    assert "still arriving" not in preview.foot.facts.text()
+    assert preview.foot.buttons.isVisible()
 
 
 def test_an_arriving_picture_is_not_looked_at_too_often(preview, qtbot, tmp_path):
@@ -410,7 +410,7 @@ def test_an_arriving_picture_is_not_looked_at_too_often(preview, qtbot, tmp_path
     asked = []
     preview.pictures.ask = asked.append
     preview.note_progress(task, len(whole), len(whole))  # a moment later
-    preview._next_look = 0.0
+    preview._arrival.next_look = 0.0
     preview.note_progress(task, round(len(whole) * 0.01), len(whole))  # with next to nothing more
     assert asked == []
     preview.note_progress(task, round(len(whole) * 0.5), len(whole))
@@ -428,7 +428,7 @@ def test_a_late_answer_does_not_replace_another_selection(preview, qtbot, tmp_pa
     preview.show_tasks([finished(painted(tmp_path / "a.png"), 1)])
     with qtbot.waitSignal(preview.shown, timeout=LIMIT):
         preview.show_tasks([finished(painted(tmp_path / "b.png", 30, 30), 2)])
-    assert preview.facts.text().startswith("30 × 30")
+    assert preview.foot.facts.text().startswith("30 × 30")
 
 
 def test_close_ends_the_helper(preview, qtbot, tmp_path):
@@ -440,8 +440,8 @@ def test_close_ends_the_helper(preview, qtbot, tmp_path):
 
 def test_markup_in_a_name_is_plain_text(preview):
     preview.show_tasks([a_task(name="<b>x</b>.mp4")])
-    assert "<b>" in preview.name.text().replace("\u200b", "")
-    assert preview.name.textFormat().name == "PlainText"
+    assert "<b>" in preview.foot.name.text().replace("\u200b", "")
+    assert preview.foot.name.textFormat().name == "PlainText"
 
 
 def test_the_helper_needs_nothing_of_ours(helper, tmp_path):
@@ -455,7 +455,7 @@ def test_the_words_are_right_under_the_picture(preview, qtbot, tmp_path):
     shown(qtbot, preview, finished(painted(tmp_path / "wide.png", 800, 400)))
 
     def gap() -> int:
-        words, picture = preview.name, preview.canvas
+        words, picture = preview.foot.name, preview.canvas
         top, bottom = words.rect().topLeft(), picture.rect().bottomLeft()
         return int(words.mapTo(preview, top).y() - picture.mapTo(preview, bottom).y())
 

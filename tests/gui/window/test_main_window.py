@@ -694,11 +694,11 @@ async def test_a_picture_is_seen_while_it_arrives(world, server):
     world.add(f"{server.url}/photo.jpg")
     await until(lambda: world.window.panels.model.rowCount() == 1)
     world.select(world.monitor.tasks()[0].key)
-    await until(lambda: "still arriving" in preview.facts.text())
+    await until(lambda: "still arriving" in preview.foot.facts.text())
     assert preview.pages.currentWidget() is preview.canvas
     server.go.set()
     await until(lambda: world.monitor.tasks()[0].succeeded)
-    await until(lambda: preview.buttons.isVisible() and "still" not in preview.facts.text())
+    await until(lambda: preview.foot.buttons.isVisible() and "still" not in preview.foot.facts.text())
     assert preview.pages.currentWidget() is preview.canvas
 
 

@@ -250,8 +250,8 @@ def test_fault_m9_a_part_file_is_shown_as_such_if_at_all(qtbot, tmp_path: Path):
     part.write_bytes(jpeg[: len(jpeg) // 2])
     with qtbot.waitSignal(preview.shown, timeout=10_000):
         preview.show_tasks([a_task(name="b.jpg", number=2, part_path=str(part))])
-    assert preview.facts.text().endswith("so far, still arriving")
-    assert not preview.buttons.isVisible()
+    assert preview.foot.facts.text().endswith("so far, still arriving")
+    assert not preview.foot.buttons.isVisible()
     assert preview.pictures.helper.pid is not None  # and not in this process
 
 

@@ -124,8 +124,8 @@ def test_fault_u6_an_ampersand_in_a_name_is_shown_and_makes_no_shortcut(qtbot: A
     preview = Preview()
     qtbot.addWidget(preview, before_close_func=lambda preview: preview.pictures.close())
     preview.show_tasks([a_finished_task(name="salt & pepper &x.bin", final_path="/nowhere/x.bin")])
-    assert "salt & pepper &x.bin" in preview.name.text().replace("\u200b", "")
-    assert preview.name.buddy() is None  # without one a label draws an ampersand as it is
+    assert "salt & pepper &x.bin" in preview.foot.name.text().replace("\u200b", "")
+    assert preview.foot.name.buddy() is None  # without one a label draws an ampersand as it is
     model = TaskModel()
     model.reset([a_task(name="salt & pepper &x.bin")])
     assert model.index(0, Column.NAME).data() == "salt & pepper &x.bin"

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import time
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
-    QBoxLayout,
     QHBoxLayout,
     QLabel,
     QPlainTextEdit,
-    QPushButton,
     QScrollArea,
     QStackedWidget,
     QToolButton,
@@ -27,11 +24,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from transfermon.gui.list.columns import name_of
 from transfermon.gui.list.scope import LOOKS, look_of
+from transfermon.gui.panels.arriving_picture import ArrivalWatch, arrives
 from transfermon.gui.panels.pictures import SENTENCES, PictureAnswer, Pictures, Question
-from transfermon.gui.panels.preview_views import MARGIN, TILE, Canvas, Sheet
+from transfermon.gui.panels.preview_views import MARGIN, TILE, Canvas, Foot, Sheet, label
 from transfermon.gui.toolkit import theme
-from transfermon.http.filenames import from_url
 from transfermon.model import json_text, units
 from transfermon.model.task import Kind, State, Task, TaskKey
 from transfermon.model.translate import tr
@@ -41,10 +39,6 @@ CARD = 190  # pixels of height for the icon of a file's type
 UNLIMITED = 16_777_215  # Qt's QWIDGETSIZE_MAX
 FULL = 4096  # pixels a side at 100 %, at the most
 SHEET = 60  # pictures on a sheet
-# an arriving picture is looked at again after so many seconds, or so many times what it took
-SOON, REST = 1.0, 4
-LONGEST_MAGIC = 16  # bytes by which a format is told
-MORE = 0.04  # of the file, that must have come meanwhile
 LONGEST_ANSWER = 50_000  # characters that are shown
 
 
@@ -65,13 +59,7 @@ class Preview(QWidget):
         self._generation = 0
         self._asked = QSize()
         self._answer: PictureAnswer | None = None
-        self._asked_at = 0.0
-        # when an arriving file may be asked about again; bytes that it had
-        self._next_look, self._seen = 0.0, 0
-        self._grown: tuple[Task, int, int] | None = None  # since then
-        self._looking = QTimer(self)
-        self._looking.setSingleShot(True)
-        self._looking.timeout.connect(self._look)
+        self._arrival = ArrivalWatch(self, self._look_again)
         # what a server answered to a request
         self.text_of: Callable[[TaskKey], str | None] = lambda _key: None
         self.pictures = Pictures(self)
@@ -108,6 +96,9 @@ class Preview(QWidget):
         head = QWidget()
         head.setFixedHeight(theme.ROW + 4)
         head.setLayout(top)
+        self.foot = Foot()
+        self.foot.open_button.clicked.connect(self._open)
+        self.foot.folder_button.clicked.connect(self._show_folder)
         self.canvas = Canvas()
         self.canvas.zoom_wanted.connect(self.zoom.toggle)
         self.sheet = Sheet()
@@ -134,7 +125,7 @@ class Preview(QWidget):
         column.setSpacing(0)
         column.addWidget(head)
         column.addWidget(self.pages, 1000)
-        column.addWidget(self._make_foot())
+        column.addWidget(self.foot)
         column.addStretch(1)  # below: the words stand right under the picture
         self._head = head
 
@@ -143,7 +134,7 @@ class Preview(QWidget):
         self.symbol = QLabel()
         self.symbol.setObjectName("preview_symbol")
         self.symbol.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.sentence = _label("preview_sentence", "muted")
+        self.sentence = label("preview_sentence", "muted")
         column = QVBoxLayout(self.card)
         column.setContentsMargins(18, 12, 18, 12)
         column.setSpacing(10)
@@ -152,43 +143,6 @@ class Preview(QWidget):
         column.addWidget(self.sentence)
         column.addStretch(3)
         return self.card
-
-    def _make_foot(self) -> QWidget:
-        self.name = _label("preview_name", "")
-        self.facts = _label("preview_facts", "muted")
-        self.open_button = QPushButton(tr("Open"))
-        self.open_button.setObjectName("preview_open")
-        self.open_button.clicked.connect(self._open)
-        self.folder_button = QPushButton(tr("Show in folder"))
-        self.folder_button.setObjectName("preview_folder")
-        self.folder_button.clicked.connect(self._show_folder)
-        self.buttons = QWidget()
-        row = self._row = QBoxLayout(QBoxLayout.Direction.LeftToRight, self.buttons)
-        row.setContentsMargins(0, 6, 0, 0)
-        row.setSpacing(6)
-        row.addStretch(1)
-        row.addWidget(self.open_button)
-        row.addWidget(self.folder_button)
-        row.addStretch(1)
-        foot = self._foot = QWidget()
-        column = self._foot_column = QVBoxLayout(foot)
-        column.setContentsMargins(12, 8, 12, 0)
-        column.setSpacing(2)
-        for widget in (self.name, self.facts, self.buttons):
-            column.addWidget(widget)
-        return foot
-
-    def _fit_buttons(self) -> None:
-        edges = self._foot_column.contentsMargins()
-        both = (
-            self.open_button.sizeHint().width()
-            + self._row.spacing()
-            + self.folder_button.sizeHint().width()
-        )
-        fits = both <= self.width() - edges.left() - edges.right()
-        self._row.setDirection(
-            QBoxLayout.Direction.LeftToRight if fits else QBoxLayout.Direction.TopToBottom
-        )
 
     def _open(self) -> None:
         self.open_wanted.emit(self._tasks[0].key)
@@ -207,8 +161,7 @@ class Preview(QWidget):
         goes_on = len(tasks) == len(self._tasks) == 1 and tasks[0].key == self._tasks[0].key
         self._tasks = list(tasks)
         self._generation = self.pictures.new_generation()
-        self._next_look, self._seen, self._grown = 0.0, 0, None
-        self._looking.stop()
+        self._arrival.forget()
         if goes_on and self._answer is not None and (tasks[0].file or tasks[0].outstanding):
             self._show_more_of(tasks[0])
             return
@@ -221,15 +174,15 @@ class Preview(QWidget):
         elif tasks:
             self._show_one(tasks[0])
         else:
-            self._show_foot("", "", buttons=False)
+            self.foot.show_words("", "", buttons=False)
             self._show_card("image", "muted", tr("Select a transfer to see its file."))
 
     def _show_one(self, task: Task) -> None:
-        name = _name(task)
+        name = name_of(task)
         done = bool(task.file)
-        if _arrives(task):
+        if arrives(task):
             self._ask_partial(task)
-        self._show_foot(name, theme.file_words(name), buttons=done)
+        self.foot.show_words(name, theme.file_words(name), buttons=done)
         if done:
             self._show_card(theme.file_icon(name), "muted", "")
             self._ask(self._room())
@@ -238,7 +191,7 @@ class Preview(QWidget):
             and task.state is State.COMPLETED
             and (text := self.text_of(task.key))
         ):
-            self._show_foot(
+            self.foot.show_words(
                 name,
                 tr("Answer, {size}").format(size=units.size(len(text.encode()))),
                 buttons=False,
@@ -257,32 +210,21 @@ class Preview(QWidget):
         """The picture stays until that of the larger, or whole, file is there."""
         if task.file:
             self._ask(self._room())
-        elif _arrives(task):  # else it gets its name just now
+        elif arrives(task):  # else it gets its name just now
             self._ask_partial(task)
 
     def note_progress(self, task: Task, received: int, expected: int) -> None:
         """The selected file has grown: a JPEG that arrives is shown as far as it is here."""
-        if len(self._tasks) == 1 and self._tasks[0].key == task.key and _arrives(task):
-            self._grown = task, received, expected
-            self._look()
+        if len(self._tasks) == 1 and self._tasks[0].key == task.key and arrives(task):
+            self._arrival.note_progress(task, received, expected)
 
-    def _look(self) -> None:
-        """At the arriving file, if enough of it came, and as soon as it is time for that."""
-        task, received, expected = self._grown or (None, 0, 0)
-        if (
-            task is None
-            or received - self._seen < max(1, round(expected * MORE))
-            or self._next_look == math.inf
-        ):
-            return
-        if (wait := self._next_look - time.monotonic()) > 0:
-            self._looking.start(round(wait * 1000) + 1)
-            return
-        self._tasks, self._seen = [task], received
+    def _look_again(self, task: Task) -> None:
+        self._tasks = [task]
         self._ask_partial(task)
 
     def _ask_partial(self, task: Task) -> None:
-        self._asked, self._asked_at, self._next_look = self._room(), time.monotonic(), math.inf
+        self._asked = self._room()
+        self._arrival.asked()
         self._put(0, task.part_path, self._asked, partial=True)
 
     def _show_card(self, icon: str, role: str, sentence: str) -> None:
@@ -303,22 +245,15 @@ class Preview(QWidget):
         page, most = self.pages.currentWidget(), UNLIMITED
         if page is self.canvas and not self.zoom.isChecked() and self.canvas.image is not None:
             most = max(40, self.canvas.fitted(self._space().expandedTo(QSize(60, 60))).height())
-        elif page is self.card and self.name.text():
+        elif page is self.card and self.foot.name.text():
             most = CARD
         self.pages.setMaximumHeight(most)
 
-    def _show_foot(self, name: str, words: str, *, buttons: bool) -> None:
-        self.name.setText(_breakable(name))
-        self.name.setVisible(bool(name))
-        self.facts.setText(words)
-        self.facts.setVisible(bool(words))
-        self.buttons.setVisible(buttons)
-
     def _show_sheet(self) -> None:
         first = self._tasks[:SHEET]
-        self.sheet.show_names([_name(task) for task in first], len(self._tasks) - len(first))
+        self.sheet.show_names([name_of(task) for task in first], len(self._tasks) - len(first))
         sizes = [task.moved for task in self._tasks]
-        self._show_foot(
+        self.foot.show_words(
             "",
             tr("%n transfers, {size}", "1 transfer, {size}", len(self._tasks)).format(
                 size=units.size(sum(sizes))
@@ -342,7 +277,7 @@ class Preview(QWidget):
 
     def _space(self) -> QSize:
         """What a picture may fill, its words being below it."""
-        words = max(self._foot.sizeHint().height(), self._foot.heightForWidth(self.width()))
+        words = max(self.foot.sizeHint().height(), self.foot.heightForWidth(self.width()))
         return QSize(self.width(), self.height() - self._head.height() - words - 12)
 
     def _room(self) -> QSize:
@@ -378,21 +313,15 @@ class Preview(QWidget):
         self.shown.emit()
 
     def _show_answer(self, answer: PictureAnswer) -> None:
-        name = _name(self._tasks[0])
+        name = name_of(self._tasks[0])
         if answer.question.partial:
-            hopeless = answer.reason == "slow" or (
-                answer.reason == "format" and answer.length >= LONGEST_MAGIC
-            )
-            if not hopeless:
-                now = time.monotonic()
-                self._next_look = now + max(SOON, REST * (now - self._asked_at))
-                self._look()
+            self._arrival.answered(answer)
             if answer.image is None:  # not enough of it is here
                 return
         length = units.size(answer.length) if answer.length >= 0 else ""
         if answer.image is None:
             words = ", ".join(part for part in (theme.file_words(name), length) if part)
-            self._show_foot(name, words, buttons=answer.reason != "missing")
+            self.foot.show_words(name, words, buttons=answer.reason != "missing")
             sentence = tr(SENTENCES.get(answer.reason, ""))
             self._show_card("image-off" if sentence else theme.file_icon(name), "muted", sentence)
             return
@@ -403,7 +332,7 @@ class Preview(QWidget):
             if answer.question.partial
             else length
         )
-        self._show_foot(
+        self.foot.show_words(
             name,
             f"{width} × {height}  ·  {answer.kind}  ·  {here}",
             buttons=not answer.question.partial,
@@ -442,7 +371,7 @@ class Preview(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._fit_buttons()
+        self.foot.fit_buttons(self.width())
         self._fit_page()
         if self._answer is not None:
             self._again.start()
@@ -453,28 +382,8 @@ class Preview(QWidget):
         return super().close()
 
 
-def _label(name: str, role: str) -> QLabel:
-    label = QLabel()
-    label.setObjectName(name)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setAlignment(Qt.AlignmentFlag.AlignCenter)
-    label.setWordWrap(True)
-    label.setProperty("role", role)
-    return label
-
-
 def _identity(task: Task) -> tuple[object, ...]:
     return task.key, look_of(task), task.file, task.finished, task.name, task.part_path
-
-
-def _arrives(task: Task) -> bool:
-    """Whether it is a JPEG of which something may be here already; its bytes lie in their order."""
-    kind = task.response.header("Content-Type") if task.response is not None else ""
-    named = (
-        _name(task).lower().endswith((".jpg", ".jpeg"))
-        or kind.partition(";")[0].strip().lower() == "image/jpeg"
-    )
-    return named and task.kind is Kind.DOWNLOAD and bool(task.part_path) and not task.file
 
 
 def _readable(text: str) -> str:
@@ -485,12 +394,3 @@ def _readable(text: str) -> str:
             shown = json.dumps(json_text.loads(text), indent=2, ensure_ascii=False)
     lines = [units.clean(line, LONGEST_ANSWER) for line in shown.splitlines()]
     return "\n".join([*lines, "…"] if len(text) > LONGEST_ANSWER else lines)
-
-
-def _name(task: Task) -> str:
-    return units.clean(task.name or from_url(task.url) or task.url, 200)
-
-
-def _breakable(name: str) -> str:
-    # A label breaks lines at blanks only, and would else be as wide as the longest name.
-    return "\u200b".join(name[at : at + 12] for at in range(0, len(name), 12))

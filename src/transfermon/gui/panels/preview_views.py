@@ -1,5 +1,5 @@
-"""What the preview shows a file with: one picture, or a sheet of small ones. Nothing is read or
-decoded here.
+"""What the preview shows a file with: one picture, or a sheet of small ones, and the words below.
+Nothing is read or decoded here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ from PySide6.QtGui import (
     QResizeEvent,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from transfermon.gui.toolkit import theme
 from transfermon.model.translate import tr
@@ -223,3 +230,67 @@ class Sheet(QWidget):
         painter.drawText(
             QRect(tile.x(), box.bottom() + 3, TILE, 16), Qt.AlignmentFlag.AlignHCenter, text
         )
+
+
+class Foot(QWidget):
+    """A file's name and what is known of it, with the buttons for it; they stand below each other
+    where they have no room side by side.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name = label("preview_name", "")
+        self.facts = label("preview_facts", "muted")
+        self.open_button = QPushButton(tr("Open"))
+        self.open_button.setObjectName("preview_open")
+        self.folder_button = QPushButton(tr("Show in folder"))
+        self.folder_button.setObjectName("preview_folder")
+        self.buttons = QWidget()
+        row = self._row = QBoxLayout(QBoxLayout.Direction.LeftToRight, self.buttons)
+        row.setContentsMargins(0, 6, 0, 0)
+        row.setSpacing(6)
+        row.addStretch(1)
+        row.addWidget(self.open_button)
+        row.addWidget(self.folder_button)
+        row.addStretch(1)
+        column = self._column = QVBoxLayout(self)
+        column.setContentsMargins(12, 8, 12, 0)
+        column.setSpacing(2)
+        for widget in (self.name, self.facts, self.buttons):
+            column.addWidget(widget)
+
+    def show_words(self, name: str, words: str, *, buttons: bool) -> None:
+        self.name.setText(_breakable(name))
+        self.name.setVisible(bool(name))
+        self.facts.setText(words)
+        self.facts.setVisible(bool(words))
+        self.buttons.setVisible(buttons)
+
+    def fit_buttons(self, width: int) -> None:
+        """`width` in pixels is what the foot may have."""
+        edges = self._column.contentsMargins()
+        both = (
+            self.open_button.sizeHint().width()
+            + self._row.spacing()
+            + self.folder_button.sizeHint().width()
+        )
+        fits = both <= width - edges.left() - edges.right()
+        self._row.setDirection(
+            QBoxLayout.Direction.LeftToRight if fits else QBoxLayout.Direction.TopToBottom
+        )
+
+
+def label(name: str, role: str) -> QLabel:
+    """Centred words that wrap and are shown as they are."""
+    made = QLabel()
+    made.setObjectName(name)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    made.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    made.setWordWrap(True)
+    made.setProperty("role", role)
+    return made
+
+
+def _breakable(name: str) -> str:
+    # A label breaks lines at blanks only, and would else be as wide as the longest name.
+    return "\u200b".join(name[at : at + 12] for at in range(0, len(name), 12))
