@@ -20,7 +20,6 @@ WAITING: dict[str, int] = {
     "engine/session.py Session lines": 516,
     "engine/session.py Session methods": 47,
     "engine/task_run.py TaskRun lines": 442,
-    "gui/window/main_window.py MainWindow lines": 401,
 }
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

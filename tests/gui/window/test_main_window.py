@@ -62,6 +62,7 @@ from transfermon.gui.window.bridge import Bridge
 from transfermon.gui.window.closing import KEEP, closing, quit_words
 from transfermon.gui.window.commands import COMMANDS, TOOLBAR, TRAY
 from transfermon.gui.window.enabling import PRIORITIES, enabled, toggled
+from transfermon.gui.window.kept_layout import restore_layout, save_layout
 from transfermon.gui.window.layout import start_widths
 from transfermon.gui.window.main_window import MainWindow, session_progress
 from transfermon.gui.window.status_line import counts_line
@@ -631,9 +632,9 @@ async def test_the_videofarm_page_has_the_whole_room_and_the_panels_come_back_as
     window.panels.sidebar.select(Scope(kind="all"))
     await until(lambda: (window.panels.middle.sizes(), window.panels.across.sizes()) == before)
     give_command(window, "videofarm")
-    window._save_layout()
+    save_layout(window, window.panels, window.context.state_dir)
     window.panels.sidebar.select(Scope(kind="all"))
-    window._restore_layout()
+    restore_layout(window, window.panels, window.context.state_dir)
     await until(lambda: (window.panels.middle.sizes(), window.panels.across.sizes()) == before)
 
 

@@ -6,18 +6,17 @@ changes the view.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QEvent, QSettings, Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QHideEvent, QShowEvent
 from PySide6.QtWidgets import QMainWindow, QWidget
 
 from transfermon.gui.dialogs.push_composer import payload_json
 from transfermon.gui.list.scope import Scope
-from transfermon.gui.toolkit import files, theme
+from transfermon.gui.toolkit import theme
 from transfermon.gui.window import adding, build, closing, settings_commands, task_commands
 from transfermon.gui.window.background_commands import show_composer
 from transfermon.gui.window.commands import COMMANDS
@@ -25,10 +24,12 @@ from transfermon.gui.window.context import WindowContext
 from transfermon.gui.window.credentials import Credentials
 from transfermon.gui.window.enabling import enabled
 from transfermon.gui.window.host_questions import HostQuestions
+from transfermon.gui.window.kept_layout import restore_layout, save_layout
 from transfermon.gui.window.layout import Panels, start_size, start_widths
 from transfermon.gui.window.removal import finish_removals
 from transfermon.gui.window.session_commands import session_menu
 from transfermon.gui.window.tray import Tray
+from transfermon.gui.window.videofarm_place import VideoFarmPlace
 from transfermon.model.events import (
     Event,
     NetworkSimulationEvent,
@@ -40,7 +41,6 @@ from transfermon.model.events import (
 from transfermon.model.tally import Tally
 from transfermon.model.task import Progress, TaskKey
 from transfermon.model.translate import tr
-from transfermon.model.wake_policy import WakeKind, WakeOutcome
 from transfermon.system.runners import Runners
 from transfermon.text import humanize
 
@@ -75,7 +75,7 @@ class MainWindow(QMainWindow):
         self._happened = True  # an event came since the commands were looked at
         self._arranged = False  # the panels have their widths
         self._anything = False  # there are transfers
-        self._videofarm: VideoFarmPage | None = None
+        self._farm = VideoFarmPlace(self.context)
         self._credentials = Credentials(self.context)
         self._hosts = HostQuestions(self.context)
         self.show_action = QAction(tr("&Show window"), self)
@@ -89,7 +89,7 @@ class MainWindow(QMainWindow):
         build.fill_status_bar(self.context)
         self._retint()
         theme.themed.changed.connect(self._retint)
-        self._restore_layout()
+        self._arranged = restore_layout(self, self.panels, state_dir)
         self._enable()
 
     def __repr__(self) -> str:
@@ -127,34 +127,7 @@ class MainWindow(QMainWindow):
     @property
     def videofarm(self) -> VideoFarmPage:
         """Made when it is first asked for."""
-        if self._videofarm is None:
-            self._videofarm = self._make_videofarm()
-        return self._videofarm
-
-    def _make_videofarm(self) -> VideoFarmPage:
-        from transfermon.gui.videofarm.page import VideoFarmPage
-
-        context = self.context
-        page = VideoFarmPage(state_dir=context.state_dir)
-        page.said.connect(context.panels.toasts.show_message)
-        page.server_wanted.connect(
-            lambda url: settings_commands.change_settings(context, {"videofarm_url": url})
-        )
-        page.play_wanted.connect(lambda key: task_commands.open_task(context, key))
-        page.folder_wanted.connect(lambda key: task_commands.show_task_folder(context, key))
-        page.stream_wanted.connect(
-            lambda url: context.complain(files.stream(url, context.monitor.settings.videofarm_url))
-        )
-        self.panels.pages.addWidget(page)
-        if context.attached:
-            self._attach_videofarm(page)
-        return page
-
-    def _attach_videofarm(self, page: VideoFarmPage) -> None:
-        from transfermon.videofarm.client import VideoFarmClient
-
-        monitor = self.context.monitor
-        page.attach(VideoFarmClient(monitor, monitor.settings.videofarm_url), self.context.spawn)
+        return self._farm.page
 
     def _retint(self) -> None:
         build.tint_actions(self.context)
@@ -175,8 +148,7 @@ class MainWindow(QMainWindow):
         bridge.progress.connect(self._apply_progress)
         bridge.pulse.connect(self._note_totals)
         bridge.set_watched(self.context.watched)
-        if self._videofarm is not None:
-            self._attach_videofarm(self._videofarm)
+        self._farm.attach()
         settings_commands.mark_theme(self.context, monitor.settings.theme)
         background = monitor.background
         panels.wakes.reset(
@@ -196,8 +168,7 @@ class MainWindow(QMainWindow):
             return
         finish_removals(self.context)
         self._credentials.detach()
-        if self._videofarm is not None:
-            self._videofarm.detach()
+        self._farm.detach()
         if self._bridge is not None:
             self._bridge.told.disconnect(self._apply)
             self._bridge.progress.disconnect(self._apply_progress)
@@ -213,7 +184,8 @@ class MainWindow(QMainWindow):
             self._show_simulation()
             return
         if isinstance(event, WakeChangedEvent):
-            self._apply_wake(event)
+            self.panels.wakes.apply(event.wake)
+            self._farm.apply_wake(event.wake)
             return
         key = event.task_key
         if isinstance(event, TaskRemovedEvent):
@@ -229,17 +201,6 @@ class MainWindow(QMainWindow):
             self._apply_to_selection(event)
         self._happened = True
         self.context.refresh_soon()
-
-    def _apply_wake(self, event: WakeChangedEvent) -> None:
-        wake = event.wake
-        self.panels.wakes.apply(wake)
-        if (
-            wake.kind is WakeKind.FETCH
-            and wake.outcome is WakeOutcome.NEW_DATA
-            and self._videofarm is not None
-            and self._videofarm.isVisible()
-        ):
-            self._videofarm.refresh()
 
     def _apply_to_selection(self, event: TaskEvent) -> None:
         self.panels.details.apply(event)
@@ -276,8 +237,7 @@ class MainWindow(QMainWindow):
             )
             if self.panels.status.show_status(monitor.overview.status()):
                 self.panels.wakes.refresh()
-            if self._videofarm is not None:  # it may have been set elsewhere
-                self._videofarm.set_server(monitor.settings.videofarm_url)
+            self._farm.follow_settings()
             self._hosts.look()
             if self._happened:  # what only moves changes nothing of what can be done
                 self._happened = False
@@ -335,8 +295,7 @@ class MainWindow(QMainWindow):
         self.context.scope = scope
         if scope.kind == "videofarm":
             self.panels.table.clearSelection()  # no command reaches what is not seen
-            if self.context.attached:
-                self.videofarm.set_server(self.context.monitor.settings.videofarm_url)
+            self._farm.follow_settings()
         else:
             self.panels.model.set_scope(scope)
         self._show_page(self._page_in_view(), walking=self.panels.sidebar.list.hasFocus())
@@ -384,7 +343,7 @@ class MainWindow(QMainWindow):
         """The app ends: save the layout, close without questions."""
         self.context.over = True
         self.detach()
-        self._save_layout()
+        save_layout(self, self.panels, self.context.state_dir)
         self.panels.preview.close()
         for dialog in list(self.context.dialogs.values()):
             dialog.close()
@@ -423,34 +382,6 @@ class MainWindow(QMainWindow):
             self._refresh()
         self._credentials.look()
         self.visibility_changed.emit(watched)
-
-    # Layout
-
-    def _settings(self) -> QSettings:
-        return QSettings(
-            os.path.join(self.context.state_dir, "window.ini"), QSettings.Format.IniFormat
-        )
-
-    def _save_layout(self) -> None:
-        kept = self._settings()
-        kept.setValue("geometry", self.saveGeometry())
-        kept.setValue("across", self.panels.across.saveState())
-        kept.setValue("middle", self.panels.middle.saveState())
-        kept.setValue("columns", self.panels.table.save_columns())
-        kept.sync()
-
-    def _restore_layout(self) -> None:
-        kept = self._settings()
-        for name, restore in (
-            ("geometry", self.restoreGeometry),
-            ("across", self.panels.across.restoreState),
-            ("middle", self.panels.middle.restoreState),
-            ("columns", self.panels.table.restore_columns),
-        ):
-            value = kept.value(name)
-            if isinstance(value, QByteArray) and not value.isEmpty():
-                restore(value)
-                self._arranged |= name == "across"
 
 
 def session_progress(
