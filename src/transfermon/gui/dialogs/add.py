@@ -25,7 +25,15 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from transfermon.gui.dialogs.fields import button, editor, form_layout, label, line, row_label
+from transfermon.gui.dialogs.fields import (
+    button,
+    editor,
+    form_layout,
+    headers_row,
+    label,
+    line,
+    row_label,
+)
 from transfermon.gui.dialogs.request_rows import RequestRows
 from transfermon.gui.dialogs.typed_text import digest_in, headers_in, links_in, sorted_out
 from transfermon.gui.toolkit import theme
@@ -165,10 +173,7 @@ class AddDialog(QDialog):
         self.body.textChanged.connect(self._check)
         self.body.setPlaceholderText(tr("Text; JSON is sent as application/json"))
         form.addRow(row_label(tr("Body"), self.body), self.body)
-        self.headers = editor("add_headers", tr("Request headers, one a line"), height=64)
-        self.headers.setPlaceholderText(tr("Name: value, one a line"))
-        self.headers.textChanged.connect(self._check)
-        form.addRow(row_label(tr("Headers"), self.headers), self.headers)
+        self.headers = headers_row(form, "add_headers", self._check)
         self.digest = line("add_digest", tr("SHA-256 checksum"))
         self.digest.setPlaceholderText(tr("64 hexadecimal digits; for a single address"))
         self.digest.textChanged.connect(self._check)

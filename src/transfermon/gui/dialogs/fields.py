@@ -4,6 +4,8 @@ names.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFormLayout, QLabel, QLineEdit, QPlainTextEdit, QPushButton, QWidget
 
@@ -39,6 +41,15 @@ def editor(name: str, accessible: str, *, height: int) -> QPlainTextEdit:
     made.setAccessibleName(accessible)
     made.setTabChangesFocus(True)
     made.setFixedHeight(height)
+    return made
+
+
+def headers_row(form: QFormLayout, name: str, changed: Callable[[], None]) -> QPlainTextEdit:
+    """The row for headers of the requests; `typed_text.headers_in` reads what is typed there."""
+    made = editor(name, tr("Request headers, one a line"), height=64)
+    made.setPlaceholderText(tr("Name: value, one a line"))
+    made.textChanged.connect(changed)
+    form.addRow(row_label(tr("Headers"), made), made)
     return made
 
 

@@ -24,7 +24,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from transfermon.gui.dialogs.fields import button, editor, form_layout, label, row_label
+from transfermon.gui.dialogs.fields import (
+    button,
+    editor,
+    form_layout,
+    headers_row,
+    label,
+    row_label,
+)
 from transfermon.gui.dialogs.request_rows import RequestRows
 from transfermon.gui.dialogs.typed_text import headers_in
 from transfermon.gui.toolkit import theme
@@ -192,10 +199,7 @@ class UploadDialog(QDialog):
             "upload_protocol", tr("Protocol"), [tr(text) for text in PROTOCOLS.values()]
         )
         form.addRow(row_label(tr("Protocol"), self.protocol), self.protocol)
-        self.headers = editor("upload_headers", tr("Request headers, one a line"), height=64)
-        self.headers.setPlaceholderText(tr("Name: value, one a line"))
-        self.headers.textChanged.connect(self._check)
-        form.addRow(row_label(tr("Headers"), self.headers), self.headers)
+        self.headers = headers_row(form, "upload_headers", self._check)
         self.request = RequestRows(self, form, row_label, self._check)
         return box
 
