@@ -699,7 +699,9 @@ async def test_a_picture_is_seen_while_it_arrives(world, server):
     assert preview.pages.currentWidget() is preview.canvas
     server.go.set()
     await until(lambda: world.monitor.tasks()[0].succeeded)
-    await until(lambda: preview.foot.buttons.isVisible() and "still" not in preview.foot.facts.text())
+    await until(
+        lambda: preview.foot.buttons.isVisible() and "still" not in preview.foot.facts.text()
+    )
     assert preview.pages.currentWidget() is preview.canvas
 
 

@@ -1,5 +1,5 @@
-"""Resuming against nginx, Apache and the byte-level server alike: the same scenes, whoever serves
-the file.
+"""Whole files and resuming against nginx, Apache and the byte-level server alike: the same scenes,
+whoever serves the file.
 
 Answers that no such server gives (R-10, R-11) and rows without a server (R-03, R-14) are in
 `test_resuming`.
@@ -11,6 +11,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import http.client
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -85,6 +86,67 @@ def tag_of(task: TransferTask) -> str:
 def check_file(downloads: Path, content: bytes) -> None:
     assert (downloads / "a.bin").read_bytes() == content
     assert os.listdir(downloads) == ["a.bin"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 100_000, 262_145, 20_000_000])
+async def test_a_file_arrives_as_it_is(monitor: Monitor, serve: Serve, downloads: Path, size: int):
+    server, content = serve(Traits(slow=False)), os.urandom(size)
+    server.put(content, age=HOUR)
+    digest = hashlib.sha256(content).hexdigest()
+    task = quick_session(monitor).download_task(
+        server.url("/a.bin"), expected_digest=f"sha-256:{digest}"
+    )
+    record = await task.wait()
+    assert record.succeeded
+    assert (record.expected, record.received) == (size, size)
+    assert record.response is not None
+    assert record.response.status == 200
+    assert resume.is_strong(tag_of(task))
+    assert await asked(server, 1) == [Asked("/a.bin", "", "")]
+    check_file(downloads, content)
+
+
+@pytest.mark.parametrize("length_known", [True, False])
+async def test_a_file_that_is_all_there_is_finished_without_an_endless_retry(
+    monitor: Monitor, serve: Serve, body: bytes, downloads: Path, length_known: bool
+):
+    """Its end is asked for once more and compared; a question for what is behind it is never
+    asked.
+    """
+    server = serve(Traits(slow=False))
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    with contextlib.closing(connection):
+        connection.request("HEAD", "/a.bin")
+        tag = connection.getresponse().getheader("ETag", "")
+    server.stop()
+
+    def unended(conn: Conn, request: Request) -> None:
+        if length_known:
+            conn.send(reply(200, {"Content-Length": str(SIZE), "ETag": tag}) + body[:-1])
+        else:
+            conn.send(reply(200, {"Transfer-Encoding": "chunked", "ETag": tag}))
+            conn.send(b"%x\r\n" % SIZE + body + b"\r\n")
+        conn.stall()
+
+    with ByteServer(unended, port=server.port):
+        task = quick_session(monitor).download_task(server.url("/a.bin"))
+        await eventually(lambda: task.count_of_bytes_received >= SIZE - 1, "all but its end")
+        task.suspend()
+        await eventually(
+            lambda: task.session._engine.progress.get(task.key) is None, "the attempt to let go"
+        )
+    if length_known:
+        (part,) = parts_in(downloads)
+        # as if the engine was killed between this write and its record
+        with part.open("ab") as file:
+            file.write(body[-1:])
+    server.start()
+    record = await task.resume().wait()
+    assert record.succeeded
+    assert record.restarts == 0
+    later = (await asked(server, 1 if length_known else 2))[1:]  # the first is ours, for the tag
+    assert [one.range for one in later] == ([] if length_known else [rest(SIZE)])
+    check_file(downloads, body)
 
 
 async def test_r01_r04_r07_cancelling_gives_data_that_a_new_task_goes_on_with(

@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,6 @@ from tests.helpers.byte_server import rest
 from tests.helpers.recorder import eventually
 from transfermon.engine.monitor import Monitor
 from transfermon.model.task import Task
-from transfermon.storage.settings import Settings
 from transfermon.videofarm import VideoDownload, VideoFarmClient
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(nginx.PATH is None, reason=nginx.WHY_NOT)]
@@ -52,14 +51,6 @@ def root(tmp_path: Path) -> Path:
 def server(tmp_path: Path, root: Path) -> Iterator[nginx.Nginx]:
     with nginx.running(tmp_path / "nginx", root, server=_CONFIG.format(root=root)) as running:
         yield running
-
-
-@pytest.fixture
-async def monitor(tmp_path: Path) -> AsyncIterator[Monitor]:
-    settings = Settings(download_folder=str(tmp_path / "downloads"))
-    async with Monitor.open(str(tmp_path / "state"), settings=settings) as monitor:
-        monitor.ready()
-        yield monitor
 
 
 @pytest.fixture
