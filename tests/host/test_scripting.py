@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.helpers.banners import Banners
 from tests.helpers.byte_server import ByteServer, Resource
 from tests.helpers.owners import until
 from transfermon.commands.main import _script_words
+from transfermon.host.scripting import Headless, Script
+from transfermon.storage.settings import ensure_private
 
 SIZE = 300_000
 DOWNLOAD = """
@@ -204,3 +209,51 @@ def test_what_was_stopped_goes_on_with_the_same_command(place, server, resource,
 )
 def test_the_words_behind_a_script_are_its_own_but_for_headless(words, headless, its):
     assert _script_words(words) == (headless, its)
+
+
+# ---- O-16
+
+
+class Looking(Banners):
+    """Writes down whether the listener had returned when a banner was shown."""
+
+    def __init__(self, returned: Path) -> None:
+        super().__init__()
+        self._returned = returned
+        self.came_after: list[bool] = []
+
+    async def send(self, title: str, body: str, **options: Any) -> bool:
+        self.came_after.append(self._returned.exists())
+        return await super().send(title, body, **options)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("how", ["batch", "task"])
+async def test_o16_without_a_window_the_banner_comes_after_the_listeners_of_the_script(
+    tmp_path, server, script, how
+):
+    script.write_text("""
+import asyncio, pathlib, sys
+
+idle = asyncio.Event()
+monitor.subscribe(lambda event: idle.set() if event.type == "sessionidle" else None)
+
+async def slow(event):
+    await idle.wait()  # the batch is complete from here on
+    for _ in range(5):  # and what a banner takes is stored and told meanwhile
+        await monitor.overview.history(limit=1)
+    pathlib.Path(sys.argv[3]).touch()
+
+monitor.add_event_listener("sessioncompleted", slow)
+monitor.session("com.example.script").download_task(sys.argv[1], destination=sys.argv[2])
+""")
+    state, returned = tmp_path / "state", tmp_path / "returned"
+    ensure_private(str(state))
+    (state / "settings.json").write_text(json.dumps({"notify": how}))
+    banners = Looking(returned)
+    words = [server.url("/a"), str(tmp_path / "a"), str(returned)]
+    async with asyncio.timeout(60):
+        code = await Headless(str(state), Script.read(str(script), words), banners).live()
+    assert code == 0
+    assert [title for title, _ in banners.shown] == ["Transfer finished"]
+    assert banners.came_after == [True]

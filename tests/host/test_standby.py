@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,16 +17,17 @@ from typing import Any, cast
 import pytest
 
 from tests.helpers import desktop
+from tests.helpers.banners import Banners
 from tests.helpers.byte_server import ByteServer, Resource
 from tests.helpers.owners import a_place, alive, is_held, quick, slow, until
 from transfermon.engine.monitor import Monitor
 from transfermon.host import standby
-from transfermon.host.standby import SCRIPT, Announcer, Standby, Waiter
+from transfermon.host.announcer import Announcer
+from transfermon.host.standby import SCRIPT, Standby, Waiter
 from transfermon.model.errors import EngineBusyError, StateError
 from transfermon.model.events import NotificationEvent
 from transfermon.storage.settings import Settings, ensure_private
 from transfermon.system.lock import NAME, EngineLock, owner
-from transfermon.system.notifier import Button, Notifier
 
 pytestmark = pytest.mark.anyio
 BODY = bytes(range(256)) * 47_000  # 12 MB
@@ -378,35 +379,11 @@ async def test_a_person_is_told_on_the_desktop(state, interrupted, tmp_path):
         ]
 
 
-class Banners(Notifier):
-    """A desktop that keeps what it was told to show."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.shown: list[tuple[str, str]] = []
-        self.buttons: list[Button] = []
-
-    async def probe(self) -> bool:
-        return True
-
-    async def send(
-        self,
-        title: str,
-        body: str,
-        *,
-        on_clicked: Callable[[], None] | None = None,
-        buttons: Sequence[Button] = (),
-    ) -> bool:
-        self.shown.append((title, body))
-        self.buttons += buttons
-        return True
-
-
 async def test_a_person_hears_that_it_goes_on_and_can_stop_it(state):
     banners = Banners()
     async with Monitor.open(state, settings=Settings()) as monitor:
-        announcer = Announcer(monitor, banners, still=0.0)
-        announcer.begin(2)
+        announcer = Announcer(monitor, banners)
+        announcer.batches.tell_that_transfers_go_on(2, after=0.0)
         async with asyncio.timeout(60):
             while not banners.shown:
                 await asyncio.sleep(0.01)

@@ -350,7 +350,6 @@ class Life:
             window.context,
             runners,
             in_background=lambda: presence.state is AppState.BACKGROUND,
-            parent=window,
         )
         relaunch = Relaunch(monitor, notifications.tell_return)
         window.attach(monitor, bridge, runners)
@@ -406,6 +405,7 @@ class Life:
             presence.close()
             window.detach()
             bridge.close()
+            notifications.batches.close()
             await runners.close()
             if demo is not None:
                 await demo.stop()

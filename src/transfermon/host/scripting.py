@@ -29,6 +29,7 @@ from transfermon.text import advice
 
 if TYPE_CHECKING:  # the engine is loaded when the script could be read
     from transfermon.engine.monitor import Monitor
+    from transfermon.system.notifier import Notifier
 
 WAKES = ("backgroundfetch", "silentpush")
 
@@ -204,9 +205,10 @@ def run_headless(state_dir: str, script: Script) -> int:
 class Headless:
     """One run."""
 
-    def __init__(self, state_dir: str, script: Script) -> None:
+    def __init__(self, state_dir: str, script: Script, notifier: Notifier | None = None) -> None:
         self._state_dir = state_dir
         self._script = script
+        self._notifier = notifier  # None: that of the desktop
         self._changed = asyncio.Event()
         self._over = False
         self._signalled = False
@@ -239,13 +241,13 @@ class Headless:
 
     async def _work(self, monitor: Monitor) -> None:
         from transfermon.control.server import ControlServer
-        from transfermon.host.standby import Announcer
+        from transfermon.host.announcer import Announcer
         from transfermon.system.notifier import Notifier
         from transfermon.videofarm.sync import VideoSync
 
         leave = monitor.subscribe(lambda _: self._changed.set())
         self._script.on_ended = self._changed.set
-        announcer = Announcer(monitor, Notifier())
+        announcer = Announcer(monitor, self._notifier or Notifier())
         sync = VideoSync(monitor)
         server = ControlServer(monitor)
         quitting = asyncio.create_task(monitor.quitting.wait())

@@ -18,33 +18,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from transfermon.engine.notification_batches import BURST, Gathering, session_of
 from transfermon.engine.start_conditions import LOGIN
-from transfermon.model.events import (
-    Event,
-    NotificationEvent,
-    SessionIdleEvent,
-    TaskCompletedEvent,
-    TaskCreatedEvent,
-)
+from transfermon.host.announcer import Announcer
 from transfermon.model.task import State, Task
 from transfermon.model.wake_policy import AppState
 from transfermon.system.lock import EngineLock
-from transfermon.system.notifier import Button, Notifier
-from transfermon.system.runners import Runners
+from transfermon.system.notifier import Notifier
 from transfermon.system.sleep import Sleep
 from transfermon.system.stay_awake import Inhibitor
-from transfermon.text.notification_texts import (
-    BannerText,
-    discreet,
-    notice_for,
-    start_notice,
-    still_notice,
-    worth_telling,
-)
 
 if TYPE_CHECKING:  # the waiter's owner has these already, or does not need them
     from transfermon.control.server import ControlServer
@@ -57,10 +41,6 @@ LOCK = "standby.lock"
 LOG = "standby.log"
 WHAT = "transfermon standby"
 ENDING = 2.0  # seconds that a waiter may take to end
-STILL = 5.0  # seconds after which a person is told that transfers go on without a window
-BATCH = 10.0  # a batch that stays open longer is told of
-TOGETHER = 1.0  # downloads that one push or fetch starts within this are told of together
-LAST_WORDS = 5.0  # seconds that banners get at the end
 
 
 class Waiter:
@@ -282,7 +262,7 @@ class Standby:
         try:
             await self._listen(server)  # before the transfers: the app may be back already
             monitor.ready()
-            announcer.begin(sum(map(_goes_on, monitor.tasks())))
+            announcer.batches.tell_that_transfers_go_on(sum(map(_goes_on, monitor.tasks())))
             while not self._done and busy(monitor):
                 await self._until_quiet(monitor)
                 if not self._done:
@@ -331,132 +311,3 @@ class Standby:
         finally:
             for number in wanted:
                 loop.remove_signal_handler(number)
-
-
-class Announcer:
-    """Tells on the desktop what the window would have told: batches that ended, and everything
-    notified.
-    """
-
-    def __init__(self, monitor: Monitor, notifier: Notifier, *, still: float = STILL) -> None:
-        self._still = still
-        self._monitor = monitor
-        self._notifier = notifier
-        self._runners = Runners()
-        self._probe = self._runners.spawn(notifier.probe(), "looking for a notification service")
-        self._timers: list[asyncio.TimerHandle] = []
-        self._ended: dict[str, list[Task]] = {}  # by session
-        self._together: Gathering[Task] = Gathering()
-        self._singly: Gathering[Task] = Gathering(burst=BURST)  # where each is to be told of
-        self._started: dict[str, list[Task]] = {}  # by handler
-        self._leave = monitor.subscribe(self._hear)
-
-    def __repr__(self) -> str:
-        return f"<Announcer {len(self._ended)} batches>"
-
-    def begin(self, tasks: int) -> None:
-        """Say soon that so many tasks go on."""
-        if self._monitor.settings.notify != "off":
-            self._later(self._still, lambda: self._tell(still_notice(tasks)))
-
-    async def finish(self) -> None:
-        """Tell what waits to be told, and wait until it was."""
-        # it is read after all that was decided before was told
-        await self._monitor.overview.history(limit=1)
-        for session in list(self._ended):
-            self._close_batch(session)
-        for gathering in (self._together, self._singly):
-            self._tell_gathered(gathering)
-        for handler in list(self._started):
-            self._close_start(handler)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS):
-                while len(self._runners):
-                    await asyncio.sleep(0.01)
-                    await self._monitor.overview.history(limit=1)
-
-    async def close(self) -> None:
-        self._leave()
-        for timer in self._timers:
-            timer.cancel()
-        await self._runners.close()
-
-    def _hear(self, event: Event) -> None:
-        task = event.task
-        if isinstance(event, NotificationEvent):
-            self._runners.spawn(self._show(event), "notification")
-        elif isinstance(event, SessionIdleEvent):
-            self._close_batch(event.session)
-        elif isinstance(event, TaskCompletedEvent) and task is not None and worth_telling(task):
-            self._completed(task)
-        elif isinstance(event, TaskCreatedEvent) and task is not None and task.handler_id:
-            self._background_start(task)
-
-    def _completed(self, task: Task) -> None:
-        how = self._monitor.settings.notify
-        if how == "task":
-            self._gather(self._singly, [task])
-        elif how == "session":
-            # told of when the session has nothing left
-            self._ended.setdefault(task.session, []).append(task)
-        elif how != "off":
-            self._collect(self._ended, task.session, task, BATCH, self._close_batch)
-
-    def _background_start(self, task: Task) -> None:
-        if self._monitor.settings.notify_background_start:
-            self._collect(self._started, task.handler_id, task, TOGETHER, self._close_start)
-
-    def _collect(
-        self,
-        batches: dict[str, list[Task]],
-        key: str,
-        task: Task,
-        delay: float,
-        close: Callable[[str], None],
-    ) -> None:
-        if key not in batches:
-            self._later(delay, lambda: close(key))
-        batches.setdefault(key, []).append(task)
-
-    def _close_batch(self, session: str) -> None:
-        if tasks := self._ended.pop(session, None):
-            self._gather(self._together, tasks)
-
-    def _gather(self, gathering: Gathering[Task], tasks: list[Task]) -> None:
-        wait = gathering.add(tasks, asyncio.get_running_loop().time())
-        if wait == 0:
-            self._tell_gathered(gathering)
-        elif wait is not None:
-            self._later(wait, lambda: self._tell_gathered(gathering))
-
-    def _tell_gathered(self, gathering: Gathering[Task]) -> None:
-        if tasks := gathering.take(asyncio.get_running_loop().time()):
-            found = self._monitor.find_session(session_of(tasks))
-            self._tell(notice_for(tasks, (found.identifier or "") if found else ""))
-
-    def _close_start(self, handler: str) -> None:
-        if tasks := self._started.pop(handler, None):
-            self._tell(start_notice(tasks))
-
-    def _later(self, delay: float, call: Callable[[], None]) -> None:
-        now = asyncio.get_running_loop().time()
-        self._timers = [
-            timer for timer in self._timers if timer.when() > now and not timer.cancelled()
-        ]
-        self._timers.append(asyncio.get_running_loop().call_later(delay, call))
-
-    def _tell(self, notice: BannerText) -> None:
-        self._runners.spawn(self._tell_truly(notice), "notice")
-
-    async def _tell_truly(self, notice: BannerText) -> None:
-        shown = await self._probe
-        self._monitor.notify(notice.title, notice.body, user_info=notice.user_info, shown=shown)
-
-    async def _show(self, event: NotificationEvent) -> None:
-        stop = Button(title="Stop", pressed=self._monitor.request_quit)
-        title, body = event.alert_title, event.alert_body
-        if not self._monitor.settings.notify_names:
-            title, body = discreet(title, body, event.user_info)
-        await self._notifier.send(
-            title, body, buttons=[stop] if event.user_info.get("standby") else []
-        )

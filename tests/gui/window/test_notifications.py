@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from tests.helpers.recorder import eventually
 from transfermon.engine.monitor import Monitor
 from transfermon.gui.window.context import WindowContext
 from transfermon.gui.window.notifications import Notifications
@@ -23,6 +24,7 @@ from transfermon.system.notifier import Button, Notifier
 from transfermon.system.runners import Runners
 from transfermon.text.notification_texts import notice_for, start_notice, worth_telling
 
+pytestmark = pytest.mark.anyio
 FAILED = TransferError(code=Code.CANNOT_CONNECT, message="The server refused the connection.")
 CANCELLED = TransferError(code=Code.CANCELLED, message="Cancelled.")
 
@@ -132,7 +134,7 @@ def told():
 
 
 @pytest.fixture
-def notifications(qapp, told):
+def notifications(told):
     made = Notifications(
         cast(Monitor, told),
         cast(Notifier, told),
@@ -142,7 +144,7 @@ def notifications(qapp, told):
     )
     told.on_event = made.apply
     yield made
-    made.deleteLater()
+    made.batches.close()
 
 
 def ended(task: Task) -> TaskCompletedEvent:
@@ -154,7 +156,7 @@ def ended(task: Task) -> TaskCompletedEvent:
 IDLE = SessionIdleEvent(session="s")
 
 
-def test_a_batch_is_told_once_when_the_session_has_nothing_left(told, notifications):
+async def test_a_batch_is_told_once_when_the_session_has_nothing_left(told, notifications):
     for number in range(1, 4):
         notifications.apply(ended(a_task(number)))
     assert told.notified == []
@@ -164,27 +166,27 @@ def test_a_batch_is_told_once_when_the_session_has_nothing_left(told, notificati
     assert len(told.notified) == 1
 
 
-def test_links_that_end_one_after_the_other_are_told_of_together(told, notifications):
+async def test_links_that_end_one_after_the_other_are_told_of_together(told, notifications):
     """The session has nothing left after each of them."""
     for number in range(1, 13):
         notifications.apply(ended(a_task(number)))
         notifications.apply(IDLE)
     assert [title for title, _, _ in told.notified] == ["Transfer finished"]
-    notifications._tell_gathered(notifications._ended)  # ten seconds later
+    notifications.batches.close_all()  # as after ten seconds
     assert told.notified[1][:2] == ("Transfers finished", "11 files, 11.0 MB")
 
 
-def test_where_each_is_wanted_many_are_a_sum(told, notifications):
+async def test_where_each_is_wanted_many_are_a_sum(told, notifications):
     told.settings = Settings(notify="task")
     for number in range(1, 41):
         notifications.apply(ended(a_task(number, error=FAILED)))
     assert [title for title, _, _ in told.notified] == ["Transfer failed"] * 3
-    notifications._tell_gathered(notifications._singly)
+    notifications.batches.close_all()
     assert told.notified[3][:2] == ("Transfers failed", "37 transfers failed")
 
 
 @pytest.mark.parametrize(("how", "count"), [("batch", 1), ("task", 2), ("off", 0)])
-def test_the_setting_says_how_often(told, notifications, how, count):
+async def test_the_setting_says_how_often(told, notifications, how, count):
     told.settings = Settings(notify=how)
     notifications.apply(ended(a_task(1)))
     notifications.apply(ended(a_task(2)))
@@ -192,14 +194,14 @@ def test_the_setting_says_how_often(told, notifications, how, count):
     assert len(told.notified) == count
 
 
-def test_in_front_it_is_a_message_in_the_window_once(told, notifications):
+async def test_in_front_it_is_a_message_in_the_window_once(told, notifications):
     notifications.apply(ended(a_task()))
     notifications.apply(IDLE)
     assert told.toasts == ["Transfer finished: 1.zip, 1.0 MB"]
     assert told.banners == []
 
 
-def test_in_the_background_it_is_a_banner_with_buttons(told, notifications):
+async def test_in_the_background_it_is_a_banner_with_buttons(told, notifications):
     told.background = True
     notifications.apply(ended(a_task()))
     notifications.apply(IDLE)
@@ -208,14 +210,14 @@ def test_in_the_background_it_is_a_banner_with_buttons(told, notifications):
     assert told.notified[0][2] is True
 
 
-def test_a_failure_offers_to_try_again(told, notifications):
+async def test_a_failure_offers_to_try_again(told, notifications):
     told.background = True
     notifications.apply(ended(a_task(error=FAILED)))
     notifications.apply(IDLE)
     assert told.banners == [("Transfer failed", ["Retry"])]
 
 
-def test_without_a_service_the_window_says_it(told, notifications):
+async def test_without_a_service_the_window_says_it(told, notifications):
     told.background = True
     told.available = False
     notifications.apply(ended(a_task()))
@@ -224,25 +226,24 @@ def test_without_a_service_the_window_says_it(told, notifications):
     assert told.notified[0][2] is False
 
 
-def test_a_download_that_a_push_started_is_told_of(told, notifications, qtbot):
+async def test_a_download_that_a_push_started_is_told_of(told, notifications):
     for number in (1, 2):
         task = a_task(number, handler_id="SilentPush-1")
         notifications.apply(TaskCreatedEvent(session="s", task_identifier=number, task=task))
     notifications.apply(TaskCreatedEvent(session="s", task_identifier=3, task=a_task(3)))  # by hand
-    qtbot.waitUntil(lambda: len(told.notified) == 1)
+    await eventually(lambda: len(told.notified) == 1)
     assert told.notified[0][:2] == ("Background downloads started", "2 files")
 
 
-def test_the_setting_can_keep_the_start_quiet(told, notifications):
+async def test_the_setting_can_keep_the_start_quiet(told, notifications):
     told.settings = Settings(notify_background_start=False)
     notifications.apply(
         TaskCreatedEvent(session="s", task_identifier=1, task=a_task(handler_id="Fetch-1"))
     )
-    assert repr(notifications) == "<Notifications batches=0>"
-    assert not notifications._started
+    assert repr(notifications.batches) == "<NotificationBatches ended=0 started=0>"
 
 
-def test_what_a_script_notifies_is_shown_too(told, notifications):
+async def test_what_a_script_notifies_is_shown_too(told, notifications):
     notifications.apply(NotificationEvent(alert_title="Hello", user_info={"task": 5}))
     assert told.toasts == ["Hello"]
 
@@ -250,7 +251,7 @@ def test_what_a_script_notifies_is_shown_too(told, notifications):
 @pytest.mark.parametrize(
     ("in_front", "toasts", "banners"), [("message", 1, 0), ("banner", 0, 1), ("nothing", 0, 0)]
 )
-def test_n03_what_was_scheduled_says_what_happens_in_front(
+async def test_n03_what_was_scheduled_says_what_happens_in_front(
     told, notifications, in_front, toasts, banners
 ):
     notifications.apply(NotificationEvent(event_id="e-1", alert_body="Ready", in_front=in_front))

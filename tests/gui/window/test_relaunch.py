@@ -183,9 +183,7 @@ class Desk:
         ("off", False, True, "toast"),
     ],
 )
-def test_the_summary_is_a_banner_only_where_nobody_has_seen_one(
-    qapp, notify, told, background, where
-):
+def test_the_summary_is_a_banner_only_where_nobody_has_seen_one(notify, told, background, where):
     desk = Desk(notify)
     notifications = Notifications(
         cast(Monitor, desk),
@@ -199,4 +197,3 @@ def test_the_summary_is_a_banner_only_where_nobody_has_seen_one(
     assert desk.toasts == ([notice.body] if where == "toast" else [])
     title = {"event": [("Welcome back", notice.body)], "event without a title": [("", notice.body)]}
     assert desk.notified == title.get(where, [])
-    notifications.deleteLater()

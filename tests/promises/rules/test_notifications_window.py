@@ -57,7 +57,6 @@ def listening(world: World, desktop: Desktop, runners: Runners) -> Notifications
         world.window.context,
         runners,
         in_background=lambda: True,
-        parent=world.window,
     )
     world.monitor.subscribe(notifications.apply)
     return notifications

@@ -285,8 +285,8 @@ async def test_o16_the_desktop_hears_of_a_finished_transfer_after_its_listeners(
     await eventually(lambda: len(order) == 2)
     assert order == ["sessioncompleted", "notification"]
     leave()
+    notifications.batches.close()
     await runners.close()
-    notifications.deleteLater()
 
 
 # ---- O-17

@@ -1,5 +1,5 @@
-"""When a person is told, and how: a banner while the app is in the background, a message in its
-window otherwise.
+"""How a person is told by the window: a banner while the app is in the background, a message in its
+window otherwise. When, and of how many at once, `engine/notification_batches` decides.
 
 Rule: everything goes through `monitor.notify`, so all that was ever told is in the Events view;
 showing starts from the NotificationEvent that comes back.
@@ -7,43 +7,25 @@ showing starts from the NotificationEvent that comes back.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QTimer
-
-from transfermon.engine.notification_batches import BURST, Gathering, session_of
+from transfermon.engine.notification_batches import NotificationBatches
 from transfermon.gui.window.context import WindowContext
 from transfermon.gui.window.task_commands import open_task, retry_task, show_task_folder
-from transfermon.model.events import (
-    Event,
-    NotificationEvent,
-    SessionIdleEvent,
-    TaskCompletedEvent,
-    TaskCreatedEvent,
-)
-from transfermon.model.task import Task, TaskKey
+from transfermon.model.events import Event, NotificationEvent
+from transfermon.model.task import TaskKey
 from transfermon.model.translate import tr
 from transfermon.system.notifier import Button, Notifier
 from transfermon.system.runners import Runners
-from transfermon.text.notification_texts import (
-    BannerText,
-    discreet,
-    notice_for,
-    start_notice,
-    worth_telling,
-)
+from transfermon.text.notification_texts import BannerText, discreet
 
 if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
     from transfermon.engine.monitor import Monitor
 
-BATCH_MS = 10_000  # a batch that stays open longer is told of
-START_MS = 1_000  # downloads that one push or fetch starts within this are told of together
 
-
-class Notifications(QObject):
-    """Collects what ended, tells of it as the settings say, and shows every notification once."""
+class Notifications:
+    """Tells what the batches hand over, and shows every notification once."""
 
     def __init__(
         self,
@@ -53,70 +35,24 @@ class Notifications(QObject):
         runners: Runners,
         *,
         in_background: Callable[[], bool],
-        parent: QObject | None = None,
     ) -> None:
-        super().__init__(parent)
         self._monitor = monitor
         self._notifier = notifier
         self._context = context
         self._runners = runners
         self._in_background = in_background
-        self._batches: dict[str, list[Task]] = {}
-        self._ended: Gathering[Task] = Gathering()
-        self._singly: Gathering[Task] = Gathering(burst=BURST)  # where each is to be told of
-        self._started: dict[str, list[Task]] = {}
+        self.batches = NotificationBatches(monitor, runners, self._tell)
         self._shown: dict[str, None] = {}
 
     def __repr__(self) -> str:
-        return f"<Notifications batches={len(self._batches)}>"
+        return f"<Notifications {self.batches!r} shown={len(self._shown)}>"
 
     def apply(self, event: Event) -> None:
         """Hear one event of the bridge."""
-        task = event.task
         if isinstance(event, NotificationEvent):
             self._show(event)
-        elif isinstance(event, SessionIdleEvent):
-            self._close_batch(event.session)
-        elif isinstance(event, TaskCompletedEvent) and task is not None:
-            self._completed(task)
-        elif isinstance(event, TaskCreatedEvent) and task is not None and task.handler_id:
-            self._background_start(task)
-
-    def _completed(self, task: Task) -> None:
-        how = self._monitor.settings.notify
-        if how == "off" or not worth_telling(task):
-            return
-        if how == "task":
-            self._gather(self._singly, [task])
-            return
-        batch = self._batches.setdefault(task.session, [])
-        if not batch and how != "session":
-            QTimer.singleShot(BATCH_MS, self, lambda: self._close_batch(task.session))
-        batch.append(task)
-
-    def _close_batch(self, session: str) -> None:
-        if batch := self._batches.pop(session, []):
-            self._gather(self._ended, batch)
-
-    def _gather(self, gathering: Gathering[Task], tasks: list[Task]) -> None:
-        wait = gathering.add(tasks, time.monotonic())
-        if wait == 0:
-            self._tell_gathered(gathering)
-        elif wait is not None:
-            QTimer.singleShot(round(wait * 1000) + 1, self, lambda: self._tell_gathered(gathering))
-
-    def _tell_gathered(self, gathering: Gathering[Task]) -> None:
-        if tasks := gathering.take(time.monotonic()):
-            found = self._monitor.find_session(session_of(tasks))
-            self._runners.spawn(
-                self._tell_when_heard(tasks, (found.identifier or "") if found else ""),
-                "telling what ended",
-            )
-
-    async def _tell_when_heard(self, tasks: list[Task], session: str) -> None:
-        for task in tasks:
-            await self._monitor.heard(task.key)  # listeners come first (O-16)
-        self._tell(notice_for(tasks, session))
+        else:
+            self.batches.take_event(event)
 
     def tell_return(self, notice: BannerText, told: bool) -> None:
         """The summary of an absence; in the window only when the desktop has told of it before
@@ -129,17 +65,6 @@ class Notifications(QObject):
             self._tell(notice)
         else:
             self._monitor.notify("", notice.body, user_info=notice.user_info, shown=False)
-
-    def _background_start(self, task: Task) -> None:
-        if not self._monitor.settings.notify_background_start:
-            return
-        started = self._started.setdefault(task.handler_id, [])
-        if not started:
-            QTimer.singleShot(START_MS, self, lambda: self._close_start(task.handler_id))
-        started.append(task)
-
-    def _close_start(self, handler: str) -> None:
-        self._tell(start_notice(self._started.pop(handler)))
 
     def _tell(self, notice: BannerText) -> None:
         shown = self._in_background() and self._notifier.available
