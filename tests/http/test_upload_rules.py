@@ -6,20 +6,33 @@ from __future__ import annotations
 
 import base64
 import unicodedata
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon.http.upload_protocols import probing, receipts, rules
-from transfermon.http.upload_protocols.rules import LARGEST_PIECE, MIB, Next
-from transfermon.model import upload_protocol
-from transfermon.model.errors import Code, Retry
+from transfermon.http.upload_protocols import (
+    failures,
+    pieces,
+    places,
+    probing,
+    receipts,
+    registry,
+    versions,
+)
+from transfermon.http.upload_protocols.base import Next, ResumableProtocol
+from transfermon.http.upload_protocols.fields import upload_limits
+from transfermon.http.upload_protocols.ietf import PROTOCOL as IETF
+from transfermon.http.upload_protocols.pieces import LARGEST_PIECE, MIB
+from transfermon.http.upload_protocols.tus import PROTOCOL as TUS
+from transfermon.model.errors import Code, Retry, TransferFailure
 from transfermon.model.task import UNKNOWN, Kind, Response, Task, UploadResource, changed
-from transfermon.model.upload_protocol import VERSIONS
+from transfermon.model.upload_protocol import decided, split_name
 
 URL = "https://example.com/in/a.bin"
 SIZE = 10_000_000
+QUESTION = {"ietf": "8", "tus": ""}
 
 
 def answer(status: int, url: str = URL, **fields: str) -> Response:
@@ -63,37 +76,37 @@ def resource(protocol: str = "ietf", **changes: object) -> UploadResource:
 def test_each_version_of_the_draft_has_its_fields(
     version: str, begin: str, middle: str, last: str, kind: str
 ):
-    def lines(fields: dict[str, str]) -> set[str]:
+    def lines(fields: Mapping[str, str]) -> set[str]:
         return {f"{name}: {value}" for name, value in fields.items()}
 
-    method, created = rules.creation("ietf", SIZE, version=version)
+    created = IETF.creation(SIZE, version=version)
     upload = resource(version=version)
-    assert method == ""
+    assert created.method == ""
     assert {
         begin,
         f"Upload-Draft-Interop-Version: {version}",
         f"Upload-Length: {SIZE}",
         "Content-Length: 0",
-    } <= lines(created)
-    assert last in lines(rules.whole(version, SIZE))
+    } <= lines(created.fields)
+    assert last in lines(IETF.whole_fields(version, SIZE))
     for asked, ends in ((middle, False), (last, True)):
-        appended = rules.append(upload, 5, last=ends)
+        appended = IETF.append(upload, 5, last=ends).fields
         assert {asked, "Upload-Offset: 5", f"Upload-Draft-Interop-Version: {version}"} <= lines(
             appended
         )
         assert appended.get("Content-Type", "") == kind
-    assert rules.query(upload) == {"Upload-Draft-Interop-Version": version}
+    assert IETF.question(upload).fields == {"Upload-Draft-Interop-Version": version}
 
 
 def test_a_name_and_a_type_go_along():
-    method, fields = rules.creation("tus", SIZE, name="grün, 1.mp4")
-    told = dict(pair.split(" ") for pair in fields["Upload-Metadata"].split(","))
-    assert method == "POST"
+    created = TUS.creation(SIZE, name="grün, 1.mp4")
+    told = dict(pair.split(" ") for pair in created.fields["Upload-Metadata"].split(","))
+    assert created.method == "POST"
     assert {key: base64.b64decode(value).decode() for key, value in told.items()} == {
         "filename": "grün, 1.mp4",
         "filetype": "video/mp4",
     }
-    _, fields = rules.creation("ietf", SIZE, name="grün.mp4", media_type="video/x")
+    fields = IETF.creation(SIZE, name="grün.mp4", media_type="video/x").fields
     assert fields["Content-Disposition"] == "inline; filename*=UTF-8''gr%C3%BCn.mp4"
     assert fields["Content-Type"] == "video/x"
 
@@ -110,7 +123,9 @@ def test_a_name_and_a_type_go_along():
     ],
 )
 def test_a_protocol_may_name_its_version(text: str, found: tuple[str, str]):
-    assert upload_protocol.parse(text) == found
+    registry.check_name(text)
+    assert split_name(text) == found
+    assert decided(text) == ("" if text == "auto" else found[0])
 
 
 @pytest.mark.parametrize(
@@ -118,7 +133,7 @@ def test_a_protocol_may_name_its_version(text: str, found: tuple[str, str]):
 )
 def test_other_protocols_are_refused(text: str):
     with pytest.raises(ValueError, match="ietf:N"):
-        upload_protocol.parse(text)
+        registry.check_name(text)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +157,7 @@ def test_a_folder_gets_the_name(url: str, method: str, into: bool, target: str):
         name="a b.bin",
         into_folder=into,
     )
-    assert rules.target(task) == target
+    assert places.file_address(task) == target
 
 
 # ---- where it goes on
@@ -170,7 +185,7 @@ def test_a_folder_gets_the_name(url: str, method: str, into: bool, target: str):
     ],
 )
 def test_where_an_upload_resource_is(asked: str, location: str, url: str, elsewhere: bool):
-    found = rules.created("tus", answer(201, asked, Location=location), SIZE, 0.0)
+    found = TUS.created(answer(201, asked, Location=location), SIZE, 0.0)
     assert isinstance(found, UploadResource)
     assert (found.url, found.elsewhere) == (url, elsewhere)
 
@@ -186,7 +201,7 @@ def test_where_an_upload_resource_is(asked: str, location: str, url: str, elsewh
     ],
 )
 def test_where_none_can_be(location: str, code: Code):
-    found = rules.created("tus", answer(201, Location=location), SIZE, 0.0)
+    found = TUS.created(answer(201, Location=location), SIZE, 0.0)
     assert getattr(found, "code", None) == code
 
 
@@ -205,7 +220,7 @@ def test_an_interim_answer_is_read_in_its_version_only(
 ):
     fields = {"Location": "/up/1"} | ({"Upload-Draft-Interop-Version": named} if named else {})
     interim = Response(status=status, url=URL, headers=tuple(fields.items()))
-    assert (rules.announced(interim, asked, SIZE, 0.0) is not None) is found
+    assert (IETF.announced(interim, SIZE, 0.0, version=asked) is not None) is found
 
 
 # ---- pieces
@@ -228,7 +243,7 @@ def test_an_interim_answer_is_read_in_its_version_only(
     ],
 )
 def test_smaller_pieces(tried: int, limits: str, piece: int | None):
-    found = rules.smaller(resource(length=1 << 41), tried, answer(413, Upload_Limit=limits))
+    found = pieces.smaller_pieces(resource(length=1 << 41), tried, upload_limits(limits))
     assert (found.piece if found is not None else None) == piece
 
 
@@ -238,8 +253,8 @@ def test_pieces_come_to_an_end_within_the_limits(length: int, limit: int, least:
     are seven at most.
     """
     upload, tries = resource(length=length, min_append=least), 0
-    while (end := rules.piece(upload, 0)[0]) > limit:
-        less = rules.smaller(upload, end)
+    while (end := pieces.next_piece(upload, 0)[0]) > limit:
+        less = pieces.smaller_pieces(upload, end)
         if less is None:
             assert limit < max(2 * MIB, least + 1, 2) or end <= MIB
             return
@@ -261,7 +276,7 @@ def test_pieces_come_to_an_end_within_the_limits(length: int, limit: int, least:
 def test_a_cut_makes_pieces_only_where_nothing_came_of_it(
     tried: int, before: int, after: int, piece: int
 ):
-    found = rules.after_cut(resource(tried=tried, offset=before), after)
+    found = pieces.after_cut(resource(tried=tried, offset=before), after)
     assert (found.piece, found.tried) == (piece, 0)
 
 
@@ -269,14 +284,14 @@ def test_a_cut_makes_pieces_only_where_nothing_came_of_it(
 
 
 @given(
-    protocol=st.sampled_from(["ietf", "tus"]),
+    protocol=st.sampled_from(registry.RESUMABLE),
     status=st.sampled_from([200, 201, 204, 206, 299]),
     told=st.one_of(st.none(), st.integers(0, SIZE * 2)),
     complete=st.sampled_from(["", "?1", "?0", "yes"]),
     incomplete=st.sampled_from(["", "?1", "?0"]),
     sent=st.integers(0, SIZE),
     last=st.booleans(),
-    version=st.sampled_from(VERSIONS),
+    version=st.sampled_from(IETF.versions),
 )
 def test_no_answer_completes_an_upload_before_its_last_byte(
     protocol, status, told, complete, incomplete, sent, last, version
@@ -286,9 +301,9 @@ def test_no_answer_completes_an_upload_before_its_last_byte(
         "Upload_Complete": complete,
         "Upload_Incomplete": incomplete,
     }
-    upload = resource(protocol, version=version)
+    upload = resource(protocol.name, version=version)
     end = SIZE if last else SIZE - 1
-    step = rules.judge_append(
+    step = protocol.judge_append(
         upload, end, answer(status, **fields), last=last, sent=min(sent, end), given=min(sent, end)
     )
     if told is not None and told > min(sent, end):
@@ -299,9 +314,7 @@ def test_no_answer_completes_an_upload_before_its_last_byte(
         assert last
         assert sent >= SIZE
         assert told in (None, SIZE)
-        assert told == SIZE or (
-            protocol == "ietf" and rules.completeness(answer(status, **fields)) is True
-        )
+        assert told == SIZE or (protocol.completeness(answer(status, **fields)) is True)
     if step.next is Next.GO_ON:
         assert step.offset <= min(sent, end)
 
@@ -327,9 +340,10 @@ def test_where_a_server_stands(
     given: int, told: int | None, complete: str, protocol: str, expected: Next
 ):
     fields = {"Upload_Offset": "" if told is None else str(told), "Upload_Complete": complete}
-    assert (
-        rules.judge_query(resource(protocol), answer(200, **fields), given=given).next is expected
-    )
+    spoken = registry.find_protocol(protocol)
+    assert spoken is not None
+    step = spoken.judge_question(resource(protocol), answer(200, **fields), given=given)
+    assert step.next is expected
 
 
 @given(
@@ -430,28 +444,74 @@ def test_another_place_is_told_without_secrets(location: str, told: str):
     ],
 )
 def test_what_options_finds(status: int, fields: dict[str, str], protocol: str, sure: bool):
-    found = probing.judge(answer(status, **fields), "8", now=0.0)
+    found = probing.judge_options(answer(status, **fields), QUESTION, now=0.0)
     assert (found.protocol, found.sure) == (protocol, sure)
     assert (found.error is not None) is (protocol == "")
 
 
 def test_trouble_that_stays_does_not_keep_a_file_back_but_a_missing_login_does():
     assert (
-        probing.judge(answer(503), "8", now=0.0, attempt=probing.PATIENCE + 1).protocol == "plain"
+        probing.judge_options(answer(503), QUESTION, now=0.0, attempt=probing.PATIENCE + 1).protocol
+        == "plain"
     )
-    assert probing.judge(answer(401), "8", now=0.0, attempt=99).error is not None
+    assert probing.judge_options(answer(401), QUESTION, now=0.0, attempt=99).error is not None
 
 
 def test_versions_take_turns_until_one_is_heard():
-    interops = probing.Interops()
+    spoken = versions.SpokenVersions()
     seen = []
     for _ in range(5):
-        seen.append(interops.next(URL))
-        interops.silent(URL, seen[-1])
+        seen.append(spoken.next(URL, IETF))
+        spoken.silent(URL, IETF, seen[-1])
     assert seen == ["8", "6", "5", "3", "8"]
-    assert interops.next("https://other.example/") == "8"
-    interops.heard("https://EXAMPLE.com/else", "5")
-    assert interops.next(URL) == "5"
-    assert interops.order(URL) == ("5", "8", "6", "3")
-    interops.silent(URL, "5")
-    assert interops.next(URL) != "5"
+    assert spoken.next("https://other.example/", IETF) == "8"
+    spoken.heard("https://EXAMPLE.com/else", IETF, "5")
+    assert spoken.next(URL, IETF) == "5"
+    assert spoken.order(URL, IETF) == ("5", "8", "6", "3")
+    assert spoken.order(URL, TUS) == ("",)
+    spoken.silent(URL, IETF, "5")
+    assert spoken.next(URL, IETF) != "5"
+
+
+def test_each_question_asks_in_another_version():
+    spoken = versions.SpokenVersions()
+    assert list(versions.questions_for(URL, spoken)) == [
+        {"ietf": "8", "tus": ""},
+        {"ietf": "6"},
+        {"ietf": "5"},
+        {"ietf": "3"},
+    ]
+    assert probing.first_question() == QUESTION
+    assert probing.probe_fields({"ietf": "5"}) == {"Upload-Draft-Interop-Version": "5"}
+
+
+def test_a_server_that_names_its_version_is_asked_in_it():
+    named = answer(400, Upload_Draft_Interop_Version="5")
+    assert probing.judge_options(named, QUESTION, now=0.0).named == {"ietf": "5"}
+    assert probing.judge_options(named, {"ietf": "5"}, now=0.0).named == {}
+
+
+# ---- the registry
+
+
+def test_every_protocol_is_whole():
+    names = [protocol.name for protocol in registry.RESUMABLE]
+    assert names == ["ietf", "tus"]
+    for protocol in registry.RESUMABLE:
+        assert isinstance(protocol, ResumableProtocol)
+        assert protocol.title
+        assert protocol.label
+        assert protocol.versions
+
+
+def test_a_task_of_an_unknown_protocol_fails_in_words():
+    task = Task(session="s", number=1, kind=Kind.UPLOAD, url=URL, protocol="ftp")
+    with pytest.raises(TransferFailure, match="does not know the upload protocol “ftp”"):
+        registry.protocol_of(task)
+    known = changed(task, upload=resource("tus"))
+    assert registry.protocol_of(known) is TUS
+
+
+def test_a_failure_names_an_address_without_its_secrets():
+    told = failures.gone(answer(404), "https://u:p@example.com/up?key=s3cret")
+    assert (told.status, told.url) == (404, "https://example.com/up?key=…")

@@ -102,7 +102,12 @@ def add_get_options(parser: argparse.ArgumentParser) -> None:
     request_arguments.add(parser, sends=False)
 
 
-def add_put_options(parser: argparse.ArgumentParser) -> None:
+def add_put_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    protocols = "how it goes"
+    if "put" in words:  # the list is not loaded for anything else
+        from transfermon.http.upload_protocols.registry import words_for_help
+
+        protocols = words_for_help()
     parser.add_argument("file", metavar="FILE")
     parser.add_argument(
         "url", metavar="URL", help="where to; behind a slash at its end the file's name is put"
@@ -113,7 +118,7 @@ def add_put_options(parser: argparse.ArgumentParser) -> None:
         metavar="WORD",
         type=protocol_name,
         default="",
-        help="auto, plain, tus, ietf, or ietf:N for one interop version; auto asks the server what it can (auto)",
+        help=f"{protocols}; auto asks the server what it can (auto)",
     )
     parser.add_argument(
         "--limit-rate", metavar="RATE", default="0", help="bytes per second, such as 500K or 2M"
@@ -300,10 +305,10 @@ def whole_number(text: str) -> int:
 
 
 def protocol_name(text: str) -> str:
-    from transfermon.model.upload_protocol import parse
+    from transfermon.http.upload_protocols.registry import check_name
 
     try:
-        parse(text or "auto")
+        check_name(text or "auto")
     except ValueError as exc:
         raise argparse.ArgumentTypeError(str(exc)) from None
     return text

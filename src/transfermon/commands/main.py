@@ -141,7 +141,8 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
             "put",
             _put,
             "upload a file and wait; run again after an interruption, it goes on where the server can",
-        )
+        ),
+        words,
     )
     add_send_options(add("send", _send, "send a small request and print the answer"))
     add_list_options(add("list", list_tasks, "all transfers"))

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any
 
 from transfermon.engine.answers import KeptAnswer
-from transfermon.http.upload_protocols import rules
+from transfermon.http.upload_protocols.places import server_name
 from transfermon.model import request_options
 from transfermon.model.errors import Code, redacted
 from transfermon.model.events import Event
@@ -72,7 +72,7 @@ def task_dict(task: Task, progress: Progress | None = None) -> dict[str, Any]:
         "instead": task.instead,
         "waitingHint": task.waiting_hint if task.waiting else "",
         "protocol": task.protocol,
-        "uploadHost": rules.named(task.upload.url) if task.upload is not None else "",
+        "uploadHost": server_name(task.upload.url) if task.upload is not None else "",
         "unconfirmed": task.unconfirmed,
         "storedAs": task.stored_as,
         "remark": task.remark,

@@ -18,6 +18,7 @@ from typing import Any, Final
 from transfermon.engine.event_bus import handling
 from transfermon.engine.task_files import noted
 from transfermon.http.addresses import check_url, without_credentials
+from transfermon.http.upload_protocols.registry import check_name
 from transfermon.model import upload_protocol
 from transfermon.model.checked_text import checked_path
 from transfermon.model.configuration import SessionConfiguration, checked_headers
@@ -122,6 +123,7 @@ def new_upload(
     memory), `fields` are those of `wishes` and `into_folder`. Raises ValueError and
     TransferFailure.
     """
+    check_name(protocol or upload_protocol.AUTO)
     asked = asked_anew(protocol)
     new = _sending(key, Kind.UPLOAD, url, method, request_headers, origin)
     body: bytes | None = None

@@ -200,7 +200,7 @@ class Session:
         file of ours (U-01 to U-03). The file must stay as it is until the end: one that changes
         stops the upload with -1021 (U-09).
 
-        `protocol` is "plain", "tus", "ietf" or "ietf:6" (an interop version of the draft), in place
+        `protocol` is "plain", "tus", "ietf" or "ietf:6" (one of its versions), in place
         of the session's `upload_protocol`. With `into_folder` an address that ends with a slash is
         a folder: a PUT goes to the file's name in it. Raises as `download_task`, and ValueError for
         a method that is no token. What is wrong with the file is the task's error, -1100 to -1102

@@ -15,6 +15,7 @@ from enum import Enum
 from typing import Any
 
 from transfermon.engine.shared import Engine
+from transfermon.http.upload_protocols.registry import check_name
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.errors import SessionInvalidatedError
 from transfermon.model.events import (
@@ -37,6 +38,18 @@ class SessionState(Enum):
     ACTIVE = "active"
     FINISHING = "finishing"
     INVALIDATED = "invalidated"
+
+
+def checked_copy(configuration: SessionConfiguration) -> SessionConfiguration:
+    """An independent copy. Raises TypeError or ValueError where a setting is impossible; whether
+    the upload protocol is one says the registry.
+    """
+    own = configuration.copy()
+    try:
+        check_name(own.upload_protocol)
+    except ValueError as exc:
+        raise ValueError(f"upload_protocol: {exc}") from None
+    return own
 
 
 class Recorded:
@@ -84,8 +97,7 @@ class SessionCore:
 
     def reconfigure(self, changes: dict[str, Any]) -> None:
         """Raises TypeError or ValueError where a setting is impossible."""
-        wanted = dataclasses.replace(self.configuration, **changes)
-        wanted.check()
+        wanted = checked_copy(dataclasses.replace(self.configuration, **changes))
         if wanted != self.configuration:
             self.row = changed(self.row, configuration=wanted)
             self.engine.store.commit(Change(session=self.row))

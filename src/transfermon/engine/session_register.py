@@ -10,7 +10,7 @@ import logging
 
 from transfermon.engine.restore import DEFAULT, restore_sessions
 from transfermon.engine.session import Session
-from transfermon.engine.session_core import SessionState
+from transfermon.engine.session_core import SessionState, checked_copy
 from transfermon.engine.shared import Engine
 from transfermon.model.configuration import RetryPolicy, SessionConfiguration
 from transfermon.model.errors import SessionInvalidatingError
@@ -41,7 +41,7 @@ class SessionRegister:
 
     def create(self, configuration: SessionConfiguration) -> Session:
         """The session of that identifier, as `Monitor.create_session` promises it."""
-        own = configuration.copy()
+        own = checked_copy(configuration)
         if own.ca_file:
             _check_authorities(own.ca_file)
         key = own.identifier

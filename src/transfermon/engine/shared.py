@@ -19,7 +19,7 @@ from transfermon.engine.event_bus import Delivered, EventBus
 from transfermon.engine.queue import Slots
 from transfermon.http import cookies, proxies, public_suffixes
 from transfermon.http.cookies import Cookie, of_host
-from transfermon.http.upload_protocols.probing import Interops
+from transfermon.http.upload_protocols.versions import SpokenVersions
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.events import Event, NetworkSimulationEvent
 from transfermon.model.task import Progress, Task, TaskKey, changed
@@ -76,7 +76,7 @@ class Engine:
         self.connectivity = Connectivity()  # the monitor puts in those that ask the system
         self.policy = Policy()
         self.simulation = NONE  # of a bad network; it ends with the engine
-        self.interops = Interops()  # of the hosts that were uploaded to
+        self.spoken_versions = SpokenVersions()  # of the hosts that were uploaded to
         self.transport: Transport | None = None
         # a task was accepted, in the same turn
         self.on_created: Callable[[Task], None] | None = None

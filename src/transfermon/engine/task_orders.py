@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from transfermon.engine.new_tasks import check_priority
 from transfermon.engine.task_run import TaskRun, abandon_upload, at_address
 from transfermon.http.cookies import Cookie
+from transfermon.http.upload_protocols.registry import check_name
 from transfermon.model import upload_protocol
 from transfermon.model.configuration import checked_headers
 from transfermon.model.errors import InvalidAction
@@ -53,6 +54,7 @@ def adjust(
 
 
 def _send_otherwise(run: TaskRun, task: Task, method: str, wanted: str) -> None:
+    check_name(wanted or upload_protocol.AUTO)
     wanted = wanted if upload_protocol.decided(wanted) else ""
     if task.kind is not Kind.UPLOAD or (method, wanted) == (task.method, task.wanted_protocol):
         return

@@ -13,7 +13,8 @@ from transfermon.engine.attempt import Attempt, Record, shortened
 from transfermon.engine.shared import Engine
 from transfermon.engine.upload_requests import Exchanges, Heard
 from transfermon.http import retry
-from transfermon.http.upload_protocols import receipts, rules
+from transfermon.http.upload_protocols import failures, places, receipts
+from transfermon.http.upload_protocols.base import ResumableProtocol
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.errors import Retry, TransferError, TransferFailure
 from transfermon.model.events import UploadProgressEvent
@@ -111,6 +112,7 @@ class UploadAttempt(Attempt):
     def hear_announcement(
         self,
         take: Callable[[UploadResource], None],
+        protocol: ResumableProtocol,
         version: str,
         interim: Response,
         confines: bool,
@@ -119,9 +121,19 @@ class UploadAttempt(Attempt):
         end.
         """
         task = self.task
-        found = rules.announced(interim, version, self.size, self.engine.now())
+        found = protocol.announced(interim, self.size, self.engine.now(), version=version)
         if found is not None and not (found.elsewhere and task.origin is not Origin.TYPED):
             take(changed(found, confined=confines))
+
+    def check_place(self, found: UploadResource | TransferError | None) -> UploadResource | None:
+        """What an answer named, where the task may go there; else raises TransferFailure (U-25)."""
+        if isinstance(found, TransferError):
+            raise TransferFailure(found)
+        if found is not None and found.elsewhere and self.task.origin is not Origin.TYPED:
+            raise TransferFailure(
+                failures.refused_elsewhere(found.url, places.server_name(found.url))
+            )
+        return found
 
     def fail(self, heard: Heard, error: TransferError | None) -> NoReturn:
         """U-21: a refusal ends it, trouble in the server leads to another attempt, which asks for
@@ -133,7 +145,7 @@ class UploadAttempt(Attempt):
         )
         assert found is not None
         task = changed(self.task, response=changed(shortened(response), url=self.task.url))
-        if task.upload is not None and rules.is_spent(found):
+        if task.upload is not None and failures.is_spent(found):
             task = changed(task, upload=None)
         elif task.upload is not None and response.status not in _CUT:
             task = changed(task, upload=changed(task.upload, tried=0))

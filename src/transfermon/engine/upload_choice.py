@@ -1,17 +1,20 @@
-"""Which way an upload goes: whole, by the IETF draft, or by tus.
+"""Which way an upload goes: whole, or by which resumable protocol.
 
-Rule: what an answer means is decided in `probing` and `rules`; here it is asked for.
+Rule: what an answer means is decided in `probing`; here it is asked for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from transfermon.engine.attempt import shortened
 from transfermon.engine.upload_attempt import UploadAttempt
-from transfermon.http.upload_protocols import probing, rules
+from transfermon.http.upload_protocols import failures, probing, registry
+from transfermon.http.upload_protocols.versions import questions_for
 from transfermon.model import upload_protocol
 from transfermon.model.errors import TransferFailure
 from transfermon.model.task import PLAIN_UPLOAD, Kind, changed
-from transfermon.model.upload_protocol import IETF, PLAIN
+from transfermon.model.upload_protocol import PLAIN
 from transfermon.wire.call import TAKEOVER
 
 
@@ -52,8 +55,8 @@ class ProtocolChoice:
 
     @property
     def offers_more(self) -> bool:
-        """Whether there is anything to win by asking, and by the draft's fields in a request with
-        the whole body.
+        """Whether there is anything to win by asking, and by a protocol's fields in a request
+        with the whole body.
         """
         return self.is_open and self._attempt.size > TAKEOVER
 
@@ -68,34 +71,37 @@ class ProtocolChoice:
         )
 
     async def _found(self) -> probing.Finding:
-        """Ask the server, once, and again for other versions of the draft where they may be what it
-        speaks.
-        """
+        """Ask the server, once, and again in other versions where they may be what it speaks."""
         assert self._attempt.file is not None
-        task, interops = self._attempt.task, self._attempt.engine.interops
-        left = list(interops.order(task.url))
-        found = await self.probe(left.pop(0))
-        # it is for another version, and says for which
-        if found.version and found.protocol == PLAIN:
-            left = [found.version]
+        task, spoken = self._attempt.task, self._attempt.engine.spoken_versions
+        questions: list[Mapping[str, str]] = [*questions_for(task.url, spoken)]
+        found = await self.probe(questions.pop(0))
+        if found.named:  # it is for another version, and says for which
+            questions = [found.named]
         elif not found.others:
-            left = []
-        while left and found.protocol == PLAIN:
-            found = await self.probe(left.pop(0))
-        if found.protocol == IETF:
-            interops.heard(task.url, found.version)
+            questions = []
+        while questions and found.protocol == PLAIN:
+            found = await self.probe(questions.pop(0))
+        protocol = registry.find_protocol(found.protocol)
+        if protocol is not None:
+            spoken.heard(task.url, protocol, found.version)
             if self._attempt.file.size < found.limits.min_size:
                 return probing.Finding(protocol=PLAIN)
-        if error := rules.too_large(self._attempt.file.size, found.limits, task.url):
+        if error := failures.too_large(self._attempt.file.size, found.limits, task.url):
             raise TransferFailure(error)
         return found
 
-    async def probe(self, version: str) -> probing.Finding:
+    async def probe(self, question: Mapping[str, str]) -> probing.Finding:
+        """Ask for protocols, each by its name in a version."""
         task = self._attempt.task
         try:
-            answer = await self._attempt.lines.head("OPTIONS", task.url, probing.probe(version))
+            answer = await self._attempt.lines.head(
+                "OPTIONS", task.url, probing.probe_fields(question)
+            )
         except TransferFailure as failure:
             if (finding := probing.judge_failure(failure.error)) is not None:
                 return finding
             raise
-        return probing.judge(answer, version, now=self._attempt.engine.now(), attempt=task.attempt)
+        return probing.judge_options(
+            answer, question, now=self._attempt.engine.now(), attempt=task.attempt
+        )

@@ -9,7 +9,7 @@ from transfermon.engine.answers import LONGEST
 from transfermon.engine.attempt import Attempt
 from transfermon.engine.shared import Engine
 from transfermon.engine.task_calls import call_for_task
-from transfermon.http.upload_protocols import rules
+from transfermon.http.upload_protocols.registry import protocol_of
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.record import record
 from transfermon.model.task import Progress, Response, Task
@@ -122,14 +122,15 @@ async def abandon(engine: Engine, configuration: SessionConfiguration, task: Tas
     """Delete a task's upload resource (U-22). Raises TransferFailure."""
     upload = task.upload
     assert upload is not None
+    ask = protocol_of(task).cancellation(upload)
     call = call_for_task(
         engine,
         configuration,
         task,
-        rules.query(upload),
+        ask.fields,
         elsewhere=upload.elsewhere,
         url=upload.url,
-        method="DELETE",
+        method=ask.method,
         confined=upload.elsewhere and upload.confined,
         cookies=False,
         idle_timeout=min(10.0, configuration.timeout_interval_for_request),

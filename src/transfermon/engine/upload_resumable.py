@@ -1,8 +1,8 @@
 """An upload that can go on where it was: an upload resource is made, asked where it stands, and
 given the rest.
 
-Rule: no two requests at the same time (U-23). What an answer means is decided in `rules` and
-`receipts`.
+Rule: no two requests at the same time (U-23). What an answer means is decided by the protocol and
+in `receipts`.
 """
 
 from __future__ import annotations
@@ -13,20 +13,19 @@ from functools import partial
 from transfermon.engine.task_calls import own_headers
 from transfermon.engine.upload_attempt import UploadAttempt
 from transfermon.engine.upload_requests import Heard
-from transfermon.http.upload_protocols import receipts, rules
-from transfermon.http.upload_protocols.rules import Next
+from transfermon.http.upload_protocols import failures, pieces, receipts
+from transfermon.http.upload_protocols.base import MISMATCHES, Next, ResumableProtocol, Step
+from transfermon.http.upload_protocols.registry import protocol_of
 from transfermon.model import upload_protocol
-from transfermon.model.errors import TransferError, TransferFailure
+from transfermon.model.errors import TransferFailure
 from transfermon.model.task import (
     PLAIN_UPLOAD,
     UNKNOWN,
-    Origin,
     Response,
-    Task,
     UploadResource,
     changed,
 )
-from transfermon.model.upload_protocol import IETF, PLAIN
+from transfermon.model.upload_protocol import PLAIN
 from transfermon.wire.cancellation import until_done
 
 
@@ -44,6 +43,7 @@ class ResumableUpload:
         insists on it. No two requests at the same time: each one here has ended before the next
         (U-23).
         """
+        protocol = protocol_of(self._attempt.task)
         upload, offset = self._attempt.task.upload, -1
         if upload is not None and upload.expires and self._attempt.engine.now() >= upload.expires:
             upload = None  # U-19
@@ -52,27 +52,27 @@ class ResumableUpload:
         final: Heard | None = None
         while True:
             if upload is None:
-                made = await self._create()
+                made = await self._create(protocol)
                 if isinstance(made, bool):
                     return made
                 upload, offset, final = made, 0, None
             appended = offset >= 0
             if appended:
-                upload, step, heard = await self._append(upload, offset)
+                upload, step, heard = await self._append(protocol, upload, offset)
                 final = (
                     heard
-                    if step.next is Next.ASK and rules.may_be_last(upload, heard.response)
+                    if step.next is Next.ASK and protocol.may_be_last(upload, heard.response)
                     else None
                 )
             else:
-                heard = await self._attempt.lines.exchange("HEAD", upload.url, rules.query(upload))
-                step = rules.judge_query(upload, heard.response, given=self._attempt.handed)
-                if (
-                    final is not None
-                    and (ended := receipts.confirm(step, upload, heard.response)) is not None
-                ):
-                    self._attempt.take(final, unconfirmed=ended.why)
-                    return True
+                ask = protocol.question(upload)
+                heard = await self._attempt.lines.exchange(ask.method, upload.url, ask.fields)
+                step = protocol.judge_question(upload, heard.response, given=self._attempt.handed)
+                if final is not None:
+                    ended = receipts.confirm(protocol, step, upload, heard.response)
+                    if ended is not None:
+                        self._attempt.take(final, unconfirmed=ended.why)
+                        return True
             match step.next:
                 case Next.RESULT:
                     self._attempt.progress.received = max(
@@ -88,7 +88,9 @@ class ResumableUpload:
                     offset = -1
                     continue
                 case Next.SMALLER:
-                    less = rules.smaller(upload, upload.tried, heard.response)
+                    less = pieces.smaller_pieces(
+                        upload, upload.tried, protocol.limits_in(heard.response)
+                    )
                     if less is None:
                         self._attempt.fail(heard, None)
                     upload = less
@@ -96,21 +98,21 @@ class ResumableUpload:
                 case Next.FAIL:
                     self._attempt.fail(heard, step.error)
             if not appended:
-                upload = rules.after_cut(upload, step.offset)
+                upload = pieces.after_cut(upload, step.offset)
                 if self._attempt.given == UNKNOWN:
                     self._attempt.given = step.offset
             stuck = 0 if step.offset > upload.offset else stuck + appended
-            if stuck >= rules.MISMATCHES:
-                self._attempt.fail(heard, rules.conflict(heard.response, stuck=True))
+            if stuck >= MISMATCHES:
+                self._attempt.fail(heard, failures.conflict(heard.response, stuck=True))
             final, offset = None, step.offset
             upload = changed(upload, offset=offset, tried=0)
             self._attempt.record(changed(self._attempt.task, upload=upload, sent=offset), None)
 
     async def _append(
-        self, upload: UploadResource, offset: int
-    ) -> tuple[UploadResource, rules.Step, Heard]:
+        self, protocol: ResumableProtocol, upload: UploadResource, offset: int
+    ) -> tuple[UploadResource, Step, Heard]:
         assert self._attempt.file is not None
-        end, last = rules.piece(upload, offset)
+        end, last = pieces.next_piece(upload, offset)
         self._attempt.began(offset)
         unmarked = (upload.tried, upload.given) != (end - offset, UNKNOWN)
         upload = changed(upload, offset=offset, tried=end - offset, given=UNKNOWN)
@@ -121,9 +123,9 @@ class ResumableUpload:
                 await marked
         self._attempt.begun = True
         body = self._attempt.file.body(offset, end)
-        headers = rules.append(upload, offset, last=last)
-        heard = await self._attempt.lines.exchange("PATCH", upload.url, headers, body)
-        step = rules.judge_append(
+        ask = protocol.append(upload, offset, last=last)
+        heard = await self._attempt.lines.exchange(ask.method, upload.url, ask.fields, body)
+        step = protocol.judge_append(
             upload,
             end,
             heard.response,
@@ -134,92 +136,79 @@ class ResumableUpload:
         )
         return upload, step, heard
 
-    async def _create(self) -> UploadResource | bool:
+    async def _create(self, protocol: ResumableProtocol) -> UploadResource | bool:
         """Durable before any data is sent (U-15). True when the answer was the task's result, False
         when the server offers nothing that can go on.
         """
         assert self._attempt.file is not None
-        task = self._attempt.task
+        task, spoken = self._attempt.task, self._attempt.engine.spoken_versions
         digest = ""
         if self._attempt.configuration.upload_digests:
             digest = await until_done(asyncio.to_thread(self._attempt.file.digest))
-        _, asked = upload_protocol.parse(task.wanted_protocol or task.protocol)
-        url = task.url if task.protocol == upload_protocol.TUS else rules.target(task)
-        versions = [asked] if asked else list(self._attempt.engine.interops.order(url))
-        if task.protocol == upload_protocol.TUS:
-            versions = [upload_protocol.INTEROP]
+        _, asked = upload_protocol.split_name(task.wanted_protocol)
+        url = protocol.creation_address(task)
+        versions = [asked] if asked else list(spoken.order(url, protocol))
         while True:
             version = versions.pop(0)
-            found, heard = await self._created(task, url, version, digest)
-            if isinstance(found, UploadResource):
+            found, heard = await self._created(protocol, version, url, digest)
+            if found is not None:
                 break
-            named = rules.version_of(heard.response)
+            named = protocol.version_in(heard.response)
             if named in versions:
                 versions = [named]
-            elif not versions or not rules.another_version(heard.response, version):
-                return self._not_created(heard)
-        if task.protocol == IETF:
-            self._attempt.engine.interops.heard(url, version)
-        if limit := rules.too_large(
-            self._attempt.file.size, rules.limits(heard.response.header("Upload-Limit")), task.url
+            elif not versions or not protocol.another_version(heard.response, version):
+                return self._not_created(protocol, heard)
+        spoken.heard(url, protocol, version)
+        if limit := failures.too_large(
+            self._attempt.file.size, protocol.limits_in(heard.response), task.url
         ):
             raise TransferFailure(limit)
         self._attempt.given = self._attempt.progress.received = 0
-        found = changed(found, tried=rules.piece(found, 0)[0])
+        found = changed(found, tried=pieces.next_piece(found, 0)[0])
         await self._attempt.record(
             changed(self._attempt.task, upload=found, sent=0, not_resumable=""), None
         )
         return found
 
     async def _created(
-        self, task: Task, url: str, version: str, digest: str
+        self, protocol: ResumableProtocol, version: str, url: str, digest: str
     ) -> tuple[UploadResource | None, Heard]:
         assert self._attempt.file is not None
+        task, size = self._attempt.task, self._attempt.file.size
         own = {
             name.lower(): value for name, value in own_headers(self._attempt.engine, task).items()
         }
-        method, headers = rules.creation(
-            task.protocol,
-            self._attempt.file.size,
+        ask = protocol.creation(
+            size,
             version=version,
             name=task.name,
             media_type=own.get("content-type", ""),
             digest=digest,
         )
-        headers = {name: value for name, value in headers.items() if name.lower() not in own}
+        fields = {name: value for name, value in ask.fields.items() if name.lower() not in own}
         interim: list[UploadResource] = []
-        listen = (
-            partial(self._attempt.hear_announcement, interim.append, version)
-            if task.protocol == IETF
-            else None
-        )
         heard = await self._attempt.lines.exchange(
-            method or task.method, url, headers, on_interim=listen
+            ask.method or task.method,
+            url,
+            fields,
+            on_interim=partial(self._attempt.hear_announcement, interim.append, protocol, version),
         )
-        found = rules.created(
-            task.protocol,
-            heard.response,
-            self._attempt.file.size,
-            self._attempt.engine.now(),
-            version=version,
+        found = self._attempt.check_place(
+            protocol.created(heard.response, size, self._attempt.engine.now(), version=version)
         )
-        if isinstance(found, TransferError):
-            raise TransferFailure(found)
         if found is not None:
             found = changed(found, confined=heard.confines)
         elif interim and (200 <= heard.response.status < 300 or heard.response.status >= 500):
             found = interim[-1]
-        if found is not None and found.elsewhere and task.origin is not Origin.TYPED:
-            raise TransferFailure(rules.refused_elsewhere(found.url))
         return found, heard
 
-    def _not_created(self, heard: Heard) -> bool:
+    def _not_created(self, protocol: ResumableProtocol, heard: Heard) -> bool:
         """Nothing that can go on here: an answer to who insists on it, else the file goes whole."""
         task, response = self._attempt.task, heard.response
         if upload_protocol.decided(task.wanted_protocol):
             if response.status < 400:
-                raise TransferFailure(rules.not_offered(response))
-        elif rules.may_go_whole(task.protocol, response):
+                raise TransferFailure(failures.not_offered(response))
+        elif protocol.may_go_whole(response):
             self._attempt.record(changed(task, protocol=PLAIN, not_resumable=PLAIN_UPLOAD), None)
             return False
         self._attempt.take(heard)
@@ -227,5 +216,5 @@ class ResumableUpload:
 
     def _start_over(self, response: Response, upload: UploadResource) -> None:
         if self._attempt.task.renewed:
-            raise TransferFailure(rules.gone(response.status, upload.url))
+            raise TransferFailure(failures.gone(response, upload.url))
         self._attempt.record(changed(self._attempt.task, upload=None, renewed=True, sent=0), None)

@@ -1,7 +1,7 @@
-"""A body that goes at once: with the draft's fields where a server may offer to resume it, and bare
+"""A body that goes at once: with a protocol's fields where a server may offer to resume it, and bare
 where it is wished.
 
-Rule: what an answer means is decided in `probing`, `rules` and `receipts`.
+Rule: what an answer means is decided in `probing`, by the protocol, and in `receipts`.
 """
 
 from __future__ import annotations
@@ -16,15 +16,23 @@ from transfermon.engine.upload_choice import ProtocolChoice
 from transfermon.engine.upload_requests import Heard
 from transfermon.engine.upload_resumable import ResumableUpload
 from transfermon.http import retry
-from transfermon.http.upload_protocols import probing, receipts, rules
-from transfermon.http.upload_protocols.rules import Next
-from transfermon.model import upload_protocol
-from transfermon.model.errors import TransferError, TransferFailure
-from transfermon.model.task import Kind, Origin, Response, UploadResource, changed
-from transfermon.model.upload_protocol import IETF
+from transfermon.http.upload_protocols import failures, probing, receipts, registry
+from transfermon.http.upload_protocols.base import Next, ResumableProtocol
+from transfermon.http.upload_protocols.places import file_address
+from transfermon.model.errors import TransferFailure
+from transfermon.model.record import record
+from transfermon.model.task import Kind, Response, UploadResource, changed
 from transfermon.wire.body_source import Counted
 from transfermon.wire.call import TAKEOVER, Content
 from transfermon.wire.cancellation import until_done
+
+
+@record
+class Offer:
+    """The protocol, and its version, whose fields go along with the body."""
+
+    protocol: ResumableProtocol
+    version: str
 
 
 class WholeUpload:
@@ -43,27 +51,31 @@ class WholeUpload:
         return f"<WholeUpload of {self._attempt}>"
 
     async def send(self) -> None:
-        """The body at once: with the draft's fields where a server may offer to resume it, and bare
-        where it is wished. Where it may be repeated, a server that reads nothing of them in that
-        version gets the one that it names, or none.
+        """The body at once: with a protocol's fields where a server may offer to resume it, and
+        bare where it is wished. Where it may be repeated, a server that reads nothing of them in
+        that version gets the one that it names, or none.
         """
-        version = (
-            self._attempt.engine.interops.next(rules.target(self._attempt.task))
-            if self._choice.offers_more
-            else ""
-        )
-        heard = await self._sent_whole(version)
-        if heard is not None and version:
-            named = rules.version_of(heard.response)
-            if named not in ("", version):
-                heard = await self._sent_whole(named)
+        offer = self._offer()
+        heard = await self._sent_whole(offer)
+        if heard is not None and offer is not None:
+            named = offer.protocol.version_in(heard.response)
+            if named not in ("", offer.version):
+                heard = await self._sent_whole(changed(offer, version=named))
             if heard is not None:
-                heard = await self._sent_whole("")
+                heard = await self._sent_whole(None)
         assert heard is None
 
-    async def _sent_whole(self, version: str) -> Heard | None:
+    def _offer(self) -> Offer | None:
+        protocol = registry.offered_protocol() if self._choice.offers_more else None
+        if protocol is None:
+            return None
+        url = file_address(self._attempt.task)
+        version = self._attempt.engine.spoken_versions.next(url, protocol)
+        return Offer(protocol=protocol, version=version)
+
+    async def _sent_whole(self, offer: Offer | None) -> Heard | None:
         """None when all is done; else the answer of a server that perhaps only did not understand
-        the draft's fields.
+        the protocol's fields.
         """
         task = self._attempt.task
         if not retry.repeatable(task.method, task.header_names):
@@ -75,7 +87,7 @@ class WholeUpload:
         elif self._attempt.stream is not None:
             content = self._attempt.stream
         url, size = (
-            rules.target(task),
+            file_address(task),
             self._attempt.file.size if self._attempt.file is not None else None,
         )
         headers = {"Content-Type": "application/octet-stream"} if content is not None else {}
@@ -83,38 +95,41 @@ class WholeUpload:
             name.lower() == "content-type" for name in task.header_names
         ):
             headers = {}
-        if version:
-            headers |= rules.whole(version, size or 0)
-        listen = partial(self._attempt.hear_announcement, self._adopt, version) if version else None
+        listen = None
+        if offer is not None:
+            headers |= offer.protocol.whole_fields(offer.version, size or 0)
+            listen = partial(
+                self._attempt.hear_announcement, self._adopt, offer.protocol, offer.version
+            )
         self._began_at = time.monotonic()
         try:
             heard = await self._attempt.lines.exchange(
                 task.method, url, headers, content, length=size, on_interim=listen
             )
         finally:
-            if version and self._attempt.task.upload is None:
-                self._attempt.engine.interops.silent(url, version)
+            if offer is not None and self._attempt.task.upload is None:
+                self._attempt.engine.spoken_versions.silent(url, offer.protocol, offer.version)
         if (
-            version
+            offer is not None
             and self._attempt.task.upload is None
-            and rules.completeness(heard.response) is False
+            and offer.protocol.completeness(heard.response) is False
         ):
-            self._incomplete(heard, version)
+            self._incomplete(heard, offer)
         if self._attempt.task.upload is not None:
             await self._resumed(heard)
         elif (
-            version
+            offer is not None
             and heard.response.status == 400
             and retry.repeatable(task.method, task.header_names)
         ):
             return heard
-        elif not await self._sent_by_tus(heard.response):
+        elif not await self._sent_after_refusal(heard.response):
             await self._judge_whole(heard)
         return None
 
-    async def _sent_by_tus(self, refusal: Response) -> bool:
+    async def _sent_after_refusal(self, refusal: Response) -> bool:
         """A small file goes without a question. Where it is refused like that, the server may take
-        it by tus alone.
+        it by a protocol that has no whole bodies.
         """
         if (
             not self._choice.is_open
@@ -122,48 +137,56 @@ class WholeUpload:
             or refusal.status not in probing.NOT_THIS_WAY
         ):
             return False
-        found = await self._choice.probe(upload_protocol.INTEROP)
-        if found.protocol != upload_protocol.TUS:
+        found = await self._choice.probe(probing.first_question())
+        protocol = registry.find_protocol(found.protocol)
+        if protocol is None or protocol.begins_whole:
             return False
         self._attempt.record(
-            changed(
-                self._attempt.task, protocol=upload_protocol.TUS, exposed=False, not_resumable=""
-            ),
+            changed(self._attempt.task, protocol=protocol.name, exposed=False, not_resumable=""),
             None,
         )
         return await self._resumable.send()
 
     def _adopt(self, upload: UploadResource) -> None:
-        """What a 104 offered for the request that runs."""
+        """What an interim answer offered for the request that runs."""
         task = self._attempt.task
         if task.upload is None:
-            self._attempt.engine.interops.heard(rules.target(task), upload.version)
             upload = changed(upload, tried=upload.length)
-            self._attempt.record(
-                changed(task, protocol=IETF, upload=upload, not_resumable="", exposed=False), None
+            task = changed(
+                task, protocol=upload.protocol, upload=upload, not_resumable="", exposed=False
             )
+            self._attempt.engine.spoken_versions.heard(
+                file_address(task), registry.protocol_of(task), upload.version
+            )
+            self._attempt.record(task, None)
 
-    def _incomplete(self, heard: Heard, version: str) -> None:
-        """The server has read the draft's fields, sent no 104, and says that there is more to
-        come.
+    def _incomplete(self, heard: Heard, offer: Offer) -> None:
+        """The server has read the protocol's fields, sent no interim answer, and says that there is
+        more to come.
         """
-        found = rules.created(
-            IETF, heard.response, self._attempt.size, self._attempt.engine.now(), version=version
+        found = self._attempt.check_place(
+            offer.protocol.created(
+                heard.response,
+                self._attempt.size,
+                self._attempt.engine.now(),
+                version=offer.version,
+            )
         )
-        if isinstance(found, TransferError):
-            raise TransferFailure(found)
-        if found is not None and found.elsewhere and self._attempt.task.origin is not Origin.TYPED:
-            raise TransferFailure(rules.refused_elsewhere(found.url))
         if found is not None:
             self._adopt(changed(found, confined=heard.confines))
         elif heard.response.status < 300:
-            self._attempt.fail(heard, rules.early(heard.response, self._attempt.progress.received))
+            self._attempt.fail(
+                heard, failures.early(heard.response, self._attempt.progress.received)
+            )
 
     async def _resumed(self, heard: Heard) -> None:
-        """The end of a request with the whole body for which a 104 made an upload resource."""
+        """The end of a request with the whole body for which an interim answer made an upload
+        resource.
+        """
         upload = self._attempt.task.upload
         assert upload is not None
-        step = rules.judge_append(
+        protocol = registry.protocol_of(self._attempt.task)
+        step = protocol.judge_append(
             upload,
             upload.length,
             heard.response,
@@ -178,10 +201,12 @@ class WholeUpload:
             step.next is Next.START_OVER and heard.response.status >= 400
         ):
             self._attempt.fail(heard, step.error)
-        elif step.next is Next.ASK and rules.may_be_last(upload, heard.response):
-            answer = await self._attempt.lines.head("HEAD", upload.url, rules.query(upload))
-            found = rules.judge_query(upload, answer, given=self._attempt.handed)
-            if (ended := receipts.confirm(found, upload, answer)) is not None:
+        elif step.next is Next.ASK and protocol.may_be_last(upload, heard.response):
+            ask = protocol.question(upload)
+            answer = await self._attempt.lines.head(ask.method, upload.url, ask.fields)
+            found = protocol.judge_question(upload, answer, given=self._attempt.handed)
+            ended = receipts.confirm(protocol, found, upload, answer)
+            if ended is not None:
                 self._attempt.take(heard, unconfirmed=ended.why)
             else:
                 await self._resumable.send()

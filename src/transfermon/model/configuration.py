@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from transfermon.model import upload_protocol
 from transfermon.model.checked_text import checked_path, checked_text
 from transfermon.model.record import record
 from transfermon.model.request_options import RequestOptions
@@ -130,7 +129,8 @@ class SessionConfiguration:
     # False: a redirect is the answer of an upload or data task (V-10)
     follows_redirects: bool = True
     resume_policy: str = "careful"  # or "strict", "lenient"
-    # or "plain", "tus", "ietf", "ietf:6" for an interop version (U-14, U-24)
+    # or "plain", or a resumable protocol, such as "tus", "ietf", or "ietf:6" for one of its
+    # versions (U-14, U-24); checked when the session is made
     upload_protocol: str = "auto"
     # announce the SHA-256 of what is uploaded, where the protocol can (U-15)
     upload_digests: bool = False
@@ -185,10 +185,6 @@ class SessionConfiguration:
             raise ValueError("http_error_policy is “status” or “transport”")
         if self.resume_policy not in ("careful", "strict", "lenient"):
             raise ValueError("resume_policy is “careful”, “strict” or “lenient”")
-        try:
-            upload_protocol.parse(self.upload_protocol)
-        except ValueError as exc:
-            raise ValueError(f"upload_protocol: {exc}") from None
         if self.http_maximum_connections_per_host < 1:
             raise ValueError("http_maximum_connections_per_host is at least 1")
         if self.timeout_interval_for_request <= 0 or self.timeout_interval_for_resource <= 0:

@@ -216,10 +216,10 @@ class UploadResource:
     (U-25).
     """
 
-    protocol: str  # "ietf" or "tus"
+    protocol: str  # its name, such as "tus"
     url: str = field(repr=False)
     length: int
-    version: str = "8"  # of the IETF draft: its interop version
+    version: str = "8"  # of the protocol; "8" of the IETF draft where an old record says nothing
     offset: int = 0  # bytes that the server was last known to have
     max_append: int = 0  # bytes of one request; 0: any number
     min_append: int = 0
@@ -272,7 +272,7 @@ class Task:
     spooled: bool = False  # the source is a private copy of ours, which goes with the task (U-03)
     # of an upload, as it was asked for: also "ietf:6"; "" when it is to be found out
     wanted_protocol: str = ""
-    protocol: str = ""  # "plain", "ietf" or "tus" once it is known or was asked for
+    protocol: str = ""  # "plain" or a resumable one, once it is known or was asked for
     # a PUT to an address that ends with a slash goes to the file's name there
     into_folder: bool = False
     # of a finished upload: why nobody knows that the server has the file; a sentence

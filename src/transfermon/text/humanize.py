@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
-from transfermon.http.upload_protocols import rules
+from transfermon.http.upload_protocols import places
 from transfermon.model import events
 from transfermon.model.errors import Code, TransferError
 from transfermon.model.task import Activity, Kind, State, Task
@@ -79,7 +79,7 @@ def status(task: Task, now: float) -> str:
     if task.activity is Activity.TRANSFERRING:
         if task.upload is not None and task.upload.elsewhere:
             return tr("Uploading to {server}").format(
-                server=clean(rules.named(task.upload.url), 200)
+                server=clean(places.server_name(task.upload.url), 200)
             )
         return tr(_MOVING[task.kind])
     return tr(_ACTIVITIES.get(task.activity, "Queued"))
@@ -127,7 +127,7 @@ def _outcome(task: Task) -> str:
 
 def _place(task: Task) -> str:
     """A name where the folder is the one that was asked for, else an address."""
-    where = rules.target(task)
+    where = places.file_address(task)
     folder, _, name = task.stored_as.rpartition("/")
     return clean(
         unquote(name)

@@ -5,10 +5,12 @@ import threading
 import pytest
 from PySide6.QtCore import QMimeData, QUrl
 
+from tests.helpers.parcels import PROTOCOL as PARCELS
 from transfermon.gui.dialogs import upload
 from transfermon.gui.dialogs.upload import UploadDialog, address_for, looked_at, mistake_in
 from transfermon.gui.panels.details import facts_of, says_resumable
 from transfermon.gui.window.adding import files_in
+from transfermon.http.upload_protocols import registry
 from transfermon.model.request_options import RequestOptions
 from transfermon.model.task import Kind, State, Task, UploadResource, changed
 
@@ -114,6 +116,23 @@ def test_the_dialog_asks_for_what_is_in_it(dialog, files, qtbot):
     assert request.headers == {"X-Key": "1"}
 
 
+def test_the_dialog_offers_what_the_registry_has(files, qtbot, monkeypatch):
+    monkeypatch.setattr(registry, "RESUMABLE", (*registry.RESUMABLE, PARCELS))
+    dialog = UploadDialog(files=files[:1], addresses=["https://example.com/in/"])
+    qtbot.addWidget(dialog)
+    titles = [dialog.protocol.itemText(index) for index in range(dialog.protocol.count())]
+    assert titles[2:] == [
+        "Resumable, IETF draft",
+        "Resumable, tus 1.0",
+        "Resumable, in parcels",
+    ]
+    dialog.protocol.setCurrentIndex(4)
+    qtbot.waitUntil(dialog.start_button.isEnabled)
+    with qtbot.waitSignal(dialog.requested) as wanted:
+        dialog.start_button.click()
+    assert wanted.args[0].protocol == "parcels"
+
+
 def test_nothing_can_be_sent_while_something_is_wrong(dialog, tmp_path, qtbot):
     dialog.files.setPlainText(str(tmp_path))
     assert not dialog.start_button.isEnabled()
@@ -147,6 +166,15 @@ def test_dropped_files_are_told_from_dropped_links(files):
                 upload=UploadResource(protocol="ietf", url="https://example.com/u", length=9),
             ),
             "Yes: the server keeps what it has got (IETF draft)",
+        ),
+        (
+            changed(
+                UPLOAD,
+                upload=UploadResource(
+                    protocol="tus", url="https://h/u?k=1", length=9, elsewhere=True
+                ),
+            ),
+            "Yes: the server keeps what it has got (tus, at https://h)",
         ),
         (changed(UPLOAD, state=State.COMPLETED), ""),
     ],

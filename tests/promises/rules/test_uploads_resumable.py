@@ -18,9 +18,9 @@ from tests.helpers.sessions import code_of, engine_process, quick_session
 from tests.helpers.upload_server import Kept, UploadServer, serving
 from tests.promises.rules.conftest import OpenMonitor
 from transfermon.engine.monitor import Monitor, UploadTask
+from transfermon.http.upload_protocols.ietf import PROTOCOL as IETF
 from transfermon.model.errors import TransferFailure
 from transfermon.model.task import Origin
-from transfermon.model.upload_protocol import INTEROP, VERSIONS
 from transfermon.storage.records import task_text
 from transfermon.text.humanize import status
 
@@ -88,7 +88,7 @@ async def test_u14_a_probe_finds_out_what_the_server_can(
     record = await task.wait()
     assert record.succeeded
     # a good answer may be for one version only
-    asked = ["OPTIONS"] if resumable else ["OPTIONS"] * len(VERSIONS)
+    asked = ["OPTIONS"] if resumable else ["OPTIONS"] * len(IETF.versions)
     assert methods(farm) == [*asked, "PUT", *(["PATCH"] if resumable else [])]
     assert (record.not_resumable == "") is resumable
     assert farm.stored == ([body] if resumable else [])
@@ -140,7 +140,7 @@ async def test_u15_the_creation_is_empty_and_its_resource_is_kept_before_any_dat
     assert (created.method, created.header("Upload-Complete")) == ("POST", "?0")
     assert created.header("Upload-Length") == str(SIZE)
     assert created.header("Content-Length") == "0"
-    assert created.header("Upload-Draft-Interop-Version") == INTEROP == "8"
+    assert created.header("Upload-Draft-Interop-Version") == IETF.versions[0] == "8"
     digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
     assert created.header("Repr-Digest") == f"sha-256=:{digest}:"
     assert {request.header("Authorization") for request in farm.heads} == {"Bearer 1"}

@@ -17,7 +17,7 @@ from tests.helpers.sessions import code_of, quick_session
 from tests.helpers.tusd import Tusd
 from tests.helpers.upload_server import Kept, UploadServer, serving
 from transfermon.engine.monitor import Monitor
-from transfermon.model.upload_protocol import VERSIONS
+from transfermon.http.upload_protocols.ietf import PROTOCOL as IETF
 
 pytestmark = pytest.mark.anyio
 SIZE = 3_000_000
@@ -127,7 +127,7 @@ async def test_a_server_that_cannot_create_by_tus_gets_the_file_whole(
     body: bytes,
     fields: dict[str, str],
 ):
-    farm.answers["OPTIONS"] = [reply(200, fields)] * len(VERSIONS)
+    farm.answers["OPTIONS"] = [reply(200, fields)] * len(IETF.versions)
     assert (
         await quick_session(monitor).upload_task(server.url("/in"), source, method="PUT").wait()
     ).succeeded
@@ -144,7 +144,7 @@ async def test_a_collection_that_announces_tus_and_takes_no_creation_gets_the_fi
     assert farm.whole == [body]
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", IETF.versions)
 @pytest.mark.parametrize("names", [False, True])
 async def test_every_version_of_the_draft_is_found_and_resumed(
     monitor: Monitor, source: Path, body: bytes, version: str, names: bool
@@ -161,14 +161,14 @@ async def test_every_version_of_the_draft_is_found_and_resumed(
         assert tried == (
             [*dict.fromkeys(["8", version])]
             if names
-            else [*VERSIONS[: VERSIONS.index(version) + 1]]
+            else [*IETF.versions[: IETF.versions.index(version) + 1]]
         )
         assert asked(farm, "PUT") == [version]
         assert (await session.upload_task(server.url("/in"), source, method="PUT").wait()).succeeded
         assert asked(farm, "OPTIONS")[len(tried) :] == [version]  # it is remembered of the host
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", IETF.versions)
 async def test_who_insists_on_the_draft_needs_no_announcement(
     monitor: Monitor, source: Path, body: bytes, version: str
 ):
@@ -200,14 +200,14 @@ async def test_one_version_that_was_asked_for_is_the_only_one_that_is_tried(
     assert asked(farm, "PUT") == ["5"]
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", IETF.versions)
 async def test_a_104_makes_a_whole_upload_resumable(
     monitor: Monitor, source: Path, body: bytes, version: str
 ):
     """No OPTIONS speaks for the draft, so no empty creation is sent; each request tries another
     version.
     """
-    turns = VERSIONS.index(version)
+    turns = IETF.versions.index(version)
     farm = UploadServer(version=version, offers=True, cuts=[1_000_000])
 
     def cut_before(conn: Conn, request: Request) -> None:
@@ -226,7 +226,7 @@ async def test_a_104_makes_a_whole_upload_resumable(
         task = quick_session(monitor).upload_task(server.url("/in"), source, method="PUT")
         record = await task.wait()
     assert record.succeeded, record.error
-    assert asked(farm, "PUT") == list(VERSIONS[: turns + 1])
+    assert asked(farm, "PUT") == list(IETF.versions[: turns + 1])
     assert record.protocol == "ietf"
     assert (farm.stored, farm.received) == ([body], SIZE)
     assert all(

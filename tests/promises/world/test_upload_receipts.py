@@ -20,7 +20,7 @@ from tests.helpers.sessions import quick_session
 from tests.helpers.upload_server import Kept, UploadServer, serving
 from tests.promises.rules.conftest import OpenMonitor
 from transfermon.engine.monitor import Monitor
-from transfermon.http.upload_protocols.rules import MIB
+from transfermon.http.upload_protocols.pieces import MIB
 from transfermon.model.task import Task
 from transfermon.text.humanize import status
 

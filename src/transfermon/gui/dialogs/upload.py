@@ -37,20 +37,25 @@ from transfermon.gui.dialogs.typed_text import headers_in
 from transfermon.gui.toolkit import theme
 from transfermon.gui.toolkit.thread_signal import Bell
 from transfermon.http.addresses import check_url
+from transfermon.http.upload_protocols import registry
 from transfermon.model import units
 from transfermon.model.errors import TransferFailure
 from transfermon.model.record import record
 from transfermon.model.request_options import NONE as NO_OPTIONS
 from transfermon.model.request_options import RequestOptions
 from transfermon.model.translate import marked, tr
+from transfermon.model.upload_protocol import AUTO, PLAIN
 
 METHODS = ("PUT", "POST")
-PROTOCOLS = {
-    "auto": marked("Ask the server (resumable if it can)"),
-    "plain": marked("Plain: a pause starts over"),
-    "ietf": marked("Resumable, IETF draft"),
-    "tus": marked("Resumable, tus 1.0"),
+WITHOUT_RESUMING = {
+    AUTO: marked("Ask the server (resumable if it can)"),
+    PLAIN: marked("Plain: a pause starts over"),
 }
+
+
+def protocol_titles() -> dict[str, str]:
+    """What can be chosen, by the name that a session knows it by."""
+    return WITHOUT_RESUMING | {protocol.name: protocol.title for protocol in registry.RESUMABLE}
 
 
 @record
@@ -60,7 +65,7 @@ class UploadRequest:
     files: tuple[tuple[str, str], ...]
     method: str = "PUT"
     session: str = ""
-    protocol: str = "auto"
+    protocol: str = AUTO
     headers: Mapping[str, str] = field(default_factory=dict)
     start: bool = True
     options: RequestOptions = NO_OPTIONS
@@ -196,7 +201,7 @@ class UploadDialog(QDialog):
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self.protocol = _choices(
-            "upload_protocol", tr("Protocol"), [tr(text) for text in PROTOCOLS.values()]
+            "upload_protocol", tr("Protocol"), [tr(text) for text in protocol_titles().values()]
         )
         form.addRow(row_label(tr("Protocol"), self.protocol), self.protocol)
         self.headers = headers_row(form, "upload_headers", self._check)
@@ -281,7 +286,7 @@ class UploadDialog(QDialog):
             ),
             method=method,
             session=self.session.currentText().strip(),
-            protocol=list(PROTOCOLS)[self.protocol.currentIndex()],
+            protocol=list(protocol_titles())[self.protocol.currentIndex()],
             headers=headers_in(self.headers.toPlainText()),
             start=start,
             options=self.request.options(),

@@ -34,7 +34,8 @@ from transfermon.gui.panels.headers import Headers
 from transfermon.gui.panels.speed_graph import SpeedGraph
 from transfermon.gui.panels.waterfall import Waterfall
 from transfermon.gui.toolkit import theme
-from transfermon.http.upload_protocols.rules import named
+from transfermon.http.upload_protocols.places import server_name
+from transfermon.http.upload_protocols.registry import find_protocol
 from transfermon.model import units
 from transfermon.model.events import Event
 from transfermon.model.task import Kind, Progress, State, Task, TaskKey
@@ -122,10 +123,11 @@ def says_resumable(task: Task) -> str:
 
 def _upload_resumable(task: Task) -> str:
     if task.upload is not None:
-        protocol = "tus" if task.upload.protocol == "tus" else tr("IETF draft")
+        known = find_protocol(task.upload.protocol)
+        protocol = tr(known.label) if known is not None else task.upload.protocol
         if task.upload.elsewhere:
             protocol = tr("{protocol}, at {server}").format(
-                protocol=protocol, server=named(task.upload.url)
+                protocol=protocol, server=server_name(task.upload.url)
             )
         return tr("Yes: the server keeps what it has got ({protocol})").format(protocol=protocol)
     return tr("Not known before the server answers")

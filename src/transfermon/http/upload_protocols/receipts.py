@@ -14,9 +14,10 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin, urlsplit
 
 from transfermon.http.retry import http_date
-from transfermon.http.upload_protocols import rules
+from transfermon.http.upload_protocols import failures
+from transfermon.http.upload_protocols.base import Next, ResumableProtocol, Step
 from transfermon.model import units
-from transfermon.model.errors import Code, TransferError, redacted
+from transfermon.model.errors import TransferError, redacted
 from transfermon.model.record import record
 from transfermon.model.task import Response, UploadResource
 
@@ -61,26 +62,28 @@ def judge(answer: Response, *, method: str, size: int, handed: int, body: bytes 
     answer's own.
     """
     if handed < size:
-        return Receipt(means=Means.FAILED, error=too_early(answer, handed, size))
+        return _failed(failures.too_early(answer, handed, size))
     if answer.status == 200 and _looks_like_get(answer, method, body):
         return Receipt(means=Means.LOOK)
     if answer.status == 206 or (answer.status < 300 and answer.header("Content-Range")):
         return Receipt(means=Means.LOOK)
-    return Receipt(means=Means.FAILED, error=_elsewhere(answer)) if answer.status >= 300 else DONE
+    return _failed(failures.leads_nowhere(answer)) if answer.status >= 300 else DONE
 
 
-def confirm(step: rules.Step, upload: UploadResource, answer: Response) -> Receipt | None:
-    """What HEAD on an upload resource says after a good answer to the last byte; None: it is not
-    over.
+def confirm(
+    protocol: ResumableProtocol, step: Step, upload: UploadResource, answer: Response
+) -> Receipt | None:
+    """What the question about an upload resource brings after a good answer to the last byte; None:
+    it is not over.
     """
-    if step.next is rules.Next.RESULT:
+    if step.next is Next.RESULT:
         return DONE
-    if step.next is rules.Next.GO_ON:
-        whole = step.offset == upload.length and rules.completeness(answer) is None
+    if step.next is Next.GO_ON:
+        whole = step.offset == upload.length and protocol.completeness(answer) is None
         return DONE if whole else None
     if answer.status >= 500 or answer.status == 423:
         return None
-    if step.next is rules.Next.START_OVER:
+    if step.next is Next.START_OVER:
         return Receipt(means=Means.UNSURE, why=FORGOTTEN)
     silent = step.error is None or step.error.reason == "srv.protocol"
     return Receipt(means=Means.UNSURE, why=SILENT) if silent else None
@@ -95,7 +98,7 @@ def look(answer: Response, *, size: int, began: float | None = None, now: float 
     if not known or answer.header("Content-Encoding").strip().lower() not in ("", "identity"):
         return Receipt(means=Means.UNSURE, why=UNSURE)
     if int(length) != size:
-        return Receipt(means=Means.FAILED, error=_other(answer, int(length), size))
+        return _failed(failures.other_length(answer, int(length), size))
     written, told = http_date(answer.header("Last-Modified")), http_date(answer.header("Date"))
     if (
         began is not None
@@ -103,7 +106,7 @@ def look(answer: Response, *, size: int, began: float | None = None, now: float 
         and told is not None
         and written < told - (now - began) - _CLOCKS
     ):
-        return Receipt(means=Means.FAILED, error=_older(answer))
+        return _failed(failures.older_file(answer))
     return DONE
 
 
@@ -137,7 +140,11 @@ def shown(answer: Response, body: bytes, *, size: int, most: int) -> bytes:
 
 def not_stored(answer: Response) -> Receipt:
     """What is at the address has the right length, and is another file."""
-    return Receipt(means=Means.FAILED, error=_older(answer))
+    return _failed(failures.older_file(answer))
+
+
+def _failed(error: TransferError) -> Receipt:
+    return Receipt(means=Means.FAILED, error=error)
 
 
 def md5_in(answer: Response) -> str:
@@ -162,51 +169,6 @@ def _looks_like_get(answer: Response, method: str, body: bytes) -> bool:
         return True
     start = body[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     return start.startswith((b"<!doctype html", b"<html"))
-
-
-def too_early(answer: Response, handed: int, size: int) -> TransferError:
-    """The failure of a good answer that came before the last byte."""
-    return TransferError(
-        code=Code.BAD_SERVER_RESPONSE,
-        message=f"The server answered {answer.status} before it had the file: {handed} of {size} bytes were sent.",
-        reason="srv.early-answer",
-        hint="Check the address: it may not take uploads.",
-        status=answer.status,
-        url=redacted(answer.url),
-    )
-
-
-def _elsewhere(answer: Response) -> TransferError:
-    return TransferError(
-        code=Code.BAD_SERVER_RESPONSE,
-        message=f"The server answered {answer.status}, which leads nowhere: it did not take the file.",
-        reason=f"srv.http-{answer.status}",
-        hint="Check the address.",
-        status=answer.status,
-        url=redacted(answer.url),
-    )
-
-
-def _other(answer: Response, length: int, size: int) -> TransferError:
-    return TransferError(
-        code=Code.BAD_SERVER_RESPONSE,
-        message=f"The server did not store the file: what is at that address has {length} bytes, not {size}.",
-        reason="srv.not-stored",
-        hint="Check the address: it may not take uploads.",
-        status=answer.status,
-        url=redacted(answer.url),
-    )
-
-
-def _older(answer: Response) -> TransferError:
-    return TransferError(
-        code=Code.BAD_SERVER_RESPONSE,
-        message="The server did not store the file: what is at that address was there before.",
-        reason="srv.not-stored",
-        hint="Check the address: it may not take uploads.",
-        status=answer.status,
-        url=redacted(answer.url),
-    )
 
 
 # ---- what the server said
