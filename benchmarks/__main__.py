@@ -1,12 +1,12 @@
-"""All benchmarks: `make bench`. With `--survival`, `--gui` or `--videofarm` only that one, with its
-own words after it.
+"""All benchmarks: `make bench`. With `--survival`, `--gui`, `--window` or `--videofarm` only that one,
+with its own words after it; `--window` compares two builds, so it is none of all.
 """
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import gui, survival, survival_uploads, throughput, videofarm_load
+from benchmarks import gui, survival, survival_uploads, throughput, videofarm_load, window_builds
 
 if __name__ == "__main__":
     words = sys.argv[1:]
@@ -14,6 +14,8 @@ if __name__ == "__main__":
         sys.exit(survival.main(words[1:]))
     if words[:1] == ["--gui"]:
         sys.exit(gui.main(words[1:]))
+    if words[:1] == ["--window"]:
+        sys.exit(window_builds.main(words[1:]))
     if words[:1] == ["--videofarm"]:
         sys.exit(videofarm_load.main(words[1:]))
     ended = throughput.main(words)
