@@ -100,6 +100,10 @@ async def test_only_a_registered_protocol_can_be_asked_for(
     assert protocol_name("parcels:1") == "parcels:1"
     with pytest.raises(ValueError, match=r"“plain”, “parcels” or “parcels:N” \(N one of 2, 1\)$"):
         quick_session(monitor, upload_protocol="tus")
+    session = quick_session(monitor, "com.example.other", upload_protocol="parcels:2")
+    with pytest.raises(ValueError, match="upload_protocol: the protocol is"):
+        session.reconfigure(upload_protocol="parcels:3")
+    assert session.configuration.upload_protocol == "parcels:2"
 
 
 async def test_a_task_of_a_protocol_that_is_gone_fails_in_words(

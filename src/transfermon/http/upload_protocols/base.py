@@ -43,7 +43,6 @@ class Next(Enum):
 class Step:
     next: Next
     offset: int = 0
-    mismatch: bool = False
     error: TransferError | None = None
 
 
@@ -285,7 +284,7 @@ class ResumableProtocol:
         if succeeded and last and sent >= end and told == upload.length and complete is None:
             return Step(next=Next.RESULT, offset=end)
         if told is not None and (succeeded or answer.status == 409):
-            return Step(next=Next.GO_ON, offset=told, mismatch=not succeeded)
+            return Step(next=Next.GO_ON, offset=told)
         return Step(next=Next.SMALLER) if answer.status == 413 else _refused(answer)
 
 
