@@ -5,21 +5,15 @@ that we wrote.
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.helpers.real_server import RealServer, free_port
+from tests.helpers.real_server import RealServer, free_port, program
 
 MODULES = Path("/usr/lib/apache2/modules")
-PATH = shutil.which("apache2") or (
-    "/usr/sbin/apache2" if os.access("/usr/sbin/apache2", os.X_OK) else None
-)
-if not MODULES.is_dir():
-    PATH = None
+PATH = program("apache2") if MODULES.is_dir() else None
 WHY_NOT = "apache2 is not installed (make test-all installs apache2-bin where it may)"
 
 _CONFIG = """
@@ -65,13 +59,6 @@ class Apache(RealServer):
             port,
             [PATH, "-d", str(folder), "-f", str(folder / "apache.conf"), "-DFOREGROUND"],
         )
-
-    def put(self, name: str, content: bytes, *, age: float) -> None:
-        """A file that was changed `age` seconds ago; the server's user may read it."""
-        path = self.root / name
-        path.write_bytes(content)
-        path.chmod(0o644)
-        os.utime(path, (time.time() - age, time.time() - age))
 
 
 @contextmanager

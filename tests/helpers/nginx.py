@@ -5,16 +5,13 @@ wrote.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.helpers.real_server import RealServer, free_port
+from tests.helpers.real_server import RealServer, free_port, program
 
-PATH = shutil.which("nginx") or (
-    "/usr/sbin/nginx" if os.access("/usr/sbin/nginx", os.X_OK) else None
-)
+PATH = program("nginx")
 WHY_NOT = "nginx is not installed (make test-all installs nginx-light where it may)"
 
 _CONFIG = """

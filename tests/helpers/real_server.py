@@ -4,11 +4,19 @@ folder, a log.
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+
+def program(name: str) -> str | None:
+    """Where it is, if it is installed; a normal user's path does not name the folder of servers."""
+    aside = f"/usr/sbin/{name}"
+    return shutil.which(name) or (aside if os.access(aside, os.X_OK) else None)
 
 
 def free_port() -> int:
@@ -31,6 +39,16 @@ class RealServer:
 
     def url(self, path: str = "/") -> str:
         return f"http://127.0.0.1:{self.port}{path}"
+
+    def put(self, name: str, content: bytes, *, age: float) -> None:
+        """A file that was changed `age` seconds ago, with an inode of its own as a publisher's
+        tools make one; the server's user may read it.
+        """
+        fresh = self.root / f"{name}.fresh"
+        fresh.write_bytes(content)
+        fresh.chmod(0o644)
+        os.utime(fresh, (time.time() - age, time.time() - age))
+        os.replace(fresh, self.root / name)
 
     def requests(self) -> list[str]:
         """Lines of `METHOD URI STATUS BYTES "RANGE" "IF-RANGE" CONNECTION`, oldest first."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +20,8 @@ from transfermon.http import resume
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(nginx.PATH is None, reason=nginx.WHY_NOT)]
 
+HOUR = 3600.0
+
 Serve = Callable[..., nginx.Nginx]
 
 
@@ -28,12 +29,6 @@ Serve = Callable[..., nginx.Nginx]
 def root(tmp_path: Path) -> Path:
     (tmp_path / "root").mkdir()
     return tmp_path / "root"
-
-
-def put(path: Path, content: bytes) -> None:
-    """A file that is an hour old."""
-    path.write_bytes(content)
-    os.utime(path, (time.time() - 3600.0, time.time() - 3600.0))
 
 
 @pytest.fixture
@@ -56,10 +51,10 @@ async def test_files_that_are_not_there_fail_and_leave_nothing(
     assert not downloads.exists() or list(downloads.iterdir()) == []
 
 
-async def test_a_connection_is_kept_for_the_next_file(monitor: Monitor, serve: Serve, root: Path):
-    for n in range(5):
-        put(root / f"{n}.bin", os.urandom(1000 * n))
+async def test_a_connection_is_kept_for_the_next_file(monitor: Monitor, serve: Serve):
     server = serve()
+    for n in range(5):
+        server.put(f"{n}.bin", os.urandom(1000 * n), age=HOUR)
     for n in range(5):
         assert (
             await quick_session(monitor).download_task(server.url(f"/{n}.bin")).wait()
@@ -69,13 +64,11 @@ async def test_a_connection_is_kept_for_the_next_file(monitor: Monitor, serve: S
     assert len({line.split()[-1] for line in server.requests()}) == 1
 
 
-async def test_many_files_at_once_arrive_whole(
-    monitor: Monitor, serve: Serve, root: Path, downloads: Path
-):
+async def test_many_files_at_once_arrive_whole(monitor: Monitor, serve: Serve, downloads: Path):
     contents = {f"{n}.bin": os.urandom(200_000 + 17_000 * n) for n in range(24)}
-    for name, content in contents.items():
-        put(root / name, content)
     server = serve()
+    for name, content in contents.items():
+        server.put(name, content, age=HOUR)
     session = quick_session(monitor)
     tasks = [session.download_task(server.url(f"/{name}")) for name in contents]
     for task in tasks:
@@ -84,11 +77,11 @@ async def test_many_files_at_once_arrive_whole(
 
 
 async def test_a_text_is_not_compressed_for_us_and_stays_resumable(
-    monitor: Monitor, serve: Serve, root: Path, downloads: Path
+    monitor: Monitor, serve: Serve, downloads: Path
 ):
     text = b"".join(b"line %d\n" % n for n in range(50_000))
-    put(root / "a.txt", text)
     server = serve(http="gzip on; gzip_types text/plain; gzip_min_length 1;")
+    server.put("a.txt", text, age=HOUR)
     record = await quick_session(monitor).download_task(server.url("/a.txt")).wait()
     assert record.succeeded
     assert record.not_resumable == ""
@@ -101,11 +94,11 @@ async def test_a_text_that_is_sent_compressed_all_the_same_is_unpacked(
     monitor: Monitor, serve: Serve, root: Path, downloads: Path
 ):
     text = b"".join(b"line %d\n" % n for n in range(50_000))
-    put(root / "a.txt.gz", gzip.compress(text))
     server = serve(
         server="location = /a.txt { add_header Content-Encoding gzip; alias %s; }"
         % (root / "a.txt.gz")
     )
+    server.put("a.txt.gz", gzip.compress(text), age=HOUR)
     record = await quick_session(monitor).download_task(server.url("/a.txt")).wait()
     assert record.succeeded
     assert record.not_resumable
@@ -114,12 +107,10 @@ async def test_a_text_that_is_sent_compressed_all_the_same_is_unpacked(
     assert (downloads / "a.txt.gz").read_bytes() == (root / "a.txt.gz").read_bytes()
 
 
-async def test_a_slow_server_is_no_failure(
-    monitor: Monitor, serve: Serve, root: Path, downloads: Path
-):
+async def test_a_slow_server_is_no_failure(monitor: Monitor, serve: Serve, downloads: Path):
     body = os.urandom(6_000_000)
-    put(root / "a.bin", body)
     server = serve(server="limit_rate 5m;")
+    server.put("a.bin", body, age=HOUR)
     task = quick_session(monitor, timeout_interval_for_request=5.0).download_task(
         server.url("/a.bin")
     )
