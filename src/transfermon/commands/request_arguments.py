@@ -10,6 +10,8 @@ import argparse
 import os
 from typing import Any
 
+from transfermon.model.option_table import ROWS, OptionRow, ValueKind
+
 
 def add(parser: argparse.ArgumentParser, *, sends: bool) -> None:
     """`sends`: the requests have a body."""
@@ -19,34 +21,28 @@ def add(parser: argparse.ArgumentParser, *, sends: bool) -> None:
         kind.add_argument(
             "--content-type", metavar="TYPE", default="", help="the type of what is sent"
         )
-        kind.add_argument(
-            "--no-content-type", action="store_true", help="send no Content-Type at all"
-        )
-    group.add_argument(
-        "--send-along",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="let this header follow a redirect to another server, too; without it none does but User-Agent, Accept, "
-        "Accept-Language and the origin of Referer",
-    )
+        for row in ROWS:
+            if row.of_bodies:
+                _add_row(kind, row)
     group.add_argument(
         "--cookies",
         metavar="FILE",
         help="send the cookies that this file has for the address's host",
     )
-    group.add_argument(
-        "--insecure-redirects", action="store_true", help="follow a redirect from https to http"
-    )
-    group.add_argument(
-        "--ca-file", metavar="FILE", default="", help="trust the authorities in this PEM file, too"
-    )
-    group.add_argument(
-        "--tls-keys",
-        metavar="FILE",
-        default="",
-        help="write the keys of the connections there, to look into them",
-    )
+    for row in ROWS:
+        if not row.of_bodies:
+            _add_row(group, row)
+
+
+def _add_row(group: argparse._ActionsContainer, row: OptionRow) -> None:
+    if row.kind is ValueKind.FLAG:
+        group.add_argument(row.flag, action="store_true", help=row.help)
+    elif row.kind is ValueKind.NAMES:
+        group.add_argument(
+            row.flag, metavar=row.metavar, action="append", default=[], help=row.help
+        )
+    else:
+        group.add_argument(row.flag, metavar=row.metavar, default="", help=row.help)
 
 
 def fields(arguments: argparse.Namespace, url: str) -> dict[str, Any]:
@@ -55,11 +51,11 @@ def fields(arguments: argparse.Namespace, url: str) -> dict[str, Any]:
     from transfermon.model import request_options
 
     asked = request_options.RequestOptions(
-        send_along=tuple(name.lower() for name in arguments.send_along),
-        insecure_redirects=arguments.insecure_redirects,
-        ca_file=_authorities(arguments.ca_file),
-        tls_keys=_writable(arguments.tls_keys),
-        no_content_type=getattr(arguments, "no_content_type", False),
+        **{
+            row.name: _value(row, getattr(arguments, row.name))
+            for row in ROWS
+            if hasattr(arguments, row.name)
+        }
     )
     asked.check()
     found: dict[str, Any] = {"options": request_options.to_dict(asked)}
@@ -68,6 +64,14 @@ def fields(arguments: argparse.Namespace, url: str) -> dict[str, Any]:
             cookies.to_dict(one) for one in cookie_file.for_address(arguments.cookies, url)
         ]
     return found
+
+
+def _value(row: OptionRow, typed: Any) -> Any:
+    if row.kind is ValueKind.NAMES:
+        return tuple(name.lower() for name in typed)
+    if row.kind is ValueKind.FILE_TO_READ:
+        return _readable(typed)
+    return _writable(typed) if row.kind is ValueKind.FILE_TO_WRITE else typed
 
 
 def notes(arguments: argparse.Namespace) -> list[str]:
@@ -88,7 +92,7 @@ def content_type(arguments: argparse.Namespace, headers: dict[str, str]) -> dict
     return {**others, "Content-Type": arguments.content_type} if arguments.content_type else others
 
 
-def _authorities(path: str) -> str:
+def _readable(path: str) -> str:
     if not path:
         return ""
     try:

@@ -209,17 +209,13 @@ class Engine:
 
     def options_of(self, task: Task, own: SessionConfiguration) -> dict[str, Any]:
         """What of a task's options, over its session's, is a call's."""
-        options = task.options.over(
-            ca_file=own.ca_file,
-            tls_keys=own.tls_keys,
-            insecure_redirects=own.allows_insecure_redirects,
-            send_along=own.send_along,
-        )
+        options = task.options.over(own)
         stored = self.vault.get(str(task.key)).get(_COOKIES, "[]")
         return {
             "ca_file": options.ca_file,
             "tls_keys": options.tls_keys,
-            "allows_insecure_redirects": options.insecure_redirects,
+            "allows_insecure_redirects": options.insecure_redirects
+            or own.allows_insecure_redirects,
             "sent_along": frozenset(options.send_along),
             "own_cookies": tuple(cookies.from_dict(cookie) for cookie in json.loads(stored)),
         }

@@ -1,6 +1,7 @@
 """What a person allows or asks for the requests of one task, over what its session says.
 
-Rule: plain values, none of them a secret: they stand in the task's record.
+Rule: plain values, none of them a secret: they stand in the task's record. Each field has its row
+in `option_table`, by which it is typed, chosen, sent and stored.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from transfermon.model import json_text
+from transfermon.model.option_table import ROWS, ValueKind
 from transfermon.model.record import record
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+FILES = (ValueKind.FILE_TO_READ, ValueKind.FILE_TO_WRITE)
 
 # goes to no origin: a proxy's credentials stand in the proxy's address
 OF_THE_PROXY = "proxy-authorization"
@@ -40,43 +43,45 @@ class RequestOptions:
                 raise ValueError(
                     "A proxy's credentials go to no server; put them into the proxy's address."
                 )
-        if not all(os.path.isabs(path) for path in (self.ca_file, self.tls_keys) if path):
+        files = [getattr(self, row.name) for row in ROWS if row.kind in FILES]
+        if not all(os.path.isabs(path) for path in files if path):
             raise ValueError(
                 "The files of authorities and of TLS keys are named by absolute paths."
             )
 
-    def over(
-        self, *, ca_file: str, tls_keys: str, insecure_redirects: bool, send_along: tuple[str, ...]
-    ) -> Self:
-        """These options where a session says that."""
-        return type(self)(
-            send_along=tuple(
-                dict.fromkeys(name.lower() for name in (*self.send_along, *send_along))
-            ),
-            insecure_redirects=self.insecure_redirects or insecure_redirects,
-            ca_file=self.ca_file or ca_file,
-            tls_keys=self.tls_keys or tls_keys,
-            no_content_type=self.no_content_type,
-        )
+    def over(self, session: object) -> Self:
+        """These options where a session says something else: its fields of the same names."""
+        found = dict(vars(self))
+        for name, own in found.items():
+            other: Any = getattr(session, name, NOTHING)
+            if other is NOTHING:
+                continue
+            found[name] = (
+                tuple(dict.fromkeys(word.lower() for word in (*own, *other)))
+                if isinstance(own, tuple)
+                else own or other
+            )
+        return type(self)(**found)
 
 
+NOTHING = object()
 NONE = RequestOptions()
-_NAMES = {  # in the control API
-    "sendAlong": "send_along",
-    "insecureRedirects": "insecure_redirects",
-    "caFile": "ca_file",
-    "tlsKeys": "tls_keys",
-    "noContentType": "no_content_type",
+_KINDS = {  # of a value in JSON
+    ValueKind.FLAG: bool,
+    ValueKind.NAMES: list,
+    ValueKind.FILE_TO_READ: str,
+    ValueKind.FILE_TO_WRITE: str,
 }
+_ROWS = {row.key: row for row in ROWS}
 
 
 def to_dict(options: RequestOptions) -> dict[str, Any]:
     """What differs from none, as JSON has it."""
     out: dict[str, Any] = {}
-    for name, attribute in _NAMES.items():
-        value = getattr(options, attribute)
+    for row in ROWS:
+        value = getattr(options, row.name)
         if value:
-            out[name] = value if isinstance(value, str | bool) else list(value)
+            out[row.key] = list(value) if isinstance(value, tuple) else value
     return out
 
 
@@ -84,15 +89,14 @@ def from_dict(stored: Mapping[str, Any]) -> RequestOptions:
     """What `to_dict` wrote. Raises ValueError with a sentence for anything else."""
     given: dict[str, Any] = {}
     for name, value in stored.items():
-        attribute = _NAMES.get(name, "")
-        if not attribute:
+        row = _ROWS.get(name)
+        if row is None:
             raise ValueError(f"“{name[:50]}” is not an option of a request.")
-        kind = type(getattr(NONE, attribute))
-        if not isinstance(value, list if kind is tuple else kind):
+        if not isinstance(value, _KINDS[row.kind]):
             raise ValueError(f"The option “{name}” has not the right kind of value.")
-        given[attribute] = tuple(value) if isinstance(value, list) else value
-    if not all(isinstance(name, str) for name in given.get("send_along", ())):
-        raise ValueError("“sendAlong” must be a list of texts.")
+        if isinstance(value, list) and not all(isinstance(word, str) for word in value):
+            raise ValueError(f"“{name}” must be a list of texts.")
+        given[row.name] = tuple(value) if isinstance(value, list) else value
     options = RequestOptions(**given)
     options.check()
     return options

@@ -234,18 +234,18 @@ def test_escape_means_the_last_answer(qtbot):
 def test_more_carries_what_the_requests_carry_and_trust(dialog, qtbot):
     dialog.more_button.setChecked(True)
     rows = dialog.request
-    assert not rows.bare.isVisible()  # a download has no body
+    assert not rows.rows["no_content_type"].isVisible()  # a download has no body
     dialog.method.setCurrentText("PUT")
-    assert rows.bare.isVisible()
-    rows.along.setText("bad(name)")
+    assert rows.rows["no_content_type"].isVisible()
+    rows.rows["send_along"].setText("bad(name)")
     assert "is not the name of a header" in dialog.problems.text()
     assert not dialog.start_button.isEnabled()
-    rows.along.setText("X-Api-Key, Authorization")
-    rows.authorities.setText("/etc/ca.pem")
-    rows.keys.setText("/tmp/keys")
+    rows.rows["send_along"].setText("X-Api-Key, Authorization")
+    rows.rows["ca_file"].setText("/etc/ca.pem")
+    rows.rows["tls_keys"].setText("/tmp/keys")
     rows.cookies.setText("/tmp/cookies.txt")
-    rows.insecure.click()
-    rows.bare.click()
+    rows.rows["insecure_redirects"].click()
+    rows.rows["no_content_type"].click()
     with qtbot.waitSignal(dialog.requested) as asked:
         dialog.start_button.click()
     request = asked.args[0]

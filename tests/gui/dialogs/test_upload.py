@@ -99,7 +99,7 @@ def test_the_dialog_asks_for_what_is_in_it(dialog, files, qtbot):
     dialog.more_button.setChecked(True)
     dialog.protocol.setCurrentIndex(3)
     dialog.headers.setPlainText("X-Key: 1")
-    dialog.request.bare.setChecked(True)
+    dialog.request.rows["no_content_type"].setChecked(True)
     with qtbot.waitSignal(dialog.requested) as wanted:
         dialog.paused_button.click()
     (request,) = wanted.args

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
@@ -20,6 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from transfermon.model.option_table import ROWS, OptionRow, ValueKind
 from transfermon.model.request_options import RequestOptions
 from transfermon.model.translate import tr
 
@@ -41,24 +43,14 @@ class RequestRows:
         self.cookies = self._file(
             "cookies", tr("Cookies"), tr("A file of cookies; the address's host gets its own")
         )
-        self.along = self._line("along", tr("Send along"))
-        self.along.setPlaceholderText(
-            tr("Names of headers that another server gets after a redirect, too")
-        )
-        form.addRow(label(tr("Send along"), self.along), self.along)
-        self.authorities = self._file(
-            "ca_file", tr("Authorities"), tr("A PEM file of authorities to trust, too")
-        )
-        self.keys = self._line("tls_keys", tr("TLS keys"))
-        self.keys.setPlaceholderText(
-            tr("A file that gets the keys: who has them can read what is sent")
-        )
-        form.addRow(label(tr("TLS keys"), self.keys), self.keys)
-        self.insecure = self._tick("insecure", tr("Follow redirects from https to http"))
-        self.bare = self._tick("bare", tr("Send no Content-Type"))
+        self.rows: dict[str, QLineEdit | QCheckBox] = {
+            row.name: self._row(row) for row in ROWS if row.kind is not ValueKind.FLAG
+        }
         ticks = QHBoxLayout()
-        ticks.addWidget(self.insecure)
-        ticks.addWidget(self.bare)
+        for row in ROWS:
+            if row.kind is ValueKind.FLAG:
+                tick = self.rows[row.name] = self._tick(row.name, tr(row.title))
+                ticks.addWidget(tick)
         ticks.addStretch(1)
         form.addRow("", ticks)
 
@@ -66,8 +58,10 @@ class RequestRows:
         return f"<RequestRows of {self._parent.objectName()}>"
 
     def show_body(self, on: bool) -> None:
-        """Whether there is a body whose type may be left out."""
-        self.bare.setVisible(on)
+        """Whether there is a body, and so what is about it."""
+        for row in ROWS:
+            if row.of_bodies:
+                self.rows[row.name].setVisible(on)
 
     @property
     def cookie_file(self) -> str:
@@ -76,15 +70,25 @@ class RequestRows:
 
     def options(self) -> RequestOptions:
         """Raises ValueError with a sentence."""
-        options = RequestOptions(
-            send_along=tuple(name.lower() for name in self.along.text().replace(",", " ").split()),
-            insecure_redirects=self.insecure.isChecked(),
-            ca_file=_absolute(self.authorities.text()),
-            tls_keys=_absolute(self.keys.text()),
-            no_content_type=self.bare.isChecked() and not self.bare.isHidden(),
-        )
+        options = RequestOptions(**{row.name: self._value(row) for row in ROWS})
         options.check()
         return options
+
+    def _row(self, row: OptionRow) -> QLineEdit:
+        if row.kind is ValueKind.FILE_TO_READ:
+            return self._file(row.name, tr(row.title), tr(row.hint))
+        line = self._line(row.name, tr(row.title))
+        line.setPlaceholderText(tr(row.hint))
+        self._form.addRow(self._label(tr(row.title), line), line)
+        return line
+
+    def _value(self, row: OptionRow) -> Any:
+        widget = self.rows[row.name]
+        if isinstance(widget, QCheckBox):
+            return widget.isChecked() and not widget.isHidden()
+        if row.kind is ValueKind.NAMES:
+            return tuple(name.lower() for name in widget.text().replace(",", " ").split())
+        return _absolute(widget.text())
 
     def _line(self, name: str, text: str) -> QLineEdit:
         line = QLineEdit()
