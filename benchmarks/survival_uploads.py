@@ -40,12 +40,12 @@ async def main(state, url, protocol, rate, *files):
         session = monitor.create_session(dataclasses.replace(
             SessionConfiguration.background("bench"), retry_policy=RetryPolicy(minimum=0.01, maximum=0.05)))
         monitor.ready()
-        known = {task.source for task in session.records()}
+        known = {task.source for task in session.tasks.records()}
         for path in files:
             if path not in known:
                 session.upload_task(url, path, method="POST", protocol=protocol)
         print("ready", flush=True)
-        await asyncio.gather(*(session.task(task.number).wait() for task in session.records()))
+        await asyncio.gather(*(session.task(task.number).wait() for task in session.tasks.records()))
     print("done", flush=True)
 
 asyncio.run(main(*sys.argv[1:]))

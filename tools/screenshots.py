@@ -25,6 +25,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QWidget
 import qasync  # isort: skip - it takes another Qt when PySide6 is not there first
 
 from transfermon.engine.monitor import Monitor
+from transfermon.engine.new_task import NewTask
 from transfermon.gui.dialogs.add import AddDialog, AddRequest
 from transfermon.gui.list.scope import Scope, look_of
 from transfermon.gui.toolkit import theme
@@ -158,7 +159,11 @@ async def answer(window: MainWindow) -> None:
     url = window.context.monitor.settings.videofarm_url.rstrip("/") + "/videos.json"
     adding.add_addresses(
         window.context,
-        AddRequest(urls=(url,), method="POST", body="{}", session="com.example.photos"),
+        AddRequest(
+            urls=(url,),
+            new=NewTask(kind=Kind.DATA, url="", data=b"{}", user_initiated=True),
+            session="com.example.photos",
+        ),
     )
     key = next(task.key for task in window.context.monitor.tasks() if task.kind is Kind.DATA)
     await until(lambda: not window.context.monitor.task(key).outstanding)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transfermon.engine.handlers import FetchResult as FetchResult
     from transfermon.engine.monitor import Monitor as Monitor
-    from transfermon.engine.new_tasks import TEMPORARY as TEMPORARY
+    from transfermon.engine.new_task import TEMPORARY as TEMPORARY
     from transfermon.engine.session import Session as Session
     from transfermon.engine.task_handles import DataTask as DataTask
     from transfermon.engine.task_handles import DownloadTask as DownloadTask
@@ -43,7 +43,7 @@ _HOMES = {
     "SessionConfiguration": "model.configuration",
     "SessionInvalidatedError": "model.errors",
     "SessionInvalidatingError": "model.errors",
-    "TEMPORARY": "engine.new_tasks",
+    "TEMPORARY": "engine.new_task",
     "TransferError": "model.errors",
     "TransferFailure": "model.errors",
     "TransfermonError": "model.errors",

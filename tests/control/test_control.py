@@ -25,7 +25,7 @@ import pytest
 from transfermon.commands.main import main
 from transfermon.control.client import SOCKET, Client, EngineFull, NoEngine, task_path
 from transfermon.control.json_records import task_dict
-from transfermon.control.orders import Order, same_task
+from transfermon.control.orders import order_of, same_task
 from transfermon.control.server import BACKLOG, CONNECTIONS, LARGEST_BODY, ControlServer, Feed
 from transfermon.engine.monitor import Monitor
 from transfermon.model.errors import Code, TransferError, TransfermonError
@@ -283,7 +283,7 @@ def failed(code: int) -> dict[str, Any]:
     ],
 )
 def test_the_same_address_to_the_same_place_unfinished_is_the_same_task(task, order, same):
-    asked = Order(**{"url": URL, "destination": FOLDER + "/a.bin", **order})
+    asked = order_of({"url": URL, "destination": FOLDER + "/a.bin", **order})
     assert (same_task((a_task(**task),), asked) is not None) is same
 
 
@@ -365,7 +365,7 @@ async def test_progress_is_told_to_those_who_ask_for_it(tmp_path, asked, kinds):
         first = asyncio.create_task(asyncio.to_thread(next, stream))
         await until(lambda: len(bus._observers) > before)
         progress = DownloadProgressEvent(session="cli", task_identifier=1, task=monitor.tasks()[0])
-        await until(lambda: not any(run.on_the_way for run in monitor._sessions["cli"].runs))
+        await until(lambda: not any(run.on_the_way for run in monitor._sessions["cli"].tasks))
         bus.publish(progress)
         monitor.commands.remove(monitor.tasks()[0].key)
         got = [(await first)["type"]]

@@ -120,7 +120,7 @@ async def test_user_information_leaves_the_url(session: Session, monitor: Monito
 async def test_an_unusable_digest_is_refused(session: Session, digest: str):
     with pytest.raises(ValueError):
         session.download_task("http://127.0.0.1:9/x", expected_digest=digest)
-    assert session.records() == []
+    assert session.tasks.records() == []
 
 
 @pytest.mark.parametrize(
@@ -144,9 +144,9 @@ async def test_a_task_made_while_a_wake_is_handled_is_given(monitor: Monitor, se
 
     monitor.add_event_listener("backgroundfetch", on_fetch)
     handler = (await monitor.fetch()).handler_id
-    await until(lambda: len(session.records()) == 2)
-    assert [record.origin for record in session.records()] == [Origin.GIVEN, Origin.TYPED]
-    assert [record.handler_id for record in session.records()] == [handler, handler]
+    await until(lambda: len(session.tasks.records()) == 2)
+    assert [record.origin for record in session.tasks.records()] == [Origin.GIVEN, Origin.TYPED]
+    assert [record.handler_id for record in session.tasks.records()] == [handler, handler]
     assert session.download_task("http://192.0.2.1/z", start=False).record.origin is Origin.TYPED
 
 
@@ -162,8 +162,8 @@ async def test_the_same_task_is_the_same_object(session: Session):
 async def test_tasks_are_found_by_their_address(session: Session):
     for path in ("a", "b", "a"):
         session.download_task(f"http://127.0.0.1:9/{path}", start=False)
-    assert [task.number for task in session.records_of("http://127.0.0.1:9/a")] == [1, 3]
-    assert session.records_of("http://127.0.0.1:9/c") == []
+    assert [task.number for task in session.tasks.records_of("http://127.0.0.1:9/a")] == [1, 3]
+    assert session.tasks.records_of("http://127.0.0.1:9/c") == []
 
 
 # ---- retry and remove
@@ -173,7 +173,7 @@ async def test_a_failed_task_runs_again_under_its_number_and_goes_on(
     session: Session, server: ByteServer, resource: Resource
 ):
     task = await failed(session, server, resource)
-    session.run_of(task.task_identifier).retry()
+    session.tasks.run_of(task.task_identifier).retry()
     assert (await task.wait()).succeeded
     assert server.requests[-1].header("Range") == rest(100_000)
     assert Path(task.record.final_path).read_bytes() == resource.body
@@ -183,11 +183,11 @@ async def test_a_retry_may_use_another_address_and_keeps_the_bytes(
     session: Session, server: ByteServer, resource: Resource
 ):
     task = await failed(session, server, resource)
-    session.run_of(task.task_identifier).retry(server.url("/renewed?token=2"))
+    session.tasks.run_of(task.task_identifier).retry(server.url("/renewed?token=2"))
     assert (await task.wait()).succeeded
     assert server.requests[-1].target == "/renewed?token=2"
     assert server.requests[-1].header("Range") == rest(100_000)
-    assert session.records_of(server.url("/failed.bin")) == []
+    assert session.tasks.records_of(server.url("/failed.bin")) == []
 
 
 @pytest.mark.parametrize("state", ["running", "suspended", "succeeded"])
@@ -201,7 +201,7 @@ async def test_only_a_failed_task_can_be_retried(
         await task.wait()
     before = task.record
     with pytest.raises(InvalidAction):
-        session.run_of(task.task_identifier).retry()
+        session.tasks.run_of(task.task_identifier).retry()
     assert task.record == before
 
 
@@ -211,7 +211,7 @@ async def test_a_retry_with_an_unusable_address_changes_nothing(
     task = await failed(session, server, resource)
     before = task.record
     with pytest.raises(TransferFailure):
-        session.run_of(task.task_identifier).retry("ftp://h/x")
+        session.tasks.run_of(task.task_identifier).retry("ftp://h/x")
     assert (task.record, session.outstanding) == (before, 0)
 
 
@@ -475,5 +475,5 @@ async def test_a_task_that_was_overdue_may_be_retried(
     task = session.download_task(server.url("/a"))
     assert (await task.wait()).failed
     resource.before = None
-    session.run_of(task.task_identifier).retry()
+    session.tasks.run_of(task.task_identifier).retry()
     assert (await task.wait()).succeeded

@@ -41,13 +41,13 @@ async def gone(tasks):
         assert record.succeeded and len(task.response_body or "x" * {mib}) == {mib}, record
     for task in tasks:
         monitor.commands.remove(task.key)
-    while session.records() or session._core.leaving:
+    while session.tasks.records() or session._core.leaving:
         await asyncio.sleep(0.01)
 
 await gone([session.data_task({url!r})])  # brings the libraries
 before = resident()
 tasks = [session.data_task({url!r}) for _ in range(200)]
-runs = [weakref.ref(run) for run in session.runs]
+runs = [weakref.ref(run) for run in session.tasks]
 await gone(tasks)
 del tasks
 while any(run() is not None for run in runs):  # until the last event of each has been told
@@ -87,11 +87,11 @@ async def test_transfers_whose_last_step_fails_while_their_session_is_cancelled_
 
         for n in range(2):
             session.download_task(f"http://127.0.0.1:9/{n}", start=False)
-        for run in session.runs:
+        for run in session.tasks:
             run.change(state=State.RUNNING, activity=Activity.FINALIZING)
             run.runner = asyncio.create_task(give_the_name(run))
         session.invalidate_and_cancel()
         refused.set()
         async with asyncio.timeout(30):
-            await asyncio.gather(*(run.ended() for run in session.runs))
+            await asyncio.gather(*(run.ended() for run in session.tasks))
         assert session.state is SessionState.INVALIDATED

@@ -71,14 +71,14 @@ async def run(words: argparse.Namespace) -> None:
             await asyncio.to_thread(sys.stdin.readline)
         known = {
             task.record.url
-            for task in [session.task(record.number) for record in session.records()]
+            for task in [session.task(record.number) for record in session.tasks.records()]
         }
         for url in words.url:
             if url not in known:
                 task = session.download_task(url)
                 await task.accepted
                 say("accepted", key=str(task.key), url=url)
-        for record in session.records():
+        for record in session.tasks.records():
             done = await session.task(record.number).wait()
             say(
                 "done",

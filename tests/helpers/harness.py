@@ -264,7 +264,7 @@ async def gone_on(
             monitor.add_event_listener(name, told.append)
         monitor.ready()
         session = monitor.create_session(configuration())
-        for record in session.records():
+        for record in session.tasks.records():
             await session.task(record.number).wait()
         heard = {event["eventId"] for event in before}
         async with asyncio.timeout(LIMIT):

@@ -91,7 +91,7 @@ async def session(tmp_path: Path):
 async def test_a_task_is_not_made_with_it(session: Session, fields: dict[str, Any]):
     with pytest.raises(ValueError, match="holds"):
         session.download_task("http://127.0.0.1:9/f", start=False, **fields)
-    assert session.records() == []
+    assert session.tasks.records() == []
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,6 @@ from transfermon.control.json_records import (
 )
 from transfermon.control.orders import (
     Fields,
-    Order,
     OrderRefused,
     json_body,
     number_of,
@@ -45,7 +44,7 @@ from transfermon.system.runners import LongWork
 from transfermon.wire.simulation import NONE, profile_named
 
 if TYPE_CHECKING:  # handed in: the command line makes it, and loads it only where it needs one
-    from transfermon.engine.monitor import Monitor, TransferTask
+    from transfermon.engine.monitor import Monitor
 
 
 HISTORY = 100_000  # journalled events that one answer replays at the most: the newest ones
@@ -243,9 +242,10 @@ class Api:
             raise OrderRefused(503, "No transfer can be added now.", reason)
         sequence = self._monitor.sequence  # events after it tell all that happens to the task
         order = order_of(body)
-        if order.cookies:
+        new = order.new
+        if new.cookies:
             await asyncio.to_thread(public_suffixes.load)
-        if order.kind is Kind.UPLOAD and not order.file:
+        if new.kind is Kind.UPLOAD and not order.file:
             raise ValueError("An upload needs a “file”, an absolute path.")
         found = (
             same_task(self._monitor.overview.tasks_of(order.session, order.bare_url), order)
@@ -255,67 +255,21 @@ class Api:
         if found is not None:
             self._monitor.commands.adjust(
                 found.key,
-                speed_limit=order.speed_limit,
-                maximum_attempts=order.maximum_attempts,
+                speed_limit=new.speed_limit,
+                maximum_attempts=new.maximum_attempts,
                 request_headers=self._monitor.logins.with_login(found.key, order.all_headers),
-                options=order.options,
-                cookies=order.cookies,
+                options=new.options,
+                cookies=new.cookies,
                 method=order.method,
-                protocol=order.protocol,
+                protocol=new.protocol,
             )
             self._go_on(found)
             self._named.add(found.key)
             return ApiAnswer(body={**self._one(found.key), "sequence": sequence})
-        task = self._made(order)
+        task = self._monitor.session(order.session).add(new)
         self._named.add(task.key)
         await task.accepted
         return ApiAnswer(status=201, body={**self._one(task.key), "sequence": sequence})
-
-    def _made(self, order: Order) -> TransferTask:
-        session = self._monitor.session(order.session)
-        if order.kind is Kind.UPLOAD:
-            return session.upload_task(
-                order.url,
-                order.file,
-                method=order.method or "PUT",
-                request_headers=order.headers,
-                start=order.start,
-                origin=order.origin,
-                speed_limit=order.speed_limit,
-                maximum_attempts=order.maximum_attempts,
-                user_initiated=True,
-                protocol=order.protocol,
-                options=order.options,
-                cookies=order.cookies,
-                into_folder=order.into_folder,
-            )
-        if order.kind is Kind.DATA:
-            return session.data_task(
-                order.url,
-                order.data,
-                method=order.method or "POST",
-                request_headers={**order.headers, **order.type_of_data},
-                options=order.options,
-                cookies=order.cookies,
-                start=order.start,
-                origin=order.origin,
-                maximum_attempts=order.maximum_attempts,
-                user_initiated=True,
-            )
-        return session.download_task(
-            order.url,
-            request_headers=order.headers,
-            destination=order.destination or None,
-            expected_digest=f"sha-256:{order.sha256}" if order.sha256 else None,
-            start=order.start,
-            overwrite=order.overwrite,
-            origin=order.origin,
-            speed_limit=order.speed_limit,
-            maximum_attempts=order.maximum_attempts,
-            user_initiated=True,
-            options=order.options,
-            cookies=order.cookies,
-        )
 
     def _go_on(self, task: Task) -> None:
         if task.failed:

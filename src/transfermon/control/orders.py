@@ -6,22 +6,23 @@ Rule: JSON becomes a record at one place, and every refusal names the field.
 from __future__ import annotations
 
 import base64
+import dataclasses
 import os
 from collections.abc import Sequence
-from dataclasses import field
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from transfermon.control.answers import problem_answer
 from transfermon.control.json_records import SECRET_ERRORS
+from transfermon.engine.new_task import NewTask
 from transfermon.http.addresses import check_url, without_credentials
 from transfermon.http.cookies import Cookie, from_dict
 from transfermon.model import json_text, request_options
 from transfermon.model.checked_text import checked_path, without_text
 from transfermon.model.errors import Code
+from transfermon.model.option_table import camel_case
 from transfermon.model.record import record
-from transfermon.model.request_options import NONE as NO_OPTIONS
-from transfermon.model.request_options import RequestOptions, content_type_of
+from transfermon.model.request_options import headers_with_type
 from transfermon.model.task import Kind, Origin, State, Task
 
 T = TypeVar("T")
@@ -38,83 +39,76 @@ class OrderRefused(Exception):  # noqa: N818 - an answer, not a failure of ours
 class Order:
     """What `POST /v1/tasks` asks for."""
 
-    url: str
-    kind: Kind = Kind.DOWNLOAD
-    method: str = ""  # of an upload PUT, of a data task POST, unless given
-    file: str = ""  # of an upload, absolute
-    protocol: str = ""  # of an upload
-    # of an upload: a PUT to an address that ends with a slash goes to the file's name in it
-    into_folder: bool = False
-    data: bytes | None = field(default=None, repr=False)
+    new: NewTask
+    method: str = ""  # as it was given: "" leaves a task that is there with its own
     session: str = CLI_SESSION
-    destination: str = ""  # absolute; a folder when it ends in a slash or is one
-    headers: dict[str, str] = field(default_factory=dict)
-    sha256: str = ""
-    speed_limit: int = 0
-    overwrite: bool = False
-    maximum_attempts: int = 0
-    start: bool = True
-    join: bool = False
-    origin: Origin = Origin.TYPED
+    join: bool = False  # the unfinished task that it means, where there is one
 
-    options: RequestOptions = NO_OPTIONS
-    cookies: tuple[Cookie, ...] = field(default=(), repr=False)
+    @property
+    def file(self) -> str:
+        """Of an upload, absolute."""
+        return str(self.new.source or "")
 
     @property
     def bare_url(self) -> str:
         """As the record has it. Raises as `check_url`."""
-        return without_credentials(check_url(self.url))[0]
+        return without_credentials(check_url(self.new.url))[0]
 
     @property
     def all_headers(self) -> dict[str, str]:
         """The headers, and the credentials in the address as one of them. Raises as `check_url`."""
-        authorization = without_credentials(check_url(self.url))[1]
-        named = {name.lower() for name in self.headers}
-        return (
-            {"Authorization": authorization, **self.headers}
-            if authorization and "authorization" not in named
-            else self.headers
-        )
+        given = dict(self.new.request_headers or {})
+        authorization = without_credentials(check_url(self.new.url))[1]
+        named = {name.lower() for name in given}
+        if authorization and "authorization" not in named:
+            return {"Authorization": authorization, **given}
+        return given
 
-    @property
-    def type_of_data(self) -> dict[str, str]:
-        """The Content-Type that nobody named."""
-        named = {name.lower() for name in self.headers}
-        if self.data is None or self.options.no_content_type or "content-type" in named:
-            return {}
-        return {"Content-Type": content_type_of(self.data)}
+
+# fields of `NewTask` whose JSON says something else than their own plain value, or that only the
+# engine's own process may use
+_BY_HAND = {"url", "kind", "method", "name", "description", "priority", "user_initiated"}
+_PLAIN = {
+    item.name: item.default
+    for item in dataclasses.fields(NewTask)
+    if isinstance(item.default, str | bool | int) and item.name not in _BY_HAND
+}
 
 
 def order_of(body: dict[str, Any]) -> Order:
+    """Raises ValueError with a sentence."""
     fields = Fields(body)
-    order = Order(
-        url=fields.text("url"),
-        kind=_kind(fields.text("kind")),
-        method=fields.text("method"),
-        file=fields.text("file"),
-        protocol=fields.text("protocol"),
-        into_folder=fields.flag("intoFolder"),
-        data=fields.data(),
-        session=fields.text("session") or CLI_SESSION,
-        destination=fields.text("destination"),
-        headers=fields.headers("headers"),
-        sha256=fields.text("sha256"),
-        speed_limit=fields.count("speedLimit"),
-        overwrite=fields.flag("overwrite"),
-        maximum_attempts=fields.count("maximumAttempts"),
-        start=fields.flag("start", default=True),
-        join=fields.flag("join"),
+    url, kind = fields.text("url"), _kind(fields.text("kind"))
+    method, file = fields.text("method"), fields.text("file")
+    headers, data = fields.headers("headers"), fields.data()
+    destination, sha256 = fields.text("destination"), fields.text("sha256")
+    options = request_options.from_dict(fields.options("options"))
+    new = NewTask(
+        kind=kind,
+        url=url,
+        method=method or ("PUT" if kind is Kind.UPLOAD else "POST"),
+        source=file or None,
+        data=data,
+        destination=destination or None,
+        expected_digest=f"sha-256:{sha256}" if sha256 else None,
+        request_headers=headers_with_type(headers, data, options) if kind is Kind.DATA else headers,
         origin=Origin(fields.text("origin") or Origin.TYPED.value),
-        options=request_options.from_dict(fields.options("options")),
+        options=options,
         cookies=fields.cookies("cookies"),
+        user_initiated=True,
+        **{name: fields.plain(camel_case(name), default) for name, default in _PLAIN.items()},
+    )
+    order = Order(
+        new=new,
+        method=method,
+        session=fields.text("session") or CLI_SESSION,
+        join=fields.flag("join"),
     )
     fields.end()
-    checked_path(order.destination, "the destination")
-    checked_path(order.file, "the file")
-    if order.destination and not os.path.isabs(order.destination):
-        raise ValueError("The destination must be an absolute path.")
-    if order.file and not os.path.isabs(order.file):
-        raise ValueError("The file must be an absolute path.")
+    for path, words in ((destination, "the destination"), (file, "the file")):
+        checked_path(path, words)
+        if path and not os.path.isabs(path):
+            raise ValueError(f"{words.capitalize()} must be an absolute path.")
     return order
 
 
@@ -130,12 +124,16 @@ def same_task(tasks: Sequence[Task], order: Order) -> Task | None:
 
     One that failed for its credentials is not it when the order brings some.
     """
-    if order.kind is not Kind.DOWNLOAD:
+    if order.new.kind is not Kind.DOWNLOAD:
         return next((task for task in reversed(tasks) if _same_upload(task, order)), None)
-    folder, name = order.destination, ""
-    if not order.destination.endswith(os.sep) and not os.path.isdir(order.destination):
-        folder, name = os.path.split(order.destination)
+    if not order.new.destination:
+        return None
+    destination = str(order.new.destination)
+    folder, name = destination, ""
+    if not destination.endswith(os.sep) and not os.path.isdir(destination):
+        folder, name = os.path.split(destination)
     folder = os.path.abspath(folder)
+    digest = (order.new.expected_digest or "").lower()
 
     def fits(task: Task) -> bool:
         if (task.kind, task.session, task.url, task.folder) != (
@@ -145,9 +143,7 @@ def same_task(tasks: Sequence[Task], order: Order) -> Task | None:
             folder,
         ):
             return False
-        if (name and task.name != name) or task.expected_digest.rpartition(":")[
-            2
-        ] != order.sha256.lower():
+        if (name and task.name != name) or task.expected_digest != digest:
             return False
         if task.error is not None:
             return task.error.code != Code.CANCELLED and not (
@@ -155,11 +151,15 @@ def same_task(tasks: Sequence[Task], order: Order) -> Task | None:
             )
         return task.state in (State.RUNNING, State.SUSPENDED)
 
-    return next((task for task in reversed(tasks) if order.destination and fits(task)), None)
+    return next((task for task in reversed(tasks) if fits(task)), None)
 
 
 def _same_upload(task: Task, order: Order) -> bool:
-    if order.kind is not Kind.UPLOAD or task.kind is not Kind.UPLOAD or task.source != order.file:
+    if (
+        order.new.kind is not Kind.UPLOAD
+        or task.kind is not Kind.UPLOAD
+        or task.source != order.file
+    ):
         return False
     if task.error is not None:
         return task.error.code != Code.CANCELLED and not (
@@ -191,6 +191,12 @@ class Fields:
         if isinstance(number, bool) or not isinstance(number, int | float):
             raise ValueError(f"“{name}” must be a number.")
         return number
+
+    def plain(self, name: str, default: str | bool | int) -> Any:
+        """Of the same type as what stands for a field that is not there."""
+        if isinstance(default, bool):
+            return self.flag(name, default=default)
+        return self.count(name) if isinstance(default, int) else self.text(name)
 
     def headers(self, name: str) -> dict[str, str]:
         headers: dict[str, str] = self._take(name, dict, {}, "an object of texts")

@@ -79,12 +79,12 @@ class Approvals:
         `push_hosts`.
         """
         for key in self._taken(host):
-            self._sessions[key.session].run_of(key.number).resume()
+            self._sessions[key.session].tasks.run_of(key.number).resume()
 
     def drop(self, host: str) -> None:
         """Take what waits for this host off the list; nothing of it was fetched."""
         for key in self._taken(host):
-            self._sessions[key.session].run_of(key.number).remove()
+            self._sessions[key.session].tasks.run_of(key.number).remove()
 
     def _taken(self, host: str) -> list[TaskKey]:
         keys = self.waiting.get(host, [])
@@ -95,7 +95,7 @@ class Approvals:
     def _still(self, key: TaskKey) -> bool:
         session = self._sessions.get(key.session)
         with contextlib.suppress(KeyError):
-            return session is not None and session.record(key.number).state is State.SUSPENDED
+            return session is not None and session.tasks.record(key.number).state is State.SUSPENDED
         return False
 
     def _keep(self) -> None:

@@ -309,7 +309,7 @@ class Delivery:
         if not isinstance(event, TaskEvent):
             return event
         session = self._sessions.get(event.session)
-        task = session.find(event.task_identifier) if session is not None else None
+        task = session.tasks.find(event.task_identifier) if session is not None else None
         task = task or event.task
         if not isinstance(event, DownloadCompletedEvent):
             return changed(event, task=task)
@@ -367,7 +367,7 @@ class Delivery:
         session = self._sessions.get(key)
         if session is None or self._closing:
             return
-        for task in session.records():
+        for task in session.tasks.records():
             event = progress_event(task, self._engine.progress.get(task.key))
             if event is not None:
                 told = self._engine.stamp(event, session=key, session_identifier=session.identifier)

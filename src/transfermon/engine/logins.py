@@ -31,7 +31,7 @@ class Logins:
         """Who asked a failed task for a user name and password that `give` can give. Raises
         KeyError.
         """
-        return self._challenge_of(self._sessions[key.session].record(key.number))
+        return self._challenge_of(self._sessions[key.session].tasks.record(key.number))
 
     def give(self, key: TaskKey, user: str, password: str) -> None:
         """Answer the challenge of a failed task and run it again. Those of a server go when the
@@ -40,7 +40,7 @@ class Logins:
         Raises KeyError, ValueError with a sentence for what cannot be given, InvalidAction for a
         task that nobody asked, and as `TaskRun.retry`.
         """
-        run = self._sessions[key.session].run_of(key.number)
+        run = self._sessions[key.session].tasks.run_of(key.number)
         task = run.record
         challenge = self._challenge_of(task)
         if challenge is None or not task.can(Action.RETRY):
@@ -59,7 +59,7 @@ class Logins:
         """Headers for a task, with the login that a person gave when it was asked for one, unless
         they bring another. Raises KeyError.
         """
-        login = self._engine.login_of(self._sessions[key.session].record(key.number))
+        login = self._engine.login_of(self._sessions[key.session].tasks.record(key.number))
         brings = any(name.lower() == "authorization" for name in headers)
         return {**headers, "Authorization": login} if login and not brings else dict(headers)
 

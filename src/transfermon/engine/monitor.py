@@ -20,7 +20,7 @@ from transfermon.engine.bad_network import NetworkSimulation
 from transfermon.engine.event_bus import Listener
 from transfermon.engine.handlers import FetchResult
 from transfermon.engine.logins import Logins
-from transfermon.engine.new_tasks import TEMPORARY
+from transfermon.engine.new_task import TEMPORARY
 from transfermon.engine.overview import Overview, SessionInfo, Snapshot
 from transfermon.engine.preferences import LiveSettings
 from transfermon.engine.presence import AppPresence
@@ -224,7 +224,7 @@ class Monitor:
         told.
         """
         session = self._sessions.get(key.session)
-        if session is not None and (run := session.find_run(key.number)) is not None:
+        if session is not None and (run := session.tasks.find_run(key.number)) is not None:
             await run.heard()
 
     def run_only(self, keys: Iterable[TaskKey]) -> None:
@@ -232,7 +232,7 @@ class Monitor:
         does.
         """
         for key in keys:
-            self._sessions[key.session].run_of(key.number).start()
+            self._sessions[key.session].tasks.run_of(key.number).start()
 
     async def _close(self) -> None:
         engine = self._engine
@@ -310,7 +310,7 @@ class Monitor:
 
     def task(self, key: TaskKey) -> Task:
         """Raises KeyError."""
-        return self._sessions[key.session].record(key.number)
+        return self._sessions[key.session].tasks.record(key.number)
 
     def handle(self, key: TaskKey) -> TransferTask:
         """The live object. Raises KeyError."""

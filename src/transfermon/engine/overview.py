@@ -89,13 +89,13 @@ class Overview:
 
     def tasks(self) -> tuple[Task, ...]:
         """All records, in the order in which they were added."""
-        found = [task for session in self._sessions.values() for task in session.records()]
+        found = [task for session in self._sessions.values() for task in session.tasks.records()]
         return tuple(sorted(found, key=lambda task: (task.added, task.session, task.number)))
 
     def tasks_of(self, session: str, url: str) -> list[Task]:
         """The records of one address in one session, oldest first."""
         found = self._sessions.get(session)
-        return found.records_of(url) if found is not None else []
+        return found.tasks.records_of(url) if found is not None else []
 
     def kept_response(self, key: TaskKey) -> KeptAnswer:
         """What the server answered to an upload or a data task, as long as there is room for it
@@ -153,7 +153,7 @@ class Overview:
 
     def _sends(self, key: TaskKey) -> bool:
         session = self._sessions.get(key.session)
-        task = session.find(key.number) if session is not None else None
+        task = session.tasks.find(key.number) if session is not None else None
         return task is not None and task.kind is Kind.UPLOAD
 
 

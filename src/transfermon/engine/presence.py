@@ -49,7 +49,7 @@ class AppPresence:
         self._background.state_changed(state)
         if state is AppState.FOREGROUND:
             for session in list(self._sessions.values()):
-                surroundings.came_to_front(session.runs)
+                surroundings.came_to_front(list(session.tasks))
 
     @property
     def suspended(self) -> bool:

@@ -41,7 +41,7 @@ class ProgressClock:
         now = time.monotonic()
         for key, progress in list(self._engine.progress.items()):
             progress.rate.add(now, progress.received)
-            if (run := self._sessions[key.session].find_run(key.number)) is not None:
+            if (run := self._sessions[key.session].tasks.find_run(key.number)) is not None:
                 task_progress.tell_progress(run, progress, progress.rate.per_second(now))
         if now >= self._next_look:
             self._next_look = now + _LOOK
@@ -56,5 +56,5 @@ class ProgressClock:
         slow = self.pace.look(now, moved)
         engine.slots.set_slow({key for key in slow if not by_our_doing(engine.rates_of(key))})
         for key in moved:
-            if (run := self._sessions[key.session].find_run(key.number)) is not None:
+            if (run := self._sessions[key.session].tasks.find_run(key.number)) is not None:
                 task_progress.tell_disk(run)

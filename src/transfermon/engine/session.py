@@ -7,16 +7,25 @@ the one door.
 from __future__ import annotations
 
 import asyncio
-import os
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Unpack
 
-from transfermon.engine import new_tasks, resume_data, session_cleanup, task_files
-from transfermon.engine.new_tasks import Destination, NewTask, Pieces
+from transfermon.engine import resume_data, session_cleanup, task_files
+from transfermon.engine.new_task import (
+    DataWishes,
+    DownloadWishes,
+    NewTask,
+    Pieces,
+    Source,
+    StreamWishes,
+    UploadWishes,
+    wished,
+)
+from transfermon.engine.prepared_task import PreparedTask, default_folder_of, prepared
 from transfermon.engine.session_cleanup import Done
 from transfermon.engine.session_core import SessionCore, SessionState
+from transfermon.engine.session_tasks import SessionTasks
 from transfermon.engine.shared import Engine
 from transfermon.engine.task_handles import (
     HANDLES,
@@ -28,19 +37,16 @@ from transfermon.engine.task_handles import (
 from transfermon.engine.task_run import TaskRun
 from transfermon.http.cookies import Cookie
 from transfermon.model import task_steps
-from transfermon.model.checked_text import checked_path, checked_text
 from transfermon.model.configuration import SessionConfiguration
-from transfermon.model.errors import InvalidAction, SessionInvalidatedError, redacted
+from transfermon.model.errors import SessionInvalidatedError, redacted
 from transfermon.model.events import (
     SessionCreatedEvent,
     SessionFinishingEvent,
     SessionInvalidatedEvent,
     TaskCreatedEvent,
 )
-from transfermon.model.request_options import NONE as NO_OPTIONS
-from transfermon.model.request_options import RequestOptions
 from transfermon.model.tally import Tally
-from transfermon.model.task import Action, Activity, Kind, Origin, State, Task, TaskKey, changed
+from transfermon.model.task import Action, Activity, Kind, State, Task, changed
 from transfermon.model.wake_policy import AppState
 from transfermon.storage.changes import ResumeRow, SessionRow
 
@@ -63,15 +69,12 @@ class Session:
         self._core = SessionCore(
             engine, row, on_idle=self._perhaps_invalidated, on_gone=self._take_out
         )
-        self._runs: dict[int, TaskRun] = {}
+        self.tasks = SessionTasks(self._core, tasks)
         self.canceling = False
-        for task in tasks:
-            self._put(task_steps.as_found(task))
-        self._next = max([row.next_number, *(number + 1 for number in self._runs)])
         for resume_row in engine.resume_rows.values():
             if (
                 resume_row.task.session == self.key
-                and (run := self._runs.get(resume_row.task.number)) is not None
+                and (run := self.tasks.find_run(resume_row.task.number)) is not None
             ):
                 run.offer.token = resume_row.token
 
@@ -121,27 +124,9 @@ class Session:
 
     # ---- making tasks
 
-    def download_task(
-        self,
-        url: str,
-        *,
-        request_headers: Mapping[str, str] | None = None,
-        destination: Destination = None,
-        expected_digest: str | None = None,
-        start: bool = True,
-        overwrite: bool = False,
-        origin: Origin | None = None,
-        name: str = "",
-        speed_limit: int = 0,
-        priority: float = 0.5,
-        user_initiated: bool = False,
-        description: str | None = None,
-        maximum_attempts: int = 0,
-        earliest_begin_date: datetime | None = None,
-        options: RequestOptions = NO_OPTIONS,
-        cookies: Sequence[Cookie] = (),
-    ) -> DownloadTask:
-        """A download that starts by itself (T-02), or waits suspended with `start=False`.
+    def download_task(self, url: str, **wishes: Unpack[DownloadWishes]) -> DownloadTask:
+        """A download that starts by itself (T-02), or waits suspended with `start=False`. The
+        wishes are the fields of `DownloadWishes`.
 
         `destination`: None saves into the session's download folder under the server's name; an
         existing folder, or a path that ends in a slash, into that one; any other path is the file
@@ -152,53 +137,15 @@ class Session:
         goes with the task.
 
         Raises ValueError for an empty URL, a refused header or an unusable digest, TransferFailure
-        for a malformed URL (-1000) or another scheme than http and https (-1002),
-        SessionInvalidatedError after an invalidation.
+        for a malformed URL (-1000) or another scheme than http and https (-1002), TypeError for
+        an unknown wish, SessionInvalidatedError after an invalidation.
         """
-        self._core.check_open()
-        new = new_tasks.new_download(
-            self._next_key,
-            url,
-            request_headers=request_headers,
-            place=new_tasks.place_of(destination, self.default_folder),
-            name=name,
-            expected_digest=expected_digest,
-            overwrite=overwrite,
-            origin=origin,
-            **new_tasks.wishes(
-                speed_limit=speed_limit,
-                priority=priority,
-                user_initiated=user_initiated,
-                description=description,
-                maximum_attempts=maximum_attempts,
-                earliest_begin_date=earliest_begin_date,
-            ),
-        )
-        return self._adopt(new, start=start, options=options, cookies=cookies)  # type: ignore[return-value]  # of this kind
+        return self.add(wished(Kind.DOWNLOAD, url, wishes, DownloadWishes))  # type: ignore[return-value]  # of this kind
 
-    def upload_task(
-        self,
-        url: str,
-        data: str | os.PathLike[str] | bytes,
-        *,
-        method: str = "POST",
-        request_headers: Mapping[str, str] | None = None,
-        start: bool = True,
-        origin: Origin | None = None,
-        speed_limit: int = 0,
-        priority: float = 0.5,
-        user_initiated: bool = False,
-        description: str | None = None,
-        maximum_attempts: int = 0,
-        earliest_begin_date: datetime | None = None,
-        protocol: str = "",
-        options: RequestOptions = NO_OPTIONS,
-        cookies: Sequence[Cookie] = (),
-        into_folder: bool = False,
-    ) -> UploadTask:
+    def upload_task(self, url: str, data: Source, **wishes: Unpack[UploadWishes]) -> UploadTask:
         """Send a file, by its path, or bytes, which in a background session are first kept in a
         file of ours (U-01 to U-03). The file must stay as it is until the end: one that changes
-        stops the upload with -1021 (U-09).
+        stops the upload with -1021 (U-09). The wishes are the fields of `UploadWishes`.
 
         `protocol` is "plain", "tus", "ietf" or "ietf:6" (one of its versions), in place
         of the session's `upload_protocol`. With `into_folder` an address that ends with a slash is
@@ -206,95 +153,34 @@ class Session:
         a method that is no token. What is wrong with the file is the task's error, -1100 to -1102
         (U-08).
         """
-        self._core.check_open()
-        new = new_tasks.new_upload(
-            self._next_key,
-            url,
-            data,
-            method=method,
-            request_headers=request_headers,
-            origin=origin,
-            protocol=protocol or self._core.configuration.upload_protocol,
-            spool=os.path.join(self._engine.state_dir, "spool")
-            if self._core.configuration.is_background
-            else "",
-            into_folder=into_folder,
-            **new_tasks.wishes(
-                speed_limit=speed_limit,
-                priority=priority,
-                user_initiated=user_initiated,
-                description=description,
-                maximum_attempts=maximum_attempts,
-                earliest_begin_date=earliest_begin_date,
-            ),
-        )
-        return self._adopt(new, start=start, options=options, cookies=cookies)  # type: ignore[return-value]  # as above
+        return self.add(wished(Kind.UPLOAD, url, wishes, UploadWishes, source=data))  # type: ignore[return-value]  # as above
 
     def upload_task_with_stream(
-        self,
-        url: str,
-        factory: Pieces,
-        *,
-        method: str = "POST",
-        request_headers: Mapping[str, str] | None = None,
-        start: bool = True,
-        origin: Origin | None = None,
+        self, url: str, factory: Pieces, **wishes: Unpack[StreamWishes]
     ) -> UploadTask:
         """Send what `factory()` yields; it is called again where the body must be sent again
-        (U-04).
+        (U-04). The wishes are the fields of `StreamWishes`.
 
         Raises as `download_task`, and InvalidAction in a background session, which outlives any
         stream.
         """
-        if self._core.configuration.is_background:
-            raise InvalidAction(
-                "a background session sends files and bytes only: a stream ends with the process"
-            )
-        self._core.check_open()
-        new = new_tasks.new_stream(
-            self._next_key,
-            url,
-            factory,
-            method=method,
-            request_headers=request_headers,
-            origin=origin,
-        )
-        return self._adopt(new, start=start)  # type: ignore[return-value]  # as above
+        return self.add(wished(Kind.UPLOAD, url, wishes, StreamWishes, pieces=factory))  # type: ignore[return-value]  # as above
 
-    def data_task(
-        self,
-        url: str,
-        data: object = None,
-        *,
-        method: str = "POST",
-        request_headers: Mapping[str, str] | None = None,
-        start: bool = True,
-        origin: Origin | None = None,
-        user_initiated: bool = False,
-        maximum_attempts: int = 0,
-        options: RequestOptions = NO_OPTIONS,
-        cookies: Sequence[Cookie] = (),
-    ) -> DataTask:
+    def data_task(self, url: str, data: object = None, **wishes: Unpack[DataWishes]) -> DataTask:
         """A request with a small body and a small answer, which `sessioncompleted` carries (T-20,
-        T-21).
+        T-21). The wishes are the fields of `DataWishes`.
 
         Bytes are sent as they are, other values as JSON. In a background session it ends with the
         engine: the next one reports -997 (T-22). Raises as `download_task`, and TypeError or
         ValueError for what is no JSON.
         """
+        return self.add(wished(Kind.DATA, url, wishes, DataWishes, data=data))  # type: ignore[return-value]  # as above
+
+    def add(self, new: NewTask) -> TransferTask:
+        """A task of what was asked for, of any kind. Raises as the methods above."""
         self._core.check_open()
-        new = new_tasks.new_request(
-            self._next_key,
-            url,
-            data,
-            method=method,
-            request_headers=request_headers,
-            origin=origin,
-            user_initiated=user_initiated,
-            maximum_attempts=maximum_attempts,
-            options=options,
-        )
-        return self._adopt(new, start=start, options=options, cookies=cookies)  # type: ignore[return-value]  # as above
+        made = prepared(self._core, self.tasks.next_key, new)
+        return self._adopt(made, start=new.start, cookies=new.cookies)
 
     def download_task_with_resume_data(self, data: bytes, *, start: bool = True) -> DownloadTask:
         """A new task that goes on where another was cancelled (R-04).
@@ -314,48 +200,39 @@ class Session:
         self._core.check_open()
         row = resume_data.row_of(self._engine, data, kind)
         if row is None:
-            task = Task(session=self.key, number=self._next, kind=kind, url="")
-            return self._adopt(NewTask(task=task), start=start, unusable=True)
+            task = Task(session=self.key, number=self.tasks.next_number, kind=kind, url="")
+            return self._adopt(PreparedTask(task=task), start=start, unusable=True)
         spent, headers = resume_data.spend(self._engine, row)
-        task = task_steps.made_from(row.task, session=self.key, number=self._next)
-        return self._adopt(NewTask(task=task, headers=headers), start=start, resume_row=spent)
-
-    @property
-    def _next_key(self) -> TaskKey:
-        return TaskKey(self.key, self._next)
+        task = task_steps.made_from(row.task, session=self.key, number=self.tasks.next_number)
+        return self._adopt(PreparedTask(task=task, headers=headers), start=start, resume_row=spent)
 
     @property
     def default_folder(self) -> str:
         """Where downloads without a destination go: the session's folder, the setting, or the
         desktop's.
         """
-        return new_tasks.default_folder_of(self._core.configuration, self._engine.settings)
+        return default_folder_of(self._core.configuration, self._engine.settings)
 
     def _adopt(
         self,
-        new: NewTask,
+        new: PreparedTask,
         *,
         start: bool,
-        options: RequestOptions = NO_OPTIONS,
         cookies: Sequence[Cookie] = (),
         resume_row: ResumeRow | None = None,
         unusable: bool = False,
     ) -> TransferTask:
-        options.check()
         task, engine = new.task, self._engine
-        checked_text(task.description or "", "the description")
-        checked_path(task.name, "the name")
-        self._next = task.number + 1
+        self.tasks.next_number = task.number + 1
         engine.vault.put(str(task.key), new.headers)
         if cookies:
             engine.keep_cookies(task, cookies)
-        task = task if options is NO_OPTIONS else changed(task, options=options)
         task = task_steps.accepted(task, now=engine.now(), start=start)
         if engine.app_state is AppState.BACKGROUND and not task.user_initiated:
             now = engine.now()
             delay = engine.limiter.delay(now)
             task = changed(task, in_background=True, limited_until=now + delay if delay else None)
-        run = self._put(task)
+        run = self.tasks.put(task)
         run.unusable = unusable
         if engine.on_created is not None:
             engine.on_created(task)
@@ -370,12 +247,6 @@ class Session:
             run.enqueue()
         return self._handle(run)
 
-    def _put(self, task: Task) -> TaskRun:
-        """Into the list."""
-        run = self._runs[task.number] = TaskRun(self._core, task)
-        self._core.add(run)
-        return run
-
     def _handle(self, run: TaskRun) -> TransferTask:
         handle: TransferTask | None = run.handle() if run.handle is not None else None
         if handle is None:
@@ -387,42 +258,13 @@ class Session:
 
     def task(self, number: int) -> TransferTask:
         """Raises KeyError when the session has no such task."""
-        return self._handle(self.run_of(number))
-
-    def run_of(self, number: int) -> TaskRun:
-        """The live side of a task. Raises KeyError when the session has no such task."""
-        try:
-            return self._runs[number]
-        except KeyError:
-            raise KeyError(f"{self.key}:{number}") from None
-
-    def find_run(self, number: int) -> TaskRun | None:
-        """None once the task has left the list."""
-        return self._runs.get(number)
-
-    def records(self) -> list[Task]:
-        """All remembered tasks, completed ones too."""
-        return [run.record for run in self._runs.values()]
-
-    def record(self, number: int) -> Task:
-        return self._runs[number].record
-
-    def find(self, number: int) -> Task | None:
-        """The record; None once it has left the list."""
-        run = self._runs.get(number)
-        return None if run is None else run.record
-
-    def records_of(self, url: str) -> list[Task]:
-        """The remembered tasks of this address, oldest first, without looking through all the
-        others.
-        """
-        return self._core.records_of(url)
+        return self._handle(self.tasks.run_of(number))
 
     async def get_all_tasks(self) -> list[TransferTask]:
         """Tasks that run or were suspended after a first start (S-19)."""
         return [
             self._handle(run)
-            for run in self._runs.values()
+            for run in self.tasks
             if run.record.outstanding
             and (run.record.state is not State.SUSPENDED or run.record.started is not None)
         ]
@@ -436,18 +278,13 @@ class Session:
 
     # ---- all tasks at once
 
-    @property
-    def runs(self) -> list[TaskRun]:
-        """The live sides as they are now; some may leave meanwhile."""
-        return list(self._runs.values())
-
     def _take_out(self, number: int) -> None:
-        del self._runs[number]
+        self.tasks.take_out(number)
         self._perhaps_invalidated()
 
     def start_restored(self) -> None:
         """Run what was running, end what was ending, when the engine opened (X-11)."""
-        for run in self.runs:
+        for run in self.tasks:
             run.start_restored()
         self._perhaps_invalidated()
 
@@ -455,7 +292,7 @@ class Session:
         """Cancel all that is outstanding, with resume data where possible; done when every listener
         was told.
         """
-        ending = [run for run in self.runs if run.record.can(Action.CANCEL)]
+        ending = [run for run in self.tasks if run.record.can(Action.CANCEL)]
         for run in ending:
             if not run.offer.wanted:
                 run.offer.want()
@@ -464,17 +301,17 @@ class Session:
 
     def hold(self) -> None:
         """Let go of every transfer that moves; a running task queues again."""
-        for run in self.runs:
+        for run in self.tasks:
             run.stop_attempt()
 
     async def stop(self) -> None:
         """The engine ends: let go of every transfer. Their records say that they ran; the next
         engine goes on.
         """
-        for run in self.runs:
+        for run in self.tasks:
             run.halt()
         while (
-            leaving := {run.runner for run in self.runs if run.runner is not None}
+            leaving := {run.runner for run in self.tasks if run.runner is not None}
             | self._core.leaving
         ):
             done, _ = await asyncio.wait(leaving, timeout=1.0)
@@ -502,7 +339,7 @@ class Session:
             return
         if self.state is SessionState.ACTIVE or not self.canceling:
             self._finishing(canceling=True)
-        runs = self.runs
+        runs = list(self.tasks)
         finished = {
             run.runner
             for run in runs
@@ -522,15 +359,17 @@ class Session:
     def _perhaps_invalidated(self) -> None:
         over = self.state is SessionState.FINISHING and not self.outstanding
         # their last events come before its own
-        if over and not any(run.removing is not None for run in self.runs):
+        if over and not any(run.removing is not None for run in self.tasks):
             self._become(SessionState.INVALIDATED)
             self._core.record_session(SessionInvalidatedEvent(), delivered=self._over)
 
     def _become(self, state: SessionState) -> None:
-        self._core.row = changed(self._core.row, state=state.value, next_number=self._next)
+        self._core.row = changed(
+            self._core.row, state=state.value, next_number=self.tasks.next_number
+        )
 
     def _over(self) -> None:
-        session_cleanup.forget(self._core, self.records())
+        session_cleanup.forget(self._core, self.tasks.records())
         self._forget(self)
 
     # ---- reset and flush (S-16, S-17)
@@ -555,7 +394,7 @@ class Session:
         """
         self._check_usable()
         return self._engine.runners.spawn(
-            session_cleanup.empty(self._core, self.records(), callback), f"reset {self.key}"
+            session_cleanup.empty(self._core, self.tasks.records(), callback), f"reset {self.key}"
         )
 
     def _check_usable(self) -> None:

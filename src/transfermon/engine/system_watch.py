@@ -86,13 +86,13 @@ class SystemWatch:
     def _network_changed(self) -> None:
         for session in list(self._sessions.values()):
             if self._engine.connectivity.online:
-                surroundings.network_returned(session.runs)
+                surroundings.network_returned(list(session.tasks))
             else:
-                surroundings.network_lost(session.runs)
+                surroundings.network_lost(list(session.tasks))
 
     def _reconsider(self) -> None:
         for session in list(self._sessions.values()):
-            surroundings.reconsider(session.runs)
+            surroundings.reconsider(list(session.tasks))
 
     def _frozen(self, reason: str) -> None:
         """All goes on by itself when it can be stored again (F3, K19)."""

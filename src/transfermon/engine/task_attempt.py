@@ -11,7 +11,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from transfermon.engine import task_ends
-from transfermon.engine.new_tasks import Pieces, default_folder_of
+from transfermon.engine.new_task import Pieces
+from transfermon.engine.prepared_task import default_folder_of
 from transfermon.engine.session_core import Recorded, SessionCore
 from transfermon.model.errors import TransferError
 from transfermon.model.task import Kind, Progress, State

@@ -23,7 +23,7 @@ class TaskCommands:
         self._sessions = sessions
 
     def _run_of(self, key: TaskKey) -> TaskRun:
-        return self._sessions[key.session].run_of(key.number)
+        return self._sessions[key.session].tasks.run_of(key.number)
 
     def resume(self, key: TaskKey) -> None:
         self._run_of(key).resume()
@@ -83,11 +83,11 @@ class TaskCommands:
         """
         for key in map(TaskKey.parse, tasks):
             session = self._sessions.get(key.session)
-            task = session.find(key.number) if session is not None else None
+            task = session.tasks.find(key.number) if session is not None else None
             if (
                 session is not None
                 and task is not None
                 and task.outstanding
                 and task.started is None
             ):
-                session.run_of(key.number).remove()
+                session.tasks.run_of(key.number).remove()

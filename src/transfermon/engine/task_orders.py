@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from transfermon.engine.new_tasks import check_priority
+from transfermon.engine.prepared_task import check_priority
 from transfermon.engine.task_run import TaskRun, abandon_upload, at_address
 from transfermon.http.cookies import Cookie
 from transfermon.http.upload_protocols.registry import check_name

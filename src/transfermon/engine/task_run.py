@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from transfermon.engine import obstacles, start_conditions, task_ends, task_files
 from transfermon.engine.end_listeners import EndListeners
-from transfermon.engine.new_tasks import Pieces, split_credentials
+from transfermon.engine.new_task import Pieces
+from transfermon.engine.prepared_task import split_credentials
 from transfermon.engine.resource_timer import ResourceTimer
 from transfermon.engine.resume_data import ResumeOffer
 from transfermon.engine.session_core import Recorded, SessionCore

@@ -211,7 +211,7 @@ def busy(monitor: Monitor) -> bool:
         or monitor.settings.push_enabled
     ):
         return True
-    return any(_goes_on(task) for session in monitor.sessions for task in session.records())
+    return any(_goes_on(task) for session in monitor.sessions for task in session.tasks.records())
 
 
 def _goes_on(task: Task) -> bool:

@@ -40,8 +40,13 @@ class OptionRow(NamedTuple):
 
     @property
     def key(self) -> str:
-        first, *others = self.name.split("_")
-        return first + "".join(word.title() for word in others)
+        return camel_case(self.name)
+
+
+def camel_case(name: str) -> str:
+    """As the control API names a field."""
+    first, *others = name.split("_")
+    return first + "".join(word.title() for word in others)
 
 
 ROWS = (

@@ -102,6 +102,16 @@ def from_dict(stored: Mapping[str, Any]) -> RequestOptions:
     return options
 
 
+def headers_with_type(
+    headers: dict[str, str], body: bytes | None, options: RequestOptions
+) -> dict[str, str]:
+    """With the Content-Type of a body for which nobody named one."""
+    named = any(name.lower() == "content-type" for name in headers)
+    if body is None or options.no_content_type or named:
+        return headers
+    return {**headers, "Content-Type": content_type_of(body)}
+
+
 def content_type_of(body: bytes) -> str:
     """The type that a body is sent with where nobody named one: JSON when it is JSON (RFC 8259),
     else bytes.

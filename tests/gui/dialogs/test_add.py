@@ -4,7 +4,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QMessageBox
 
-from transfermon.gui.dialogs.add import LARGEST_BODY, AddDialog, AddRequest
+from transfermon.gui.dialogs.add import DOWNLOAD, LARGEST_BODY, AddDialog, AddRequest
 from transfermon.gui.dialogs.questions import ask
 from transfermon.gui.dialogs.typed_text import (
     MOST_LINKS,
@@ -14,6 +14,7 @@ from transfermon.gui.dialogs.typed_text import (
     sorted_out,
 )
 from transfermon.model.request_options import RequestOptions
+from transfermon.model.task import Kind, changed
 
 DIGEST = "a" * 64
 
@@ -102,7 +103,11 @@ def dialog(qtbot):
 def test_start_now_asks_for_the_addresses_and_closes_the_dialog(dialog, qtbot):
     with qtbot.waitSignal(dialog.requested) as asked:
         dialog.start_button.click()
-    assert asked.args[0] == AddRequest(urls=("https://example.com/a",), session="two", start=True)
+    assert asked.args[0] == AddRequest(
+        urls=("https://example.com/a",),
+        session="two",
+        new=changed(DOWNLOAD, request_headers={}, method="GET"),
+    )
     assert not dialog.isVisible()
 
 
@@ -117,13 +122,17 @@ def test_add_paused_carries_everything_under_more(dialog, qtbot):
         dialog.paused_button.click()
     assert asked.args[0] == AddRequest(
         urls=("https://example.com/a",),
-        folder="/tmp/there",
-        name="mine.png",
         session="two",
-        headers={"Accept": "image/png"},
-        digest=f"sha-256:{DIGEST}",
-        speed_limit=1_500_000,
-        start=False,
+        new=changed(
+            DOWNLOAD,
+            method="GET",
+            destination="/tmp/there/",
+            name="mine.png",
+            request_headers={"Accept": "image/png"},
+            expected_digest=f"sha-256:{DIGEST}",
+            speed_limit=1_500_000,
+            start=False,
+        ),
     )
 
 
@@ -156,7 +165,9 @@ def test_another_method_has_a_body_and_no_file(dialog, qtbot):
     dialog.body.setPlainText('{"a": 1}')
     with qtbot.waitSignal(dialog.requested) as asked:
         dialog.start_button.click()
-    assert (asked.args[0].method, asked.args[0].body) == ("PATCH", '{"a": 1}')
+    new = asked.args[0].new
+    assert (new.kind, new.method, new.data) == (Kind.DATA, "PATCH", b'{"a": 1}')
+    assert new.request_headers == {"Content-Type": "application/json"}
 
 
 def test_a_body_that_was_typed_is_not_sent_with_a_method_that_has_none(dialog, qtbot):
@@ -165,7 +176,8 @@ def test_a_body_that_was_typed_is_not_sent_with_a_method_that_has_none(dialog, q
     dialog.method.setCurrentText("GET")
     with qtbot.waitSignal(dialog.requested) as asked:
         dialog.start_button.click()
-    assert (asked.args[0].method, asked.args[0].body) == ("GET", "")
+    new = asked.args[0].new
+    assert (new.kind, new.method, new.data) == (Kind.DOWNLOAD, "GET", None)
 
 
 def test_a_body_has_a_limit_and_says_what_to_do(dialog):
@@ -250,7 +262,7 @@ def test_more_carries_what_the_requests_carry_and_trust(dialog, qtbot):
         dialog.start_button.click()
     request = asked.args[0]
     assert request.cookie_file == "/tmp/cookies.txt"
-    assert request.options == RequestOptions(
+    assert request.new.options == RequestOptions(
         send_along=("x-api-key", "authorization"),
         insecure_redirects=True,
         ca_file="/etc/ca.pem",

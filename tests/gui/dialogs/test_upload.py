@@ -103,17 +103,17 @@ def test_the_dialog_asks_for_what_is_in_it(dialog, files, qtbot):
     with qtbot.waitSignal(dialog.requested) as wanted:
         dialog.paused_button.click()
     (request,) = wanted.args
-    assert request.options == RequestOptions(no_content_type=True)
+    assert request.new.options == RequestOptions(no_content_type=True)
     assert request.files == (
         (files[0], "https://example.com/in/"),
     )  # the name is put behind it once the server was asked
-    assert (request.method, request.protocol, request.session, request.start) == (
+    assert (request.new.method, request.new.protocol, request.session, request.new.start) == (
         "PUT",
         "tus",
         "s",
         False,
     )
-    assert request.headers == {"X-Key": "1"}
+    assert request.new.request_headers == {"X-Key": "1"}
 
 
 def test_the_dialog_offers_what_the_registry_has(files, qtbot, monkeypatch):

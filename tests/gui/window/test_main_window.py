@@ -50,9 +50,10 @@ from PySide6.QtWidgets import (
 from tests.helpers import nginx as nginx_server
 from tests.helpers.window import give_command
 from transfermon.engine.monitor import Monitor
-from transfermon.gui.dialogs.add import AddDialog, AddRequest
+from transfermon.engine.new_task import NewTask
+from transfermon.gui.dialogs.add import DOWNLOAD, AddDialog, AddRequest
 from transfermon.gui.dialogs.preferences import Preferences
-from transfermon.gui.dialogs.upload import UploadDialog, UploadRequest
+from transfermon.gui.dialogs.upload import WHOLE_FILE, UploadDialog, UploadRequest
 from transfermon.gui.list.scope import Scope
 from transfermon.gui.panels.details import says_resumable
 from transfermon.gui.panels.sidebar import SessionProperties
@@ -373,7 +374,9 @@ class World:
         self.quits += 1
 
     def add(self, *urls: str, start: bool = True) -> None:
-        adding.add_addresses(self.window.context, AddRequest(urls=urls, start=start))
+        adding.add_addresses(
+            self.window.context, AddRequest(urls=urls, new=changed(DOWNLOAD, start=start))
+        )
 
     def select(self, *keys: TaskKey) -> None:
         self.window.panels.table.clearSelection()
@@ -641,7 +644,8 @@ async def test_the_videofarm_page_has_the_whole_room_and_the_panels_come_back_as
 @in_a_world
 async def test_a_file_gets_the_name_that_a_person_gave_it(world, server):
     adding.add_addresses(
-        world.window.context, AddRequest(urls=(f"{server.url}/a.bin",), name="mine.bin")
+        world.window.context,
+        AddRequest(urls=(f"{server.url}/a.bin",), new=changed(DOWNLOAD, name="mine.bin")),
     )
     await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].succeeded)
     assert os.path.basename(world.monitor.tasks()[0].final_path) == "mine.bin"
@@ -651,7 +655,15 @@ async def test_a_file_gets_the_name_that_a_person_gave_it(world, server):
 async def test_another_method_sends_its_body_and_the_answer_is_shown(world, server):
     adding.add_addresses(
         world.window.context,
-        AddRequest(urls=(f"{server.url}/echo",), method="POST", body='{"a": "é"}'),
+        AddRequest(
+            urls=(f"{server.url}/echo",),
+            new=NewTask(
+                kind=Kind.DATA,
+                url="",
+                data='{"a": "é"}'.encode(),
+                request_headers={"Content-Type": "application/json"},
+            ),
+        ),
     )
     await until(lambda: world.monitor.tasks() and world.monitor.tasks()[0].succeeded)
     task = world.monitor.tasks()[0]
@@ -669,7 +681,11 @@ async def test_the_cookies_of_a_file_go_with_what_was_asked_for(world, server):
     file.write_text(
         "127.0.0.1\tFALSE\t/\tFALSE\t0\tsid\t1\nother.example\tFALSE\t/\tFALSE\t0\tb\t2\n"
     )
-    request = AddRequest(urls=(f"{server.url}/a.bin",), start=False, cookie_file=str(file))
+    request = AddRequest(
+        urls=(f"{server.url}/a.bin",),
+        new=changed(DOWNLOAD, start=False),
+        cookie_file=str(file),
+    )
     adding.add_addresses(world.window.context, request)
     await until(lambda: world.monitor.tasks())
     (task,) = world.monitor.tasks()
@@ -1311,7 +1327,7 @@ async def test_the_status_bar_has_both_rates_and_the_network(world, server):
     engine.progress[key] = a_rate(2_000_000)
     sent = world.monitor.session("up").data_task(f"{server.url}/x", start=False)
     engine.progress[sent.key] = a_rate(3_000_000)
-    world.monitor.session("up").run_of(sent.key.number).record = changed(
+    world.monitor.session("up").tasks.run_of(sent.key.number).record = changed(
         sent.record, kind=Kind.UPLOAD
     )
     window.panels.status.show_status(world.monitor.overview.status())
@@ -1470,7 +1486,8 @@ async def test_the_fetch_interval_is_set_in_the_background_tab(world, server):
 async def test_an_upload_address_with_a_query_is_not_offered_again(world, server):
     for url in (f"{server.url}/in?signature=secret", f"{server.url}/in"):
         adding.upload_files(
-            world.window.context, UploadRequest(files=((__file__, url),), start=False)
+            world.window.context,
+            UploadRequest(files=((__file__, url),), new=changed(WHOLE_FILE, start=False)),
         )
     assert adding.upload_addresses(world.window.context) == [f"{server.url}/in"]
 

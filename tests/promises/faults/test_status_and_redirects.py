@@ -625,7 +625,7 @@ async def test_fault_c19_cookies_without_end_are_bounded(monitor: Monitor, serve
         )
         assert sent.count(";") < cookies.MOST
     assert len(sent) < 64 * 1024
-    assert monitor.task(session.records()[-1].key).succeeded
+    assert monitor.task(session.tasks.records()[-1].key).succeeded
 
 
 async def test_fault_c21_reset_leaves_nothing_of_a_session_but_its_running_tasks(

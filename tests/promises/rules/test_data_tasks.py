@@ -68,7 +68,7 @@ async def test_t20_what_is_no_json_is_refused_at_once(
 ):
     with pytest.raises((TypeError, ValueError)):
         session.data_task(server.url("/a"), data)
-    assert session.records() == []
+    assert session.tasks.records() == []
 
 
 async def test_t21_only_the_end_tells_of_a_data_task(

@@ -1037,7 +1037,9 @@ async def test_a_stop_at_any_moment_leaves_no_part_behind_that_nobody_knows(
         getattr(task, how)()
         if how == "suspend":
             await eventually(lambda key=task.key: session._engine.progress.get(key) is None)  # type: ignore[misc]
-            known = {Path(record.part_path) for record in session.records() if record.part_path}
+            known = {
+                Path(record.part_path) for record in session.tasks.records() if record.part_path
+            }
             await eventually(lambda known=known: set(parts_in(downloads)) <= known)  # type: ignore[misc]
             task.resume()
             assert (await task.wait()).succeeded

@@ -511,7 +511,7 @@ async def test_x06_an_address_that_cannot_be_used_is_refused_at_once(
             session.download_task(url)
         assert (url, caught.value.code) == (url, code)
         assert caught.value.title
-    assert session.records() == []
+    assert session.tasks.records() == []
     assert server.connections == 0
 
 
@@ -671,7 +671,7 @@ async def waits(session: Session, recorder: Recorder, url: str, count: int) -> l
         )
         event = [e for e in recorder.of("taskstate", task) if e.activity == "retrying"][n]
         found.append(event.until - event.time)
-        run = session.run_of(task.task_identifier)
+        run = session.tasks.run_of(task.task_identifier)
         if run.wait.timed:  # the wait itself is another test's
             run.again()
     task.cancel()

@@ -344,7 +344,7 @@ async def test_x10_a_cancelled_task_carries_its_reason(
     resource.stall_after = 50_000
     task = session.download_task(server.url("/a"))
     await recorder.wait_for("downloadprogress", task)
-    session.run_of(task.task_identifier).cancel(reason=reason)
+    session.tasks.run_of(task.task_identifier).cancel(reason=reason)
     await task.wait()
     assert code_of(task) == -999
     (event,) = recorder.of("sessioncompleted")

@@ -210,7 +210,7 @@ async def test_e05_a_retried_task_makes_the_session_busy_again(
     task = session.download_task(server.url("/gone"))
     await recorder.wait_for("sessionidle")
     resource.before = None
-    session.run_of(task.task_identifier).retry()
+    session.tasks.run_of(task.task_identifier).retry()
     assert session.outstanding == 1
     idle = await recorder.wait_for("sessionidle", count=2)
     assert (idle.completed, idle.failed, task.record.succeeded) == (1, 0, True)
@@ -480,9 +480,9 @@ async def test_e08_tasks_made_inside_listeners_run_like_any_other(
         monitor.add_event_listener(name, one_more)
     session.download_task(server.url("/1"))
     await recorder.until(
-        lambda: session.outstanding == 0 and len(session.records()) >= 6, "all to end"
+        lambda: session.outstanding == 0 and len(session.tasks.records()) >= 6, "all to end"
     )
-    assert all(record.succeeded for record in session.records())
+    assert all(record.succeeded for record in session.tasks.records())
 
 
 async def test_e09_the_engine_ends_while_a_listener_waits(

@@ -109,8 +109,8 @@ async def test_fault_s1_ten_thousand_tasks_and_fifty_that_run(
             await until(lambda: world.window.panels.model.rowCount() == ROWS)
             await the_list_asks_for_what_is_in_view(world)
             files.pause = 0.0
-            await until(lambda: all(not task.outstanding for task in session.records()), 60)
-            assert all(task.succeeded for task in session.records())
+            await until(lambda: all(not task.outstanding for task in session.tasks.records()), 60)
+            assert all(task.succeeded for task in session.tasks.records())
             assert counted.changes >= 4 * RUNNING
             assert counted.commits < counted.changes / 3  # many changes, one transaction
     async with a_world(str(tmp_path)) as world:

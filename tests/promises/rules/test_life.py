@@ -157,7 +157,7 @@ async def test_b07_a_retry_goes_on_with_what_was_stored(
     assert ended.resume_data is not None
     assert task.record.cancel_reason == 0
     quick(resource)
-    session.run_of(task.task_identifier).retry()
+    session.tasks.run_of(task.task_identifier).retry()
     async with asyncio.timeout(60):
         record = await task.wait()
     assert record.state is State.COMPLETED

@@ -228,6 +228,6 @@ async def test_t19_a_retry_by_hand_counts_anew(
     task = session.download_task(server.url("/a"))
     await task.wait()
     resource.before = None
-    session.run_of(task.task_identifier).retry()
+    session.tasks.run_of(task.task_identifier).retry()
     assert (await task.wait()).succeeded
     assert [one.response for one in task.metrics.transactions] == [200]

@@ -346,7 +346,7 @@ async def test_o17_a_kill_at_any_moment_loses_no_event_and_repeats_only_under_th
 
 def here_tasks(session: Session) -> int:
     """Those whose making was durable when the process died; the others nobody was told of."""
-    return sum(task.succeeded for task in session.records())
+    return sum(task.succeeded for task in session.tasks.records())
 
 
 async def test_o17_a_clean_end_and_a_new_start_repeat_nothing(

@@ -616,7 +616,7 @@ async def test_r10_starting_over_happens_as_often_as_there_is_progress(
     assert asked(server) == ["", rest(400_000), "", ""]
     assert record.received == 400_000
     resource.cut_after = None
-    session.run_of(task.task_identifier).retry()
+    session.tasks.run_of(task.task_identifier).retry()
     assert (await task.wait()).succeeded
     assert (downloads / "a.bin").read_bytes() == resource.body
 

@@ -139,7 +139,7 @@ async def test_s04_headers_that_are_ours_to_set_are_refused_at_both_levels(
         monitor.create_session(
             background("com.example.bad", http_header_fields={spelling(name): "1"})
         )
-    assert session.records() == []
+    assert session.tasks.records() == []
     assert monitor.find_session("com.example.bad") is None
 
 
@@ -252,7 +252,7 @@ async def test_s08_a_new_session_of_the_same_name_counts_on(
     await eventually(lambda: monitor.find_session("com.example.test") is None)
     again = monitor.session("com.example.test")
     assert again.state is SessionState.ACTIVE
-    assert again.records() == []
+    assert again.tasks.records() == []
     task = again.download_task(server.url("/after"))
     assert task.task_identifier == max(used) + 1
     assert (await task.wait()).succeeded
@@ -292,7 +292,7 @@ async def test_s09_a_restarted_engine_lists_the_same_outstanding_tasks(
         await done.wait()
     async with open_monitor(ready=False) as monitor:
         session = monitor.session("com.example.test")
-        assert [task.number for task in session.records() if task.outstanding] == [2, 3]
+        assert [task.number for task in session.tasks.records() if task.outstanding] == [2, 3]
         first, second = session.task(moving.task_identifier), session.task(paused.task_identifier)
         assert (first.original_request, first.task_description) == (server.url("/moving"), "moves")
         assert (first.state, first.priority) == (State.RUNNING, 0.75)
@@ -376,7 +376,7 @@ async def test_s12_no_task_can_be_made_after_an_invalidation(
 ):
     paused = session.download_task(server.url("/paused"), start=False)
     getattr(session, end)()
-    before = len(session.records())
+    before = len(session.tasks.records())
     for make in (
         lambda: session.download_task(server.url("/late")),
         lambda: session.download_task(server.url("/late"), start=False),
@@ -389,7 +389,7 @@ async def test_s12_no_task_can_be_made_after_an_invalidation(
     await recorder.wait_for("sessioninvalidated")
     with pytest.raises(SessionInvalidatedError):
         session.download_task(server.url("/late"))
-    assert len(session.records()) == before
+    assert len(session.tasks.records()) == before
     assert server.requests == []
 
 
@@ -402,7 +402,7 @@ async def test_s12_a_failed_task_cannot_be_retried_after_an_invalidation(
     waiting = session.download_task(server.url("/waiting"), start=False)
     session.finish_tasks_and_invalidate()
     with pytest.raises(SessionInvalidatedError):
-        session.run_of(failed.task_identifier).retry()
+        session.tasks.run_of(failed.task_identifier).retry()
     assert failed.state is State.COMPLETED
     waiting.cancel()
 

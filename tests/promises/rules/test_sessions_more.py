@@ -68,7 +68,7 @@ async def test_s08_a_session_invalidated_and_forgotten_counts_on_in_the_next_pro
     async with open_monitor() as monitor:
         assert monitor.find_session("com.example.test") is None
         session = monitor.create_session(BACKGROUND)
-        assert session.records() == []
+        assert session.tasks.records() == []
         assert session.download_task(server.url("/a"), start=False).task_identifier == 4
 
 

@@ -48,10 +48,10 @@ async def test_t01_numbers_are_never_used_again(open_monitor: OpenMonitor, serve
         session = monitor.session("com.example.test")
         for n in range(3):
             await session.download_task(server.url(f"/{n}")).wait()
-        for task in session.records():
+        for task in session.tasks.records():
             monitor.commands.remove(task.key)
         await recorder_of(monitor).wait_for("taskremoved", count=3)
-        assert session.records() == []
+        assert session.tasks.records() == []
         assert session.download_task(server.url("/a"), start=False).task_identifier == 4
         monitor.commands.remove(session.task(4).key)
         await recorder_of(monitor).wait_for("taskremoved", count=4)
@@ -68,7 +68,7 @@ async def test_t01_a_refused_call_uses_up_no_number(session: Session, server: By
     ):
         with pytest.raises((ValueError, TransferFailure)):
             session.download_task(**bad)
-    assert session.records() == []
+    assert session.tasks.records() == []
     assert session.download_task(server.url("/a"), start=False).task_identifier == 1
 
 

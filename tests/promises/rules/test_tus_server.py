@@ -90,7 +90,7 @@ async def test_an_upload_survives_five_kills_and_sends_little_twice(
     for number in range(KILLS):
         goal = SIZE * (number + 1) // (KILLS + 2)
         script = f"""
-tasks = session.records()
+tasks = session.tasks.records()
 {first if number == 0 else "task = session.task(tasks[0].number)"}
 while task.count_of_bytes_sent < {goal}:
     await asyncio.sleep(0.002)

@@ -153,7 +153,7 @@ async def test_u03_a_removed_task_takes_its_bytes_along(
     task = session.upload_task(server.url("/a"), b"secret", start=False)
     await task.accepted
     monitor.commands.remove(task.key)
-    await eventually(lambda: session.find(task.task_identifier) is None)
+    await eventually(lambda: session.tasks.find(task.task_identifier) is None)
     assert list((Path(monitor.state_dir) / "spool").iterdir()) == []
 
 

@@ -218,7 +218,7 @@ async def test_a_disk_that_is_unmounted_meanwhile_gives_no_path_and_keeps_the_by
         stack.callback(ordered, "umount", "-l", str(place))
         with ByteServer(Breaking(0, 0)) as server:
             async with running(tmp_path / "state", place) as session:
-                session.run_of(task.number).retry(server.url("/f.bin"))
+                session.tasks.run_of(task.number).retry(server.url("/f.bin"))
                 ended = await session.task(task.number).wait()
             assert server.requests == [], "nothing is fetched twice"
         assert ended.error is None

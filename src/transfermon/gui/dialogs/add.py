@@ -6,8 +6,7 @@ Rule: it asks and tells what was asked for; nothing is fetched here.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import field
+from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
@@ -25,6 +24,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from transfermon.engine.new_task import NewTask
 from transfermon.gui.dialogs.fields import (
     button,
     editor,
@@ -40,33 +40,24 @@ from transfermon.gui.toolkit import theme
 from transfermon.http.filenames import safe
 from transfermon.model import units
 from transfermon.model.record import record
-from transfermon.model.request_options import NONE as NO_OPTIONS
-from transfermon.model.request_options import RequestOptions
+from transfermon.model.request_options import headers_with_type
+from transfermon.model.task import Kind, Origin
 from transfermon.model.translate import tr
 
 LARGEST_BODY = 64 * 1024  # bytes; what is more belongs into a file, and that into an upload
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 
 
+DOWNLOAD = NewTask(kind=Kind.DOWNLOAD, url="", origin=Origin.TYPED, user_initiated=True)
+
+
 @record
 class AddRequest:
-    """What the person asked for in the Add dialog. An empty folder means the session's own.
-
-    GET is a download; another method is a data task, which sends `body` and has no file.
-    """
+    """What the person asked for in the Add dialog: the same for each address."""
 
     urls: tuple[str, ...]
-    folder: str = ""
-    name: str = ""  # of the file; empty: the server's
+    new: NewTask = DOWNLOAD  # but for the address
     session: str = ""
-    method: str = "GET"
-    body: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    digest: str = ""
-    speed_limit: int = 0  # bytes per second; 0: none
-    start: bool = True
-    given: bool = False  # another program named the addresses: they reach no private network (L15)
-    options: RequestOptions = NO_OPTIONS
     cookie_file: str = ""  # absolute; its cookies go along
 
 
@@ -297,19 +288,34 @@ class AddDialog(QDialog):
     def _send(self, *, start: bool) -> None:
         found = sorted_out(self.urls.toPlainText())
         folder = self.folder.text().strip()
-        request = AddRequest(
-            urls=found.good,
-            folder=os.path.abspath(os.path.expanduser(folder)) if folder else "",
-            name=self.name.text().strip(),
-            session=self.session.currentText().strip(),
+        download = self.method.currentText() == "GET"
+        body = self._body_text().encode()
+        options = self.request.options()
+        headers = headers_in(self.headers.toPlainText())
+        new = NewTask(
+            kind=Kind.DOWNLOAD if download else Kind.DATA,
+            url="",
             method=self.method.currentText(),
-            body=self._body_text(),
-            headers=headers_in(self.headers.toPlainText()),
-            digest=digest_in(self.digest.text()),
+            data=body or None,
+            request_headers=headers
+            if download
+            else headers_with_type(headers, body or None, options),
+            destination=os.path.join(os.path.abspath(os.path.expanduser(folder)), "")
+            if folder
+            else None,
+            name=self.name.text().strip(),
+            expected_digest=digest_in(self.digest.text()) or None,
             speed_limit=round(self.limit.value() * 1_000_000),
             start=start,
-            given=self._given,
-            options=self.request.options(),
+            user_initiated=True,
+            # another program named the addresses: they reach no private network (L15)
+            origin=Origin.GIVEN if self._given else Origin.TYPED,
+            options=options,
+        )
+        request = AddRequest(
+            urls=found.good,
+            new=new,
+            session=self.session.currentText().strip(),
             cookie_file=self.request.cookie_file,
         )
         if found.bad:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from urllib.parse import quote
 
 from PySide6.QtCore import Qt, Signal
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from transfermon.engine.new_task import NewTask
 from transfermon.gui.dialogs.fields import (
     button,
     editor,
@@ -41,8 +41,7 @@ from transfermon.http.upload_protocols import registry
 from transfermon.model import units
 from transfermon.model.errors import TransferFailure
 from transfermon.model.record import record
-from transfermon.model.request_options import NONE as NO_OPTIONS
-from transfermon.model.request_options import RequestOptions
+from transfermon.model.task import Kind, changed
 from transfermon.model.translate import marked, tr
 from transfermon.model.upload_protocol import AUTO, PLAIN
 
@@ -58,17 +57,18 @@ def protocol_titles() -> dict[str, str]:
     return WITHOUT_RESUMING | {protocol.name: protocol.title for protocol in registry.RESUMABLE}
 
 
+WHOLE_FILE = NewTask(
+    kind=Kind.UPLOAD, url="", method="PUT", protocol=AUTO, into_folder=True, user_initiated=True
+)
+
+
 @record
 class UploadRequest:
     """What the person asked for: each path with its address."""
 
     files: tuple[tuple[str, str], ...]
-    method: str = "PUT"
+    new: NewTask = WHOLE_FILE  # but for the address and the file
     session: str = ""
-    protocol: str = AUTO
-    headers: Mapping[str, str] = field(default_factory=dict)
-    start: bool = True
-    options: RequestOptions = NO_OPTIONS
     cookie_file: str = ""  # absolute; its cookies go along
 
 
@@ -284,12 +284,15 @@ class UploadDialog(QDialog):
             files=tuple(
                 (path, url if method == "PUT" else address_for(url, path)) for path in self.paths
             ),
-            method=method,
+            new=changed(
+                WHOLE_FILE,
+                method=method,
+                protocol=list(protocol_titles())[self.protocol.currentIndex()],
+                request_headers=headers_in(self.headers.toPlainText()),
+                start=start,
+                options=self.request.options(),
+            ),
             session=self.session.currentText().strip(),
-            protocol=list(protocol_titles())[self.protocol.currentIndex()],
-            headers=headers_in(self.headers.toPlainText()),
-            start=start,
-            options=self.request.options(),
             cookie_file=self.request.cookie_file,
         )
         self.accept()

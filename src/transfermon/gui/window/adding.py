@@ -29,12 +29,11 @@ from transfermon.http.addresses import check_url, given_addresses
 from transfermon.http.cookies import Cookie
 from transfermon.model import units
 from transfermon.model.errors import InvalidAction, TransferFailure, TransfermonError, redacted
-from transfermon.model.request_options import content_type_of
-from transfermon.model.task import Origin, TaskKey
+from transfermon.model.task import TaskKey, changed
 from transfermon.model.translate import marked, tr
 
 if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
-    from transfermon.engine.monitor import Session, TransferTask
+    from transfermon.engine.monitor import Session
 
 LONGEST_PAYLOAD = 64 * 1024  # characters of a dropped push
 PASTED_AT_ONCE = 20  # more links than this are shown in the dialog first
@@ -173,18 +172,8 @@ def _upload_all(
     failures: list[str] = []
     for path, url in request.files:
         try:
-            session.upload_task(
-                url,
-                path,
-                method=request.method,
-                request_headers=dict(request.headers) or None,
-                protocol=request.protocol,
-                into_folder=True,
-                start=request.start,
-                user_initiated=True,
-                options=request.options,
-                cookies=cookies.get(url, ()),
-            )
+            sent = changed(request.new, url=url, source=path, cookies=cookies.get(url, ()))
+            session.add(sent)
         except (TransferFailure, ValueError, InvalidAction) as exc:
             failures.append(f"{units.clean(os.path.basename(path))[:100]}: {exc}")
     if failures:
@@ -307,7 +296,7 @@ def _add_all(
         return
     for url in urls:
         try:
-            task = _made(session, url, request, cookies.get(url, ()))
+            task = session.add(changed(request.new, url=url, cookies=cookies.get(url, ())))
         except (TransferFailure, ValueError, InvalidAction) as exc:
             failures.append(f"{units.clean(url)[:100]}: {exc}")
         else:
@@ -336,42 +325,6 @@ def dropped(context: WindowContext, event: QDropEvent) -> None:
         show_composer(context, text)
     else:
         _take_links(context, text)
-
-
-def _made(
-    session: Session, url: str, request: AddRequest, cookies: Sequence[Cookie]
-) -> TransferTask:
-    """One task of what was asked for. Raises as the session's methods."""
-    origin = Origin.GIVEN if request.given else Origin.TYPED
-    headers = dict(request.headers)
-    if request.method == "GET":
-        return session.download_task(
-            url,
-            request_headers=headers,
-            destination=request.folder + os.sep if request.folder else None,
-            name=request.name,
-            expected_digest=request.digest or None,
-            start=request.start,
-            speed_limit=request.speed_limit,
-            user_initiated=True,
-            origin=origin,
-            options=request.options,
-            cookies=cookies,
-        )
-    named = any(name.lower() == "content-type" for name in headers)
-    if request.body and not named and not request.options.no_content_type:
-        headers["Content-Type"] = content_type_of(request.body.encode())
-    return session.data_task(
-        url,
-        request.body.encode() or None,
-        method=request.method,
-        request_headers=headers,
-        start=request.start,
-        user_initiated=True,
-        origin=origin,
-        options=request.options,
-        cookies=cookies,
-    )
 
 
 def _normal(url: str) -> str:
