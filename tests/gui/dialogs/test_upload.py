@@ -130,7 +130,7 @@ def test_the_dialog_offers_what_the_registry_has(files, qtbot, monkeypatch):
     qtbot.waitUntil(dialog.start_button.isEnabled)
     with qtbot.waitSignal(dialog.requested) as wanted:
         dialog.start_button.click()
-    assert wanted.args[0].protocol == "parcels"
+    assert wanted.args[0].new.protocol == "parcels"
 
 
 def test_nothing_can_be_sent_while_something_is_wrong(dialog, tmp_path, qtbot):
