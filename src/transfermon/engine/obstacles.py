@@ -14,9 +14,11 @@ from transfermon.engine.start_conditions import Hold
 from transfermon.http import proxies
 from transfermon.http.addresses import origin_of
 from transfermon.model.configuration import SessionConfiguration
-from transfermon.model.task import Task
+from transfermon.model.errors import Retry, TransferError
+from transfermon.model.task import Activity, State, Task, changed
 from transfermon.model.wake_policy import AppState
 from transfermon.system.network_status import is_local
+from transfermon.text import advice
 
 
 def obstacle(task: Task, own: SessionConfiguration, engine: Engine) -> Hold | None:
@@ -59,3 +61,23 @@ def has_way(task: Task, own: SessionConfiguration, engine: Engine) -> bool:
         proxies.named_by(os.environ, origin_of(task.url)) if own.proxy is None else own.proxy
     )
     return bool(proxy) and network.leads_to(proxy)
+
+
+def after_failure(
+    task: Task, own: SessionConfiguration, engine: Engine, error: TransferError
+) -> tuple[TransferError, Hold | None]:
+    """The failure as it is to be seen now, and what the task has to wait for before an attempt
+    makes sense, without counting one: a login, or a way to its server.
+    """
+    asks = changed(task, state=State.COMPLETED, error=error)
+    if not engine.attached and engine.wants_login(asks):
+        return error, Hold(activity=Activity.WAITING_UNTIL, reason=start_conditions.LOGIN)
+    if has_way(task, own, engine):
+        return error, None
+    error = start_conditions.without_network(
+        error, background=own.is_background, cut_off=engine.connectivity.cut_off
+    )
+    if error.retry is not Retry.WAIT or not waits_for_connectivity(own):
+        return error, None
+    hint = advice.hint(error, advice.Decision.WAIT)
+    return error, Hold(activity=Activity.WAITING_FOR_CONNECTIVITY, reason=error.message, hint=hint)

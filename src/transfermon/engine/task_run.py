@@ -25,13 +25,13 @@ from transfermon.engine.shared import Engine
 from transfermon.engine.start_conditions import Hold
 from transfermon.engine.task_attempt import TaskAttempt
 from transfermon.engine.task_failures import TaskFailures
+from transfermon.engine.task_leaving import drop_parts, drop_sent, drop_traces, keep_offer
 from transfermon.engine.task_wait import TaskWait
 from transfermon.model import task_steps
 from transfermon.model.configuration import SessionConfiguration
-from transfermon.model.errors import InvalidAction, Retry, TransferError, TransferFailure
+from transfermon.model.errors import InvalidAction, TransferError, TransferFailure
 from transfermon.model.events import (
     TaskCompletedEvent,
-    TaskRemovedEvent,
     TaskWaitingEvent,
     activity_event,
     state_event,
@@ -46,8 +46,7 @@ from transfermon.model.task import (
     changed,
     progress_of,
 )
-from transfermon.storage.changes import Change, ResumeRow
-from transfermon.text import advice
+from transfermon.storage.changes import ResumeRow
 
 log = logging.getLogger(__name__)
 
@@ -150,20 +149,13 @@ class TaskRun(Recorded):
         for a task that has not failed or is being removed, ValueError or TransferFailure for an
         unusable URL.
         """
-        before = task = self.record
         self.core.check_open()
         if self.removing is not None:
-            raise InvalidAction(f"task {task.key} is being removed")
-        task.after(Action.RETRY)
-        if not task.can(Action.RETRY):
-            raise InvalidAction(f"task {task.key} has not failed")
-        if url is not None:
-            task = at_address(self, url)
-        own_part, spent = self.offer.take_back(self.record)
-        if not own_part:
-            task = changed(task_steps.without_part(task), upload=None)
-        file = task_files.noted(task.source) if task.source and not task.spooled else {}
-        task = task_steps.tried_again(task, before, file)
+            raise InvalidAction(f"task {self.key} is being removed")
+        self.record.after(Action.RETRY)
+        if not self.record.can(Action.RETRY):
+            raise InvalidAction(f"task {self.key} has not failed")
+        task, spent = _tried_again(self, url)
         self.engine.answers.drop(task.key)
         self.core.move_to_address(self, task.url)
         self._step(task, resume_row=spent)
@@ -314,42 +306,20 @@ class TaskRun(Recorded):
     # ---- the end
 
     def _succeeded(self) -> None:
-        task = self.record
-        self.engine.vault.drop(str(task.key))
-        if task.spooled:
-            drop = asyncio.to_thread(task_files.drop_file, task.source)
-            self.engine.runners.spawn(drop, f"drop the body of {task.key}")
+        drop_sent(self.engine, self.record)
         self.body = None
         self.offer.answer(None)  # it had finished before the cancel reached it (T-08)
-        self._complete(
-            task,
-            Action.FINISH,
-            None,
-            task_ends.success_event(task, self.engine.answers.told(self.key)),
-        )
+        event = task_ends.success_event(self.record, self.engine.answers.told(self.key))
+        self._complete(self.record, Action.FINISH, None, event)
 
     def _failed(self, error: TransferError) -> None:
         """An attempt has failed: wait for the next one, or end."""
-        engine, own = self.engine, self.own
-        if not engine.attached and engine.wants_login(
-            changed(self.record, state=State.COMPLETED, error=error)
-        ):
-            self.wait_for(Hold(activity=Activity.WAITING_UNTIL, reason=start_conditions.LOGIN))
+        engine = self.engine
+        error, hold = obstacles.after_failure(self.record, self.own, engine, error)
+        if hold is not None:
+            self.wait_for(hold)
             return
-        if not obstacles.has_way(self.record, own, engine):
-            cut_off = engine.connectivity.cut_off
-            error = start_conditions.without_network(
-                error, background=own.is_background, cut_off=cut_off
-            )
-            if error.retry is Retry.WAIT and obstacles.waits_for_connectivity(own):
-                hint = advice.hint(error, advice.Decision.WAIT)
-                self.wait_for(
-                    Hold(
-                        activity=Activity.WAITING_FOR_CONNECTIVITY, reason=error.message, hint=hint
-                    )
-                )
-                return
-        delay = self._failures.next_delay(self.record, error, own, engine.random)
+        delay = self._failures.next_delay(self.record, error, self.own, engine.random)
         if delay is None:
             self._end_failed(error)
             return
@@ -396,12 +366,10 @@ class TaskRun(Recorded):
             abandon_upload(self)
             task = changed(self.record, upload=None)
         if row is None and task.part_paths:
-            for path in task.part_paths:
-                await asyncio.to_thread(task_files.drop_part, path)
+            await drop_parts(task)
             task = task_steps.without_part(self.record)
         elif row is not None:
-            await self.engine.vault.saved()
-            await self.engine.store.commit(Change(resume=row))
+            await keep_offer(self.engine, row)
             # no program has the data: a retry may use the part
             if task.cancel_reason != task_ends.USER_FORCE_QUIT:
                 task = changed(self.record, part_path="", older_part=None)
@@ -478,22 +446,22 @@ class TaskRun(Recorded):
 
     async def _removed(self) -> None:
         task, delete_file = self.record, bool(self.removing)
-        own_part, spent = self.offer.take_back(task)
-        for path in task.part_paths if own_part else ():
-            await asyncio.to_thread(task_files.drop_part, path)
-        deleted, kept = False, ""
-        if delete_file and task.final_path:
-            deleted, kept = await asyncio.to_thread(task_files.delete_written, task)
-        if task.spooled:
-            await asyncio.to_thread(task_files.drop_file, task.source)
+        event, spent = await drop_traces(self.engine, self.offer, task, delete_file=delete_file)
         self.body = None
-        self.engine.answers.drop(task.key)
-        self.engine.vault.drop(str(task.key))
-        self.core.record_task(
-            self, task, TaskRemovedEvent(file_deleted=deleted, file_kept=kept), resume_row=spent
-        )
+        self.core.record_task(self, task, event, resume_row=spent)
         self.core.drop(self)
         await self.engine.vault.saved()
+
+
+def _tried_again(run: TaskRun, url: str | None) -> tuple[Task, ResumeRow | None]:
+    """The record for another try, and the row of resume data that is of no use any more."""
+    before = run.record
+    task = before if url is None else at_address(run, url)
+    own_part, spent = run.offer.take_back(before)
+    if not own_part:
+        task = changed(task_steps.without_part(task), upload=None)
+    file = task_files.noted(task.source) if task.source and not task.spooled else {}
+    return task_steps.tried_again(task, before, file), spent
 
 
 def at_address(run: TaskRun, url: str) -> Task:
