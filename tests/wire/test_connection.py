@@ -7,48 +7,50 @@ import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 
-import httpcore
 import pytest
 
 from transfermon.http.framing import Framing
+from transfermon.model.task import Progress
 from transfermon.wire.connection import Connection
-from transfermon.wire.http11 import HEAD_LIMIT, ClosedEarly, HeadTooLarge, NotHTTP
+from transfermon.wire.http11 import HEAD_LIMIT, AnswerHead
+from transfermon.wire.network_errors import ClosedEarly, HeadTooLarge, NotHTTP, ReadTimeout
+from transfermon.wire.request_head import wire_request
 from transfermon.wire.stream import Stream
 from transfermon.wire.surroundings import Surroundings
+from transfermon.wire.wire_request import Outgoing
 
 pytestmark = pytest.mark.anyio
 
 
 class Wire:
-    """A connection whose request is written, and the server's end of it."""
+    """A connection, and the server's end of it."""
 
     def __init__(self, surroundings: Surroundings) -> None:
         near, self.far = socket.socketpair()
         near.setblocking(False)
         self.connection = Connection(Stream(near, surroundings), surroundings)
+        self.interim: list[bytes] = []
 
-    async def head(self, *pieces: bytes) -> bytes:
-        """What h11 is given until the final head is there, one piece on the wire at a time."""
-        reading = asyncio.ensure_future(self._heads())
+    @property
+    def reader(self):
+        return self.connection.reader
+
+    async def head(self, *pieces: bytes, timeout: float = 5) -> AnswerHead:
+        """That of the answer to a request, one piece of it on the wire at a time."""
+        reading = asyncio.ensure_future(self.ask(timeout))
         for piece in pieces:
             await asyncio.sleep(0.001)  # the piece before is read
             self.far.sendall(piece)
         return await reading
 
-    async def _heads(self) -> bytes:
-        out = b""
-        while not self.connection.reader.head_seen:
-            out += await self.connection.read(65536, 5)
-        return out
+    async def ask(self, timeout: float) -> AnswerHead:
+        outgoing = Outgoing(counter=Progress(), heard=self.interim.append)
+        request = wire_request("GET", "/", "host", (), outgoing=outgoing)
+        return await self.connection.exchange(request, timeout)
 
     def close(self) -> None:
         self.connection.close()
         self.far.close()
-
-
-async def read_to_the_end(connection: Connection, timeout: float) -> None:
-    while await connection.read(65536, timeout):
-        pass
 
 
 @pytest.fixture
@@ -61,7 +63,6 @@ def surroundings() -> Iterator[Surroundings]:
 @pytest.fixture
 async def wire(surroundings: Surroundings) -> AsyncIterator[Wire]:
     wire = Wire(surroundings)
-    await wire.connection.write(b"GET / HTTP/1.1\r\n\r\n")
     yield wire
     wire.close()
 
@@ -70,6 +71,7 @@ async def wire(surroundings: Surroundings) -> AsyncIterator[Wire]:
     "head",
     [
         b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n",
         b"HTTP/1.1 200 OK\nA: b\n\n",
         b"HTTP/1.1 200 OK\nA: b\n\r\n",
         b"HTTP/1.1 200 OK\r\nA: b\r\n\n",
@@ -78,45 +80,40 @@ async def wire(surroundings: Surroundings) -> AsyncIterator[Wire]:
 async def test_the_head_ends_where_h11_ends_it_however_it_is_split(surroundings, head):
     for cut in range(1, len(head) + 1):
         wire = Wire(surroundings)
-        await wire.connection.write(b"GET")
-        assert await wire.head(head[:cut], head[cut:] + b"body\n\n") == head
+        answer = await wire.head(head[:cut], head[cut:] + b"body\n\n")
+        assert answer.status == 200
+        assert len(answer.fields) == 1
         first, sock = wire.connection.detach_body()
         assert first + (sock.recv(100) if cut == len(head) else b"") == b"body\n\n"
         wire.close()
 
 
 @pytest.mark.parametrize("together", [True, False])
-async def test_interim_heads_are_handed_over_one_by_one(wire, together):
+async def test_interim_heads_are_told_one_by_one(wire, together):
     heads = [
         b"HTTP/1.1 100 C\r\n\r\n",
         b"HTTP/1.1 103 E\r\nL: x\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n\r\n",
     ]
-    if together:
-        wire.far.sendall(b"".join(heads) + b"body")
-    for head in heads:
-        assert not wire.connection.reader.head_seen
-        if not together:
-            wire.far.sendall(head)
-        assert await wire.connection.read(65536, 5) == head
-    assert wire.connection.reader.head_seen
+    answer = await wire.head(*([b"".join(heads) + b"body"] if together else heads))
+    assert wire.interim == heads[:2]
+    assert answer.status == 200
+    assert wire.reader.head_seen
+    assert wire.reader.left == (b"body" if together else b"")
 
 
 async def test_the_next_request_expects_a_head_again(wire):
-    await wire.head(b"HTTP/1.1 200 OK\r\n\r\nab")
-    wire.connection.reader.expect_body(2)
-    assert await wire.connection.read(65536, 5) == b"ab"
-    await wire.connection.write(b"GET / HTTP/1.1\r\n\r\n")
-    assert (
-        wire.connection.reader.head_seen,
-        wire.connection.reader.answered,
-        wire.connection.reused,
-    ) == (
-        False,
-        False,
-        True,
-    )
-    assert await wire.head(b"HTTP/1.1 204 No\r\n\r\n") == b"HTTP/1.1 204 No\r\n\r\n"
+    await wire.head(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab")
+    assert await wire.reader.next_chunk(5) == b"ab"
+    assert wire.connection.reusable
+    assert not wire.connection.reused
+    asking = asyncio.ensure_future(wire.ask(5))
+    await asyncio.sleep(0)
+    reader = wire.reader
+    assert (reader.head_seen, reader.answered, wire.connection.reused) == (False, False, True)
+    wire.far.sendall(b"HTTP/1.1 204 No\r\n\r\n")
+    assert (await asking).status == 204
+    assert wire.connection.reusable
 
 
 @pytest.mark.parametrize(
@@ -142,9 +139,8 @@ async def test_a_head_beyond_the_limit_is_refused(wire):
 
 
 async def test_endless_interim_answers_are_refused(wire):
-    wire.far.sendall(b"HTTP/1.1 102 P\r\n\r\n" * 50)
     with pytest.raises(HeadTooLarge):
-        await wire.head()
+        await wire.head(b"HTTP/1.1 102 P\r\n\r\n" * 50)
 
 
 @pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\n"])
@@ -153,31 +149,60 @@ async def test_an_end_inside_the_head_is_an_early_end(wire, sent):
     wire.far.shutdown(socket.SHUT_WR)
     with pytest.raises(ClosedEarly):
         await wire.head()
-    assert wire.connection.reader.answered == bool(sent)
+    assert wire.reader.answered == bool(sent)
 
 
-@pytest.mark.parametrize(("framing", "body"), [(10, b"ab"), (Framing.CHUNKED, b"a\r\nab")])
-async def test_an_end_inside_a_framed_body_is_an_early_end(wire, framing, body):
-    await wire.head(b"HTTP/1.1 200 OK\r\n\r\n" + body)
+@pytest.mark.parametrize(
+    ("field", "framing", "body", "part"),
+    [
+        (b"Content-Length: 10", 10, b"ab", b"ab"),
+        (b"Transfer-Encoding: chunked", Framing.CHUNKED, b"a\r\nab", b"ab"),
+    ],
+)
+async def test_an_end_inside_a_framed_body_is_an_early_end(wire, field, framing, body, part):
+    await wire.head(b"HTTP/1.1 200 OK\r\n" + field + b"\r\n\r\n" + body)
     wire.far.shutdown(socket.SHUT_WR)
-    wire.connection.reader.expect_body(framing)
-    assert await wire.connection.read(65536, 5) == body
+    wire.reader.expect_body(framing)
+    assert await wire.reader.next_chunk(5) == part
     with pytest.raises(ClosedEarly):
-        await wire.connection.read(65536, 5)
+        await wire.reader.next_chunk(5)
 
 
 async def test_bytes_behind_the_body_make_the_connection_useless(wire):
-    await wire.head(b"HTTP/1.1 200 OK\r\n\r\nabEXTRA")
-    wire.connection.reader.expect_body(2)
-    assert await wire.connection.read(65536, 5) == b"ab"
-    assert wire.connection.get_extra_info("is_readable")
+    await wire.head(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabEXTRA")
+    assert await wire.reader.next_chunk(5) == b"ab"
     assert not wire.connection.reusable
+
+
+async def test_an_idle_connection_that_hears_something_is_closed(wire):
+    await wire.head(b"HTTP/1.1 204 No\r\n\r\n")
+    wire.connection.stream.resting = True
+    assert wire.connection.reusable
+    assert not wire.connection.stream.has_news
+    wire.far.sendall(b"HTTP/1.1 408 Too late\r\n\r\n")
+    assert wire.connection.stream.has_news
+    while not wire.connection.closed:
+        await asyncio.sleep(0.001)
+
+
+async def test_bytes_that_a_cancelled_reader_was_given_are_the_next_ones(wire):
+    await wire.head(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+    reading = asyncio.ensure_future(wire.reader.next_chunk(5))
+    await asyncio.sleep(0.001)
+    wire.far.sendall(b"ab")
+    wire.connection.stream._on_readable()  # they are taken, and the reader has not run yet
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert await wire.reader.next_chunk(5) == b"ab"
+    wire.far.sendall(b"cd")
+    assert await wire.reader.next_chunk(5) == b"cd"
 
 
 async def test_silence_ends_a_read_in_time_and_leaves_no_timer_behind(wire, surroundings):
     began = time.monotonic()
-    with pytest.raises(httpcore.ReadTimeout):
-        await asyncio.wait_for(wire.connection.read(65536, 0.2), 30)
+    with pytest.raises(ReadTimeout):
+        await asyncio.wait_for(wire.head(timeout=0.2), 30)
     assert time.monotonic() - began >= 0.2
 
 
@@ -188,18 +213,17 @@ async def test_a_head_that_drips_is_not_waited_for_for_ever(wire):
             await asyncio.sleep(0.02)
 
     dripping = asyncio.ensure_future(drip())
-    with pytest.raises(httpcore.ReadTimeout):
-        await read_to_the_end(wire.connection, 0.3)
+    with pytest.raises(ReadTimeout):
+        await wire.head(timeout=0.3)
     dripping.cancel()
 
 
 async def test_a_cancelled_read_leaves_nothing_registered(wire):
-    reading = asyncio.ensure_future(wire.connection.read(65536, 60))
+    reading = asyncio.ensure_future(wire.ask(60))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    assert not asyncio.get_running_loop().remove_reader(
-        wire.connection.get_extra_info("socket").fileno()
-    )
+    socket = wire.connection.stream.socket
+    assert not asyncio.get_running_loop().remove_reader(socket.fileno())

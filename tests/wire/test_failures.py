@@ -7,7 +7,6 @@ import os
 import socket
 import ssl
 
-import httpcore
 import pytest
 
 from tests.helpers.answers import get, refused
@@ -17,7 +16,17 @@ from transfermon.model.task import Progress
 from transfermon.wire.call import Call
 from transfermon.wire.connect import AddressRefused
 from transfermon.wire.failures import translate_failure
-from transfermon.wire.http11 import ClosedEarly, HeadTooLarge, NotHTTP
+from transfermon.wire.network_errors import (
+    BadAnswer,
+    ClosedEarly,
+    ConnectError,
+    ConnectTimeout,
+    HeadTooLarge,
+    NotHTTP,
+    ReadError,
+    WriteError,
+    WriteTimeout,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -114,86 +123,86 @@ def alert(name: str) -> ssl.SSLError:
     ("exc", "code", "reason", "retry"),
     [
         (
-            failed(httpcore.ConnectError, OSError(errno.ECONNREFUSED, "")),
+            failed(ConnectError, OSError(errno.ECONNREFUSED, "")),
             -1004,
             "net.refused",
             Retry.RETRY,
         ),
         (
-            failed(httpcore.ConnectError, OSError(errno.ENETUNREACH, "")),
+            failed(ConnectError, OSError(errno.ENETUNREACH, "")),
             -1009,
             "net.unreachable",
             Retry.WAIT,
         ),
         (
-            failed(httpcore.ConnectError, OSError(errno.EHOSTUNREACH, "")),
+            failed(ConnectError, OSError(errno.EHOSTUNREACH, "")),
             -1009,
             "net.unreachable",
             Retry.WAIT,
         ),
         (
-            failed(httpcore.ConnectError, OSError(errno.ETIMEDOUT, "")),
+            failed(ConnectError, OSError(errno.ETIMEDOUT, "")),
             -1001,
             "net.timeout",
             Retry.RETRY,
         ),
         (
-            failed(httpcore.ConnectError, OSError(errno.EMFILE, "")),
+            failed(ConnectError, OSError(errno.EMFILE, "")),
             -1004,
             "sys.too-many-files",
             Retry.RETRY,
         ),
         (
-            failed(httpcore.ConnectError, socket.gaierror(socket.EAI_NONAME, "")),
+            failed(ConnectError, socket.gaierror(socket.EAI_NONAME, "")),
             -1003,
             "net.unknown-host",
             Retry.RETRY,
         ),
         (
-            failed(httpcore.ConnectError, socket.gaierror(socket.EAI_AGAIN, "")),
+            failed(ConnectError, socket.gaierror(socket.EAI_AGAIN, "")),
             -1006,
             "net.dns",
             Retry.RETRY,
         ),
-        (failed(httpcore.ConnectError, ssl.SSLEOFError(8, "")), -1005, "net.closed", Retry.RETRY),
-        (failed(httpcore.ConnectError, verify_error(10)), -1201, "tls.expired", Retry.FINAL),
-        (failed(httpcore.ConnectError, verify_error(18)), -1202, "tls.untrusted", Retry.FINAL),
-        (failed(httpcore.ConnectError, verify_error(20)), -1203, "tls.unknown-root", Retry.FINAL),
-        (failed(httpcore.ConnectError, verify_error(9)), -1204, "tls.not-yet-valid", Retry.FINAL),
+        (failed(ConnectError, ssl.SSLEOFError(8, "")), -1005, "net.closed", Retry.RETRY),
+        (failed(ConnectError, verify_error(10)), -1201, "tls.expired", Retry.FINAL),
+        (failed(ConnectError, verify_error(18)), -1202, "tls.untrusted", Retry.FINAL),
+        (failed(ConnectError, verify_error(20)), -1203, "tls.unknown-root", Retry.FINAL),
+        (failed(ConnectError, verify_error(9)), -1204, "tls.not-yet-valid", Retry.FINAL),
         (
-            failed(httpcore.ConnectError, alert("TLSV1_ALERT_UNKNOWN_CA")),
+            failed(ConnectError, alert("TLSV1_ALERT_UNKNOWN_CA")),
             -1205,
             "tls.client-rejected",
             Retry.FINAL,
         ),
         (
-            failed(httpcore.ReadError, alert("TLSV13_ALERT_CERTIFICATE_REQUIRED")),
+            failed(ReadError, alert("TLSV13_ALERT_CERTIFICATE_REQUIRED")),
             -1206,
             "tls.client-required",
             Retry.FINAL,
         ),
         (
-            failed(httpcore.ConnectError, alert("SSLV3_ALERT_HANDSHAKE_FAILURE")),
+            failed(ConnectError, alert("SSLV3_ALERT_HANDSHAKE_FAILURE")),
             -1200,
             "tls.failed",
             Retry.FINAL,
         ),
         (
-            failed(httpcore.ReadError, OSError(errno.ECONNRESET, "")),
+            failed(ReadError, OSError(errno.ECONNRESET, "")),
             -1005,
             "net.reset",
             Retry.RETRY,
         ),
-        (failed(httpcore.WriteError, OSError(errno.EPIPE, "")), -1005, "net.closed", Retry.RETRY),
+        (failed(WriteError, OSError(errno.EPIPE, "")), -1005, "net.closed", Retry.RETRY),
         (
-            failed(httpcore.ReadError, OSError(errno.ENETUNREACH, "")),
+            failed(ReadError, OSError(errno.ENETUNREACH, "")),
             -1005,
             "net.closed",
             Retry.RETRY,
         ),
-        (httpcore.ConnectTimeout(), -1001, "net.timeout", Retry.RETRY),
-        (httpcore.WriteTimeout(), -1001, "net.timeout", Retry.RETRY),
-        (httpcore.RemoteProtocolError(), -1017, "srv.protocol", Retry.FINAL),
+        (ConnectTimeout(), -1001, "net.timeout", Retry.RETRY),
+        (WriteTimeout(), -1001, "net.timeout", Retry.RETRY),
+        (BadAnswer(), -1017, "srv.protocol", Retry.FINAL),
         (AddressRefused(), -1004, "pol.private-address", Retry.FINAL),
         (NotHTTP(), -1017, "srv.protocol", Retry.FINAL),
         (HeadTooLarge(), -1017, "srv.protocol", Retry.FINAL),

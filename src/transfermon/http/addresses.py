@@ -7,6 +7,7 @@ Rule: an address that two readers could understand in two ways is refused, never
 from __future__ import annotations
 
 import base64
+import functools
 import ipaddress
 import re
 from collections.abc import Iterable
@@ -80,6 +81,7 @@ def given_addresses(words: Iterable[str]) -> tuple[list[str], list[str]]:
     return list(good), bad
 
 
+@functools.lru_cache(maxsize=256)
 def origin_of(url: str) -> ServerOrigin:
     """The origin of an address that `check_url` returned."""
     parts = urlsplit(url)
@@ -100,6 +102,22 @@ def without_credentials(url: str) -> tuple[str, str]:
     pair = f"{unquote(user)}:{unquote(password)}".encode()
     clean = urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
     return clean, "Basic " + base64.b64encode(pair).decode("ascii")
+
+
+def without_dots(path: str) -> str:
+    """A path as it is asked for, its segments `.` and `..` resolved (RFC 3986 §5.2.4)."""
+    if "/." not in path:
+        return path or "/"
+    segments = path.split("/")[1:]
+    kept: list[str] = []
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    if segments[-1] in (".", ".."):
+        kept.append("")
+    return "/" + "/".join(kept)
 
 
 def without_query(url: str) -> str:

@@ -6,6 +6,7 @@ settings: what stands before the last @ is a secret, whatever characters it hold
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
@@ -16,24 +17,38 @@ from transfermon.http.addresses import ServerOrigin
 from transfermon.model.errors import Code, Retry, TransferError, redacted
 from transfermon.model.record import record
 
-SOCKS = {
-    "socks": "socks5h",
-    "socks4": "socks4",
-    "socks4a": "socks4a",
-    "socks5": "socks5",
-    "socks5h": "socks5h",
+
+@record
+class ProxyKind:
+    """What a kind of proxy can do. One that does not speak HTTP has its talk in
+    `wire/proxy_talks`.
+    """
+
+    port: int = 1080
+    speaks_http: bool = False
+    resolves: bool = True  # it is given names, so that nobody here sees where they lead
+    only_ipv4: bool = False
+    longest: int | None = None  # bytes of a name or password that it can carry
+
+
+KINDS = {
+    "http": ProxyKind(port=80, speaks_http=True),
+    "https": ProxyKind(port=443, speaks_http=True),
+    "socks4": ProxyKind(resolves=False, only_ipv4=True, longest=255),
+    "socks4a": ProxyKind(longest=255),
+    "socks5": ProxyKind(resolves=False, longest=255),  # RFC 1929 §2
+    "socks5h": ProxyKind(longest=255),
 }
-_PORTS = {"http": 80, "https": 443}  # SOCKS: 1080
+_ALIASES = {"socks": "socks5h"}  # what desktops write
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s\[\]:@]+)(?::([0-9]{1,5}))?")
-_LOGIN_LIMIT = 255  # bytes of a name or password that SOCKS5 can carry (RFC 1929 §2)
 
 
 @record
 class Proxy:
     """One that was named by a person or by their desktop."""
 
-    kind: str  # http, https, socks4, socks4a, socks5 or socks5h
+    kind: str  # one of `KINDS`
     host: str  # an IPv6 address without brackets
     port: int
     user: str | None = field(default=None, repr=False)  # None: without credentials
@@ -50,13 +65,18 @@ class Proxy:
         return f"{self.kind}://{self.authority}"
 
     @property
-    def is_socks(self) -> bool:
-        return self.kind in SOCKS
+    def speaks_http(self) -> bool:
+        return KINDS[self.kind].speaks_http
 
     @property
     def resolves(self) -> bool:
         """Whether it is given names, so that nobody here sees where they lead."""
-        return self.kind not in ("socks4", "socks5")
+        return KINDS[self.kind].resolves
+
+    @property
+    def only_ipv4(self) -> bool:
+        """Whether it takes no other addresses."""
+        return KINDS[self.kind].only_ipv4
 
     def with_login(self, user: str, password: str) -> str:
         """The address with these credentials."""
@@ -67,20 +87,18 @@ def parse(text: str) -> Proxy:
     """The proxy that an address names. Raises ValueError with a sentence that holds nothing of the
     address.
 
-    Without a scheme it is an http proxy; `socks:` is what desktops write for SOCKS 5 that resolves
-    names itself.
+    Without a scheme it is an http proxy.
     """
     match = _SCHEME.match(text.strip())
     kind = match[1].lower() if match else "http"
-    kind = SOCKS.get(kind, kind)
-    if kind not in _PORTS and kind not in SOCKS:
-        raise ValueError(
-            "Only http, https, socks4, socks4a, socks5 and socks5h proxies can be used."
-        )
+    kind = _ALIASES.get(kind, kind)
+    if kind not in KINDS:
+        *others, last = KINDS
+        raise ValueError(f"Only {', '.join(others)} and {last} proxies can be used.")
     rest = text.strip()[match.end() if match else 0 :]
     login, at, place = rest.rpartition("@")  # a password may hold / ? # and @
     found = _HOST.fullmatch(re.split(r"[/?#]", place, maxsplit=1)[0])
-    port = int(found[2] or _PORTS.get(kind, 1080)) if found else 0
+    port = int(found[2] or KINDS[kind].port) if found else 0
     if found is None or not 0 < port < 65536:
         raise ValueError("The proxy's address is not valid.")
     user, _, password = login.partition(":")
@@ -91,10 +109,8 @@ def parse(text: str) -> Proxy:
         user=unquote(user) if at else None,
         password=unquote(password),
     )
-    if (
-        kind.startswith("socks")
-        and max(len((proxy.user or "").encode()), len(proxy.password.encode())) > _LOGIN_LIMIT
-    ):
+    longest = KINDS[kind].longest
+    if longest and max(len((proxy.user or "").encode()), len(proxy.password.encode())) > longest:
         raise ValueError("A SOCKS proxy takes a user name and a password of 255 bytes at the most.")
     return proxy
 
@@ -180,6 +196,7 @@ def _address(host: str) -> Address | None:
         return None
 
 
+@functools.lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine, which is never reached through a proxy."""
     host = host.removesuffix(".").lower()
@@ -215,7 +232,7 @@ SETTINGS_HINT = (
     "Check the proxy in the settings, or in the variables http_proxy, https_proxy and all_proxy."
 )
 _LOGIN = "Try again and give them, or put them into the proxy's address."
-# of a SOCKS proxy: code, reason, retry, words, hint
+# of one that does not speak HTTP: code, reason, retry, words, hint
 _ANSWERS: dict[str, tuple[Code, str, Retry, str, str]] = {
     "forbidden": (
         Code.CANNOT_CONNECT,
@@ -298,8 +315,8 @@ _ANSWERS: dict[str, tuple[Code, str, Retry, str, str]] = {
 
 
 def answered(proxy: Proxy, word: str, url: str) -> TransferError:
-    """The failure that a SOCKS proxy's answer is; `word` is one of those in `socks.REASONS` and of
-    this table.
+    """The failure that the answer of a proxy without HTTP is; `word` is one of this table's, as the
+    talks give them.
     """
     if word == "login" and proxy.user is None:
         word = "no login"

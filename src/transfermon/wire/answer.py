@@ -1,12 +1,10 @@
-"""A final head, and the body behind it: past h11 through the pump, or through it and the loop."""
+"""A final head, and the body behind it: through the pump, or through the loop."""
 
 from __future__ import annotations
 
 import socket
 import time
 from collections.abc import AsyncIterator, Sequence
-
-import httpcore
 
 from transfermon.http import addresses, labels
 from transfermon.http.framing import Framing
@@ -19,7 +17,7 @@ from transfermon.wire.call import TAKEOVER, Call
 from transfermon.wire.codings import CodingError, Decoder, UnknownCodingError
 from transfermon.wire.exchange import Exchange
 from transfermon.wire.failures import final_failure, translate_failure
-from transfermon.wire.http11 import ClosedEarly
+from transfermon.wire.network_errors import ClosedEarly, ReadError, ReadTimeout
 from transfermon.wire.pump import Pumps
 from transfermon.wire.pump_jobs import Hasher, Outcome
 from transfermon.wire.rate_limit import Limiter
@@ -60,7 +58,7 @@ class Answer:
 
     @property
     def taken_over(self) -> bool:
-        """Whether the body went to the pump, past h11."""
+        """Whether the body went to the pump."""
         return self._detached is not None
 
     async def receive(
@@ -119,7 +117,9 @@ class Answer:
             while len(ahead) < most and (chunk := await self._next()):
                 ahead += chunk
         except Exception as exc:
-            raise TransferFailure(translate_failure(exc, self._url, responded=True)) from exc
+            raise TransferFailure(
+                translate_failure(exc, self._url, responded=True, speaker=self._speaker)
+            ) from exc
         self._rest = bytes(ahead)
         return self._rest[:most]
 
@@ -190,7 +190,7 @@ class Answer:
             self._rest += chunk
         return self._rest, False
 
-    # ---- past h11
+    # ---- through the pump
 
     def _may_take_over(self, remaining: int | None) -> bool:
         if self._detached is not None:
@@ -245,11 +245,11 @@ class Answer:
             return TransferFailure(disk_failed_a_body(outcome.error, self._url))
         exc: Exception
         if outcome.reason == "stalled":
-            exc = httpcore.ReadTimeout("no byte arrived in time")
+            exc = ReadTimeout("no byte arrived in time")
         elif outcome.reason == "closed":
             exc = ClosedEarly("the connection ended before the body did")
         else:
-            exc = httpcore.ReadError(str(outcome.error))
+            exc = ReadError(str(outcome.error))
             exc.__cause__ = outcome.error
         failure = TransferFailure(
             translate_failure(exc, self._url, responded=True, speaker=self._speaker)
@@ -257,7 +257,7 @@ class Answer:
         failure.__cause__ = outcome.error
         return failure
 
-    # ---- through h11
+    # ---- through the loop
 
     async def _next(self) -> bytes:
         if self._rest:
@@ -287,7 +287,7 @@ class Answer:
             raise
         except CodingError as exc:
             raise self._damaged(exc) from exc
-        except OSError as exc:  # httpcore wraps the network's; this one is the file's
+        except OSError as exc:  # the network's are wrapped; this one is the file's
             raise TransferFailure(disk_failed_a_body(exc, self._url)) from exc
         except Exception as exc:
             raise TransferFailure(

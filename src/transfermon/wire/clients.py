@@ -1,4 +1,4 @@
-"""The clients of a transport: one connection each, idle ones kept for the next request.
+"""The connections of a transport: one for each client, idle ones kept for the next request.
 
 Rule: connections to one host never outnumber the calls that ran to it at once (T-12), and what must
 agree before two requests may use the same one is in the client's key.
@@ -7,121 +7,19 @@ agree before two requests may use the same one is in the client's key.
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 import weakref
-from dataclasses import field
-from typing import Any
-
-import httpcore
 
 from transfermon.http import addresses, proxies
-from transfermon.http.framing import is_beyond_files
-from transfermon.http.proxies import Proxy
 from transfermon.model.errors import Code
-from transfermon.model.record import record
-from transfermon.wire.backend import Backend
-from transfermon.wire.call import Call
 from transfermon.wire.failures import final_failure
-from transfermon.wire.reach import Reach
-from transfermon.wire.redirects import Hop
+from transfermon.wire.http_client import ClientKey, HttpClient
 from transfermon.wire.simulation import Simulation
 from transfermon.wire.surroundings import Surroundings
 from transfermon.wire.trust import KeysUnwritable, TlsContexts
 
 IDLE_SECONDS = 20.0  # an unused connection is closed after it
 IDLE_CLIENTS = 32
-
-
-@record
-class ClientKey:
-    """What must agree before two requests may use the same connection (R3, C20)."""
-
-    session: str
-    reach: Reach
-    proxy: str = field(repr=False)
-    secure: bool
-    ca_file: str = ""
-    tls_keys: str = ""
-
-    @classmethod
-    def of(cls, call: Call, hop: Hop) -> ClientKey:
-        return cls(
-            session=call.session,
-            reach=hop.reach,
-            proxy=hop.proxy,
-            secure=hop.url.startswith("https:"),
-            ca_file=call.ca_file,
-            tls_keys=call.tls_keys,
-        )
-
-
-class HttpClient:
-    """A httpcore pool of one connection.
-
-    The pool's own bookkeeping is quadratic in connections; one pool for each costs a third of the
-    time. It is called directly: httpx.AsyncClient above it adds cookies, logging of whole URLs, and
-    0.1 ms.
-    """
-
-    def __init__(
-        self, key: ClientKey, backend: Backend, context: ssl.SSLContext | None, proxy: Proxy | None
-    ) -> None:
-        self.key = key
-        self.backend = backend
-        self.origin: addresses.ServerOrigin | None = None  # of the last request
-        self.idle_since = 0.0
-        limits: dict[str, Any] = {"max_connections": 1, "max_keepalive_connections": 1}
-        if proxy is not None and not proxy.is_socks:
-            self._pool: httpcore.AsyncConnectionPool = _proxy_pool(proxy, backend, context, limits)
-        else:
-            self._pool = httpcore.AsyncConnectionPool(
-                ssl_context=context, network_backend=backend, **limits
-            )
-
-    def __repr__(self) -> str:
-        return f"<HttpClient {self.origin} {self.backend.connection}>"
-
-    async def send(self, request: httpcore.Request) -> httpcore.Response:
-        """The final head, and the body behind it."""
-        response = await self._pool.handle_async_request(request)
-        if any(
-            name.lower() == b"content-length" and is_beyond_files(value)
-            for name, value in response.headers
-        ):
-            raise httpcore.RemoteProtocolError("no file can have that length")
-        return response
-
-    @property
-    def open(self) -> bool:
-        connection = self.backend.connection
-        return connection is not None and connection.reusable
-
-    @property
-    def answered(self) -> bool:
-        """Whether a byte came since the last request was written."""
-        return self.backend.connection is not None and self.backend.connection.reader.answered
-
-    def died_unheard(self, exc: Exception) -> bool:
-        """Whether the server closed a kept connection as we wrote, which is not a failure of the
-        request.
-        """
-        connection = self.backend.connection
-        reused = connection is not None and connection.reused
-        return reused and not self.answered and isinstance(exc, httpcore.NetworkError)
-
-    def cut(self) -> bool:
-        """Break the connection; False when there is none."""
-        connection = self.backend.connection
-        if connection is None or connection.closed:
-            return False
-        connection.stream.cut()
-        return True
-
-    def close(self) -> None:
-        """Close the connection, if there is one. The object is of no use afterwards."""
-        if self.backend.connection is not None:
-            self.backend.connection.close()
 
 
 class Clients:
@@ -171,32 +69,32 @@ class Clients:
         self, key: ClientKey, origin: addresses.ServerOrigin, *, fresh: bool
     ) -> HttpClient:
         # An idle one is used first, and one that must not be used is closed before another is made.
-        same = [
-            client
-            for client in self._idle
-            if client.key.session == key.session and client.origin == origin
-        ]
-        fit = (
-            None
-            if fresh
-            else next((client for client in reversed(same) if client.key == key), None)
-        )
-        if fit is None and same:
-            self._idle.remove(same[0])
-            same[0].close()
-        if fit is not None:
-            self._idle.remove(fit)
+        if not fresh and (fit := self._fit(key, origin)) is not None:
             return fit
+        for client in self._idle:
+            if client.origin == origin and client.key.session == key.session:
+                self._idle.remove(client)
+                client.close()
+                break
         context = None
         if key.secure or key.proxy.lower().startswith("https:"):
             context = await self._contexts.context_for(key.ca_file, key.tls_keys)
         proxy = proxies.parse(key.proxy) if key.proxy else None
         if proxy is not None and proxy.kind == "https" and key.secure:
             raise ValueError("Addresses with https cannot be loaded through an https proxy.")
-        client = HttpClient(key, Backend(key.reach, self._surroundings, proxy), context, proxy)
-        client.origin = origin
+        client = HttpClient(key, origin, self._surroundings, context=context, proxy=proxy)
         self._all.add(client)
         return client
+
+    def _fit(self, key: ClientKey, origin: addresses.ServerOrigin) -> HttpClient | None:
+        """The idle one that was used last and still lives."""
+        for client in reversed(self._idle.copy()):
+            if client.origin == origin and client.key == key:
+                self._idle.remove(client)
+                if client.waits_well:
+                    return client
+                client.close()
+        return None
 
     def take_back(self, client: HttpClient) -> None:
         """Keep the client's connection for the next request, if it can serve one."""
@@ -204,6 +102,8 @@ class Clients:
         if self._closed or not client.open or simulation.offline or simulation.status:
             client.close()
             return
+        assert client.connection is not None
+        client.connection.stream.resting = True
         client.idle_since = time.monotonic()
         self._idle.append(client)
         if len(self._idle) > IDLE_CLIENTS:
@@ -260,19 +160,3 @@ class Clients:
             client.close()
         if self._idle and not self._closed:
             self._sweeper = asyncio.get_running_loop().call_later(IDLE_SECONDS / 2, self._sweep)
-
-
-def _proxy_pool(
-    proxy: Proxy, backend: Backend, context: ssl.SSLContext | None, limits: dict[str, Any]
-) -> httpcore.AsyncConnectionPool:
-    auth = None
-    if proxy.user is not None:
-        auth = (proxy.user.encode(), proxy.password.encode())
-    return httpcore.AsyncHTTPProxy(
-        proxy_url=httpcore.URL(scheme=proxy.kind, host=proxy.host, port=proxy.port, target=b"/"),
-        proxy_auth=auth,
-        ssl_context=context,
-        proxy_ssl_context=context if proxy.kind == "https" else None,
-        network_backend=backend,
-        **limits,
-    )

@@ -16,11 +16,17 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import Any, TypeVar
 
-import httpcore
-
 from transfermon.http.proxies import Proxy
 from transfermon.wire.deadlines import WANT, Deadlines
-from transfermon.wire.socks import NoSocks, Refused, Step, handshake
+from transfermon.wire.network_errors import (
+    ConnectError,
+    ConnectTimeout,
+    NetworkError,
+    ReadError,
+    ReadTimeout,
+    TooSlow,
+)
+from transfermon.wire.proxy_talks import NoSocks, Refused, Step, handshake
 
 # seconds until the next address is tried beside those that have not answered (RFC 8305 §5)
 NEXT_ADDRESS = 0.25
@@ -30,13 +36,13 @@ Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 A = TypeVar("A")
 
 
-class AddressRefused(httpcore.ConnectError):
+class AddressRefused(ConnectError):  # noqa: N818 - what the policy did
     """All addresses of the host are private, and the policy does not let this request reach
     them.
     """
 
 
-class ProxyFailed(httpcore.ProxyError):
+class ProxyFailed(Exception):  # noqa: N818 - as in network_errors
     """The way to or through a proxy failed. `cause` is what it met: a failure of the network, or an
     answer that says no.
     """
@@ -44,7 +50,7 @@ class ProxyFailed(httpcore.ProxyError):
     def __init__(self, proxy: Proxy, cause: Exception) -> None:
         super().__init__(str(cause))
         self.proxy = proxy
-        self.cause = cause  # httpcore's pool raises "from None"
+        self.cause = cause
 
 
 class Dialer:
@@ -72,7 +78,7 @@ class Dialer:
         """A connection, by `deadline` (monotonic); a proxy's answer is waited for `timeout`
         seconds.
 
-        Raises httpcore's ConnectError, whose context has the errno, ConnectTimeout, AddressRefused
+        Raises ConnectError, whose context has the errno, ConnectTimeout, AddressRefused
         and ProxyFailed.
         """
         self.lookup = None
@@ -81,7 +87,7 @@ class Dialer:
             return await self._connect(
                 await self._addresses(host, port, deadline, self._permits), deadline
             )
-        if not proxy.is_socks:
+        if proxy.speaks_http:
             return await self._to_proxy(proxy, deadline)
         targets = [host] if proxy.resolves else await self._targets(proxy, host, port, deadline)
         refusals: list[Refused] = []
@@ -92,7 +98,7 @@ class Dialer:
             except Refused as exc:
                 sock.close()
                 refusals.append(exc)
-            except (NoSocks, httpcore.NetworkError, httpcore.TimeoutException) as exc:
+            except (NoSocks, NetworkError, TooSlow) as exc:
                 sock.close()
                 raise ProxyFailed(proxy, exc) from exc
             except BaseException:
@@ -108,15 +114,13 @@ class Dialer:
             return await self._connect(
                 await self._addresses(proxy.host, proxy.port, deadline, _anywhere), deadline
             )
-        except (httpcore.ConnectError, httpcore.ConnectTimeout) as exc:
+        except (ConnectError, ConnectTimeout) as exc:
             raise ProxyFailed(proxy, exc) from exc
 
     async def _targets(self, proxy: Proxy, host: str, port: int, deadline: float) -> list[str]:
         """What a proxy that resolves no names is asked for."""
         found = await self._addresses(host, port, deadline, self._permits)
-        usable = [
-            item[1][0] for item in found if proxy.kind != "socks4" or item[0] == socket.AF_INET
-        ]
+        usable = [item[1][0] for item in found if not proxy.only_ipv4 or item[0] == socket.AF_INET]
         if not usable:
             raise ProxyFailed(proxy, Refused("address type"))
         return usable
@@ -142,7 +146,7 @@ class Dialer:
             return await race(addresses, connect)
         except ExceptionGroup as group:
             failures = list(group.exceptions)
-        raise _telling(failures)  # out here: its context is the system's error, not the group
+        raise _telling(failures)
 
 
 def _anywhere(host: str, port: int, address: str) -> bool:
@@ -154,10 +158,10 @@ def _telling(failures: list[Exception]) -> Exception:
     telling = next(
         (exc for exc in failures if isinstance(exc, ConnectionRefusedError)), failures[-1]
     )
-    if isinstance(telling, httpcore.ConnectTimeout):
+    if isinstance(telling, ConnectTimeout):
         return telling
-    error = httpcore.ConnectError(str(telling))
-    error.__context__ = telling  # httpcore's pool raises "from None", which keeps the context only
+    error = ConnectError(str(telling))
+    error.__cause__ = telling
     return error
 
 
@@ -167,7 +171,7 @@ async def talk(
     timeout: float | None,
     deadlines: Deadlines,
 ) -> None:
-    """Lead a talk over a new connection. Raises httpcore's ReadError and ReadTimeout, and what the
+    """Lead a talk over a new connection. Raises ReadError and ReadTimeout, and what the
     talk raises.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
@@ -191,11 +195,9 @@ async def _send(
         try:
             data = data[sock.send(data) :]
         except WANT:
-            await deadlines.wait_for_socket(
-                sock.fileno(), True, _left(deadline), httpcore.ReadTimeout
-            )
+            await deadlines.wait_for_socket(sock.fileno(), True, _left(deadline), ReadTimeout)
         except OSError as exc:
-            raise httpcore.ReadError(str(exc)) from exc
+            raise ReadError(str(exc)) from exc
 
 
 async def _read(
@@ -206,14 +208,12 @@ async def _read(
         try:
             piece = sock.recv(count - len(data))
         except WANT:
-            await deadlines.wait_for_socket(
-                sock.fileno(), False, _left(deadline), httpcore.ReadTimeout
-            )
+            await deadlines.wait_for_socket(sock.fileno(), False, _left(deadline), ReadTimeout)
             continue
         except OSError as exc:
-            raise httpcore.ReadError(str(exc)) from exc
+            raise ReadError(str(exc)) from exc
         if not piece:
-            raise httpcore.ReadError("the connection ended inside an answer")
+            raise ReadError("the connection ended inside an answer")
         data += piece
     return data
 
@@ -300,11 +300,11 @@ async def _resolve(host: str, port: int, limit: float) -> list[Address]:
     finally:
         looking.cancel()
     if not done:
-        raise httpcore.ConnectTimeout("the name was not resolved in time")
+        raise ConnectTimeout("the name was not resolved in time")
     try:
         return list(dict.fromkeys((info[0], info[4]) for info in looking.result()))
     except (OSError, UnicodeError) as exc:
-        raise httpcore.ConnectError(str(exc)) from exc
+        raise ConnectError(str(exc)) from exc
 
 
 def _forget(looking: asyncio.Future[Any]) -> None:
@@ -322,7 +322,7 @@ async def _connected(
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = sock.connect_ex(sockaddr)
         if code == errno.EINPROGRESS:
-            await deadlines.wait_for_socket(sock.fileno(), True, limit, httpcore.ConnectTimeout)
+            await deadlines.wait_for_socket(sock.fileno(), True, limit, ConnectTimeout)
             code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             raise OSError(code, os.strerror(code))

@@ -44,7 +44,7 @@ class Deadlines:
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         if timeout is not None:
-            self._add(waiter, time.monotonic() + timeout, error)
+            self.add_wait(waiter, timeout, error)
         if writable:
             loop.add_writer(fd, _wake, waiter)
         if readable:
@@ -52,19 +52,26 @@ class Deadlines:
         try:
             await waiter
         finally:
-            self._waits.pop(waiter, None)
+            self.drop_wait(waiter)
             if writable:
                 loop.remove_writer(fd)
             if readable:
                 loop.remove_reader(fd)
+
+    def drop_wait(self, waiter: asyncio.Future[None]) -> None:
+        self._waits.pop(waiter, None)
 
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _add(self, waiter: asyncio.Future[None], deadline: float, error: type[Exception]) -> None:
+    def add_wait(
+        self, waiter: asyncio.Future[None], timeout: float, error: type[Exception]
+    ) -> None:
+        """Fail the waiter with `error` after so many seconds, unless it is dropped before."""
         now = time.monotonic()
+        deadline = now + timeout
         self._waits[waiter] = (deadline, error)
         due = now + min(1.0, max(0.02, (deadline - now) / 4))
         if self._timer is None or due < self._due - 0.05:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-
-import httpx
+from typing import TYPE_CHECKING
 
 from transfermon.http import addresses
 from transfermon.http.challenges import basic_in, challenges_in, digest_offer, login_in
 from transfermon.model.task import Response
 from transfermon.wire.redirects import Hop
-from transfermon.wire.requests import host_field
+
+if TYPE_CHECKING:
+    from transfermon.wire.digest_answers import DigestAnswers
 
 
 class DigestLogins:
     """What the logins of all sessions met, by session, origin and login."""
 
     def __init__(self) -> None:
-        self._met: dict[tuple[str, addresses.ServerOrigin, tuple[str, str]], _Digest] = {}
+        self._met: dict[tuple[str, addresses.ServerOrigin, tuple[str, str]], DigestAnswers] = {}
 
     def __repr__(self) -> str:
         return f"<DigestLogins, {len(self)} met>"
@@ -47,7 +47,9 @@ class DigestLogins:
                 plain and any(scheme == "basic" for scheme, _ in challenges_in(field))
             ):
                 return None
-            answer = self._met.setdefault(key, _Digest(login)).first(hop, offer)
+            if key not in self._met:
+                self._met[key] = _answers_of(login)
+            answer = self._met[key].first(hop, offer)
         elif key in self._met:
             answer = self._met[key].next(hop)
         elif plain:
@@ -58,35 +60,7 @@ class DigestLogins:
         return replace(hop, headers=(*others, ("Authorization", answer)) if answer else others)
 
 
-class _Digest:
-    """One login's answers to the Digest challenges of one server; the hashes are httpx's."""
+def _answers_of(login: tuple[str, str]) -> DigestAnswers:
+    from transfermon.wire.digest_answers import DigestAnswers  # brings httpx, which few need
 
-    def __init__(self, login: tuple[str, str]) -> None:
-        self._auth = httpx.DigestAuth(*login)
-
-    def next(self, hop: Hop) -> str:
-        """The answer to the last challenge once more, with the next count."""
-        flow = self._auth.auth_flow(
-            httpx.Request(hop.method, hop.url, headers=[host_field(hop.url)])
-        )
-        return _as_read(next(flow).headers["Authorization"])
-
-    def first(self, hop: Hop, offer: Mapping[str, str]) -> str:
-        """The answer to a new challenge, which `challenges.digest_offer` found."""
-        request = httpx.Request(hop.method, hop.url, headers=[host_field(hop.url)])
-        parts = [
-            f"{name}={offer[name]}"
-            for name in ("realm", "nonce", "opaque", "algorithm")
-            if offer.get(name)
-        ]
-        parts += ["qop=auth"] if "qop" in offer else []
-        field = f"Digest {', '.join(parts)}".encode("latin-1")
-        flow = self._auth.auth_flow(request)
-        next(flow)
-        flow.send(httpx.Response(401, headers=[(b"WWW-Authenticate", field)], request=request))
-        return _as_read(request.headers["Authorization"])
-
-
-def _as_read(value: str) -> str:
-    """As fields are kept: a character for each byte."""
-    return value.encode().decode("latin-1")
+    return DigestAnswers(login)

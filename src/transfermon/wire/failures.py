@@ -12,16 +12,25 @@ import ssl
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-import httpcore
-import httpx
-
 from transfermon.http import proxies
 from transfermon.http.proxies import Proxy
 from transfermon.model.errors import Code, Retry, TransferError, TransferFailure, redacted
 from transfermon.model.task import Response
 from transfermon.wire.connect import AddressRefused, ProxyFailed
-from transfermon.wire.http11 import ClosedEarly, HeadTooLarge, NotHTTP
-from transfermon.wire.socks import NoSocks, Refused
+from transfermon.wire.network_errors import (
+    BadAnswer,
+    BadRequest,
+    ClosedEarly,
+    ConnectError,
+    ConnectTimeout,
+    HeadTooLarge,
+    NetworkError,
+    NotHTTP,
+    ProxyRefused,
+    TooSlow,
+    WriteTimeout,
+)
+from transfermon.wire.proxy_talks import NoSocks, Refused
 from transfermon.wire.stream import ended_without_close
 
 
@@ -85,14 +94,14 @@ def _translated(exc: BaseException, host: str, url: str, responded: bool) -> Tra
     say = functools.partial(_say, url=url)
     if isinstance(exc, AddressRefused):
         return private_address_error(host, url)
-    if isinstance(exc, (httpcore.TimeoutException, httpx.TimeoutException, TimeoutError)):
+    if isinstance(exc, (TooSlow, TimeoutError)):
         message = f"{host} sent nothing for too long."
-        if isinstance(exc, (httpcore.ConnectTimeout, httpx.ConnectTimeout)):
+        if isinstance(exc, ConnectTimeout):
             message = f"{host} could not be reached in time."
-        elif isinstance(exc, httpcore.WriteTimeout):
+        elif isinstance(exc, WriteTimeout):
             message = f"{host} took nothing for too long."
         return say(Code.TIMED_OUT, message, "net.timeout", Retry.RETRY)
-    if isinstance(exc, (httpcore.ProxyError, httpx.ProxyError)):
+    if isinstance(exc, ProxyRefused):
         return _proxy_error(exc, host, url)
     if isinstance(exc, ClosedEarly):
         return _lost(host, url, "net.closed", responded)
@@ -110,24 +119,16 @@ def _translated(exc: BaseException, host: str, url: str, responded: bool) -> Tra
             f"The head of the answer from {host} is too large.",
             "srv.protocol",
         )
-    if isinstance(exc, (httpcore.RemoteProtocolError, httpx.RemoteProtocolError)):
+    if isinstance(exc, BadAnswer):
         return say(
             Code.CANNOT_PARSE_RESPONSE, f"The answer from {host} is malformed.", "srv.protocol"
         )
-    if isinstance(exc, (httpcore.LocalProtocolError, httpx.LocalProtocolError, UnicodeEncodeError)):
+    if isinstance(exc, (BadRequest, UnicodeEncodeError)):
         return say(
             Code.UNKNOWN,
             "The request holds a header that cannot be sent.",
             "req.header",
             hint="Check the headers.",
-        )
-    if isinstance(exc, (httpcore.UnsupportedProtocol, httpx.UnsupportedProtocol)):
-        return say(
-            Code.UNSUPPORTED_URL, "Only http and https addresses can be loaded.", "pol.scheme"
-        )
-    if isinstance(exc, httpx.InvalidURL):
-        return say(
-            Code.BAD_URL, "The address is not valid.", "pol.bad-url", hint="Check the address."
         )
     return _from_system(exc, host, url, responded)
 
@@ -141,7 +142,7 @@ def _say(
 
 
 def _from_system(exc: BaseException, host: str, url: str, responded: bool) -> TransferError:
-    connecting = isinstance(exc, (httpcore.ConnectError, httpx.ConnectError))
+    connecting = isinstance(exc, ConnectError)
     cause = _system_cause(exc)
     if isinstance(cause, socket.gaierror):
         return _name_error(cause, host, url)
@@ -155,7 +156,7 @@ def _from_system(exc: BaseException, host: str, url: str, responded: bool) -> Tr
         return _say(
             Code.BAD_URL, "The host in the address is not a valid name.", "pol.bad-url", url=url
         )
-    if isinstance(exc, (httpcore.NetworkError, httpx.NetworkError)):
+    if isinstance(exc, NetworkError):
         return _lost(host, url, "net.closed", responded)
     words = " ".join(f"{type(exc).__name__}: {exc}".split())[:200]
     return _say(Code.UNKNOWN, f"The transfer failed ({words}).", "net.unknown", url=url)

@@ -1,8 +1,8 @@
-"""HTTP/1 below h11: one answer on its way from the stream, each head whole and healed, the body to
-its end.
+"""HTTP/1 as it is read: one answer on its way from the stream, its head whole, the body to its end.
 
 Rule: while a head is expected, nothing that lies behind it is handed on, so that a body can be
-taken over by the pump.
+taken over by the pump. A plain answer is read here; h11 reads any other, healed, from its first
+byte.
 """
 
 from __future__ import annotations
@@ -11,35 +11,43 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Sequence
-
-import httpcore
+from typing import NamedTuple
 
 from transfermon.http import heads
 from transfermon.http.chunks import Chunks
 from transfermon.http.framing import Framing
-from transfermon.wire.bad_network import BadNetwork
+from transfermon.http.plain_head import plain_head
 from transfermon.wire.deadlines import WANT
+from transfermon.wire.network_errors import (
+    BadAnswer,
+    ClosedEarly,
+    HeadTooLarge,
+    NotHTTP,
+    ReadError,
+    ReadTimeout,
+)
 from transfermon.wire.rate_limit import Limiter, admitted, give_back
 from transfermon.wire.stream import Stream, ended_without_close
-from transfermon.wire.surroundings import READ_SIZE
+from transfermon.wire.surroundings import READ_SIZE, Surroundings
+from transfermon.wire.unusual_answer import UnusualAnswer, field_bytes
+from transfermon.wire.wire_request import WireRequest
 
 HEAD_READ_SIZE = 64 * 1024
 HEAD_LIMIT = 100_000  # bytes of one header block (R6)
 INTERIM_LIMIT = 20  # 1xx answers before the final one (R6)
 # bytes per second over the time limit; a server that drips below it counts as silent (D5)
 SLOWEST = 16
+_NEVER_PLAIN = frozenset({"HEAD", "CONNECT"})  # what follows their answers has rules of its own
+_OF_THE_BODY = frozenset({"content-length", "transfer-encoding"})
 
 
-class ClosedEarly(httpcore.ReadError):
-    """The server ended the connection before the end of the head or of the body."""
+class AnswerHead(NamedTuple):
+    """A final head."""
 
-
-class NotHTTP(httpcore.RemoteProtocolError):
-    """The first bytes of the answer are not those of an HTTP/1 answer."""
-
-
-class HeadTooLarge(httpcore.RemoteProtocolError):
-    """More header bytes or interim answers than allowed."""
+    status: int
+    fields: tuple[tuple[str, str], ...]
+    version: str = "HTTP/1.1"
+    reason: str = ""  # of an unusual one
 
 
 class AnswerReader:
@@ -50,14 +58,14 @@ class AnswerReader:
     def __init__(
         self,
         stream: Stream,
-        bad_network: BadNetwork,
+        surroundings: Surroundings,
         *,
         left: bytes = b"",
         healed: bool = False,
         heard: Callable[[bytes], None] | None = None,
     ) -> None:
         self._stream = stream
-        self._bad_network = bad_network
+        self._surroundings = surroundings
         self._heard = heard
         # what is there of the current header block; most come in one piece
         self._head: bytes | bytearray = b""
@@ -65,6 +73,8 @@ class AnswerReader:
         self._interim = 0
         self._slow_bytes = 0
         self._slow_seconds = 0.0
+        self._unusual: UnusualAnswer | None = None  # h11's part
+        self._keeps = False  # a plain head said so
         self._remaining: int | None = None
         self._framing: Framing | None = None
         self._chunks: Chunks | None = None  # of a chunked body
@@ -82,13 +92,32 @@ class AnswerReader:
     def __repr__(self) -> str:
         return f"<AnswerReader {'body' if self.head_seen else 'head'} of {self._stream}>"
 
-    async def read(self, timeout: float | None) -> bytes:
-        """Bytes for h11: in a head up to its end and never more, in a body as many as there are."""
-        if not self.head_seen:
-            return await self._read_head(timeout)
-        if self._chunks is None:
-            return await self._read_raw(timeout)
-        return await self._read_chunks(self._chunks, timeout)
+    async def read_head(self, request: WireRequest, timeout: float) -> AnswerHead:
+        """The final head. Raises BadAnswer, ReadError and ReadTimeout."""
+        if self._surroundings.bad_network.simulation.on:
+            await self._meet_bad_network()
+        block = await self._next_block(timeout)
+        plain = None if request.method in _NEVER_PLAIN else plain_head(block)
+        if plain is not None:
+            self.head_seen, self._keeps, self._remaining = True, plain.keeps, plain.length
+            return AnswerHead(plain.status, plain.fields)
+        self._unusual = UnusualAnswer(
+            request.method,
+            [
+                (name.encode("latin-1"), field_bytes(value))
+                for name, value in request.fields
+                if name.lower() not in _OF_THE_BODY
+            ],
+        )
+        while (head := self._unusual.head(self._healed(block))) is None:
+            block = await self._next_block(timeout)
+        return AnswerHead(head.status, head.fields, head.version, head.reason)
+
+    async def next_chunk(self, timeout: float) -> bytes:
+        """The next bytes of the body; b"" at its end. Raises as `read_head`."""
+        if self._unusual is None:
+            return await self._read_raw(timeout) if self._remaining else b""
+        return await self._unusual.next_chunk(lambda: self._read_framed(timeout))
 
     def expect_body(self, framing: int | Framing) -> None:
         """How the body is framed: bytes behind its end never reach h11, and an early end is told
@@ -100,7 +129,7 @@ class AnswerReader:
         else:
             self._remaining, self._framing = framing, None
 
-    async def peek(self, count: int, timeout: float | None) -> bytes:
+    async def peek(self, count: int, timeout: float) -> bytes:
         """The first bytes of a body of known length, `count` or more; they stay for whoever reads
         it.
         """
@@ -113,35 +142,43 @@ class AnswerReader:
 
     @property
     def leaves_all_well(self) -> bool:
-        """Whether nothing was odd, and nothing followed the body. A chunked one must end exactly at
-        its last chunk.
+        """Whether the answer was read to its end, nothing was odd, and nothing followed. A chunked
+        body must end exactly at its last chunk.
         """
-        if self.left or self.healed:
+        if self.left or self.healed or not self.head_seen:
             return False
-        if self._chunks is not None:
-            return self._chunks.done and not self._chunks.healed
-        return self._framing is None
+        if self._unusual is None:
+            return self._keeps and self._remaining == 0
+        if self._chunks is not None and (not self._chunks.done or self._chunks.healed):
+            return False
+        return self._framing is not Framing.UNTIL_CLOSE and self._unusual.keeps
+
+    async def give_way(self) -> None:
+        """To the rest of the program, where the streams used up their share of this turn."""
+        await self._surroundings.turns.give_way()
 
     # ---- heads
 
-    async def _read_head(self, timeout: float | None) -> bytes:
-        """One header block, healed."""
-        if not self.answered and self._bad_network.simulation.on:
-            await self._meet_bad_network()
+    async def _next_block(self, timeout: float) -> bytes:
+        """One header block, as it came."""
         while (end := await self._more_head(timeout)) is None:
             pass
-        block, self.left = bytes(self._head[:end]), bytes(self._head[end:])
+        whole = self._head if isinstance(self._head, bytes) else bytes(self._head)
         self._head = b""
         self.head_bytes += end
+        self.left = whole[end:]
+        return whole[:end]
+
+    def _healed(self, block: bytes) -> bytes:
         try:
             healed = heads.heal(block)
         except heads.HeadError as exc:
-            raise httpcore.RemoteProtocolError(str(exc)) from exc
+            raise BadAnswer(str(exc)) from exc
         self.healed = self.healed or healed is not block
         self._end_of_head(healed)
         return healed
 
-    async def _more_head(self, timeout: float | None) -> int | None:
+    async def _more_head(self, timeout: float) -> int | None:
         """Take more bytes; where the header block ends in them, or None."""
         data, self.left = self.left, b""
         if not data:
@@ -171,11 +208,12 @@ class AnswerReader:
         return self._head
 
     async def _meet_bad_network(self) -> None:
-        if self._bad_network.loses:
+        bad_network = self._surroundings.bad_network
+        if bad_network.loses:
             raise ClosedEarly("the answer was lost in the simulation")
-        await self._bad_network.delay()
+        await bad_network.delay()
         if self._stream.closed:
-            raise httpcore.ReadError("the connection was closed on our side")
+            raise ReadError("the connection was closed on our side")
 
     def _end_of_head(self, head: bytes) -> None:
         status = heads.status_in(head)
@@ -190,19 +228,25 @@ class AnswerReader:
 
     # ---- the body
 
-    async def _read_chunks(self, chunks: Chunks, timeout: float | None) -> bytes:
+    async def _read_framed(self, timeout: float) -> bytes:
+        """Bytes of the body for h11, as they came."""
+        if self._chunks is None:
+            return await self._read_raw(timeout)
+        return await self._read_chunks(self._chunks, timeout)
+
+    async def _read_chunks(self, chunks: Chunks, timeout: float) -> bytes:
         while not chunks.done:
             try:
                 data = chunks.feed(await self._read_raw(timeout))
             except heads.HeadError as exc:
-                raise httpcore.RemoteProtocolError(str(exc)) from exc
+                raise BadAnswer(str(exc)) from exc
             if chunks.done:
                 self.left = chunks.extra + self.left
             if data:
                 return data
         return b""
 
-    async def _read_raw(self, timeout: float | None) -> bytes:
+    async def _read_raw(self, timeout: float) -> bytes:
         size = READ_SIZE if self._remaining is None else min(READ_SIZE, self._remaining)
         if size == 0:
             return b""
@@ -228,35 +272,43 @@ class AnswerReader:
 
     # ---- bytes, and how long they may take
 
-    async def _receive(self, size: int, timeout: float | None) -> bytes:
+    async def _receive(self, size: int, timeout: float) -> bytes:
+        stream = self._stream
+        if self.head_seen:
+            await self.give_way()
+        if stream.closed:
+            raise ReadError("the connection was closed on our side")
+        # before a request is answered nothing is there, but what TLS may have to tell
+        looks = self.answered or stream.is_tls
         while True:
             try:
-                data = self._stream.receive_now(size)
+                data = stream.receive_now(size) if looks else await self._awaited(size, timeout)
             except ssl.SSLWantWriteError:
-                await self._stream.wait_until_writable(timeout, httpcore.ReadTimeout)
+                await stream.wait_until_writable(timeout, ReadTimeout)
             except WANT:
-                await self._wait_for_bytes(timeout)
+                looks = False
             except OSError as exc:
                 if ended_without_close(exc):
                     raise ClosedEarly("the connection ended without the end of TLS") from exc
-                raise httpcore.ReadError(str(exc)) from exc
+                raise ReadError(str(exc)) from exc
             else:
                 self._slow_bytes += len(data)
                 return data
 
-    async def _wait_for_bytes(self, timeout: float | None) -> None:
+    async def _awaited(self, size: int, timeout: float) -> bytes:
         limit = timeout
-        if limit is not None and self._head:
+        if self._head:
             # One header block is a small thing: a server that drips it is silent.
             limit = max(0.0, self._block_began + limit - time.monotonic())
-        if self.before_wait is not None and self.head_seen:
+        if not self.head_seen:
+            return await self._stream.receive(size, limit)
+        if self.before_wait is not None:
             self.before_wait()
         began = time.monotonic()
-        await self._stream.wait_until_readable(limit, httpcore.ReadTimeout)
-        if timeout is None or not self.head_seen:
-            return
+        data = await self._stream.receive(size, limit)
         self._slow_seconds += time.monotonic() - began
         if self._slow_seconds >= timeout:
             if self._slow_bytes < SLOWEST * timeout:
-                raise httpcore.ReadTimeout("hardly a byte arrived in time")
+                raise ReadTimeout("hardly a byte arrived in time")
             self._slow_bytes, self._slow_seconds = 0, 0.0
+        return data

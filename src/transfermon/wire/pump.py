@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from transfermon.model.task import Progress
 from transfermon.wire.pump_jobs import After, Buffers, Giving, Hasher, Job, Outcome, Receiving
 from transfermon.wire.rate_limit import Limiter
-from transfermon.wire.request_writer import Given
+from transfermon.wire.wire_request import Given
 
 
 class Pump:

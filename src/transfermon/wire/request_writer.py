@@ -1,5 +1,5 @@
-"""One request on its way out: the head as h11 gives it, then the body, counted and no faster than
-it may be.
+"""One request on its way out: its head, then the body, framed, counted and no faster than it may
+be.
 """
 
 from __future__ import annotations
@@ -8,45 +8,15 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Sequence
-
-import httpcore
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from transfermon.http.heads import is_final
-from transfermon.model.record import record
-from transfermon.model.task import Progress
 from transfermon.wire.deadlines import WANT
 from transfermon.wire.http11 import HEAD_READ_SIZE, AnswerReader
-from transfermon.wire.rate_limit import Limiter, admitted
+from transfermon.wire.network_errors import BadRequest, WriteError, WriteTimeout
+from transfermon.wire.rate_limit import admitted
 from transfermon.wire.stream import Stream
-
-
-@record
-class Outgoing:
-    """The body of a request on its way out: who counts what the system has taken, and who slows it
-    down.
-
-    With `give`, what httpcore writes are blanks of the right length: the bytes go from a file to
-    the socket on another thread. It gets the socket, the first byte and the count, and the seconds
-    of silence allowed.
-    """
-
-    counter: Progress
-    limiters: Sequence[Limiter] = ()
-    give: Callable[[socket.socket, int, int, float], Awaitable[Given]] | None = None
-    # told what came before the final answer, perhaps twice
-    heard: Callable[[bytes], None] | None = None
-
-
-@record
-class Given:
-    """How the giving of a body ended."""
-
-    count: int
-    # None: all; else answered, closed, reset, stalled, cancelled, source or bug
-    reason: str | None = None
-    error: BaseException | None = None
-    early: bytes = b""  # what the server said meanwhile
+from transfermon.wire.wire_request import Given, Outgoing, WireRequest
 
 
 class RequestWriter:
@@ -58,67 +28,87 @@ class RequestWriter:
         self._outgoing = outgoing
         self.began = self.ended = 0.0  # when the writing began, and when its last piece was out
         self.head_bytes = self.body_bytes = 0
+        self.whole = False  # all of the request is out
 
     def __repr__(self) -> str:
         return f"<RequestWriter {self.head_bytes} and {self.body_bytes} bytes to {self._stream}>"
 
-    async def write_head(self, head: bytes, timeout: float | None) -> None:
-        """All of it: h11 gives it in one piece."""
-        self.began, self.head_bytes = time.monotonic(), len(head)
-        await self._write(memoryview(head), timeout, body=False)
-        self.ended = time.monotonic()
-
-    async def write_body(self, piece: bytes, timeout: float | None) -> None:
-        """Raises WriteError when the server answers before the body is whole: it wants no more of
-        it (U-13).
+    async def write(self, request: WireRequest, timeout: float) -> None:
+        """Raises WriteError, also when the server answers before the body is whole, for it wants no
+        more of it (U-13); WriteTimeout, and BadRequest for a body of another length.
         """
-        view = memoryview(piece)
-        if self._outgoing is not None and self._outgoing.give is not None:
-            await self._give(self._outgoing.give, len(view), timeout)
-        else:
-            limiters = self._outgoing.limiters if self._outgoing is not None else ()
-            while view:
-                granted, delay = admitted(limiters, len(view)) if limiters else (len(view), 0.0)
-                if not granted:
-                    await asyncio.sleep(delay)
-                    continue
-                await self._write(view[:granted], timeout, body=True)
-                view = view[granted:]
+        self.began, self.head_bytes = time.monotonic(), len(request.head)
+        await self._write(memoryview(request.head), timeout, body=False)
         self.ended = time.monotonic()
+        if request.length is None or request.length or request.body:
+            await self._write_body(request, timeout)
+            self.ended = time.monotonic()
+        self.whole = True
+
+    async def _write_body(self, request: WireRequest, timeout: float) -> None:
+        give = self._outgoing.give if self._outgoing is not None else None
+        body, left = request.body, request.length
+        if give is not None and left is not None:
+            await self._give(give, left, timeout)
+            return
+        if isinstance(body, bytes | None):
+            body = _Once(body)
+        async for piece in body:
+            if left is None:
+                if piece:
+                    await self._write_piece(b"%x\r\n%b\r\n" % (len(piece), piece), timeout)
+                continue
+            left -= len(piece)
+            if left < 0:
+                raise BadRequest("the body is longer than it was announced")
+            await self._write_piece(piece, timeout)
+        if left is None:
+            await self._write_piece(b"0\r\n\r\n", timeout)
+        elif left:
+            raise BadRequest("the body is shorter than it was announced")
+
+    async def _write_piece(self, piece: bytes, timeout: float) -> None:
+        view = memoryview(piece)
+        limiters = self._outgoing.limiters if self._outgoing is not None else ()
+        while view:
+            granted, delay = admitted(limiters, len(view)) if limiters else (len(view), 0.0)
+            if not granted:
+                await asyncio.sleep(delay)
+                continue
+            await self._write(view[:granted], timeout, body=True)
+            view = view[granted:]
+        await self._reader.give_way()
 
     async def _give(
         self,
-        give: Callable[[socket.socket, int, int, float], Awaitable[Given]],
+        give: Callable[[socket.socket, int, float], Awaitable[Given]],
         count: int,
-        timeout: float | None,
+        timeout: float,
     ) -> None:
-        given = await give(
-            self._stream.socket, self.body_bytes, count, 1e6 if timeout is None else timeout
-        )
+        self._stream.look_away()
+        given = await give(self._stream.socket, count, timeout)
         self.body_bytes += given.count
         self._reader.left += given.early
         if given.reason == "stalled":
-            raise httpcore.WriteTimeout("no byte was taken in time")
+            raise WriteTimeout("no byte was taken in time")
         if given.reason in ("source", "bug"):
             assert given.error is not None
             raise given.error
         if given.reason is not None:
-            raise httpcore.WriteError(str(given.error or given.reason)) from given.error
+            raise WriteError(str(given.error or given.reason)) from given.error
 
-    async def _write(self, view: memoryview, timeout: float | None, *, body: bool) -> None:
+    async def _write(self, view: memoryview, timeout: float, *, body: bool) -> None:
         while view:
             if body:
                 self._look_for_answer()
             try:
                 count = self._stream.socket.send(view)
             except ssl.SSLWantReadError:
-                await self._stream.wait_until_readable(timeout, httpcore.WriteTimeout)
+                await self._stream.wait_until_readable(timeout, WriteTimeout)
             except WANT:  # until there is room, or news from the server
-                await self._stream.wait_until_writable(
-                    timeout, httpcore.WriteTimeout, or_readable=True
-                )
+                await self._stream.wait_until_writable(timeout, WriteTimeout, or_readable=True)
             except OSError as exc:
-                raise httpcore.WriteError(str(exc)) from exc
+                raise WriteError(str(exc)) from exc
             else:
                 view = view[count:]
                 if body:
@@ -132,9 +122,27 @@ class RequestWriter:
         except WANT:
             return
         except OSError as exc:
-            raise httpcore.WriteError(str(exc)) from exc
+            raise WriteError(str(exc)) from exc
         self._reader.left += data
         if self._outgoing is not None and self._outgoing.heard is not None:
             self._outgoing.heard(self._reader.left)
         if not data or is_final(self._reader.left):
-            raise httpcore.WriteError("the server answered before the body was sent")
+            raise WriteError("the server answered before the body was sent")
+
+
+class _Once:
+    """A body that is there, as an iterator. No generator: one that is given up in the middle would
+    have nobody to end it.
+    """
+
+    def __init__(self, data: bytes | None) -> None:
+        self._data = data
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        data, self._data = self._data, None
+        if not data:
+            raise StopAsyncIteration
+        return data

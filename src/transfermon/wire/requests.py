@@ -1,111 +1,64 @@
-"""A hop as httpcore sends it: its fields, its body, and who hears what comes before the answer."""
+"""A hop as it is written: its request line and fields, its body, and who hears what comes before the
+answer.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
-import httpcore
-import httpx
-
+from transfermon.http.addresses import without_dots
 from transfermon.http.heads import interim_heads
 from transfermon.model.task import Progress, Response
-from transfermon.wire.backend import Backend
 from transfermon.wire.call import Call, Content, FileBody
+from transfermon.wire.http_client import HttpClient, proxy_login
 from transfermon.wire.pump import Pumps
 from transfermon.wire.redirects import Hop, server_confines
-from transfermon.wire.request_writer import Given, Outgoing
-
-_BLANK = bytes(64 << 20)  # never touched: pages that nobody has seen
-
-
-class _Content(httpx.AsyncByteStream):
-    """A body to send. No generator: one that is given up in the middle would have nobody to
-    end it.
-    """
-
-    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
-        self._pieces = pieces
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._pieces
+from transfermon.wire.request_head import wire_request
+from transfermon.wire.wire_request import Given, Outgoing, WireRequest
 
 
-class _Blanks:
-    """In place of the bytes of a file, which h11 only has to count."""
-
-    def __init__(self, length: int) -> None:
-        self._left = length
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if not self._left:
-            raise StopAsyncIteration
-        blank = _BLANK if self._left >= len(_BLANK) else bytes(self._left)
-        self._left -= len(blank)
-        return blank
-
-
-def request_of(hop: Hop, made: bytes | Content | None, wait: float) -> httpcore.Request:
-    """With what was made of the hop's content, and `wait` seconds without a byte. httpx knows the
-    fields that a body needs, and what of an address is sent.
-    """
-    content: bytes | _Content | None
+def request_of(
+    call: Call, hop: Hop, made: bytes | Content | None, client: HttpClient, pumps: Pumps
+) -> WireRequest:
+    """With what was made of the hop's content. Raises as `wire_request` does."""
+    scheme, host, path, query, _ = urlsplit(hop.url)
+    path = without_dots(path)
+    target = f"{path}?{query}" if query else path
+    fields = hop.headers
+    if (forwarder := client.forwarder) is not None:
+        target = f"{scheme}://{host}{target}"
+        fields = (*proxy_login(forwarder), *fields)
+    length: int | None = None
     if isinstance(made, FileBody):
-        content = _Content(_Blanks(made.length))
-    else:
-        content = made if isinstance(made, bytes | None) else _Content(made)
-    request = httpx.Request(
+        length = made.length
+    elif made is None or isinstance(made, bytes):
+        length = len(made or b"")
+    return wire_request(
         hop.method,
-        hop.url,
-        headers=[
-            host_field(hop.url),
-            *((name.encode("ascii"), _header_bytes(value)) for name, value in hop.headers),
-        ],
-        content=content,
-    )
-    url = request.url
-    return httpcore.Request(
-        method=request.method,
-        url=httpcore.URL(
-            scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-        ),
-        headers=request.headers.raw,
-        # no generator around it
-        content=content if isinstance(content, _Content) else request.stream,
-        extensions={"timeout": {"connect": wait, "read": wait, "write": wait, "pool": wait}},
+        target,
+        host,
+        fields,
+        body=None if isinstance(made, FileBody) else made,
+        length=length,
+        outgoing=_outgoing_of(call, hop, made, client, pumps),
     )
 
 
-def host_field(url: str) -> tuple[bytes, bytes]:
-    """The field Host: httpx would decode the name first, and refuses those of IDNA 2003."""
-    return b"Host", urlsplit(url).netloc.encode("ascii")
-
-
-def _header_bytes(value: str) -> bytes:
-    try:
-        return value.encode("latin-1")
-    except UnicodeEncodeError:
-        return value.encode("utf-8")
-
-
-def outgoing_of(
-    call: Call, hop: Hop, content: bytes | Content | None, backend: Backend, pumps: Pumps
+def _outgoing_of(
+    call: Call, hop: Hop, content: bytes | Content | None, client: HttpClient, pumps: Pumps
 ) -> Outgoing | None:
-    """How the connection sends the body: from a file on the pump's thread, else as h11 gives it."""
+    """How the connection sends the body: from a file on the pump's thread, else as it comes."""
     heard = (
-        functools.partial(_tell_interim, call, hop, backend)
-        if call.on_interim is not None
-        else None
+        functools.partial(_tell_interim, call, hop, client) if call.on_interim is not None else None
     )
-    if call.sending is None or content is None:
-        return None if heard is None else Outgoing(counter=Progress(), heard=heard)
-    counter, limiters = call.sending, call.limiters
+    if content is None and heard is None:
+        return None
+    counter = call.sending or Progress()
+    limiters = () if call.sending is None else call.limiters
     if not isinstance(content, FileBody):
         return Outgoing(counter=counter, limiters=limiters, heard=heard)
     body, pump = content, pumps.for_fd(content.fd)
@@ -113,11 +66,11 @@ def outgoing_of(
     if heard is not None:
         told = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, heard)
 
-    async def give(sock: socket.socket, at: int, count: int, stall: float) -> Given:
+    async def give(sock: socket.socket, count: int, stall: float) -> Given:
         return await pump.give(
             sock,
             body.fd,
-            body.offset + at,
+            body.offset,
             count,
             counter,
             check=body.check,
@@ -129,10 +82,10 @@ def outgoing_of(
     return Outgoing(counter=counter, limiters=limiters, give=give, heard=heard)
 
 
-def _tell_interim(call: Call, hop: Hop, backend: Backend, data: bytes) -> None:
-    if backend.connection is None or call.on_interim is None:
+def _tell_interim(call: Call, hop: Hop, client: HttpClient, data: bytes) -> None:
+    if client.connection is None or call.on_interim is None:
         return
-    remote_address = backend.connection.stream.remote_address
+    remote_address = client.connection.stream.remote_address
     for head in interim_heads(data):
         first, *lines = head.decode("latin-1").splitlines()
         status = first.partition(" ")[2][:3]
@@ -143,4 +96,4 @@ def _tell_interim(call: Call, hop: Hop, backend: Backend, data: bytes) -> None:
             headers=tuple((name.strip(), value.strip()) for name, _, value in pairs),
             remote_address=remote_address,
         )
-        call.on_interim(response, server_confines(hop, remote_address, backend.target))
+        call.on_interim(response, server_confines(hop, remote_address, client.target))

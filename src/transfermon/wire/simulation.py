@@ -70,7 +70,7 @@ class Simulation:
 
     @property
     def on(self) -> bool:
-        return self != NONE
+        return self is not NONE and self != NONE  # asked of every request
 
     @property
     def rate(self) -> int:

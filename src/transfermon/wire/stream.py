@@ -5,14 +5,15 @@ Rule: what the bytes mean is not known here, and nothing blocks.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import select
 import socket
 import ssl
-
-import httpcore
+from collections.abc import Callable
 
 from transfermon.wire.deadlines import WANT
+from transfermon.wire.network_errors import ConnectError, ConnectTimeout, ReadTimeout
 from transfermon.wire.surroundings import Surroundings
 
 
@@ -27,7 +28,11 @@ def ended_without_close(exc: BaseException | None) -> bool:
 
 
 class Stream:
-    """A connected socket. Owns it until `close()`, also while the pump reads from it."""
+    """A connected socket. Owns it until `close()`, also while the pump reads from it.
+
+    The loop is told once that somebody reads, and goes on looking between two reads: bytes are
+    taken for whoever waits in `receive`, and while nobody does the loop looks away.
+    """
 
     def __init__(self, sock: socket.socket, surroundings: Surroundings) -> None:
         self.socket = sock
@@ -36,18 +41,30 @@ class Stream:
         self.closed = False
         self.failure: OSError | None = None  # came after bytes that had to be handed over first
         self._surroundings = surroundings
+        self._fd = sock.fileno()
+        self._loop: asyncio.AbstractEventLoop | None = None  # that looks for bytes
+        self._waiter: asyncio.Future[None] | None = None
+        self._wanted = 0
+        self._arrived = b""  # taken, and not fetched by the one who waited
+        self.resting = False  # nothing is expected: any news is the end of the connection
+        self._poll: Callable[[int], list[tuple[int, int]]] | None = None
 
     def __repr__(self) -> str:
         return f"<Stream {self.remote_address}{' tls' if self.is_tls else ''}>"
+
+    # ---- reading
 
     def receive_now(self, size: int) -> bytes:
         """At most so many bytes; b"" at the end. Raises one of `WANT` when there are none yet,
         OSError for a failure.
         """
-        if not self.is_tls:
-            return self.socket.recv(size)
+        if self._arrived:
+            data, self._arrived = self._arrived[:size], self._arrived[size:]
+            return data
         if self.failure is not None:
             raise self.failure
+        if not self.is_tls:
+            return self.socket.recv(size)
         got, view = 0, self._surroundings.buffer
         while got < size:  # one record of 16 KiB a call
             try:
@@ -63,32 +80,102 @@ class Stream:
             got += count
         return bytes(view[:got])
 
+    async def receive(self, size: int, timeout: float | None) -> bytes:
+        """At most so many bytes as soon as some come; b"" at the end. Only where `receive_now`
+        found none, or nothing can be there yet. Raises ReadTimeout, ssl.SSLWantWriteError, OSError
+        for a failure.
+        """
+        if self._arrived:
+            return self.receive_now(size)
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        self._waiter, self._wanted = waiter, size
+        deadlines = self._surroundings.deadlines
+        if timeout is not None:
+            deadlines.add_wait(waiter, timeout, ReadTimeout)
+        if self._loop is None:
+            loop.add_reader(self._fd, self._on_readable)
+            self._loop = loop
+        try:
+            await waiter
+        except BaseException:
+            self.look_away()
+            raise
+        finally:
+            self._waiter = None
+            deadlines.drop_wait(waiter)
+        data, self._arrived = self._arrived, b""
+        return data
+
+    def look_away(self) -> None:
+        """The loop reads no more: somebody else does, or nobody."""
+        if self._loop is not None:
+            loop, self._loop = self._loop, None
+            if not loop.is_closed():
+                loop.remove_reader(self._fd)
+
+    def let_go(self) -> bytes:
+        """For another reader: the bytes that were taken for nobody."""
+        self.look_away()
+        data, self._arrived = self._arrived, b""
+        return data
+
+    def _on_readable(self) -> None:
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            if self.resting:
+                self._look_at_news()
+            else:
+                self.look_away()
+            return
+        try:
+            self._arrived = self.receive_now(self._wanted)
+        except ssl.SSLWantWriteError as exc:
+            waiter.set_exception(exc)
+        except WANT:
+            pass
+        except OSError as exc:
+            self.failure = exc
+            waiter.set_exception(exc)
+        else:
+            waiter.set_result(None)
+
+    def _look_at_news(self) -> None:
+        if self.is_tls:
+            with contextlib.suppress(OSError):
+                try:
+                    self.socket.recv(1)
+                except WANT:
+                    return  # a ticket, or other words of TLS alone
+        self.close()
+
     async def wait_until_readable(self, timeout: float | None, error: type[Exception]) -> None:
-        await self._surroundings.deadlines.wait_for_socket(
-            self.socket.fileno(), False, timeout, error
-        )
+        self.look_away()
+        await self._surroundings.deadlines.wait_for_socket(self._fd, False, timeout, error)
 
     async def wait_until_writable(
         self, timeout: float | None, error: type[Exception], *, or_readable: bool = False
     ) -> None:
+        self.look_away()
         deadlines = self._surroundings.deadlines
-        await deadlines.wait_for_socket(
-            self.socket.fileno(), True, timeout, error, readable=or_readable
-        )
+        await deadlines.wait_for_socket(self._fd, True, timeout, error, readable=or_readable)
 
     @property
     def has_news(self) -> bool:
         """Whether bytes or the end are there."""
-        if isinstance(self.socket, ssl.SSLSocket) and self.socket.pending():
+        if self._arrived or (isinstance(self.socket, ssl.SSLSocket) and self.socket.pending()):
             return True
-        poll = select.poll()
-        poll.register(self.socket, select.POLLIN)
-        return bool(poll.poll(0))
+        if self._poll is None:
+            poll = select.poll()
+            poll.register(self._fd, select.POLLIN)
+            self._poll = poll.poll
+        return bool(self._poll(0))
 
     def under_tls(self, context: ssl.SSLContext, server_hostname: str | None) -> Stream:
         """The stream inside TLS, before the handshake; this one is closed. Raises
-        httpcore.ConnectError.
+        ConnectError.
         """
+        self.look_away()
         try:
             # A body that ends with the connection must not end where somebody cut it: no
             # close_notify is an error. Python before 3.11.4 asks OpenSSL 3 to overlook it.
@@ -101,27 +188,28 @@ class Stream:
             )
         except (OSError, ValueError) as exc:
             self.close()
-            raise httpcore.ConnectError(str(exc)) from exc
+            raise ConnectError(str(exc)) from exc
         self.closed = True  # the descriptor moved on
         return Stream(secure, self._surroundings)
 
     async def shake_hands(self, timeout: float | None) -> None:
-        """Raises httpcore's ConnectError and ConnectTimeout."""
+        """Raises ConnectError and ConnectTimeout."""
         assert isinstance(self.socket, ssl.SSLSocket)
         while True:
             try:
                 self.socket.do_handshake()
             except ssl.SSLWantReadError:
-                await self.wait_until_readable(timeout, httpcore.ConnectTimeout)
+                await self.wait_until_readable(timeout, ConnectTimeout)
             except ssl.SSLWantWriteError:
-                await self.wait_until_writable(timeout, httpcore.ConnectTimeout)
+                await self.wait_until_writable(timeout, ConnectTimeout)
             except (OSError, ValueError) as exc:
-                raise httpcore.ConnectError(str(exc)) from exc
+                raise ConnectError(str(exc)) from exc
             else:
                 return
 
     def close(self) -> None:
         if not self.closed:
+            self.look_away()
             self.closed = True
             self.socket.close()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from transfermon.wire.bad_network import BadNetwork
 from transfermon.wire.deadlines import Deadlines
+from transfermon.wire.simulated_network import SimulatedNetwork
 from transfermon.wire.turns import Turns
 
 READ_SIZE = 256 * 1024  # the best size through h11; larger ones make it copy fresh pages
@@ -15,7 +15,7 @@ class Surroundings:
     def __init__(self) -> None:
         self.deadlines = Deadlines()
         self.turns = Turns()
-        self.bad_network = BadNetwork()
+        self.bad_network = SimulatedNetwork()
         # for records of TLS; used between two awaits only
         self.buffer = memoryview(bytearray(READ_SIZE))
 

@@ -1,7 +1,7 @@
 """Calls answered: the loop over redirects and logins, on connections that are kept.
 
-Rule: nothing of httpx, httpcore or ssl leaves this folder: failures are `TransferFailure`, answers
-are records. Where the bytes are many they go past httpx, through the pump.
+Rule: nothing of sockets, h11 or ssl leaves this folder: failures are `TransferFailure`, answers are
+records. Where the bytes are many they go past the loop, through the pump.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from transfermon.model.errors import TransferFailure, redacted
 from transfermon.model.metrics import Trace
 from transfermon.wire.answer import Answer
 from transfermon.wire.call import Call
-from transfermon.wire.clients import ClientKey, Clients, HttpClient
+from transfermon.wire.clients import Clients
 from transfermon.wire.cookie_jars import CookieJars
 from transfermon.wire.digest_logins import DigestLogins
 from transfermon.wire.exchange import Exchange, note_connection
 from transfermon.wire.failures import login_refused, translate_failure
+from transfermon.wire.http_client import ClientKey, HttpClient
 from transfermon.wire.pump import Pumps
 from transfermon.wire.redirects import Hop, first_hop, hop_after, straight_hop
-from transfermon.wire.requests import outgoing_of, request_of
+from transfermon.wire.requests import request_of
 from transfermon.wire.simulation import Simulation
 from transfermon.wire.surroundings import Surroundings
 from transfermon.wire.trust import TlsContexts
@@ -60,9 +61,7 @@ class Transport:
         while True:
             exchange = await self._logged_in(call, hop)
             try:
-                following = hop_after(
-                    call, hop, exchange.head, len(passed), exchange.client.backend.target
-                )
+                following = hop_after(call, hop, exchange.head, len(passed), exchange.client.target)
             except BaseException:
                 exchange.client.close()
                 raise
@@ -93,21 +92,15 @@ class Transport:
             hop = replace(hop, headers=simulation.asks(hop.headers))
         key, fresh = ClientKey.of(call, hop), False
         while True:
+            content = hop.content() if callable(hop.content) else hop.content
             client = await self._clients.take(key, hop.url, fresh=fresh)
             trace = Trace(method=hop.method, url=_shown(call, hop), fetch_start=time.monotonic())
-            content = hop.content() if callable(hop.content) else hop.content
-            client.backend.expect_upload(
-                outgoing_of(call, hop, content, client.backend, self.pumps)
-            )
             try:
                 request = request_of(
-                    self._cookies.with_cookies(call, hop), content, call.idle_timeout
+                    call, self._cookies.with_cookies(call, hop), content, client, self.pumps
                 )
-                response = await client.send(request)
-            except (
-                asyncio.CancelledError,
-                TransferFailure,
-            ):  # the latter of whoever makes the content
+                head = await client.send(request, call.idle_timeout)
+            except (asyncio.CancelledError, TransferFailure):  # the latter of who makes the content
                 client.close()
                 _keep_trace(call, trace, client)
                 raise
@@ -118,15 +111,19 @@ class Transport:
                     continue
                 _keep_trace(call, trace, client)
                 failure = translate_failure(
-                    exc, hop.url, responded=client.answered, speaker=client.backend.speaker
+                    exc, hop.url, responded=client.answered, speaker=client.speaker
                 )
                 raise TransferFailure(failure) from exc
-            exchange = Exchange(self._clients, client, response, hop, trace)
+            exchange = Exchange(self._clients, client, head, hop, trace, call.idle_timeout)
             if simulation.version:
                 exchange.head = replace(
                     exchange.head, headers=simulation.answer(exchange.head.headers)
                 )
-            await self._cookies.keep_cookies(call, exchange.head)
+            try:
+                await self._cookies.keep_cookies(call, exchange.head)
+            except BaseException:
+                client.close()
+                raise
             if call.traces is not None:
                 call.traces.append(trace)
             return exchange

@@ -59,9 +59,9 @@ class TlsContexts:
     """
 
     def __init__(self, usual: ssl.SSLContext | None = None) -> None:
-        self.contexts: dict[tuple[str, str], ssl.SSLContext] = (
-            {} if usual is None else {("", ""): usual}
-        )
+        self.contexts: dict[tuple[str, str], ssl.SSLContext] = {}
+        if usual is not None:
+            self.contexts["", ""] = usual
         self._building = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -73,4 +73,6 @@ class TlsContexts:
             wanted = (ca_file, tls_keys)
             if wanted not in self.contexts:
                 self.contexts[wanted] = await asyncio.to_thread(trust, ca_file, tls_keys)
-            return self.contexts[wanted]
+            context = self.contexts[wanted]
+            context.set_alpn_protocols(["http/1.1"])
+            return context

@@ -12,12 +12,11 @@ import os
 import random
 from collections.abc import Callable
 
-import httpcore
-
+from transfermon.wire.network_errors import ConnectError
 from transfermon.wire.simulation import NONE, Simulation
 
 
-class BadNetwork:
+class SimulatedNetwork:
     """What all connections of one transport pretend to meet."""
 
     def __init__(self) -> None:
@@ -27,7 +26,7 @@ class BadNetwork:
         self.random = random.random
 
     def __repr__(self) -> str:
-        return f"<BadNetwork {self.simulation.words or 'none'}>"
+        return f"<SimulatedNetwork {self.simulation.words or 'none'}>"
 
     @property
     def loses(self) -> bool:
@@ -46,9 +45,8 @@ class BadNetwork:
     def require_network(self) -> None:
         """Raises ConnectError, as without any network, while it is offline."""
         if self.simulation.offline:
-            error = httpcore.ConnectError("the network simulation is offline")
-            error.__context__ = OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
-            raise error
+            cause = OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
+            raise ConnectError("the network simulation is offline") from cause
 
     async def delay(self) -> None:
         """The time of a round trip."""

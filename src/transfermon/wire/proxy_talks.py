@@ -1,13 +1,13 @@
-"""SOCKS 4, 4a and 5 in plain values: what goes to a proxy, and what its answers mean.
+"""How a way is opened through a proxy that does not speak HTTP, in plain values: `TALKS`, by kind.
 
-Rule: the only module that knows socksio. No socket is here; whoever leads the talk sends and reads
-what it yields.
+Rule: a new kind is a talk here and a row of `proxies.KINDS`. No socket is here; whoever leads the
+talk sends and reads what it yields.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 from socksio import ProtocolError, SOCKSError, socks4, socks5
 
@@ -17,7 +17,7 @@ Step = bytes | int  # what goes to the proxy, or how many bytes are wanted from 
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a failure of ours
-    """The proxy speaks SOCKS, and says no: `reason` is a word of `proxies.answered`."""
+    """The proxy speaks its protocol, and says no: `reason` is a word of `proxies.answered`."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -40,15 +40,11 @@ NO_METHOD = 0xFF
 
 
 def handshake(proxy: Proxy, host: str, port: int) -> Generator[Step, bytes, None]:
-    """The talk that opens a way to a host through a SOCKS proxy: yields bytes to send and counts of
-    bytes to be read. It reads no byte more than the proxy's answers have. Raises Refused and
-    NoSocks.
+    """The talk that opens a way to a host through a proxy: yields bytes to send and counts of bytes
+    to be read. It reads no byte more than the proxy's answers have. Raises Refused and NoSocks.
     """
     try:
-        if proxy.kind in ("socks4", "socks4a"):
-            yield from _version_4(proxy, host, port)
-        else:
-            yield from _version_5(proxy, host, port)
+        yield from TALKS[proxy.kind](proxy, host, port)
     except (ProtocolError, SOCKSError) as exc:
         raise NoSocks(str(exc)) from exc
 
@@ -122,3 +118,11 @@ def _is_ipv4(host: str) -> bool:
     except OSError:
         return False
     return True
+
+
+TALKS: dict[str, Callable[[Proxy, str, int], Generator[Step, bytes, None]]] = {
+    "socks4": _version_4,
+    "socks4a": _version_4,
+    "socks5": _version_5,
+    "socks5h": _version_5,
+}
