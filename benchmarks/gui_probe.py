@@ -313,7 +313,7 @@ def in_app(case: str, folder: str, begin: float) -> Answer:
                 await app.filled()
                 await part()
             finally:
-                self._stop.set()
+                self._host.end()
 
     app_life.Life = Watched  # type: ignore[misc]
     app_life.run(folder, demo=False, minimized=False)

@@ -26,7 +26,7 @@ from typing import Any
 from tests.helpers.engine_script import SESSION
 from tests.helpers.harness import PART, Engine, content, eventually, left
 from tests.helpers.nginx import PATH, WHY_NOT, Nginx, running
-from transfermon.host import standby
+from transfermon.host import waiter as waiters
 from transfermon.model.events import TERMINAL
 
 MIB = 1 << 20
@@ -103,9 +103,9 @@ class Survival:
         for _ in range(kills):
             engine = self.engine(nginx)
             engine.wait_for("ready")
-            waiter = subprocess.Popen([sys.executable, "-I", "-S", standby.SCRIPT, str(self.state)])
+            waiter = subprocess.Popen([sys.executable, "-I", "-S", waiters.SCRIPT, str(self.state)])
             try:
-                eventually(lambda: (self.state / standby.LOCK).exists(), "the standby")
+                eventually(lambda: (self.state / waiters.LOCK).exists(), "the standby")
                 time.sleep(self.die.uniform(0.2, 2 * BETWEEN - 0.2))
                 stored = self.kill(engine)
                 self._wait_for_bytes("standby", stored, time.perf_counter())

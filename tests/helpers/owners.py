@@ -31,7 +31,7 @@ APP = """
 import asyncio, sys
 from transfermon.control.server import ControlServer
 from transfermon.engine.monitor import Monitor
-from transfermon.host.standby import Waiter
+from transfermon.host.waiter import Waiter
 
 async def live():
     async with Monitor.open(sys.argv[1], what="a test's app") as monitor:

@@ -15,7 +15,7 @@ from tests.helpers import desktop
 from tests.helpers.awake import GNOME, LOGIN, PORTAL, POWER, Keepers, keeping
 from tests.helpers.byte_server import ByteServer, Resource
 from tests.helpers.owners import LIMIT, quick, slow, until
-from tests.host.test_scripting import DOWNLOAD
+from tests.host.test_script import DOWNLOAD
 from transfermon.engine.monitor import Monitor
 from transfermon.storage.settings import Settings
 from transfermon.system import stay_awake

@@ -8,11 +8,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from transfermon.host.terminal import (
-    DONE,
-    accepted,
-    complain,
-)
+from transfermon.host.terminal import accepted
 
 Arguments = argparse.Namespace
 Request = tuple[str, str, "dict[str, Any] | str | None"]  # method, path, body
@@ -57,13 +53,13 @@ def _answer_here(state_dir: str, requests: Sequence[Request]) -> list[Reply]:
     import json
 
     from transfermon.control.api import Api
-    from transfermon.engine.monitor import Monitor
+    from transfermon.host.hosting import Host, complain_of_settings
 
     async def answers() -> list[Reply]:
-        async with Monitor.open(state_dir, what="a transfermon command", attached=False) as monitor:
+        owning = Host().owning(state_dir, "a transfermon command", attached=False)
+        async with owning as monitor:
             api = Api(monitor, started=False)
-            for fault in monitor.settings.faults:
-                complain(fault, code=DONE)
+            complain_of_settings(monitor)
             out = []
             for method, path, body in requests:
                 data = (

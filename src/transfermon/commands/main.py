@@ -269,19 +269,21 @@ async def _prognosis(arguments: Arguments) -> int:
 
 
 def _run_script(arguments: Arguments) -> int:
-    from transfermon.host import scripting
+    from transfermon.host import script as scripts
 
     headless, words = _script_words(arguments.arguments)
     headless |= arguments.headless
-    script = scripting.Script.read(arguments.script, words)
+    script = scripts.Script.read(arguments.script, words)
     folder = folder_of(arguments)
-    scripting.refuse_beside(folder)
+    scripts.refuse_beside(folder)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # whoever reads along sees each line as it is printed
             stream.reconfigure(line_buffering=True)
     if headless:
-        return scripting.run_headless(folder, script)
+        from transfermon.host.headless import run_headless
+
+        return run_headless(folder, script)
     from transfermon.gui import app
 
     return app.run(folder, script=script)

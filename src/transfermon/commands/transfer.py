@@ -26,6 +26,7 @@ from transfermon.text import advice
 if TYPE_CHECKING:  # loaded when this process has to be the engine
     from transfermon.control.server import ControlServer
     from transfermon.engine.monitor import Monitor
+    from transfermon.host.hosting import Host
     from transfermon.model.events import Event
 
 HAND_OVER = 20.0  # seconds in which the next engine must answer, or free the lock
@@ -35,19 +36,14 @@ AFTER_RELEASE = 15.0  # seconds that the one who asked for the lock may take to 
 class _Engine:
     """This process as the engine, asked in the words of the control API."""
 
-    def __init__(self, monitor: Monitor, changed: asyncio.Event) -> None:
+    def __init__(self, monitor: Monitor) -> None:
         from transfermon.control.api import Api
 
         self.monitor = monitor
-        self.changed = changed
         self.api = Api(monitor, started=False)
         # also of tasks that are being made: nobody knows their keys yet
         self._unheard: deque[Event] = deque()
-        self.leave = monitor.subscribe(self._hear)
-
-    def _hear(self, event: Event) -> None:
-        self._unheard.append(event)
-        self.changed.set()
+        monitor.subscribe(self._unheard.append)
 
     def news(self) -> Iterator[Json]:
         from transfermon.control.json_records import event_dict
@@ -97,7 +93,6 @@ class Getter:
         self._ids: list[str] = []  # of the orders that were taken, in their order
         self._tasks: dict[str, Json] = {}  # as last heard
         self._ended: set[str] = set()
-        self._signalled = False
 
     def __repr__(self) -> str:
         return f"<Getter {len(self._ended)} of {len(self._orders)} ended>"
@@ -187,68 +182,35 @@ class Getter:
 
     async def _own(self) -> bool:
         """True when another engine asked for the state directory."""
-        from transfermon.control.server import ControlServer
-        from transfermon.engine.monitor import Monitor
+        from transfermon.host.hosting import Host, complain_of_settings
         from transfermon.system.stay_awake import COMMAND, Inhibitor
 
-        changed = asyncio.Event()
-        with self._signals(changed):
-            opened = Monitor.open(
-                self._state_dir, what="transfermon get", inhibitor=Inhibitor(after=COMMAND)
-            )
-            async with opened as monitor:
-                engine = _Engine(monitor, changed)
-                for fault in monitor.settings.faults:
-                    complain(fault, code=DONE)
-                server = ControlServer(monitor, engine.api)
-                await _listen(server)
-                try:
+        host, inhibitor = Host(), Inhibitor(after=COMMAND)
+        with host.heeding(signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            async with host.owning(
+                self._state_dir, "transfermon get", inhibitor=inhibitor
+            ) as monitor:
+                engine = _Engine(monitor)
+                complain_of_settings(monitor)
+                async with host.serving(monitor, api=engine.api, wakes=False) as server:
+                    await _listen(server)
                     self._known_again(engine.look)
                     monitor.ready(start_restored=False)
                     engine.go_on_with(name for name in self._ids if name not in self._ended)
                     asked = [engine.take(order) for order in self._orders[len(self._ids) :]]
                     for task in await asyncio.gather(*asked):
                         self._taken(task)
-                    await self._until_done(engine)
-                finally:
-                    engine.leave()
-                    await server.close()
+                    await self._until_done(host, engine)
                 return monitor.released
 
-    async def _until_done(self, engine: _Engine) -> None:
-        quitting = asyncio.create_task(engine.monitor.quitting.wait())
-        quitting.add_done_callback(lambda _: engine.changed.set())
-        try:
-            while True:
-                engine.changed.clear()
-                for event in engine.news():
-                    self._heard(event, engine.look)
-                if self._all_ended or self._signalled or quitting.done():
-                    return
-                await engine.changed.wait()
-        finally:
-            quitting.cancel()
-            await asyncio.wait([quitting])
-
-    @contextlib.contextmanager
-    def _signals(self, changed: asyncio.Event) -> Iterator[None]:
-        """Ctrl+C, a closed terminal and a polite kill all let the engine put things down."""
-        loop = asyncio.get_running_loop()
-        all_of_them = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        # nohup stays nohup
-        wanted = [number for number in all_of_them if signal.getsignal(number) != signal.SIG_IGN]
-
-        def stop() -> None:
-            self._signalled = True
-            changed.set()
-
-        for number in wanted:
-            loop.add_signal_handler(number, stop)
-        try:
-            yield
-        finally:
-            for number in wanted:
-                loop.remove_signal_handler(number)
+    async def _until_done(self, host: Host, engine: _Engine) -> None:
+        while True:
+            host.changed.clear()
+            for event in engine.news():
+                self._heard(event, engine.look)
+            if self._all_ended or host.ending:
+                return
+            await host.changed.wait()
 
     # ---- with either
 

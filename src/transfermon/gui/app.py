@@ -20,7 +20,7 @@ from transfermon.model.errors import TransfermonError
 from transfermon.storage.settings import ensure_private, state_folder
 
 if TYPE_CHECKING:  # handed through
-    from transfermon.host.scripting import Script
+    from transfermon.host.script import Script
 
 UNUSABLE = 2  # what is wrong before a task exists
 PACKAGES = (

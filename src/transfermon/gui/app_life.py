@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,7 @@ from transfermon.gui.window.commands import TRAY
 from transfermon.gui.window.main_window import MainWindow
 from transfermon.gui.window.notifications import Notifications
 from transfermon.gui.window.tray import Tray, tray_state
+from transfermon.host.hosting import Host, open_or_warn
 from transfermon.model.errors import EngineBusyError, TransfermonError
 from transfermon.model.events import Event, TaskCompletedEvent
 from transfermon.model.task import TaskKey
@@ -59,9 +60,10 @@ from transfermon.system.stay_awake import Inhibitor
 from transfermon.text.notification_texts import worth_telling
 
 if TYPE_CHECKING:  # the engine loads after the window shows
+    from transfermon.control.server import ControlServer
     from transfermon.engine.monitor import Monitor
-    from transfermon.host.scripting import Script
-    from transfermon.host.standby import Waiter
+    from transfermon.host.script import Script
+    from transfermon.host.waiter import Waiter
 
 log = logging.getLogger(__name__)
 
@@ -206,24 +208,25 @@ class Life:
         self._demo = demo
         self._minimized = minimized
         self._script = script
-        self._stop = asyncio.Event()
+        self._host = Host()
         self._unseen_failure = False
         self._notifier: Notifier | None = None
 
     async def live(self) -> int:
         """Until someone quits; the exit code."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop.set)
+        with self._host.heeding(signal.SIGINT, signal.SIGTERM):
+            return await self._live()
+
+    async def _live(self) -> int:
         with theme.building(self._app):
             window = MainWindow(state_dir=self._folder)
         tray = Tray(
             window.show_action,
             [window.context.actions[name] if name else None for name in TRAY],
         )
-        self._report_to(window, loop)
-        window.context.quit_wanted.connect(self._stop.set)
-        self._app.end_wanted.connect(self._stop.set)
+        self._report_to(window, asyncio.get_running_loop())
+        window.context.quit_wanted.connect(self._host.end)
+        self._app.end_wanted.connect(self._host.end)
         try:
             self._show(window, tray)
             await asyncio.sleep(0)
@@ -245,10 +248,19 @@ class Life:
 
     async def _work(self, window: MainWindow, tray: Tray) -> int:
         try:
-            async with self._opened() as monitor:
+            # a script runs in the engine from its start: nobody is asked to hand over
+            owning = self._host.owning(
+                self._folder,
+                "transfermon",
+                patience=RELEASE_SECONDS if self._script is None else 0.0,
+                settings=self._settings,
+                inhibitor=Inhibitor(),
+                sleep=Sleep(),
+            )
+            async with owning as monitor:
                 if self._script is not None:
                     await self._run_script(self._script, monitor, window, tray)
-                elif not self._stop.is_set():
+                elif not self._host.ending:
                     await self._with(monitor, window, tray)
         except EngineBusyError as exc:
             if self._script is not None:
@@ -274,64 +286,38 @@ class Life:
 
         script.tell = tell
         try:
-            if script.begin(monitor) and not self._stop.is_set():
+            if script.begin(monitor) and not self._host.ending:
                 await self._with(monitor, window, tray)
         finally:
             await script.end()
 
-    @contextlib.asynccontextmanager
-    async def _opened(self) -> AsyncIterator[Monitor]:
-        """The engine is ours, after one without a window has handed over."""
-        from transfermon.engine.monitor import Monitor
-
-        deadline = time.monotonic() + RELEASE_SECONDS
-        async with contextlib.AsyncExitStack() as stack:
-            while True:
-                try:
-                    monitor = await stack.enter_async_context(
-                        Monitor.open(
-                            self._folder,
-                            settings=self._settings,
-                            what="transfermon",
-                            inhibitor=Inhibitor(),
-                            sleep=Sleep(),
-                        )
-                    )
-                    break
-                except EngineBusyError:
-                    if (
-                        self._script is not None
-                        or time.monotonic() > deadline
-                        or await asyncio.to_thread(self._another_has_one)
-                    ):
-                        raise
-                    await asyncio.sleep(0.02)
-            yield monitor
-
-    def _another_has_one(self) -> bool:
-        """Whether the owner has a window; one without is asked to release (again and again: it may
-        be another by now). One that does not answer is starting or ending.
-        """
-        from transfermon.control.client import Client, NoEngine
-
-        try:
-            client = Client(self._folder, timeout=RELEASE_SECONDS)
-            status, engine = client.request("GET", "/v1/status")
-            if status == 200 and engine.get("window"):
-                return True
-            client.request("POST", "/v1/release")
-        except NoEngine:
-            pass
-        return False
-
     async def _with(self, monitor: Monitor, window: MainWindow, tray: Tray) -> None:
+        """Until the end is wanted. Whoever waits behind the app is told last, while the lock is
+        still ours: what came over the socket until then is work, too.
+        """
+        from transfermon.host.waiter import Waiter
+
+        waiter, crashes = Waiter(self._folder), CrashLog(self._folder)
+        try:
+            async with self._host.serving(monitor) as server:
+                await self._connected(monitor, window, tray, server, waiter, crashes)
+        finally:
+            await self._leave_to(waiter, monitor, crashed=not self._host.ending)
+            crashes.end()
+
+    async def _connected(
+        self,
+        monitor: Monitor,
+        window: MainWindow,
+        tray: Tray,
+        server: ControlServer,
+        waiter: Waiter,
+        crashes: CrashLog,
+    ) -> None:
         """All that hears the monitor is connected in this one turn; then the restored transfers go
         on.
         """
-        from transfermon.control.server import ControlServer
         from transfermon.gui.window.relaunch import Relaunch
-        from transfermon.host.standby import Waiter
-        from transfermon.videofarm.sync import VideoSync
 
         runners = Runners()
         # All of Qt's objects hang on the window: what Python's collector frees may go in any
@@ -340,9 +326,6 @@ class Life:
         notifier = self._notifier = Notifier(icon=self._icon_path())
         if self._demo:
             bridge.told.connect(FirstPicture(window).apply)
-        sync = VideoSync(monitor)
-        server = ControlServer(monitor)
-        waiter, crashes = Waiter(self._folder), CrashLog(self._folder)
         presence = self._presence(monitor, window)
         notifications = Notifications(
             monitor,
@@ -378,7 +361,6 @@ class Life:
         monitor.system_watch.on_frozen = lambda _reason: window.context.refresh_soon()
         presence.look()
         demo = self._made_demo(monitor)
-        crashed = True
         monitor.ready()
         self._tell_of_a_crash(monitor, crashes.begin())
         try:
@@ -390,15 +372,13 @@ class Life:
                 )
             )
             runners.spawn(notifier.probe(), "looking for a notification service")
-            runners.spawn(self._follow(monitor), "waiting for a request to quit")
             if demo is not None:
                 runners.spawn(self._run_demo(demo, window), "demo")
             if self._asked.add or self._asked.urls:
                 show_given(window.context, self._asked.urls)
             if self._asked.fetch:
                 runners.spawn(monitor.fetch(), "the fetch that was asked for at the start")
-            await self._stop.wait()
-            crashed = False
+            await self._host.end_wanted.wait()
         finally:
             monitor.on_show = monitor.on_given = monitor.system_watch.on_frozen = None
             window.refreshed.disconnect(update_tray)
@@ -409,11 +389,7 @@ class Life:
             await runners.close()
             if demo is not None:
                 await demo.stop()
-            await server.close()
-            sync.close()
             relaunch.close()
-            await self._leave_to(waiter, monitor, crashed=crashed)
-            crashes.end()
 
     def _tell_of_a_crash(self, monitor: Monitor, report: str) -> None:
         if report:
@@ -436,7 +412,7 @@ class Life:
 
     async def _leave_to(self, waiter: Waiter, monitor: Monitor, *, crashed: bool) -> None:
         """While the lock is still ours: the one that waits gets it, or ends with us."""
-        from transfermon.host.standby import goes_on
+        from transfermon.host.waiter import goes_on
 
         if not self._demo and goes_on(monitor, crashed=crashed):
             with contextlib.suppress(OSError):
@@ -445,18 +421,11 @@ class Life:
         else:
             await waiter.end()
 
-    async def _start(self, server: Any, window: MainWindow) -> None:
-        try:
-            await server.start()
-        except OSError as exc:
-            log.warning("no control socket: %s", exc)
+    async def _start(self, server: ControlServer, window: MainWindow) -> None:
+        if not await open_or_warn(server):
             window.context.toast(
                 tr("Commands from a terminal cannot reach this window: its socket cannot be made.")
             )
-
-    async def _follow(self, monitor: Monitor) -> None:
-        await monitor.quitting.wait()
-        self._stop.set()
 
     def _made_demo(self, monitor: Monitor) -> Any:
         if not self._demo:

@@ -37,14 +37,14 @@ class Announcer:
     def __repr__(self) -> str:
         return f"<Announcer {self.batches!r}>"
 
-    async def finish(self) -> None:
+    async def finish(self, seconds: float = LAST_WORDS) -> None:
         """Tell what waits to be told, and wait until it was. What listeners have not had by then
         is not told: it counts as not heard, and the next start tells it.
         """
         await self._all_told()
         self.batches.close_all()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS):
+            async with asyncio.timeout(seconds):
                 while await self._is_telling():
                     await asyncio.sleep(0.01)
 

@@ -175,7 +175,7 @@ def test_fault_l18_outside_data_is_never_run_and_never_unpickled():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RUNS
     }
     # the person's own program
-    assert calls == {("host/scripting.py", "compile"), ("host/scripting.py", "exec")}
+    assert calls == {("host/script.py", "compile"), ("host/script.py", "exec")}
     for name, tree in trees().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):

@@ -12,7 +12,7 @@ from tests.helpers.sessions import App, FastLoop, LoopClock, advance
 from tests.promises.rules.conftest import OpenMonitor
 from transfermon.engine.alerts import made
 from transfermon.engine.monitor import Monitor
-from transfermon.host.standby import busy
+from transfermon.host.windowless import is_busy
 from transfermon.model.wake_policy import AppState
 
 pytestmark = pytest.mark.anyio
@@ -187,10 +187,10 @@ async def test_n03_in_front_only_the_event_is_told_unless_asked_otherwise(
 
 
 async def test_an_engine_without_a_window_stays_for_what_is_to_come(monitor: Monitor):
-    assert not busy(monitor)
+    assert not is_busy(monitor)
     monitor.schedule_local_notification("Ready", date=in_seconds(60), identifier="mine")
-    assert busy(monitor)
+    assert is_busy(monitor)
     monitor.cancel_local_notification("mine")
-    assert not busy(monitor)
+    assert not is_busy(monitor)
     monitor.set_minimum_background_fetch_interval(0)
-    assert busy(monitor)
+    assert is_busy(monitor)

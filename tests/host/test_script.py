@@ -15,7 +15,8 @@ from tests.helpers.banners import Banners
 from tests.helpers.byte_server import ByteServer, Resource
 from tests.helpers.owners import until
 from transfermon.commands.main import _script_words
-from transfermon.host.scripting import Headless, Script
+from transfermon.host.headless import Headless
+from transfermon.host.script import Script
 from transfermon.storage.settings import ensure_private
 
 SIZE = 300_000

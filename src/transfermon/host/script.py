@@ -1,4 +1,4 @@
-"""`transfermon run`: a handler script, inside the app or in an engine of its own.
+"""A handler script of `transfermon run`, inside the app or in an engine of its own.
 
 Rule: a script runs on the engine's loop, its top level before the first event is delivered, so that
 nothing overtakes the listeners it registers (B-02). What goes wrong in it is told in one line, with
@@ -7,11 +7,9 @@ where, and never ends a transfer.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import inspect
 import os
-import signal
 import sys
 import traceback
 import types
@@ -20,16 +18,14 @@ from contextlib import ExitStack
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
-from transfermon.host.terminal import DONE, FAILED, INTERRUPTED, USAGE, Wrong, complain
+from transfermon.host.terminal import DONE, FAILED, USAGE, Wrong, complain
 from transfermon.model import units
 from transfermon.model.errors import EngineBusyError
 from transfermon.model.events import Event
 from transfermon.system.runners import Runners
-from transfermon.text import advice
 
 if TYPE_CHECKING:  # the engine is loaded when the script could be read
     from transfermon.engine.monitor import Monitor
-    from transfermon.system.notifier import Notifier
 
 WAKES = ("backgroundfetch", "silentpush")
 
@@ -187,132 +183,3 @@ def refuse_beside(state_dir: str) -> None:
         f"transfermon is running already (process {body.get('pid', 'unknown')}), and a script runs inside it from the start.",
         f"End it with `{way}`, then run the script again: its transfers go on.",
     )
-
-
-# ---- an engine of its own
-
-
-def run_headless(state_dir: str, script: Script) -> int:
-    """Be the engine, without a window, for as long as the script needs one; the exit code.
-
-    It ends by itself when no transfer is left to wait for, no handler is open, the script listens
-    neither to fetches nor to pushes, and its `main` has ended. Raises EngineBusyError when there is
-    an engine, StateError when the folder cannot be used.
-    """
-    return asyncio.run(Headless(state_dir, script).live())
-
-
-class Headless:
-    """One run."""
-
-    def __init__(self, state_dir: str, script: Script, notifier: Notifier | None = None) -> None:
-        self._state_dir = state_dir
-        self._script = script
-        self._notifier = notifier  # None: that of the desktop
-        self._changed = asyncio.Event()
-        self._over = False
-        self._signalled = False
-
-    def __repr__(self) -> str:
-        return f"<Headless {self._script!r}>"
-
-    async def live(self) -> int:
-        from transfermon.engine.monitor import AppState, Monitor
-        from transfermon.system.stay_awake import COMMAND, Inhibitor
-
-        what, inhibitor = f"transfermon run {self._script.name}", Inhibitor(after=COMMAND)
-        async with Monitor.open(self._state_dir, what=what, inhibitor=inhibitor) as monitor:
-            monitor.presence.set_state(AppState.BACKGROUND)
-            with self._signals():
-                try:
-                    if self._script.begin(monitor):
-                        await self._work(monitor)
-                finally:
-                    await self._script.end()
-            left = advice.left_of(monitor.tasks())
-            if monitor.released:
-                complain(
-                    "Another transfermon has taken the transfers over; the script has ended.",
-                    code=DONE,
-                )
-        if self._signalled:
-            return complain(advice.stopped(left), code=INTERRUPTED)
-        return self._script.code
-
-    async def _work(self, monitor: Monitor) -> None:
-        from transfermon.control.server import ControlServer
-        from transfermon.host.announcer import Announcer
-        from transfermon.system.notifier import Notifier
-        from transfermon.videofarm.sync import VideoSync
-
-        leave = monitor.subscribe(lambda _: self._changed.set())
-        self._script.on_ended = self._changed.set
-        announcer = Announcer(monitor, self._notifier or Notifier())
-        sync = VideoSync(monitor)
-        server = ControlServer(monitor)
-        quitting = asyncio.create_task(monitor.quitting.wait())
-        quitting.add_done_callback(lambda _: self._end())
-        try:
-            monitor.ready()
-            while not self._over:
-                await server.start()
-                await self._until_quiet(monitor)
-                await server.close()  # what was accepted until now is work again
-                if not self._needed(monitor):
-                    break
-            await announcer.finish()
-        finally:
-            self._script.on_ended = None
-            quitting.cancel()
-            leave()
-            await announcer.close()
-            await server.close()
-            sync.close()
-
-    async def _until_quiet(self, monitor: Monitor) -> None:
-        """Until nothing is left to wait for, every listener has been told, and what they did is
-        told, too.
-        """
-        while not self._over:
-            self._changed.clear()
-            if self._needed(monitor):
-                await self._changed.wait()
-                continue
-            # it is read after all that was decided before was told
-            await monitor.overview.history(limit=1)
-            while monitor.bus.telling and not self._over:
-                await asyncio.sleep(0.02)
-            if not self._changed.is_set():
-                return
-
-    def _needed(self, monitor: Monitor) -> bool:
-        from transfermon.host.standby import busy
-
-        return (
-            self._script.running
-            or self._script.listens
-            or monitor.presence.suspended
-            or busy(monitor)
-        )
-
-    def _end(self) -> None:
-        self._over = True
-        self._changed.set()
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        all_of_them = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        wanted = [number for number in all_of_them if signal.getsignal(number) != signal.SIG_IGN]
-
-        def stop() -> None:
-            self._signalled = True
-            self._end()
-
-        for number in wanted:
-            loop.add_signal_handler(number, stop)
-        try:
-            yield
-        finally:
-            for number in wanted:
-                loop.remove_signal_handler(number)
