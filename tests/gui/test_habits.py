@@ -24,6 +24,7 @@ from tests.helpers.records import (
     a_paused_task,
     a_queued_task,
     a_task,
+    tally_of,
 )
 from tests.helpers.window import give_command
 from transfermon.gui.panels.event_log import EventLine, EventModel
@@ -31,7 +32,6 @@ from transfermon.gui.panels.sidebar import SidebarModel, session_items
 from transfermon.gui.videofarm.cards import VideoFilter, VideoModel
 from transfermon.gui.window.main_window import MainWindow
 from transfermon.gui.window.task_menu import menu_for
-from transfermon.model.tally import tally_of
 from transfermon.model.task import State
 
 FATAL = QAbstractItemModelTester.FailureReportingMode.Fatal

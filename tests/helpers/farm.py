@@ -7,6 +7,7 @@ process dies, it ends by itself.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import selectors
 import subprocess
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-from transfermon.videofarm.samples import expected_bytes, expected_sha256
+from transfermon.videofarm.samples import expected_bytes
 
 __all__ = ["Farm", "expected_bytes", "expected_sha256"]
 
@@ -101,3 +102,11 @@ def wait_until(condition: Callable[[], bool], *, timeout: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < end, "the condition did not come true"
         time.sleep(0.01)
+
+
+def expected_sha256(n: int) -> str:
+    """The digest of the whole body of `GET /bytes/n`, in hex."""
+    digest = hashlib.sha256()
+    for piece in expected_bytes(n):
+        digest.update(piece)
+    return digest.hexdigest()

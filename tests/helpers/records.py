@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
 from transfermon.model.errors import Code, Retry, TransferError
@@ -14,6 +15,7 @@ from transfermon.model.events import (
     TaskRemovedEvent,
     TaskStateEvent,
 )
+from transfermon.model.tally import Tally
 from transfermon.model.task import Activity, Kind, Progress, State, Task
 
 NOW = 1_760_000_000.0  # epoch seconds
@@ -141,3 +143,11 @@ def completed(task: Task, **changes: Any) -> Event:
             error_code=int(error.code), message=error.message, status_code=error.status or 0
         )
     return TaskCompletedEvent(**_about(task, **{**outcome, **changes}))
+
+
+def tally_of(tasks: Iterable[Task]) -> dict[str, Tally]:
+    """By session, from scratch."""
+    found: dict[str, Tally] = {}
+    for task in tasks:
+        found.setdefault(task.session, Tally()).change(None, task)
+    return found

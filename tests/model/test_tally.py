@@ -13,8 +13,9 @@ from tests.helpers.records import (
     a_queued_task,
     a_task,
     a_waiting_task,
+    tally_of,
 )
-from transfermon.model.tally import Fate, Tally, fate_of, tally_of
+from transfermon.model.tally import Fate, Tally, fate_of
 from transfermon.model.task import Kind, State
 
 KINDS = [

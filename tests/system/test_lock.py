@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import stat
@@ -108,23 +107,3 @@ def test_nothing_of_a_hostile_owner_text_reaches_the_screen(tmp_path):
     lock.release()
     assert caught.value.title.isprintable()
     assert len(caught.value.title) < 300
-
-
-@pytest.mark.anyio
-async def test_waiting_ends_when_the_owner_lets_go(tmp_path):
-    first = EngineLock.acquire(str(tmp_path))
-    waiting = asyncio.create_task(EngineLock.acquire_within(str(tmp_path), 10))
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    first.release()
-    second = await waiting
-    assert second.held
-    second.release()
-
-
-@pytest.mark.anyio
-async def test_waiting_gives_up_and_says_who_has_it(tmp_path):
-    first = EngineLock.acquire(str(tmp_path), "the app")
-    with pytest.raises(EngineBusyError, match=f"the app \\(process {os.getpid()}\\)"):
-        await EngineLock.acquire_within(str(tmp_path), 0.05)
-    first.release()

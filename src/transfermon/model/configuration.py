@@ -35,8 +35,6 @@ RATE_LIMIT_MOST = 900.0  # it doubles with each further wake, up to this
 PROGRESS_PER_SECOND = 10
 LISTENER_LIMIT = 30.0  # seconds that a coroutine listener may hold its own task's later events
 CHECKPOINT_SECONDS = 1.0
-RUNNING_TASKS = 8  # over all sessions
-APP_CONNECTIONS_PER_HOST = 3  # for the app's own sessions; the API's default is 6
 
 REFUSED_HEADERS = frozenset(  # ours to set (S-04, RFC 9110 §7.6.1, §14.2)
     {

@@ -106,14 +106,6 @@ class Tally:
         return done / total if total else None
 
 
-def tally_of(tasks: Iterable[Task]) -> dict[str, Tally]:
-    """By session, from scratch."""
-    found: dict[str, Tally] = {}
-    for task in tasks:
-        found.setdefault(task.session, Tally()).change(None, task)
-    return found
-
-
 def _bytes(task: Task, live: Progress | None) -> tuple[int, int]:
     """So far and of the whole; nothing of an ended one or while the whole is not known."""
     done, total = (live.received, live.expected) if live is not None else (task.moved, task.total)

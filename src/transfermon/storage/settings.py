@@ -132,8 +132,8 @@ class Settings:
     theme: str = "system"  # or "light", "dark"
     close_to: str = "ask"  # or "tray", "quit"
     download_folder: str = ""  # "": the desktop's
-    running_tasks: int = 8
-    connections_per_host: int = 3
+    running_tasks: int = 8  # over all sessions
+    connections_per_host: int = 3  # for the app's own sessions; the API's default is 6
     speed_limit: int = 0  # bytes per second over all; 0: none
     # when the app's process dies, a process without a window goes on
     keep_transferring: bool = True

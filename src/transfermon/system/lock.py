@@ -12,13 +12,11 @@ import errno
 import fcntl
 import os
 import sys
-import time
 from typing import Self
 
 from transfermon.model.errors import EngineBusyError, StateError
 
 NAME = "engine.lock"
-POLL = 0.02  # seconds; flock has no waiting that a coroutine could give up
 _OWNER_BYTES = 200
 
 
@@ -85,20 +83,6 @@ class EngineLock:
         except OSError as exc:
             raise _unusable(path, exc) from exc
         return cls(path, fd)
-
-    @classmethod
-    async def acquire_within(cls, state_dir: str, seconds: float = 5.0, what: str = "") -> Self:
-        """Like `acquire`, but waits so long for the owner to end."""
-        import asyncio  # a command that asks for the owner pays for no event loop
-
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                return cls.acquire(state_dir, what)
-            except EngineBusyError:
-                if time.monotonic() >= deadline:
-                    raise
-            await asyncio.sleep(POLL)
 
     def release(self) -> None:
         """Let go; a no-op the second time."""

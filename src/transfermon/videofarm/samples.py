@@ -313,11 +313,3 @@ def expected_bytes(n: int, start: int = 0) -> Iterator[bytes]:
     """What `GET /bytes/n` must deliver, from `start` on, in pieces of at most 1 MiB."""
     for offset in range(start, n, _BLOCK):
         yield pattern(offset, min(_BLOCK, n - offset))
-
-
-def expected_sha256(n: int) -> str:
-    """The digest of the whole body of `GET /bytes/n`, in hex."""
-    digest = hashlib.sha256()
-    for piece in expected_bytes(n):
-        digest.update(piece)
-    return digest.hexdigest()

@@ -29,7 +29,6 @@ from transfermon.model.record import record
 from transfermon.videofarm.bodies import problem_answer
 from transfermon.videofarm.samples import picture_size
 
-INTEROP = "8"
 PARTIAL = "application/partial-upload"
 MAX_SIZE = 1 << 40  # bytes of a film
 MAX_AGE = 86_400  # seconds that an unfinished upload is kept

@@ -9,12 +9,12 @@ from tests.helpers.records import (
     a_paused_task,
     a_queued_task,
     a_task,
+    tally_of,
 )
 from transfermon.engine.monitor import SessionInfo
 from transfermon.gui.list.scope import Scope
 from transfermon.gui.panels.sidebar import ENTRY_ROLE, Sidebar, properties_of, session_items
 from transfermon.model.configuration import SessionConfiguration
-from transfermon.model.tally import tally_of
 
 TASKS = [
     a_task(number=1),

@@ -48,6 +48,7 @@ from PySide6.QtWidgets import (
 )
 
 from tests.helpers import nginx as nginx_server
+from tests.helpers.records import tally_of
 from tests.helpers.window import give_command
 from transfermon.engine.monitor import Monitor
 from transfermon.engine.new_task import NewTask
@@ -71,7 +72,6 @@ from transfermon.gui.window.task_commands import as_curl
 from transfermon.gui.window.text_file import read_text
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.errors import TransferError
-from transfermon.model.tally import tally_of
 from transfermon.model.task import (
     Action,
     Kind,

@@ -261,8 +261,6 @@ class WakesView(QWidget):
     it.
     """
 
-    fetch_wanted = Signal()
-    push_wanted = Signal()
     again_wanted = Signal(str)  # the line's identifier
     compose_wanted = Signal(object)  # the wake whose payload is to be edited
     interval_wanted = Signal(float)  # seconds; infinite: never
