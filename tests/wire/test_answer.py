@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -27,6 +28,10 @@ async def decoded(transport: Transport, url: str, fd: int, **settings: Any) -> b
         return os.pread(fd, count, 0)
     finally:
         await answer.aclose()
+
+
+async def gathered(chunks: AsyncIterator[bytes]) -> bytes:
+    return b"".join([chunk async for chunk in chunks])
 
 
 BODY = os.urandom(200_000) + b"x" * 3_000_000
@@ -109,3 +114,22 @@ def test_a_decoder_hands_out_small_pieces():
     assert max(map(len, pieces)) <= 1 << 20
     assert sum(map(len, pieces)) == 10_000_000
     assert decoder.whole
+
+
+@pytest.mark.parametrize("how", ["read", "peek", "chunks"])
+async def test_a_body_that_breaks_off_is_told_in_words_however_it_is_read(serve, transport, how):
+    def handler(conn: Conn, request: Request) -> None:
+        conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
+        conn.close()
+
+    server = serve(handler)
+    answer = await transport.open(Call(url="http://far.example/x", proxy=server.url().rstrip("/")))
+    reads = {
+        "read": lambda: answer.read(100),
+        "peek": lambda: answer.peek(100),
+        "chunks": lambda: gathered(answer.chunks()),
+    }
+    with pytest.raises(TransferFailure, match=r"The proxy at 127\.0\.0\.1") as caught:
+        await reads[how]()
+    assert caught.value.code == Code.CONNECTION_LOST
+    await answer.aclose()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from transfermon.http import addresses, labels
 from transfermon.http.framing import Framing
@@ -98,11 +98,11 @@ class Answer:
         self._reader.limiters = limiters
         return await self._written(fd, offset, progress, decoder, hasher, length, limit)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it comes, for one that never ends. Raises TransferFailure: -1001 after the
         idle time, -1005.
         """
-        while data := await self._next():
+        while data := await self._next_in_words():
             yield data
 
     async def peek(self, most: int) -> bytes:
@@ -113,13 +113,8 @@ class Answer:
         TransferFailure as `receive`.
         """
         ahead = bytearray()
-        try:
-            while len(ahead) < most and (chunk := await self._next()):
-                ahead += chunk
-        except Exception as exc:
-            raise TransferFailure(
-                translate_failure(exc, self._url, responded=True, speaker=self._speaker)
-            ) from exc
+        while len(ahead) < most and (chunk := await self._next_in_words()):
+            ahead += chunk
         self._rest = bytes(ahead)
         return self._rest[:most]
 
@@ -133,17 +128,13 @@ class Answer:
         decoder = Decoder(verdict.undo) if verdict.undo else None
         out = bytearray()
         try:
-            while len(out) < limit and (chunk := await self._next()):
+            while len(out) < limit and (chunk := await self._next_in_words()):
                 for piece in decoder.decode(chunk) if decoder else (chunk,):
                     out += piece
                     if len(out) >= limit:
                         break
         except CodingError as exc:
             raise self._damaged(exc) from exc
-        except Exception as exc:
-            raise TransferFailure(
-                translate_failure(exc, self._url, responded=True, speaker=self._speaker)
-            ) from exc
         return bytes(out[:limit])
 
     async def aclose(self) -> None:
@@ -264,6 +255,15 @@ class Answer:
             chunk, self._rest = self._rest, b""
             return chunk
         return await self._exchange.next_chunk()
+
+    async def _next_in_words(self) -> bytes:
+        """Raises TransferFailure."""
+        try:
+            return await self._next()
+        except Exception as exc:
+            raise TransferFailure(
+                translate_failure(exc, self._url, responded=True, speaker=self._speaker)
+            ) from exc
 
     async def _written(
         self,

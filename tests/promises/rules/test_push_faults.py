@@ -249,6 +249,18 @@ async def test_fault_p18_a_server_that_comes_back_is_found_again_without_a_busy_
         assert len(ntfy.asked) == 2
 
 
+async def test_fault_p18_a_line_that_breaks_off_is_no_end_of_the_channel(
+    open_monitor: OpenMonitor, settings: Settings
+):
+    broken = HEAD[:-2] + b"Content-Length: 1000\r\n\r\n" + said("a")[:20]
+    async with (
+        an_ntfy(broken, HEAD + said("a")) as ntfy,
+        channel(open_monitor, settings, ntfy.url) as (_, app),
+    ):
+        await app.hears("silentpush")
+        assert len(ntfy.asked) == 2
+
+
 async def test_fault_p20_a_handler_that_raises_is_told_and_the_next_one_runs(
     monitor: Monitor, caplog: pytest.LogCaptureFixture
 ):
