@@ -180,3 +180,56 @@ async def test_a_cancelled_open_leaves_no_connection(serve, transport):
         await opening
     while server.open_now:
         await asyncio.sleep(0.005)
+
+
+async def test_a_body_that_cannot_be_made_leaves_no_connection_open(serve, transport):
+    def body() -> AsyncIterator[bytes]:
+        raise LookupError("gone")
+
+    server = serve(reply(200))
+    await get(transport, server.url())
+    with pytest.raises(LookupError):
+        await transport.open(Call(url=server.url(), method="PUT", content=body))
+    assert len(list(transport._clients._all)) == 1
+    await get(transport, server.url())
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("/a/../b", "/b"),
+        ("/a/./b/..", "/a/"),
+        ("/../../x", "/x"),
+        ("/.well-known/a..b", "/.well-known/a..b"),
+    ],
+)
+async def test_dots_in_a_path_are_resolved_before_it_is_asked_for(serve, transport, path, target):
+    server = serve(reply(200))
+    await get(transport, server.url(path))
+    assert server.requests[0].target == target
+
+
+@pytest.mark.parametrize(
+    "headers", [{"X": "a\r\nY: b"}, {"X Y": "a"}, {"X": "a\0"}, {"X: Y": "b"}, {"X\xe4": "b"}]
+)
+async def test_a_header_that_cannot_be_sent_is_refused_before_anything_is(
+    serve, transport, headers
+):
+    server = serve(reply(200))
+    failure = await refused(transport, server.url(), headers=headers)
+    assert failure.error.reason == "req.header"
+    assert not server.requests
+
+
+@pytest.mark.parametrize("length", [5, 7])
+async def test_a_body_of_another_length_than_announced_is_a_failure(serve, transport, length):
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"abc"
+        yield b"def"
+
+    server = serve(reply(200))
+    failure = await refused(
+        transport, server.url(), method="PUT", content=pieces, content_length=length
+    )
+    assert failure.error.reason == "req.header"
