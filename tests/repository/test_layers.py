@@ -52,7 +52,7 @@ ONLY_IN = {  # a foreign library has one door
     "PySide6": {"gui"},
     "qasync": {"gui"},
     "sqlite3": {"storage.database", "storage.tables"},
-    "httpx": {"wire.digest_answers"},
+    "httpx": {"wire.digest_answers", "wire.httpx_transport"},
     "httpcore": set(),
     "h11": {"wire.unusual_answer", "control.server"},
     "socksio": {"wire.proxy_talks"},

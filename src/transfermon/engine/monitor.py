@@ -12,7 +12,7 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transfermon.engine.alerts import PENDING, Alerts, LocalNotification, made
 from transfermon.engine.approvals import WAITING, Approvals
@@ -30,7 +30,7 @@ from transfermon.engine.restore import loss_in_words
 from transfermon.engine.session import Session
 from transfermon.engine.session_register import SessionRegister
 from transfermon.engine.shared import Engine
-from transfermon.engine.small_answer import read_small
+from transfermon.engine.small_answer import read_small, transport_for_scripts
 from transfermon.engine.system_watch import SystemWatch
 from transfermon.engine.task_commands import TaskCommands
 from transfermon.engine.task_ends import USER_FORCE_QUIT
@@ -48,6 +48,9 @@ from transfermon.system.lock import EngineLock
 from transfermon.system.network_status import Connectivity, Policy, SystemConnectivity, SystemPolicy
 from transfermon.system.sleep import Sleep
 from transfermon.system.stay_awake import Inhibitor
+
+if TYPE_CHECKING:
+    from transfermon.wire.httpx_transport import HttpxTransport
 
 __all__ = [
     "TEMPORARY",
@@ -431,6 +434,13 @@ class Monitor:
         larger body.
         """
         return await read_small(self._engine, url, limit=limit, origin=origin)
+
+    async def http_transport(self, *, origin: Origin = Origin.TYPED) -> HttpxTransport:
+        """For an `httpx.AsyncClient` of a script: its requests go over the engine's connections and
+        proxies, and to private addresses only as `origin` and the settings let them. It is of use
+        as long as the monitor is open.
+        """
+        return await transport_for_scripts(self._engine, origin)
 
     def recall(self, name: str) -> str:
         """A value that `remember` kept; "" when there is none."""

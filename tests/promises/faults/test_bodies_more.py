@@ -12,6 +12,7 @@ import resource as process
 import zlib
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.helpers.byte_server import ByteServer, Conn, Request, Resource, chunked, reply
@@ -21,7 +22,7 @@ from transfermon.engine.monitor import Monitor, Session
 from transfermon.http.resume import OVERLAP
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.errors import Code, Retry, TransferFailure
-from transfermon.model.task import Activity, Task
+from transfermon.model.task import Activity, Origin, Task
 
 pytestmark = pytest.mark.anyio
 LIMIT = 1_000_000
@@ -225,6 +226,19 @@ async def test_fault_a21_an_answer_of_exactly_the_limit_is_read(
     assert await monitor.read(server.url("/videos"), limit=len(text)) == text
     with pytest.raises(TransferFailure):
         await monitor.read(server.url("/videos"), limit=len(text) - 1)
+
+
+async def test_a_script_s_httpx_client_asks_over_the_engine_s_connections(
+    monitor: Monitor, server: ByteServer, resource: Resource
+):
+    resource.before = always(reply(200, {}, b'{"a": 1}'))
+    async with httpx.AsyncClient(transport=await monitor.http_transport()) as web:
+        assert (await web.get(server.url("/videos"))).json() == {"a": 1}
+    given = await monitor.http_transport(origin=Origin.GIVEN)
+    async with httpx.AsyncClient(transport=given) as web:
+        with pytest.raises(httpx.ConnectError, match="private"):
+            await web.get(server.url("/videos"))
+    assert server.connections == 1
 
 
 async def test_fault_a21_a_bomb_in_a_download_stops_at_its_session_s_limit(
