@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,12 @@ import pytest
 from tests.helpers.banners import Banners
 from tests.helpers.byte_server import ByteServer, Resource
 from tests.helpers.owners import until
+from tests.helpers.recorder import eventually
 from transfermon.commands.main import _script_words
+from transfermon.engine.monitor import Monitor
 from transfermon.host.headless import Headless
 from transfermon.host.script import Script
-from transfermon.storage.settings import ensure_private
+from transfermon.storage.settings import Settings, ensure_private
 
 SIZE = 300_000
 DOWNLOAD = """
@@ -258,3 +261,32 @@ monitor.session("com.example.script").download_task(sys.argv[1], destination=sys
     assert code == 0
     assert [title for title, _ in banners.shown] == ["Transfer finished"]
     assert banners.came_after == [True]
+
+
+@pytest.mark.anyio
+async def test_o16_what_a_listener_has_not_had_is_not_told_when_the_script_is_stopped(
+    tmp_path, server, script
+):
+    script.write_text("""
+import asyncio, pathlib, sys
+
+async def stuck(event):
+    pathlib.Path(sys.argv[3]).touch()
+    await asyncio.Event().wait()
+
+monitor.add_event_listener("sessioncompleted", stuck)
+monitor.session("com.example.script").download_task(sys.argv[1], destination=sys.argv[2])
+""")
+    state, begun, banners = tmp_path / "state", tmp_path / "begun", Banners()
+    ensure_private(str(state))
+    words = [server.url("/a"), str(tmp_path / "a"), str(begun)]
+    running = asyncio.create_task(
+        Headless(str(state), Script.read(str(script), words), banners).live()
+    )
+    await eventually(begun.exists)
+    os.kill(os.getpid(), signal.SIGTERM)
+    async with asyncio.timeout(60):
+        assert await running == 130
+    assert banners.shown == []
+    async with Monitor.open(str(state), settings=Settings()) as monitor:  # the next start tells it
+        assert [key.session for key in monitor.presence.ended_away] == ["com.example.script"]
