@@ -234,3 +234,32 @@ def test_many_waiting_tasks_cost_no_time_each(count: int):
     for n in range(count):
         queue.slots.release(TaskKey("s", n))
     assert queue.started == list(range(count))
+
+
+def test_where_nobody_set_a_number_the_hosts_own_holds_and_grows_over_the_limit_over_all():
+    now = 6
+    started: list[int] = []
+    slots = Slots(8, lambda origin: now)
+    keys = [TaskKey("s", number) for number in range(30)]
+    for number, key in enumerate(keys):
+        slots.ask(
+            key,
+            ("a", "host"),
+            limit=0,
+            priority=0.5,
+            start=lambda number=number: started.append(number),  # type: ignore[misc]
+        )
+    assert len(started) == 6
+    now = 16
+    slots.reconsider()
+    assert len(started) == 16
+    other = Slots(2, lambda origin: 16)
+    for key in keys:
+        other.ask(key, ("a", "host"), limit=0, priority=0.5, start=lambda: started.append(-1))
+    assert started.count(-1) == 2, "a smaller number over all is somebody's wish"
+    now = 3
+    for key in keys[:13]:
+        slots.release(key)
+    assert started.count(-1) + 16 == len(started), "three hold one, and no more may"
+    slots.release(keys[13])
+    assert len(started) == 16 + 2 + 1

@@ -81,3 +81,15 @@ def test_every_field_of_a_configuration_comes_back(item: Any):
 def test_a_field_of_a_newer_version_is_passed_over():
     stored = {**json.loads(task_text(A_TASK)), "unheard_of": 1}
     assert task_of(json.dumps(stored)) == A_TASK
+
+
+@pytest.mark.parametrize("number", [None, 1, 3, 6, 16])
+def test_a_number_of_connections_that_somebody_set_stays_and_none_stays_none(number: int | None):
+    own = SessionConfiguration(http_maximum_connections_per_host=number)
+    assert configuration_of(configuration_text(own)) == own
+
+
+@pytest.mark.parametrize(("old", "now"), [(3, None), (6, None), (4, 4)])
+def test_the_defaults_that_older_builds_wrote_down_are_automatic(old: int, now: int | None):
+    text = json.dumps({"identifier": "a", "http_maximum_connections_per_host": old})
+    assert configuration_of(text).http_maximum_connections_per_host == now

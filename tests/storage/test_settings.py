@@ -180,6 +180,17 @@ def test_a_file_of_endless_brackets_is_set_aside(path: str, text: str):
     assert Path(path + ".damaged").exists()
 
 
+def test_the_connections_to_a_host_that_nobody_set_are_automatic_whatever_an_older_build_wrote(
+    path: str,
+):
+    Path(path).write_text('{"connections_per_host": 3}')
+    found = Settings.load(path)
+    assert found.connections_per_host == 0
+    assert Settings.load(path) == found.replaced(theme="dark").replaced(theme="system")
+    assert found.replaced(connections_per_host=3) == Settings.load(path)
+    assert Settings.load(path).connections_per_host == 3
+
+
 def test_values_of_another_type_and_unknown_names_are_passed_over(path: str):
     stored = {
         "running_tasks": "many",
@@ -204,7 +215,7 @@ def test_values_of_another_type_and_unknown_names_are_passed_over(path: str):
         ("running_tasks", "-1"),
         ("running_tasks", "1e3"),
         ("running_tasks", "100000000000000000000"),
-        ("connections_per_host", "0"),
+        ("connections_per_host", "-1"),
         ("attempts", "-5"),
         ("speed_limit", "-1"),
         ("fetch_interval", "NaN"),

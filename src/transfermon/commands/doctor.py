@@ -178,7 +178,7 @@ async def examine_installation(state_dir: str) -> dict[str, str]:
         "Control socket": _socket(state_dir),
         "Download folder": f"{folder}, {_free(folder)} free",
         "Open files": _limit(resource.RLIMIT_NOFILE),
-        "Transfers at once": f"{settings.running_tasks}, {settings.connections_per_host} to one host",
+        "Transfers at once": f"{settings.running_tasks}, {settings.connections_per_host or 'as many as help'} to one host",
         "Speed limit": units.rate(settings.speed_limit) if settings.speed_limit else "none",
         "Background modes": ", ".join(settings.background_modes) or "none",
         "Background fetch": _interval(settings),

@@ -83,6 +83,9 @@ class Attempt:
     def metrics(self) -> dict[str, Any]:
         """The changes of a record that takes up what was sent since the last time (T-19)."""
         changes = metrics_of(self.task, self._sent, self.engine.now() - time.monotonic())
+        for _, traces in self._sent:
+            if traces:
+                self.engine.answered(self.task.url, traces[-1])
         self._sent.clear()
         return changes
 

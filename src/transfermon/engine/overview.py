@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from transfermon.engine.answers import KeptAnswer
+from transfermon.engine.host_pace import base_of
 from transfermon.engine.session import Session
 from transfermon.engine.shared import Engine
 from transfermon.engine.task_handles import UploadTask
@@ -18,6 +19,7 @@ from transfermon.model.events import Event
 from transfermon.model.record import record
 from transfermon.model.tally import Fate, Tally
 from transfermon.model.task import Kind, Progress, Task, TaskKey
+from transfermon.model.translate import tr
 from transfermon.storage import tables
 
 
@@ -144,6 +146,19 @@ class Overview:
             sequence=self._engine.sequence,
             frozen_reason=self._engine.store.frozen,
         )
+
+    def connections_of(self, task: Task) -> str:
+        """How many connections the task's session has to its host, how many it may have, and why;
+        "" for a task that has ended.
+        """
+        session = self._sessions.get(task.session)
+        if session is None or not task.outstanding:
+            return ""
+        base = base_of(task.url)
+        held = self._engine.slots.held_by((task.session, base))
+        if most := session.row.configuration.connections_to_a_host:
+            return tr("{held} of {most}, the session's number").format(held=held, most=most)
+        return self._engine.paces.pace_of(base).reason(held)
 
     async def history(
         self, *, since: int = 0, task: TaskKey | None = None, limit: int = 1000

@@ -83,8 +83,8 @@ class LiveSettings:
         if not own.is_background or session.state is not SessionState.ACTIVE:
             return
         changes: dict[str, Any] = {}
-        if own.http_maximum_connections_per_host == old.connections_per_host:
-            changes["http_maximum_connections_per_host"] = new.connections_per_host
+        if own.connections_to_a_host == old.connections_per_host:
+            changes["http_maximum_connections_per_host"] = new.connections_per_host or None
         if own.retry_policy == RetryPolicy(attempts=old.attempts):
             changes["retry_policy"] = RetryPolicy(attempts=new.attempts)
         session.reconfigure(**changes)

@@ -13,6 +13,7 @@ import itertools
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from transfermon.engine.host_pace import USUAL
 from transfermon.model.task import TaskKey
 
 Group = tuple[str, str]  # session, and origin as scheme://host:port
@@ -36,12 +37,17 @@ class _Waiter:
 class Slots:
     """One for the whole engine. Calls back `start` at once, or later from `release`."""
 
-    def __init__(self, running: int) -> None:
+    def __init__(
+        self, running: int, automatic: Callable[[str], int] = lambda origin: USUAL
+    ) -> None:
         self._running = running
+        self._automatic = automatic  # an origin's number where nobody set one
         self._closed = False
         self._held: dict[TaskKey, Group] = {}
         self._slow: set[TaskKey] = set()  # of the held ones
         self._per_group: dict[Group, int] = {}
+        # of those whose number nobody set, how many hold one
+        self._unset: dict[Group, int] = {}
         self._queues: dict[Group, list[_Waiter]] = {}
         self._waiting: dict[TaskKey, _Waiter] = {}
         self._order = itertools.count()
@@ -70,7 +76,10 @@ class Slots:
     def ask(
         self, key: TaskKey, group: Group, *, limit: int, priority: float, start: Callable[[], None]
     ) -> None:
-        """Wait for a slot; `limit` is the session's number of connections to one host (T-12)."""
+        """Wait for a slot; `limit` is the session's number of connections to one host (T-12), and
+        0 the one that turns out to be right. What is above the usual number then, small files that
+        come quickly, does not count against the limit over all.
+        """
         self._put(_Waiter(key, group, priority, next(self._order), limit, start))
         self._grant()
 
@@ -94,9 +103,12 @@ class Slots:
         group = self._held.pop(key, None)
         if group is None:
             return
-        self._per_group[group] -= 1
-        if not self._per_group[group]:
-            del self._per_group[group]
+        left = self._per_group[group] - 1
+        for counts in (self._per_group, self._unset):
+            if not left:
+                counts.pop(group, None)
+            elif group in counts:
+                counts[group] = left
         self._grant()
 
     def reprioritise(self, key: TaskKey, priority: float) -> None:
@@ -118,9 +130,21 @@ class Slots:
                 dataclasses.replace(waiter, order=next(self._before if first else self._order))
             )
 
+    def held_by(self, group: Group) -> int:
+        """How many connections a session has to a host."""
+        return self._per_group.get(group, 0)
+
+    def reconsider(self) -> None:
+        """A number of connections that nobody set may have grown."""
+        self._grant()
+
     @property
     def _counted(self) -> int:
-        return len(self._held) - min(len(self._slow), MOST_SLOW)
+        beyond = sum(max(0, held - USUAL) for held in self._unset.values())
+        return len(self._held) - min(len(self._slow), MOST_SLOW) - beyond
+
+    def _limit(self, waiter: _Waiter) -> int:
+        return waiter.limit or self._automatic(waiter.group[1])
 
     def _grant(self) -> None:
         while not self._closed and self._counted < self._running:
@@ -129,7 +153,7 @@ class Slots:
                 head = self._head(group)
                 if (
                     head is not None
-                    and self._per_group.get(group, 0) < head.limit
+                    and self._per_group.get(group, 0) < self._limit(head)
                     and (best is None or head < best)
                 ):
                     best = head
@@ -138,7 +162,9 @@ class Slots:
             heapq.heappop(self._queues[best.group])
             del self._waiting[best.key]
             self._held[best.key] = best.group
-            self._per_group[best.group] = self._per_group.get(best.group, 0) + 1
+            held = self._per_group[best.group] = self._per_group.get(best.group, 0) + 1
+            if not best.limit:
+                self._unset[best.group] = held
             best.start()
 
     def _head(self, group: Group) -> _Waiter | None:

@@ -37,7 +37,7 @@ from transfermon.engine.task_handles import (
 from transfermon.engine.task_run import TaskRun
 from transfermon.http.cookies import Cookie
 from transfermon.model import task_steps
-from transfermon.model.configuration import SessionConfiguration
+from transfermon.model.configuration import USUAL_CONNECTIONS, SessionConfiguration
 from transfermon.model.errors import SessionInvalidatedError, redacted
 from transfermon.model.events import (
     SessionCreatedEvent,
@@ -101,6 +101,13 @@ class Session:
     @property
     def configuration(self) -> SessionConfiguration:
         """A copy (S-05)."""
+        copy = self.own_configuration
+        copy.http_maximum_connections_per_host = copy.connections_to_a_host or USUAL_CONNECTIONS
+        return copy
+
+    @property
+    def own_configuration(self) -> SessionConfiguration:
+        """The same, and what nobody set says so."""
         copy = self._core.configuration.copy()
         copy.http_header_fields = self._engine.vault.get(self.key)
         copy.proxy = self._engine.proxy_of(self.key, copy.proxy)

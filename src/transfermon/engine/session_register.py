@@ -52,7 +52,7 @@ class SessionRegister:
         if existing is not None:
             if existing.state is not SessionState.ACTIVE:
                 raise SessionInvalidatingError(f"session {key} is still finishing")
-            if existing.configuration != own:
+            if own not in (existing.configuration, existing.own_configuration):
                 log.warning("session %s exists; its settings stay as they are", key)
             return existing
         headers, own.http_header_fields = own.http_header_fields, {}
@@ -73,7 +73,7 @@ class SessionRegister:
             return existing
         settings = self._engine.settings
         configuration = SessionConfiguration.background(identifier)
-        configuration.http_maximum_connections_per_host = settings.connections_per_host
+        configuration.http_maximum_connections_per_host = settings.connections_per_host or None
         configuration.retry_policy = RetryPolicy(attempts=settings.attempts)
         return self.create(configuration)
 

@@ -16,12 +16,14 @@ from urllib.parse import urlsplit
 
 from transfermon.engine.answers import Answers
 from transfermon.engine.event_bus import Delivered, EventBus
+from transfermon.engine.host_pace import HostPaces, base_of
 from transfermon.engine.queue import Slots
 from transfermon.http import cookies, proxies, public_suffixes
 from transfermon.http.cookies import Cookie, of_host
 from transfermon.http.upload_protocols.versions import SpokenVersions
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.events import Event, NetworkSimulationEvent
+from transfermon.model.metrics import Trace
 from transfermon.model.task import Progress, Task, TaskKey, changed
 from transfermon.model.wake_policy import AppState, RateLimiter, Wake
 from transfermon.storage.changes import Change, ResumeRow
@@ -60,7 +62,8 @@ class Engine:
         self.tell: Callable[[Event, Delivered | None], None] = self.bus.publish
         self.store = Store(f"{state_dir}/transfermon.db")
         self.vault = Vault(f"{state_dir}/secrets.json")
-        self.slots = Slots(settings.running_tasks)
+        self.paces = HostPaces()
+        self.slots = Slots(settings.running_tasks, self.paces.limit)
         self.answers = Answers()
         self.targets = Targets()
         self.progress: dict[TaskKey, Progress] = {}  # of running downloads, live
@@ -97,6 +100,22 @@ class Engine:
         # only kept ones are told again
         event_id = f"{self.database_id}-{self.sequence}" if event.journalled else ""
         return changed(event, sequence=self.sequence, event_id=event_id, time=self.now(), **place)
+
+    def answered(self, url: str, trace: Trace) -> None:
+        """A request of a task with this address has its answer: its server may get more
+        connections from now on, or fewer.
+        """
+        if trace.status is None or trace.response_start is None or trace.request is None:
+            return
+        pace = self.paces.pace_of(base_of(url))
+        before = pace.limit
+        pace.answered(
+            trace.status,
+            seconds=trace.response_start - trace.request[0],
+            size=trace.response_body_bytes,
+        )
+        if pace.limit > before:
+            self.slots.reconsider()
 
     @property
     def strict(self) -> bool:

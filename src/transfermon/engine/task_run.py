@@ -12,10 +12,10 @@ import contextlib
 import logging
 import weakref
 from typing import Any
-from urllib.parse import urlsplit
 
 from transfermon.engine import obstacles, start_conditions, task_ends, task_files
 from transfermon.engine.end_listeners import EndListeners
+from transfermon.engine.host_pace import base_of
 from transfermon.engine.new_task import Pieces
 from transfermon.engine.prepared_task import split_credentials
 from transfermon.engine.resource_timer import ResourceTimer
@@ -195,11 +195,10 @@ class TaskRun(Recorded):
         if (hold := self.obstacle()) is not None:
             self.wait_for(hold)
             return
-        parts = urlsplit(task.url)
         self.engine.slots.ask(
             task.key,
-            (task.session, f"{parts.scheme}://{parts.netloc}"),
-            limit=self.own.http_maximum_connections_per_host,
+            (task.session, base_of(task.url)),
+            limit=self.own.connections_to_a_host,
             priority=task.priority,
             start=self._begin,
         )

@@ -17,6 +17,8 @@ from transfermon.model.checked_text import checked_path, checked_text
 from transfermon.model.record import record
 from transfermon.model.request_options import RequestOptions
 
+USUAL_CONNECTIONS = 6  # to one host, as browsers have, where nobody set a number
+
 # Section 2.4 of the specification: Apple publishes no numbers, so these are ours, and the settings
 # show them.
 BACKGROUND_HANDLER_BUDGET = 30.0  # seconds of wall clock for a fetch or push handler
@@ -105,7 +107,9 @@ class SessionConfiguration:
     timeout_interval_for_request: float = 60.0  # seconds without a byte
     # seconds for the whole task, suspensions not counted
     timeout_interval_for_resource: float = 604800.0
-    http_maximum_connections_per_host: int = 6
+    # None: six, more for many small files while the server answers quickly, fewer when it says that
+    # it is too much; a session's own copy reads as 6 then. A number holds as it is
+    http_maximum_connections_per_host: int | None = None
     waits_for_connectivity: bool = False
     is_discretionary: bool = False
     session_sends_launch_events: bool = True
@@ -167,6 +171,11 @@ class SessionConfiguration:
     def is_background(self) -> bool:
         return self.identifier is not None
 
+    @property
+    def connections_to_a_host(self) -> int:
+        """The number that somebody set; 0: the one that turns out to be right."""
+        return self.http_maximum_connections_per_host or 0
+
     def copy(self) -> Self:
         """An independent copy, checked: raises TypeError or ValueError where a setting is
         impossible.
@@ -183,7 +192,8 @@ class SessionConfiguration:
             raise ValueError("http_error_policy is “status” or “transport”")
         if self.resume_policy not in ("careful", "strict", "lenient"):
             raise ValueError("resume_policy is “careful”, “strict” or “lenient”")
-        if self.http_maximum_connections_per_host < 1:
+        most = self.http_maximum_connections_per_host
+        if most is not None and most < 1:
             raise ValueError("http_maximum_connections_per_host is at least 1")
         if self.timeout_interval_for_request <= 0 or self.timeout_interval_for_resource <= 0:
             raise ValueError("timeouts are seconds above zero")

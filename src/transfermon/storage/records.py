@@ -12,7 +12,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from transfermon.model.configuration import RetryPolicy, SessionConfiguration
+from transfermon.model.configuration import USUAL_CONNECTIONS, RetryPolicy, SessionConfiguration
 from transfermon.model.errors import Retry, TransferError
 from transfermon.model.request_options import RequestOptions
 from transfermon.model.task import (
@@ -130,12 +130,24 @@ def configuration_text(configuration: SessionConfiguration) -> str:
         for item in dataclasses.fields(configuration)
         if item.name not in ("http_header_fields", "retry_policy")
     }
+    if configuration.http_maximum_connections_per_host is None:
+        # an older build reads a number
+        stored["http_maximum_connections_per_host"] = USUAL_CONNECTIONS
+    elif configuration.http_maximum_connections_per_host in OLD_DEFAULTS:
+        stored["connections_set"] = True
     return json.dumps({**stored, "retry_policy": _flat(configuration.retry_policy)})
+
+
+# connections to one host that stand for none that was set: older builds knew no automatic number
+OLD_DEFAULTS = (3, USUAL_CONNECTIONS)
 
 
 def configuration_of(text: str) -> SessionConfiguration:
     """What `configuration_text` wrote. Raises ValueError or TypeError when it is not one."""
     stored = json.loads(text)
     stored["retry_policy"] = _made(RetryPolicy, stored.get("retry_policy", {}))
+    was_set = stored.pop("connections_set", False)
+    if not was_set and stored.get("http_maximum_connections_per_host") in OLD_DEFAULTS:
+        stored["http_maximum_connections_per_host"] = None
     stored["send_along"] = tuple(stored.get("send_along", ()))
     return _made(SessionConfiguration, stored)

@@ -133,7 +133,7 @@ class Settings:
     close_to: str = "ask"  # or "tray", "quit"
     download_folder: str = ""  # "": the desktop's
     running_tasks: int = 8  # over all sessions
-    connections_per_host: int = 3  # for the app's own sessions; the API's default is 6
+    connections_per_host: int = 0  # for sessions without a number of their own; 0: automatic
     speed_limit: int = 0  # bytes per second over all; 0: none
     # when the app's process dies, a process without a window goes on
     keep_transferring: bool = True
@@ -191,6 +191,8 @@ class Settings:
             return cls(path=path)
         if not isinstance(stored, dict):
             raise ValueError("not an object")
+        if stored.get("format", 1) == 1 and stored.get("connections_per_host") == OLD_CONNECTIONS:
+            del stored["connections_per_host"]  # nobody set it: that was the default
         usable, faults = _usable(cls, stored)
         return cls(path=path, faults=faults, **usable)
 
@@ -205,10 +207,13 @@ class Settings:
                 for key, value in dataclasses.asdict(new).items()
                 if key not in _NOT_STORED
             }
+            stored["format"] = FORMAT
             write_whole(new.path, json.dumps(stored, indent=2).encode())
         return new
 
 
+FORMAT = 2  # of the file: 1 knew no automatic number of connections
+OLD_CONNECTIONS = 3  # to one host, the default of format 1
 _NOT_STORED = frozenset({"path", "faults"})
 _WORDS = {  # the only values there are
     "theme": ("system", "light", "dark"),
@@ -219,7 +224,7 @@ _WORDS = {  # the only values there are
 }
 _LEAST = {  # bounds of numbers
     "running_tasks": 1,
-    "connections_per_host": 1,
+    "connections_per_host": 0,
     "speed_limit": 0,
     "attempts": 0,
     "push_maximum_bytes": 0,

@@ -17,7 +17,7 @@ from tests.helpers.recorder import BOTH_LOOPS, LIMIT, Recorder, eventually, reco
 from tests.promises.rules.conftest import OpenMonitor
 from transfermon.engine.monitor import Monitor, Session
 from transfermon.engine.session_core import SessionState
-from transfermon.model.configuration import REFUSED_HEADERS, SessionConfiguration
+from transfermon.model.configuration import REFUSED_HEADERS, USUAL_CONNECTIONS, SessionConfiguration
 from transfermon.model.errors import Code, SessionInvalidatedError, SessionInvalidatingError
 from transfermon.model.task import State
 
@@ -415,7 +415,7 @@ async def test_s13_cancelling_a_session_ends_every_task_once_with_minus_999(
     session: Session, server: ByteServer, resource: Resource, recorder: Recorder
 ):
     resource.stall_after = 50_000
-    limit = session.configuration.http_maximum_connections_per_host
+    limit = USUAL_CONNECTIONS
     # some move, some are queued
     tasks = [session.download_task(server.url(f"/{n}")) for n in range(limit + 4)]
     tasks.append(session.download_task(server.url("/paused"), start=False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import dataclasses
+import itertools
 import math
 import threading
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from tests.helpers.byte_server import ByteServer, Conn, Request, Resource, reply
 from tests.helpers.recorder import BOTH_LOOPS, LIMIT, Recorder, eventually, recorder_of
 from tests.helpers.scripts import answers, stalls
+from tests.helpers.sessions import quick_session
 from tests.promises.rules.conftest import OpenMonitor
 from transfermon.engine.monitor import DownloadTask, Monitor, Session, TransferTask
 from transfermon.model.configuration import SessionConfiguration
@@ -605,6 +607,40 @@ async def test_t12_a_session_opens_no_more_connections_to_a_host_than_allowed(
     for task in tasks:
         assert (await task.wait()).succeeded
     assert server.most_open == limit
+
+
+async def test_t12_where_nobody_set_a_number_many_small_files_get_more_than_six(
+    monitor: Monitor, server: ByteServer, resource: Resource
+):
+    session = monitor.create_session(SessionConfiguration.background("com.example.many"))
+    assert session.configuration.http_maximum_connections_per_host == 6
+    resource.body = resource.body[:1000]
+    tasks = [session.download_task(server.url(f"/{n}")) for n in range(150)]
+    for task in tasks:
+        assert (await task.wait()).succeeded
+    assert 6 < server.most_open <= 16
+
+
+async def test_t12_a_server_that_says_it_is_too_much_gets_fewer(
+    monitor: Monitor, server: ByteServer, resource: Resource
+):
+    session = quick_session(monitor)
+    turns = itertools.count()
+    resource.body = resource.body[:1000]
+
+    def refuses_once(conn: Conn, request: Request) -> bool:
+        refused = next(turns) == 0
+        if refused:
+            conn.send(reply(429, {"Retry-After": "0"}))
+        return refused
+
+    resource.before = refuses_once
+    refused = session.download_task(server.url("/first"))
+    assert (await refused.wait()).succeeded
+    server.most_open = 0
+    for task in [session.download_task(server.url(f"/{n}")) for n in range(20)]:
+        assert (await task.wait()).succeeded
+    assert server.most_open <= 3
 
 
 async def test_t12_the_limit_is_per_session_and_the_setting_holds_over_all(

@@ -112,12 +112,18 @@ class TransfersPage(SettingsPage):
             "download_folder", tr("Download folder"), tr("The desktop's folder for downloads")
         )
         self.add_count("running_tasks", tr("Transfers at a time"), 1, 64)
-        self.add_count("connections_per_host", tr("Connections to one host"), 1, 32)
+        self.add_count(
+            "connections_per_host", tr("Connections to one host"), 0, 32, none=tr("Automatic")
+        )
         self.add_count("attempts", tr("Attempts"), 0, 1000, none=tr("Until it works"))
         self.form.addRow(
             setting_label(""),
             note(
-                tr("Sessions with limits of their own keep them. A failed attempt keeps its bytes.")
+                tr(
+                    "Automatic: six to one host, up to sixteen for many small files while it answers "
+                    "quickly, fewer when it says that it is too much. "
+                    "Sessions with limits of their own keep them. A failed attempt keeps its bytes."
+                )
             ),
         )
         self.add_amount("speed_limit", tr("Speed limit"), MB, tr(" MB/s"), tr("No limit"))

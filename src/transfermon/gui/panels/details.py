@@ -50,6 +50,7 @@ WIDE = (
     marked("Stored as"),
     marked("Method"),
     marked("State"),
+    marked("Connections"),
 )
 LEFT = (
     marked("Size"),
@@ -70,8 +71,12 @@ OPTIONAL = frozenset({*WIDE, marked("Speed"), marked("Resumable")})
 LONGEST = 4000  # characters of an address that are shown
 
 
-def facts_of(task: Task, progress: Progress | None, now: float, monotonic: float) -> dict[str, str]:
-    """The words of the form, by title; an empty one has nothing to say. `now` in epoch seconds."""
+def facts_of(
+    task: Task, progress: Progress | None, now: float, monotonic: float, *, connections: str = ""
+) -> dict[str, str]:
+    """The words of the form, by title; an empty one has nothing to say. `now` in epoch seconds,
+    `connections` those to its server.
+    """
     live = progress if progress is not None and task.state is State.RUNNING else None
     received = live.received if live else task.moved
     expected = live.expected if live else task.total
@@ -92,6 +97,7 @@ def facts_of(task: Task, progress: Progress | None, now: float, monotonic: float
         "Speed": _speed(received, expected, speed) if look_of(task) == "running" else "",
         "Attempts": _attempts(task),
         "HTTP status": _status(task),
+        "Connections": connections,
         "Session": units.clean(task.session, 200),
         "Added": _moment(task.added),
         "Finished": _moment(task.finished),
@@ -305,6 +311,9 @@ class Details(QWidget):
         # the names of a session's own headers
         self.session_headers: Callable[[str], Iterable[str]] = lambda _key: ()
 
+        # how many there are to a task's server, and why
+        self.connections: Callable[[Task], str] = lambda _task: ""
+
     def __repr__(self) -> str:
         return f"<Details {self._task.key if self._task else None} lines={len(self.model.lines)}>"
 
@@ -357,7 +366,14 @@ class Details(QWidget):
             problem = units.clean(f"{self._task.waiting_reason} {self._task.waiting_hint}".strip())
         problem = problem or humanize.unconfirmed(self._task)
         self.general.show_facts(
-            facts_of(self._task, self._progress, time.time(), time.monotonic()), problem
+            facts_of(
+                self._task,
+                self._progress,
+                time.time(),
+                time.monotonic(),
+                connections=self.connections(self._task),
+            ),
+            problem,
         )
         self._show_tab()
 

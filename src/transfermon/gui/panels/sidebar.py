@@ -273,7 +273,12 @@ def properties_of(
             ),
         ),
         (tr("Folder"), units.clean(folder)),
-        (tr("Connections per host"), str(settings.http_maximum_connections_per_host)),
+        (
+            tr("Connections per host"),
+            str(settings.connections_to_a_host)
+            if settings.connections_to_a_host
+            else tr("automatic"),
+        ),
         (tr("Speed limit"), limit),
         (tr("Time without a byte"), units.duration(settings.timeout_interval_for_request)),
         (tr("Time for a transfer"), units.duration(settings.timeout_interval_for_resource)),

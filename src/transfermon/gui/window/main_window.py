@@ -142,6 +142,7 @@ class MainWindow(QMainWindow):
         snapshot = bridge.snapshot()
         self._credentials.attach(monitor)
         panels.details.session_headers = self._headers_of
+        panels.details.connections = monitor.overview.connections_of
         panels.preview.text_of = monitor.overview.response_text
         panels.model.reset(snapshot.tasks)
         bridge.told.connect(self._apply)

@@ -69,7 +69,7 @@ def show_session(context: WindowContext, key: str) -> None:
     session = context.monitor.find_session(key)
     infos = [info for info in context.monitor.overview.session_infos() if info.key == key]
     if session is not None and infos:
-        rows = properties_of(infos[0], session.configuration, session.default_folder)
+        rows = properties_of(infos[0], session.own_configuration, session.default_folder)
         context.show_dialog("session", SessionProperties(context.window, rows))
 
 
