@@ -585,6 +585,14 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Automatic</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Automatic: six to one host, up to sixteen for many small files while it answers quickly, fewer when it says that it is too much. Sessions with limits of their own keep them. A failed attempt keeps its bytes.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Background</source>
         <translation type="unfinished"></translation>
     </message>
@@ -730,6 +738,10 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>Connecting</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Connections</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -1922,10 +1934,6 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
-        <source>Sessions with limits of their own keep them. A failed attempt keeps its bytes.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
         <source>Settings</source>
         <translation type="unfinished"></translation>
     </message>
@@ -2722,6 +2730,10 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>automatic</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>by hand</source>
         <translation type="unfinished"></translation>
     </message>
@@ -2920,6 +2932,22 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>{failed} of {all} transfers failed</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>{held} of {most}, as browsers have</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>{held} of {most}, the session&apos;s number</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>{held} of {most}: its small files come quickly</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>{held} of {most}: the server said that more are too many ({status})</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
