@@ -103,21 +103,22 @@ def test_any_text_is_normal_refused_or_empty(text):
         except (ValueError, TransferFailure):
             continue
         assert normal.isascii()
-        assert check_url(normal) == normal
+        assert check_url(str(normal)) == normal
+        assert check_url(normal) is normal
         assert origin_of(normal).host
 
 
 def test_an_origin_knows_the_default_ports():
-    assert origin_of("https://host/x") == ServerOrigin("https", "host", 443)
-    assert origin_of("http://[::1]:81/").authority == "[::1]:81"
+    assert origin_of(check_url("https://host/x")) == ServerOrigin("https", "host", 443)
+    assert origin_of(check_url("http://[::1]:81/")).authority == "[::1]:81"
 
 
 def test_user_information_becomes_an_authorization():
-    assert without_credentials("http://me:p%40ss@host/x?y") == (
+    assert without_credentials(check_url("http://me:p%40ss@host/x?y")) == (
         "http://host/x?y",
         "Basic bWU6cEBzcw==",
     )
-    assert without_credentials("http://host/x") == ("http://host/x", "")
+    assert without_credentials(check_url("http://host/x")) == ("http://host/x", "")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from tests.helpers.answers import get, moved, refused
 from tests.helpers.byte_server import Conn, Request, reply
+from transfermon.http.addresses import check_url
 from transfermon.model.errors import Code, Retry
 from transfermon.model.task import Origin, Response
 from transfermon.wire import redirects
@@ -171,5 +172,5 @@ def test_a_typed_address_on_the_internet_may_not_redirect_into_a_private_network
     call = Call(url="http://example.org/")
     hop = redirects.first_hop(call)
     head = Response(status=302, url=call.url, headers=(), remote_address=seen_at)
-    following = redirects.next_hop(call, hop, head, "http://192.168.1.1/")
+    following = redirects.next_hop(call, hop, head, check_url("http://192.168.1.1/"))
     assert following.reach == Reach(anywhere=stays)

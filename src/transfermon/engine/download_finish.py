@@ -12,7 +12,7 @@ import os
 from transfermon.engine.attempt import Attempt
 from transfermon.engine.download_parts import SMALL, DownloadParts
 from transfermon.http import endings, filenames
-from transfermon.http.addresses import without_query
+from transfermon.http.addresses import check_url, without_query
 from transfermon.model.errors import Code, TransferError, TransferFailure, redacted
 from transfermon.model.events import DownloadCompletedEvent, DownloadProgressEvent, activity_event
 from transfermon.model.task import Activity, Task, changed
@@ -172,7 +172,9 @@ class Finish:
             self._attempt.engine.settings.note_origin
             and not self._attempt.configuration.is_ephemeral
         ):
-            final_name.mark_origin(part.path, without_query(task.current_url or task.url))
+            final_name.mark_origin(
+                part.path, without_query(check_url(task.current_url or task.url))
+            )
         return part.finish(task.name, overwrite=task.overwrite, durable=True)
 
     async def _deliver(self, task: Task) -> None:

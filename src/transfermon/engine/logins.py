@@ -13,7 +13,7 @@ from transfermon.engine import task_orders
 from transfermon.engine.session import Session
 from transfermon.engine.shared import Engine
 from transfermon.http import proxies
-from transfermon.http.addresses import origin_of
+from transfermon.http.addresses import check_url, origin_of
 from transfermon.http.challenges import Challenge, basic_login, challenge_of, digest_login
 from transfermon.model.errors import InvalidAction
 from transfermon.model.task import Action, Task, TaskKey
@@ -74,7 +74,7 @@ class Logins:
         """The bare address of the proxy that a task goes through; "" when through none."""
         own = self._sessions[task.session].row.configuration.proxy
         return proxies.shown(
-            proxies.named_by(os.environ, origin_of(task.url)) if own is None else own
+            proxies.named_by(os.environ, origin_of(check_url(task.url))) if own is None else own
         )
 
     def _log_in_at_proxy(self, task: Task, user: str, password: str) -> None:

@@ -12,7 +12,7 @@ from transfermon.engine import start_conditions
 from transfermon.engine.shared import Engine
 from transfermon.engine.start_conditions import Hold
 from transfermon.http import proxies
-from transfermon.http.addresses import origin_of
+from transfermon.http.addresses import check_url, origin_of
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.errors import Retry, TransferError
 from transfermon.model.task import Activity, State, Task, changed
@@ -58,7 +58,9 @@ def has_way(task: Task, own: SessionConfiguration, engine: Engine) -> bool:
     if network.leads_to(task.url):
         return True
     proxy = proxies.shown(
-        proxies.named_by(os.environ, origin_of(task.url)) if own.proxy is None else own.proxy
+        proxies.named_by(os.environ, origin_of(check_url(task.url)))
+        if own.proxy is None
+        else own.proxy
     )
     return bool(proxy) and network.leads_to(proxy)
 

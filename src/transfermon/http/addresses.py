@@ -10,7 +10,7 @@ import base64
 import functools
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
@@ -41,13 +41,23 @@ class ServerOrigin(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def check_url(url: str) -> str:
+class Address(str):
+    """One that was checked, in its normal form; `check_url` alone makes it, from texts that people
+    and servers gave, and passes it through.
+    """
+
+    __slots__ = ()
+
+
+def check_url(url: str) -> Address:
     """The address in its one normal form: ASCII, encoded, without fragment; user information is
     kept.
 
     Raises ValueError when it is empty, TransferFailure with -1000 when it is malformed, relative or
     ambiguous and with -1002 when its scheme is not http or https (X-06).
     """
+    if type(url) is Address:
+        return url
     if not isinstance(url, str):
         raise TypeError(f"a URL is a str, not {type(url).__name__}")
     text = url.strip(" \t\r\n")
@@ -63,15 +73,15 @@ def check_url(url: str) -> str:
             "The address holds a backslash, which programs read in different ways.",
             "Write / instead.",
         )
-    return _normal(text, _scheme(text))
+    return Address(_normal(text, _scheme(text)))
 
 
-def given_addresses(words: Iterable[str]) -> tuple[list[str], list[str]]:
+def given_addresses(words: Iterable[str]) -> tuple[list[Address], list[str]]:
     """The usable addresses among words that another program gave, each once and in its normal form,
     and a sentence for each of the others (L15). A word is an address as it stands or none: nothing
     is looked for inside it.
     """
-    good: dict[str, None] = {}
+    good: dict[Address, None] = {}
     bad: list[str] = []
     for word in words:
         try:
@@ -81,16 +91,19 @@ def given_addresses(words: Iterable[str]) -> tuple[list[str], list[str]]:
     return list(good), bad
 
 
-@functools.lru_cache(maxsize=256)
-def origin_of(url: str) -> ServerOrigin:
-    """The origin of an address that `check_url` returned."""
+def _origin_of(url: Address) -> ServerOrigin:
+    """Scheme, host and port of an address."""
     parts = urlsplit(url)
     return ServerOrigin(
         parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
     )
 
 
-def without_credentials(url: str) -> tuple[str, str]:
+# typed here: the cache's own type takes anything
+origin_of: Callable[[Address], ServerOrigin] = functools.lru_cache(maxsize=256)(_origin_of)
+
+
+def without_credentials(url: Address) -> tuple[Address, str]:
     """The checked address without its user information, and that as a value for Authorization (""
     when none).
     """
@@ -101,7 +114,7 @@ def without_credentials(url: str) -> tuple[str, str]:
     user, _, password = information.partition(":")
     pair = f"{unquote(user)}:{unquote(password)}".encode()
     clean = urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
-    return clean, "Basic " + base64.b64encode(pair).decode("ascii")
+    return Address(clean), "Basic " + base64.b64encode(pair).decode("ascii")
 
 
 def without_dots(path: str) -> str:
@@ -120,7 +133,7 @@ def without_dots(path: str) -> str:
     return "/" + "/".join(kept)
 
 
-def without_query(url: str) -> str:
+def without_query(url: Address) -> str:
     """What may be noted beside a file: the URL without user information, query and fragment
     (G16).
     """
@@ -128,7 +141,7 @@ def without_query(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
 
 
-def redirect_target(base: str, location: str, *, allows_insecure: bool) -> str:
+def redirect_target(base: str, location: str, *, allows_insecure: bool) -> Address:
     """The checked address that a Location field of `base`'s answer names, without user information
     (R4).
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import re
 
-from transfermon.http.addresses import origin_of
+from transfermon.http.addresses import check_url, origin_of
 from transfermon.http.proxies import Proxy, is_loopback, parse
 from transfermon.model.record import record
 from transfermon.model.task import Origin, Task
@@ -52,7 +52,11 @@ def challenge_of(task: Task, *, proxy: str = "") -> Challenge | None:
             else "Basic"
         )
         return None if through_tunnel or not proxy else _of_proxy(parse(proxy), field)
-    if error.status != 401 or response is None or origin_of(response.url) != origin_of(task.url):
+    if (
+        error.status != 401
+        or response is None
+        or origin_of(check_url(response.url)) != origin_of(check_url(task.url))
+    ):
         return None
     return _made(task.url, response.header("WWW-Authenticate"))
 
@@ -71,7 +75,7 @@ def _of_proxy(proxy: Proxy, field: str) -> Challenge | None:
 
 
 def _made(url: str, field: str) -> Challenge | None:
-    found, origin = challenges_in(field), origin_of(url)
+    found, origin = challenges_in(field), origin_of(check_url(url))
     ours = origin.scheme == "https" or is_loopback(origin.host)
     plain = next((values for scheme, values in found if scheme == "basic"), None)
     hashed = digest_offer(field)

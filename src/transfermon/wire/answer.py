@@ -27,7 +27,7 @@ class Answer:
     """A final head, and the body behind it. Close it; reading it to the end is not enough."""
 
     def __init__(
-        self, exchange: Exchange, call: Call, redirects: tuple[str, ...], pumps: Pumps
+        self, exchange: Exchange, call: Call, redirects: tuple[addresses.Address, ...], pumps: Pumps
     ) -> None:
         self._exchange = exchange
         self._reader = exchange.reader

@@ -38,7 +38,7 @@ class Clients:
     def __repr__(self) -> str:
         return f"<Clients, {len(self._idle)} idle>"
 
-    async def take(self, key: ClientKey, url: str, *, fresh: bool) -> HttpClient:
+    async def take(self, key: ClientKey, url: addresses.Address, *, fresh: bool) -> HttpClient:
         """One for a request to that address, with a new connection when `fresh`. Raises
         TransferFailure.
         """

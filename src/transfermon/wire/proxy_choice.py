@@ -12,7 +12,7 @@ from transfermon.wire.failures import private_address_error
 from transfermon.wire.reach import Reach, is_public_host
 
 
-def proxy_for_request(call: Call, url: str, reach: Reach) -> str:
+def proxy_for_request(call: Call, url: addresses.Address, reach: Reach) -> str:
     proxy = configured_proxy(call, addresses.origin_of(url))
     if proxy and not reach.anywhere:
         _refuse_behind_proxy(proxy, url, reach, given=call.origin is not Origin.TYPED)
@@ -28,7 +28,7 @@ def configured_proxy(call: Call, origin: addresses.ServerOrigin) -> str:
     return call.proxy_logins.get(proxies.shown(proxy), proxy)
 
 
-def _refuse_behind_proxy(proxy: str, url: str, reach: Reach, *, given: bool) -> None:
+def _refuse_behind_proxy(proxy: str, url: addresses.Address, reach: Reach, *, given: bool) -> None:
     # A proxy that resolves the name sees alone where it leads (R3). What others name needs a
     # permission; a redirect of a typed address is refused only where the host says by itself that
     # its target is private.

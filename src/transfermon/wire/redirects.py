@@ -27,7 +27,7 @@ _OF_THE_BODY = frozenset(
 class Hop:
     """One request of a chain of redirects."""
 
-    url: str
+    url: addresses.Address
     method: str
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     content: bytes | Callable[[], Content] | None = field(repr=False)
@@ -64,7 +64,7 @@ def first_hop(call: Call) -> Hop:
     )
 
 
-def _target(call: Call, hop: Hop, head: Response) -> str | None:
+def _target(call: Call, hop: Hop, head: Response) -> addresses.Address | None:
     if head.status not in REDIRECTS:
         return None
     locations = {value for name, value in head.headers if name.lower() == "location"}
@@ -102,7 +102,9 @@ def hop_after(call: Call, hop: Hop, head: Response, passed: int, behind: str) ->
     return next_hop(call, hop, head, target, behind)
 
 
-def next_hop(call: Call, hop: Hop, head: Response, target: str, behind: str = "") -> Hop:
+def next_hop(
+    call: Call, hop: Hop, head: Response, target: addresses.Address, behind: str = ""
+) -> Hop:
     method, content, headers = hop.method, hop.content, hop.headers
     if (head.status == 303 and method != "HEAD") or (
         head.status in (301, 302) and method == "POST"

@@ -54,7 +54,7 @@ class Transport:
         in `sensitive` are dropped for good but for those that `carried_headers` lets go along.
         """
         hop = first_hop(call)
-        passed: list[str] = []
+        passed: list[addresses.Address] = []
         if call.resumes_at:
             passed.append(hop.url)
             hop = straight_hop(call, hop)
