@@ -14,11 +14,13 @@ import pytest
 
 from tests.helpers.byte_server import ByteServer, Conn, Request, Resource, authority, reply
 from tests.helpers.socks_server import GRANTED, SocksServer, Talk
+from transfermon.http.proxies import KINDS
 from transfermon.model.errors import Code, Retry, TransferFailure
 from transfermon.model.task import Origin, Progress
 from transfermon.wire import connect
 from transfermon.wire.call import Call
 from transfermon.wire.connect import in_turn, race
+from transfermon.wire.proxy_talks import TALKS
 from transfermon.wire.transport import Transport
 
 pytestmark = pytest.mark.anyio
@@ -145,6 +147,10 @@ async def test_who_gives_up_leaves_no_connection_behind():
 
 
 # ---- SOCKS
+
+
+def test_every_kind_of_proxy_speaks_http_or_has_its_talk():
+    assert {name for name, kind in KINDS.items() if not kind.speaks_http} == TALKS.keys()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import os
 import socket
 import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from transfermon.http.proxies import Proxy
 from transfermon.wire.deadlines import WANT, Deadlines
@@ -22,11 +22,15 @@ from transfermon.wire.network_errors import (
     ConnectError,
     ConnectTimeout,
     NetworkError,
+    NotTheProtocol,
     ReadError,
     ReadTimeout,
+    TalkRefused,
     TooSlow,
 )
-from transfermon.wire.proxy_talks import NoSocks, Refused, Step, handshake
+
+if TYPE_CHECKING:
+    from transfermon.wire.proxy_talks import Step
 
 # seconds until the next address is tried beside those that have not answered (RFC 8305 §5)
 NEXT_ADDRESS = 0.25
@@ -89,16 +93,18 @@ class Dialer:
             )
         if proxy.speaks_http:
             return await self._to_proxy(proxy, deadline)
+        from transfermon.wire.proxy_talks import handshake  # brings socksio, which few need
+
         targets = [host] if proxy.resolves else await self._targets(proxy, host, port, deadline)
-        refusals: list[Refused] = []
+        refusals: list[TalkRefused] = []
         for target in targets:  # a refusal may have taken its time
             sock = await self._to_proxy(proxy, time.monotonic() + limit)
             try:
                 await talk(sock, handshake(proxy, target, port), timeout, self._deadlines)
-            except Refused as exc:
+            except TalkRefused as exc:
                 sock.close()
                 refusals.append(exc)
-            except (NoSocks, NetworkError, TooSlow) as exc:
+            except (NotTheProtocol, NetworkError, TooSlow) as exc:
                 sock.close()
                 raise ProxyFailed(proxy, exc) from exc
             except BaseException:
@@ -122,7 +128,7 @@ class Dialer:
         found = await self._addresses(host, port, deadline, self._permits)
         usable = [item[1][0] for item in found if not proxy.only_ipv4 or item[0] == socket.AF_INET]
         if not usable:
-            raise ProxyFailed(proxy, Refused("address type"))
+            raise ProxyFailed(proxy, TalkRefused("address type"))
         return usable
 
     async def _addresses(

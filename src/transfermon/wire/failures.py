@@ -26,11 +26,12 @@ from transfermon.wire.network_errors import (
     HeadTooLarge,
     NetworkError,
     NotHTTP,
+    NotTheProtocol,
     ProxyRefused,
+    TalkRefused,
     TooSlow,
     WriteTimeout,
 )
-from transfermon.wire.proxy_talks import NoSocks, Refused
 from transfermon.wire.stream import ended_without_close
 
 
@@ -76,9 +77,9 @@ def login_refused(proxy: Proxy | None, head: Response) -> TransferError | None:
 
 
 def _proxy_failed(exc: ProxyFailed, url: str, responded: bool) -> TransferError:
-    if isinstance(exc.cause, Refused):
+    if isinstance(exc.cause, TalkRefused):
         return proxies.answered(exc.proxy, exc.cause.reason, url)
-    if isinstance(exc.cause, NoSocks):
+    if isinstance(exc.cause, NotTheProtocol):
         return proxies.answered(exc.proxy, "no socks", url)
     error = translate_failure(exc.cause, url, responded=responded, speaker=exc.proxy)
     if error.reason == "net.refused":

@@ -61,3 +61,15 @@ class BadRequest(Exception):  # noqa: N818 - what it is
 
 class ProxyRefused(Exception):  # noqa: N818 - an answer, not a failure of ours
     """An http proxy opens no way: its status and reason."""
+
+
+class TalkRefused(Exception):  # noqa: N818 - as above
+    """A proxy that does not speak HTTP says no: `reason` is a word of `proxies.answered`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class NotTheProtocol(Exception):  # noqa: N818 - what it is
+    """What answers as a proxy does not speak its protocol."""

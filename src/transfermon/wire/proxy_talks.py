@@ -12,20 +12,9 @@ from collections.abc import Callable, Generator
 from socksio import ProtocolError, SOCKSError, socks4, socks5
 
 from transfermon.http.proxies import Proxy
+from transfermon.wire.network_errors import NotTheProtocol, TalkRefused
 
 Step = bytes | int  # what goes to the proxy, or how many bytes are wanted from it
-
-
-class Refused(Exception):  # noqa: N818 - an answer, not a failure of ours
-    """The proxy speaks its protocol, and says no: `reason` is a word of `proxies.answered`."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class NoSocks(Exception):  # noqa: N818 - as above
-    """What answers does not speak the protocol."""
 
 
 REASONS = {  # of SOCKS 5 (RFC 1928 §6)
@@ -41,17 +30,17 @@ NO_METHOD = 0xFF
 
 def handshake(proxy: Proxy, host: str, port: int) -> Generator[Step, bytes, None]:
     """The talk that opens a way to a host through a proxy: yields bytes to send and counts of bytes
-    to be read. It reads no byte more than the proxy's answers have. Raises Refused and NoSocks.
+    to be read. It reads no byte more than the proxy's answers have. Raises TalkRefused and NotTheProtocol.
     """
     try:
         yield from TALKS[proxy.kind](proxy, host, port)
     except (ProtocolError, SOCKSError) as exc:
-        raise NoSocks(str(exc)) from exc
+        raise NotTheProtocol(str(exc)) from exc
 
 
 def _version_4(proxy: Proxy, host: str, port: int) -> Generator[Step, bytes, None]:
     if ":" in host:
-        raise Refused("address type")
+        raise TalkRefused("address type")
     user = (proxy.user or "").encode()
     way = socks4.SOCKS4Connection(user_id=user or b"-")
     kind = socks4.SOCKS4Request if _is_ipv4(host) else socks4.SOCKS4ARequest
@@ -61,11 +50,11 @@ def _version_4(proxy: Proxy, host: str, port: int) -> Generator[Step, bytes, Non
     yield request if user else request[:8] + request[9:]
     reply = yield 8
     if reply[0] != 0:
-        raise NoSocks("an answer that is none of SOCKS 4")
+        raise NotTheProtocol("an answer that is none of SOCKS 4")
     if reply[1] in (0x5C, 0x5D):
-        raise Refused("login")
+        raise TalkRefused("login")
     if way.receive_data(reply).reply_code != socks4.SOCKS4ReplyCode.REQUEST_GRANTED:
-        raise Refused("other")
+        raise TalkRefused("other")
 
 
 def _version_5(proxy: Proxy, host: str, port: int) -> Generator[Step, bytes, None]:
@@ -77,13 +66,13 @@ def _version_5(proxy: Proxy, host: str, port: int) -> Generator[Step, bytes, Non
     yield way.data_to_send()
     reply = yield 2
     if reply[0] != 5:
-        raise NoSocks("an answer that is none of SOCKS 5")
+        raise NotTheProtocol("an answer that is none of SOCKS 5")
     if reply[1] == NO_METHOD:
         # it wants one that was not offered
-        raise Refused("login" if proxy.user is None else "method")
+        raise TalkRefused("login" if proxy.user is None else "method")
     way.receive_data(reply)
     if reply[1:] not in methods:
-        raise NoSocks("a way to sign in that nobody offered")
+        raise NotTheProtocol("a way to sign in that nobody offered")
     if way.state == socks5.SOCKS5State.CLIENT_WAITING_FOR_USERNAME_PASSWORD:
         way.send(
             socks5.SOCKS5UsernamePasswordRequest(
@@ -94,21 +83,21 @@ def _version_5(proxy: Proxy, host: str, port: int) -> Generator[Step, bytes, Non
         reply = yield 2
         answer = way.receive_data(b"\x01" + reply[1:])  # some servers give another version
         if answer != socks5.SOCKS5UsernamePasswordReply(success=True):
-            raise Refused("login")
+            raise TalkRefused("login")
     way.send(socks5.SOCKS5CommandRequest.from_address(socks5.SOCKS5Command.CONNECT, (host, port)))
     yield way.data_to_send()
     reply = yield 4
     if reply[0] != 5:
-        raise NoSocks("an answer that is none of SOCKS 5")
+        raise NotTheProtocol("an answer that is none of SOCKS 5")
     if reply[1] != 0:  # some close right behind it
-        raise Refused(REASONS.get(reply[1], "other"))
+        raise TalkRefused(REASONS.get(reply[1], "other"))
     lengths = {1: 4, 4: 16}
     if reply[3] == 3:
         length = (yield 1)[0]
     elif reply[3] in lengths:
         length = lengths[reply[3]]
     else:
-        raise NoSocks("an address of no known type")
+        raise NotTheProtocol("an address of no known type")
     yield length + 2  # where the proxy stands on its other side: of no use to us
 
 
