@@ -6,14 +6,13 @@ else, however slight, is none of its business: nothing is healed here, and nothi
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import NamedTuple
 
-_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_VALUE = r"(?:[!-~\x80-\xff]+(?:[ \t]+[!-~\x80-\xff]+)*)?"
-_STATUS_LINE = r"HTTP/1\.1 ([2-5][0-9][0-9])(?: [\t -~\x80-\xff]*)?\r\n"
-_HEAD = re.compile(rf"{_STATUS_LINE}(?:{_NAME}:[ \t]*{_VALUE}[ \t]*\r\n)*\r\n")
-_FIELDS = re.compile(rf"({_NAME}):[ \t]*({_VALUE})[ \t]*\r\n")
+_STATUS_LINE = re.compile(r"HTTP/1\.1 ([2-5][0-9][0-9])(?: .*)?")
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TEXT = bytes([*b"\t\r\n", *range(0x20, 0x7F), *range(0x80, 0x100)])  # all that may be there
 _LONGEST_LENGTH = 18  # digits; what is longer may be no file's
 _NO_BODY = ("204", "304")  # whatever their fields say (RFC 9112 §6.3)
 
@@ -29,18 +28,25 @@ class PlainHead(NamedTuple):
 
 def plain_head(block: bytes) -> PlainHead | None:
     """The head in a header block, down to its blank line; None where anything is unusual."""
-    text = block.decode("latin-1")
-    match = _HEAD.fullmatch(text)
-    if match is None:
+    if block.translate(None, _TEXT):
         return None
-    status = match[1]
-    fields = _FIELDS.findall(text, text.index("\n") + 1)
+    first, *lines = block.decode("latin-1").split("\r\n")
+    match = _STATUS_LINE.fullmatch(first)
+    ends = len(lines)
+    if match is None or lines[-2:] != ["", ""]:
+        return None
+    if block.count(b"\r") != ends or block.count(b"\n") != ends:
+        return None
+    status, fields = match[1], []
     length, keeps = -1, True
-    for name, value in fields:
-        kind = _DECISIVE.get(name) or _DECISIVE.get(name.lower())
-        if kind is None:
+    for line in lines[:-2]:
+        name, colon, value = line.partition(":")
+        value = value.strip(" \t")
+        fields.append((name, value))
+        kind = _kind(name) if colon else "none"
+        if not kind:
             continue
-        if kind == "length":
+        if kind == "content-length":
             if length >= 0 or not value.isdecimal() or len(value) > _LONGEST_LENGTH:
                 return None
             length = int(value)
@@ -55,8 +61,15 @@ def plain_head(block: bytes) -> PlainHead | None:
     return PlainHead(int(status), tuple(fields), length, keeps)
 
 
-_DECISIVE = {
-    "content-length": "length",
-    "connection": "connection",
-    "transfer-encoding": "coding",
-}
+@functools.lru_cache(maxsize=1024)
+def _kind(name: str) -> str:
+    """What a field is about, where it decides about the body's end or the connection's; "" for any
+    other one, "none" for what is no name.
+    """
+    if not _NAME.fullmatch(name):
+        return "none"
+    lower = name.lower()
+    return lower if lower in _DECISIVE else ""
+
+
+_DECISIVE = frozenset({"content-length", "connection", "transfer-encoding"})
