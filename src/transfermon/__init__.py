@@ -1,7 +1,7 @@
 """Background transfers for the desktop.
 
 Rule: importing this imports nothing else; a public name brings its module when it is asked for (PEP
-562), so that `transfermon --help` does not pay for httpx and asyncio.
+562), so that `transfermon --help` does not pay for asyncio and TLS.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ from transfermon.system.runners import Runners
 from transfermon.wire.rate_limit import Limiter
 from transfermon.wire.simulation import NONE, Simulation, slower
 
-if TYPE_CHECKING:  # httpx takes 60 ms to load: it comes with the first transfer, on another thread
+if TYPE_CHECKING:  # TLS and h11 take their time to load: with the first transfer, on another thread
     from transfermon.wire.transport import Transport
 
 E = TypeVar("E", bound=Event)

@@ -105,7 +105,7 @@ class TaskAttempt:
         return await self._download(Progress(received=self._one.record.received)).was_finished()
 
     def _download(self, progress: Progress) -> Download:
-        # it brings httpx: loaded with the first transfer
+        # it brings TLS and h11: loaded with the first transfer
         from transfermon.engine.download import Download
 
         own = self._core.configuration

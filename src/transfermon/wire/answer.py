@@ -317,7 +317,7 @@ class Answer:
                 raise ClosedEarly("the connection ended inside a coded body")
             raise CodingError("the coded body is cut short")
         if self._taken == self.content_length and not self._rest:
-            # lets h11 see the end, so that the connection can be kept
+            # h11 has to see the end, so that the connection can be kept
             await self._exchange.next_chunk()
 
     def _damaged(self, exc: Exception) -> TransferFailure:

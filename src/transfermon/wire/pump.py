@@ -1,5 +1,5 @@
 """The pump thread: bodies of known length, from socket to part file or from a file to a socket,
-past httpx and h11.
+past the loop.
 
 Rule: the loop only posts commands. Every touch of a job happens on the pump thread, and whoever
 cancels waits for that thread's answer before socket and file are closed.

@@ -48,7 +48,7 @@ from transfermon.model.record import record
 from transfermon.model.tally import Tally
 from transfermon.model.translate import marked, tr
 
-if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
+if TYPE_CHECKING:  # the monitor brings the engine, which loads after the window shows
     from transfermon.engine.monitor import SessionInfo
 
 Index = QModelIndex | QPersistentModelIndex

@@ -32,7 +32,7 @@ from transfermon.model.errors import InvalidAction, TransferFailure, Transfermon
 from transfermon.model.task import TaskKey, changed
 from transfermon.model.translate import marked, tr
 
-if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
+if TYPE_CHECKING:  # the monitor brings the engine, which loads after the window shows
     from transfermon.engine.monitor import Session
 
 LONGEST_PAYLOAD = 64 * 1024  # characters of a dropped push

@@ -16,7 +16,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from transfermon.model.events import DownloadProgressEvent, Event, UploadProgressEvent
 from transfermon.model.task import Progress, TaskKey
 
-if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
+if TYPE_CHECKING:  # the monitor brings the engine, which loads after the window shows
     from transfermon.engine.monitor import Monitor, Snapshot
 
 TICK_MS = 275  # with a late paint now and then, there are still no more than four in a second

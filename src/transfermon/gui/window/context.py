@@ -18,7 +18,7 @@ from transfermon.gui.window.layout import Panels
 from transfermon.model.task import Task, TaskKey
 from transfermon.system.runners import Runners
 
-if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
+if TYPE_CHECKING:  # the monitor brings the engine, which loads after the window shows
     from transfermon.engine.monitor import Monitor
 
 REFRESH_MS = 250

@@ -22,7 +22,7 @@ from transfermon.model.record import record
 from transfermon.model.task import TaskKey
 from transfermon.model.translate import tr
 
-if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
+if TYPE_CHECKING:  # the monitor brings the engine, which loads after the window shows
     from transfermon.engine.monitor import Monitor
 
 

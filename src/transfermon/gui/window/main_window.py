@@ -44,7 +44,7 @@ from transfermon.model.translate import tr
 from transfermon.system.runners import Runners
 from transfermon.text import humanize
 
-if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
+if TYPE_CHECKING:  # the monitor brings the engine, which loads after the window shows
     from transfermon.engine.monitor import Monitor
     from transfermon.gui.videofarm.page import VideoFarmPage
     from transfermon.gui.window.bridge import Bridge

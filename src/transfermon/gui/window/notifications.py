@@ -20,7 +20,7 @@ from transfermon.system.notifier import Button, Notifier
 from transfermon.system.runners import Runners
 from transfermon.text.notification_texts import BannerText, discreet
 
-if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
+if TYPE_CHECKING:  # the monitor brings the engine, which loads after the window shows
     from transfermon.engine.monitor import Monitor
 
 

@@ -19,7 +19,7 @@ from transfermon.model.events import (
 from transfermon.model.task import Task
 from transfermon.text.notification_texts import BannerText, return_notice, worth_telling
 
-if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
+if TYPE_CHECKING:  # the monitor brings the engine, which loads after the window shows
     from transfermon.engine.monitor import Monitor
 
 

@@ -11,7 +11,7 @@ from transfermon.gui.window.simulation_menu import SimulationMark
 from transfermon.model import units
 from transfermon.model.translate import marked, tr
 
-if TYPE_CHECKING:  # the monitor brings httpx, which loads after the window shows
+if TYPE_CHECKING:  # the monitor brings the engine, which loads after the window shows
     from transfermon.engine.overview import Status
 
 APP_STATES = {
