@@ -18,7 +18,7 @@ from transfermon.model.task import Activity, Origin, State
 from transfermon.storage.settings import Settings
 
 pytestmark = pytest.mark.anyio
-LIMIT = 30.0
+LIMIT = 60.0
 
 
 @pytest.fixture

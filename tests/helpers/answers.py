@@ -13,7 +13,7 @@ from transfermon.wire.transport import Transport
 
 
 async def get(transport: Transport, url: str, **settings: Any) -> tuple[int, bytes]:
-    answer = await transport.open(Call(url=url, **{"idle_timeout": 10.0, **settings}))
+    answer = await transport.open(Call(url=url, **{"idle_timeout": 60.0, **settings}))
     try:
         return answer.response.status, await answer.read(10**6)
     finally:

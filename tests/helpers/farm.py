@@ -33,7 +33,7 @@ class Farm:
         return f"<Farm {self.url} pid={self.process.pid}>"
 
     @classmethod
-    def start(cls, *args: str, timeout: float = 30.0) -> Farm:
+    def start(cls, *args: str, timeout: float = 60.0) -> Farm:
         """Starts the server on a free port, or the one in `args`. Raises AssertionError when it
         does not come up.
         """
@@ -60,7 +60,7 @@ class Farm:
     def port(self) -> int:
         return int(self.url.rsplit(":", 1)[1].rstrip("/"))
 
-    def stop(self, timeout: float = 10.0) -> int:
+    def stop(self, timeout: float = 60.0) -> int:
         """Ends the server and returns its exit code; harmless when it has ended."""
         self.process.terminate()
         try:
@@ -94,7 +94,7 @@ class Farm:
             self.stop()
 
 
-def wait_until(condition: Callable[[], bool], *, timeout: float = 10.0) -> None:
+def wait_until(condition: Callable[[], bool], *, timeout: float = 60.0) -> None:
     """Looks at `condition()` again and again until it is true. Raises AssertionError after
     `timeout` seconds.
     """

@@ -35,7 +35,7 @@ from transfermon.storage.records import task_of
 from transfermon.storage.settings import Settings
 
 ROOT = os.geteuid() == 0
-LIMIT = 30.0  # seconds that a test waits for something that must come
+LIMIT = 60.0  # seconds that a test waits for something that must come
 PART = re.compile(r"\.transfermon-[0-9a-f]{16}\.part")
 STRACE = shutil.which("strace")
 

@@ -24,7 +24,7 @@ from transfermon.control.client import Client, NoEngine
 from transfermon.system import lock
 
 T = TypeVar("T")
-LIMIT = 30.0  # seconds that something may take that must come
+LIMIT = 60.0  # seconds that something may take that must come
 
 # The app without its window: Qt takes half a second to load.
 APP = """
@@ -119,7 +119,7 @@ class Place:
         self.state = folder / "state"
         self.out = folder / "out"
         self.out.mkdir()
-        self.client = Client(str(self.state))
+        self.client = Client(str(self.state), timeout=LIMIT)
         self.environment = {
             **{
                 name: value for name, value in os.environ.items() if name != "TRANSFERMON_STATE_DIR"

@@ -35,7 +35,7 @@ from transfermon.model.events import (
 from transfermon.model.task import Activity, Kind, State, TaskKey
 
 BOTH_LOOPS = pytest.mark.parametrize("anyio_backend", ["asyncio", "qasync"], indirect=True)
-LIMIT = 30.0  # seconds that a test waits for something that must come
+LIMIT = 60.0  # seconds that a test waits for something that must come
 HEARD = ("downloadprogress", "downloadresumed", "downloadcompleted", "sessioncompleted")
 HEARD_OF_SESSIONS = ("sessionidle", "sessioninvalidated")
 

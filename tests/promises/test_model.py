@@ -47,7 +47,7 @@ from transfermon.storage.settings import Settings
 
 T = TypeVar("T")
 BODY = bytes(range(256)) * 200
-LIMIT = 30.0
+LIMIT = 60.0
 
 
 class Server:

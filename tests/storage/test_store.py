@@ -28,7 +28,7 @@ from transfermon.storage.store import Store
 from transfermon.storage.tables import MIGRATIONS, history
 
 pytestmark = pytest.mark.anyio
-LIMIT = 30.0
+LIMIT = 60.0
 
 
 @pytest.fixture

@@ -489,7 +489,7 @@ def test_a_signal_ends_it_at_once_with_clients_in_the_middle(number, tmp_path):
         waiting.sendall(b"GET /files HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert list(tmp_path.iterdir())
         process.send_signal(number)
-        _, errors = process.communicate(timeout=5)
+        _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
     assert list(tmp_path.iterdir()) == []
 
@@ -510,7 +510,7 @@ def test_it_ends_with_the_process_that_started_it(tmp_path):
     parent.stdout.read()  # the pipe ends when the server has closed its side
     parent.stdout.close()
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port), timeout=5)
+        socket.create_connection(("127.0.0.1", port), timeout=60)
 
 
 def test_the_end_of_the_thread_that_started_it_does_not_end_it():
@@ -555,7 +555,7 @@ def test_what_cannot_work_is_one_sentence_and_code_2(arguments, words):
         [sys.executable, "-m", "transfermon.videofarm.server", *arguments],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     assert done.returncode == 2
     assert words in done.stderr
@@ -600,7 +600,7 @@ def test_the_help_explains_the_faults():
         [sys.executable, "-m", "transfermon.videofarm.server", "--help"],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     assert "status=CODE" in done.stdout
     assert "[/PATH:] FAULT" in done.stdout

@@ -12,6 +12,7 @@ from transfermon.host.terminal import (
     say_json,
     say_table,
 )
+from transfermon.model.option_table import ROWS
 
 
 def list_tasks(arguments: Arguments) -> int:
@@ -75,7 +76,7 @@ def _facts(task: dict[str, Any]) -> list[tuple[str, str]]:
         ("Attempt", str(task["attempt"] or "")),
         ("Added", _when(task["added"])),
         ("Ended", _when(task["finished"])),
-        ("TLS keys", task["options"].get("tlsKeys", "")),
+        *((row.title, _option(task["options"].get(row.key))) for row in ROWS),
         (
             "Resumes",
             ""
@@ -152,3 +153,10 @@ def _print_event(event: dict[str, Any], *, as_json: bool) -> None:
     except (ValueError, TypeError):  # from a newer engine
         words = units.clean(str(event.get("type")))
     say(f"{event.get('sequence', 0):>6}  {_when(event.get('time'))}  {words}")
+
+
+def _option(value: Any) -> str:
+    """How an option of a request reads; "" where it is not used."""
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    return ", ".join(value) if isinstance(value, list) else value or ""

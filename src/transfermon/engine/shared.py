@@ -227,7 +227,7 @@ class Engine:
         self.vault.put(str(task.key), kept)
 
     def options_of(self, task: Task, own: SessionConfiguration) -> dict[str, Any]:
-        """What of a task's options, over its session's, is a call's."""
+        """What of a task's options, over its session's, is a call's: here a new one takes effect."""
         options = task.options.over(own)
         stored = self.vault.get(str(task.key)).get(_COOKIES, "[]")
         return {
@@ -235,6 +235,7 @@ class Engine:
             "tls_keys": options.tls_keys,
             "allows_insecure_redirects": options.insecure_redirects
             or own.allows_insecure_redirects,
+            "cookies": own.http_should_set_cookies,
             "sent_along": frozenset(options.send_along),
             "own_cookies": tuple(cookies.from_dict(cookie) for cookie in json.loads(stored)),
         }

@@ -45,9 +45,8 @@ def call_for_task(
         **engine.options_of(task, configuration),
         "idle_timeout": configuration.timeout_interval_for_request,
         "maximum_redirects": configuration.maximum_redirects,
-        "cookies": configuration.http_should_set_cookies and not elsewhere,
         "sensitive": frozenset(name.lower() for name in own),
     }
     if elsewhere:
-        fields["own_cookies"] = ()
+        fields |= {"cookies": False, "own_cookies": ()}
     return Call(**{**fields, **more})

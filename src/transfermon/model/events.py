@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from transfermon.model.metrics import TaskMetrics
 from transfermon.model.record import record
 from transfermon.model.task import Kind, Progress, Task, TaskKey, changed
+from transfermon.model.translate import marked
 
 _COMMON = {
     "sequence": "sequence",
@@ -35,6 +36,9 @@ class Event:
     # attribute -> the ancestors' key, in the order of to_dict()
     keys: ClassVar[dict[str, str]] = {}
     journalled: ClassVar[bool] = True
+    # its sentence in English, with its fields, {name} of its task and {session} in braces; "" where
+    # `text.humanize` makes it
+    words: ClassVar[str] = ""
 
     sequence: int = 0
     event_id: str = ""
@@ -149,6 +153,7 @@ class TaskWaitingEvent(TaskEvent):
     """`taskIsWaitingForConnectivity`: at most once per task, default sessions only."""
 
     type = "taskwaiting"
+    words = marked("{name} waits for a network")
     keys = {"task_identifier": "taskIdentifier"}
 
 
@@ -267,6 +272,7 @@ class SessionCreatedEvent(Event):
     """[beyond] A session was made or restored."""
 
     type = "sessioncreated"
+    words = marked("{session} opened")
 
 
 @record
@@ -304,6 +310,7 @@ class BackgroundTransferEvent(Event):
     """Stored events of a session wait; the key `sessionId` is the ancestors'."""
 
     type = "backgroundtransfer"
+    words = marked("{session}: stored events are delivered")
     keys = {"handler_id": "handlerId", "session_identifier": "sessionId"}
     handler_id: str = ""
 
@@ -313,6 +320,7 @@ class SessionEventsCompletedEvent(Event):
     """All stored events of a background delivery were told."""
 
     type = "sessioneventscompleted"
+    words = marked("{session}: all stored events were delivered")
 
 
 @record

@@ -105,9 +105,13 @@ def unconfirmed(task: Task) -> str:
 
 
 def event(told: events.Event) -> str:
-    """One line for any event; one of a class that is not known here reads like its parent, or is
-    its type.
+    """One line for any event: its own words, or those of the table; one of a class that is not
+    known there reads like its parent, or is its type.
     """
+    if told.words:
+        name = _name(told) if told.task_key is not None else ""
+        fields = {**vars(told), "name": name, "session": _session(told)}
+        return clean(tr(told.words).format(**fields))
     words = next((_EVENTS[cls] for cls in type(told).__mro__ if cls in _EVENTS), None)
     return clean(words(told) if words else told.type)
 
@@ -330,22 +334,14 @@ _EVENTS: dict[type[events.Event], Callable[[Any], str]] = {
     events.TaskCreatedEvent: _created,
     events.TaskStateEvent: _state,
     events.TaskRemovedEvent: _removed,
-    events.TaskWaitingEvent: lambda told: tr("{name} waits for a network").format(name=_name(told)),
     events.DownloadProgressEvent: _progressed,
     events.DownloadResumedEvent: _resumed,
     events.DownloadCompletedEvent: _downloaded,
     events.UploadProgressEvent: _uploaded,
     events.TaskCompletedEvent: _completed,
-    events.SessionCreatedEvent: lambda told: tr("{session} opened").format(session=_session(told)),
     events.SessionFinishingEvent: _finishing,
     events.SessionIdleEvent: _idle,
     events.SessionInvalidatedEvent: _invalidated,
-    events.BackgroundTransferEvent: lambda told: tr(
-        "{session}: stored events are delivered"
-    ).format(session=_session(told)),
-    events.SessionEventsCompletedEvent: lambda told: tr(
-        "{session}: all stored events were delivered"
-    ).format(session=_session(told)),
     events.BackgroundFetchEvent: _fetch,
     events.SilentPushEvent: _push,
     events.HandlerEndedEvent: _handler_ended,

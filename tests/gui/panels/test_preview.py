@@ -17,7 +17,7 @@ from transfermon.gui.panels.picture_helper import magic_of
 from transfermon.gui.panels.pictures import Helper, HelperError, Pictures, Question
 from transfermon.gui.panels.preview import SHEET, Preview
 
-LIMIT = 10_000  # ms: a machine under load still starts the helper in this
+LIMIT = 60_000  # ms: a machine under load still starts the helper in this
 
 
 def painted(path: Path, width: int = 64, height: int = 48, color: str = "#c06c84") -> Path:

@@ -31,7 +31,7 @@ def test_cycles_are_freed_on_the_thread_of_the_window_only(qtbot, qapp):
         worker.start()
         worker.join()
         assert freed_on == []
-        qtbot.waitUntil(lambda: bool(freed_on), timeout=5000)
+        qtbot.waitUntil(lambda: bool(freed_on), timeout=60000)
         assert set(freed_on) == {threading.main_thread()}
     finally:
         collector.close()

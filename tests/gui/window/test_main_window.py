@@ -62,13 +62,12 @@ from transfermon.gui.toolkit import files
 from transfermon.gui.window import adding, build, checksum, session_commands, settings_commands
 from transfermon.gui.window.bridge import Bridge
 from transfermon.gui.window.closing import KEEP, closing, quit_words
-from transfermon.gui.window.commands import COMMANDS, TOOLBAR, TRAY
-from transfermon.gui.window.enabling import PRIORITIES, enabled, toggled
+from transfermon.gui.window.commands import COMMANDS, TOOLBAR, TRAY, enabled
 from transfermon.gui.window.kept_layout import restore_layout, save_layout
 from transfermon.gui.window.layout import start_widths
 from transfermon.gui.window.main_window import MainWindow, session_progress
 from transfermon.gui.window.status_line import counts_line
-from transfermon.gui.window.task_commands import as_curl
+from transfermon.gui.window.task_commands import PRIORITIES, as_curl, toggled
 from transfermon.gui.window.text_file import read_text
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.errors import TransferError

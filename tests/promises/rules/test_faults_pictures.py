@@ -243,12 +243,12 @@ def test_fault_m9_a_part_file_is_shown_as_such_if_at_all(qtbot, tmp_path: Path):
     preview.show_tasks([a_task(name="a.png", part_path=str(part), final_path=str(part))])
     assert preview.pictures.worker is None  # half of a PNG is no picture
     assert preview.sentence.text() == "Downloading."
-    with qtbot.waitSignal(preview.shown, timeout=10_000):
+    with qtbot.waitSignal(preview.shown, timeout=60_000):
         # the same bytes, when they are whole
         preview.show_tasks([a_finished_task(name="a.png", final_path=str(part))])
     jpeg = picture(400, 300, "JPEG")
     part.write_bytes(jpeg[: len(jpeg) // 2])
-    with qtbot.waitSignal(preview.shown, timeout=10_000):
+    with qtbot.waitSignal(preview.shown, timeout=60_000):
         preview.show_tasks([a_task(name="b.jpg", number=2, part_path=str(part))])
     assert preview.foot.facts.text().endswith("so far, still arriving")
     assert not preview.foot.buttons.isVisible()
@@ -264,7 +264,7 @@ def test_fault_m9_hostile_bytes_that_arrive_stop_nothing(qtbot, tmp_path: Path):
         (b"", JPEG, JPEG + b"\xff" + bytes(1000), picture(40, 20)[:30], b"\xff" * 5000)
     ):
         part.write_bytes(data)
-        with qtbot.waitSignal(preview.shown, timeout=10_000):
+        with qtbot.waitSignal(preview.shown, timeout=60_000):
             preview.show_tasks([a_task(name="b.jpg", number=number, part_path=str(part))])
         assert preview.pages.currentWidget() is preview.card
         assert preview.sentence.text() == "Downloading."

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from tests.helpers.byte_server import ByteServer, Resource
-from tests.helpers.recorder import eventually
+from tests.helpers.recorder import LIMIT, eventually
 from tests.helpers.sessions import App, FastLoop, Halves, advance, engine_process
 from tests.promises.rules.conftest import OpenMonitor
 from tests.promises.rules.test_background_delivery import (
@@ -321,7 +321,7 @@ async def test_o17_a_kill_at_any_moment_loses_no_event_and_repeats_only_under_th
     log = tmp_path / "heard"
     body = COUNTING.format(log=str(log), url=server.url("/"), enough=enough)
     with engine_process(tmp_path, body) as process:
-        await asyncio.to_thread(process.wait, 20)
+        await asyncio.to_thread(process.wait, LIMIT)
     before = [
         (kind, event_id, int(number))
         for kind, event_id, number in map(str.split, log.read_text().splitlines())

@@ -114,7 +114,7 @@ async def test_a_file_that_is_all_there_is_finished_without_an_endless_retry(
     asked.
     """
     server = serve(Traits(slow=False))
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     with contextlib.closing(connection):
         connection.request("HEAD", "/a.bin")
         tag = connection.getresponse().getheader("ETag", "")

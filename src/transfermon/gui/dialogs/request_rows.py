@@ -46,13 +46,10 @@ class RequestRows:
         self.rows: dict[str, QLineEdit | QCheckBox] = {
             row.name: self._row(row) for row in ROWS if row.kind is not ValueKind.FLAG
         }
-        ticks = QHBoxLayout()
         for row in ROWS:
             if row.kind is ValueKind.FLAG:
                 tick = self.rows[row.name] = self._tick(row.name, tr(row.title))
-                ticks.addWidget(tick)
-        ticks.addStretch(1)
-        form.addRow("", ticks)
+                form.addRow("", tick)
 
     def __repr__(self) -> str:
         return f"<RequestRows of {self._parent.objectName()}>"
@@ -61,7 +58,7 @@ class RequestRows:
         """Whether there is a body, and so what is about it."""
         for row in ROWS:
             if row.of_bodies:
-                self.rows[row.name].setVisible(on)
+                self._form.setRowVisible(self.rows[row.name], on)
 
     @property
     def cookie_file(self) -> str:

@@ -22,6 +22,7 @@ from transfermon.gui.dialogs.questions import ask, tell
 from transfermon.gui.dialogs.typed_text import LONGEST_TEXT, MOST_LINKS, links_in
 from transfermon.gui.dialogs.upload import UploadDialog, UploadRequest, address_for
 from transfermon.gui.window.background_commands import show_composer
+from transfermon.gui.window.command import Command
 from transfermon.gui.window.context import DEFAULT_SESSION, WindowContext
 from transfermon.gui.window.text_file import read_text
 from transfermon.http import cookie_file
@@ -389,3 +390,11 @@ def listed(text: str) -> list[str]:
             tr("The list has more than {most_links} lines; split it.").format(most_links=MOST_LINKS)
         )
     return lines
+
+
+COMMANDS = (
+    Command(id="add", run=add_from_clipboard, text=marked("&Add transfers…"), label=marked("Add"), menu="Transfer", icon="plus", keys="Ctrl+N", tip=marked("Add addresses to download")),
+    Command(id="upload", run=show_upload, text=marked("&Upload files…"), label=marked("Upload"), menu="Transfer", icon="upload", keys="Ctrl+U", tip=marked("Send files to an address")),
+    Command(id="paste", run=paste, text=marked("Add links from the &clipboard"), menu="Transfer", icon="clipboard-paste", keys="Ctrl+V"),
+    Command(id="open_list", run=ask_for_list, text=marked("Open a l&ist or push…"), menu="Transfer", icon="file-text", keys="Ctrl+O", tip=marked("A text file with one address a line, or a JSON file with a push")),
+)  # fmt: skip

@@ -7,9 +7,11 @@ import sys
 from PySide6.QtCore import QProcess
 
 from transfermon.gui.dialogs.push_composer import PushComposer, earlier_payloads
+from transfermon.gui.window import settings_commands
+from transfermon.gui.window.command import Command
 from transfermon.gui.window.context import WindowContext
 from transfermon.model.errors import InvalidAction, TransfermonError
-from transfermon.model.translate import tr
+from transfermon.model.translate import marked, tr
 from transfermon.model.wake_policy import WakeVerdict, verdict_text
 
 
@@ -79,3 +81,12 @@ def start_demo(context: WindowContext) -> None:
     """
     if not QProcess.startDetached(sys.executable, ["-m", "transfermon", "gui", "--demo"])[0]:
         context.toast(tr("The demo could not be started."))
+
+
+COMMANDS = (
+    Command(id="fetch", run=fetch_in_background, text=marked("Background &fetch"), menu="Background", icon="download-cloud", keys="Ctrl+Shift+B", tip=marked("Let the app look for new content now, as in the background")),
+    Command(id="push", run=compose_push, text=marked("&Silent push…"), label=marked("Silent push"), menu="Background", icon="bell", keys="Ctrl+Shift+S", tip=marked("Write a push payload and deliver it to this app")),
+    Command(id="channel", run=settings_commands.show_push_settings, text=marked("Push &channel…"), menu="Background", icon="bell", tip=marked("Its state, and the settings of the push channel")),
+    Command(id="simulate", run=simulate_suspension, text=marked("&Simulate a suspension, or wake the app"), menu="Background/", tip=marked("Listeners hear nothing while the app is suspended; transfers go on")),
+    Command(id="demo", run=start_demo, text=marked("Start the &demo"), menu="Help", icon="video"),
+)  # fmt: skip

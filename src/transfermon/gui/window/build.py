@@ -15,7 +15,8 @@ from PySide6.QtWidgets import QMenu, QSizePolicy, QToolButton, QWidget
 from transfermon.gui.toolkit import theme
 from transfermon.gui.toolkit.collapsing_bars import Toolbar
 from transfermon.gui.window.background_commands import drop_connections
-from transfermon.gui.window.commands import BY_ID, COMMANDS, GIVING, MENUS, TABLE, TOOLBAR, Command
+from transfermon.gui.window.command import TABLE, Command
+from transfermon.gui.window.commands import BY_ID, COMMANDS, GIVING, MENUS, TOOLBAR
 from transfermon.gui.window.context import WindowContext
 from transfermon.gui.window.settings_commands import set_theme
 from transfermon.gui.window.task_menu import MenuItem, menu_for

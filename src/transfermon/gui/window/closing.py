@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 
 from transfermon.gui.dialogs.questions import ask
+from transfermon.gui.window.command import Command
 from transfermon.gui.window.context import WindowContext
 from transfermon.model.record import record
 from transfermon.model.translate import marked, tr
@@ -163,3 +164,9 @@ async def _stop_and_quit(context: WindowContext) -> None:
 def _quit_now(context: WindowContext) -> None:
     context.over = True
     context.quit_wanted.emit()
+
+
+COMMANDS = (
+    Command(id="close", run=hide_or_minimise, text=marked("Close the &window"), menu="Transfer/", keys="Ctrl+W"),
+    Command(id="quit", run=quit_app, text=marked("&Quit"), menu="Transfer", icon="log-out", keys="Ctrl+Q"),
+)  # fmt: skip

@@ -19,10 +19,9 @@ from transfermon.gui.list.scope import Scope
 from transfermon.gui.toolkit import theme
 from transfermon.gui.window import adding, build, closing, settings_commands, task_commands
 from transfermon.gui.window.background_commands import show_composer
-from transfermon.gui.window.commands import COMMANDS
+from transfermon.gui.window.commands import COMMANDS, enabled
 from transfermon.gui.window.context import WindowContext
 from transfermon.gui.window.credentials import Credentials
-from transfermon.gui.window.enabling import enabled
 from transfermon.gui.window.host_questions import HostQuestions
 from transfermon.gui.window.kept_layout import restore_layout, save_layout
 from transfermon.gui.window.layout import Panels, start_size, start_widths

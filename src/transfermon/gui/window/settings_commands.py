@@ -13,9 +13,10 @@ from PySide6.QtWidgets import QApplication
 from transfermon.gui.dialogs.preference_pages import Channel, StartAtLogin
 from transfermon.gui.dialogs.preferences import Preferences
 from transfermon.gui.toolkit import theme
+from transfermon.gui.window.command import Command
 from transfermon.gui.window.context import WindowContext
 from transfermon.model.configuration import BACKGROUND_FETCH_INTERVAL_NEVER
-from transfermon.model.translate import tr
+from transfermon.model.translate import marked, tr
 from transfermon.system import autostart
 
 
@@ -167,3 +168,8 @@ def show_channel(context: WindowContext) -> None:
     )
     if isinstance(dialog := context.dialogs.get("settings"), Preferences):
         dialog.push.show_channel(on, _channel(context), context.monitor.settings.push_topics)
+
+
+COMMANDS = (
+    Command(id="settings", run=show_general_settings, text=marked("&Settings…"), menu="Edit/", icon="sliders-horizontal", keys="Ctrl+,", tip=marked("How the app behaves")),
+)  # fmt: skip

@@ -16,14 +16,16 @@ from transfermon.gui.dialogs.questions import ask, text_question
 from transfermon.gui.panels.event_log import as_ndjson
 from transfermon.gui.toolkit import files
 from transfermon.gui.window.checksum import ask_for_checksum
+from transfermon.gui.window.command import TABLE, Choice, Command
 from transfermon.gui.window.context import WindowContext
-from transfermon.gui.window.enabling import PRIORITIES, toggled
 from transfermon.gui.window.removal import take_off_the_list
 from transfermon.gui.window.slices import in_slices
 from transfermon.model import units
 from transfermon.model.errors import InvalidAction, TransfermonError
-from transfermon.model.task import Action, Kind, Task, TaskKey
+from transfermon.model.task import Action, Activity, Kind, State, Task, TaskKey
 from transfermon.model.translate import marked, tr
+
+PRIORITIES = {"priority_high": 0.75, "priority_normal": 0.5, "priority_low": 0.25}
 
 
 def _each(
@@ -56,6 +58,11 @@ def resume(context: WindowContext) -> None:
 
 def pause(context: WindowContext) -> None:
     _each(context, context.targets, Action.SUSPEND, context.monitor.commands.suspend)
+
+
+def toggled(selected: Sequence[Task]) -> Action:
+    """What Space means: pause while anything of it runs, else resume."""
+    return Action.SUSPEND if any(task.can(Action.SUSPEND) for task in selected) else Action.RESUME
 
 
 def toggle(context: WindowContext) -> None:
@@ -295,3 +302,47 @@ def show_selected_in_folder(context: WindowContext) -> None:
 def show_task_folder(context: WindowContext, key: TaskKey) -> None:
     for task in context.tasks([key]):
         context.complain(files.show_in_folder(task))
+
+
+def has_priority(name: str) -> Callable[[Choice], bool]:
+    """Whether that is the nearest one of all that are chosen."""
+
+    def nearest(task: Task) -> str:
+        return min(PRIORITIES, key=lambda name: abs(PRIORITIES[name] - task.priority))
+
+    return lambda choice: {nearest(task) for task in choice.selected} == {name}
+
+
+def any_queued(choice: Choice) -> bool:
+    """Whether one waits for its turn, and can have another one."""
+    return any(
+        task.state is State.RUNNING and task.activity is Activity.QUEUED for task in choice.selected
+    )
+
+
+COMMANDS = (
+    Command(id="open", offered=lambda choice: choice.one is not None and choice.one.succeeded, run=open_selected, text=marked("&Open"), menu="Transfer/", icon="external-link", keys="Return", where=TABLE, can=lambda choice: choice.one is not None, of_tasks=marked("Open")),
+    Command(id="show_in_folder", run=show_selected_in_folder, text=marked("Show in &folder"), menu="Transfer", icon="folder-open", keys="Ctrl+Return", where=TABLE, can=lambda choice: choice.one is not None, of_tasks=marked("Show in folder")),
+    Command(id="resume", run=resume, text=marked("&Resume"), menu="Transfer/", icon="play", tip=marked("Resume the selected transfers, or all that are shown"), can=lambda choice: choice.can_over(Action.RESUME), of_tasks=marked("Resume"), line=True),
+    Command(id="pause", run=pause, text=marked("&Pause"), menu="Transfer", icon="pause", tip=marked("Pause the selected transfers, or all that are shown"), can=lambda choice: choice.can_over(Action.SUSPEND), of_tasks=marked("Pause")),
+    Command(id="toggle", run=toggle, text=marked("Pause or resume"), menu="Transfer", keys="Space", where=TABLE, can=lambda choice: choice.can(Action.SUSPEND) or choice.can(Action.RESUME)),
+    Command(id="cancel", run=cancel, text=marked("&Cancel"), menu="Transfer", icon="x", tip=marked("Cancel the selected transfers"), can=lambda choice: choice.can(Action.CANCEL), of_tasks=marked("Cancel")),
+    Command(id="retry", run=retry, text=marked("Re&try"), menu="Transfer", icon="rotate-cw", tip=marked("Try the failed ones of the selection again, or all that are shown"), can=lambda choice: choice.can_over(Action.RETRY), of_tasks=marked("Retry")),
+    Command(id="retry_url", run=retry_with_new_url, text=marked("Retry with a &new URL…"), menu="Transfer", icon="rotate-cw", tip=marked("For an address that has expired: what is stored is kept where the new one has the same file"), can=lambda choice: choice.one is not None and choice.can(Action.RETRY), of_tasks=marked("Retry with a new URL…")),
+    Command(id="copy_url", run=copy_urls, text=marked("Copy &URLs"), menu="Transfer/", icon="copy", keys="Ctrl+C", where=TABLE, can=lambda choice: bool(choice.selected), of_tasks=marked("Copy URLs"), counted=lambda count: tr("Copy %n URLs", "Copy URL", count), line=True),
+    Command(id="copy_curl", run=copy_as_curl, text=marked("Copy as cur&l"), menu="Transfer", icon="terminal", can=lambda choice: bool(choice.selected), of_tasks=marked("Copy as curl")),
+    Command(id="copy_events", run=copy_events, text=marked("Copy &events"), menu="Transfer", icon="copy", tip=marked("The journal of the selected transfer, one JSON object a line"), can=lambda choice: choice.one is not None, of_tasks=marked("Copy events")),
+    Command(id="priority_high", run=prioritise_high, text=marked("&High priority"), menu="Transfer/", icon="circle-arrow-up", tip=marked("Before the others that wait for the same host"), can=lambda choice: choice.can(Action.CANCEL), of_tasks=marked("High"), line=True, group=marked("Priority"), chosen=has_priority("priority_high")),
+    Command(id="priority_normal", run=prioritise_normal, text=marked("N&ormal priority"), menu="Transfer", icon="clock", can=lambda choice: choice.can(Action.CANCEL), of_tasks=marked("Normal"), group=marked("Priority"), chosen=has_priority("priority_normal")),
+    Command(id="priority_low", run=prioritise_low, text=marked("Lo&w priority"), menu="Transfer", icon="circle-arrow-down", tip=marked("After the others that wait for the same host"), can=lambda choice: choice.can(Action.CANCEL), of_tasks=marked("Low"), group=marked("Priority"), chosen=has_priority("priority_low")),
+    Command(id="queue_first", run=queue_first, text=marked("Move to the front of the queue"), menu="Transfer", icon="circle-arrow-up", tip=marked("Start before the others of the same priority"), can=any_queued, of_tasks=marked("To the front"), group=marked("Move in queue")),
+    Command(id="queue_last", run=queue_last, text=marked("Move to the back of the queue"), menu="Transfer", icon="circle-arrow-down", tip=marked("Start after the others of the same priority"), can=any_queued, of_tasks=marked("To the back"), group=marked("Move in queue")),
+    Command(id="verify", run=verify, text=marked("&Verify checksum…"), menu="Transfer", icon="circle-check", tip=marked("Compare the finished file with a SHA-256, or show its own"), can=lambda choice: choice.one is not None and choice.one.succeeded, of_tasks=marked("Verify checksum…")),
+    Command(id="speed_limit", run=ask_for_speed_limit, text=marked("&Speed limit…"), menu="Transfer", icon="sliders-horizontal", can=lambda choice: choice.can(Action.CANCEL), of_tasks=marked("Speed limit…")),
+    Command(id="remove", run=remove, text=marked("Re&move from the list"), menu="Transfer/", icon="list-x", keys="Del", where=TABLE, can=lambda choice: choice.can(Action.REMOVE), of_tasks=marked("Remove from list"), line=True),
+    Command(id="remove_and_delete", run=remove_and_delete, text=marked("Remove and &delete the file…"), menu="Transfer", icon="trash-2", keys="Shift+Del", where=TABLE, can=lambda choice: choice.can(Action.REMOVE), of_tasks=marked("Remove and delete file…")),
+    Command(id="select_all", run=select_all, text=marked("Select &all shown"), menu="Edit", keys="Ctrl+A", where=TABLE, can=lambda choice: choice.anything),
+    Command(id="pause_all", run=pause_all, text=marked("&Pause all"), menu="Edit/", icon="pause"),
+    Command(id="resume_all", run=resume_all, text=marked("&Resume all"), menu="Edit", icon="play"),
+    Command(id="retry_failed", run=retry_all_failed, text=marked("Re&try all failed"), menu="Edit", icon="rotate-cw"),
+)  # fmt: skip
