@@ -12,6 +12,7 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.byte_server import ByteServer, Resource
+from tests.helpers.byte_server import ByteServer, Conn, Request, Resource
 from transfermon.commands.progress_screens import progress_bar
 from transfermon.control.client import Client, NoEngine
 from transfermon.control.server import ControlServer
@@ -27,6 +28,7 @@ from transfermon.engine.monitor import Monitor
 from transfermon.model.errors import EngineBusyError
 from transfermon.storage.settings import Settings
 
+LIMIT = 60.0  # seconds that something may take that must come
 BODY = bytes(range(256)) * 8192  # 2 MiB
 DIGEST = hashlib.sha256(BODY).hexdigest()
 
@@ -370,13 +372,21 @@ def test_quit_ends_the_engine_and_waits_for_it(shell, server, resource):
     assert finish(process)[0] == 130
 
 
-def test_events_can_be_followed_from_another_process(shell, server):
-    process = shell.start("get", server.url("/a.bin"), "--limit-rate", "3M")
+def test_events_can_be_followed_from_another_process(shell, server, resource):
+    followed = threading.Event()
+
+    def once_it_is_followed(conn: Conn, request: Request) -> bool:
+        followed.wait(LIMIT)
+        return False
+
+    resource.before = once_it_is_followed
+    process = shell.start("get", server.url("/a.bin"))
     until(shell.tasks)
     follower = shell.start("events", "--follow", "--json")
     assert follower.stdout is not None
     kinds = []
     for line in follower.stdout:
+        followed.set()
         kinds.append(json.loads(line)["type"])
         if kinds[-1] == "sessioncompleted":
             break

@@ -175,9 +175,9 @@ async def test_t16_the_resource_timer_ends_a_task_however_often_it_tries(
         record = await task.wait()
     assert code_of(task) == -1001
     assert record.attempt > 1
-    seen = len(server.requests)
     await session.download_task(server.url("/b")).wait()
-    assert {request.target for request in server.requests[seen:]} == {"/b"}
+    asked = sum(request.target == "/a" for request in server.requests)
+    assert asked <= record.attempt, "the last one may have been ended before it was sent"
 
 
 async def test_t16_it_ends_a_task_that_waits_for_the_network(
