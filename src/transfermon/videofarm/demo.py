@@ -26,6 +26,7 @@ MARK = "demo-folder"
 PHOTOS = "com.example.photos"
 VIDEOS = "com.example.videos"
 STARTED_VIDEOS = 6  # of the eight that the server begins with; a background fetch finds the others
+VIDEOS_AT_ONCE = 3  # so that some wait for their turn, which is to be seen, too
 START_SECONDS = 20.0  # that the server may take on a slow machine
 STOP_SECONDS = 3.0
 
@@ -154,6 +155,7 @@ class Demo:
         photos.download_task(
             f"{self.url}/photos/99", name="The photo that never was.jpg", user_initiated=True
         )
+        videos.reconfigure(http_maximum_connections_per_host=VIDEOS_AT_ONCE)
         found = await VideoFarmClient(self._monitor, self.url).fetch_videos()
         for video in found[:STARTED_VIDEOS]:
             videos.download_task(

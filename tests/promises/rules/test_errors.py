@@ -651,7 +651,7 @@ async def test_x07_the_resource_timeout_ends_the_retries(
     monitor: Monitor, server: ByteServer, resource: Resource
 ):
     resource.before = lambda conn, request: sent(conn, reply(500))
-    session = quick_session(monitor, timeout_interval_for_resource=0.4)
+    session = quick_session(monitor, timeout_interval_for_resource=3.0)
     task = session.download_task(server.url("/a.bin"))
     await task.wait()
     assert code_of(task) == -1001

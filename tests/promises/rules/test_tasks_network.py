@@ -168,8 +168,10 @@ async def test_t15_a_server_that_never_answers_is_silent_too(
 async def test_t16_the_resource_timer_ends_a_task_however_often_it_tries(
     monitor: Monitor, server: ByteServer, resource: Resource
 ):
+    session = quick_session(monitor, timeout_interval_for_resource=3.0)
+    # what a first transfer loads is loaded
+    assert (await session.download_task(server.url("/first")).wait()).succeeded
     resource.cut_after = 1
-    session = quick_session(monitor, timeout_interval_for_resource=0.4)
     task = session.download_task(server.url("/a"))
     async with asyncio.timeout(LIMIT):
         record = await task.wait()
