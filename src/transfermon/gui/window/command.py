@@ -15,7 +15,7 @@ from transfermon.model.task import Action, Task
 TABLE = "table"  # keys that act only while the list has the focus: a text box needs them for itself
 
 
-class Choice:
+class ChosenTasks:
     """The transfers that a command would be about. `shown` is looked at only while nothing is
     selected.
     """
@@ -26,7 +26,7 @@ class Choice:
         self._over = self._samples if selected else _samples(shown)
 
     def __repr__(self) -> str:
-        return f"<Choice of {len(self.selected)}>"
+        return f"<ChosenTasks of {len(self.selected)}>"
 
     @property
     def one(self) -> Task | None:
@@ -67,11 +67,11 @@ class Command:
     where: str = ""  # TABLE, or the whole window
     tip: str = ""
     label: str = ""  # shorter, for the toolbar
-    can: Callable[[Choice], bool] | None = None  # None: always
+    can: Callable[[ChosenTasks], bool] | None = None  # None: always
     # in the menu of selected transfers, under these words; "" is not in there
     of_tasks: str = ""
     counted: Callable[[int], str] | None = None  # its words there, where they name the number
-    offered: Callable[[Choice], bool] | None = None  # there, where that is not `can`
+    offered: Callable[[ChosenTasks], bool] | None = None  # there, where that is not `can`
     line: bool = False  # a line comes before it there
     group: str = ""  # the menu inside that menu that it is in
-    chosen: Callable[[Choice], bool] | None = None  # whether it has its mark there
+    chosen: Callable[[ChosenTasks], bool] | None = None  # whether it has its mark there

@@ -15,7 +15,7 @@ from transfermon.gui.window import (
     task_commands,
     view_commands,
 )
-from transfermon.gui.window.command import Choice, Command
+from transfermon.gui.window.command import ChosenTasks, Command
 from transfermon.model.task import Task
 from transfermon.model.translate import marked
 
@@ -70,5 +70,5 @@ def enabled(selected: Sequence[Task], shown: Sequence[Task]) -> dict[str, bool]:
     """Which commands about transfers can do something now, by id; the others always can. `shown` is
     looked at only while nothing is selected.
     """
-    choice = Choice(selected, shown)
+    choice = ChosenTasks(selected, shown)
     return {command.id: command.can(choice) for command in COMMANDS if command.can is not None}

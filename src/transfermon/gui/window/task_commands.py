@@ -16,7 +16,7 @@ from transfermon.gui.dialogs.questions import ask, text_question
 from transfermon.gui.panels.event_log import as_ndjson
 from transfermon.gui.toolkit import files
 from transfermon.gui.window.checksum import ask_for_checksum
-from transfermon.gui.window.command import TABLE, Choice, Command
+from transfermon.gui.window.command import TABLE, ChosenTasks, Command
 from transfermon.gui.window.context import WindowContext
 from transfermon.gui.window.removal import take_off_the_list
 from transfermon.gui.window.slices import in_slices
@@ -304,7 +304,7 @@ def show_task_folder(context: WindowContext, key: TaskKey) -> None:
         context.complain(files.show_in_folder(task))
 
 
-def has_priority(name: str) -> Callable[[Choice], bool]:
+def has_priority(name: str) -> Callable[[ChosenTasks], bool]:
     """Whether that is the nearest one of all that are chosen."""
 
     def nearest(task: Task) -> str:
@@ -313,7 +313,7 @@ def has_priority(name: str) -> Callable[[Choice], bool]:
     return lambda choice: {nearest(task) for task in choice.selected} == {name}
 
 
-def any_queued(choice: Choice) -> bool:
+def any_queued(choice: ChosenTasks) -> bool:
     """Whether one waits for its turn, and can have another one."""
     return any(
         task.state is State.RUNNING and task.activity is Activity.QUEUED for task in choice.selected

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from transfermon.gui.window.command import Choice, Command
+from transfermon.gui.window.command import ChosenTasks, Command
 from transfermon.gui.window.commands import COMMANDS
 from transfermon.model.record import record
 from transfermon.model.task import Task
@@ -26,7 +26,7 @@ def menu_for(tasks: Sequence[Task]) -> list[MenuItem | None]:
     """What the menu of these tasks offers; None is a line between groups."""
     if not tasks:
         return []
-    choice = Choice(tasks)
+    choice = ChosenTasks(tasks)
     items: list[MenuItem | None] = []
     for command in COMMANDS:
         if not command.of_tasks:
@@ -47,6 +47,6 @@ def menu_for(tasks: Sequence[Task]) -> list[MenuItem | None]:
     return items
 
 
-def _is_offered(command: Command, choice: Choice) -> bool:
+def _is_offered(command: Command, choice: ChosenTasks) -> bool:
     asked = command.offered or command.can
     return asked is None or asked(choice)
