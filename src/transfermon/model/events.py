@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import field
 from enum import Enum
+from functools import cache
 from typing import Any, ClassVar
 
 from transfermon.model.metrics import TaskMetrics
@@ -58,15 +59,26 @@ class Event:
         only.
         """
         out: dict[str, Any] = {"type": self.type}
-        for name, key in {**_COMMON, **self.keys}.items():
-            value = getattr(self, name)
-            if name == "session_identifier" and value is None:
+        values = self.__dict__
+        for name, key in _named(type(self)):  # type: ignore[arg-type]  # a class can be a key
+            value = values[name]
+            if type(value) not in _PLAIN:
+                value = _plain(value)
+            elif value is None and name == "session_identifier":
                 continue
-            out[key] = _plain(value)
+            out[key] = value
         return out
 
     def __getitem__(self, key: str) -> Any:
         return self.to_dict()[key]
+
+
+@cache
+def _named(cls: type[Event]) -> tuple[tuple[str, str], ...]:
+    return tuple({**_COMMON, **cls.keys}.items())
+
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})  # most values: they stay as they are
 
 
 def _plain(value: Any) -> Any:

@@ -111,8 +111,7 @@ class Database:
         if int(lease) != self.lease:
             database.execute("rollback")
             raise LeaseLost
-        for change in changes:
-            tables.write_change(database, change)
+        tables.write_changes(database, changes)
         self._since_pruned += sum(
             change.event is not None or change.wake is not None for change in changes
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from enum import Enum
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 from transfermon.model.configuration import USUAL_CONNECTIONS, RetryPolicy, SessionConfiguration
@@ -32,19 +32,33 @@ T = TypeVar("T")
 _COOKIES = ("set-cookie", "set-cookie2")
 
 
+@cache
+def _plan(cls: type) -> tuple[tuple[str, Any], ...]:
+    return tuple((item.name, item.default) for item in dataclasses.fields(cls))
+
+
+# what JSON has itself: nothing has to be asked of such a value
+_PLAIN = frozenset({str, int, float, bool, tuple, list, dict, type(None)})
+
+
 def _flat(record: Any) -> dict[str, Any]:
     out: dict[str, Any] = {}
-    for item in dataclasses.fields(record):
-        value = getattr(record, item.name)
-        if value == item.default:
+    values = record.__dict__
+    for name, default in _plan(type(record)):  # type: ignore[arg-type]  # every class can be a key
+        value = values[name]
+        if value is default or value == default:
             # defaults are not written: rows stay small, and a new field needs no migration
             continue
-        if isinstance(value, Enum):
-            value = value.value
-        elif dataclasses.is_dataclass(value):
-            value = _flat(value)
-        out[item.name] = value
+        if type(value) not in _PLAIN:
+            if isinstance(value, Enum):
+                value = value.value
+            elif dataclasses.is_dataclass(value):
+                value = _flat(value)
+        out[name] = value
     return out
+
+
+_encoded = json.JSONEncoder(check_circular=False).encode
 
 
 def task_text(task: Task) -> str:
@@ -56,7 +70,7 @@ def task_text(task: Task) -> str:
             for name, value in task.response.headers
         ]
         stored["response"] = {**stored["response"], "headers": headers}
-    return json.dumps(stored)
+    return _encoded(stored)
 
 
 _ENUMS: dict[str, type[Enum]] = {

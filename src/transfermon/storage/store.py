@@ -1,9 +1,10 @@
 """What is remembered, kept by one thread: changes queue up, become durable together, and are told
 in their order.
 
-Rule: `commit` puts a change in the queue and returns; the writer thread takes all that is there,
-commits it at once (WAL, synchronous=FULL: durable when it says so), and only then is each change
-told, in the order it was decided. Nothing else in the program opens the database (W7, W8).
+Rule: `commit` puts a change in the queue and returns; when the turn of the loop is over, the writer
+thread is woken, takes all that is there, commits it at once (WAL, synchronous=FULL: durable when it
+says so), and only then is each change told, in the order it was decided. Nothing else in the
+program opens the database (W7, W8).
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Store:
         self._database = Database(path, kept=kept)  # the thread's own
         self.frozen = ""  # why nothing can be stored now, in words; "" when all is well
         self.on_frozen: Callable[[str], None] | None = None
+        self._turn: list[_Entry] = []  # what this turn of the loop has decided
         self._queue: deque[_Entry] = deque()
         self._acknowledged: deque[int] = deque()
         self._ready = threading.Condition()
@@ -59,7 +61,8 @@ class Store:
         self.commits = 0
 
     def __repr__(self) -> str:
-        return f"<Store {self.path} lease={self._database.lease} queued={len(self._queue)}>"
+        queued = len(self._turn) + len(self._queue)
+        return f"<Store {self.path} lease={self._database.lease} queued={queued}>"
 
     async def open(self) -> Remembered:
         """As `Database.open` does it. Once a day a copy is kept (W16)."""
@@ -107,6 +110,7 @@ class Store:
             return
         if self._acknowledged:
             self._put(_Entry(change=Change()))
+        self._hand_over()
         with self._ready:
             self._stop = True
             self._ready.notify()
@@ -120,10 +124,21 @@ class Store:
         if self._ended:
             self._give_up([entry])
             return
-        with self._ready:
-            self._queue.append(entry)
-            if len(self._queue) == 1:
-                self._ready.notify()
+        if not self._turn:
+            assert self._loop is not None
+            self._loop.call_soon(self._hand_over)
+        self._turn.append(entry)
+
+    def _hand_over(self) -> None:
+        """What one turn decided goes to the writer at once: one wake-up, and at most one
+        transaction.
+        """
+        turn, self._turn = self._turn, []
+        if turn:
+            with self._ready:
+                if not self._queue:
+                    self._ready.notify()
+                self._queue.extend(turn)
 
     # ---- loop: tell what is durable, in slices, so that a burst does not stall the window
 
@@ -157,8 +172,9 @@ class Store:
         """
         self._ended = True
         with self._ready:
-            batch = [*batch, *self._queue]
+            batch = [*batch, *self._queue, *self._turn]
             self._queue.clear()
+        self._turn = []
         for entry in batch:
             for future in (entry.done, entry.result):
                 if future is not None and not future.done():

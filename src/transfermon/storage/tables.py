@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from transfermon.model import events
 from transfermon.model.configuration import WAKES_KEPT
 from transfermon.model.events import Event
-from transfermon.model.task import TaskKey
+from transfermon.model.task import Task, TaskKey
 from transfermon.model.wake_policy import wake_of
 from transfermon.storage.changes import Change, Remembered, ResumeRow, SessionRow, Unheard
 from transfermon.storage.records import configuration_of, configuration_text, task_of, task_text
@@ -74,7 +74,62 @@ def acknowledge(database: sqlite3.Connection, heard: Sequence[int]) -> None:
     )
 
 
-def write_change(database: sqlite3.Connection, change: Change) -> None:
+def write_changes(database: sqlite3.Connection, changes: Sequence[Change]) -> None:
+    """In their order; of several records of one task only the last is written down."""
+    tasks: dict[TaskKey, Task] = {}
+    rows = []
+    for change in changes:
+        if change.event is not None:
+            rows.append(_journal_row(change.event))
+        if _says_more(change):  # which may be about the tasks before it
+            _write_tasks(database, tasks)
+            tasks.clear()
+            _write_change(database, change)
+        elif change.task is not None:
+            tasks[change.task.key] = change.task
+    _write_tasks(database, tasks)
+    database.executemany(
+        "insert into journal(sequence, session, number, type, time, body) values(?,?,?,?,?,?)", rows
+    )
+
+
+def _says_more(change: Change) -> bool:
+    """Than the record of a task, and what happened."""
+    return (
+        change.removed is not None
+        or change.session is not None
+        or change.session_removed is not None
+        or change.resume is not None
+        or change.wake is not None
+        or change.value is not None
+    )
+
+
+def _journal_row(event: Event) -> tuple[int, str, int | None, str, float, str]:
+    number = getattr(event, "task_identifier", None)
+    body = json.dumps(event.to_dict())
+    return event.sequence, event.session, number, event.type, event.time, body
+
+
+def _write_tasks(database: sqlite3.Connection, tasks: Mapping[TaskKey, Task]) -> None:
+    database.executemany(
+        "insert into task values(?,?,?,?) on conflict(session, number) do update set state=excluded.state,"
+        " record=excluded.record",
+        [
+            (session, number, task.state.value, task_text(task))
+            for (session, number), task in tasks.items()
+        ],
+    )
+    highest: dict[str, int] = {}
+    for session, number in tasks:
+        highest[session] = max(number, highest.get(session, 0))
+    database.executemany(
+        "update session set next_number=max(next_number, ?) where key=?",
+        [(number + 1, session) for session, number in highest.items()],
+    )
+
+
+def _write_change(database: sqlite3.Connection, change: Change) -> None:
     if change.session is not None:
         row = change.session
         database.execute(
@@ -89,36 +144,13 @@ def write_change(database: sqlite3.Connection, change: Change) -> None:
             ),
         )
     if change.task is not None:
-        task = change.task
-        database.execute(
-            "insert into task values(?,?,?,?) on conflict(session, number) do update set state=excluded.state,"
-            " record=excluded.record",
-            (task.session, task.number, task.state.value, task_text(task)),
-        )
-        database.execute(
-            "update session set next_number=max(next_number, ?) where key=?",
-            (task.number + 1, task.session),
-        )
+        _write_tasks(database, {change.task.key: change.task})
     if change.removed is not None:
         database.execute("delete from task where session=? and number=?", change.removed)
     if change.session_removed is not None:
         database.execute("delete from task where session=?", (change.session_removed,))
         database.execute(
             "update session set state='invalidated' where key=?", (change.session_removed,)
-        )
-    if change.event is not None:
-        event = change.event
-        number = getattr(event, "task_identifier", None)
-        database.execute(
-            "insert into journal(sequence, session, number, type, time, body) values(?,?,?,?,?,?)",
-            (
-                event.sequence,
-                event.session,
-                number,
-                event.type,
-                event.time,
-                json.dumps(event.to_dict()),
-            ),
         )
     if change.resume is not None:
         resume = change.resume

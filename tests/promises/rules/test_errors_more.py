@@ -408,6 +408,7 @@ task = session.download_task({server.url("/a")!r})
 async for event in monitor.events("downloadprogress"):
     break
 task.cancel()
+monitor._engine.store._hand_over()
 import time
 while monitor._engine.store._queue:  # the loop stands still: what follows the cancel cannot run
     time.sleep(0.01)
