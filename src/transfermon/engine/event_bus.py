@@ -37,7 +37,7 @@ class EventBus:
 
     def __init__(self, runners: Runners) -> None:
         self._runners = runners
-        self._observers: list[Callable[[Event], None]] = []
+        self._observers: tuple[Callable[[Event], None], ...] = ()
         self._listeners: dict[str, list[Listener]] = {}
         self._chains: dict[tuple[str, int], _Chain] = {}  # number 0: the session's own events
         self._busy: set[tuple[str, int]] = set()
@@ -59,11 +59,13 @@ class EventBus:
         """Call `observer` with every event, progress too, as soon as it may be told. Returns the
         way out.
         """
-        self._observers.append(observer)
+        self._observers = (*self._observers, observer)
 
         def leave() -> None:
-            if observer in self._observers:
-                self._observers.remove(observer)
+            left = list(self._observers)
+            if observer in left:
+                left.remove(observer)
+                self._observers = tuple(left)
 
         return leave
 
@@ -120,7 +122,7 @@ class EventBus:
 
     def show(self, event: Event) -> None:
         """Tell the observers, at once."""
-        for observer in list(self._observers):
+        for observer in self._observers:
             try:
                 observer(event)
             except Exception:
@@ -142,6 +144,9 @@ class EventBus:
 
     def _chain(self, event: Event, delivered: Delivered | None) -> None:
         key = (event.session, getattr(event, "task_identifier", 0))
+        if key[1] and key not in self._chains and not self._listeners.get(event.type):
+            self._done(delivered)  # nobody listens, and nothing of the task waits
+            return
         chain = self._chains.setdefault(key, deque())
         chain.append((event, delivered))
         if key not in self._busy:

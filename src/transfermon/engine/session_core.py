@@ -189,9 +189,12 @@ class SessionCore:
         if event is None:
             return self.engine.store.commit(Change(task=task))
         subject = task or event.task or one.record
-        event = changed(event, task_identifier=subject.number, task=subject)
         told = self.engine.stamp(
-            event, session=self.key, session_identifier=self.configuration.identifier
+            event,
+            session=self.key,
+            session_identifier=self.configuration.identifier,
+            task_identifier=subject.number,
+            task=subject,
         )
         one.on_the_way += 1
         change = Change(

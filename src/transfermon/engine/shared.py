@@ -91,9 +91,9 @@ class Engine:
     def __repr__(self) -> str:
         return f"<Engine {self.state_dir} sequence={self.sequence}>"
 
-    def stamp(self, event: E, **place: str | None) -> E:
-        """The event with its place in the order. Only journalled events take a number of
-        their own.
+    def stamp(self, event: E, **place: Any) -> E:
+        """The event with its place in the order, and with these fields. Only journalled events take
+        a number of their own.
         """
         if event.journalled:
             self.sequence += 1

@@ -15,6 +15,7 @@ from transfermon.engine import surroundings
 from transfermon.engine.session import Session
 from transfermon.engine.shared import Engine
 from transfermon.model.errors import StateError
+from transfermon.model.events import Event
 from transfermon.system.sleep import Sleep
 from transfermon.system.stay_awake import Inhibitor
 
@@ -39,6 +40,7 @@ class SystemWatch:
         self.inhibitor = inhibitor
         self._sleep = sleep
         self._asleep = False
+        self._looking = False
         # nothing can be stored now, and why; "" when it can again
         self.on_frozen: Callable[[str], None] | None = None
         engine.store.on_frozen = self._frozen
@@ -50,7 +52,8 @@ class SystemWatch:
         engine.policy.changed = self._reconsider
         engine.connectivity.open()
         engine.policy.open()
-        engine.bus.subscribe(lambda _: self.stay_awake())
+        if self.inhibitor is not None:
+            engine.bus.subscribe(self._look_soon)
 
     def watch_sleep(self) -> None:
         if self._sleep is not None:
@@ -72,6 +75,16 @@ class SystemWatch:
             with contextlib.suppress(TimeoutError, StateError):
                 async with asyncio.timeout(_FLUSH_SECONDS):
                     await self._engine.store.read(lambda database: None)
+
+    def _look_soon(self, _event: Event) -> None:
+        """Once for all that a turn of the loop tells."""
+        if not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
+        self._looking = False
+        self.stay_awake()
 
     def stay_awake(self) -> None:
         """The computer may sleep while tasks merely wait, or nothing can be stored."""

@@ -6,8 +6,7 @@ see a row. Times are epoch seconds; those of things that did not happen are None
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,36 +102,30 @@ class Trace:
         lookup, connect, secure, request = (
             both(p) for p in (self.lookup, self.connect, self.secure, self.request)
         )
-        return _VALUES(  # of plain values: `astuple` would copy each
-            TransactionMetrics(
-                attempt=attempt,
-                method=self.method,
-                url=self.url,
-                status=self.status,
-                fetch_start=at(self.fetch_start),
-                domain_lookup_start=lookup[0],
-                domain_lookup_end=lookup[1],
-                connect_start=connect[0],
-                connect_end=secure[1] if secure[1] is not None else connect[1],
-                secure_connection_start=secure[0],
-                secure_connection_end=secure[1],
-                request_start=request[0],
-                request_end=request[1],
-                response_start=at(self.response_start),
-                response_end=at(self.response_end),
-                network_protocol_name=self.protocol,
-                is_reused_connection=self.reused,
-                remote_address=self.remote_address,
-                request_header_bytes=self.request_header_bytes,
-                request_body_bytes=self.request_body_bytes,
-                response_header_bytes=self.response_header_bytes,
-                response_body_bytes=self.response_body_bytes,
-            )
+        return (  # in the order of the fields of `TransactionMetrics`
+            attempt,
+            self.method,
+            self.url,
+            self.status,
+            at(self.fetch_start),
+            *lookup,
+            connect[0],
+            secure[1] if secure[1] is not None else connect[1],
+            *secure,
+            *request,
+            at(self.response_start),
+            at(self.response_end),
+            self.protocol,
+            self.reused,
+            self.remote_address,
+            self.request_header_bytes,
+            self.request_body_bytes,
+            self.response_header_bytes,
+            self.response_body_bytes,
         )
 
 
 _FIELDS = tuple(TransactionMetrics.__dataclass_fields__)
-_VALUES: Callable[[TransactionMetrics], tuple[Any, ...]] = operator.attrgetter(*_FIELDS)
 
 
 def task_metrics(

@@ -20,6 +20,7 @@ class _Plan(NamedTuple):
     """
 
     names: frozenset[str]
+    needed: frozenset[str]  # those that have to be given
     defaults: dict[str, object]
     factories: tuple[tuple[str, Callable[[], object]], ...]
     compared: tuple[str, ...]
@@ -45,6 +46,11 @@ def record(cls: C) -> C:
     missing = dataclasses.MISSING
     plan = _Plan(
         names=frozenset(item.name for item in fields),
+        needed=frozenset(
+            item.name
+            for item in fields
+            if item.default is missing and item.default_factory is missing
+        ),
         defaults={item.name: item.default for item in fields if item.default is not missing},
         factories=tuple(
             (item.name, item.default_factory)
@@ -77,11 +83,12 @@ def _init(self: Any, /, **given: object) -> None:
     plan: _Plan = self.__record_plan__
     values = self.__dict__
     values.update(plan.defaults)
+    values.update(given)
     for name, make in plan.factories:
         if name not in given:
             values[name] = make()
-    values.update(given)
-    if values.keys() != plan.names:
+    # one that is unknown makes them too many, unless one that is needed is missing
+    if len(values) != len(plan.names) or not plan.needed <= given.keys():
         _refuse(type(self), plan.names, values)
     if plan.checked:
         self.__post_init__()

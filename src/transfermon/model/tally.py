@@ -18,6 +18,8 @@ from transfermon.model.task import Activity, Progress, State, Task, TaskKey
 class Fate(Enum):
     """Where a task stands, for people: each task has exactly one."""
 
+    __hash__ = object.__hash__  # there is one of each: by identity, in C
+
     RUNNING = "running"
     QUEUED = "queued"
     WAITING = "waiting"
