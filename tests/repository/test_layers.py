@@ -51,7 +51,7 @@ IMPURE = {
 ONLY_IN = {  # a foreign library has one door
     "PySide6": {"gui"},
     "qasync": {"gui"},
-    "sqlite3": {"storage.database", "storage.tables"},
+    "sqlite3": {"storage.database", "storage.tables", "storage.tasks_at_rest"},
     "httpx": {"wire.digest_answers", "wire.httpx_transport"},
     "httpcore": set(),
     "h11": {"wire.unusual_answer", "control.server"},

@@ -18,10 +18,11 @@ from transfermon.model import configuration, errors, events, request_options, ta
 from transfermon.storage import changes
 from transfermon.storage.changes import Remembered
 from transfermon.storage.records import configuration_of, configuration_text, task_of, task_text
+from transfermon.storage.schema import MIGRATIONS
 from transfermon.storage.secrets import Vault
 from transfermon.storage.settings import Settings
 from transfermon.storage.store import Store
-from transfermon.storage.tables import MIGRATIONS, history, part_paths
+from transfermon.storage.tables import history, part_paths
 
 pytestmark = pytest.mark.anyio
 WRITTEN = Path(__file__).with_name("old_state")

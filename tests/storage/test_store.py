@@ -25,8 +25,9 @@ from transfermon.storage import tables
 from transfermon.storage.changes import Change, Remembered, ResumeRow, SessionRow
 from transfermon.storage.database import PRUNE_EVERY
 from transfermon.storage.records import task_text
+from transfermon.storage.schema import MIGRATIONS
 from transfermon.storage.store import Store
-from transfermon.storage.tables import MIGRATIONS, history
+from transfermon.storage.tables import history
 
 pytestmark = pytest.mark.anyio
 LIMIT = 60.0

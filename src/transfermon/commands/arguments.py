@@ -6,7 +6,6 @@ Rule: importing this loads argparse and nothing of ours.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from transfermon.commands import request_arguments
@@ -102,12 +101,10 @@ def add_get_options(parser: argparse.ArgumentParser) -> None:
     request_arguments.add(parser, sends=False)
 
 
-def add_put_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
-    protocols = "how it goes"
-    if "put" in words:  # the list is not loaded for anything else
-        from transfermon.http.upload_protocols.registry import words_for_help
+def add_put_options(parser: argparse.ArgumentParser) -> None:
+    # the list is not loaded for anything else
+    from transfermon.http.upload_protocols.registry import words_for_help
 
-        protocols = words_for_help()
     parser.add_argument("file", metavar="FILE")
     parser.add_argument(
         "url", metavar="URL", help="where to; behind a slash at its end the file's name is put"
@@ -118,7 +115,7 @@ def add_put_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> No
         metavar="WORD",
         type=protocol_name,
         default="",
-        help=f"{protocols}; auto asks the server what it can (auto)",
+        help=f"{words_for_help()}; auto asks the server what it can (auto)",
     )
     parser.add_argument(
         "--limit-rate", metavar="RATE", default="0", help="bytes per second, such as 500K or 2M"
@@ -281,12 +278,11 @@ def add_quit_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_videofarm_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+def add_videofarm_options(parser: argparse.ArgumentParser) -> None:
     # its options live with the server, which is not loaded for anything else
-    if "videofarm" in words:
-        from transfermon.videofarm.server import add_arguments
+    from transfermon.videofarm.server import add_arguments
 
-        add_arguments(parser)
+    add_arguments(parser)
 
 
 def task_key(text: str) -> TaskKey:

@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from transfermon.host.terminal import accepted
+from transfermon.host.terminal import DONE, accepted, complain
 
 Arguments = argparse.Namespace
 Request = tuple[str, str, "dict[str, Any] | str | None"]  # method, path, body
@@ -75,6 +75,50 @@ def _answer_here(state_dir: str, requests: Sequence[Request]) -> list[Reply]:
 def ask_once(state_dir: str, request: Request) -> dict[str, Any]:
     """The body of one answer. Raises Wrong with the engine's words when it refuses."""
     return accepted(ask_engine(state_dir, [request])[0])
+
+
+def all_tasks(state_dir: str) -> list[dict[str, Any]]:
+    """What `GET /v1/tasks` answers. With no engine running the tasks are read without becoming one,
+    where they can be.
+    """
+    from transfermon.control.client import Client, EngineGone, NoEngine
+
+    request: Request = ("GET", "/v1/tasks", None)
+    try:
+        reply = Client(state_dir).request(*request)
+    except EngineGone:
+        raise
+    except NoEngine:
+        found = _tasks_at_rest(state_dir)
+        return ask_once(state_dir, request)["tasks"] if found is None else found
+    tasks: list[dict[str, Any]] = accepted(reply)["tasks"]
+    return tasks
+
+
+def _tasks_at_rest(state_dir: str) -> list[dict[str, Any]] | None:
+    import os
+
+    from transfermon.control.json_records import task_dict_at_rest
+    from transfermon.model import task_steps
+    from transfermon.model.errors import EngineBusyError
+    from transfermon.storage.settings import Settings, ensure_private
+    from transfermon.storage.tasks_at_rest import tasks_at_rest
+    from transfermon.system.lock import EngineLock
+
+    ensure_private(state_dir)
+    try:
+        lock = EngineLock.acquire(state_dir, "a transfermon command")
+    except EngineBusyError:
+        return None  # it begins or ends: whoever asks takes turns with it
+    try:
+        found = tasks_at_rest(os.path.join(state_dir, "transfermon.db"))
+        if found is None:
+            return None
+        for fault in Settings.load(os.path.join(state_dir, "settings.json")).faults:
+            complain(fault, code=DONE)
+        return [task_dict_at_rest(task_steps.as_found(task)) for task in found]
+    finally:
+        lock.release()
 
 
 def ask_running(

@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from transfermon.commands import request_arguments
@@ -121,65 +122,79 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser.set_defaults(run=_gui, demo=False, minimized=False, add=False, fetch=False, urls=[])
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
 
-    def add(name: str, run: Callable[[Arguments], int], text: str) -> argparse.ArgumentParser:
+    def add(
+        name: str,
+        run: Callable[[Arguments], int],
+        text: str,
+        *options: Callable[[argparse.ArgumentParser], None],
+    ) -> None:
+        named = name in words  # else nobody can ask for its options, which take long to make
         command = commands.add_parser(
             name,
             help=text,
             description=text[:1].upper() + text[1:] + ".",
-            parents=[common_options()],
+            parents=[common_options()] if named else [],
             allow_abbrev=False,
+            add_help=named,
         )
         command.set_defaults(run=run, command=name)
-        return command
+        for add_options in options if named else ():
+            add_options(command)
 
-    add_gui_options(add("gui", _gui, "open the window; without a command, too"))
-    add_get_options(
-        add("get", _get, "download and wait; run again after an interruption, it resumes")
+    add("gui", _gui, "open the window; without a command, too", add_gui_options)
+    add(
+        "get",
+        _get,
+        "download and wait; run again after an interruption, it resumes",
+        add_get_options,
     )
-    add_put_options(
-        add(
-            "put",
-            _put,
-            "upload a file and wait; run again after an interruption, it goes on where the server can",
-        ),
-        words,
+    add(
+        "put",
+        _put,
+        "upload a file and wait; run again after an interruption, it goes on where the server can",
+        add_put_options,
     )
-    add_send_options(add("send", _send, "send a small request and print the answer"))
-    add_list_options(add("list", list_tasks, "all transfers"))
-    add_task(add("show", show_task, "one transfer in full"))
+    add("send", _send, "send a small request and print the answer", add_send_options)
+    add("list", list_tasks, "all transfers", add_list_options)
+    add("show", show_task, "one transfer in full", add_task)
     add("sessions", list_sessions, "the sessions and what is left in them")
-    add_event_options(
-        add("events", print_events, "what has happened, and with --follow what happens")
+    add(
+        "events",
+        print_events,
+        "what has happened, and with --follow what happens",
+        add_event_options,
     )
     for name, text in ACTIONS.items():
-        add_action_options(name, add(name, act_on_tasks, text))
-    add_push_options(add("push", send_push, "deliver a silent push to the running app"))
+        add(name, act_on_tasks, text, partial(add_action_options, name))
+    add("push", send_push, "deliver a silent push to the running app", add_push_options)
     add("fetch", start_fetch, "start a background fetch in the running app")
-    add_simulation_options(
-        add("simulate", simulate_phone, "what a phone's system would do to the running app")
+    add(
+        "simulate",
+        simulate_phone,
+        "what a phone's system would do to the running app",
+        add_simulation_options,
     )
-    add_doctor_options(
-        add(
-            "doctor",
-            _doctor,
-            "how this installation stands; with an address, whether a download of it resumes",
-        )
+    add(
+        "doctor",
+        _doctor,
+        "how this installation stands; with an address, whether a download of it resumes",
+        add_doctor_options,
     )
-    add_script_options(
-        add(
-            "run",
-            _run_script,
-            "run a handler script inside the app, or in an engine without a window",
-        )
+    add(
+        "run",
+        _run_script,
+        "run a handler script inside the app, or in an engine without a window",
+        add_script_options,
     )
-    add_standby_options(
-        add("standby", _standby, "be the engine without a window until nothing is left to do")
+    add(
+        "standby",
+        _standby,
+        "be the engine without a window until nothing is left to do",
+        add_standby_options,
     )
     add("release", end_engine, "let the running engine give its transfers to another one, and end")
-    add_quit_options(add("quit", quit_engine, "end the running engine; its transfers are kept"))
-    add_videofarm_options(
-        add("videofarm", _videofarm, "the demo server for videos and pictures"), words
-    )
+    add("quit", quit_engine, "end the running engine; its transfers are kept", add_quit_options)
+    add("videofarm", _videofarm, "the demo server for videos and pictures", add_videofarm_options)
     return parser
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from transfermon.commands.engine_access import Arguments, ask_once, folder_of
+from transfermon.commands.engine_access import Arguments, all_tasks, ask_once, folder_of
 from transfermon.host.terminal import (
     DONE,
     say,
@@ -16,7 +16,7 @@ from transfermon.model.option_table import ROWS
 
 
 def list_tasks(arguments: Arguments) -> int:
-    tasks = ask_once(folder_of(arguments), ("GET", "/v1/tasks", None))["tasks"]
+    tasks = all_tasks(folder_of(arguments))
     if arguments.json:
         say_json(tasks)
     elif arguments.csv:

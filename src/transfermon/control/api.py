@@ -22,6 +22,7 @@ from transfermon.control.json_records import (
     plain_record,
     response_dict,
     task_dict,
+    task_dict_at_rest,
 )
 from transfermon.control.orders import (
     Fields,
@@ -36,10 +37,9 @@ from transfermon.control.orders import (
 from transfermon.http import public_suffixes
 from transfermon.model.errors import InvalidAction, TransfermonError
 from transfermon.model.events import Event
-from transfermon.model.task import Action, Kind, Progress, State, Task, TaskKey, changed
+from transfermon.model.task import Action, Kind, Progress, State, Task, TaskKey
 from transfermon.model.translate import in_english
 from transfermon.model.wake_policy import Wake, WakeVerdict, verdict_text
-from transfermon.storage import file_identity
 from transfermon.system.runners import LongWork
 from transfermon.wire.simulation import NONE, profile_named
 
@@ -155,14 +155,9 @@ class Api:
         return ApiAnswer(body={"sequence": snapshot.sequence, "tasks": found})
 
     def _dict(self, task: Task, progress: Progress | None) -> dict[str, Any]:
-        waits = not self._started and task.key not in self._named
-        # nothing has looked since the engine that wrote it ended
-        if waits and task.outstanding and task.part_path:
-            task = changed(task, received=file_identity.size_at(task.part_path))
-        out = task_dict(task, progress)
-        if task.state is State.RUNNING and waits:
-            out["status"] = "Interrupted"  # it was running, and will be, but nothing runs it now
-        return out
+        if not self._started and task.key not in self._named:
+            return task_dict_at_rest(task)
+        return task_dict(task, progress)
 
     def _one(self, key: TaskKey) -> dict[str, Any]:
         found = self._dict(self._record(key), self._monitor.overview.progress(key))

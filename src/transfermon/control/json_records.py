@@ -15,7 +15,7 @@ from transfermon.http.upload_protocols.places import server_name
 from transfermon.model import request_options
 from transfermon.model.errors import Code, redacted
 from transfermon.model.events import Event
-from transfermon.model.task import Progress, Task, progress_of
+from transfermon.model.task import Progress, State, Task, changed, progress_of
 from transfermon.model.translate import in_english
 from transfermon.text import humanize
 
@@ -83,6 +83,20 @@ def task_dict(task: Task, progress: Progress | None = None) -> dict[str, Any]:
         "resumable": not task.not_resumable,
         "notResumable": task.not_resumable,
     }
+
+
+def task_dict_at_rest(task: Task) -> dict[str, Any]:
+    """The same, of a task that an engine has remembered and that none has gone on with since. A
+    look at its part file.
+    """
+    if task.outstanding and task.part_path:  # nothing has looked since the engine ended
+        from transfermon.storage import file_identity  # it brings what a mere list needs not
+
+        task = changed(task, received=file_identity.size_at(task.part_path))
+    out = task_dict(task)
+    if task.state is State.RUNNING:
+        out["status"] = "Interrupted"  # it was running, and will be, but nothing runs it now
+    return out
 
 
 def response_dict(kept: KeptAnswer) -> dict[str, Any]:

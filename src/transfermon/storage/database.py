@@ -20,7 +20,8 @@ from transfermon.model.errors import StateError
 from transfermon.model.task import changed
 from transfermon.storage import tables
 from transfermon.storage.changes import Change, Remembered
-from transfermon.storage.tables import MIGRATIONS, Query, T
+from transfermon.storage.schema import MIGRATIONS, SUSPECT
+from transfermon.storage.tables import Query, T
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ PRUNE_EVERY = 5_000  # new rows
 BACKUP_SECONDS = 86_400.0  # between two copies of the file (W16)
 SQLITE_VERSION = sqlite3.sqlite_version
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_COPY, _SUSPECT = ".copy", ".suspect"  # beside the file
+_COPY = ".copy"  # beside the file
 
 
 class NotStored(Exception):  # noqa: N818 - a state of affairs, which may pass
@@ -100,7 +101,7 @@ class Database:
                 database.execute("rollback")
             if _is_damage(exc):  # the next start looks at all of it
                 with contextlib.suppress(OSError):
-                    os.close(os.open(self.path + _SUSPECT, os.O_WRONLY | os.O_CREAT, 0o600))
+                    os.close(os.open(self.path + SUSPECT, os.O_WRONLY | os.O_CREAT, 0o600))
             raise NotStored(str(exc)) from exc
 
     def _write(
@@ -146,9 +147,9 @@ class Database:
             raise _Damaged("it is empty")
         database = self._connect()
         try:
-            if os.path.exists(self.path + _SUSPECT):
+            if os.path.exists(self.path + SUSPECT):
                 _check(database)
-                os.unlink(self.path + _SUSPECT)
+                os.unlink(self.path + SUSPECT)
             self._prepare(database)
             if fresh:  # numbers may be given again: with another identity they are other events
                 tables.set_value(database, "database_id", secrets.token_hex(6))
@@ -220,7 +221,7 @@ class Database:
             with contextlib.suppress(FileNotFoundError):
                 os.replace(self.path + end, aside + end)
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path + _SUSPECT)
+            os.unlink(self.path + SUSPECT)
         try:
             copied = os.path.getmtime(self.path + _COPY)
             shutil.copyfile(self.path + _COPY, self.path)

@@ -4,7 +4,7 @@ in their order.
 Rule: `commit` puts a change in the queue and returns; when the turn of the loop is over, the writer
 thread is woken, takes all that is there, commits it at once (WAL, synchronous=FULL: durable when it
 says so), and only then is each change told, in the order it was decided. Nothing else in the
-program opens the database (W7, W8).
+program writes to the database (W7, W8).
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""The tables of the database: how they came about, how a change is written down, and what is read
-from them.
+"""The tables of the database: how a change is written down, and what is read from them.
 
 Rule: SQL stands here alone, but for what concerns the file as a whole.
 """
@@ -18,33 +17,10 @@ from transfermon.model.task import Task, TaskKey
 from transfermon.model.wake_policy import wake_of
 from transfermon.storage.changes import Change, Remembered, ResumeRow, SessionRow, Unheard
 from transfermon.storage.records import configuration_of, configuration_text, task_of, task_text
+from transfermon.storage.schema import UNHEARD
 
 T = TypeVar("T")
 Query = Callable[[sqlite3.Connection], T]  # asked of `Store.read`
-
-# Spelled out, not bound: only the same text lets SQLite use the index. The types are those of
-# `events.TERMINAL`.
-_UNHEARD = (
-    "acknowledged=0 and type in ('downloadcompleted', 'sessioncompleted', 'sessioninvalidated')"
-)
-MIGRATIONS = [
-    """
-    create table meta(key text primary key, value text not null) strict;
-    create table session(
-        key text primary key, identifier text, configuration text not null, state text not null,
-        next_number integer not null) strict;
-    create table task(
-        session text not null, number integer not null, state text not null, record text not null,
-        primary key(session, number)) strict;
-    create table journal(
-        sequence integer primary key, session text not null, number integer, type text not null,
-        time real not null, body text not null, acknowledged integer not null default 0) strict;
-    create index journal_task on journal(session, number);
-    create table resume_data(token text primary key, record text not null, spent integer not null default 0) strict;
-    """,
-    f"create index journal_unheard on journal(sequence) where {_UNHEARD};",
-    "create table wake(identifier text primary key, record text not null) strict;",
-]
 
 
 def prune(database: sqlite3.Connection, kept: int) -> None:
@@ -52,7 +28,7 @@ def prune(database: sqlite3.Connection, kept: int) -> None:
     of old wakes.
     """
     database.execute(
-        f"delete from journal where sequence <= (select max(sequence) from journal) - ? and not ({_UNHEARD})",  # noqa: S608 - no outside text
+        f"delete from journal where sequence <= (select max(sequence) from journal) - ? and not ({UNHEARD})",  # noqa: S608 - no outside text
         (kept,),
     )
     database.execute(
@@ -200,7 +176,7 @@ def load_everything(database: sqlite3.Connection) -> Remembered:
 
 
 def _unheard(database: sqlite3.Connection) -> Unheard:
-    query = f"select session, body from journal where {_UNHEARD} order by sequence"  # noqa: S608 - no outside text
+    query = f"select session, body from journal where {UNHEARD} order by sequence"  # noqa: S608 - no outside text
     rows = database.execute(query).fetchall()
     found = tuple(events.from_dict(json.loads(body), session) for session, body in rows)
     if not found:

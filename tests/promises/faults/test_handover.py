@@ -247,7 +247,7 @@ import contextlib, io, os, platformdirs.unix, sys, transfermon.host.standby
 from transfermon.commands.main import main
 user, group, home, rehearsal, *words = sys.argv[1:]
 with contextlib.redirect_stdout(io.StringIO()):  # loads all: the other user may not be allowed to read it
-    main(["--state-dir", rehearsal, "list"])
+    main(["--state-dir", rehearsal, "sessions"])
 os.setgroups([])
 os.setgid(int(group))
 os.setuid(int(user))

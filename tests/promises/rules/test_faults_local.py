@@ -26,9 +26,9 @@ from tests.helpers.sessions import FastLoop, advance
 from transfermon.control.client import SOCKET, EngineFull
 from transfermon.control.server import CONNECTIONS, LARGEST_BODY, PATIENCE, ControlServer
 from transfermon.engine.monitor import Monitor
+from transfermon.storage.schema import MIGRATIONS
 from transfermon.storage.settings import Settings
 from transfermon.storage.store import Store
-from transfermon.storage.tables import MIGRATIONS
 
 
 @pytest.fixture

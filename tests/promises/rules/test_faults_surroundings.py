@@ -27,7 +27,7 @@ from transfermon.model import units
 from transfermon.model.configuration import RetryPolicy
 from transfermon.model.task import Activity, TaskKey
 from transfermon.storage.records import task_of, task_text
-from transfermon.storage.tables import MIGRATIONS
+from transfermon.storage.schema import MIGRATIONS
 from transfermon.system.network_status import Policy
 from transfermon.text import humanize
 
