@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -121,3 +122,11 @@ def test_whoever_is_the_engine_is_it_in_one_way():
         if "Monitor.open(" in path.read_text()
     }
     assert opening == {"host/hosting.py"}
+
+
+async def test_while_it_is_the_engine_cycles_are_looked_for_less_often(state):
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    async with Host().owning(state, "a test"):
+        assert gc.get_threshold()[0] > before[0]
+        assert gc.get_freeze_count() > frozen
+    assert gc.get_threshold() == before

@@ -8,6 +8,7 @@ stderr, never a traceback.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -57,12 +58,17 @@ from transfermon.host.terminal import (
     sentence,
 )
 
+# new objects between two looks for cycles: more than any start makes, and those stay anyway
+_OBJECTS = 100_000
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit codes are 0 done, 1 a transfer failed, 2 wrong usage, 3 no engine,
     130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    before = gc.get_threshold()
+    gc.set_threshold(_OBJECTS, *before[1:])
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # a terminal that cannot show a name must not end the program
@@ -75,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `transfermon list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    finally:
+        gc.set_threshold(*before)
     return code
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import time
@@ -28,6 +29,7 @@ if TYPE_CHECKING:  # loaded when there is an engine to host: the window shows be
     from transfermon.system.stay_awake import Inhibitor
 
 log = logging.getLogger(__name__)
+_OBJECTS = 10_000  # new ones between two looks for cycles
 
 
 class Host:
@@ -113,6 +115,7 @@ class Host:
                     if await asyncio.to_thread(_is_kept_by_a_window, state_dir, patience):
                         raise
                     await asyncio.sleep(0.02)
+            stack.enter_context(_what_is_loaded_stays())
             stack.callback(monitor.subscribe(lambda _: self.changed.set()))
             following = asyncio.create_task(self._follow(monitor), name="waiting for a quit")
             stack.push_async_callback(_ended, following)
@@ -154,6 +157,21 @@ class Host:
                 await asyncio.sleep(0.02)
             if not self.changed.is_set():
                 return
+
+
+@contextlib.contextmanager
+def _what_is_loaded_stays() -> Iterator[None]:
+    """The collector of cycles need not look at what was there before the engine, and at the rest
+    less often: a transfer makes many objects and no cycles.
+    """
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 @contextlib.contextmanager
