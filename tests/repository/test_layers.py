@@ -58,7 +58,7 @@ ONLY_IN = {  # a foreign library has one door
     "socksio": {"wire.proxy_talks"},
     "publicsuffixlist": {"http.public_suffixes"},
     "desktop_notifier": {"system.notifier"},
-    "dbus_fast": {"system.stay_awake"},
+    "dbus_fast": {"system.bus_line"},
     "starlette": {"videofarm"},
     "uvicorn": {"videofarm"},
     "platformdirs": {"storage.settings"},

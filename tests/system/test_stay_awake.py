@@ -19,6 +19,7 @@ from tests.host.test_script import DOWNLOAD
 from transfermon.engine.monitor import Monitor
 from transfermon.storage.settings import Settings
 from transfermon.system import stay_awake
+from transfermon.system.bus_line import ANSWER, BusLine
 from transfermon.system.stay_awake import Inhibitor
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(desktop.DAEMON is None, reason=desktop.WHY_NOT)]
@@ -117,7 +118,7 @@ async def test_a_bus_that_never_speaks_blocks_nobody(tmp_path, monkeypatch):
         awake.want(True)
         caller, _ = await asyncio.to_thread(listener.accept)
         with caller:
-            async with asyncio.timeout(stay_awake.ANSWER):  # it does not wait for its answer
+            async with asyncio.timeout(ANSWER):  # it does not wait for its answer
                 await awake.close()
         monkeypatch.setattr(stay_awake, "ANSWER", 0.05)
         patient = Inhibitor()
@@ -141,8 +142,13 @@ async def test_changing_one_s_mind_at_any_moment_leaves_nothing_held(keepers):
 
 
 async def test_a_yes_that_was_not_read_yet_when_nobody_wanted_it_any_more_holds_nothing(keepers):
-    line = stay_awake.BusLine(stay_awake.SERVICES[0])
-    asking = asyncio.ensure_future(line.ask())
+    line = BusLine("SYSTEM")
+
+    async def ask() -> None:
+        await line.connect()
+        await stay_awake.inhibit(line, stay_awake.SERVICES[0])
+
+    asking = asyncio.ensure_future(ask())
     # then the question was sent, and nothing is read before the next turn of the loop
     while line._bus is None:
         await asyncio.sleep(0)

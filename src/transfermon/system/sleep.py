@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from transfermon.model.task import changed
+from transfermon.system.bus_line import ANSWER, BusLine
 from transfermon.system.runners import Runners
-from transfermon.system.stay_awake import ANSWER, SERVICES, WHO, BusLine
+from transfermon.system.stay_awake import SERVICES, WHO, inhibit
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +51,12 @@ class Sleep:
             if message.member == "PrepareForSleep" and message.interface == _LOGIND.interface:
                 told.put_nowait(bool(message.body[0]))
 
-        line = BusLine(_LOGIND)
+        line = BusLine(_LOGIND.bus)
         try:
             async with asyncio.timeout(ANSWER):
-                await line.ask(hear, _RULE)
+                await line.connect()
+                await line.follow(_RULE, hear)
+                await inhibit(line, _LOGIND)
             going = False
             while True:
                 try:
@@ -70,7 +73,7 @@ class Sleep:
                 else:
                     after()
                     async with asyncio.timeout(ANSWER):
-                        await line.hold()
+                        await inhibit(line, _LOGIND)
         except Exception as exc:  # noqa: BLE001 - no library, bus or service, a refusal: each has its exceptions
             log.debug("nobody says when the computer sleeps: %s: %s", type(exc).__name__, exc)
         finally:
