@@ -30,6 +30,7 @@ from transfermon.model.task import UNKNOWN, Response, Validators
 from transfermon.storage.database import SQLITE_VERSION
 from transfermon.storage.settings import Settings, download_folder, open_to_others
 from transfermon.system.lock import owner
+from transfermon.system.metered import metered_now
 from transfermon.system.notifier import Notifier
 from transfermon.wire.answer import Answer
 from transfermon.wire.call import Call
@@ -183,6 +184,7 @@ async def examine_installation(state_dir: str) -> dict[str, str]:
         "Background modes": ", ".join(settings.background_modes) or "none",
         "Background fetch": _interval(settings),
         "Push channel": "on" if settings.push_enabled else "off",
+        "Network": (await metered_now()).in_words,
         "Display": _display(),
         "Tray": _tray(),
         "Notifications": "a service answers"

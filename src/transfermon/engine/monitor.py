@@ -141,8 +141,8 @@ class Monitor:
         out transfers stop where they are: they are remembered as running, and the next engine goes
         on from the stored bytes. `lock` is one that is held already, and is let go like one of its
         own. Without an app that is `attached` terminal events stay unacknowledged, so that the next
-        one is told of them (E-10). `connectivity` and `policy` say whether there is a network and
-        power; without them the system is asked (T-17, T-18). `clock` moves the scheduler and the
+        one is told of them (E-10). `connectivity` and `policy` say whether there is a network, its
+        price and power; without them the system is asked (T-17, T-18). `clock` moves the scheduler and the
         notifications. `inhibitor` keeps the computer awake while transfers run, if the settings
         want it; without one it may go to sleep. `sleep` says when it does: what arrived is stored
         before, and after it every transfer goes on over a new connection, with no attempt counted

@@ -10,14 +10,14 @@ import os
 
 from transfermon.engine import start_conditions
 from transfermon.engine.shared import Engine
-from transfermon.engine.start_conditions import Hold
+from transfermon.engine.start_conditions import NO_NETWORK, Hold
 from transfermon.http import proxies
 from transfermon.http.addresses import check_url, origin_of
 from transfermon.model.configuration import SessionConfiguration
-from transfermon.model.errors import Retry, TransferError
+from transfermon.model.errors import Retry, TransferError, redacted
 from transfermon.model.task import Activity, State, Task, changed
 from transfermon.model.wake_policy import AppState
-from transfermon.system.network_status import is_local
+from transfermon.system.network_status import METERED, UNSURE, is_local
 from transfermon.text import advice
 
 
@@ -25,18 +25,53 @@ def obstacle(task: Task, own: SessionConfiguration, engine: Engine) -> Hold | No
     """What the task has to wait for before it may ask for a slot (T-10, T-17, T-18). `own` is its
     session's.
     """
-    # A metered network that must not be used counts as none.
-    unwanted = engine.policy.metered and not own.allows_metered_access and not is_local(task.url)
     return start_conditions.hold(
         task,
         now=engine.now(),
         background=own.is_background,
-        discretionary=own.is_discretionary or (task.in_background and engine.strict),
-        online=not waits_for_connectivity(own) or (is_online(task, own, engine) and not unwanted),
-        cut_off=engine.connectivity.cut_off,
-        why_not=engine.policy.why_not(),
+        no_way=_why_no_way(task, own, engine),
+        why_not=_why_not(task, own, engine),
         limited=engine.strict and engine.app_state is AppState.BACKGROUND,
     )
+
+
+def refusal(task: Task, own: SessionConfiguration, engine: Engine) -> TransferError | None:
+    """How the task ends at once, because its session waits for no network and the one that is there
+    must not be used.
+    """
+    if waits_for_connectivity(own) or not is_unwanted(task, own, engine):
+        return None
+    return changed(start_conditions.METERED_REFUSED, url=redacted(task.url))
+
+
+def is_unwanted(task: Task, own: SessionConfiguration, engine: Engine) -> bool:
+    """Whether the network is a metered one, which the session must not use. As long as that is not
+    known nothing is unwanted, and nothing starts.
+    """
+    return _why_unwanted(task, own, engine) == METERED
+
+
+def _why_unwanted(task: Task, own: SessionConfiguration, engine: Engine) -> str:
+    if own.allows_metered_access or is_local(task.url):
+        return ""
+    engine.policy.ask_metered()
+    return engine.policy.why_unwanted()
+
+
+def _why_no_way(task: Task, own: SessionConfiguration, engine: Engine) -> str:
+    waits = waits_for_connectivity(own)
+    if waits and not is_online(task, own, engine):
+        return start_conditions.CUT_OFF if engine.connectivity.cut_off else NO_NETWORK
+    unwanted = _why_unwanted(task, own, engine)
+    return unwanted if waits or unwanted == UNSURE else ""
+
+
+def _why_not(task: Task, own: SessionConfiguration, engine: Engine) -> str:
+    discretionary = own.is_discretionary or (task.in_background and engine.strict)
+    if not (own.is_background and discretionary) or task.user_initiated:
+        return ""
+    engine.policy.ask_metered()
+    return engine.policy.why_not()
 
 
 def waits_for_connectivity(own: SessionConfiguration) -> bool:

@@ -60,6 +60,7 @@ class Status:
     down_rate: float  # bytes per second
     up_rate: float
     online: bool  # whether there is a network, as far as anybody can know
+    metered: bool  # whether it is known to be metered; only an engine that needs to know it asks
     sequence: int
     frozen_reason: str  # "" or why nothing can be stored now
 
@@ -143,6 +144,7 @@ class Overview:
             down_rate=rates[False],
             up_rate=rates[True],
             online=self._engine.connectivity.online,
+            metered=bool(self._engine.policy.metered),
             sequence=self._engine.sequence,
             frozen_reason=self._engine.store.frozen,
         )

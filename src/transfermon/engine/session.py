@@ -27,6 +27,7 @@ from transfermon.engine.session_cleanup import Done
 from transfermon.engine.session_core import SessionCore, SessionState
 from transfermon.engine.session_tasks import SessionTasks
 from transfermon.engine.shared import Engine
+from transfermon.engine.task_ends import UNUSABLE_RESUME_DATA
 from transfermon.engine.task_handles import (
     HANDLES,
     DataTask,
@@ -38,7 +39,7 @@ from transfermon.engine.task_run import TaskRun
 from transfermon.http.cookies import Cookie
 from transfermon.model import task_steps
 from transfermon.model.configuration import USUAL_CONNECTIONS, SessionConfiguration
-from transfermon.model.errors import SessionInvalidatedError, redacted
+from transfermon.model.errors import SessionInvalidatedError, TransferError, redacted
 from transfermon.model.events import (
     SessionCreatedEvent,
     SessionFinishingEvent,
@@ -208,7 +209,7 @@ class Session:
         row = resume_data.row_of(self._engine, data, kind)
         if row is None:
             task = Task(session=self.key, number=self.tasks.next_number, kind=kind, url="")
-            return self._adopt(PreparedTask(task=task), start=start, unusable=True)
+            return self._adopt(PreparedTask(task=task), start=start, unusable=UNUSABLE_RESUME_DATA)
         spent, headers = resume_data.spend(self._engine, row)
         task = task_steps.made_from(row.task, session=self.key, number=self.tasks.next_number)
         return self._adopt(PreparedTask(task=task, headers=headers), start=start, resume_row=spent)
@@ -227,7 +228,7 @@ class Session:
         start: bool,
         cookies: Sequence[Cookie] = (),
         resume_row: ResumeRow | None = None,
-        unusable: bool = False,
+        unusable: TransferError | None = None,
     ) -> TransferTask:
         task, engine = new.task, self._engine
         self.tasks.next_number = task.number + 1

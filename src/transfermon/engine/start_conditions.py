@@ -12,6 +12,7 @@ from typing import Any
 from transfermon.model.errors import Code, Retry, TransferError
 from transfermon.model.record import record
 from transfermon.model.task import Activity, Task, changed
+from transfermon.system.network_status import METERED
 from transfermon.text import advice
 
 NO_NETWORK = "There is no network."
@@ -23,6 +24,14 @@ LOGIN = "A user name and password are asked for. Open Transfermon."  # where nob
 DISK_SILENT = "The disk does not answer."
 # seconds in one call, after which a disk does not answer; those that wake up take less
 SILENT = 5.0
+# A metered network counts as none for a session that must not use it.
+METERED_REFUSED = TransferError(
+    code=Code.NOT_CONNECTED,
+    message=METERED,
+    reason="net.metered",
+    hint="Use another network, or let the session use metered ones.",
+    retry=Retry.WAIT,
+)
 # Failures that a missing network explains, and those that a network that comes back may cure
 # (X-08).
 _EXPLAINED = frozenset({Code.NOT_CONNECTED, Code.DNS_LOOKUP_FAILED, Code.TIMED_OUT})
@@ -54,17 +63,15 @@ def hold(
     *,
     now: float,
     background: bool,
-    discretionary: bool,
-    online: bool,
+    no_way: str,
     why_not: str,
     limited: bool = False,
-    cut_off: bool = False,
 ) -> Hold | None:
     """What `task` has to wait for, or None.
 
-    `online` is what counts for its address, `why_not` the policy's reason against discretionary
-    tasks; `limited` says that the rate limiter counts now (B-16), `cut_off` that the network is
-    missing by a simulation. Tasks that the user asked for directly are never discretionary.
+    `no_way` says why no network leads to its address that it may use, `why_not` why the policy is
+    against it; both are "" where nothing is. `limited` says that the rate limiter counts now
+    (B-16).
     """
     if limited and task.limited_until is not None and now < task.limited_until:
         return Hold(activity=Activity.WAITING_UNTIL, reason=RATE_LIMITED, until=task.limited_until)
@@ -79,11 +86,9 @@ def hold(
         return Hold(
             activity=Activity.WAITING_UNTIL, reason=task.waiting_reason, until=task.waiting_until
         )
-    if not online:
-        return Hold(
-            activity=Activity.WAITING_FOR_CONNECTIVITY, reason=CUT_OFF if cut_off else NO_NETWORK
-        )
-    if background and discretionary and not task.user_initiated and why_not:
+    if no_way:
+        return Hold(activity=Activity.WAITING_FOR_CONNECTIVITY, reason=no_way)
+    if why_not:
         return Hold(activity=Activity.WAITING_UNTIL, reason=why_not)
     return None
 

@@ -17,7 +17,9 @@ def network_returned(runs: Collection[TaskRun]) -> None:
     """
     for run in runs:
         offline = run.wait.held and run.record.activity is Activity.WAITING_FOR_CONNECTIVITY
-        if (run.wait.curable or offline) and run.obstacle() is None:
+        if offline:
+            _go_on_or_say(run)
+        elif run.wait.curable and run.obstacle() is None:
             run.again()
 
 
@@ -44,14 +46,23 @@ def came_to_front(runs: Collection[TaskRun]) -> None:
             run.again()
 
 
+def policy_changed(runs: Collection[TaskRun]) -> None:
+    """Let those go of a metered network that must not use it, also where that starts them over:
+    unlike a network that is gone it would not end the transfer. What may use it goes on.
+    """
+    for run in runs:
+        if run.attempt is not None and obstacles.is_unwanted(run.record, run.own, run.engine):
+            run.attempt.stop()
+    reconsider(runs)
+
+
 def reconsider(runs: Collection[TaskRun]) -> None:
     """The network or the policy changed: who waits in the queue and who waits for them may change
-    places.
+    places, and what is waited for may be another thing.
     """
     for run in runs:
         if run.wait.held:
-            if run.obstacle() is None:
-                run.again()
+            _go_on_or_say(run)
         elif (
             run.record.state is State.RUNNING
             and run.record.activity is Activity.QUEUED
@@ -60,3 +71,12 @@ def reconsider(runs: Collection[TaskRun]) -> None:
             hold = run.obstacle()
             if hold is not None and run.engine.slots.withdraw(run.key):
                 run.wait_for(hold)
+
+
+def _go_on_or_say(run: TaskRun) -> None:
+    """For one that was held: nothing holds it any more, or what does is said."""
+    hold = run.obstacle()
+    if hold is None:
+        run.again()
+    elif hold.reason != run.record.waiting_reason:
+        run.wait_for(hold)

@@ -43,17 +43,23 @@ class SystemWatch:
         self._looking = False
         # nothing can be stored now, and why; "" when it can again
         self.on_frozen: Callable[[str], None] | None = None
+        # the network or the policy is another
+        self.on_surroundings: Callable[[], None] | None = None
         engine.store.on_frozen = self._frozen
 
     def watch(self) -> None:
         """From now on; before, nothing of the sessions is there."""
         engine = self._engine
         engine.connectivity.changed = self._network_changed
-        engine.policy.changed = self._reconsider
+        engine.policy.changed = self._policy_changed
         engine.connectivity.open()
         engine.policy.open()
         if self.inhibitor is not None:
             engine.bus.subscribe(self._look_soon)
+
+    def ask_metered(self) -> None:
+        """Find out whether the network is metered although no task minds it: somebody shows it."""
+        self._engine.policy.ask_metered()
 
     def watch_sleep(self) -> None:
         if self._sleep is not None:
@@ -68,6 +74,7 @@ class SystemWatch:
         for watched in (self.inhibitor, self._sleep):
             if watched is not None:
                 await watched.close()
+        await self._engine.policy.closed()
 
     async def flush(self) -> None:
         """Let everybody hear what was decided until now, unless the disk refuses it."""
@@ -102,10 +109,16 @@ class SystemWatch:
                 surroundings.network_returned(list(session.tasks))
             else:
                 surroundings.network_lost(list(session.tasks))
+        self._tell_surroundings()
 
-    def _reconsider(self) -> None:
+    def _policy_changed(self) -> None:
         for session in list(self._sessions.values()):
-            surroundings.reconsider(list(session.tasks))
+            surroundings.policy_changed(list(session.tasks))
+        self._tell_surroundings()
+
+    def _tell_surroundings(self) -> None:
+        if self.on_surroundings is not None:
+            self.on_surroundings()
 
     def _frozen(self, reason: str) -> None:
         """All goes on by itself when it can be stored again (F3, K19)."""

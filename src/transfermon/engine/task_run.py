@@ -59,7 +59,7 @@ class TaskRun(Recorded):
     # done when the task is durable; None: it has been for long
     accepted: asyncio.Future[None] | None = None
     body: Pieces | bytes | None = None  # what is sent where there is no file
-    unusable = False  # made from resume data that cannot be used
+    unusable: TransferError | None = None  # why the resume data that it is made from is
     attempt: TaskAttempt | None = None  # the one that runs
     runner: asyncio.Task[None] | None = None  # of the attempt, until it has let go
     # attempts that had finished before this one was cancelled
@@ -184,11 +184,11 @@ class TaskRun(Recorded):
     def enqueue(self) -> None:
         """Ask for a slot, or wait for what has to come before that."""
         task = self.record
-        if self.unusable:
-            self.engine.runners.spawn(self._refuse(), f"refuse {task.key}")
-            return
         # the attempt asks again when it has let go
         if self.engine.closing or self.runner is not None:
+            return
+        if error := self.unusable or obstacles.refusal(task, self.own, self.engine):
+            self.engine.runners.spawn(self._refuse(error), f"refuse {task.key}")
             return
         if task.started is not None:
             self._arm()  # waiting counts too (T-16)
@@ -334,10 +334,10 @@ class TaskRun(Recorded):
         event = task_ends.failure_event(error, self.engine.answers.told(self.key), row)
         self._complete(self.record, Action.FAIL, error, event, resume_row=row)
 
-    async def _refuse(self) -> None:
-        self.unusable = False
+    async def _refuse(self, error: TransferError) -> None:
+        self.unusable = None
         if self.record.state is State.RUNNING:
-            self._end_failed(task_ends.UNUSABLE_RESUME_DATA)
+            self._end_failed(error)
 
     async def _end_restored(self) -> None:
         """The engine ended while it cancelled. A file that already had its name is finished

@@ -359,6 +359,8 @@ class Life:
         monitor.on_show = window.context.raise_to_front
         monitor.on_given = lambda words: show_given(window.context, words)
         monitor.system_watch.on_frozen = lambda _reason: window.context.refresh_soon()
+        monitor.system_watch.on_surroundings = window.context.refresh_soon
+        monitor.system_watch.ask_metered()
         presence.look()
         demo = self._made_demo(monitor)
         monitor.ready()
@@ -380,7 +382,8 @@ class Life:
                 runners.spawn(monitor.fetch(), "the fetch that was asked for at the start")
             await self._host.end_wanted.wait()
         finally:
-            monitor.on_show = monitor.on_given = monitor.system_watch.on_frozen = None
+            monitor.on_show = monitor.on_given = None
+            monitor.system_watch.on_frozen = monitor.system_watch.on_surroundings = None
             window.refreshed.disconnect(update_tray)
             presence.close()
             window.detach()

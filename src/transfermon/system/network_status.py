@@ -17,6 +17,8 @@ import sys
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from transfermon.system.metered import MeteredWatch
+
 log = logging.getLogger(__name__)
 
 # linux/rtnetlink.h: RTMGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE
@@ -28,6 +30,9 @@ _SETTLE = 0.05  # seconds; one change of the network is a burst of messages
 _RTF_UP = 0x1
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _SIOCGIFFLAGS = 0x8913
+ON_BATTERY = "The computer runs on battery."
+METERED = "The network is metered."
+UNSURE = "Whether the network is metered is not known yet."
 
 
 def is_local(url: str) -> bool:
@@ -200,7 +205,7 @@ class Policy:
 
     def __init__(self) -> None:
         self.on_battery = False
-        self.metered = False
+        self.metered: bool | None = False  # None: it is not known yet
         self.changed: Callable[[], None] | None = None  # called on the loop after each change
 
     def __repr__(self) -> str:
@@ -212,39 +217,69 @@ class Policy:
     def close(self) -> None:
         self.changed = None
 
+    async def closed(self) -> None:
+        """Done when nothing is watched any more."""
+
+    def ask_metered(self) -> None:
+        """Somebody needs to know it: from now on `metered` follows the network."""
+
     def why_not(self) -> str:
         """Why discretionary tasks wait, in words; "" when they may start."""
-        if self.on_battery:
-            return "The computer runs on battery."
-        return "The network is metered." if self.metered else ""
+        return ON_BATTERY if self.on_battery else self.why_unwanted()
+
+    def why_unwanted(self) -> str:
+        """Why tasks wait that must not use a metered network; "" when they may start."""
+        return UNSURE if self.metered is None else METERED if self.metered else ""
 
     def update(self, *, on_battery: bool | None = None, metered: bool | None = None) -> None:
         """Take note of what is given."""
         before = (self.on_battery, self.metered)
         self.on_battery = self.on_battery if on_battery is None else on_battery
         self.metered = self.metered if metered is None else metered
+        self._tell_since(before)
+
+    def note_metered(self, metered: bool | None) -> None:
+        """Take note of it; None: it is not known for now."""
+        before = (self.on_battery, self.metered)
+        self.metered = metered
+        self._tell_since(before)
+
+    def _tell_since(self, before: tuple[bool, bool | None]) -> None:
         if before != (self.on_battery, self.metered) and self.changed is not None:
             self.changed()
 
 
 class SystemPolicy(Policy):
-    """Linux: power as /sys/class/power_supply says it. No desktop service is asked, so a network is
-    never metered unless somebody says so with `update`.
+    """Linux: power as /sys/class/power_supply says it, the price of the network as NetworkManager
+    does, which is asked when the first task comes that minds it.
     """
 
     def __init__(self, folder: str = "/sys/class/power_supply") -> None:
         super().__init__()
         self._folder = folder
         self._watch = _Netlink(_NETLINK_KOBJECT_UEVENT, _KERNEL_UEVENTS, self._look, _is_of_power)
+        self._metered_watch = MeteredWatch()
+        self._may_ask = False
 
     def open(self) -> None:
+        self._may_ask = True
         self._look()
         if glob.glob(f"{self._folder}/*"):  # a machine without a battery has no news of it
             self._watch.open()
 
     def close(self) -> None:
         super().close()
+        self._may_ask = False
         self._watch.close()
+
+    async def closed(self) -> None:
+        await self._metered_watch.close()
+
+    def ask_metered(self) -> None:
+        if self._may_ask:
+            self._may_ask = False
+            self.metered = None  # nobody needed to know it before, so nobody is told
+            self._metered_watch.watch(self.note_metered)
 
     def _look(self) -> None:
         self.update(on_battery=on_battery(self._folder))

@@ -1332,6 +1332,10 @@ async def test_the_status_bar_has_both_rates_and_the_network(world, server):
     window.panels.status.show_status(world.monitor.overview.status())
     assert window.panels.status.rate_label.text() == "↓ 2.0 MB/s   ↑ 3.0 MB/s"
     assert window.panels.status.network_label.text() == "Online"
+    engine.policy.update(metered=True)
+    window.panels.status.show_status(world.monitor.overview.status())
+    assert window.panels.status.network_label.text() == "Online, metered"
+    engine.policy.update(metered=False)
     engine.progress.pop(sent.key)
     world.monitor.bad_network.simulate(Simulation(offline=True))
     await until(lambda: window.panels.status.network_label.text() == "No network")

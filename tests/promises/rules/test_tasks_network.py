@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -336,6 +337,106 @@ async def test_t17_a_metered_network_counts_as_none_where_it_must_not_be_used(
     assert (await task.wait()).succeeded
 
 
+async def test_t17_a_transfer_lets_go_of_a_network_that_becomes_metered_and_goes_on_after_it(
+    monitor: Monitor,
+    server: ByteServer,
+    resource: Resource,
+    recorder: Recorder,
+    policy: Policy,
+    downloads: Path,
+):
+    resource.stall_after = 50_000
+    task = quick_session(monitor, allows_metered_access=False).download_task(
+        server.url("/a.bin", ELSEWHERE)
+    )
+    other = quick_session(monitor, "com.example.other").download_task(server.url("/b", ELSEWHERE))
+    await recorder.wait_for("downloadprogress", task)
+    await recorder.wait_for("downloadprogress", other)
+    policy.update(metered=True)
+    await recorder.wait_for_state(task, State.RUNNING, Activity.WAITING_FOR_CONNECTIVITY)
+    assert status(task.record, 0) == "Waiting: the network is metered"
+    assert other.activity is Activity.TRANSFERRING
+    resource.stall_after = None
+    assert server.requests[-1].header("Range") == ""
+    policy.update(metered=False)
+    assert (await task.wait()).succeeded
+    assert (downloads / "a.bin").read_bytes() == resource.body
+    assert server.requests[-1].header("Range")
+    assert task.record.restarts == 0
+    other.cancel()
+    await other.wait()
+
+
+async def test_t17_what_could_not_be_resumed_lets_go_of_a_metered_network_too(
+    monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, policy: Policy
+):
+    resource.etag, resource.ranges, resource.stall_after = "", False, 50_000
+    session = quick_session(monitor, allows_metered_access=False)
+    task = session.download_task(server.url("/a", ELSEWHERE))
+    await recorder.wait_for("downloadprogress", task)
+    policy.update(metered=True)
+    await recorder.wait_for_state(task, State.RUNNING, Activity.WAITING_FOR_CONNECTIVITY)
+    resource.stall_after = None
+    policy.update(metered=False)
+    assert (await task.wait()).succeeded
+
+
+async def test_t17_a_default_task_fails_where_there_is_only_a_network_that_it_must_not_use(
+    monitor: Monitor, server: ByteServer, resource: Resource, recorder: Recorder, policy: Policy
+):
+    resource.stall_after = 50_000
+    session = default_session(monitor, allows_metered_access=False)
+    running = session.download_task(server.url("/a", ELSEWHERE))
+    await recorder.wait_for("downloadprogress", running)
+    policy.update(metered=True)
+    late = session.download_task(server.url("/b", ELSEWHERE))
+    for task in (running, late):
+        await task.wait()
+        assert code_of(task) == -1009
+        assert task.record.error is not None
+        assert task.record.error.message == "The network is metered."
+        assert task.record.error.url == task.record.url
+    assert [request.target for request in server.requests] == ["/a"]
+    resource.stall_after = None
+    assert (await session.download_task(server.url("/here")).wait()).succeeded  # this machine
+    policy.update(metered=False)
+    monitor.commands.retry(late.key)
+    assert (await late.wait()).succeeded
+
+
+@pytest.mark.parametrize("make", [quick_session, default_session])
+async def test_t17_while_nobody_knows_whether_the_network_is_metered_nothing_starts_on_it(
+    monitor: Monitor, server: ByteServer, policy: Policy, make: Callable[..., Session]
+):
+    policy.note_metered(None)
+    task = make(monitor, allows_metered_access=False).download_task(server.url("/a", ELSEWHERE))
+    assert task.activity is Activity.WAITING_FOR_CONNECTIVITY
+    assert "not known yet" in status(task.record, 0)
+    assert server.connections == 0
+    policy.note_metered(False)
+    assert (await task.wait()).succeeded
+
+
+async def test_t17_a_wait_says_what_it_waits_for_now(
+    monitor: Monitor, server: ByteServer, connectivity: Connectivity, policy: Policy
+):
+    policy.note_metered(None)
+    task = quick_session(monitor, allows_metered_access=False).download_task(
+        server.url("/a", ELSEWHERE)
+    )
+    said = []
+    for change in (
+        lambda: policy.note_metered(True),
+        lambda: connectivity.update(False),
+        lambda: connectivity.update(True),
+    ):
+        change()
+        said.append(task.record.waiting_reason)
+    assert said == ["The network is metered.", "There is no network.", "The network is metered."]
+    policy.note_metered(False)
+    assert (await task.wait()).succeeded
+
+
 # ---- T-18
 
 
@@ -352,6 +453,19 @@ async def test_t18_a_discretionary_task_waits_for_the_policy(
     assert (await asked_for.wait()).succeeded
     assert [request.target for request in server.requests] == ["/b"]
     policy.update(**{obstacle: False})
+    assert (await task.wait()).succeeded
+
+
+async def test_t18_a_discretionary_task_does_not_start_before_it_is_known_what_the_network_costs(
+    monitor: Monitor, server: ByteServer, policy: Policy
+):
+    policy.note_metered(None)
+    task = quick_session(monitor, is_discretionary=True).download_task(server.url("/a"))
+    assert task.activity is Activity.WAITING_UNTIL
+    policy.note_metered(True)
+    assert status(task.record, 0) == "Waiting: the network is metered"
+    assert server.connections == 0
+    policy.note_metered(False)
     assert (await task.wait()).succeeded
 
 

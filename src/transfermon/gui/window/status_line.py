@@ -52,7 +52,7 @@ class StatusLine:
     def show_status(self, status: Status) -> bool:
         """Whether the app's state is another than before."""
         self.rate_label.setText(f"↓ {_rate(status.down_rate)}   ↑ {_rate(status.up_rate)}")
-        self.network_label.setText(tr("Online") if status.online else tr("No network"))
+        self.network_label.setText(_network(status))
         self.count_label.setText(
             counts_line(status.running, status.queued, status.waiting, status.failed)
         )
@@ -76,6 +76,12 @@ def _label(name: str, accessible: str) -> QLabel:
     label.setAccessibleName(accessible)
     label.setTextFormat(Qt.TextFormat.PlainText)
     return label
+
+
+def _network(status: Status) -> str:
+    if not status.online:
+        return tr("No network")
+    return tr("Online, metered") if status.metered else tr("Online")
 
 
 def _rate(rate: float) -> str:
