@@ -9,18 +9,27 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from transfermon.engine.shared import Engine
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.errors import TransferError
-from transfermon.model.events import activity_event
+from transfermon.model.events import TaskEvent, activity_event
 from transfermon.model.metrics import MOST_KEPT, REDIRECTS, Trace
 from transfermon.model.record import record
 from transfermon.model.task import Activity, Evidence, Progress, Response, Task, changed
 
 Record = Callable[..., "asyncio.Future[None]"]  # Session._record
+
+
+@record
+class UntoldFile:
+    """A file that has its name, of which the journal has not heard."""
+
+    changes: Mapping[str, Any]  # of the record
+    events: tuple[TaskEvent, ...]  # that come before the end
+    part: str  # whose own name goes when the end is durable
 
 
 @record
@@ -31,6 +40,8 @@ class Result:
     stopped: bool = False  # by suspend, cancel or the end of the engine
     text: str | None = None  # of the answer to an upload or a data task
     text_is_whole: bool = True  # nothing was left out of it
+    # of a small file that nobody listens for: what its end is to record and tell, in one change
+    untold: UntoldFile | None = None
 
 
 class Attempt:

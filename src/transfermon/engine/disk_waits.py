@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from transfermon.wire.cancellation import until_done
@@ -22,10 +22,14 @@ class DiskCalls:
 
     async def run(self, call: Callable[[], T]) -> T:
         """The call's result, awaited to the end even when we are cancelled."""
+        return await self.wait_for(until_done(asyncio.to_thread(call)))
+
+    async def wait_for(self, answer: Awaitable[T]) -> T:
+        """What somebody else asks the disk for counts as well."""
         token = object()
         self._began[token] = time.monotonic()
         try:
-            return await until_done(asyncio.to_thread(call))
+            return await answer
         finally:
             del self._began[token]
 

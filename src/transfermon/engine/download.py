@@ -2,7 +2,7 @@
 not.
 
 Rule: data, then directory, then journal, then tell. Its parts are objects of their own: what is
-asked (`Inquiry`), what arrives (`ArrivingBody`), where it is kept (`DownloadParts`), whether it is
+asked (`Inquiry`), what arrives (`ArrivingBody`, `SmallDownload`), where it is kept (`DownloadParts`), whether it is
 right (`Checks`) and its name (`Finish`).
 """
 
@@ -19,6 +19,7 @@ from transfermon.engine.download_finish import Finish
 from transfermon.engine.download_inquiry import Inquiry
 from transfermon.engine.download_parts import DownloadParts
 from transfermon.engine.shared import Engine
+from transfermon.engine.small_download import SmallDownload
 from transfermon.http import resume
 from transfermon.http.evidence import ResumeVerdict
 from transfermon.model.configuration import SessionConfiguration
@@ -54,7 +55,10 @@ class Download:
         self._inquiry = Inquiry(self._attempt, self._parts)
         self._checks = Checks(self._attempt, self._parts, may_restart=may_restart)
         self._body = ArrivingBody(self._attempt, self._parts, self._inquiry, self._checks, limiters)
-        self._finish = Finish(self._attempt, self._parts)
+        self._small = SmallDownload(
+            self._attempt, self._parts, self._inquiry, self._checks, self._body, limiters
+        )
+        self._finish = Finish(self._attempt, self._parts, self._small)
         self._exchanged = False  # the parts, in this attempt
         self._inner: asyncio.Task[None] | None = None
         self._stopping = False
@@ -99,7 +103,7 @@ class Download:
             return await self._failed(self._parts.error or failure.error)
         finally:
             await self._let_go()
-        return Result()
+        return Result(untold=self._finish.untold)
 
     async def was_finished(self) -> bool:
         """As `Finish.was_finished`, where no attempt runs."""
@@ -162,6 +166,8 @@ class Download:
             judgement = changed(judgement, total=resume.total_of(answer.response))
         elif await self._is_the_older(answer.response):
             return False
+        if self._small.fits(answer, judgement):
+            return await self._small.receive(answer, judgement)
         return await self._body.receive_whole(answer, judgement)
 
     async def _is_the_older(self, response: Response) -> bool:
@@ -206,6 +212,7 @@ class Download:
         return Result(error=_as_seen_here(error))
 
     async def _let_go(self) -> None:
+        self._small.let_go()
         await self._parts.discard_unwanted()
         self._attempt.keep_metrics()
         await self._parts.let_go(named=self._finish.sealed)

@@ -185,6 +185,16 @@ class ArrivingBody:
 
     # ---- the rest
 
+    async def receive_rest(
+        self, answer: Answer, hashes: Hashes | None, content: tuple[str, ...]
+    ) -> bool:
+        """A body that has begun goes on in the part at hand. True when the file is whole."""
+        await self._receive(answer, self._parts.stored, decode="", hashes=hashes)
+        self._checks.hashes = hashes
+        if not await self._checks.body_is_right(hashes, content):
+            return False
+        return self._parts.stored == self._attempt.progress.expected
+
     async def receive_more(self, answer: Answer, judgement: Judgement) -> bool:
         """The body goes on with the part at hand, once what it has in common with it is equal. True
         when the file is whole.

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from transfermon.engine.attempt import Attempt
@@ -67,6 +67,14 @@ class DownloadParts:
     async def on_disk(self, call: Callable[..., T], *arguments: Any) -> T:
         """A call that blocks, awaited to the end even when we are cancelled."""
         return await self._calls.run(lambda: call(*arguments))
+
+    async def wait_for_disk(self, answer: Awaitable[T]) -> T:
+        """Another thread's work on the disk; whoever looks for silent ones hears of it."""
+        return await self._calls.wait_for(answer)
+
+    def is_default(self, folder: str) -> bool:
+        """Whether the folder is one that is made where it is missing."""
+        return folder in (self._default_folder, self.temporary_folder)
 
     @property
     def silence(self) -> float:
@@ -206,13 +214,13 @@ class DownloadParts:
     def _made(self, folder: str, total: int, name: str) -> tuple[PartFile, str]:
         """Blocking."""
         task, engine = self._attempt.task, self._attempt.engine
-        if folder in (self._default_folder, self.temporary_folder):
+        if self.is_default(folder):
             with contextlib.suppress(OSError):  # create says better what is wrong
                 os.makedirs(
                     folder, mode=0o700 if folder.endswith("/parts") else 0o777, exist_ok=True
                 )
         mark = engine.database_id
-        given, over = bool(task.name), task.overwrite
+        given, over = task.named, task.overwrite
         name = engine.targets.settled(folder, name, given=given, overwrite=over, mark=mark)
         part = PartFile.create(folder, sync_folder=not 0 <= total < SMALL, mark=mark)
         # until it is taken: the attempt may have been stopped meanwhile

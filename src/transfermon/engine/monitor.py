@@ -255,6 +255,8 @@ class Monitor:
             await engine.transport.aclose()
         with contextlib.suppress(OSError):
             await engine.vault.saved()
+        await self.system_watch.flush()  # what ended last is durable: its parts may go
+        await engine.filer.close()
         await engine.store.close()
 
     def request_quit(self, *, released: bool = False) -> None:

@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 from transfermon.engine.session import Session
 from transfermon.engine.session_core import SessionState
-from transfermon.engine.shared import Engine
+from transfermon.engine.shared import FILER_FOLDERS, Engine
 from transfermon.model.task import Task
-from transfermon.storage import name_trial, part_names
+from transfermon.storage import name_trial, part_names, small_parts
 from transfermon.storage.changes import Change, Remembered, SessionRow
+from transfermon.storage.filer import folders_of
 from transfermon.storage.settings import download_folder
 
 DEFAULT = "(default {})"  # the key of a default session
@@ -79,14 +80,44 @@ def loss_in_words(engine: Engine, remembered: Remembered) -> str:
 
 async def _sweep(engine: Engine, remembered: Remembered) -> None:
     unfinished = [task for task in remembered.tasks if task.outstanding]
-    if not unfinished:
+    kept = remembered.values.get(FILER_FOLDERS, "")
+    listed = folders_of(kept)
+    engine.filer.mark = engine.database_id
+    if not unfinished and not listed:
         return
     parts = os.path.join(engine.state_dir, "parts")
     everybody = (*remembered.tasks, *(row.task for row in remembered.resume))
     known = {path for task in everybody for path in task.part_paths}
     folders = {task.folder or parts for task in unfinished}
+    leftover = await asyncio.to_thread(
+        small_parts.sweep,
+        listed,
+        folders,
+        engine.database_id,
+        known,
+        lambda: _claims(engine, remembered),
+    )
+    engine.filer.take_over(leftover, kept)
+    known |= leftover.named
     await asyncio.to_thread(part_names.sweep_parts, folders, engine.database_id, known)
     await asyncio.to_thread(name_trial.sweep, folders, engine.database_id)
+
+
+def _claims(engine: Engine, remembered: Remembered) -> dict[str, bool]:
+    """The paths of the tasks' small parts, and which of them a later attempt will ask for."""
+    over = {
+        row.key
+        for row in remembered.sessions
+        if row.configuration.identifier is None or row.state == SessionState.INVALIDATED.value
+    }
+    return {
+        engine.filer.part_of(task): task.outstanding
+        and not task.part_path
+        and not task.named_path
+        and task.session not in over
+        for task in remembered.tasks
+        if task.folder
+    }
 
 
 async def _drop_default(

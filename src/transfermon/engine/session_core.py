@@ -173,13 +173,15 @@ class SessionCore:
         delivered: Callable[[], None] | None = None,
         resume_row: ResumeRow | None = None,
         store: bool = True,
+        before: tuple[TaskEvent, ...] = (),
     ) -> asyncio.Future[None]:
         """Remember `task` as the record, store it, then tell.
 
         Await the result only where the next step must not happen before the change is durable.
         Without an event the change is stored silently (checkpoints); without a task the event is
         only told in its place; without `store` a change of activity is told in its place and stored
-        with the next one. Raises KeyError for a task that has left.
+        with the next one. Events that come `before` are told just before it, and stored in one
+        change with it. Raises KeyError for a task that has left.
         """
         if one.gone:
             raise KeyError(str(one.record.key))
@@ -189,26 +191,33 @@ class SessionCore:
         if event is None:
             return self.engine.store.commit(Change(task=task))
         subject = task or event.task or one.record
-        told = self.engine.stamp(
+        first = tuple(self._stamped(earlier, subject) for earlier in before)
+        told = self._stamped(event, subject)
+        one.on_the_way += 1
+        change = Change(
+            task=task if store else None,
+            removed=task.key if task is not None and isinstance(told, TaskRemovedEvent) else None,
+            event=told if told.journalled else None,
+            before=tuple(earlier for earlier in first if earlier.journalled),
+            resume=resume_row,
+        )
+
+        def publish() -> None:
+            one.on_the_way -= 1
+            for earlier in first:
+                self.engine.tell(earlier, None)
+            self.engine.tell(told, delivered)
+
+        return self.engine.store.commit(change, then=publish)
+
+    def _stamped(self, event: TaskEvent, subject: Task) -> TaskEvent:
+        return self.engine.stamp(
             event,
             session=self.key,
             session_identifier=self.configuration.identifier,
             task_identifier=subject.number,
             task=subject,
         )
-        one.on_the_way += 1
-        change = Change(
-            task=task if store else None,
-            removed=task.key if task is not None and isinstance(told, TaskRemovedEvent) else None,
-            event=told if told.journalled else None,
-            resume=resume_row,
-        )
-
-        def publish() -> None:
-            one.on_the_way -= 1
-            self.engine.tell(told, delivered)
-
-        return self.engine.store.commit(change, then=publish)
 
     def record_session(
         self, event: Event, *, delivered: Callable[[], None] | None = None

@@ -27,6 +27,7 @@ from transfermon.model.metrics import Trace
 from transfermon.model.task import Progress, Task, TaskKey, changed
 from transfermon.model.wake_policy import AppState, RateLimiter, Wake
 from transfermon.storage.changes import Change, ResumeRow
+from transfermon.storage.filer import Filer
 from transfermon.storage.name_trial import Targets
 from transfermon.storage.secrets import Vault
 from transfermon.storage.settings import Settings
@@ -41,6 +42,7 @@ if TYPE_CHECKING:  # TLS and h11 take their time to load: with the first transfe
     from transfermon.wire.transport import Transport
 
 E = TypeVar("E", bound=Event)
+FILER_FOLDERS = "filer"  # the value of the database that `Filer` keeps
 _LOGIN = ":login"
 _COOKIES = ":cookies"  # beside a task's headers; no header has such a name
 
@@ -66,6 +68,7 @@ class Engine:
         self.slots = Slots(settings.running_tasks, self.paces.limit)
         self.answers = Answers()
         self.targets = Targets()
+        self.filer = Filer(self.targets, self._keep_folders)
         self.progress: dict[TaskKey, Progress] = {}  # of running downloads, live
         self.allowed_hosts: set[str] = set(settings.allowed_hosts)
         self.resume_rows: dict[str, ResumeRow] = {}
@@ -100,6 +103,9 @@ class Engine:
         # only kept ones are told again
         event_id = f"{self.database_id}-{self.sequence}" if event.journalled else ""
         return changed(event, sequence=self.sequence, event_id=event_id, time=self.now(), **place)
+
+    def _keep_folders(self, listed: str) -> asyncio.Future[None]:
+        return self.store.commit(Change(value=(FILER_FOLDERS, listed)))
 
     def answered(self, url: str, trace: Trace) -> None:
         """A request of a task with this address has its answer: its server may get more

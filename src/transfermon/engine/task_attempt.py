@@ -11,6 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from transfermon.engine import task_ends
+from transfermon.engine.attempt import UntoldFile
 from transfermon.engine.new_task import Pieces
 from transfermon.engine.prepared_task import default_folder_of
 from transfermon.engine.session_core import Recorded, SessionCore
@@ -47,6 +48,7 @@ class TaskAttempt:
         self.overdue = False  # the time that the task has for everything is over
         # it was started over because of an answer that could not be combined
         self.restarted = False
+        self.untold: UntoldFile | None = None  # that its success is to record and tell
 
     def __repr__(self) -> str:
         return f"<TaskAttempt of {self._key}>"
@@ -86,6 +88,7 @@ class TaskAttempt:
                 transfer.stop()
             result = await transfer.run()
             self.restarted = transfer.restarted
+            self.untold = result.untold
             if result.text is not None:
                 engine.answers.put(self._key, result.text, whole=result.text_is_whole)
             return result.error, result.stopped

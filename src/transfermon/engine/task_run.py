@@ -11,9 +11,11 @@ import asyncio
 import contextlib
 import logging
 import weakref
+from functools import partial
 from typing import Any
 
 from transfermon.engine import obstacles, start_conditions, task_ends, task_files
+from transfermon.engine.attempt import UntoldFile
 from transfermon.engine.end_listeners import EndListeners
 from transfermon.engine.host_pace import base_of
 from transfermon.engine.new_task import Pieces
@@ -258,7 +260,10 @@ class TaskRun(Recorded):
             self.attempt = self.runner = None
             self._timer.disarm()
         self._failures.restarted |= attempt.restarted
-        await self._attempt_ended(error, stopped=stopped, overdue=attempt.overdue)
+        if attempt.untold is not None:
+            self._succeeded(attempt.untold)
+        else:
+            await self._attempt_ended(error, stopped=stopped, overdue=attempt.overdue)
 
     async def _attempt_ended(
         self, error: TransferError | None, *, stopped: bool, overdue: bool
@@ -304,12 +309,12 @@ class TaskRun(Recorded):
 
     # ---- the end
 
-    def _succeeded(self) -> None:
+    def _succeeded(self, untold: UntoldFile | None = None) -> None:
         drop_sent(self.engine, self.record)
         self.body = None
         self.offer.answer(None)  # it had finished before the cancel reached it (T-08)
         event = task_ends.success_event(self.record, self.engine.answers.told(self.key))
-        self._complete(self.record, Action.FINISH, None, event)
+        self._complete(self.record, Action.FINISH, None, event, untold=untold)
 
     def _failed(self, error: TransferError) -> None:
         """An attempt has failed: wait for the next one, or end."""
@@ -387,13 +392,25 @@ class TaskRun(Recorded):
         event: TaskCompletedEvent,
         *,
         resume_row: ResumeRow | None = None,
+        untold: UntoldFile | None = None,
     ) -> None:
         self._failures = TaskFailures()
         self._timer.forget()
         self.accepted = None
         self._listeners.pending = True
         task = task_steps.ended(task, action, error, now=self.engine.now())
-        self.core.record_task(self, task, event, delivered=self._was_told, resume_row=resume_row)
+        if untold is not None:
+            task = changed(task, **untold.changes)
+        durable = self.core.record_task(
+            self,
+            task,
+            event,
+            delivered=self._was_told,
+            resume_row=resume_row,
+            before=untold.events if untold is not None else (),
+        )
+        if untold is not None:
+            durable.add_done_callback(partial(self.engine.filer.forget_after, untold.part))
         self.core.count_end(success=event.success)
 
     def _was_told(self) -> None:

@@ -39,6 +39,7 @@ class Change:
     session: SessionRow | None = None
     session_removed: str | None = None
     event: Event | None = None
+    before: tuple[Event, ...] = ()  # what the journal gets before that event
     resume: ResumeRow | None = None
     value: tuple[str, str] | None = None  # a small setting of the engine's own
     wake: Wake | None = None

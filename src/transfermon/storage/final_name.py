@@ -12,6 +12,7 @@ import errno
 import os
 import stat
 import time
+from collections.abc import Callable
 
 from transfermon.http import filenames
 from transfermon.storage import file_system, linux_calls
@@ -47,10 +48,23 @@ def replace(folder: HeldFolder, part: str, name: str) -> str:
 
 def place(folder: HeldFolder, part: str, name: str) -> str:
     """Let the part have the first free one of `name`, `name (1)`, `name (2)`…; returns it."""
+    return _given(folder, part, name, _move)
+
+
+def place_beside(folder: HeldFolder, part: str, name: str) -> str:
+    """As `place`, and the part keeps its own name, too. Raises OSError where the file system has no
+    second names.
+    """
+    return _given(folder, part, name, _link)
+
+
+def _given(
+    folder: HeldFolder, part: str, name: str, give: Callable[[HeldFolder, str, str], None]
+) -> str:
     number, taken, wanted = 0, frozenset[str](), name
     while True:
         try:
-            _move(folder, part, wanted)
+            give(folder, part, wanted)
         except FileExistsError:
             if not taken:
                 taken = folder.folded_names()
@@ -79,15 +93,29 @@ def _move(folder: HeldFolder, part: str, name: str) -> None:
 def _link_and_unlink(source: str, target: str, folder_fd: int | None) -> bool:
     """False where it cannot be done so; FileExistsError when the name is taken."""
     try:
-        os.link(source, target, src_dir_fd=folder_fd, dst_dir_fd=folder_fd, follow_symlinks=False)
+        _make_link(source, target, folder_fd)
     except OSError as error:
         if file_system.may_try_another_way(error.errno or 0):
             return False
+        raise
+    os.unlink(source, dir_fd=folder_fd)
+    return True
+
+
+def _link(folder: HeldFolder, part: str, name: str) -> None:
+    source, at = folder.path_of(part)
+    target, _ = folder.path_of(name)
+    _make_link(source, target, at)
+
+
+def _make_link(source: str, target: str, folder_fd: int | None) -> None:
+    """FileExistsError when the name is another file's."""
+    try:
+        os.link(source, target, src_dir_fd=folder_fd, dst_dir_fd=folder_fd, follow_symlinks=False)
+    except FileExistsError:
         theirs = os.stat(target, dir_fd=folder_fd, follow_symlinks=False)
         if not os.path.samestat(theirs, os.stat(source, dir_fd=folder_fd, follow_symlinks=False)):
             raise  # else the link was made, and its answer was lost on the way (NFS)
-    os.unlink(source, dir_fd=folder_fd)
-    return True
 
 
 def _replace_placeholder(source: str, target: str, folder_fd: int | None) -> None:
@@ -126,7 +154,7 @@ def widen_rights(fd: int, folder: HeldFolder, replaced: str) -> None:
     """From 0600 to what a new file would have, or to what the replaced file has; never executable
     (F19).
     """
-    mode = 0o666 & ~linux_calls.umask()
+    mode = usual_rights()
     if replaced:
         try:
             status = folder.status_of(replaced)
@@ -134,24 +162,30 @@ def widen_rights(fd: int, folder: HeldFolder, replaced: str) -> None:
             pass
         else:
             mode = status.st_mode & 0o666 if stat.S_ISREG(status.st_mode) else mode
-    _try_chmod(fd, mode)
+    try_chmod(fd, mode)
+
+
+def usual_rights() -> int:
+    """The mode of a new file of this process; never executable."""
+    return 0o666 & ~linux_calls.umask()
 
 
 def narrow_rights(fd: int) -> None:
     """Back to 0600: it stays a part."""
-    _try_chmod(fd, _PRIVATE)
+    try_chmod(fd, _PRIVATE)
 
 
-def _try_chmod(fd: int, mode: int) -> None:
+def try_chmod(fd: int, mode: int) -> None:
+    """Silent where there are no modes."""
     with contextlib.suppress(OSError, TypeError):  # FAT has no modes, Windows no fchmod
         os.chmod(fd, mode)
 
 
-def mark_origin(path: str, url: str) -> None:
-    """Note where a file came from as browsers do (`user.xdg.origin.url`), without user information,
-    query and fragment.
+def mark_origin(path: str | int, url: str) -> None:
+    """Note where a file, by its path or open, came from as browsers do (`user.xdg.origin.url`),
+    without user information, query and fragment.
 
     Silent where the file system keeps no such notes (G16).
     """
     with contextlib.suppress(OSError, AttributeError):  # AttributeError: not on this system
-        os.setxattr(path, _ORIGIN, url.encode(), follow_symlinks=False)
+        os.setxattr(path, _ORIGIN, url.encode(), follow_symlinks=isinstance(path, int))

@@ -7,6 +7,7 @@ Rule: what is not called like a part of ours is never deleted here.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import secrets
@@ -31,6 +32,19 @@ def new_name(mark: str) -> str:
 def another_name(part: str) -> str:
     """Of the same maker as that part."""
     return f"{part[: len(_PREFIX) + 6]}{secrets.token_hex(5)}.part"
+
+
+def small_name(mark: str, task: str) -> str:
+    """That of a small file's part, which follows from the words that name its task: no record has
+    to say it.
+    """
+    follows = hashlib.blake2b(task.encode(), digest_size=8).hexdigest()
+    return f"{_PREFIX}{(mark[:6] + follows)[:16]}.part"
+
+
+def has_mark(name: str, mark: str) -> bool:
+    """Whether it is a part's name by that maker."""
+    return is_part(name) and name.startswith(f"{_PREFIX}{mark[:6]}")
 
 
 def is_part(name: str) -> bool:

@@ -98,6 +98,31 @@ class Answer:
         self._reader.limiters = limiters
         return await self._written(fd, offset, progress, decoder, hasher, length, limit)
 
+    async def gather(
+        self,
+        into: bytearray,
+        progress: Progress,
+        *,
+        limiters: Sequence[Limiter] = (),
+        hasher: Hasher | None = None,
+    ) -> None:
+        """All of a body of known length, in memory.
+
+        Every byte that arrived is in `into` and added to `progress.received`, also when this raises
+        or is cancelled; after a cancel `receive` goes on behind them. Raises TransferFailure as
+        `receive` does.
+        """
+        assert self.content_length is not None
+        self._reader.limiters = limiters
+        while self._taken < self.content_length and (chunk := await self._next_in_words()):
+            self._taken += len(chunk)
+            into += chunk
+            progress.received += len(chunk)
+            if hasher is not None:
+                hasher.update(memoryview(chunk))
+        if not self._rest:
+            await self._next_in_words()  # as in `receive`: lets h11 see the end
+
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it comes, for one that never ends. Raises TransferFailure: -1001 after the
         idle time, -1005.

@@ -1,0 +1,213 @@
+"""A small file on its way: received in memory, checked, and handed to the filer, which finishes
+many in one turn.
+
+Rule: only what a plain whole answer brings goes this way. A body that breaks off, is stopped or is
+slow goes into an ordinary part with its record, and so does one that the filer does not take: from
+there on it is a download like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+from transfermon.engine.attempt import Attempt
+from transfermon.engine.download_body import ArrivingBody
+from transfermon.engine.download_checks import Checks, hashes_for
+from transfermon.engine.download_inquiry import Inquiry
+from transfermon.engine.download_parts import SMALL, DownloadParts
+from transfermon.http import digests, naming, resume
+from transfermon.http.addresses import check_url, without_query
+from transfermon.http.evidence import Judgement
+from transfermon.model.configuration import CHECKPOINT_SECONDS
+from transfermon.model.errors import TransferFailure
+from transfermon.model.events import activity_event
+from transfermon.model.task import Activity, changed
+from transfermon.storage import linux_calls
+from transfermon.storage.filer import SmallFile, part_name
+from transfermon.wire.answer import Answer
+from transfermon.wire.rate_limit import Limiter
+
+_OK = 200
+
+
+class SmallDownload:
+    """Of one attempt."""
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        parts: DownloadParts,
+        inquiry: Inquiry,
+        checks: Checks,
+        body: ArrivingBody,
+        limiters: list[Limiter],
+    ) -> None:
+        self._attempt = attempt
+        self._parts = parts
+        self._inquiry = inquiry
+        self._checks = checks
+        self._body = body
+        self._limiters = limiters
+        # what the record says of the version when it has the file
+        self.known: dict[str, Any] = {}
+        self._entered = ""  # the folder that the filer keeps in mind for us
+        self.whole: bytearray | None = None  # the file, while no part holds it
+
+    def __repr__(self) -> str:
+        return f"<SmallDownload of {self._attempt.task.key}>"
+
+    # ---- the body
+
+    def fits(self, answer: Answer, judgement: Judgement) -> bool:
+        """Whether the answer is the whole of a small file of which nothing is known yet, for a
+        folder where the filer works.
+        """
+        task, length = self._attempt.task, answer.content_length
+        most = self._attempt.configuration.maximum_bytes
+        return (
+            length is not None
+            and length < SMALL
+            and judgement.total == length
+            and not judgement.reason
+            and answer.response.status == _OK
+            and not answer.content_coding
+            and not task.part_paths
+            and task.validators is None
+            and bool(task.folder)
+            and not task.overwrite
+            and not (most and length > most)
+            and self._attempt.engine.filer.takes(task.folder)
+        )
+
+    async def receive(self, answer: Answer, judgement: Judgement) -> bool:
+        """True when the file is whole and right, in memory or in a part."""
+        task, response, engine = self._attempt.task, answer.response, self._attempt.engine
+        if not await engine.filer.enter(task.folder):
+            return await self._body.receive_whole(answer, judgement)
+        self._entered = task.folder
+        validators = resume.validators_of(response, decoded=False, now=engine.now())
+        policy = self._attempt.configuration.resume_policy
+        self.known = {"validators": validators, "evidence": self._inquiry.began_anew(response)}
+        new = changed(
+            self._attempt.task,
+            activity=Activity.TRANSFERRING,
+            name=task.name or naming.suggested(response, response.url),
+            response=response,
+            current_url=response.url,
+            strayed=answer.strayed,
+            expected=judgement.total,
+            received=0,
+            not_resumable=resume.why_not_resumable(validators, task.method, policy),
+            remark="",
+            making_since=None,
+        )
+        progress = self._attempt.progress
+        progress.expected, progress.received = judgement.total, 0
+        self._attempt.record(new, activity_event(new), store=False)
+        content = digests.parse(response.header("Content-Digest"))
+        wanted = tuple(filter(None, (new.expected_digest, *validators.digests)))
+        hashes = hashes_for(*(wanted or validators.sums), *content)
+        came = bytearray()
+        try:
+            async with asyncio.timeout(CHECKPOINT_SECONDS):
+                await answer.gather(came, progress, limiters=self._limiters, hasher=hashes)
+        except TimeoutError:
+            await self._move_to_part(came)
+            return await self._body.receive_rest(answer, hashes, content)
+        except TransferFailure:
+            if came:
+                await self._move_to_part(came)
+            raise
+        except asyncio.CancelledError:
+            if came:
+                with contextlib.suppress(TransferFailure):  # they are fetched again
+                    await self._move_to_part(came)
+            raise
+        self.whole = came
+        self._parts.stored = len(came)
+        if hashes is not None:
+            # Nothing waits from here until the name is given: no record with these is stored
+            # while the file is not.
+            self._attempt.tell(Activity.VERIFYING, **self.known)
+        self._checks.hashes = hashes
+        if await self._checks.body_is_right(hashes, content):
+            return True
+        self.drop()
+        return False
+
+    def drop(self) -> None:
+        """It is not the file."""
+        self.whole = None
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._entered:
+            self._attempt.engine.filer.leave(self._entered)
+            self._entered = ""
+
+    async def move_to_part(self) -> None:
+        """The ordinary way, with the body that is here: its failures are in words."""
+        assert self.whole is not None
+        await self._move_to_part(self.whole)
+        self.whole = None
+
+    async def _move_to_part(self, came: bytearray) -> None:
+        task, parts = self._attempt.task, self._parts
+        self._leave()
+        parts.stored = 0
+        name, _ = await parts.begin(task.folder, task.expected, task.name)
+        part = parts.at_hand
+        received = len(came)
+        await self._attempt.record(
+            changed(
+                self._attempt.task,
+                **self.known,
+                name=name,
+                received=0,
+                part_path=part.path,
+                part_inode=part.inode,
+                boot_id=linux_calls.boot_id(),
+                mount_id=parts.mount_id,
+            ),
+            None,
+        )
+        try:
+            await parts.on_disk(part.write, 0, came)
+        except TransferFailure:
+            parts.stored = part.length()
+            raise
+        parts.stored = self._attempt.progress.received = received
+
+    # ---- the name
+
+    async def give_name(self, name: str) -> SmallFile | None:
+        """The file under its name, durably. None where the ordinary way is to be taken. Raises
+        TransferFailure where it has a name that may not be durable: the next attempt looks for it.
+        """
+        assert self.whole is not None
+        task, engine = self._attempt.task, self._attempt.engine
+        noted = engine.settings.note_origin and not self._attempt.configuration.is_ephemeral
+        one = SmallFile(
+            folder=task.folder,
+            part=part_name(engine.database_id, task),
+            name=name,
+            data=self.whole,
+            given=task.named,
+            make_folder=self._parts.is_default(task.folder),
+            origin=without_query(check_url(task.current_url or task.url)) if noted else "",
+        )
+        await self._parts.wait_for_disk(engine.filer.file(one))
+        if one.error is not None:
+            engine.filer.remember(one.part_path)
+            raise one.error
+        if not one.path:
+            return None
+        self._entered = ""  # until the part is forgotten
+        return one
+
+    def let_go(self) -> None:
+        """The attempt has ended."""
+        if self.whole is not None:
+            self._leave()
