@@ -1,10 +1,11 @@
 """What a `kill -9` costs: many random kills during many downloads from an nginx, an engine after
 the other.
 
-`python -m benchmarks.survival [--kills N] [--files M] [--standby N] [--seed S]` The engine is
+`python -m benchmarks.survival [--kills N] [--files M] [--standby N] [--seed S] [--small]` The engine is
 started again by this program at once. With `--standby N` so many more kills are answered by the
 standby that waits beside the engine. At the end every file is compared, and every event is looked
-for by its identity.
+for by its identity. With `--small` the files are small ones that come as fast as they can, 600 of
+them anew for every four kills, and every other time nobody listens.
 """
 
 from __future__ import annotations
@@ -33,18 +34,26 @@ MIB = 1 << 20
 AT_ONCE = 8  # as the engine's own limit
 BETWEEN = 0.6  # seconds of life that an engine has on average
 SMALLEST, LARGEST = 1, 64  # MiB
+MANY, TINY, KILLS_OF_MANY = 600, 64 * 1024, 4  # files, bytes at the most, kills a round
 
 
 class Survival:
     """One run: files, server, and what the engines said."""
 
-    def __init__(self, folder: Path, files: int, seed: int) -> None:
+    def __init__(
+        self, folder: Path, files: int, seed: int, *, small: bool = False, deaf: bool = False
+    ) -> None:
         self.root, self.out, self.state = folder / "root", folder / "out", folder / "state"
         for path in (self.root, self.out):
             path.mkdir()
         self.die = random.Random(seed)
         self.sizes: dict[str, int] = {}
         for number in range(files):
+            if small:
+                size = self.die.randrange(TINY)
+                self.sizes[f"f{number}.bin"] = size
+                (self.root / f"f{number}.bin").write_bytes(self.die.randbytes(size))
+                continue
             size = int(
                 MIB * 2 ** self.die.uniform(0, LARGEST.bit_length() - 1)
             ) + self.die.randrange(4096)
@@ -53,6 +62,8 @@ class Survival:
         self.told: list[dict[str, Any]] = []
         self.pauses: dict[str, list[float]] = {"harness": [], "standby": []}
         self.running_at_kills = 0
+        self.named_at_kills = 0  # of small files: those with two names
+        self.deaf = deaf
         self.kills = 0
 
     @property
@@ -65,17 +76,18 @@ class Survival:
 
     def engine(self, nginx: Nginx) -> Engine:
         urls = [word for name in self.sizes for word in ("--url", nginx.url(f"/{name}"))]
-        return Engine(self.state, self.out, *urls)
+        return Engine(self.state, self.out, *(["--deaf"] if self.deaf else []), *urls)
 
     def kill(self, engine: Engine) -> int:
         """Returns how much is stored at its death."""
-        before = {
-            entry.name: entry.stat().st_size
-            for entry in os.scandir(self.out)
-            if PART.fullmatch(entry.name)
-        }
+        before = [entry for entry in os.scandir(self.out) if PART.fullmatch(entry.name)]
         engine.kill()
         self.kills += 1
+        self.named_at_kills += sum(
+            entry.stat().st_nlink > 1
+            for entry in os.scandir(self.out)
+            if PART.fullmatch(entry.name)
+        )
         self.running_at_kills += len(before)
         self.told += engine.events
         engine.end()
@@ -118,6 +130,16 @@ class Survival:
                 1 for entry in os.scandir(self.out) if PART.fullmatch(entry.name)
             )
 
+    def many_small(self, nginx: Nginx, kills: int) -> None:
+        """Kill at any moment of a short life, also while an engine starts."""
+        for _ in range(kills):
+            engine = self.engine(nginx)
+            if self.die.random() < 0.8:
+                engine.wait_for("ready")
+            time.sleep(self.die.uniform(0.0, 2.0))
+            self.kill(engine)
+        self._end(self.engine(nginx))
+
     def _wait_for_bytes(self, who: str, stored: int, begin: float) -> None:
         if stored < self.total:
             eventually(
@@ -151,6 +173,8 @@ class Survival:
         print(
             f"  sent beyond the files: {beyond:,} bytes, {per_kill:,.0f} per running transfer and kill"
         )
+        if self.named_at_kills:
+            print(f"  files with two names at a kill: {self.named_at_kills}")
         for who, pauses in self.pauses.items():
             if pauses:
                 print(
@@ -184,8 +208,9 @@ class Survival:
             for number in range(len(self.sizes))
         )
         shown = Counter(event["eventId"] for event in self.told if _is_shown(event))
+        unheard = () if self.deaf else (event for event in due if event["eventId"] not in told)
         return (
-            missing + sum(event["eventId"] not in told for event in due),
+            missing + sum(1 for _ in unheard),
             sum(count - 1 for count in per_task.values()),
             sum(count - 1 for count in shown.values()),
         )
@@ -217,10 +242,15 @@ def main(words: list[str] | None = None) -> int:
         "--standby", type=int, default=10, metavar="N", help="kills that the standby answers (10)"
     )
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--small", action="store_true")
     arguments = parser.parse_args(words)
     if PATH is None:
         print(WHY_NOT, file=sys.stderr)
         return 2
+    if arguments.small:
+        rounds = -(-arguments.kills // KILLS_OF_MANY)
+        well = [_many(number, arguments.seed) for number in range(rounds)]
+        return 0 if all(well) else 1
     with tempfile.TemporaryDirectory(prefix="transfermon-survival.") as folder:
         run = Survival(Path(folder), arguments.files, arguments.seed)
         seconds = (arguments.kills + 3 * arguments.standby) * BETWEEN
@@ -233,6 +263,16 @@ def main(words: list[str] | None = None) -> int:
             run.by_standby(nginx, arguments.standby)
             run.by_harness(nginx, arguments.kills)
             return 0 if run.report(nginx) else 1
+
+
+def _many(number: int, seed: int) -> bool:
+    """One round with small files."""
+    with tempfile.TemporaryDirectory(prefix="transfermon-survival.") as folder:
+        run = Survival(Path(folder), MANY, seed + number, small=True, deaf=number % 2 == 1)
+        print(f"{MANY} small files, {run.total / MIB:.0f} MiB in all, seed {seed + number}")
+        with running(Path(folder) / "nginx", run.root) as nginx:
+            run.many_small(nginx, KILLS_OF_MANY)
+            return run.report(nginx)
 
 
 if __name__ == "__main__":

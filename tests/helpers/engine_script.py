@@ -1,12 +1,12 @@
 """A small engine for the crash tests: downloads some addresses and says on stdout what it is told,
 a JSON line each.
 
-    python -m tests.helpers.engine_script STATE FOLDER [--wait] [--stay] [--kill-at EVENT[:N]]
-    [--url URL]...
+    python -m tests.helpers.engine_script STATE FOLDER [--wait] [--stay] [--deaf]
+    [--kill-at EVENT[:N]] [--url URL]...
 
 An address that has a task already gets no second one, so that a restart with the same words goes
 on. With `--wait` tasks are made after a line on stdin. `--kill-at` ends the process with SIGKILL
-when the N-th event of that name is told.
+when the N-th event of that name is told. With `--deaf` nobody listens, and events are only seen.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ async def run(words: argparse.Namespace) -> None:
     ) as monitor:
         monitor.system_watch.on_frozen = lambda reason: say("frozen", reason=reason)
         monitor.subscribe(Teller(words.kill_at))
-        for name in TERMINAL:
+        for name in () if words.deaf else TERMINAL:
             monitor.add_event_listener(name, lambda event: say("heard", **event.to_dict()))
         session = monitor.create_session(configuration())
         monitor.ready()
@@ -98,6 +98,7 @@ def main() -> None:
     parser.add_argument("--url", action="append", default=[])
     parser.add_argument("--wait", action="store_true")
     parser.add_argument("--stay", action="store_true")
+    parser.add_argument("--deaf", action="store_true")
     parser.add_argument("--kill-at", default="")
     words = parser.parse_args()
     # strace may attach to us

@@ -151,6 +151,7 @@ class Filer:
         if folder not in self._listed:
             if len(self._listed) >= MOST_FOLDERS and not self._make_room():
                 return False
+            self._listed[folder] = None
             self._listed[folder] = self._store_list()
         self._using[folder] += 1
         durable = self._listed[folder]
