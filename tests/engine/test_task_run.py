@@ -83,7 +83,7 @@ async def test_transfers_whose_last_step_fails_while_their_session_is_cancelled_
         async def give_the_name(run: TaskRun) -> None:
             await refused.wait()
             run.runner = None
-            await run._attempt_ended(OUR_MISTAKE, stopped=False, overdue=False)
+            await run._attempt_ended(run._new_attempt(), OUR_MISTAKE, stopped=False)
 
         for n in range(2):
             session.download_task(f"http://127.0.0.1:9/{n}", start=False)

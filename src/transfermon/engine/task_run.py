@@ -260,21 +260,18 @@ class TaskRun(Recorded):
             self.attempt = self.runner = None
             self._timer.disarm()
         self._failures.restarted |= attempt.restarted
-        if attempt.untold is not None:
-            self._succeeded(attempt.untold)
-        else:
-            await self._attempt_ended(error, stopped=stopped, overdue=attempt.overdue)
+        await self._attempt_ended(attempt, error, stopped=stopped)
 
     async def _attempt_ended(
-        self, error: TransferError | None, *, stopped: bool, overdue: bool
+        self, attempt: TaskAttempt, error: TransferError | None, *, stopped: bool
     ) -> None:
         """What an attempt's end means for the task."""
         state = self.record.state
         if error is None and not stopped:
-            self._succeeded()
+            self._succeeded(attempt.untold)
         elif state is State.CANCELING:
             await self._end_cancelled()
-        elif overdue and state is State.RUNNING:
+        elif attempt.overdue and state is State.RUNNING:
             self._end_failed(task_ends.overdue_error(self.record))
         elif state is State.RUNNING and error is not None:
             self._failed(error)
@@ -345,9 +342,7 @@ class TaskRun(Recorded):
             self._end_failed(error)
 
     async def _end_restored(self) -> None:
-        """The engine ended while it cancelled. A file that already had its name is finished
-        (T-08).
-        """
+        """The engine ended while it cancelled; a file that had its name is finished (T-08)."""
         if self.record.activity is Activity.FINALIZING:
             try:
                 if await self._new_attempt().was_finished():
@@ -399,21 +394,11 @@ class TaskRun(Recorded):
         self.accepted = None
         self._listeners.pending = True
         task = task_steps.ended(task, action, error, now=self.engine.now())
-        if untold is not None:
-            task = changed(task, **untold.changes)
-        durable = self.core.record_task(
-            self,
-            task,
-            event,
-            delivered=self._was_told,
-            resume_row=resume_row,
-            before=untold.events if untold is not None else (),
-        )
-        if untold is not None:
-            durable.add_done_callback(partial(self.engine.filer.forget_after, untold.part))
+        _record_end(self, task, event, resume_row, untold)
         self.core.count_end(success=event.success)
 
-    def _was_told(self) -> None:
+    def was_told(self) -> None:
+        """Every listener has had the end."""
         self._listeners.have_returned()
         if self.removing is not None:
             self._start_removal()
@@ -467,6 +452,23 @@ class TaskRun(Recorded):
         self.core.record_task(self, task, event, resume_row=spent)
         self.core.drop(self)
         await self.engine.vault.saved()
+
+
+def _record_end(
+    run: TaskRun,
+    task: Task,
+    event: TaskCompletedEvent,
+    resume_row: ResumeRow | None,
+    untold: UntoldFile | None,
+) -> None:
+    """What else the end has to say of a small file is one change with it."""
+    told = run.was_told
+    if untold is None:
+        run.core.record_task(run, task, event, delivered=told, resume_row=resume_row)
+        return
+    task = changed(task, **untold.changes)
+    durable = run.core.record_task(run, task, event, delivered=told, before=untold.events)
+    durable.add_done_callback(partial(run.engine.filer.forget_after, untold.part))
 
 
 def _tried_again(run: TaskRun, url: str | None) -> tuple[Task, ResumeRow | None]:
