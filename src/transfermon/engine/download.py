@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from typing import Any
 
 from transfermon.engine.attempt import Attempt, Record, Result
 from transfermon.engine.download_body import ArrivingBody
@@ -41,7 +42,7 @@ class Download:
         *,
         current: Callable[[], Task],
         record: Record,
-        accepted: Awaitable[None],
+        accepted: asyncio.Future[None],
         progress: Progress,
         limiters: list[Limiter],
         default_folder: str,
@@ -60,7 +61,7 @@ class Download:
         )
         self._finish = Finish(self._attempt, self._parts, self._small)
         self._exchanged = False  # the parts, in this attempt
-        self._inner: asyncio.Task[None] | None = None
+        self._runner: asyncio.Task[Any] | None = None  # that a stop cancels, while it may
         self._stopping = False
 
     def __repr__(self) -> str:
@@ -83,21 +84,27 @@ class Download:
         given.
         """
         self._stopping = True
-        if self._inner is not None and not self._finish.sealed:
-            self._inner.cancel()
+        if self._runner is not None and not self._finish.sealed:
+            self._runner.cancel()
 
     async def run(self) -> Result:
         """One attempt. Raises nothing of the outside world: failures are in the result."""
-        self._inner = asyncio.ensure_future(self._run())
         if self._stopping:
-            self._inner.cancel()
+            return Result(stopped=True)
+        runner = self._runner = asyncio.current_task()
+        assert runner is not None
         try:
-            await self._inner
+            try:
+                await self._run()
+            finally:
+                self._runner = None  # a stop that comes from here on has nothing to end
         except asyncio.CancelledError:
+            if self._parts.error is None and not self._stopping:
+                raise
+            while runner.cancelling():  # it was the attempt that was meant
+                runner.uncancel()
             if self._parts.error is not None:
                 return await self._failed(self._parts.error)
-            if not self._stopping:
-                raise
             return Result(stopped=True)
         except TransferFailure as failure:
             return await self._failed(self._parts.error or failure.error)
@@ -110,8 +117,12 @@ class Download:
         return await self._finish.was_finished()
 
     async def _run(self) -> None:
-        await asyncio.shield(self._accepted)  # others wait for it too: a stop must not cancel it
-        await until_done(self._attempt.engine.vault.saved())
+        if not self._accepted.done():
+            # others wait for it too: a stop must not cancel it
+            await asyncio.shield(self._accepted)
+        vault = self._attempt.engine.vault
+        if not vault.is_saved:
+            await until_done(vault.saved())
         task = self._attempt.task
         was_finalizing = task.activity is Activity.FINALIZING
         if await self._finish.was_finished():

@@ -190,7 +190,7 @@ class Finish:
             **small.known,
             **self._attempt.metrics(),
         )
-        self._attempt.record(task, activity_event(task), store=False)
+        self._attempt.record(task, None, store=False)
         one = await small.give_name(name)
         if one is None:
             await small.move_to_part()

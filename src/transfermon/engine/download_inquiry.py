@@ -54,7 +54,8 @@ class Inquiry:
         asked first, which costs no attempt: whatever it says that is no part of the file leads to
         the address that was typed at once.
         """
-        lines = await self._attempt.engine.lines()
+        engine = self._attempt.engine
+        lines = engine.transport or await engine.lines()
         self._led = self.questions.address(self._attempt.task, asked)
         if self._led:
             with contextlib.suppress(TransferFailure):

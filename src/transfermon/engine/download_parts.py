@@ -170,7 +170,8 @@ class DownloadParts:
         """
         task = self._attempt.task
         if self.part is None and task.folder:
-            disk_space.require_writable(task.folder)
+            if not self._attempt.engine.filer.has_worked_in(task.folder):
+                disk_space.require_writable(task.folder)
         elif self.part is not None and task.expected > self.stored:
             needed = task.expected - self.stored
             free = await self.on_disk(disk_space.free_space, self.part.folder, needed)

@@ -42,6 +42,7 @@ class ProgressClock:
         for key, progress in list(self._engine.progress.items()):
             progress.rate.add(now, progress.received)
             if (run := self._sessions[key.session].tasks.find_run(key.number)) is not None:
+                task_progress.tell_activity(run)
                 task_progress.tell_progress(run, progress, progress.rate.per_second(now))
         if now >= self._next_look:
             self._next_look = now + _LOOK

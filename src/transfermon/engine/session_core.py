@@ -57,6 +57,7 @@ class Recorded:
 
     on_the_way = 0  # events that are not told yet
     gone = False  # it has left the list
+    noted = False  # an activity was remembered that nobody was told of
 
     def __init__(self, record: Task) -> None:
         self.record = record  # as it is now; as it was last once the task has left the list
@@ -180,7 +181,8 @@ class SessionCore:
         Await the result only where the next step must not happen before the change is durable.
         Without an event the change is stored silently (checkpoints); without a task the event is
         only told in its place; without `store` a change of activity is told in its place and stored
-        with the next one. Events that come `before` are told just before it, and stored in one
+        with the next one. With neither it is what is mostly over before anybody could see it: told
+        with the next event, or by the progress clock where it lasts. Events that come `before` are told just before it, and stored in one
         change with it. Raises KeyError for a task that has left.
         """
         if one.gone:
@@ -188,10 +190,16 @@ class SessionCore:
         if task is not None:
             self.tally.change(one.record, task)
             one.record = task
+        if event is None and not store:
+            one.noted = True
+            noted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            noted.set_result(None)
+            return noted
         if event is None:
             return self.engine.store.commit(Change(task=task))
         subject = task or event.task or one.record
-        first = tuple(self._stamped(earlier, subject) for earlier in before)
+        one.noted = False
+        first = tuple(self._stamped(earlier, earlier.task or subject) for earlier in before)
         told = self._stamped(event, subject)
         one.on_the_way += 1
         change = Change(

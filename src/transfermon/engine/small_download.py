@@ -22,7 +22,6 @@ from transfermon.http.addresses import check_url, without_query
 from transfermon.http.evidence import Judgement
 from transfermon.model.configuration import CHECKPOINT_SECONDS
 from transfermon.model.errors import TransferFailure
-from transfermon.model.events import activity_event
 from transfermon.model.task import Activity, changed
 from transfermon.storage import linux_calls
 from transfermon.storage.filer import SmallFile, part_name
@@ -105,7 +104,7 @@ class SmallDownload:
         )
         progress = self._attempt.progress
         progress.expected, progress.received = judgement.total, 0
-        self._attempt.record(new, activity_event(new), store=False)
+        self._attempt.record(new, None, store=False)
         content = digests.parse(response.header("Content-Digest"))
         wanted = tuple(filter(None, (new.expected_digest, *validators.digests)))
         hashes = hashes_for(*(wanted or validators.sums), *content)

@@ -81,7 +81,8 @@ class TaskAttempt:
         """The failure, and whether it was stopped before its end."""
         engine = self._engine
         try:
-            await engine.lines()
+            if engine.transport is None:
+                await engine.lines()
             of_kind = self._download if self._one.record.kind is Kind.DOWNLOAD else self._upload
             transfer = self._transfer = of_kind(progress)
             if self._one.record.state is not State.RUNNING or engine.closing or self.overdue:

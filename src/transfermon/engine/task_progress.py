@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from transfermon.engine import start_conditions
 from transfermon.engine.task_run import TaskRun
-from transfermon.model.events import moved_event
+from transfermon.model.events import activity_event, moved_event
 from transfermon.model.task import Kind, Progress, State
+
+
+def tell_activity(run: TaskRun) -> None:
+    """An activity that was only noted lasts: now it is told."""
+    if run.noted:
+        run.core.record_task(run, run.record, activity_event(run.record), store=False)
 
 
 def tell_progress(run: TaskRun, progress: Progress, speed: float) -> None:

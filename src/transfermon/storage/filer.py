@@ -50,6 +50,7 @@ from transfermon.storage.small_parts import Leftover
 log = logging.getLogger(__name__)
 PATIENCE = 5.0  # seconds that a file waits behind a disk that does not answer
 MOST_FOLDERS = 64  # that the database is told of
+_MOMENT = 1.0  # seconds
 _CLOSING = 10.0  # seconds that the end waits for a disk that does not answer
 _MAKE = (
     os.O_WRONLY
@@ -106,6 +107,7 @@ class Filer:
         self._kept = ""  # the list as it is durable, or about to be
         self._using: Counter[str] = Counter()  # by folder: parts that are there, or may be soon
         self._listed: dict[str, asyncio.Future[None] | None] = {}  # None: durable
+        self._worked: dict[str, float] = {}  # by folder: when a file got its name there
         self._unfit: set[str] = set()  # folders without second names
         self._left: set[str] = set()  # parts that an engine before this one has given names
         self._unseen: set[str] = set()
@@ -146,6 +148,10 @@ class Filer:
         """Whether files that go there are for the filer now."""
         return folder not in self._unfit and not self._hangs
 
+    def has_worked_in(self, folder: str) -> bool:
+        """Whether files got their names there a moment ago."""
+        return time.monotonic() - self._worked.get(folder, -_MOMENT) < _MOMENT
+
     async def enter(self, folder: str) -> bool:
         """A part may be made there when this returns; `leave` when none was. False: not now."""
         if folder not in self._listed:
@@ -172,6 +178,7 @@ class Filer:
         for folder in list(self._listed):
             if self._using[folder] <= 0 and not self._is_at_work(folder):
                 del self._listed[folder], self._using[folder]
+                self._worked.pop(folder, None)
                 return True
         return False
 
@@ -297,7 +304,12 @@ class Filer:
                     self._loop.call_soon_threadsafe(self._filed, errand.files)
 
     def _filed(self, files: list[SmallFile]) -> None:
-        self._unfit.update(one.folder for one in files if one.no_links)
+        now = time.monotonic()
+        for one in files:
+            if one.no_links:
+                self._unfit.add(one.folder)
+            if one.path:
+                self._worked[one.folder] = now
         _tell(files)
 
 

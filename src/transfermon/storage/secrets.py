@@ -68,6 +68,11 @@ class Vault:
         if self._values.pop(owner, None) is not None:
             self._changed = True
 
+    @property
+    def is_saved(self) -> bool:
+        """Whether `saved` would have nothing to do, and nothing to wait for."""
+        return not self._changed and not self._saving.locked()
+
     async def saved(self) -> None:
         """Durable on return: everything put or dropped before the call. Raises OSError when it
         cannot be written.
