@@ -225,6 +225,24 @@ async def test_nothing_is_left_when_all_ends_are_durable(tmp_path: Path):
 
 
 @pytest.mark.anyio
+async def test_who_waits_for_the_end_finds_no_second_name(tmp_path: Path):
+    one = Filer(Targets(), _Kept())
+    await one.enter(str(tmp_path))
+    file = a_file(tmp_path, 1, "a.bin", b"data")
+    await one.file(file)
+    gone = asyncio.Event()
+    one.when_gone(file.part_path, gone.set)
+    assert not gone.is_set()
+    one.forget(file.part_path)
+    await gone.wait()
+    assert os.listdir(tmp_path) == ["a.bin"]
+    again = asyncio.Event()
+    one.when_gone(file.part_path, again.set)
+    assert again.is_set()
+    await one.close()
+
+
+@pytest.mark.anyio
 async def test_only_so_many_folders_are_kept_in_mind(tmp_path: Path):
     kept = _Kept()
     one = Filer(Targets(), kept)

@@ -160,8 +160,17 @@ class Download:
                 whole = await self._use(asked, answer)
             finally:
                 await answer.aclose()
-            if whole and await self._checks.file_is_right():
+            if whole and await self._is_right():
                 return
+
+    async def _is_right(self) -> bool:
+        right = False
+        try:
+            right = await self._checks.file_is_right()
+        finally:
+            if not right:
+                self._small.drop()
+        return right
 
     async def _use(self, asked: resume.Ask, answer: Answer) -> bool:
         """Take what an answer brings. True when the file is whole."""

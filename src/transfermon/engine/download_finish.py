@@ -80,6 +80,7 @@ class Finish:
         if found is None:
             filer.forget(part)
             return False
+        filer.remember(part)
         now = self._attempt.engine.now()
         task = changed(
             self._attempt.task,
@@ -187,7 +188,6 @@ class Finish:
             received=size,
             name=name,
             instead=instead,
-            **small.known,
             **self._attempt.metrics(),
         )
         self._attempt.record(task, None, store=False)
@@ -216,7 +216,7 @@ class Finish:
         if task.instead:  # the engine ended after it was judged
             name = os.path.splitext(name)[0]
         whole = self._small.whole
-        found = task.validators if whole is None else self._small.known["validators"]
+        found = task.validators
         if found is None or not endings.is_page_type(found.content_type):
             return name, ""
         if (
@@ -266,6 +266,10 @@ class Finish:
         if filed:
             durable.add_done_callback(partial(self._attempt.engine.filer.forget_after, filed))
         await delivered
+        if filed:
+            gone = asyncio.Event()
+            self._attempt.engine.filer.when_gone(filed, gone.set)
+            await gone.wait()
         if blob.is_temporary:
             await asyncio.to_thread(blob.expire)
 

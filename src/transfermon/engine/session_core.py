@@ -182,8 +182,9 @@ class SessionCore:
         Without an event the change is stored silently (checkpoints); without a task the event is
         only told in its place; without `store` a change of activity is told in its place and stored
         with the next one. With neither it is what is mostly over before anybody could see it: told
-        with the next event, or by the progress clock where it lasts. Events that come `before` are told just before it, and stored in one
-        change with it. Raises KeyError for a task that has left.
+        with the next event, or by the progress clock where it lasts. Events that come `before` are
+        told just before it, and stored in one change with it. Raises KeyError for a task that has
+        left.
         """
         if one.gone:
             raise KeyError(str(one.record.key))

@@ -49,8 +49,8 @@ class SmallDownload:
         self._checks = checks
         self._body = body
         self._limiters = limiters
-        # what the record says of the version when it has the file
-        self.known: dict[str, Any] = {}
+        # what the record says of the version as soon as the file is whole
+        self._known: dict[str, Any] = {}
         self._entered = ""  # the folder that the filer keeps in mind for us
         self.whole: bytearray | None = None  # the file, while no part holds it
 
@@ -88,7 +88,7 @@ class SmallDownload:
         self._entered = task.folder
         validators = resume.validators_of(response, decoded=False, now=engine.now())
         policy = self._attempt.configuration.resume_policy
-        self.known = {"validators": validators, "evidence": self._inquiry.began_anew(response)}
+        self._known = {"validators": validators, "evidence": self._inquiry.began_anew(response)}
         new = changed(
             self._attempt.task,
             activity=Activity.TRANSFERRING,
@@ -126,10 +126,9 @@ class SmallDownload:
             raise
         self.whole = came
         self._parts.stored = len(came)
-        if hashes is not None:
-            # Nothing waits from here until the name is given: no record with these is stored
-            # while the file is not.
-            self._attempt.tell(Activity.VERIFYING, **self.known)
+        # Nothing waits from here until the name is given: no record with these is stored while the
+        # file is not.
+        self._attempt.record(changed(self._attempt.task, **self._known), None, store=False)
         self._checks.hashes = hashes
         if await self._checks.body_is_right(hashes, content):
             return True
@@ -149,20 +148,28 @@ class SmallDownload:
     async def move_to_part(self) -> None:
         """The ordinary way, with the body that is here: its failures are in words."""
         assert self.whole is not None
-        await self._move_to_part(self.whole)
-        self.whole = None
+        whole, self.whole = self.whole, None
+        try:
+            await self._move_to_part(whole)
+        finally:
+            if self._parts.part is None:
+                self._forget_version()
+
+    def _forget_version(self) -> None:
+        self._attempt.record(changed(self._attempt.task, **self._parts.without_part()), None)
 
     async def _move_to_part(self, came: bytearray) -> None:
-        task, parts = self._attempt.task, self._parts
+        task, parts, progress = self._attempt.task, self._parts, self._attempt.progress
         self._leave()
         parts.stored = 0
+        received, told = len(came), progress.told
         name, _ = await parts.begin(task.folder, task.expected, task.name)
+        progress.received, progress.told = received, told  # they came once
         part = parts.at_hand
-        received = len(came)
         await self._attempt.record(
             changed(
                 self._attempt.task,
-                **self.known,
+                **self._known,
                 name=name,
                 received=0,
                 part_path=part.path,
@@ -177,7 +184,7 @@ class SmallDownload:
         except TransferFailure:
             parts.stored = part.length()
             raise
-        parts.stored = self._attempt.progress.received = received
+        parts.stored = received
 
     # ---- the name
 
@@ -198,15 +205,17 @@ class SmallDownload:
             origin=without_query(check_url(task.current_url or task.url)) if noted else "",
         )
         await self._parts.wait_for_disk(engine.filer.file(one))
+        if one.error is None and not one.path:
+            return None
+        self.whole = None
+        self._entered = ""  # the filer keeps it in mind until the part is forgotten
         if one.error is not None:
             engine.filer.remember(one.part_path)
             raise one.error
-        if not one.path:
-            return None
-        self._entered = ""  # until the part is forgotten
         return one
 
     def let_go(self) -> None:
-        """The attempt has ended."""
+        """The attempt has ended. What is still in memory then is fetched again."""
         if self.whole is not None:
-            self._leave()
+            self._forget_version()
+        self.drop()

@@ -462,13 +462,18 @@ def _record_end(
     untold: UntoldFile | None,
 ) -> None:
     """What else the end has to say of a small file is one change with it."""
-    told = run.was_told
     if untold is None:
-        run.core.record_task(run, task, event, delivered=told, resume_row=resume_row)
+        run.core.record_task(run, task, event, delivered=run.was_told, resume_row=resume_row)
         return
-    task = changed(task, **untold.changes)
-    durable = run.core.record_task(run, task, event, delivered=told, before=untold.events)
-    durable.add_done_callback(partial(run.engine.filer.forget_after, untold.part))
+    filer, part = run.engine.filer, untold.part
+    durable = run.core.record_task(
+        run,
+        changed(task, **untold.changes),
+        event,
+        delivered=lambda: filer.when_gone(part, run.was_told),
+        before=untold.events,
+    )
+    durable.add_done_callback(partial(filer.forget_after, part))
 
 
 def _tried_again(run: TaskRun, url: str | None) -> tuple[Task, ResumeRow | None]:

@@ -104,12 +104,13 @@ class Filer:
         self.mark = ""  # of the database
         self._targets = targets
         self._keep = keep  # makes the list of folders durable
-        self._kept = ""  # the list as it is durable, or about to be
         self._using: Counter[str] = Counter()  # by folder: parts that are there, or may be soon
         self._listed: dict[str, asyncio.Future[None] | None] = {}  # None: durable
         self._worked: dict[str, float] = {}  # by folder: when a file got its name there
         self._unfit: set[str] = set()  # folders without second names
         self._left: set[str] = set()  # parts that an engine before this one has given names
+        self._named: set[str] = set()  # parts whose files have names, until they are gone
+        self._waiting: dict[str, Callable[[], None]] = {}  # by part: what is to follow then
         self._unseen: set[str] = set()
         self._new: dict[str, _Errand] = {}  # of this turn of the loop
         self._errands: dict[str, _Errand] = {}  # the thread's, under the lock
@@ -129,7 +130,8 @@ class Filer:
 
     def take_over(self, leftover: Leftover, kept: str) -> None:
         """Parts with names whose tasks will ask for them, and the list as it was stored."""
-        self._left, self._unseen, self._kept = set(leftover.named), set(leftover.unseen), kept
+        self._left, self._unseen = set(leftover.named), set(leftover.unseen)
+        self._named |= self._left
         self._using.update(map(os.path.dirname, leftover.named))
         self._using.update(leftover.unseen)
         self._listed = dict.fromkeys(folders_of(kept))
@@ -216,6 +218,16 @@ class Filer:
     def remember(self, part: str) -> None:
         """It may have a name that could not be made durable: the next attempt looks for it."""
         self._left.add(part)
+        self._named.add(part)
+
+    def when_gone(self, part: str, then: Callable[[], None]) -> None:
+        """Call `then` when the part's own name has gone, or its disk does not answer; at once where
+        it is so. It is forgotten before or after.
+        """
+        if part in self._named and not self._stop and not self._hangs:
+            self._waiting[part] = then
+        else:
+            then()
 
     def _arm(self, loop: asyncio.AbstractEventLoop) -> dict[str, _Errand]:
         if not self._armed:
@@ -249,8 +261,11 @@ class Filer:
         """Nothing waits longer behind a disk that does not answer."""
         self._looking = None
         waiting: list[SmallFile] = []
+        hangs = self._hangs
+        if hangs:
+            self._go_on(list(self._waiting))
         with self._ready:
-            if self._hangs:
+            if hangs:
                 for errand in self._errands.values():
                     waiting += errand.files
                     errand.files = []
@@ -275,8 +290,10 @@ class Filer:
             if self._thread.is_alive():
                 log.warning("a disk does not answer: parts stay in %s", sorted(self._listed))
                 return
+        self._go_on(list(self._waiting))
         still = [folder for folder in self._listed if self._using[folder] > 0]
         if still != list(self._listed):
+            await asyncio.to_thread(_sync_all, [one for one in self._listed if one not in still])
             self._listed = dict.fromkeys(still)
             self._store_list()
 
@@ -300,17 +317,25 @@ class Filer:
                     file_all(folder, errand.files, self._targets, self.mark)
                 except Exception:  # a mistake of ours: the ordinary way may do better
                     log.exception("the filer failed in %s", folder)
-                with contextlib.suppress(RuntimeError):  # the loop is gone
-                    self._loop.call_soon_threadsafe(self._filed, errand.files)
+            with contextlib.suppress(RuntimeError):  # the loop is gone
+                self._loop.call_soon_threadsafe(self._done, folder, errand)
 
-    def _filed(self, files: list[SmallFile]) -> None:
+    def _done(self, folder: str, errand: _Errand) -> None:
         now = time.monotonic()
-        for one in files:
+        for one in errand.files:
             if one.no_links:
-                self._unfit.add(one.folder)
+                self._unfit.add(folder)
             if one.path:
-                self._worked[one.folder] = now
-        _tell(files)
+                self._worked[folder] = now
+                self._named.add(one.part_path)
+        _tell(errand.files)
+        self._go_on(os.path.join(folder, name) for name in errand.spent)
+
+    def _go_on(self, parts: Iterable[str]) -> None:
+        for part in parts:
+            self._named.discard(part)
+            if (then := self._waiting.pop(part, None)) is not None:
+                then()
 
 
 def part_name(mark: str, task: Task) -> str:
@@ -325,6 +350,13 @@ def folders_of(kept: str) -> list[str]:
     except ValueError:
         return []
     return [folder for folder in found if isinstance(folder, str)]
+
+
+def _sync_all(folders: Iterable[str]) -> None:
+    """Blocking. A power cut brings back no name that went: nobody would look for it."""
+    for folder in folders:
+        with contextlib.suppress(OSError), contextlib.closing(HeldFolder.open(folder)) as held:
+            held.sync()
 
 
 def _tell(files: Iterable[SmallFile]) -> None:

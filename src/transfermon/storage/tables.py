@@ -55,7 +55,7 @@ def write_changes(database: sqlite3.Connection, changes: Sequence[Change]) -> No
     tasks: dict[TaskKey, Task] = {}
     rows = []
     for change in changes:
-        rows += map(_journal_row, change.before)
+        rows.extend(_journal_row(event) for event in change.before)
         if change.event is not None:
             rows.append(_journal_row(change.event))
         if _says_more(change):  # which may be about the tasks before it
