@@ -53,7 +53,7 @@ def acknowledge(database: sqlite3.Connection, heard: Sequence[int]) -> None:
 def write_changes(database: sqlite3.Connection, changes: Sequence[Change]) -> None:
     """In their order; of several records of one task only the last is written down."""
     tasks: dict[TaskKey, Task] = {}
-    rows = []
+    rows: list[tuple[int, str, int | None, str, float, str]] = []
     for change in changes:
         rows.extend(_journal_row(event) for event in change.before)
         if change.event is not None:
