@@ -83,6 +83,15 @@ def test_every_key_is_shown_in_a_menu_and_every_command_is_in_one(window):
     assert set(window.context.actions.values()) <= set(in_menus)
 
 
+def test_the_menu_bar_is_in_the_order_that_people_know(window):
+    titles = [action.text().replace("&", "") for action in window.menuBar().actions()]
+    assert titles == ["Transfer", "Edit", "Background", "View", "Help"]
+    edit = window.menuBar().actions()[1].menu().actions()
+    assert [action.objectName().removeprefix("action_") for action in edit] == [
+        *("select_all", "", "pause_all", "resume_all", "retry_failed", "", "find", "", "settings")
+    ]
+
+
 MENU = [
     *("open", "show_in_folder", None),
     *("resume", "pause", "cancel", "retry", "retry_url", None),

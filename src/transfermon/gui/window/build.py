@@ -65,12 +65,11 @@ def tint_actions(context: WindowContext) -> None:
 
 
 def fill_menu_bar(context: WindowContext) -> None:
-    menus: dict[str, QMenu] = {}
+    bar = context.window.menuBar()
+    menus = {title: bar.addMenu(tr(text)) for title, text in MENUS.items()}
     for command in COMMANDS:
         title, slash, _ = command.menu.partition("/")
-        if title not in menus:
-            menus[title] = context.window.menuBar().addMenu(tr(MENUS[title]))
-        elif slash:
+        if slash and not menus[title].isEmpty():
             menus[title].addSeparator()
         menus[title].addAction(context.actions[command.id])
     simulation = context.panels.simulation_menu

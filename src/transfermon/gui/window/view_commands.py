@@ -48,7 +48,7 @@ def show_about(context: WindowContext) -> None:
 
 
 COMMANDS = (
-    Command(id="find", run=find, text=marked("&Filter"), menu="Edit", icon="search", keys="Ctrl+F"),
+    Command(id="find", run=find, text=marked("&Filter"), menu="Edit/", icon="search", keys="Ctrl+F"),
     Command(id="details", run=show_details, text=marked("&Details"), menu="View", icon="info", keys="Ctrl+I", offered=lambda choice: choice.one is not None, of_tasks=marked("Details"), line=True),
     Command(id="events", run=show_events, text=marked("&Events"), menu="View", icon="list", keys="Ctrl+E"),
     Command(id="background", run=show_background, text=marked("&Background"), menu="View", icon="activity", keys="Ctrl+B", tip=marked("Fetches and pushes, and what was said to them")),
