@@ -240,7 +240,8 @@ async def test_fault_d4_a_server_that_stalls_is_left_and_asked_for_the_rest(
     )
     event = await recorder.wait_for("taskstate", task)
     assert event.reason == "127.0.0.1 sent nothing for too long."
-    assert task.count_of_bytes_received == int(size * share)
+    assert event.task is not None
+    assert event.task.received == int(size * share)
     resource.stall_after = None
     assert (await task.wait()).succeeded
     assert (downloads / "a.bin").read_bytes() == resource.body
