@@ -246,6 +246,8 @@ async def test_undo_can_be_chosen_for_eight_seconds(world, server):
 async def test_retry_all_failed_leaves_the_others_alone(world, server):
     world.add(f"{server.url}/missing1", f"{server.url}/missing2", f"{server.url}/a.bin")
     await until(lambda: world.states() == [State.COMPLETED] * 3)
+    runs = [run for session in world.monitor.sessions for run in session.tasks]
+    await until(lambda: not any(run.on_the_way for run in runs))  # all of it was told
     ran = set()
     world.monitor.subscribe(
         lambda event: (
