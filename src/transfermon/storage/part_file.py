@@ -7,16 +7,28 @@ sentence for people.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 from transfermon.http import digests
+from transfermon.model import ranges
 from transfermon.model.errors import Code, TransferFailure
-from transfermon.storage import disk_failures, file_system, final_name, linux_calls, part_names
+from transfermon.model.ranges import Ranges
+from transfermon.storage import (
+    disk_failures,
+    file_system,
+    final_name,
+    linux_calls,
+    part_names,
+    range_map,
+)
 from transfermon.storage.disk_failures import disk_failure
 from transfermon.storage.file_identity import identity_of, is_ours
 from transfermon.storage.held_folder import HeldFolder, close_quietly
+from transfermon.storage.range_map import RangeMap
 
 # opening a pipe put in our place must not wait for its other end
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)
@@ -86,6 +98,35 @@ class PartFile:
         Raises PartMissing when it is gone or is not a regular file of ours, TransferFailure -3001
         otherwise.
         """
+        part, same = cls._opened(path, boot, mount)
+        with _closed_on_failure(part):
+            part_names.remove_map(part.path)  # its bytes come in their order now
+            length = part.length()
+            good = (length if same else durable) if length >= durable else 0
+            part.cut(good)
+        return part, good
+
+    @classmethod
+    def reopen_ranges(
+        cls, path: str, checkpoint: Ranges, boot: str, mount: int
+    ) -> tuple[Self, Ranges]:
+        """As `reopen`, for a part whose bytes did not come in their order: what is good of it.
+
+        On the same boot and mount as the record the map beside it is believed, otherwise the map of
+        the last `checkpoint`. The map goes where it is not believed.
+        """
+        part, same = cls._opened(path, boot, mount)
+        with _closed_on_failure(part):
+            mapped = range_map.stored_in_map(part._folder, part._name, part.inode) if same else None
+            if mapped is None:
+                part_names.remove_map(part.path)
+            good = ranges.believed(checkpoint, mapped, part.length())
+            part.cut(max(at for _, at, _ in good))
+        return part, good
+
+    @classmethod
+    def _opened(cls, path: str, boot: str, mount: int) -> tuple[Self, bool]:
+        """The part at `path`, and whether it is the boot and mount of the record."""
         path = os.path.abspath(path)
         held = fd = None
         try:
@@ -96,15 +137,12 @@ class PartFile:
                 status, _owner_of_new(held, os.path.basename(path))
             ):
                 raise PartMissing("Something else is in the place of the part that was stored.")
-            part = cls(path, fd, held)
             same = (
                 bool(boot)
                 and mount != 0
                 and boot == linux_calls.boot_id()
                 and mount == linux_calls.mount_id(fd)
             )
-            good = (status.st_size if same else durable) if status.st_size >= durable else 0
-            part.cut(good)
         except BaseException as error:
             close_quietly(fd)
             if held is not None:
@@ -122,7 +160,7 @@ class PartFile:
             if isinstance(error, OSError):
                 raise disk_failure(error, Code.CANNOT_OPEN_FILE, path) from error
             raise
-        return part, good
+        return cls(path, fd, held), same
 
     def reserve(self, total: int) -> bool:
         """Reserve blocks up to `total` bytes without changing the length (W10); True when they were
@@ -146,6 +184,12 @@ class PartFile:
                 raise disk_failure(error, Code.CANNOT_OPEN_FILE, self.path) from error
             self.cut(self.length())  # ext4 keeps what a failed reservation got
             return False
+
+    def new_map(self, total: int, pairs: Sequence[tuple[int, int]]) -> RangeMap:
+        """A range map of these stretches beside it, to be closed before the part is. Raises
+        TransferFailure -3000.
+        """
+        return RangeMap.create(self._folder, self._name, self.inode, total, pairs)
 
     @property
     def folder(self) -> str:
@@ -286,6 +330,8 @@ class PartFile:
         """
         try:
             self._check_place()
+            with contextlib.suppress(OSError):
+                self._folder.unlink(part_names.map_of(self._name))
             self._folder.unlink(self._name)
         except FileNotFoundError:
             pass
@@ -303,6 +349,15 @@ class PartFile:
         """FileNotFoundError when the final name leads to another file, or to none."""
         if not file_system.is_same_file(identity_of(self._folder.status_of(name)), self.identity):
             raise FileNotFoundError(errno.ENOENT, "another file has the name", self.path)
+
+
+@contextlib.contextmanager
+def _closed_on_failure(part: PartFile) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        part.close()
+        raise
 
 
 def _free(fd: int) -> int:

@@ -20,6 +20,7 @@ from transfermon.storage.held_folder import HeldFolder
 
 _PREFIX = ".transfermon-"
 _PART_NAME = re.compile(r"\.transfermon-[0-9a-f]{16}\.part")
+_MAP_NAME = re.compile(r"\.transfermon-[0-9a-f]{16}\.map")
 
 
 def new_name(mark: str) -> str:
@@ -51,6 +52,21 @@ def is_part(name: str) -> bool:
     return _PART_NAME.fullmatch(name) is not None
 
 
+def map_of(part: str) -> str:
+    """The name, or the path, of the range map beside a part of that name or path."""
+    return f"{part.removesuffix('.part')}.map"
+
+
+def maps_in(folder: str) -> list[str]:
+    """The paths of all range maps in a folder; none where it cannot be read."""
+    try:
+        return sorted(
+            os.path.join(folder, name) for name in os.listdir(folder) if _MAP_NAME.fullmatch(name)
+        )
+    except OSError:
+        return []
+
+
 def parts_in(folder: str) -> list[str]:
     """The paths of all part files of ours in a folder, whoever may know of them; none where it
     cannot be read.
@@ -63,18 +79,25 @@ def parts_in(folder: str) -> list[str]:
 
 def sweep_parts(folders: Iterable[str], mark: str, known: Collection[str]) -> None:
     """Delete the empty parts with that mark that nobody knows: made just before a crash, never
-    recorded, never written. Call it before parts are made.
+    recorded, never written; and maps whose part is gone. Call it before parts are made.
     """
-    for path in (path for folder in folders for path in parts_in(folder)):
-        if path in known or not os.path.basename(path).startswith(f"{_PREFIX}{mark[:6]}"):
-            continue
-        with contextlib.suppress(OSError):
-            if os.path.getsize(path) == 0:
-                os.unlink(path)
+    begin = f"{_PREFIX}{mark[:6]}"
+    for folder in folders:
+        for path in parts_in(folder):
+            if path in known or not os.path.basename(path).startswith(begin):
+                continue
+            with contextlib.suppress(OSError):
+                if os.path.getsize(path) == 0:
+                    os.unlink(path)
+        for path in maps_in(folder):
+            part = f"{path.removesuffix('.map')}.part"
+            if os.path.basename(path).startswith(begin) and not os.path.lexists(part):
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
 
 
 def remove_part(path: str) -> bool:
-    """Delete a part file by its path and sync its folder; False when there was none.
+    """Delete a part file by its path, with its map, and sync its folder; False when there was none.
 
     Anything that is not called like a part of ours, or is no regular file, is left alone. Raises
     TransferFailure -3004.
@@ -82,6 +105,7 @@ def remove_part(path: str) -> bool:
     name = os.path.basename(path)
     if not is_part(name):
         raise ValueError(f"{path!r} is not a part file")
+    remove_map(path)
     if regular_at(path) is None:
         return False
     try:
@@ -93,3 +117,9 @@ def remove_part(path: str) -> bool:
     except OSError as error:
         raise disk_failure(error, Code.CANNOT_REMOVE_FILE, path) from error
     return True
+
+
+def remove_map(path: str) -> None:
+    """Delete the range map beside the part at `path`, if there is one."""
+    with contextlib.suppress(OSError):
+        os.unlink(map_of(path))
