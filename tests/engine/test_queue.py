@@ -263,3 +263,37 @@ def test_where_nobody_set_a_number_the_hosts_own_holds_and_grows_over_the_limit_
     assert started.count(-1) + 16 == len(started), "three hold one, and no more may"
     slots.release(keys[13])
     assert len(started) == 16 + 2 + 1
+
+
+def test_a_task_has_more_connections_only_while_nobody_waits_for_them():
+    queue, asked = Queue(), list[int]()
+    key = queue.ask(1, limit=3)
+    first = queue.slots.lend(key, limit=3, wanted_back=lambda: asked.append(0))
+    second = queue.slots.lend(key, limit=3, wanted_back=lambda: asked.append(1))
+    assert first is not None
+    assert second is not None
+    assert queue.slots.lend(key, limit=3, wanted_back=lambda: asked.append(2)) is None
+    queue.ask(2, limit=3)
+    assert (queue.started, asked) == ([1], [1])  # the newest is asked back
+    queue.ask(3, limit=3)
+    assert asked == [1]  # one after the other
+    queue.slots.give_back(second)
+    assert (queue.started, asked) == ([1, 2], [1, 0])
+    queue.slots.give_back(second)  # a no-op
+    assert queue.slots.lend(key, limit=3, wanted_back=lambda: None) is None
+    queue.slots.give_back(first)
+    assert queue.started == [1, 2, 3]
+
+
+def test_lent_slots_count_against_their_host_alone():
+    queue, asked = Queue(running=2), list[int]()
+    key = queue.ask(1, limit=2)
+    loan = queue.slots.lend(key, limit=2, wanted_back=lambda: asked.append(1))
+    queue.ask(2, "b", limit=2)
+    assert (queue.started, asked) == ([1, 2], [])
+    assert queue.slots.lend(TaskKey("s", 9), limit=2, wanted_back=lambda: None) is None
+    queue.slots.release(key)
+    assert loan is not None
+    queue.slots.give_back(loan)
+    queue.ask(3, limit=2)
+    assert queue.started == [1, 2, 3]

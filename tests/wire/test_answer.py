@@ -16,6 +16,7 @@ from transfermon.model.errors import Code, TransferFailure
 from transfermon.model.task import Progress
 from transfermon.wire.call import Call
 from transfermon.wire.codings import Decoder
+from transfermon.wire.movable_end import MovableEnd
 from transfermon.wire.transport import Transport
 
 pytestmark = pytest.mark.anyio
@@ -133,3 +134,19 @@ async def test_a_body_that_breaks_off_is_told_in_words_however_it_is_read(serve,
         await reads[how]()
     assert caught.value.code == Code.CONNECTION_LOST
     await answer.aclose()
+
+
+@pytest.mark.parametrize("size", [200_000, 3_000_000])
+async def test_a_body_can_end_earlier_and_go_on(serve, transport, fd, size):
+    """A small one comes through the loop, a large one through the pump."""
+    body = os.urandom(size)
+    answer = await transport.open(Call(url=serve(reply(200, {}, body)).url("/")))
+    progress = Progress()
+    try:
+        first = await answer.receive(fd, 0, progress, movable=MovableEnd(100_001))
+        assert first == 100_001 == progress.received
+        rest = await answer.receive(fd, first, progress, movable=MovableEnd(size))
+        assert first + rest == size
+        assert os.pread(fd, size + 1, 0) == body
+    finally:
+        await answer.aclose()

@@ -16,6 +16,7 @@ import pytest
 
 from transfermon.model.task import Progress
 from transfermon.wire.cancellation import until_done
+from transfermon.wire.movable_end import MovableEnd
 from transfermon.wire.pump import Pump, Pumps
 from transfermon.wire.pump_jobs import CHUNK, Outcome
 from transfermon.wire.rate_limit import Limiter
@@ -263,3 +264,37 @@ async def test_until_done_outlasts_a_cancel():
     finished.set()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+async def test_an_end_that_is_moved_leaves_the_rest_to_the_caller(body: Body):
+    movable = MovableEnd(len(BODY))
+    moving = body.start(len(BODY), movable=movable)
+    await body.send(BODY[:1000])
+    await body.arrived(1000)
+    end = movable.move(CHUNK + 500)
+    assert 1000 < end <= CHUNK + 1000
+    sending = asyncio.ensure_future(body.send(BODY[1000:]))
+    outcome = await moving
+    assert (outcome.received, outcome.reason, outcome.extra) == (end, None, False)
+    assert body.content() == BODY[:end]
+    rest = Progress()
+    last = await body.pump.receive(body.near, b"", body.fd, end, len(BODY) - end, rest)
+    await sending
+    assert (last.received, last.reason) == (len(BODY) - end, None)
+    assert body.content() == BODY
+
+
+async def test_an_end_inside_of_what_came_with_the_head_is_kept_to(body: Body):
+    movable = MovableEnd(300)
+    outcome = await body.start(len(BODY), first=BODY[:1000], movable=movable)
+    assert (outcome.received, outcome.reason) == (300, None)
+    assert body.content() == BODY[:300]
+
+
+def test_an_end_goes_no_further_back_than_what_was_claimed():
+    movable = MovableEnd(1000)
+    assert movable.claim(0, 400) == 400
+    assert movable.move(200) == 400
+    assert movable.claim(400, 10) == 0
+    assert movable.move(2000) == 2000
+    assert movable.claim(1900, 400) == 100

@@ -20,6 +20,15 @@ Group = tuple[str, str]  # session, and origin as scheme://host:port
 MOST_SLOW = 16  # slow transfers that do not count against the limit over all
 
 
+@dataclass(slots=True, eq=False)
+class Loan:
+    """A slot for one more connection of a task that holds one."""
+
+    group: Group
+    wanted_back: Callable[[], None]  # called once, when a task waits for it
+    asked_back: bool = False
+
+
 @dataclass(slots=True)
 class _Waiter:
     key: TaskKey
@@ -48,6 +57,7 @@ class Slots:
         self._per_group: dict[Group, int] = {}
         # of those whose number nobody set, how many hold one
         self._unset: dict[Group, int] = {}
+        self._loans: dict[Group, list[Loan]] = {}
         self._queues: dict[Group, list[_Waiter]] = {}
         self._waiting: dict[TaskKey, _Waiter] = {}
         self._order = itertools.count()
@@ -111,6 +121,34 @@ class Slots:
                 counts[group] = left
         self._grant()
 
+    def lend(self, key: TaskKey, *, limit: int, wanted_back: Callable[[], None]) -> Loan | None:
+        """A slot for one more connection of a task, where one of its host is free and nobody waits
+        for it; `limit` as for `ask`. It counts against the connections to the host alone.
+
+        `wanted_back` is told when a task waits for it: then it is to be given back soon.
+        """
+        group = self._held.get(key)
+        if (
+            group is None
+            or self._closed
+            or self.held_by(group) >= (limit or self._automatic(group[1]))
+            or (group in self._queues and self._head(group) is not None)
+        ):
+            return None
+        loan = Loan(group, wanted_back)
+        self._loans.setdefault(group, []).append(loan)
+        return loan
+
+    def give_back(self, loan: Loan) -> None:
+        """A no-op for one that was given back."""
+        loans = self._loans.get(loan.group, [])
+        if loan not in loans:
+            return
+        loans.remove(loan)
+        if not loans:
+            del self._loans[loan.group]
+        self._grant()
+
     def reprioritise(self, key: TaskKey, priority: float) -> None:
         """T-09: the priority may change at any time and decides among those that wait for the same
         host.
@@ -132,7 +170,7 @@ class Slots:
 
     def held_by(self, group: Group) -> int:
         """How many connections a session has to a host."""
-        return self._per_group.get(group, 0)
+        return self._per_group.get(group, 0) + len(self._loans.get(group, ()))
 
     def reconsider(self) -> None:
         """A number of connections that nobody set may have grown."""
@@ -151,11 +189,11 @@ class Slots:
             best: _Waiter | None = None
             for group in list(self._queues):
                 head = self._head(group)
-                if (
-                    head is not None
-                    and self._per_group.get(group, 0) < self._limit(head)
-                    and (best is None or head < best)
-                ):
+                if head is None:
+                    continue
+                if self.held_by(group) >= self._limit(head):
+                    self._ask_back(group)
+                elif best is None or head < best:
                     best = head
             if best is None:
                 return
@@ -166,6 +204,13 @@ class Slots:
             if not best.limit:
                 self._unset[best.group] = held
             best.start()
+
+    def _ask_back(self, group: Group) -> None:
+        """One at a time: each task that waits needs one."""
+        loans = self._loans.get(group, [])
+        if loans and not any(loan.asked_back for loan in loans):
+            loans[-1].asked_back = True
+            loans[-1].wanted_back()
 
     def _head(self, group: Group) -> _Waiter | None:
         queue = self._queues[group]

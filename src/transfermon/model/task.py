@@ -463,6 +463,10 @@ class Progress:
     attempt: int = 0
     rate: Rate = field(default_factory=Rate)
 
+    def add(self, count: int) -> None:
+        """So many more bytes have arrived, or were given to the network."""
+        self.received += count
+
     @property
     def fraction(self) -> float | None:
         """0.0 to 1.0; None when the total is unknown."""

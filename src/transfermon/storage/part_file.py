@@ -117,7 +117,7 @@ class PartFile:
         """
         part, same = cls._opened(path, boot, mount)
         with _closed_on_failure(part):
-            mapped = range_map.stored_in_map(part._folder, part._name, part.inode) if same else None
+            mapped = part.stored_in_map() if same else None
             if mapped is None:
                 part_names.remove_map(part.path)
             good = ranges.believed(checkpoint, mapped, part.length())
@@ -184,6 +184,10 @@ class PartFile:
                 raise disk_failure(error, Code.CANNOT_OPEN_FILE, self.path) from error
             self.cut(self.length())  # ext4 keeps what a failed reservation got
             return False
+
+    def stored_in_map(self) -> tuple[tuple[int, int], ...] | None:
+        """What the range map beside it says is stored; None where there is none of this part."""
+        return range_map.stored_in_map(self._folder, self._name, self.inode)
 
     def new_map(self, total: int, pairs: Sequence[tuple[int, int]]) -> RangeMap:
         """A range map of these stretches beside it, to be closed before the part is. Raises

@@ -17,6 +17,7 @@ from transfermon.wire.call import TAKEOVER, Call
 from transfermon.wire.codings import CodingError, Decoder, UnknownCodingError
 from transfermon.wire.exchange import Exchange
 from transfermon.wire.failures import final_failure, translate_failure
+from transfermon.wire.movable_end import MovableEnd
 from transfermon.wire.network_errors import ClosedEarly, ReadError, ReadTimeout
 from transfermon.wire.pump import Pumps
 from transfermon.wire.pump_jobs import Hasher, Outcome
@@ -72,12 +73,14 @@ class Answer:
         hasher: Hasher | None = None,
         length: int | None = None,
         limit: int | None = None,
+        movable: MovableEnd | None = None,
     ) -> int:
         """Write the body to an open file from `offset` on and return how many bytes were written.
 
         Every byte that arrived is written and added to `progress.received`, also when this raises
         or is cancelled; it returns or raises only when no thread uses `fd` any more. With `length`
-        exactly so many bytes are taken and the next call goes on behind them. `decode` is a content
+        exactly so many bytes are taken and the next call goes on behind them; where somebody moves
+        the end to before it, it ends there. `decode` is a content
         coding that is undone and must be whole. Raises TransferFailure: -1005 for an early end
         (D-15), -1001 when nothing came for the idle time, -1015 or -1016 for a coding that is
         damaged or unknown, -1103 beyond `limit` bytes, -3003 where the disk fails.
@@ -94,9 +97,9 @@ class Answer:
         if decoder is None and self._may_take_over(remaining):
             assert remaining is not None
             wanted = remaining if length is None else min(length, remaining)
-            return await self._pumped(fd, offset, wanted, progress, limiters, hasher)
+            return await self._pumped(fd, offset, wanted, progress, limiters, hasher, movable)
         self._reader.limiters = limiters
-        return await self._written(fd, offset, progress, decoder, hasher, length, limit)
+        return await self._written(fd, offset, progress, decoder, hasher, length, limit, movable)
 
     async def gather(
         self,
@@ -224,6 +227,7 @@ class Answer:
         progress: Progress,
         limiters: Sequence[Limiter],
         hasher: Hasher | None,
+        movable: MovableEnd | None,
     ) -> int:
         if self._detached is None:
             self._detached = self._exchange.connection.detach_body()
@@ -244,9 +248,11 @@ class Answer:
                 limiters=limiters,
                 hasher=hasher,
                 ends=ends,
+                movable=movable,
             )
         finally:
             self._taken += progress.received - before
+        self._detached = (first[outcome.received :], sock)
         self.extra = outcome.extra
         if outcome.reason is not None:
             raise self._failed(outcome)
@@ -299,12 +305,16 @@ class Answer:
         hasher: Hasher | None,
         length: int | None,
         limit: int | None,
+        movable: MovableEnd | None,
     ) -> int:
         writer = BodyWriter(fd, offset, progress, hasher)
         self._reader.before_wait = writer.before_wait
         try:
             try:
-                await self._fill(writer, decoder, length, limit)
+                if movable is None:
+                    await self._fill(writer, decoder, length, limit)
+                else:
+                    await self._fill_up_to(writer, offset, movable, length)
             finally:
                 self._reader.before_wait = None
                 await writer.finish()
@@ -343,6 +353,27 @@ class Answer:
             raise CodingError("the coded body is cut short")
         if self._taken == self.content_length and not self._rest:
             # h11 has to see the end, so that the connection can be kept
+            await self._exchange.next_chunk()
+
+    async def _fill_up_to(
+        self, writer: BodyWriter, offset: int, movable: MovableEnd, length: int | None
+    ) -> None:
+        """As `_fill`, as long as the end is not reached that somebody may have moved."""
+        assert self.content_length is not None
+        rest = self.content_length - self._taken
+        length = rest if length is None else min(length, rest)
+        while writer.taken < length:
+            at = offset + writer.taken
+            if not movable.claim(at, 1):
+                return
+            chunk = await self._next()
+            if not chunk:
+                raise ClosedEarly("the body is shorter than it was announced")
+            granted = movable.claim(at, min(len(chunk), length - writer.taken))
+            self._rest = chunk[granted:]
+            self._taken += granted
+            await writer.add(chunk[:granted])
+        if self._taken == self.content_length and not self._rest:
             await self._exchange.next_chunk()
 
     def _damaged(self, exc: Exception) -> TransferFailure:

@@ -95,7 +95,7 @@ class BodyWriter:
     def _count(self, written: int, error: OSError | None) -> None:
         self._offset += written
         self.written += written
-        self._progress.received += written
+        self._progress.add(written)
         self._error = error
 
 

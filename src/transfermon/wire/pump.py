@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from transfermon.model.task import Progress
+from transfermon.wire.movable_end import MovableEnd
 from transfermon.wire.pump_jobs import After, Buffers, Giving, Hasher, Job, Outcome, Receiving
 from transfermon.wire.rate_limit import Limiter
 from transfermon.wire.wire_request import Given
@@ -66,18 +67,22 @@ class Pump:
         limiters: Sequence[Limiter] = (),
         hasher: Hasher | None = None,
         ends: bool = True,
+        movable: MovableEnd | None = None,
     ) -> Outcome:
         """Move `length` bytes, `first` and then the socket's, to the file from `offset` on.
 
         The caller keeps both descriptors open until this returns or raises, and nobody else reads
         the socket. When the caller is cancelled it raises only after the thread let go of both.
         `stall` is in seconds. `ends` says that the body ends with these bytes, so that anything
-        behind them is extra.
+        behind them is extra. What comes behind an end that was moved is left to the caller, also of
+        `first`.
         """
         if self._closed:
             raise RuntimeError("the pump is closed")
         return await self._done(
-            Receiving(sock, first, fd, offset, length, counter, stall, limiters, hasher, ends)
+            Receiving(
+                sock, first, fd, offset, length, counter, stall, limiters, hasher, ends, movable
+            )
         )
 
     async def give(

@@ -21,6 +21,7 @@ from transfermon.model.task import Progress
 from transfermon.wire.deadlines import WANT
 from transfermon.wire.http11 import HEAD_READ_SIZE, SLOWEST
 from transfermon.wire.kernel_pipe import KernelPipe
+from transfermon.wire.movable_end import MovableEnd
 from transfermon.wire.rate_limit import Limiter, admitted, give_back
 from transfermon.wire.stream import ended_without_close
 
@@ -134,12 +135,12 @@ class Job:
         self.left -= count
         self.received += count
         self.window_bytes += count
-        self.counter.received += count
+        self.counter.add(count)
 
 
 class Receiving(Job):
     """One body on its way in: `first`, and then the socket's bytes. With `ends`, anything behind
-    them is extra.
+    them is extra. Where its end is moved to before it, it ends there, in good order.
     """
 
     def __init__(
@@ -154,9 +155,11 @@ class Receiving(Job):
         limiters: Sequence[Limiter],
         hasher: Hasher | None,
         ends: bool,
+        movable: MovableEnd | None = None,
     ) -> None:
         super().__init__(sock, fd, offset, length, counter, stall, limiters)
         self.first = first
+        self.movable = movable
         self.hasher = hasher
         self.ends = ends
         # What nobody here has to look at goes through a kernel pipe: half the processor time.
@@ -166,12 +169,16 @@ class Receiving(Job):
 
     def begin(self, buffers: Buffers) -> After:
         first = memoryview(self.first)
+        wanted = min(len(first), self.left)
+        granted = self._granted(wanted)
         try:
-            self._store(first[: self.left])
+            self._store(first[:granted])
         except OSError as exc:
             return self.outcome("disk", exc)
         for limiter in self.limiters:
             limiter.charge(self.received)
+        if granted < wanted:
+            return self.outcome()
         if not self.left:
             return self.outcome(extra=self.ends and (len(first) > self.received or self._more()))
         # at once: bytes that OpenSSL already decrypted are told by no selector
@@ -180,7 +187,9 @@ class Receiving(Job):
     def turn(self, buffers: Buffers) -> After:
         moved = 0
         while self.left and moved < BURST:
-            wanted = min(CHUNK, self.left)
+            wanted = self._granted(min(CHUNK, self.left))
+            if not wanted:
+                return self.outcome()
             if self.limiters:
                 wanted, delay = admitted(self.limiters, wanted)
                 if not wanted:
@@ -205,6 +214,9 @@ class Receiving(Job):
     @property
     def has_more(self) -> bool:
         return isinstance(self.sock, ssl.SSLSocket) and bool(self.sock.pending())
+
+    def _granted(self, wanted: int) -> int:
+        return wanted if self.movable is None else self.movable.claim(self.offset, wanted)
 
     def _fill(self, buffers: Buffers, wanted: int) -> tuple[int, str, BaseException | None]:
         got = 0

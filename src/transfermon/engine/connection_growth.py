@@ -1,0 +1,90 @@
+"""When one more connection for the same file is worth it.
+
+Rule: plain values in, plain values out; the clock and the counters are handed in.
+
+A connection is added when the rate has stopped growing, and another one as long as the last one
+made all of them together a fifth faster. Some servers send in bursts with half a second between
+two: then a rate is measured over that time at the least, and nobody decides in the first silence.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+LEAST_WINDOW = 0.25  # seconds over which a rate is measured at the least
+MOST_WINDOW = 2.0  # and at the most
+ROUND_TRIPS = 4  # that it takes at the least
+GAIN = 1.2  # what the last connection must have made of the rate
+GROWING = 1.2  # what one half of the window makes of the half before it while a line warms up
+PATIENCE = 4  # windows over which a gain is looked for that one window did not show
+SILENCE = 0.1  # seconds without a byte: it comes in bursts
+
+
+class ConnectionGrowth:
+    """Of one file, for as long as connections may be added."""
+
+    def __init__(self, round_trip: float, now: float, total: int) -> None:
+        """`round_trip` is in seconds; `now` in monotonic ones, when `total` bytes were there."""
+        self._window = min(MOST_WINDOW, max(LEAST_WINDOW, ROUND_TRIPS * round_trip))
+        self._points = deque([(now, float(total))])
+        self._since = now  # of the last connection
+        self._came = now  # of the last bytes
+        self._in_bursts = False
+        self._before = 0.0  # bytes per second before the last connection came; 0: it is the first
+        self.exhausted = False  # more connections bring nothing
+
+    def __repr__(self) -> str:
+        return f"<ConnectionGrowth {self._before:.0f} bytes/s before, {self._window:.2f} s>"
+
+    def note(self, now: float, total: int) -> None:
+        """So many bytes are there, over all connections; to be told some times in a window."""
+        if total != self._points[-1][1]:
+            silence, self._came = now - self._came, now
+            if silence >= SILENCE:
+                self._in_bursts = True
+                self._window = min(MOST_WINDOW, max(self._window, silence))
+        self._points.append((now, float(total)))
+        while now - self._points[1][0] > 2 * PATIENCE * MOST_WINDOW:
+            self._points.popleft()
+
+    def added(self, now: float) -> None:
+        """One more connection brings bytes from now on."""
+        self._before, self._since = self.rate(now), now
+
+    def rate(self, now: float) -> float:
+        """Bytes per second over the last window."""
+        begin = max(now - self._window, self._points[0][0])
+        return self._moved(begin, now) / max(now - begin, 1e-3)
+
+    def wants_another(self, now: float) -> bool:
+        """Whether one more connection is worth it now."""
+        elapsed = now - self._since
+        if self.exhausted or elapsed < self._window or not self._is_steady(now):
+            return False
+        if not self._before or self.rate(now) >= GAIN * self._before:
+            return True
+        if elapsed < PATIENCE * self._window:
+            return False
+        self.exhausted = self._moved(self._since, now) / elapsed < GAIN * self._before
+        return not self.exhausted
+
+    def _is_steady(self, now: float) -> bool:
+        silence = now - self._came
+        if self._in_bursts:
+            return silence <= self._window
+        middle = now - self._window / 2
+        first, second = self._moved(now - self._window, middle), self._moved(middle, now)
+        return silence < SILENCE and second <= GROWING * first
+
+    def _moved(self, begin: float, end: float) -> float:
+        """Bytes that came in that time."""
+        return self._total_at(end) - self._total_at(begin)
+
+    def _total_at(self, when: float) -> float:
+        """Between two looks it is taken to have come evenly."""
+        then, total = self._points[0]
+        for now, more in self._points:
+            if now > when:
+                return total + (more - total) * max(0.0, when - then) / (now - then)
+            then, total = now, more
+        return total

@@ -1,0 +1,86 @@
+"""When one more connection for the same file is worth it: lines of every kind, by a made-up clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from transfermon.engine.connection_growth import ConnectionGrowth
+
+M = 1_000_000
+TICK = 0.05
+
+
+def connections(
+    rate: Callable[[float, int], float], *, seconds: float, rtt: float = 0.02
+) -> list[float]:
+    """When connections are added on a line that brings `rate(time, connections)` bytes a second."""
+    now, total, added = 0.0, 0.0, list[float]()
+    growth = ConnectionGrowth(rtt, now, 0)
+    while now < seconds:
+        now += TICK
+        total += rate(now, 1 + len(added)) * TICK
+        growth.note(now, int(total))
+        if growth.wants_another(now) and len(added) < 7:
+            added.append(round(now, 2))
+            growth.added(now)
+    return added
+
+
+def test_a_server_that_limits_each_connection_is_asked_again_and_again():
+    added = connections(lambda _, count: 4 * M * count, seconds=3)
+    assert len(added) >= 3
+    assert added[0] <= 0.35
+    assert added[2] <= 1.0
+
+
+def test_a_line_that_is_full_gets_one_more_and_no_other():
+    assert len(connections(lambda _, count: 20 * M, seconds=30)) == 1
+
+
+def test_a_line_that_still_warms_up_is_left_to_it():
+    added = connections(lambda now, _: min(25 * M, M * 2 ** (now / 0.1)), seconds=30)
+    assert len(added) == 1
+    assert added[0] > 0.4
+
+
+@pytest.mark.parametrize("rtt", [0.1, 0.2])
+def test_a_long_way_takes_longer(rtt: float):
+    added = connections(lambda _, count: 4 * M * count, seconds=3, rtt=rtt)
+    assert added[0] >= 4 * rtt
+
+
+@pytest.mark.parametrize("period", [0.3, 0.5, 1.0])
+def test_a_server_that_sends_in_bursts_is_measured_over_them(period: float):
+    """As nginx does with limit_rate: half a second's bytes at once."""
+
+    sent: list[float] = []
+
+    def rate(now: float, count: int) -> float:
+        while len(sent) < count:
+            sent.append(now)  # each connection's own time of the next burst
+        bytes_now = 0.0
+        for number in range(count):
+            if now >= sent[number] - 1e-9:
+                sent[number] += period
+                bytes_now += 4 * M * period
+        return bytes_now / TICK
+
+    added = connections(rate, seconds=8 * period + 2)
+    assert len(added) >= 3
+    assert added[0] >= period  # not in the first silence
+    assert added[2] <= 4 * period + 0.6
+
+
+def test_nothing_is_added_while_nothing_comes():
+    assert connections(lambda now, _: 4 * M if now < 0.1 else 0, seconds=10) == []
+
+
+def test_a_gain_that_one_window_hides_is_found_over_four():
+    def rate(now: float, count: int) -> float:
+        if count == 1:
+            return 4 * M
+        return 4 * M if now < 0.8 else 8 * M
+
+    assert len(connections(rate, seconds=3)) >= 2
