@@ -30,7 +30,7 @@ def add(parser: argparse.ArgumentParser, *, sends: bool) -> None:
         help="send the cookies that this file has for the address's host",
     )
     for row in ROWS:
-        if not row.of_bodies:
+        if not row.of_bodies and not (sends and row.of_downloads):
             _add_row(group, row)
 
 
@@ -71,6 +71,10 @@ def _value(row: OptionRow, typed: Any) -> Any:
         return tuple(name.lower() for name in typed)
     if row.kind is ValueKind.FILE_TO_READ:
         return _readable(typed)
+    if row.kind is ValueKind.CONNECTIONS:
+        from transfermon.model.request_options import connections_of
+
+        return connections_of(typed)
     return _writable(typed) if row.kind is ValueKind.FILE_TO_WRITE else typed
 
 

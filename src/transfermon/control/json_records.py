@@ -89,7 +89,8 @@ def task_dict_at_rest(task: Task) -> dict[str, Any]:
     """The same, of a task that an engine has remembered and that none has gone on with since. A
     look at its part file.
     """
-    if task.outstanding and task.part_path:  # nothing has looked since the engine ended
+    # nothing has looked since the engine ended
+    if task.outstanding and task.part_path and not task.ranges:
         from transfermon.storage import file_identity  # it brings what a mere list needs not
 
         task = changed(task, received=file_identity.size_at(task.part_path))

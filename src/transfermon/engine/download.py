@@ -19,6 +19,8 @@ from transfermon.engine.download_checks import Checks
 from transfermon.engine.download_finish import Finish
 from transfermon.engine.download_inquiry import Inquiry
 from transfermon.engine.download_parts import DownloadParts
+from transfermon.engine.download_room import require_room
+from transfermon.engine.download_segments import Contradicted
 from transfermon.engine.shared import Engine
 from transfermon.engine.small_download import SmallDownload
 from transfermon.http import resume
@@ -133,7 +135,7 @@ class Download:
         )
         await self._parts.open()
         if not await self._is_all_there(was_finalizing):
-            await self._parts.require_room()
+            await require_room(self._attempt, self._parts)
             await self._fetch()
         await self._finish.give_name()
 
@@ -158,6 +160,9 @@ class Download:
                 continue
             try:
                 whole = await self._use(asked, answer)
+            except Contradicted as found:
+                await self._body.start_over(found)
+                continue
             finally:
                 await answer.aclose()
             if whole and await self._is_right():

@@ -14,6 +14,8 @@ from transfermon.engine.attempt import Attempt
 from transfermon.engine.download_checks import Checks, hashes_for
 from transfermon.engine.download_inquiry import Inquiry
 from transfermon.engine.download_parts import DownloadParts
+from transfermon.engine.download_room import has_room
+from transfermon.engine.download_segments import Contradicted, Segments
 from transfermon.http import digests, evidence, naming, resume
 from transfermon.http.digests import Hashes
 from transfermon.http.evidence import Judgement, ResumeVerdict
@@ -21,6 +23,7 @@ from transfermon.http.labels import CodingVerdict as Label
 from transfermon.model.configuration import CHECKPOINT_SECONDS
 from transfermon.model.errors import Code, Retry, TransferFailure
 from transfermon.model.events import DownloadResumedEvent, TaskEvent, activity_event
+from transfermon.model.ranges import prefix
 from transfermon.model.task import UNKNOWN, Activity, Progress, Response, Validators, changed
 from transfermon.storage import disk_failures, disk_space, linux_calls
 from transfermon.wire.answer import Answer
@@ -43,6 +46,7 @@ class ArrivingBody:
         self._inquiry = inquiry
         self._checks = checks
         self._limiters = limiters
+        self._segments = Segments(attempt, parts, limiters)
 
     def __repr__(self) -> str:
         return f"<ArrivingBody of {self._attempt.task.key} at {self._attempt.progress.received}>"
@@ -63,7 +67,7 @@ class ArrivingBody:
         keeps = stored > 0 and not resume.why_not_resumable(
             task.validators, task.method, self._attempt.configuration.resume_policy
         )
-        if keeps and not await self._parts.has_room(folder, total):
+        if keeps and not await has_room(self._parts, folder, total):
             # Both do not fit. A validator that proves the new version lets the old one go; else
             # only comparing tells.
             proven = evidence.is_proven(task.validators, response)
@@ -77,7 +81,7 @@ class ArrivingBody:
                     total=total,
                 )
                 return await self.receive_more(answer, same)
-            if not proven or not await self._parts.has_room(folder, total - self._parts.stored):
+            if not proven or not await has_room(self._parts, folder, total - self._parts.stored):
                 raise TransferFailure(disk_failures.larger_than_the_space(folder, task.url))
             keeps = False
         first = await self._first_bytes(answer, decode=bool(label.undo))
@@ -147,6 +151,7 @@ class ArrivingBody:
             validators=validators,
             expected=total,
             received=0,
+            ranges=(),
             part_path=part.path,
             part_inode=part.inode,
             older_part=older,
@@ -169,15 +174,19 @@ class ArrivingBody:
         else:
             event = activity_event(new)
         await self._attempt.record(new, event)
+        parts = self._parts
         content = () if decode else digests.parse(response.header("Content-Digest"))
         hashes = hashes_for(*(self._checks.wanted() or validators.sums), *content)
         if first:
-            await self._parts.on_disk(part.write, 0, first)
+            await parts.on_disk(part.write, 0, first)
+            parts.stored = len(first)
             if hashes is not None:
                 hashes.update(memoryview(first))
-        written = len(first) + await self._receive(
-            answer, len(first), decode=label.undo, hashes=hashes
-        )
+        written = len(first)
+        if not decode and self._segments.may_share(answer, written):
+            written += await self._receive_shared(answer, hashes)
+        else:
+            written += await self._receive(answer, written, decode=label.undo, hashes=hashes)
         self._checks.hashes = hashes
         if not await self._checks.body_is_right(hashes, content):
             return False
@@ -201,6 +210,9 @@ class ArrivingBody:
         """
         task, parts, questions = self._attempt.task, self._parts, self._inquiry.questions
         assert task.validators is not None
+        shared = self._segments.may_share(answer, parts.stored)
+        if not shared:
+            await parts.gather()
         content = digests.parse(answer.response.header("Content-Digest"))
         hashes = hashes_for(*content)
         start, compare = judgement.start, judgement.compare
@@ -223,10 +235,10 @@ class ArrivingBody:
             current_url=answer.response.url,
             strayed=answer.strayed,
             expected=judgement.total,
-            received=parts.stored,
             evidence=known,
             boot_id=linux_calls.boot_id(),
             mount_id=parts.mount_id,
+            **parts.as_recorded(),
         )
         self._attempt.progress.expected = judgement.total
         if self._attempt.announced or reached < parts.stored:
@@ -239,7 +251,7 @@ class ArrivingBody:
             self._attempt.record(
                 new,
                 DownloadResumedEvent(
-                    file_offset=parts.stored, expected_total_bytes=judgement.total, reason=reason
+                    file_offset=parts.kept, expected_total_bytes=judgement.total, reason=reason
                 ),
             )
         # the server sends little at a time: what is left is compared with the next answer
@@ -247,7 +259,9 @@ class ArrivingBody:
             return False
         left = None if judgement.length is None else judgement.length - judgement.compare
         before = parts.stored
-        if left:
+        if shared:
+            await self._receive_shared(answer, hashes)
+        elif left:
             await self._receive(answer, parts.stored, decode="", hashes=hashes, length=left)
         if not await self._checks.body_is_right(hashes, content):
             return False
@@ -281,6 +295,53 @@ class ArrivingBody:
         )
 
     # ---- bytes
+
+    async def _receive_shared(self, answer: Answer, hashes: Hashes | None) -> int:
+        """As `_receive`, together with other connections; how much longer what is stored from the
+        first byte on has become. Raises Contradicted.
+        """
+        parts, before = self._parts, self._parts.stored
+        self._checks.hashes = None
+        self._attempt.progress.received = parts.kept
+        checkpoints = asyncio.ensure_future(self._checkpoints(asyncio.current_task()))
+        try:
+            await self._segments.receive(answer, hashes)
+        finally:
+            if parts.ranges is not None:
+                parts.stored = prefix(parts.ranges.snapshot())
+            checkpoints.cancel()
+            await parts.settle()
+        if parts.ranges is not None and parts.ranges.whole:
+            await parts.gather()
+        if parts.ranges is not None:  # no connection is left, and none has failed
+            self._begin_attempt()
+        return parts.stored - before
+
+    def _begin_attempt(self) -> None:
+        """What is asked next is a new attempt: what it finds is told before what it brings."""
+        attempt = self._attempt
+        number = attempt.progress.attempt = attempt.task.attempt + 1
+        attempt.progress.told = attempt.progress.received
+        attempt.announced = False
+        attempt.tell(Activity.CONNECTING, attempt=number)
+
+    async def start_over(self, found: Contradicted) -> None:
+        """What several connections have brought is not one file: it is asked for as a whole, by one
+        connection.
+        """
+        attempt, task = self._attempt, self._attempt.task
+        attempt.learn(changed(task.evidence, one_connection=True))
+        self._begin_attempt()
+        if not found.mixed:
+            self._inquiry.ask_plainly(str(found))
+            return
+        attempt.announced = True
+        self._inquiry.begin_again()
+        changes = self._parts.without_part()
+        await self._parts.discard_unwanted()
+        restarts = attempt.task.restarts + 1
+        event = DownloadResumedEvent(file_offset=0, expected_total_bytes=UNKNOWN, reason=str(found))
+        await attempt.record(changed(attempt.task, restarts=restarts, **changes), event)
 
     async def _receive(
         self,

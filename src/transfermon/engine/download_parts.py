@@ -16,11 +16,14 @@ from typing import Any, TypeVar
 
 from transfermon.engine.attempt import Attempt
 from transfermon.engine.disk_waits import DiskCalls
+from transfermon.engine.part_ranges import PartRanges
 from transfermon.http import parts
+from transfermon.model import ranges
 from transfermon.model.errors import Retry, TransferError, TransferFailure
 from transfermon.model.events import DownloadResumedEvent
-from transfermon.model.task import UNKNOWN, StoredPart, Task, changed
-from transfermon.storage import disk_failures, disk_space, file_system, linux_calls, part_names
+from transfermon.model.ranges import Ranges
+from transfermon.model.task import StoredPart, Task, changed
+from transfermon.storage import disk_failures, disk_space, linux_calls, part_names
 from transfermon.storage.part_file import PartFile, PartMissing
 from transfermon.wire.cancellation import until_done
 
@@ -38,18 +41,21 @@ class DownloadParts:
         self._attempt = attempt
         self._default_folder = default_folder
         self.part: PartFile | None = None  # that it goes on with
-        self.stored = 0  # right bytes in it
+        self.stored = 0  # right bytes in it, from the first one on
+        self.ranges: PartRanges | None = None  # where several connections write, or wrote
         self.mount_id = 0  # of it
         # of a sync that failed, or of a disk that others fill
         self.error: TransferError | None = None
         self.guarded = False  # the length is not known: a reserve of the disk is kept
-        self._synced = 0
+        self._synced = 0  # bytes
+        self._synced_ranges: Ranges = ()
         self._base = 0  # what was stored before this attempt brought anything
         self._device = 0
         # no record names them (any more): deleted at the latest in `let_go`
         self._unwanted: list[PartFile] = []
         self._calls = DiskCalls()
         self._syncing: asyncio.Future[None] | None = None
+        self._one_at_a_time = asyncio.Lock()  # a later checkpoint must not be recorded first
 
     def __repr__(self) -> str:
         return f"<DownloadParts {self.part} {self.stored} stored, {self._synced} synced>"
@@ -58,6 +64,11 @@ class DownloadParts:
     def at_hand(self) -> PartFile:
         assert self.part is not None
         return self.part
+
+    @property
+    def kept(self) -> int:
+        """Right bytes in it, wherever they are."""
+        return ranges.received(self.ranges.snapshot()) if self.ranges else self.stored
 
     @property
     def temporary_folder(self) -> str:
@@ -95,17 +106,17 @@ class DownloadParts:
         task = self._attempt.task
         older = task.older_part
         goes_on = older is not None and (
-            bool(lost) or parts.goes_on(task.validators, self.stored, older)
+            bool(lost) or parts.goes_on(task.validators, self.kept, older)
         )
         if goes_on and await self.take_the_older():
             lost = await self._reopened()
         if lost:
             self._announce_restart(lost)
-        self._synced = self._base = self.stored
+        self._synced = self._base = self.kept
         progress = self._attempt.progress
         # nobody is told of these as new bytes (R-08)
-        progress.received = progress.told = self.stored
-        await self._drop_surpassed(self.stored)
+        progress.received = progress.told = self.kept
+        await self._drop_surpassed(self.kept)
 
     async def _reopened(self) -> str:
         """Open the part at hand, if there is one; why nothing of it can be used, or ""."""
@@ -126,9 +137,16 @@ class DownloadParts:
         """Blocking. Keeps the result itself, so that none is lost when the attempt is stopped
         meanwhile.
         """
-        self.part, self.stored = PartFile.reopen(
-            task.part_path, task.received, task.boot_id, task.mount_id
-        )
+        place = (task.boot_id, task.mount_id)
+        if task.ranges:
+            self.part, found = PartFile.reopen_ranges(task.part_path, task.ranges, *place)
+            self.stored = ranges.prefix(found)
+            if not ranges.is_one_prefix(found):
+                self.ranges = PartRanges(task.expected, found, self._attempt.progress)
+                self.ranges.scattered = True
+                self._synced_ranges = found
+        else:
+            self.part, self.stored = PartFile.reopen(task.part_path, task.received, *place)
         self.mount_id, self._device = linux_calls.mount_id(self.part.fd), self.part.identity[0]
 
     async def take_the_older(self) -> bool:
@@ -148,9 +166,11 @@ class DownloadParts:
             else:  # no record will name it
                 self._unwanted.append(part)
                 await self.discard_unwanted()
-        self._attempt.record(
-            parts.exchanged(changed(self._attempt.task, received=self.stored)), None
-        )
+        task = self._attempt.task
+        if not task.ranges:
+            task = changed(task, received=self.stored)
+        self._forget_ranges()
+        self._attempt.record(parts.exchanged(task), None)
         self.stored = self._synced = 0
         return True
 
@@ -161,43 +181,6 @@ class DownloadParts:
             DownloadResumedEvent(file_offset=0, expected_total_bytes=task.expected, reason=reason),
         )
         self._attempt.announced = True
-
-    # ---- room
-
-    async def require_room(self) -> None:
-        """Ask no server for what cannot be kept: TransferFailure -3000 or -3003 before the
-        request.
-        """
-        task = self._attempt.task
-        if self.part is None and task.folder:
-            if not self._attempt.engine.filer.has_worked_in(task.folder):
-                disk_space.require_writable(task.folder)
-        elif self.part is not None and task.expected > self.stored:
-            needed = task.expected - self.stored
-            free = await self.on_disk(disk_space.free_space, self.part.folder, needed)
-            if (missing := needed - free) > 0:
-                raise TransferFailure(disk_failures.too_little_space(missing, task.url))
-        if task.room and (task.expected == UNKNOWN or self.part is None):
-            await self._require_more_room(task)
-
-    async def _require_more_room(self, task: Task) -> None:
-        """After an attempt that a full disk has ended: as much as is needed, or more than there was
-        then.
-        """
-        folder = self.part.folder if self.part is not None else task.folder or self.temporary_folder
-        if task.expected != UNKNOWN:
-            free = await self.on_disk(disk_space.free_space, folder, task.expected)
-            if (missing := task.expected - free) > 0:
-                raise TransferFailure(disk_failures.too_little_space(missing, task.url))
-            return
-        usable = await self.on_disk(disk_space.usable_space, folder)
-        if not file_system.has_more_room(self.stored + usable, task.room):
-            raise TransferFailure(disk_failures.nearly_full(task.url))
-
-    async def has_room(self, folder: str, total: int) -> bool:
-        with contextlib.suppress(TransferFailure):
-            return total <= await self.on_disk(disk_space.free_space, folder, total)
-        return True
 
     # ---- a new part in place of the one at hand
 
@@ -245,11 +228,13 @@ class DownloadParts:
             return task.older_part
         older = task.older_part
         if keeps and (older is None or older.received < self.stored):
-            if self.stored != self._synced:
+            if self.kept != self._synced:
                 await self.sync()
             if older is not None:
                 await self.remove(older.path)
-            older = parts.newer(changed(task, received=self.stored))
+            stored = self.ranges.recorded(self.ranges.snapshot()) if self.ranges else ()
+            older = parts.newer(changed(task, received=self.stored, ranges=stored))
+            self._forget_ranges()
             self.part = None
             await asyncio.to_thread(part.close)
         else:
@@ -261,11 +246,18 @@ class DownloadParts:
     def without_part(self) -> dict[str, Any]:
         """The changes of a record that loses its part."""
         wasted = self._attempt.task.wasted + self._forget()
-        return {"part_path": "", "received": 0, "validators": None, "wasted": wasted}
+        return {
+            "part_path": "",
+            "received": 0,
+            "ranges": (),
+            "validators": None,
+            "wasted": wasted,
+        }
 
     def _forget(self) -> int:
         """Start over at zero; returns how many bytes that wastes."""
-        wasted, self.stored, self._synced, self._base = self.stored, 0, 0, 0
+        wasted, self.stored, self._synced, self._base = self.kept, 0, 0, 0
+        self._forget_ranges()
         self._attempt.progress.received = self._attempt.progress.told = 0
         if self.part is not None:
             self._unwanted.append(self.part)
@@ -297,18 +289,84 @@ class DownloadParts:
             await self.remove(older.path)
             self._attempt.record(changed(self._attempt.task, older_part=None), None)
 
+    # ---- several connections
+
+    def share(self, total: int) -> PartRanges:
+        """The ranges of the part at hand, which begin with what is stored."""
+        if self.ranges is None:
+            stored = ((0, self.stored, total),)
+            self.ranges = PartRanges(total, stored, self._attempt.progress)
+        return self.ranges
+
+    async def scatter(self) -> None:
+        """From now on bytes may be stored behind others that are to come: durable when this
+        returns, so that nobody takes the length of the part for its progress.
+        """
+        found = self.ranges
+        assert found is not None
+        try:
+            await self.on_disk(found.scatter, self.at_hand)
+        except TransferFailure as failure:
+            log.warning("the last checkpoint counts alone: %s", failure)
+        await self.checkpoint()
+        await self._attempt.record(changed(self._attempt.task, ranges=self._synced_ranges), None)
+
+    def as_recorded(self) -> dict[str, Any]:
+        """What a record says of what is stored while it goes on: nothing new where only a map tells
+        of it, which is not synced.
+        """
+        if self.ranges is None or not self.ranges.scattered:
+            return {"received": self.kept, "ranges": ()}
+        known = self._attempt.task.ranges
+        return {"received": ranges.received(known), "ranges": known}
+
+    async def gather(self) -> None:
+        """All bytes are there in their order, or only the first ones are to be kept: durable when
+        this returns.
+        """
+        found = self.ranges
+        if found is None:
+            return
+        self.stored = ranges.prefix(found.snapshot())
+        if not found.scattered:
+            self._forget_ranges()
+            return
+        wasted = self._attempt.task.wasted + self.kept - self.stored
+        await self.on_disk(self.at_hand.cut, self.stored)
+        await self.sync()
+        self._forget_ranges()
+        self._synced = self._attempt.progress.received = self.stored
+        task = changed(self._attempt.task, received=self.stored, ranges=(), wasted=wasted)
+        await self._attempt.record(task, None)
+        part_names.remove_map(self.at_hand.path)
+
+    def _forget_ranges(self) -> None:
+        """The map goes with the part, or when it is opened again."""
+        if self.ranges is not None:
+            self.ranges.close()
+        self.ranges, self._synced_ranges = None, ()
+
     # ---- keeping
 
     async def checkpoint(self) -> None:
         """What arrived until now survives a power cut when this returns and the change is durable
         (W4).
         """
-        stored = self._attempt.progress.received
-        if self.part is None or stored == self._synced:
+        async with self._one_at_a_time:
+            await self._checkpoint()
+
+    async def _checkpoint(self) -> None:
+        stored, found = self._attempt.progress.received, self.ranges
+        snapshot: Ranges = ()
+        if found is not None:
+            snapshot = found.snapshot()
+            stored = ranges.received(snapshot)
+            snapshot = found.recorded(snapshot)
+        if self.part is None or (stored == self._synced and snapshot == self._synced_ranges):
             return
         self._syncing = asyncio.ensure_future(self.sync())
         await asyncio.shield(self._syncing)
-        self._synced = stored
+        self._synced, self._synced_ranges = stored, snapshot
         task = self._attempt.task
         known = task.evidence
         if stored > self._base:
@@ -316,7 +374,7 @@ class DownloadParts:
             if task.older_part is None or stored > task.older_part.received:
                 # a plain answer that breaks here would have to begin again
                 known = changed(known, no_ranges="")
-        self._attempt.record(changed(task, received=stored, evidence=known), None)
+        self._attempt.record(changed(task, received=stored, ranges=snapshot, evidence=known), None)
         await self._drop_surpassed(stored)
         if self.guarded and not await self.on_disk(disk_space.usable_space, self.part.folder):
             # others write there, too
@@ -335,9 +393,11 @@ class DownloadParts:
         believed; what came after it is fetched again, once (W9).
         """
         self.error = changed(error, retry=Retry.RESTART) if error.reason == "disk.io" else error
-        self.stored = self._synced
+        synced, task = self._synced_ranges, self._attempt.task
+        self._forget_ranges()
+        self.stored = ranges.prefix(synced) if synced else self._synced
         self._attempt.record(
-            changed(self._attempt.task, received=self._synced, boot_id="", mount_id=0), None
+            changed(task, received=self._synced, ranges=synced, boot_id="", mount_id=0), None
         )
 
     async def settle(self) -> None:
@@ -353,16 +413,19 @@ class DownloadParts:
         if part is None:
             return
         await self.settle()
-        self._attempt.progress.received = self.stored
         try:
             if self.error is None:
+                self._attempt.progress.received = self.kept
                 await self.checkpoint()
         except TransferFailure:
             log.exception("what arrived last could not be synced")
         finally:
             self.part = None
+            if self.ranges is not None:
+                self.ranges.close()
             await asyncio.to_thread(part.close)
         task = self._attempt.task
+        self._attempt.progress.received = task.received
         if not named and parts.goes_on(task.validators, task.received, task.older_part):
             # the longer one is what is stored, for whoever asks
             self._attempt.record(parts.exchanged(task), None)

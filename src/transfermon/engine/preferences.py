@@ -85,6 +85,8 @@ class LiveSettings:
         changes: dict[str, Any] = {}
         if own.connections_to_a_host == old.connections_per_host:
             changes["http_maximum_connections_per_host"] = new.connections_per_host or None
+        if own.connections == old.connections:
+            changes["connections"] = new.connections
         if own.retry_policy == RetryPolicy(attempts=old.attempts):
             changes["retry_policy"] = RetryPolicy(attempts=new.attempts)
         session.reconfigure(**changes)

@@ -74,6 +74,7 @@ class SessionRegister:
         settings = self._engine.settings
         configuration = SessionConfiguration.background(identifier)
         configuration.http_maximum_connections_per_host = settings.connections_per_host or None
+        configuration.connections = settings.connections
         configuration.retry_policy = RetryPolicy(attempts=settings.attempts)
         return self.create(configuration)
 

@@ -155,6 +155,10 @@ class Hashes:
         for one in self._running.values():
             one.update(data)
 
+    def stop(self) -> None:
+        """What comes is not all of it: no value is to be had any more."""
+        self._running = {}
+
     def value(self, algorithm: str) -> str | None:
         """In hexadecimal; None for an algorithm that was not asked for."""
         one = self._running.get(algorithm)

@@ -8,6 +8,7 @@ one is whole or holds more. No I/O here: which part goes on is decided on what i
 from __future__ import annotations
 
 from transfermon.http.evidence import dates_agree, differ, tags_agree
+from transfermon.model.ranges import prefix
 from transfermon.model.task import UNKNOWN, StoredPart, Task, Validators, changed
 
 
@@ -33,17 +34,22 @@ def goes_on(validators: Validators | None, received: int, older: StoredPart | No
 
 
 def newer(task: Task) -> StoredPart | None:
-    """The newer part of a task as its older one; None for none, and for one without a byte."""
-    if not task.part_path or not task.received or task.validators is None:
+    """The newer part of a task as its older one; None for none, and for one without a byte.
+
+    Of one whose bytes did not come in their order only the first ones are kept, those of the last
+    checkpoint: its length says nothing.
+    """
+    received = prefix(task.ranges) if task.ranges else task.received
+    if not task.part_path or not received or task.validators is None:
         return None
     return StoredPart(
         path=task.part_path,
         inode=task.part_inode,
-        received=task.received,
+        received=received,
         expected=task.expected,
         validators=task.validators,
-        boot_id=task.boot_id,
-        mount_id=task.mount_id,
+        boot_id="" if task.ranges else task.boot_id,
+        mount_id=0 if task.ranges else task.mount_id,
     )
 
 
@@ -56,6 +62,7 @@ def exchanged(task: Task) -> Task:
         part_path=older.path,
         part_inode=older.inode,
         received=older.received,
+        ranges=(),
         expected=older.expected,
         validators=older.validators,
         boot_id=older.boot_id,

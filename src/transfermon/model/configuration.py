@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from transfermon.model.checked_text import checked_path, checked_text
+from transfermon.model.option_table import MOST_CONNECTIONS
 from transfermon.model.record import record
 from transfermon.model.request_options import RequestOptions
 
@@ -142,6 +143,8 @@ class SessionConfiguration:
     speed_limit: int = 0  # bytes per second for the session; 0: none
     # of one download; a longer one fails with -1103 and keeps what came; 0: any length
     maximum_bytes: int = 0
+    # at once for one file; 0: as many as help
+    connections: int = 0
 
     @classmethod
     def background(cls, identifier: str) -> Self:
@@ -195,6 +198,8 @@ class SessionConfiguration:
         most = self.http_maximum_connections_per_host
         if most is not None and most < 1:
             raise ValueError("http_maximum_connections_per_host is at least 1")
+        if not 0 <= self.connections <= MOST_CONNECTIONS:
+            raise ValueError(f"connections is 1 to {MOST_CONNECTIONS}, or 0 for as many as help")
         if self.timeout_interval_for_request <= 0 or self.timeout_interval_for_resource <= 0:
             raise ValueError("timeouts are seconds above zero")
         if not 0 <= self.maximum_redirects <= 50:

@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 from transfermon.model.translate import marked
 
+AUTOMATIC = -1  # connections for one file: as many as help
+MOST_CONNECTIONS = 8  # that one file may have
+
 
 class ValueKind(Enum):
     """What an option's value is."""
@@ -21,6 +24,7 @@ class ValueKind(Enum):
     NAMES = "names"  # a tuple of words
     FILE_TO_READ = "file to read"  # an absolute path; "" is none
     FILE_TO_WRITE = "file to write"
+    CONNECTIONS = "connections"  # a number of them, 0 for none given; see `connections_of`
 
 
 class OptionRow(NamedTuple):
@@ -33,6 +37,7 @@ class OptionRow(NamedTuple):
     hint: str = ""
     metavar: str = ""
     of_bodies: bool = False  # only where the request has a body
+    of_downloads: bool = False  # only where the answer is the file
 
     @property
     def flag(self) -> str:
@@ -87,5 +92,14 @@ ROWS = (
         help="send no Content-Type at all",
         title=marked("Send no Content-Type"),
         of_bodies=True,
+    ),
+    OptionRow(
+        name="connections",
+        kind=ValueKind.CONNECTIONS,
+        metavar="auto|N",
+        help="bring one file by so many connections at once, 1 to 8; without it by as many as help, 4 at the most",
+        title=marked("Connections"),
+        hint=marked("For one file: auto, or 1 to 8"),
+        of_downloads=True,
     ),
 )

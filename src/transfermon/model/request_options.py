@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from transfermon.model import json_text
-from transfermon.model.option_table import ROWS, ValueKind
+from transfermon.model.option_table import AUTOMATIC, MOST_CONNECTIONS, ROWS, ValueKind
 from transfermon.model.record import record
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -33,6 +33,8 @@ class RequestOptions:
     # absolute: a file that gets the keys of the connections, for those who look into them
     tls_keys: str = ""
     no_content_type: bool = False  # a body is sent without Content-Type
+    # at once for one file; 0: as the session says, AUTOMATIC: as many as help
+    connections: int = 0
 
     def check(self) -> None:
         """Raises ValueError with a sentence for what cannot be."""
@@ -43,6 +45,8 @@ class RequestOptions:
                 raise ValueError(
                     "A proxy's credentials go to no server; put them into the proxy's address."
                 )
+        if not AUTOMATIC <= self.connections <= MOST_CONNECTIONS:
+            raise ValueError(_CONNECTIONS)
         files = [getattr(self, row.name) for row in ROWS if row.kind in FILES]
         if not all(os.path.isabs(path) for path in files if path):
             raise ValueError(
@@ -66,11 +70,13 @@ class RequestOptions:
 
 NOTHING = object()
 NONE = RequestOptions()
+_CONNECTIONS = f"One file has 1 to {MOST_CONNECTIONS} connections at once, or “auto”."
 _KINDS = {  # of a value in JSON
     ValueKind.FLAG: bool,
     ValueKind.NAMES: list,
     ValueKind.FILE_TO_READ: str,
     ValueKind.FILE_TO_WRITE: str,
+    ValueKind.CONNECTIONS: int,
 }
 _ROWS = {row.key: row for row in ROWS}
 
@@ -92,7 +98,7 @@ def from_dict(stored: Mapping[str, Any]) -> RequestOptions:
         row = _ROWS.get(name)
         if row is None:
             raise ValueError(f"“{name[:50]}” is not an option of a request.")
-        if not isinstance(value, _KINDS[row.kind]):
+        if type(value) is not _KINDS[row.kind]:
             raise ValueError(f"The option “{name}” has not the right kind of value.")
         if isinstance(value, list) and not all(isinstance(word, str) for word in value):
             raise ValueError(f"“{name}” must be a list of texts.")
@@ -100,6 +106,16 @@ def from_dict(stored: Mapping[str, Any]) -> RequestOptions:
     options = RequestOptions(**given)
     options.check()
     return options
+
+
+def connections_of(typed: str) -> int:
+    """A number of connections as a person writes it; "" is 0. Raises ValueError with a sentence."""
+    word = typed.strip().lower()
+    if word in ("", "auto"):
+        return AUTOMATIC if word else 0
+    if not word.isascii() or not word.isdigit() or not 1 <= int(word) <= MOST_CONNECTIONS:
+        raise ValueError(_CONNECTIONS)
+    return int(word)
 
 
 def headers_with_type(

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 from transfermon.model.checked_text import is_text
 from transfermon.model.errors import InvalidAction, TransferError
 from transfermon.model.metrics import TaskMetrics, task_metrics
+from transfermon.model.ranges import Ranges
 from transfermon.model.record import record
 from transfermon.model.request_options import NONE, RequestOptions
 
@@ -176,6 +177,8 @@ class Evidence:
     ignored: tuple[str, ...] = ()
     refused: int = 0  # the status of the last attempts by range that failed
     refusals: int = 0  # how many of those in a row
+    # several connections at a time have contradicted one another: that started over, once
+    one_connection: bool = False
     found_sum: str = ""  # "md5:HEX" of a whole body that did not fit what the server had announced
 
 
@@ -271,6 +274,8 @@ class Task:
     suspended_at: float | None = None
     attempt: int = 0
     received: int = 0  # bytes in the part file, as of the last checkpoint
+    # where they are, when they did not come in their order: see model/ranges; else ()
+    ranges: Ranges = ()
     expected: int = UNKNOWN
     sent: int = 0  # by an upload, in its last attempt
     expected_to_send: int = UNKNOWN

@@ -124,7 +124,7 @@ def readdressed(task: Task, url: str) -> Task:
 
 
 def without_part(task: Task) -> Task:
-    return changed(task, part_path="", older_part=None, received=0, validators=None)
+    return changed(task, part_path="", older_part=None, received=0, ranges=(), validators=None)
 
 
 def tried_again(task: Task, before: Task, file: Mapping[str, Any]) -> Task:

@@ -118,9 +118,9 @@ class PartFile:
         part, same = cls._opened(path, boot, mount)
         with _closed_on_failure(part):
             mapped = part.stored_in_map() if same else None
-            if mapped is None:
-                part_names.remove_map(part.path)
             good = ranges.believed(checkpoint, mapped, part.length())
+            if mapped is None or ranges.is_one_prefix(good):
+                part_names.remove_map(part.path)
             part.cut(max(at for _, at, _ in good))
         return part, good
 

@@ -29,6 +29,7 @@ from transfermon.model.task import (
 )
 
 T = TypeVar("T")
+_LATER = frozenset({"connections"})
 _COOKIES = ("set-cookie", "set-cookie2")
 
 
@@ -127,6 +128,8 @@ def task_of(text: str) -> Task:
     stored["header_names"] = tuple(stored.get("header_names", ()))
     for name in ("source_identity", "final_identity"):
         stored[name] = tuple(stored.get(name, ()))
+    if "ranges" in stored:
+        stored["ranges"] = tuple(map(tuple, stored["ranges"]))
     stored["transactions"] = tuple(map(tuple, stored.get("transactions", ())))
     return _made(Task, stored)
 
@@ -143,6 +146,8 @@ def configuration_text(configuration: SessionConfiguration) -> str:
         item.name: getattr(configuration, item.name)
         for item in dataclasses.fields(configuration)
         if item.name not in ("http_header_fields", "retry_policy")
+        # what came later is written where it says something: rows of before stay as they are
+        and (item.name not in _LATER or getattr(configuration, item.name) != item.default)
     }
     if configuration.http_maximum_connections_per_host is None:
         # an older build reads a number

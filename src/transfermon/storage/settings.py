@@ -19,6 +19,7 @@ from typing import Any, Self
 from transfermon.model import json_text
 from transfermon.model.checked_text import is_text
 from transfermon.model.errors import StateError
+from transfermon.model.option_table import MOST_CONNECTIONS
 from transfermon.model.record import record
 
 ENVIRONMENT = "TRANSFERMON_STATE_DIR"
@@ -134,6 +135,7 @@ class Settings:
     download_folder: str = ""  # "": the desktop's
     running_tasks: int = 8  # over all sessions
     connections_per_host: int = 0  # for sessions without a number of their own; 0: automatic
+    connections: int = 0  # at once for one file; 0: as many as help
     speed_limit: int = 0  # bytes per second over all; 0: none
     # when the app's process dies, a process without a window goes on
     keep_transferring: bool = True
@@ -225,11 +227,12 @@ _WORDS = {  # the only values there are
 _LEAST = {  # bounds of numbers
     "running_tasks": 1,
     "connections_per_host": 0,
+    "connections": 0,
     "speed_limit": 0,
     "attempts": 0,
     "push_maximum_bytes": 0,
 }
-_MOST = {"running_tasks": 1_000, "connections_per_host": 1_000}
+_MOST = {"running_tasks": 1_000, "connections_per_host": 1_000, "connections": MOST_CONNECTIONS}
 _LARGEST = 1 << 62
 
 

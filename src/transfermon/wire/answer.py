@@ -58,6 +58,12 @@ class Answer:
         return self._exchange.confines
 
     @property
+    def left(self) -> int:
+        """Bytes of a body of known length that were not handed out yet."""
+        assert self.content_length is not None
+        return self.content_length - self._taken
+
+    @property
     def taken_over(self) -> bool:
         """Whether the body went to the pump."""
         return self._detached is not None

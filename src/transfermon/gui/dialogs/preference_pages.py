@@ -30,6 +30,7 @@ from transfermon.gui.dialogs.setting_texts import (
     topics_in,
 )
 from transfermon.model.configuration import BACKGROUND_FETCH_INTERVAL_NEVER
+from transfermon.model.option_table import MOST_CONNECTIONS
 from transfermon.model.record import record
 from transfermon.model.translate import marked, tr
 from transfermon.model.wake_policy import FETCH_MODE, PUSH_MODE
@@ -114,6 +115,13 @@ class TransfersPage(SettingsPage):
         self.add_count("running_tasks", tr("Transfers at a time"), 1, 64)
         self.add_count(
             "connections_per_host", tr("Connections to one host"), 0, 32, none=tr("Automatic")
+        )
+        self.add_count(
+            "connections",
+            tr("Connections for one file"),
+            0,
+            MOST_CONNECTIONS,
+            none=tr("Automatic"),
         )
         self.add_count("attempts", tr("Attempts"), 0, 1000, none=tr("Until it works"))
         self.form.addRow(

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from transfermon.model.option_table import ROWS, OptionRow, ValueKind
-from transfermon.model.request_options import RequestOptions
+from transfermon.model.request_options import RequestOptions, connections_of
 from transfermon.model.translate import tr
 
 
@@ -59,6 +59,8 @@ class RequestRows:
         for row in ROWS:
             if row.of_bodies:
                 self._form.setRowVisible(self.rows[row.name], on)
+            elif row.of_downloads:
+                self._form.setRowVisible(self.rows[row.name], not on)
 
     @property
     def cookie_file(self) -> str:
@@ -85,6 +87,8 @@ class RequestRows:
             return widget.isChecked() and not widget.isHidden()
         if row.kind is ValueKind.NAMES:
             return tuple(name.lower() for name in widget.text().replace(",", " ").split())
+        if row.kind is ValueKind.CONNECTIONS:
+            return connections_of(widget.text())
         return _absolute(widget.text())
 
     def _line(self, name: str, text: str) -> QLineEdit:
