@@ -2,7 +2,7 @@
 a JSON line each.
 
     python -m tests.helpers.engine_script STATE FOLDER [--wait] [--stay] [--deaf]
-    [--kill-at EVENT[:N]] [--url URL]...
+    [--kill-at EVENT[:N]] [--connections N] [--url URL]...
 
 An address that has a task already gets no second one, so that a restart with the same words goes
 on. With `--wait` tasks are made after a line on stdin. `--kill-at` ends the process with SIGKILL
@@ -64,7 +64,9 @@ async def run(words: argparse.Namespace) -> None:
         monitor.subscribe(Teller(words.kill_at))
         for name in () if words.deaf else TERMINAL:
             monitor.add_event_listener(name, lambda event: say("heard", **event.to_dict()))
-        session = monitor.create_session(configuration())
+        own = configuration()
+        own.connections = words.connections
+        session = monitor.create_session(own)
         monitor.ready()
         say("ready", set_aside=monitor.set_aside)
         if words.wait:
@@ -100,6 +102,7 @@ def main() -> None:
     parser.add_argument("--stay", action="store_true")
     parser.add_argument("--deaf", action="store_true")
     parser.add_argument("--kill-at", default="")
+    parser.add_argument("--connections", type=int, default=0)
     words = parser.parse_args()
     # strace may attach to us
     ctypes.CDLL(None).prctl(_PR_SET_PTRACER, ctypes.c_ulong(_ANYBODY), 0, 0, 0)

@@ -232,7 +232,7 @@ def checked(
     """
     tasks, journal = left(state)
     for name in os.listdir(folder):
-        if PART.fullmatch(name):
+        if PART.fullmatch(name) or PART.fullmatch(f"{name.removesuffix('.map')}.part"):
             continue
         assert name in files, f"I1, I2: {name} is no name that was asked for"
         assert (folder / name).read_bytes() == files[name], f"I1: {name} is not whole"

@@ -16,6 +16,7 @@ import time
 from transfermon.engine.attempt import Attempt
 from transfermon.engine.connection_growth import ConnectionGrowth
 from transfermon.engine.download_parts import DownloadParts
+from transfermon.engine.host_pace import USUAL
 from transfermon.engine.part_ranges import PartRanges, StoredRange
 from transfermon.engine.queue import Loan
 from transfermon.engine.task_calls import call_for_task
@@ -223,8 +224,9 @@ class _Sharing:
 
         loan = slots.lend(
             self._attempt.task.key,
-            # a number is as good as a permission
-            limit=max(self._wanted, configuration.http_maximum_connections_per_host),
+            # a number for one file is as good as one for its host, but where somebody set that
+            limit=configuration.connections_to_a_host
+            or (self._wanted and max(self._wanted, USUAL)),
             wanted_back=give_back,
         )
         if loan is None:

@@ -1,0 +1,159 @@
+"""An engine that is killed while several connections bring one file: what each has brought stays,
+and nothing else is taken for it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.byte_server import ByteServer, Conn, Request, reply
+from tests.helpers.harness import (
+    Engine,
+    check_end,
+    checked,
+    eventually,
+    gone_on,
+    left,
+    parts,
+    the_task,
+)
+from tests.helpers.shared_file import M, SharedFile
+from transfermon.http.segments import SEAM
+from transfermon.model.ranges import pairs_of
+from transfermon.storage import part_names
+from transfermon.storage.held_folder import HeldFolder
+from transfermon.storage.range_map import stored_in_map
+
+pytestmark = pytest.mark.anyio
+BODY = os.urandom(12 * M + 17)
+
+
+class Held(SharedFile):
+    """Each range comes up to a place of its own, and the rest when `go` is set."""
+
+    def __init__(self) -> None:
+        super().__init__(BODY, after=1000, ranged=self._held)
+
+    def _held(self, conn: Conn, request: Request, start: int, end: int, number: int) -> bool:
+        if self.go.is_set():
+            return False
+        head = {
+            **self.fields(),
+            "Content-Range": f"bytes {start}-{end - 1}/{len(BODY)}",
+            "Content-Length": str(end - start),
+        }
+        self.give(conn, reply(206, head), BODY[start : start + M + 1000 * number])
+        while not self.go.wait(0.05) and not conn.server.stopping.is_set():
+            pass
+        return True
+
+
+def mapped(folder: Path) -> tuple[tuple[int, int], ...]:
+    """What the map beside the one part says is stored."""
+    for path in parts(folder):
+        held = HeldFolder.open(str(folder))
+        try:
+            return stored_in_map(held, path.name, path.stat().st_ino) or ()
+        finally:
+            held.close()
+    return ()
+
+
+def count(pairs: tuple[tuple[int, int], ...]) -> int:
+    return sum(at - start for start, at in pairs)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+async def test_a_kill_loses_nothing_that_any_connection_has_brought(state: Path, folder: Path):
+    file = Held()
+    with ByteServer(file) as server:
+        url = server.url("/a.bin")
+        with Engine(state, folder, "--url", url, "--connections", "4") as engine:
+            eventually(lambda: count(mapped(folder)) == 4 * M + 6000, "what was sent")
+            engine.kill()
+            told = engine.events
+        before, asked = mapped(folder), len(file.ranges)
+        checked(state, folder, {"a.bin": BODY})
+        file.go.set()
+        runs = [told, await gone_on(state, folder, told)]
+        check_end(state, folder, {"a.bin": BODY}, runs)
+        assert file.plain == 1
+        for start, end in file.ranges[asked:]:
+            twice = sum(max(0, min(end, at) - max(start, begin)) for begin, at in before)
+            # the first of them asks for all the rest, and stops where others have been
+            assert twice <= 2 * SEAM or end == len(BODY)
+
+
+async def test_without_the_map_the_last_checkpoint_counts(state: Path, folder: Path):
+    """As after a power cut: bytes that the journal does not know of are not believed, wherever they
+    are.
+    """
+    file = Held()
+    with ByteServer(file) as server:
+        url = server.url("/a.bin")
+        with Engine(state, folder, "--url", url, "--connections", "4") as engine:
+            eventually(lambda: count(mapped(folder)) == 4 * M + 6000, "what was sent")
+            engine.kill()
+            told = engine.events
+        tasks, _ = left(state)
+        known = pairs_of(the_task(tasks).ranges)
+        assert known
+        (part,) = parts(folder)
+        os.unlink(part_names.map_of(str(part)))
+        with part.open("r+b") as torn:  # what was not synced is lost
+            for begin, end in zip(
+                [at for _, at in known],
+                [start for start, _ in known[1:]] + [len(BODY)],
+                strict=True,
+            ):
+                torn.seek(begin)
+                torn.write(b"\0" * (end - begin))
+        file.go.set()
+        runs = [told, await gone_on(state, folder, told)]
+        check_end(state, folder, {"a.bin": BODY}, runs)
+        assert file.plain <= 2  # nothing at all may have been synced
+
+
+class Paced(SharedFile):
+    """So slow that there is time to kill."""
+
+    def give(self, conn: Conn, head: bytes, data: bytes) -> None:
+        conn.send(head)
+        conn.send_slowly((data[at : at + 65536] for at in range(0, len(data), 65536)), 0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(40))
+def test_kills_at_any_moment_leave_one_whole_file(state: Path, folder: Path, seed: int):
+    chosen = random.Random(seed)
+    file, runs = Paced(BODY), []
+    with ByteServer(file) as server:
+        words = ("--url", server.url("/a.bin"), "--connections", str(chosen.choice((2, 4, 8))))
+        for _ in range(5):
+            with Engine(state, folder, *words) as engine:
+                engine.wait_for("ready")
+                time.sleep(chosen.uniform(0.05, 0.6))  # no condition is waited for: any moment
+                engine.kill()
+                runs.append(engine.events)
+            checked(state, folder, {"a.bin": BODY})
+        with Engine(state, folder, *words) as engine:
+            engine.wait_for("idle")
+            engine.wait_end()
+            runs.append(engine.events)
+    check_end(state, folder, {"a.bin": BODY}, runs)
+    assert file.plain <= 3  # but for kills before anything was synced
