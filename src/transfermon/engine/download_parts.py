@@ -425,7 +425,6 @@ class DownloadParts:
                 self.ranges.close()
             await asyncio.to_thread(part.close)
         task = self._attempt.task
-        self._attempt.progress.received = task.received
         if not named and parts.goes_on(task.validators, task.received, task.older_part):
             # the longer one is what is stored, for whoever asks
             self._attempt.record(parts.exchanged(task), None)

@@ -175,8 +175,11 @@ async def test_bytes_that_differ_where_two_connections_meet_start_over_once(
         file.part(conn, start, end, body=NEW if number == when else OLD)
         return True
 
-    file = SharedFile(OLD, ranged=ranged, after=3)
+    file = SharedFile(OLD, ranged=ranged, after=1000)
     task = fetch(session, serve(file), folder)
+    # all but the rest of the first connection is there
+    await eventually(lambda: file.plain == 2 or task.count_of_bytes_received >= 9 * M)
+    file.go.set()
     await ended(task, folder, OLD)
     assert (task.record.restarts, file.plain) == (1, 2)
     assert task.record.evidence.one_connection
