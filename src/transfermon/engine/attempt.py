@@ -81,6 +81,11 @@ class Attempt:
         self.progress.attempt = task.attempt
         self.record(task, activity_event(task), store=False)
 
+    def begin_next(self) -> None:
+        """What is asked next is a new attempt: what it finds is told before what it brings."""
+        self.announced = False
+        self.tell(Activity.CONNECTING, attempt=self.task.attempt + 1)
+
     def learn(self, known: Evidence) -> None:
         if known != self.task.evidence:
             self.record(changed(self.task, evidence=known), None)

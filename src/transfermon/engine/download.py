@@ -218,6 +218,8 @@ class Download:
         if not await self._parts.take_the_older():
             return False
         self._inquiry.begin_again()
+        if self._attempt.announced:  # of the other part, which may be longer
+            self._attempt.begin_next()
         await self._parts.open()
         return True
 

@@ -16,7 +16,7 @@ from transfermon.engine.download_inquiry import Inquiry
 from transfermon.engine.download_parts import DownloadParts
 from transfermon.engine.download_room import has_room
 from transfermon.engine.download_segments import Contradicted, Segments
-from transfermon.http import digests, evidence, naming, resume
+from transfermon.http import digests, evidence, naming, resume, segments
 from transfermon.http.digests import Hashes
 from transfermon.http.evidence import Judgement, ResumeVerdict
 from transfermon.http.labels import CodingVerdict as Label
@@ -136,13 +136,18 @@ class ArrivingBody:
         validators = resume.validators_of(response, decoded=decode, now=self._attempt.engine.now())
         name = task.name or naming.suggested(response, response.url)
         folder = task.folder or self._parts.temporary_folder
+        wasted = self._parts.kept
         older = await self._parts.put_aside(keeps=keeps)
-        name, wasted = await self._parts.begin(folder, total, name)
+        name = await self._parts.begin(folder, total, name)
         part = self._parts.at_hand
         task = self._attempt.task  # it may have changed meanwhile
+        # what an earlier answer of this attempt brought was told, and is no more (O-04)
+        again = bool(wasted) and self._attempt.announced
+        number = self._attempt.progress.attempt = task.attempt + again
         self._attempt.progress.expected = total
         new = changed(
             task,
+            attempt=number,
             activity=Activity.TRANSFERRING,
             name=name,
             response=response,
@@ -166,13 +171,13 @@ class ArrivingBody:
             wasted=task.wasted + wasted,
             restarts=task.restarts + (1 if wasted else 0),
         )
-        if (wasted or judgement.reason) and not self._attempt.announced:
-            self._attempt.announced = True
+        if again or ((wasted or judgement.reason) and not self._attempt.announced):
             event: TaskEvent = DownloadResumedEvent(
                 file_offset=0, expected_total_bytes=total, reason=judgement.reason
             )
         else:
             event = activity_event(new)
+        self._attempt.announced = True
         await self._attempt.record(new, event)
         parts = self._parts
         content = () if decode else digests.parse(response.header("Content-Digest"))
@@ -211,8 +216,7 @@ class ArrivingBody:
         task, parts, questions = self._attempt.task, self._parts, self._inquiry.questions
         assert task.validators is not None
         shared = self._segments.may_share(answer, parts.stored)
-        if not shared:
-            await parts.gather()
+        dropped = 0 if shared else await parts.gather()
         content = digests.parse(answer.response.header("Content-Digest"))
         hashes = hashes_for(*content)
         start, compare = judgement.start, judgement.compare
@@ -248,6 +252,8 @@ class ArrivingBody:
             policy = self._attempt.configuration.resume_policy
             usable = task.validators.etag or resume.settled(task.validators, policy)
             reason = "" if usable else resume.weakness(task.validators, policy)
+            if dropped:
+                reason = segments.ONE_BY_ONE
             self._attempt.record(
                 new,
                 DownloadResumedEvent(
@@ -318,12 +324,9 @@ class ArrivingBody:
         return parts.stored - before
 
     def _begin_attempt(self) -> None:
-        """What is asked next is a new attempt: what it finds is told before what it brings."""
-        attempt = self._attempt
-        number = attempt.progress.attempt = attempt.task.attempt + 1
-        attempt.progress.told = attempt.progress.received
-        attempt.announced = False
-        attempt.tell(Activity.CONNECTING, attempt=number)
+        progress = self._attempt.progress
+        progress.received = progress.told = self._parts.kept
+        self._attempt.begin_next()
 
     async def start_over(self, found: Contradicted) -> None:
         """What several connections have brought is not one file: it is asked for as a whole, by one

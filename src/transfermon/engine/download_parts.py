@@ -184,16 +184,16 @@ class DownloadParts:
 
     # ---- a new part in place of the one at hand
 
-    async def begin(self, folder: str, total: int, name: str) -> tuple[str, int]:
-        """A new, empty part is the one at hand. The name that its file can have there, and how many
-        stored bytes that wastes. Raises TransferFailure -3000 for a name that cannot be, -3003 at
-        once where the size is known to exceed the space (D-17).
+    async def begin(self, folder: str, total: int, name: str) -> str:
+        """A new, empty part is the one at hand. The name that its file can have there. Raises
+        TransferFailure -3000 for a name that cannot be, -3003 at once where the size is known to
+        exceed the space (D-17).
         """
         part, name = await self.on_disk(self._made, folder, total, name)
-        wasted = self._forget()
+        self._forget()
         self.part = part
         self._unwanted.remove(part)
-        return name, wasted
+        return name
 
     def _made(self, folder: str, total: int, name: str) -> tuple[PartFile, str]:
         """Blocking."""
@@ -320,25 +320,32 @@ class DownloadParts:
         known = self._attempt.task.ranges
         return {"received": ranges.received(known), "ranges": known}
 
-    async def gather(self) -> None:
+    async def gather(self) -> int:
         """All bytes are there in their order, or only the first ones are to be kept: durable when
-        this returns.
+        this returns. How many others that drops, of which nobody may have been told in an attempt
+        that goes on.
         """
         found = self.ranges
         if found is None:
-            return
+            return 0
         self.stored = ranges.prefix(found.snapshot())
         if not found.scattered:
             self._forget_ranges()
-            return
-        wasted = self._attempt.task.wasted + self.kept - self.stored
+            return 0
+        dropped = self.kept - self.stored
         await self.on_disk(self.at_hand.cut, self.stored)
         await self.sync()
         self._forget_ranges()
         self._synced = self._attempt.progress.received = self.stored
-        task = changed(self._attempt.task, received=self.stored, ranges=(), wasted=wasted)
-        await self._attempt.record(task, None)
+        if dropped:
+            self._attempt.progress.told = self.stored
+        task = self._attempt.task
+        wasted = task.wasted + dropped
+        await self._attempt.record(
+            changed(task, received=self.stored, ranges=(), wasted=wasted), None
+        )
         part_names.remove_map(self.at_hand.path)
+        return dropped
 
     def _forget_ranges(self) -> None:
         """The map goes with the part, or when it is opened again."""
@@ -415,7 +422,8 @@ class DownloadParts:
         await self.settle()
         try:
             if self.error is None:
-                self._attempt.progress.received = self.kept
+                if self.ranges is None:  # else what comes once more was counted once
+                    self._attempt.progress.received = self.stored
                 await self.checkpoint()
         except TransferFailure:
             log.exception("what arrived last could not be synced")

@@ -33,6 +33,10 @@ from transfermon.model.record import record
 from transfermon.model.task import UNKNOWN, Evidence, Response, Validators
 
 SEAM = OVERLAP  # bytes that two connections have in common, to be compared
+ONE_BY_ONE = (
+    "The server's answers allow one connection only now;"
+    " what was stored behind a gap is fetched again."
+)
 
 
 class SegmentVerdict(Enum):

@@ -1302,3 +1302,45 @@ async def test_r19_a_resumed_download_asks_first_where_it_was_led(
         assert targets[-1] == "/two"
         assert (downloads / "a.bin").read_bytes() == second.body
     assert record.attempt == 2  # no attempt was lost
+
+
+async def test_o04_a_new_version_after_a_part_of_the_old_one_is_a_new_attempt(
+    session: Session, server: ByteServer, resource: Resource, recorder: Recorder
+):
+    """An answer to less than was asked for is gone on with in the same attempt; what it brought
+    was told, and is no more when the next answer is another file.
+    """
+    old, new = resource.body, os.urandom(700_000)
+    resource.cut_after = 100_000
+
+    def told(total: int) -> bool:
+        return any(event.total_bytes_written == total for event in recorder.of("downloadprogress"))
+
+    def before(conn: Conn, request: Request) -> bool:
+        begin = request.header("Range").removeprefix("bytes=").removesuffix("-")
+        if not begin:
+            return False
+        if int(begin) < 300_000:
+            fields = {"ETag": '"v1"', "Content-Range": f"bytes {begin}-299999/{len(old)}"}
+            conn.send(reply(206, fields, old[int(begin) : 300_000]))
+            return True
+        while not told(300_000) and not conn.server.stopping.wait(0.01):
+            pass
+        head = reply(200, {"ETag": '"v2"', "Content-Length": str(len(new))})
+        conn.send(head + new[:200_000])
+        while not told(200_000) and not conn.server.stopping.wait(0.01):
+            pass
+        conn.send(new[200_000:])
+        return True
+
+    resource.before = before
+    task = session.download_task(server.url("/a.bin"))
+    await task.wait()
+    assert task.record.state is State.COMPLETED
+    assert task.record.error is None
+    assert Path(task.record.final_path).read_bytes() == new
+    first, second = recorder.of("downloadresumed", task)
+    assert (first.file_offset, second.file_offset) == (100_000, 0)
+    assert second.task.attempt == first.task.attempt + 1
+    assert second.reason
+    assert (task.record.restarts, task.record.wasted) == (1, 300_000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,25 @@ async def test_several_connections_bring_one_file(
 
 def _sha256(body: bytes) -> str:
     return f"sha-256:{hashlib.sha256(body).hexdigest()}"
+
+
+async def test_a_session_says_how_many_and_a_task_may_say_otherwise(
+    monitor: Monitor, serve: Callable[[SharedFile], str], folder: Path
+):
+    session = quick_session(monitor, connections=3)
+    file = SharedFile(OLD, after=2)
+    task = fetch(session, url := serve(file), folder, 0)
+    await ended(task, folder, OLD)
+    asked = len(file.ranges)
+    assert asked >= 2
+    await fetch(session, url, folder, 1).wait()
+    assert (file.plain, len(file.ranges)) == (2, asked)
+
+
+@pytest.mark.parametrize("number", [-1, 9])
+async def test_no_session_has_another_number_of_connections(monitor: Monitor, number: int):
+    with pytest.raises(ValueError, match=r"^connections is 1 to 8, or 0 for as many as help"):
+        quick_session(monitor, connections=number)
 
 
 @pytest.mark.parametrize(
@@ -170,13 +190,19 @@ async def test_bytes_that_differ_where_two_connections_meet_start_over_once(
     session: Session, serve: Callable[[SharedFile], str], folder: Path, when: int
 ):
     """The server gives another version under the same tag."""
+    begun = threading.Event()  # what that one brings is stored: nobody takes it for hardly begun
 
     def ranged(conn: Conn, request: Request, start: int, end: int, number: int) -> bool:
+        while number != when and not begun.wait(0.05):
+            if conn.server.stopping.is_set():
+                return True
         file.part(conn, start, end, body=NEW if number == when else OLD)
         return True
 
     file = SharedFile(OLD, ranged=ranged, after=1000)
     task = fetch(session, serve(file), folder)
+    await eventually(lambda: task.count_of_bytes_received >= file.first + M)
+    begun.set()
     # all but the rest of the first connection is there
     await eventually(lambda: file.plain == 2 or task.count_of_bytes_received >= 9 * M)
     file.go.set()
@@ -351,6 +377,53 @@ async def test_connections_are_given_back_to_tasks_that_wait(
     file.go.set()
     await eventually(lambda: task.record.state is State.COMPLETED is other.record.state)
     assert (folder / "a.bin").read_bytes() == (folder / "b.bin").read_bytes() == OLD
+
+
+async def test_what_one_connection_cannot_go_on_with_is_told_before_it_is_fetched_again(
+    monitor: Monitor, session: Session, serve: Callable[[SharedFile], str], folder: Path
+):
+    """The last connection breaks, and from then on the server's answers are none that several may
+    bring: what lies behind the first gap is dropped.
+    """
+
+    def ranged(conn: Conn, request: Request, start: int, end: int, number: int) -> bool:
+        if broken.is_set():
+            file.part(conn, start, end, Accept_Ranges="none")
+        elif number == 1:
+            file.part(conn, start, end)
+        else:
+            forbidden(file, conn, start, end)
+        return True
+
+    def whole(conn: Conn, request: Request) -> None:
+        if request.header("Range"):
+            file(conn, request)
+            return
+        conn.send(reply(200, {**file.fields(), "Content-Length": str(len(OLD))}) + OLD[:M])
+        while not broken.wait(0.05) and not conn.server.stopping.is_set():
+            pass
+        conn.close()
+
+    broken = threading.Event()
+    file = SharedFile(OLD, ranged=ranged, after=1000)
+    with ByteServer(whole) as server:
+        task = fetch(session, server.url("/a.bin"), folder, 2)
+        # the further connection brings its half and no more
+        await eventually(lambda: task.count_of_bytes_received >= 6 * M)
+        await eventually(lambda: len(file.ranges) >= 2)
+        broken.set()
+        await ended(task, folder, OLD)
+    told = recorder_of(monitor).events
+    (resumed,) = [event for event in told if isinstance(event, DownloadResumedEvent)]
+    assert M <= resumed.file_offset < 6 * M
+    assert "one connection only" in resumed.reason
+    assert task.record.wasted >= 5 * M
+    rest = [
+        event.bytes_written
+        for event in told[told.index(resumed) :]
+        if isinstance(event, DownloadProgressEvent)
+    ]
+    assert resumed.file_offset + sum(rest) == len(OLD)
 
 
 BEHAVIOURS = (
