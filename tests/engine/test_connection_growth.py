@@ -84,3 +84,20 @@ def test_a_gain_that_one_window_hides_is_found_over_four():
         return 4 * M if now < 0.8 else 8 * M
 
     assert len(connections(rate, seconds=3)) >= 2
+
+
+def test_a_line_that_is_as_fast_as_this_machine_gets_no_other():
+    assert connections(lambda _, count: 120 * M * count, seconds=10) == []
+
+
+def test_nothing_is_added_while_this_process_is_busy():
+    now, worked, growth = 0.0, 0.0, ConnectionGrowth(0.02, 0.0, 0)
+    while now < 5:
+        now += TICK
+        worked += 0.9 * TICK
+        growth.note(now, int(4 * M * now), worked)
+        assert not growth.wants_another(now)
+    while now < 6:  # no longer
+        now += TICK
+        growth.note(now, int(4 * M * now), worked)
+    assert growth.wants_another(now)

@@ -5,6 +5,8 @@ Rule: plain values in, plain values out; the clock and the counters are handed i
 A connection is added when the rate has stopped growing, and another one as long as the last one
 made all of them together a fifth faster. Some servers send in bursts with half a second between
 two: then a rate is measured over that time at the least, and nobody decides in the first silence.
+None is added where all of them fill a fast line, or this process is as busy as it can be: then it
+is not the server that is slow.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ GAIN = 1.2  # what the last connection must have made of the rate
 GROWING = 1.2  # what one half of the window makes of the half before it while a line warms up
 PATIENCE = 4  # windows over which a gain is looked for that one window did not show
 SILENCE = 0.1  # seconds without a byte: it comes in bursts
+FAST = 100e6  # bytes per second that more connections do not make more
+BUSY = 0.8  # of one processor
 
 
 class ConnectionGrowth:
@@ -27,6 +31,7 @@ class ConnectionGrowth:
         """`round_trip` is in seconds; `now` in monotonic ones, when `total` bytes were there."""
         self._window = min(MOST_WINDOW, max(LEAST_WINDOW, ROUND_TRIPS * round_trip))
         self._points = deque([(now, float(total))])
+        self._worked: deque[tuple[float, float]] = deque()  # when, and processor seconds until then
         self._since = now  # of the last connection
         self._came = now  # of the last bytes
         self._in_bursts = False
@@ -36,8 +41,13 @@ class ConnectionGrowth:
     def __repr__(self) -> str:
         return f"<ConnectionGrowth {self._before:.0f} bytes/s before, {self._window:.2f} s>"
 
-    def note(self, now: float, total: int) -> None:
-        """So many bytes are there, over all connections; to be told some times in a window."""
+    def note(self, now: float, total: int, worked: float = 0.0) -> None:
+        """So many bytes are there, over all connections; to be told some times in a window.
+        `worked`: seconds of processor time that this process has used.
+        """
+        self._worked.append((now, worked))
+        while now - self._worked[0][0] > self._window:
+            self._worked.popleft()
         if total != self._points[-1][1]:
             silence, self._came = now - self._came, now
             if silence >= SILENCE:
@@ -61,6 +71,8 @@ class ConnectionGrowth:
         elapsed = now - self._since
         if self.exhausted or elapsed < self._window or not self._is_steady(now):
             return False
+        if self.rate(now) >= FAST or self._is_busy():
+            return False
         if not self._before or self.rate(now) >= GAIN * self._before:
             return True
         if elapsed < PATIENCE * self._window:
@@ -75,6 +87,10 @@ class ConnectionGrowth:
         middle = now - self._window / 2
         first, second = self._moved(now - self._window, middle), self._moved(middle, now)
         return silence < SILENCE and second <= GROWING * first
+
+    def _is_busy(self) -> bool:
+        (begin, before), (now, worked) = self._worked[0], self._worked[-1]
+        return now > begin and (worked - before) / (now - begin) >= BUSY
 
     def _moved(self, begin: float, end: float) -> float:
         """Bytes that came in that time."""

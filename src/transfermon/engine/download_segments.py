@@ -196,7 +196,7 @@ class _Sharing:
         progress, most = self._attempt.progress, self._wanted or MOST_AUTOMATIC
         while not self.refused:
             now = time.monotonic()
-            self._growth.note(now, progress.received)
+            self._growth.note(now, progress.received, time.process_time())
             count = len(self._working)
             if count < self._useful and now >= self._not_before:
                 while len(self._working) < self._useful and await self._add():
