@@ -136,8 +136,11 @@ async def test_pushes_have_a_folder_and_a_longest_file_of_their_own(
 
 async def test_sessions_follow_the_settings_unless_they_were_given_their_own(monitor: Monitor):
     follows, own = monitor.session("a"), monitor.session("b")
-    own.reconfigure(http_maximum_connections_per_host=1)
-    monitor.preferences.update(connections_per_host=5, attempts=7)
+    own.reconfigure(http_maximum_connections_per_host=1, connections=2)
+    monitor.preferences.update(connections_per_host=5, connections=3, attempts=7)
     assert follows.configuration.http_maximum_connections_per_host == 5
+    assert follows.configuration.connections == 3
     assert follows.configuration.retry_policy.attempts == 7
     assert own.configuration.http_maximum_connections_per_host == 1
+    assert own.configuration.connections == 2
+    assert monitor.session("c").configuration.connections == 3

@@ -7,14 +7,21 @@ from typing import Any
 
 import pytest
 
-from transfermon.model.option_table import ROWS, ValueKind, camel_case
-from transfermon.model.request_options import NONE, RequestOptions, from_dict, to_dict
+from transfermon.model.option_table import AUTOMATIC, ROWS, ValueKind, camel_case
+from transfermon.model.request_options import (
+    NONE,
+    RequestOptions,
+    connections_of,
+    from_dict,
+    to_dict,
+)
 
 VALUES: dict[ValueKind, Any] = {
     ValueKind.FLAG: True,
     ValueKind.NAMES: ("X-One", "X-Two"),
     ValueKind.FILE_TO_READ: "/etc/a.pem",
     ValueKind.FILE_TO_WRITE: "/tmp/keys",
+    ValueKind.CONNECTIONS: 3,
 }
 
 
@@ -31,3 +38,23 @@ def test_an_option_goes_to_json_and_back(row):
     value = VALUES[row.kind]
     lowered: Any = tuple(name.lower() for name in value) if isinstance(value, tuple) else value
     assert getattr(options.over(NONE), row.name) == lowered
+
+
+@pytest.mark.parametrize(
+    ("typed", "number"),
+    [("", 0), (" ", 0), ("auto", AUTOMATIC), ("AUTO ", AUTOMATIC), ("1", 1), (" 8 ", 8)],
+)
+def test_a_number_of_connections_is_a_number_or_auto(typed: str, number: int):
+    assert connections_of(typed) == number
+
+
+@pytest.mark.parametrize("typed", ["0", "9", "-1", "+2", "2.5", "٣", "many", "1 2"])
+def test_any_other_number_of_connections_is_refused_in_one_sentence(typed: str):
+    with pytest.raises(ValueError, match=r"^One file has 1 to 8 connections at once, or “auto”\.$"):
+        connections_of(typed)
+
+
+@pytest.mark.parametrize("number", [-2, 9])
+def test_no_options_have_another_number_of_connections(number: int):
+    with pytest.raises(ValueError, match="1 to 8 connections"):
+        RequestOptions(connections=number).check()

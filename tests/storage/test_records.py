@@ -89,6 +89,12 @@ def test_a_number_of_connections_that_somebody_set_stays_and_none_stays_none(num
     assert configuration_of(configuration_text(own)) == own
 
 
+def test_the_connections_for_one_file_are_written_where_somebody_set_them():
+    own = SessionConfiguration(connections=4)
+    assert configuration_of(configuration_text(own)) == own
+    assert "connections" not in json.loads(configuration_text(SessionConfiguration()))
+
+
 @pytest.mark.parametrize(("old", "now"), [(3, None), (6, None), (4, 4)])
 def test_the_defaults_that_older_builds_wrote_down_are_automatic(old: int, now: int | None):
     text = json.dumps({"identifier": "a", "http_maximum_connections_per_host": old})

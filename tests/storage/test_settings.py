@@ -216,6 +216,8 @@ def test_values_of_another_type_and_unknown_names_are_passed_over(path: str):
         ("running_tasks", "1e3"),
         ("running_tasks", "100000000000000000000"),
         ("connections_per_host", "-1"),
+        ("connections", "-1"),
+        ("connections", "9"),
         ("attempts", "-5"),
         ("speed_limit", "-1"),
         ("fetch_interval", "NaN"),

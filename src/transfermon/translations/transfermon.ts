@@ -745,6 +745,10 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Connections for one file</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Connections per host</source>
         <translation type="unfinished"></translation>
     </message>
@@ -1052,6 +1056,10 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>For an address that has expired: what is stored is kept where the new one has the same file</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>For one file: auto, or 1 to 8</source>
         <translation type="unfinished"></translation>
     </message>
     <message>

@@ -271,6 +271,23 @@ def test_more_carries_what_the_requests_carry_and_trust(dialog, qtbot):
     )
 
 
+def test_a_download_has_a_number_of_connections_and_a_body_that_is_sent_none(dialog, qtbot):
+    dialog.more_button.setChecked(True)
+    line = dialog.request.rows["connections"]
+    assert line.isVisible()
+    line.setText("9")
+    assert "1 to 8 connections" in dialog.problems.text()
+    assert not dialog.start_button.isEnabled()
+    dialog.method.setCurrentText("PUT")
+    assert not line.isVisible()
+    assert dialog.problems.text() == ""
+    dialog.method.setCurrentText("GET")
+    line.setText("auto")
+    with qtbot.waitSignal(dialog.requested) as asked:
+        dialog.start_button.click()
+    assert asked.args[0].new.options == RequestOptions(connections=-1)
+
+
 def test_more_opens_and_closes_like_a_drawer(qtbot):
     dialog = AddDialog()
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)

@@ -116,6 +116,13 @@ def test_the_dialog_asks_for_what_is_in_it(dialog, files, qtbot):
     assert request.new.request_headers == {"X-Key": "1"}
 
 
+def test_what_is_about_downloads_alone_is_not_in_the_dialog(dialog):
+    dialog.more_button.setChecked(True)
+    rows = dialog.request.rows
+    assert not rows["no_content_type"].isHidden()
+    assert rows["connections"].isHidden()
+
+
 def test_the_dialog_offers_what_the_registry_has(files, qtbot, monkeypatch):
     monkeypatch.setattr(registry, "RESUMABLE", (*registry.RESUMABLE, PARCELS))
     dialog = UploadDialog(files=files[:1], addresses=["https://example.com/in/"])

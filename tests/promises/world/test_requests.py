@@ -500,6 +500,34 @@ def test_who_writes_keys_is_told_what_that_means(here, capsys, monkeypatch):
     assert "who has them can read all that is sent" in said
 
 
+@pytest.mark.parametrize(("typed", "number"), [("auto", -1), ("1", 1), ("8", 8)])
+async def test_a_number_of_connections_goes_with_its_task(
+    monitor, here, server, typed: str, number: int
+):
+    task = await run(monitor, "get", "--connections", typed, server.url("/a"))
+    assert task.succeeded
+    assert task.options == RequestOptions(connections=number)
+
+
+@pytest.mark.parametrize("typed", ["0", "9", "many", "1.5"])
+def test_a_wrong_number_of_connections_is_one_sentence(here, capsys, typed: str):
+    assert main.main(["get", "--connections", typed, "http://h.example/"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert (
+        said.err.strip()
+        .splitlines()[-1]
+        .endswith("One file has 1 to 8 connections at once, or “auto”.")
+    )
+    assert "Traceback" not in said.err
+
+
+def test_what_is_sent_has_no_number_of_connections(here, capsys):
+    with pytest.raises(SystemExit):
+        orders("put", "--connections", "2", "a", "http://h.example/")
+    assert "--connections" in capsys.readouterr().err
+
+
 async def test_options_come_back_with_the_task(monitor, open_monitor, server):
     options = RequestOptions(send_along=("x-key",), insecure_redirects=True, no_content_type=True)
     session = quick_session(monitor)
@@ -517,6 +545,11 @@ async def test_options_come_back_with_the_task(monitor, open_monitor, server):
         {"caFile": "relative"},
         {"more": 1},
         {"tlsKeys": 3},
+        {"connections": 9},
+        {"connections": -2},
+        {"connections": "4"},
+        {"connections": True},
+        {"connections": 2.0},
     ],
 )
 async def test_the_control_api_refuses_options_that_cannot_be(monitor, server, options):

@@ -88,7 +88,7 @@ class RequestRows:
         if row.kind is ValueKind.NAMES:
             return tuple(name.lower() for name in widget.text().replace(",", " ").split())
         if row.kind is ValueKind.CONNECTIONS:
-            return connections_of(widget.text())
+            return connections_of("" if widget.isHidden() else widget.text())
         return _absolute(widget.text())
 
     def _line(self, name: str, text: str) -> QLineEdit:

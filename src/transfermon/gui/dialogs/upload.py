@@ -206,6 +206,7 @@ class UploadDialog(QDialog):
         form.addRow(row_label(tr("Protocol"), self.protocol), self.protocol)
         self.headers = headers_row(form, "upload_headers", self._check)
         self.request = RequestRows(self, form, row_label, self._check)
+        self.request.show_body(True)
         return box
 
     def _disclose(self, on: bool) -> None:
