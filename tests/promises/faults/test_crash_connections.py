@@ -108,11 +108,10 @@ async def test_without_the_map_the_last_checkpoint_counts(state: Path, folder: P
         url = server.url("/a.bin")
         with Engine(state, folder, "--url", url, "--connections", "4") as engine:
             eventually(lambda: count(mapped(folder)) == 4 * M + 6000, "what was sent")
+            eventually(lambda: pairs_of(the_task(left(state)[0]).ranges), "a checkpoint")
             engine.kill()
             told = engine.events
-        tasks, _ = left(state)
-        known = pairs_of(the_task(tasks).ranges)
-        assert known
+        known = pairs_of(the_task(left(state)[0]).ranges)
         (part,) = parts(folder)
         os.unlink(part_names.map_of(str(part)))
         with part.open("r+b") as torn:  # what was not synced is lost
@@ -126,7 +125,7 @@ async def test_without_the_map_the_last_checkpoint_counts(state: Path, folder: P
         file.go.set()
         runs = [told, await gone_on(state, folder, told)]
         check_end(state, folder, {"a.bin": BODY}, runs)
-        assert file.plain <= 2  # nothing at all may have been synced
+        assert file.plain <= 2  # the first bytes may be missing
 
 
 class Paced(SharedFile):
