@@ -30,6 +30,8 @@ from transfermon.wire.cancellation import until_done
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 SMALL = 256 * 1024  # below this a crash costs less than a directory sync
+# what a record says that has no part
+_NO_PART = {"part_path": "", "received": 0, "ranges": (), "validators": None}
 
 
 class DownloadParts:
@@ -246,13 +248,7 @@ class DownloadParts:
     def without_part(self) -> dict[str, Any]:
         """The changes of a record that loses its part."""
         wasted = self._attempt.task.wasted + self._forget()
-        return {
-            "part_path": "",
-            "received": 0,
-            "ranges": (),
-            "validators": None,
-            "wasted": wasted,
-        }
+        return _NO_PART | {"wasted": wasted}
 
     def _forget(self) -> int:
         """Start over at zero; returns how many bytes that wastes."""

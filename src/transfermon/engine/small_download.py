@@ -163,7 +163,7 @@ class SmallDownload:
         self._leave()
         parts.stored = 0
         received, told = len(came), progress.told
-        name, _ = await parts.begin(task.folder, task.expected, task.name)
+        name = await parts.begin(task.folder, task.expected, task.name)
         progress.received, progress.told = received, told  # they came once
         part = parts.at_hand
         await self._attempt.record(
