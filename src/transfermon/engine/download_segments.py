@@ -366,10 +366,14 @@ class _Sharing:
                 self._ranges.absorb(one)
 
     async def _end_work_on(self, one: StoredRange) -> None:
-        for work, bringing in list(self._working.items()):
-            if bringing is one and one.busy:
+        while one.busy:  # another connection may take it up before we are woken
+            works = {work for work, bringing in self._working.items() if bringing is one}
+            works = {work for work in works if not work.done()}
+            if not works:
+                return
+            for work in works:
                 work.cancel()
-                await asyncio.wait({work})
+            await asyncio.wait(works)
 
     async def _equal(self, answer: Answer, begin: int, count: int) -> bool:
         """Whether the next bytes of a body are those that are stored there."""
