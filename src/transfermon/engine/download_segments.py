@@ -171,7 +171,15 @@ class _Sharing:
     def _start(self, one: StoredRange, answer: Answer | None) -> asyncio.Task[None]:
         one.busy = True
         work = asyncio.ensure_future(self._work(one, answer))
-        work.add_done_callback(lambda _: self._ended.set())
+
+        def ended(_: object) -> None:
+            # one that was cancelled before it began has let go of nothing
+            if work.cancelled() and one.busy and not self._bringing(one):
+                one.busy = False
+                self._ranges.leave(one)
+            self._ended.set()
+
+        work.add_done_callback(ended)
         self._working[work] = one
         return work
 
@@ -365,10 +373,14 @@ class _Sharing:
             if self._ranges.after(one) is other:
                 self._ranges.absorb(one)
 
+    def _bringing(self, one: StoredRange) -> set[asyncio.Task[None]]:
+        return {
+            work for work, bringing in self._working.items() if bringing is one and not work.done()
+        }
+
     async def _end_work_on(self, one: StoredRange) -> None:
         while one.busy:  # another connection may take it up before we are woken
-            works = {work for work, bringing in self._working.items() if bringing is one}
-            works = {work for work in works if not work.done()}
+            works = self._bringing(one)
             if not works:
                 return
             for work in works:
