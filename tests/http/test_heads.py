@@ -331,7 +331,10 @@ def test_whatever_is_sent_the_end_of_the_body_is_where_it_was(head: bytes):
     }
     gone = [line for line in unfolded(head) if line not in unfolded(healed)]
     for line in gone:
-        name = re.sub(rb"[^0-9A-Za-z-]", b"", line.partition(b":")[0]).lower()
+        said = line.partition(b":")[0]
+        if re.fullmatch(rb"[0-9A-Za-z-]+", said) and said.lower() not in FRAMING:
+            continue  # plainly another field
+        name = re.sub(rb"[^0-9A-Za-z-]", b"", said).lower()
         assert not any(known in name for known in FRAMING) or line.lower().startswith(
             b"transfer-encoding:"
         )
