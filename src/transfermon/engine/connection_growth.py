@@ -98,9 +98,11 @@ class ConnectionGrowth:
 
     def _total_at(self, when: float) -> float:
         """Between two looks it is taken to have come evenly."""
-        then, total = self._points[0]
-        for now, more in self._points:
-            if now > when:
-                return total + (more - total) * max(0.0, when - then) / (now - then)
-            then, total = now, more
-        return total
+        now, more = self._points[-1]
+        if when >= now:
+            return more
+        for then, total in reversed(self._points):  # it is about the last ones
+            if then <= when:
+                return total + (more - total) * (when - then) / (now - then)
+            now, more = then, total
+        return more

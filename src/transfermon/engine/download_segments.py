@@ -35,6 +35,7 @@ LEAST_SECONDS = 0.2  # that they take
 ENOUGH = 8 << 20  # bytes that must be left for one connection more
 ENOUGH_SECONDS = 2.0  # that they take without it
 _TICK = 0.05  # seconds between two looks at the rate
+_LONG_TICK = 1.0  # where nothing is to be decided
 _AFTER_A_CUT = 1.0  # seconds before one that broke is replaced
 
 
@@ -206,6 +207,9 @@ class _Sharing:
             now = time.monotonic()
             self._growth.note(now, progress.received, time.process_time())
             count = len(self._working)
+            if not self._has_room():
+                await asyncio.sleep(_LONG_TICK)
+                continue
             if count < self._useful and now >= self._not_before:
                 while len(self._working) < self._useful and await self._add():
                     pass
@@ -216,14 +220,26 @@ class _Sharing:
                 and await self._add()
             ):
                 self._useful += 1
-            await asyncio.sleep(_TICK)
+            settled = self._growth.exhausted and len(self._working) >= self._useful
+            await asyncio.sleep(_LONG_TICK if settled else _TICK)
+
+    def _has_room(self) -> bool:
+        """Whether one more connection could be had now: mostly none can where many files arrive."""
+        return self._attempt.engine.slots.may_lend(self._attempt.task.key, limit=self._limit)
+
+    @property
+    def _limit(self) -> int:
+        """Of the connections to the host, as `Slots.ask` has it."""
+        # a number for one file is as good as one for its host, but where somebody set that
+        own = self._attempt.configuration.connections_to_a_host
+        return own or (self._wanted and max(self._wanted, USUAL))
 
     def _enough_left(self, now: float) -> bool:
         return self._ranges.rest >= max(ENOUGH, ENOUGH_SECONDS * self._growth.rate(now))
 
     async def _add(self) -> bool:
         """One more connection; False where none can be had now, or has anything to do."""
-        slots, configuration = self._attempt.engine.slots, self._attempt.configuration
+        slots = self._attempt.engine.slots
         started: list[asyncio.Task[None]] = []
 
         def give_back() -> None:
@@ -232,9 +248,7 @@ class _Sharing:
 
         loan = slots.lend(
             self._attempt.task.key,
-            # a number for one file is as good as one for its host, but where somebody set that
-            limit=configuration.connections_to_a_host
-            or (self._wanted and max(self._wanted, USUAL)),
+            limit=self._limit,
             wanted_back=give_back,
         )
         if loan is None:

@@ -121,6 +121,16 @@ class Slots:
                 counts[group] = left
         self._grant()
 
+    def may_lend(self, key: TaskKey, *, limit: int) -> bool:
+        """Whether `lend` would give a slot now."""
+        group = self._held.get(key)
+        return (
+            group is not None
+            and not self._closed
+            and self.held_by(group) < (limit or self._automatic(group[1]))
+            and (group not in self._queues or self._head(group) is None)
+        )
+
     def lend(self, key: TaskKey, *, limit: int, wanted_back: Callable[[], None]) -> Loan | None:
         """A slot for one more connection of a task, where one of its host is free and nobody waits
         for it; `limit` as for `ask`. It counts against the connections to the host alone.
@@ -128,12 +138,7 @@ class Slots:
         `wanted_back` is told when a task waits for it: then it is to be given back soon.
         """
         group = self._held.get(key)
-        if (
-            group is None
-            or self._closed
-            or self.held_by(group) >= (limit or self._automatic(group[1]))
-            or (group in self._queues and self._head(group) is not None)
-        ):
+        if group is None or not self.may_lend(key, limit=limit):
             return None
         loan = Loan(group, wanted_back)
         self._loans.setdefault(group, []).append(loan)
