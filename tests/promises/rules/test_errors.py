@@ -641,10 +641,11 @@ async def test_x07_a_cancel_ends_the_retries(
     task.cancel()
     await task.wait()
     assert code_of(task) == -999
-    requests = len(server.requests)
     resource.before = None
     await session.download_task(server.url("/other")).wait()
-    assert len(server.requests) == requests + 1
+    # the server may read the last one after the task has ended
+    asked = sum(request.target == "/a.bin" for request in server.requests)
+    assert asked <= task.record.attempt
 
 
 async def test_x07_the_resource_timeout_ends_the_retries(

