@@ -234,10 +234,10 @@ def a_place(folder: Path, bus: str = "unix:path=/nonexistent") -> Iterator[Place
 
 
 def slow(resource: Resource) -> None:
-    """About 1.3 MB a second from now on: a body of 12 MB outlasts whatever a test starts
-    meanwhile.
+    """About 160 kB a second from now on: a body of 8 MB outlasts the start of an app on a machine
+    that has other things to do.
     """
-    resource.piece, resource.pause = 64 * 1024, 0.1
+    resource.piece, resource.pause = 16 * 1024, 0.1
 
 
 def quick(resource: Resource) -> None:
