@@ -5,6 +5,8 @@ wrote.
 from __future__ import annotations
 
 import os
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +26,7 @@ http {{
   sendfile on; keepalive_requests 1000000; types {{ text/plain txt; }} default_type application/octet-stream;
   {http}
   server {{ listen 127.0.0.1:{port}; {tls} root {root}; {server} }}
+  server {{ listen 127.0.0.1:{aside}; return 204; }}
 }}
 """
 
@@ -37,6 +40,25 @@ class Nginx(RealServer):
             folder, root, port, [PATH, "-p", str(folder), "-c", str(folder / "nginx.conf")]
         )
         self.tls_port = tls_port
+        self.aside = free_port()  # answers 204 to all; the log has it, and no test means it
+        self._marks = 0
+
+    def requests(self) -> list[str]:
+        """Every answer that was whole before this call is in it: nginx writes its line after it has
+        sent the answer, and its one worker has done so before it takes up another request.
+        """
+        if self.process is not None and self.process.poll() is None:
+            self._marks += 1
+            mark = f"/mark-{self._marks}-"
+            with socket.create_connection(("127.0.0.1", self.aside), 60) as connection:
+                connection.sendall(f"GET {mark} HTTP/1.0\r\n\r\n".encode())
+                while connection.recv(4096):
+                    pass
+            deadline = time.monotonic() + 60
+            while not any(mark in line for line in super().requests()):
+                assert time.monotonic() < deadline, "nginx does not write its log"
+                time.sleep(0.005)
+        return [line for line in super().requests() if " /mark-" not in line]
 
 
 @contextmanager
@@ -55,6 +77,7 @@ def running(
     """
     folder.mkdir(parents=True, exist_ok=True)
     port, tls_port = free_port(), free_port()
+    nginx = Nginx(folder, root, port, tls_port)
     tls = ""
     if certificate is not None:
         tls = f"listen 127.0.0.1:{tls_port} ssl; ssl_certificate {certificate[0]}; ssl_certificate_key {certificate[1]};"
@@ -65,6 +88,7 @@ def running(
             folder=folder,
             root=root,
             port=port,
+            aside=nginx.aside,
             server=server,
             http=http,
             main=main,
@@ -73,7 +97,6 @@ def running(
         ),
         encoding="utf-8",
     )
-    nginx = Nginx(folder, root, port, tls_port)
     nginx.start()
     try:
         yield nginx
