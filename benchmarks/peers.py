@@ -1,21 +1,17 @@
-"""The programs that are compared, and how one run of one of them is measured.
+"""A program that is compared, and how one run of it is measured.
 
 Rule: a run is a whole process, from its start to its end, with its output file removed just before,
-so that each pays for new pages alike. Rounds are interleaved and the order rotates; a ratio is the
-median of the ratios of the rounds, so it survives a machine that is slower now than before.
+so that each pays for new pages alike.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import statistics
 import subprocess
-import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,12 +31,6 @@ class Run:
         """
         return max(self.resident, default=0)
 
-    @property
-    def flat(self) -> float:
-        """Growth of the resident memory from the first quarter of the run to its end, in bytes."""
-        quarter = self.resident[len(self.resident) // 4 :]
-        return max(quarter) - quarter[0] if quarter else 0
-
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
@@ -50,28 +40,25 @@ class Peer:
     command: Sequence[str]
     prepare: Callable[[], None]
     stdin: str = ""
-    timed: Callable[[str], float] | None = None  # reads the seconds that count from what it printed
+    environment: Mapping[str, str] | None = None
+    check: Callable[[], None] | None = None  # raises RuntimeError when not all is there; not timed
 
     @property
     def available(self) -> bool:
         return shutil.which(self.command[0]) is not None
 
 
-def transfermon(*words: str) -> list[str]:
-    return [sys.executable, "-m", "transfermon", *words]
-
-
 def measure(peer: Peer) -> Run:
     """Raises RuntimeError when the program fails: a quick failure must not look like speed."""
     peer.prepare()
-    output = tempfile.TemporaryFile("w+") if peer.timed else None  # noqa: SIM115 - closed below
     begin = time.perf_counter()
     process = subprocess.Popen(
         peer.command,
         stdin=subprocess.PIPE,
-        stdout=output or subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        env=None if peer.environment is None else dict(peer.environment),
     )
     samples: list[int] = []
     over = threading.Event()
@@ -92,10 +79,8 @@ def measure(peer: Peer) -> Run:
         watcher.join()
     if process.returncode:
         raise RuntimeError(f"{peer.name} ended with {process.returncode}: {errors.strip()[-500:]}")
-    if output is not None and peer.timed is not None:
-        output.seek(0)
-        seconds = peer.timed(output.read())
-        output.close()
+    if peer.check is not None:
+        peer.check()
     return Run(
         seconds=seconds,
         cpu=usage.ru_utime + usage.ru_stime,
@@ -112,36 +97,3 @@ def _watch(pid: int, samples: list[int], over: threading.Event) -> None:
             )
         except (OSError, IndexError, ValueError):
             return
-
-
-def compare(
-    title: str, peers: Sequence[Peer], *, rounds: int, amount: float, unit: str
-) -> dict[str, list[Run]]:
-    """Run all peers in turn, print a table; the first peer is ours, ratios say how much quicker it
-    is.
-    """
-    present = [peer for peer in peers if peer.available]
-    missing = [peer.name for peer in peers if not peer.available]
-    for peer in present:
-        measure(peer)  # once for the caches
-    runs: dict[str, list[Run]] = {peer.name: [] for peer in present}
-    for number in range(rounds):
-        turn = number % len(present)
-        for peer in present[turn:] + present[:turn]:
-            runs[peer.name].append(measure(peer))
-    ours = runs[present[0].name]
-    print(f"\n{title} ({rounds} rounds, medians)")
-    print(f"  {'program':<16}{unit:>10}{'seconds':>10}{'CPU s':>9}{'peak MB':>9}   quicker by")
-    for name, found in runs.items():
-        seconds = statistics.median(run.seconds for run in found)
-        ratio = statistics.median(
-            theirs.seconds / own.seconds for own, theirs in zip(ours, found, strict=True)
-        )
-        print(
-            f"  {name:<16}{amount / seconds:>10.0f}{seconds:>10.2f}"
-            f"{statistics.median(run.cpu for run in found):>9.2f}"
-            f"{max(run.peak for run in found) / 1e6:>9.0f}   {'' if found is ours else f'{ratio:.2f}x'}"
-        )
-    for name in missing:
-        print(f"  {name:<16}not installed")
-    return runs

@@ -1,8 +1,7 @@
 """The window of this checkout beside that of an earlier build: its start and what 50 live rows cost.
 
-    python -m benchmarks --window [--before CHECKOUT] [--rounds N] [--tasks N] [--platform NAME]
+    python -m benchmarks --window [--before COMMIT] [--rounds N] [--tasks N] [--platform NAME]
 
-CHECKOUT is a work tree of this repository; its `.venv` is used where it has one, else this one's.
 Rule: a run is a whole process of the unchanged `transfermon gui`. Each build has a state directory
 that it has filled itself, and gets a fresh copy of it in each round; rounds are interleaved and the
 order rotates. What counts is CPU (user and system), which says something on a busy machine, too.
@@ -23,10 +22,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.builds import ROOT, Build, earlier
+
 PROBE = ROOT / "benchmarks" / "window_probe.py"
 LIVE = 50  # rows that move
 TIMEOUT = 180
@@ -45,35 +44,18 @@ FIGURES = (
 Figures = dict[str, list[dict[str, float]]]  # of each build, what its rounds have found
 
 
-@dataclass(frozen=True, kw_only=True)
-class Build:
-    """A checkout, and what belongs to it while this runs."""
-
-    name: str
-    checkout: Path
-    state: Path  # as it has filled it
-    compiled: Path  # an installed app is compiled, and not by what runs beside it
-
-    def run(self, words: list[str], platform: str) -> None:
-        """Raises RuntimeError when it ends badly."""
-        own = self.checkout / ".venv" / "bin" / "python"
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(self.checkout / "src"),
-            "PYTHONPYCACHEPREFIX": str(self.compiled),
-            "QT_QPA_PLATFORM": platform,
-        }
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        ended = subprocess.run(
-            [str(own) if own.exists() else sys.executable, str(PROBE), *words],
-            env=environment,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
-        if ended.returncode:
-            raise RuntimeError(f"{self.name}: {words[0]} ended badly: {ended.stderr[-2000:]}")
+def run_probe(build: Build, words: list[str], platform: str) -> None:
+    """Raises RuntimeError when it ends badly."""
+    ended = subprocess.run(
+        [build.python, str(PROBE), *words],
+        env={**build.environment, "QT_QPA_PLATFORM": platform},
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    if ended.returncode:
+        raise RuntimeError(f"{build.name}: {words[0]} ended badly: {ended.stderr[-2000:]}")
 
 
 class SlowServer:
@@ -108,25 +90,28 @@ class SlowServer:
 
 
 @contextlib.contextmanager
-def _filled(build: Build, folder: Path) -> Iterator[Path]:
-    """A copy of its state, for one run."""
-    copy = folder / "state"
-    shutil.copytree(build.state, copy)
+def copied(state: Path) -> Iterator[Path]:
+    """A copy of a state, for one run."""
+    copy = state.with_name("copy")
+    shutil.copytree(state, copy)
     try:
         yield copy
     finally:
         shutil.rmtree(copy, ignore_errors=True)
 
 
-def measure(builds: list[Build], folder: Path, rounds: int, rows: int, platform: str) -> Figures:
-    found: Figures = {build.name: [] for build in builds}
+def measure(
+    builds: list[tuple[Build, Path]], folder: Path, rounds: int, rows: int, platform: str
+) -> Figures:
+    """Of builds and the states that they have filled."""
+    found: Figures = {build.name: [] for build, _ in builds}
     answer = folder / "answer.json"
     for number in range(rounds + 1):  # the first one fills the caches and does not count
         turn = number % len(builds)
-        for build in builds[turn:] + builds[:turn]:
-            with _filled(build, folder) as state:
+        for build, filled in builds[turn:] + builds[:turn]:
+            with copied(filled) as state:
                 words = ["watch", str(state), str(answer), str(build.checkout), str(rows)]
-                build.run([*words, repr(time.monotonic())], platform)
+                run_probe(build, [*words, repr(time.monotonic())], platform)
             seen = json.loads(answer.read_text(encoding="utf-8"))
             answer.unlink()
             if number:
@@ -154,7 +139,7 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="an earlier build")
+    parser.add_argument("--before", metavar="COMMIT", help="an earlier build, or its work tree")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--tasks", type=int, default=1_000)
     parser.add_argument(
@@ -163,24 +148,20 @@ def main(words: list[str] | None = None) -> int:
     arguments = parser.parse_args(words)
     checkouts = {"this": ROOT}
     if arguments.before is not None:
-        checkouts = {"before": arguments.before.resolve(), **checkouts}
+        checkouts = {"before": earlier(arguments.before), **checkouts}
     server = SlowServer()
     base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="transfermon-bench.", dir=base) as name:
         folder = Path(name)
         builds = []
         for what, checkout in checkouts.items():
-            build = Build(
-                name=what,
-                checkout=checkout,
-                state=folder / what / "state",
-                compiled=folder / what / "compiled",
-            )
-            build.state.mkdir(parents=True)
+            build = Build(name=what, checkout=checkout, compiled=folder / what / "compiled")
+            state = folder / what / "state"
+            state.mkdir(parents=True)
             address = f"http://127.0.0.1:{server.port}"
             small = arguments.tasks - LIVE
-            build.run(["fill", str(build.state), address, str(small), str(LIVE)], "offscreen")
-            builds.append(build)
+            run_probe(build, ["fill", str(state), address, str(small), str(LIVE)], "offscreen")
+            builds.append((build, state))
         found = measure(builds, folder, arguments.rounds, arguments.tasks, arguments.platform)
     server.close()
     report(found, arguments.tasks)
