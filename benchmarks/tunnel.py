@@ -24,7 +24,7 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
-HERE, THERE = "10.77.0.1", "10.77.0.2"
+NET, HERE, THERE = "10.77.0.0", "10.77.0.1", "10.77.0.2"
 NEAR, FAR, SPACE = "tmbenchnear", "tmbenchfar", "tmbench"
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 MTU = 1500
@@ -69,7 +69,6 @@ def lossy(folder: Path, root: Path, milliseconds: int, megabits: int, loss: floa
         if line.stdout.readline().strip() != "up":
             raise RuntimeError("the line is not up")
         inside = ["ip", "netns", "exec", SPACE]
-        _call([*inside, "sysctl", "-qw", "net.ipv4.tcp_congestion_control=cubic"])
         configuration = folder / "nginx.conf"
         configuration.write_text(
             f"worker_processes 1; daemon off; user root; pid {folder}/pid; error_log {folder}/log;\n"
@@ -164,6 +163,7 @@ def join(trip: float, rate: float, loss: float) -> None:
         ("address", "add", f"{THERE}/24", "dev", FAR),
         ("link", "set", FAR, "mtu", str(MTU), "up"),
         ("link", "set", "lo", "up"),
+        ("route", "change", f"{NET}/24", "dev", FAR, "src", THERE, "congctl", "cubic"),
     ):
         _ip("-n", SPACE, *words)
     print("up", flush=True)
