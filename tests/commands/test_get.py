@@ -22,10 +22,13 @@ import pytest
 
 from tests.helpers.byte_server import ByteServer, Conn, Request, Resource
 from transfermon.commands.progress_screens import progress_bar
+from transfermon.commands.transfer import OwnEngine
 from transfermon.control.client import Client, NoEngine
 from transfermon.control.server import ControlServer
 from transfermon.engine.monitor import Monitor
+from transfermon.host.terminal import Wrong
 from transfermon.model.errors import EngineBusyError
+from transfermon.model.task import TaskKey
 from transfermon.storage.settings import Settings
 
 LIMIT = 60.0  # seconds that something may take that must come
@@ -228,6 +231,45 @@ def test_get_gives_up_after_the_attempts_it_is_given(shell, server, resource):
     assert "transfermon: a.bin: " in err
 
 
+def test_orders_are_all_checked_before_the_first_is_taken(tmp_path, server):
+    async def take(*urls: str) -> None:
+        async with Monitor.open(str(tmp_path / "state"), settings=Settings()) as monitor:
+            engine = OwnEngine(monitor, follows=False)
+            orders = [{"url": url, "destination": f"{tmp_path}/"} for url in urls]
+            with pytest.raises(Wrong, match="absolute"):
+                await engine.take([*orders, {"url": server.url("/b"), "destination": "here"}])
+            assert monitor.tasks() == ()
+            (name,) = await engine.take(orders)
+            monitor.commands.remove(TaskKey.parse(name))
+            async with asyncio.timeout(LIMIT):
+                while not (ends := list(engine.ends({name: {}}))):
+                    await asyncio.sleep(0.01)
+            assert {(key, task["state"]) for key, task in ends} == {(name, "removed")}
+
+    asyncio.run(take(server.url("/a")))
+
+
+def test_a_plain_download_loads_no_library_that_it_has_no_use_for(shell, server):
+    code = """
+import sys
+from transfermon.commands.main import main
+code = main(sys.argv[1:])
+unused = {"h11", "httpx", "socksio", "idna", "publicsuffixlist", "dbus_fast", "email.utils", "mimetypes", "statistics", "uuid", "platformdirs"}
+print(code, sorted(unused & set(sys.modules)))
+"""
+    words = ["--state-dir", str(shell.state), "get", "-q", server.url("/a.bin")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        cwd=shell.out,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+    )
+    assert done.stdout == "0 []\n"
+    assert (shell.out / "a.bin").read_bytes() == BODY
+
+
 @pytest.mark.parametrize(
     "stop",
     [
@@ -235,11 +277,12 @@ def test_get_gives_up_after_the_attempts_it_is_given(shell, server, resource):
         *(pytest.param(other, marks=pytest.mark.slow) for other in (signal.SIGTERM, signal.SIGHUP)),
     ],
 )
+@pytest.mark.parametrize("quiet", [[], ["-q"]])
 def test_an_interrupted_get_keeps_what_is_there_and_the_same_command_goes_on(
-    shell, server, resource, stop
+    shell, server, resource, stop, quiet
 ):
     slow(resource)
-    process = shell.start("get", server.url("/a.bin"))
+    process = shell.start("get", server.url("/a.bin"), *quiet)
     until(lambda: some_bytes_are_there(shell))
     process.send_signal(stop)
     code, out, err = finish(process)
@@ -301,11 +344,12 @@ def test_a_second_get_hands_its_task_to_the_first_and_takes_over_when_that_is_go
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("quiet", [[], ["-q"]])
 def test_a_followed_task_that_is_paused_resumed_or_removed_by_others_is_noticed(
-    shell, server, resource
+    shell, server, resource, quiet
 ):
     slow(resource)
-    process = shell.start("get", server.url("/a.bin"), server.url("/b.bin"))
+    process = shell.start("get", server.url("/a.bin"), server.url("/b.bin"), *quiet)
     until(lambda: some_bytes_are_there(shell, 2))
     assert shell.run("pause", "cli:1", "cli:2") == (0, "cli:1 paused\ncli:2 paused\n", "")
     assert {task["status"] for task in shell.tasks()} == {"Paused"}
@@ -313,13 +357,14 @@ def test_a_followed_task_that_is_paused_resumed_or_removed_by_others_is_noticed(
     assert shell.run("resume", "cli:1")[0] == 0
     assert shell.run("remove", "cli:2")[1] == "cli:2 removed\n"
     code, out, err = finish(process)
-    assert (code, out) == (1, f"Saved {shell.out}/a.bin (2.1 MB)\n")
-    assert "b.bin: " in err
+    assert (code, out) == (1, "" if quiet else f"Saved {shell.out}/a.bin (2.1 MB)\n")
+    assert "b.bin: somebody took it out of the list." in err
 
 
-def test_a_released_get_follows_its_task_in_the_new_engine(shell, server, resource):
+@pytest.mark.parametrize("quiet", [[], ["-q"]])
+def test_a_released_get_follows_its_task_in_the_new_engine(shell, server, resource, quiet):
     slow(resource)
-    process = shell.start("get", server.url("/a.bin"))
+    process = shell.start("get", server.url("/a.bin"), *quiet)
     until(lambda: some_bytes_are_there(shell))
 
     quick(resource)

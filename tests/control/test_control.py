@@ -23,10 +23,13 @@ from urllib.parse import quote
 import pytest
 
 from transfermon.commands.main import main
+from transfermon.control.api import Api
 from transfermon.control.client import SOCKET, Client, EngineFull, NoEngine, task_path
+from transfermon.control.connection import BACKLOG, LARGEST_BODY, Feed
 from transfermon.control.json_records import task_dict
-from transfermon.control.orders import order_of, same_task
-from transfermon.control.server import BACKLOG, CONNECTIONS, LARGEST_BODY, ControlServer, Feed
+from transfermon.control.orders import REFUSING, checked_body, order_of, refusal_of, same_task
+from transfermon.control.server import CONNECTIONS, ControlServer
+from transfermon.control.taking import OrderTaker
 from transfermon.engine.monitor import Monitor
 from transfermon.model.errors import Code, TransferError, TransfermonError
 from transfermon.model.events import DownloadProgressEvent
@@ -294,6 +297,63 @@ async def test_joining_goes_on_with_a_task_and_makes_none(tmp_path):
         assert second["id"] == first["id"]
         assert monitor.tasks()[0].state is State.RUNNING
         assert (await add(client, tmp_path, join=False))["id"] != first["id"]
+
+
+async def test_a_plain_call_takes_an_order_as_the_socket_does(tmp_path):
+    async with an_engine(tmp_path) as (monitor, client):
+        order = {"url": URL, "start": False, "join": True, "speedLimit": 9, "headers": {"X": "1"}}
+        told = await add(client, tmp_path, "a.bin", **order)
+        taker = OrderTaker(monitor, started=True)
+        asked = {**order, "destination": str(tmp_path / "b.bin")}
+        taken = await taker.take(order_of(checked_body(asked)))
+        assert taken.accepted is not None
+        await taken.accepted
+        first, second = task_dict(monitor.tasks()[0]), task_dict(monitor.task(taken.key))
+        own = {"id", "number", "name", "added"}
+        assert {name for name in first if first[name] != second[name]} == own
+        assert first["id"] == told["id"]
+        again = await taker.take(order_of({**asked, "start": True}))
+        assert (again.key, again.accepted) == (taken.key, None)
+        assert again.sequence >= taken.sequence
+        assert monitor.task(taken.key).state is State.RUNNING
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        {"url": "ftp://h/x"},
+        {"url": ""},
+        {"url": URL, "sped": 1},
+        {"url": URL, "destination": "here"},
+        {"url": URL, "headers": {"Host": "evil"}},
+        {"url": URL, "kind": "upload"},
+        {"url": URL, "headers": {"X": "half a character: \ud800"}},
+    ],
+)
+async def test_a_plain_call_is_refused_in_the_words_of_the_socket(tmp_path, order):
+    async with an_engine(tmp_path) as (monitor, client):
+        told = await ask(client, "POST", "/v1/tasks", order)
+        with pytest.raises(REFUSING) as caught:
+            await OrderTaker(monitor, started=True).take(order_of(checked_body(order)))
+        answer = refusal_of(caught.value)
+        assert (answer.status, dict(answer.body)) == told
+        assert monitor.tasks() == ()
+
+
+async def test_a_restored_task_rests_until_somebody_names_it(tmp_path):
+    async with an_engine(tmp_path) as (_, client):
+        await add(client, tmp_path, "a.bin", start=True)
+        await add(client, tmp_path, "b.bin", start=True)
+    async with Monitor.open(str(tmp_path), settings=Settings()) as monitor:
+        monitor.ready(start_restored=False)
+        api = Api(monitor, started=False)
+        first, second = (task.key for task in monitor.tasks())
+        order = {"url": URL, "destination": str(tmp_path / "a.bin"), "join": True}
+        assert (await api.taker.take(order_of(order))).key == first
+        assert not api.taker.is_at_rest(first)
+        assert api.taker.is_at_rest(second)
+        tasks = (await api.answer("GET", "/v1/tasks")).body["tasks"]
+        assert [task["status"] == "Interrupted" for task in tasks] == [False, True]
 
 
 def test_a_task_tells_its_live_numbers_and_its_failure():

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transfermon.http.chunks import LONGEST, Chunks
-from transfermon.http.heads import HeadError
+from transfermon.http.head_marks import HeadError
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 

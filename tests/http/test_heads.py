@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transfermon.http.heads import HeadError, heal, may_begin, status_in
+from transfermon.http.head_marks import HeadError, may_begin, status_in
+from transfermon.http.heads import heal
 
 OK = b"HTTP/1.1 200 OK\r\n"
 FIELD = b"X-Kept: 1\r\n"

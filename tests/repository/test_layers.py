@@ -54,7 +54,7 @@ ONLY_IN = {  # a foreign library has one door
     "sqlite3": {"storage.database", "storage.tables", "storage.tasks_at_rest"},
     "httpx": {"wire.digest_answers", "wire.httpx_transport"},
     "httpcore": set(),
-    "h11": {"wire.unusual_answer", "control.server"},
+    "h11": {"wire.unusual_answer", "control.connection"},
     "socksio": {"wire.proxy_talks"},
     "publicsuffixlist": {"http.public_suffixes"},
     "desktop_notifier": {"system.notifier"},

@@ -19,8 +19,9 @@ BAR_PER_SECOND = 10
 
 
 class Screen:
-    """Told of everything; shows failures only, which is what `--quiet` means."""
+    """Shows failures only, which is what `--quiet` means."""
 
+    follows = False  # it is told of everything that happens; else of the ends alone
     failed = False  # to show what it is there for
 
     def added(self, task: Json) -> None: ...
@@ -39,6 +40,8 @@ class Screen:
 class JsonScreen(Screen):
     """Every event of the tasks, one on a line; failures on stderr, too."""
 
+    follows = True
+
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
@@ -49,6 +52,8 @@ class JsonScreen(Screen):
 
 class LineScreen(Screen):
     """Plain lines, for logs: what happens on stderr, what is there now on stdout."""
+
+    follows = True
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out = out

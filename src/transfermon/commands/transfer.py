@@ -9,18 +9,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from transfermon.commands.progress_screens import Screen, _is_not_it, _label
 from transfermon.control.client import Client, NoEngine, task_path
-from transfermon.host.terminal import DONE, FAILED, INTERRUPTED, Json, accepted, complain
+from transfermon.host.terminal import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    Json,
+    Wrong,
+    accepted,
+    complain,
+    refusal_words,
+)
 from transfermon.model.errors import EngineBusyError, StateError
 from transfermon.model.task import TaskKey
+from transfermon.system.runners import LongWork
 from transfermon.text import advice
 
 if TYPE_CHECKING:  # loaded when this process has to be the engine
@@ -31,25 +40,44 @@ if TYPE_CHECKING:  # loaded when this process has to be the engine
 
 HAND_OVER = 20.0  # seconds in which the next engine must answer, or free the lock
 AFTER_RELEASE = 15.0  # seconds that the one who asked for the lock may take to get it
+ENDS = frozenset({"sessioncompleted", "taskremoved"})
+_NOT_LOOKED_AT: Json = {}
 
 
-class _Engine:
-    """This process as the engine, asked in the words of the control API."""
+class OwnEngine:
+    """This process as the engine, asked by plain calls. What it answers is what the control API
+    shows. `follows`: all events are wanted, not the ends alone.
+    """
 
-    def __init__(self, monitor: Monitor) -> None:
+    def __init__(self, monitor: Monitor, *, follows: bool) -> None:
         from transfermon.control.api import Api
 
         self.monitor = monitor
         self.api = Api(monitor, started=False)
         # also of tasks that are being made: nobody knows their keys yet
         self._unheard: deque[Event] = deque()
-        monitor.subscribe(self._unheard.append)
+        monitor.subscribe(self._unheard.append if follows else self._hear_end)
+
+    def _hear_end(self, event: Event) -> None:
+        if event.type in ENDS:
+            self._unheard.append(event)
 
     def news(self) -> Iterator[Json]:
+        """The events since the last time."""
         from transfermon.control.json_records import event_dict
 
         while self._unheard:
             yield event_dict(self._unheard.popleft())
+
+    def ends(self, of: Container[str]) -> Iterator[tuple[str, Json]]:
+        """Those of these tasks that have ended or left the list since the last time."""
+        from transfermon.control.json_records import task_dict
+
+        while self._unheard:
+            last = self._unheard.popleft().task
+            if last is not None and (name := str(last.key)) in of:
+                task = self.look(name)
+                yield name, {**task_dict(last), "state": "removed"} if task is None else task
 
     def look(self, name: str) -> Json | None:
         from transfermon.control.json_records import response_dict, task_dict
@@ -68,9 +96,24 @@ class _Engine:
     def go_on_with(self, names: Iterable[str]) -> None:
         self.monitor.run_only(TaskKey.parse(name) for name in names)
 
-    async def take(self, order: Json) -> Json:
-        answer = await self.api.answer("POST", "/v1/tasks", json.dumps(order).encode())
-        return accepted((answer.status, dict(answer.body)))
+    async def take(self, orders: Iterable[Json]) -> list[str]:
+        """The names of the tasks that they have become, which are durable then. All orders are
+        checked before the first is taken. Raises Wrong in the words of the control API.
+        """
+        from transfermon.control.orders import REFUSING, checked_body, order_of, refusal_of
+
+        turns = LongWork()
+        taken = []
+        try:
+            for order in [order_of(checked_body(order)) for order in orders]:
+                taken.append(await self.api.taker.take(order))
+                await turns.give_way()
+            for one in taken:
+                if one.accepted is not None:
+                    await one.accepted
+        except REFUSING as exc:
+            raise Wrong(refusal_words(refusal_of(exc).body)) from exc
+        return [str(one.key) for one in taken]
 
 
 async def _listen(server: ControlServer) -> None:
@@ -91,8 +134,11 @@ class Getter:
         self._orders = orders
         self._screen = screen
         self._ids: list[str] = []  # of the orders that were taken, in their order
-        self._tasks: dict[str, Json] = {}  # as last heard
+        # as last heard; of those that our own engine runs, and of those that have ended, nothing
+        # is kept where the screen does not follow them
+        self._tasks: dict[str, Json] = {}
         self._ended: set[str] = set()
+        self._failed = False  # something that was asked for is not there
 
     def __repr__(self) -> str:
         return f"<Getter {len(self._ended)} of {len(self._orders)} ended>"
@@ -131,21 +177,22 @@ class Getter:
                     deadline = alone_from + HAND_OVER
                     continue
             time.sleep(0.02)
-        failed = self._screen.failed or any(_is_not_it(self._tasks[name]) for name in self._ids)
-        return FAILED if failed else DONE
+        return FAILED if self._screen.failed or self._failed else DONE
 
     @property
     def _all_ended(self) -> bool:
         return len(self._ids) == len(self._orders) and len(self._ended) == len(self._tasks)
 
+    @property
+    def _unended(self) -> list[str]:
+        return [name for name in self._tasks if name not in self._ended]
+
     def _left(self) -> list[tuple[str, int, str]]:
-        tasks = [task for name, task in self._tasks.items() if name not in self._ended]
+        tasks = [self._tasks[name] for name in self._unended]
         return [(_label(task), task["received"], task["notResumable"]) for task in tasks]
 
     def _goes_on(self) -> str:
-        left = (
-            ", ".join(name for name in self._ids if name not in self._ended) or "what was asked for"
-        )
+        left = ", ".join(self._unended) or "what was asked for"
         return (
             f"Following ended; transfermon goes on with {left}. `transfermon pause TASK` stops it."
         )
@@ -162,13 +209,14 @@ class Getter:
         start = min(
             [
                 *since,
-                *(self._tasks[name]["sequence"] for name in self._ids if name not in self._ended),
+                *(self._tasks[name]["sequence"] for name in self._unended),
             ],
             default=0,
         )
         if self._all_ended:
             return
-        for event in self._client.stream(f"/v1/events?since={start}&follow=1&progress=1"):
+        progress = int(self._screen.follows)
+        for event in self._client.stream(f"/v1/events?since={start}&follow=1&progress={progress}"):
             self._heard(event, self._look_there)
             if self._all_ended:
                 return
@@ -190,33 +238,47 @@ class Getter:
             async with host.owning(
                 self._state_dir, "transfermon get", inhibitor=inhibitor
             ) as monitor:
-                engine = _Engine(monitor)
+                engine = OwnEngine(monitor, follows=self._screen.follows)
                 complain_of_settings(monitor)
                 async with host.serving(monitor, api=engine.api, wakes=False) as server:
                     await _listen(server)
                     self._known_again(engine.look)
                     monitor.ready(start_restored=False)
-                    engine.go_on_with(name for name in self._ids if name not in self._ended)
-                    asked = [engine.take(order) for order in self._orders[len(self._ids) :]]
-                    for task in await asyncio.gather(*asked):
-                        self._taken(task)
+                    engine.go_on_with(self._unended)
+                    for name in await engine.take(self._orders[len(self._ids) :]):
+                        self._taken_here(name, engine)
                     await self._until_done(host, engine)
+                    for name in self._unended:
+                        self._tasks[name] = engine.look(name) or self._tasks[name]
                 return monitor.released
 
-    async def _until_done(self, host: Host, engine: _Engine) -> None:
+    async def _until_done(self, host: Host, engine: OwnEngine) -> None:
         while True:
             host.changed.clear()
-            for event in engine.news():
-                self._heard(event, engine.look)
+            if self._screen.follows:
+                for event in engine.news():
+                    self._heard(event, engine.look)
+            else:
+                for name, task in engine.ends(self._tasks):
+                    self._see(name, task)
             if self._all_ended or host.ending:
                 return
             await host.changed.wait()
 
     # ---- with either
 
+    def _taken_here(self, name: str, engine: OwnEngine) -> None:
+        if not self._screen.follows:  # its end comes as an event
+            self._ids.append(name)
+            self._tasks.setdefault(name, _NOT_LOOKED_AT)
+        elif (task := engine.look(name)) is not None:
+            self._taken(task)
+        else:
+            raise Wrong(f"{name} was taken out of the list.")
+
     def _taken(self, task: Json) -> None:
         name = task["id"]
-        is_new = name not in self._ids  # two orders can be one task
+        is_new = name not in self._tasks  # two orders can be one task
         self._ids.append(name)
         self._tasks[name] = task
         if is_new:
@@ -225,14 +287,13 @@ class Getter:
 
     def _known_again(self, look: Callable[[str], Json | None]) -> None:
         """A new engine: see where our tasks stand."""
-        for name in self._ids:
-            if name not in self._ended:
-                self._see(name, look(name))
+        for name in self._unended:
+            self._see(name, look(name))
 
     def _see(self, name: str, task: Json | None) -> None:
         if task is None:
             self._end(name, {**self._tasks[name], "state": "removed"})
-        elif task["state"] == "completed":
+        elif task["state"] in ("completed", "removed"):
             if name not in self._ended:
                 self._end(name, task)
         else:
@@ -242,6 +303,10 @@ class Getter:
         name = f"{event.get('session')}:{event.get('taskIdentifier')}"
         task = self._tasks.get(name)
         if task is None or name in self._ended:
+            return
+        if not self._screen.follows:
+            if event["type"] in ENDS:
+                self._see(name, look(name))
             return
         self._screen.event(event, task)
         match event["type"]:
@@ -264,6 +329,7 @@ class Getter:
         self._screen.moved(self._tasks.values())
 
     def _end(self, name: str, task: Json) -> None:
-        self._tasks[name] = task
+        self._tasks[name] = task if self._screen.follows else _NOT_LOOKED_AT
         self._ended.add(name)
+        self._failed = self._failed or _is_not_it(task)
         self._screen.ended(task)

@@ -25,19 +25,18 @@ from transfermon.control.json_records import (
     task_dict_at_rest,
 )
 from transfermon.control.orders import (
+    REFUSING,
     Fields,
     OrderRefused,
     json_body,
     number_of,
     order_of,
-    reason_of,
-    same_task,
+    refusal_of,
     utf8_text,
 )
-from transfermon.http import public_suffixes
-from transfermon.model.errors import InvalidAction, TransfermonError
+from transfermon.control.taking import OrderTaker
 from transfermon.model.events import Event
-from transfermon.model.task import Action, Kind, Progress, State, Task, TaskKey
+from transfermon.model.task import Action, Progress, State, Task, TaskKey
 from transfermon.model.translate import in_english
 from transfermon.model.wake_policy import Wake, WakeVerdict, verdict_text
 from transfermon.system.runners import LongWork
@@ -65,21 +64,14 @@ class Api:
 
     def __init__(self, monitor: Monitor, *, started: bool = True) -> None:
         self._monitor = monitor
-        self._started = started  # False: restored tasks wait until somebody names them
-        self._named: set[TaskKey] = set()
+        self.taker = OrderTaker(monitor, started=started)
 
     async def answer(self, method: str, target: str, body: bytes = b"") -> ApiAnswer:
         """Never raises for what was asked; every refusal is an RFC 9457 problem."""
         try:
             return await self._route(method, target, body)
-        except OrderRefused as refused:
-            return refused.answer
-        except TransfermonError as exc:
-            return problem_answer(400, exc.title, exc.hint, code=exc.code)
-        except InvalidAction as exc:
-            return problem_answer(409, reason_of(exc))
-        except ValueError as exc:
-            return problem_answer(400, reason_of(exc))
+        except REFUSING as exc:
+            return refusal_of(exc)
 
     async def _route(self, method: str, target: str, body: bytes) -> ApiAnswer:
         path, _, query = target.partition("?")
@@ -155,7 +147,7 @@ class Api:
         return ApiAnswer(body={"sequence": snapshot.sequence, "tasks": found})
 
     def _dict(self, task: Task, progress: Progress | None) -> dict[str, Any]:
-        if not self._started and task.key not in self._named:
+        if self.taker.is_at_rest(task.key):
             return task_dict_at_rest(task)
         return task_dict(task, progress)
 
@@ -181,7 +173,7 @@ class Api:
         # it is tried already, or waits for it: no error
         if action == "retry" and task.state is State.RUNNING:
             self._monitor.commands.hasten(key, url=url or None)
-            self._named.add(key)
+            self.taker.name(key)
             return ApiAnswer(
                 body=self._dict(self._record(key), self._monitor.overview.progress(key))
             )
@@ -198,7 +190,7 @@ class Api:
                 self._monitor.commands.retry(key, url=url or None)
             case _:
                 self._monitor.commands.remove(key, delete_file=delete_file)
-        self._named.add(key)
+        self.taker.name(key)
         answer = task_dict(
             await self._settled(key, action) or task, self._monitor.overview.progress(key)
         )
@@ -230,52 +222,17 @@ class Api:
             return None
 
     async def _add(self, body: dict[str, Any]) -> ApiAnswer:
-        """A new download, or with `join` the unfinished one of the same address to the same
-        place.
-        """
-        if reason := self._monitor.overview.frozen_reason:
-            raise OrderRefused(503, "No transfer can be added now.", reason)
-        sequence = self._monitor.sequence  # events after it tell all that happens to the task
-        order = order_of(body)
-        new = order.new
-        if new.cookies:
-            await asyncio.to_thread(public_suffixes.load)
-        if new.kind is Kind.UPLOAD and not order.file:
-            raise ValueError("An upload needs a “file”, an absolute path.")
-        found = (
-            same_task(self._monitor.overview.tasks_of(order.session, order.bare_url), order)
-            if order.join
-            else None
+        """Answered when the task is durable."""
+        taken = await self.taker.take(order_of(body))
+        if taken.accepted is not None:
+            await taken.accepted
+        return ApiAnswer(
+            status=200 if taken.accepted is None else 201,
+            body={**self._one(taken.key), "sequence": taken.sequence},
         )
-        if found is not None:
-            self._monitor.commands.adjust(
-                found.key,
-                speed_limit=new.speed_limit,
-                maximum_attempts=new.maximum_attempts,
-                request_headers=self._monitor.logins.with_login(found.key, order.all_headers),
-                options=new.options,
-                cookies=new.cookies,
-                method=order.method,
-                protocol=new.protocol,
-            )
-            self._go_on(found)
-            self._named.add(found.key)
-            return ApiAnswer(body={**self._one(found.key), "sequence": sequence})
-        task = self._monitor.session(order.session).add(new)
-        self._named.add(task.key)
-        await task.accepted
-        return ApiAnswer(status=201, body={**self._one(task.key), "sequence": sequence})
-
-    def _go_on(self, task: Task) -> None:
-        if task.failed:
-            self._monitor.commands.retry(task.key)
-        for _ in range(max(1, task.suspend_count) if task.state is State.SUSPENDED else 0):
-            self._monitor.commands.resume(task.key)
-        if task.state is State.RUNNING and not self._started and task.key not in self._named:
-            self._monitor.run_only([task.key])
 
     async def _events(self, since: int) -> ApiAnswer:
-        """The journal as one body; over HTTP it is a stream, which `_Connection` sends itself."""
+        """The journal as one body; over HTTP it is a stream, which `ControlConnection` sends itself."""
         return ApiAnswer(
             body={
                 "events": [event_dict(event) for event in await events_since(self._monitor, since)]

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
-from transfermon.control.answers import problem_answer
+from transfermon.control.answers import ApiAnswer, problem_answer
 from transfermon.control.json_records import SECRET_ERRORS
 from transfermon.engine.new_task import NewTask
 from transfermon.http.addresses import check_url, without_credentials
 from transfermon.http.cookies import Cookie, from_dict
 from transfermon.model import json_text, request_options
 from transfermon.model.checked_text import checked_path, without_text
-from transfermon.model.errors import Code
+from transfermon.model.errors import Code, InvalidAction, TransfermonError
 from transfermon.model.option_table import camel_case
 from transfermon.model.record import record
 from transfermon.model.request_options import headers_with_type
@@ -269,12 +269,15 @@ def json_body(body: bytes) -> dict[str, Any]:
         raise ValueError("The body is not JSON.") from None
     if not isinstance(found, dict):
         raise ValueError("The body must be a JSON object.")
-    if (
-        without_text({key: value for key, value in found.items() if key not in _JUDGED_LATER})
-        is not None
-    ):
+    return checked_body(found)
+
+
+def checked_body(body: dict[str, Any]) -> dict[str, Any]:
+    """What was asked, in text that can be stored. Raises ValueError with a sentence."""
+    judged = {key: value for key, value in body.items() if key not in _JUDGED_LATER}
+    if without_text(judged) is not None:
         raise ValueError("The body holds half a character (a lone surrogate), which is no text.")
-    return found
+    return body
 
 
 def number_of(query: str, name: str) -> int:
@@ -288,3 +291,16 @@ def number_of(query: str, name: str) -> int:
 def reason_of(exc: Exception) -> str:
     text = str(exc)
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+# all that what was asked may raise
+REFUSING = (OrderRefused, TransfermonError, InvalidAction, ValueError)
+
+
+def refusal_of(exc: Exception) -> ApiAnswer:
+    """How one of `REFUSING` is answered: an RFC 9457 problem."""
+    if isinstance(exc, OrderRefused):
+        return exc.answer
+    if isinstance(exc, TransfermonError):
+        return problem_answer(400, exc.title, exc.hint, code=exc.code)
+    return problem_answer(409 if isinstance(exc, InvalidAction) else 400, reason_of(exc))

@@ -9,12 +9,12 @@ from __future__ import annotations
 import calendar
 import json
 import logging
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from transfermon.engine.identifiers import new_identifier
 from transfermon.engine.shared import Engine
 from transfermon.model.events import NotificationEvent
 from transfermon.model.record import record
@@ -163,7 +163,7 @@ def made(
     info = dict(user_info or {})
     json.dumps(info)  # raises TypeError
     return LocalNotification(
-        identifier=identifier or str(uuid.uuid4()),
+        identifier=identifier or new_identifier(),
         alert_body=alert_body,
         alert_title=alert_title or "",
         date=_epoch(date),

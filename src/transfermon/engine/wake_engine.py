@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
 
 from transfermon.engine.handlers import FetchResult, Handler, Handlers
+from transfermon.engine.identifiers import new_identifier
 from transfermon.engine.shared import Engine
 from transfermon.engine.wake_lines import WakeLedger
 from transfermon.model import wake_policy
@@ -289,7 +289,7 @@ class Background:
             policy, judgement = judgement.reason, wake_policy.GRANTED
         return self._ledger.update(
             Wake(
-                identifier=uuid.uuid4().hex,
+                identifier=new_identifier().replace("-", ""),
                 kind=kind,
                 source=source,
                 time=self._clock.now(),
@@ -310,11 +310,11 @@ class Background:
         by_hand = wake.source == BY_HAND
         event: Event
         if wake.kind is WakeKind.FETCH:
-            handler_id = f"Fetch-{uuid.uuid4()}"
+            handler_id = f"Fetch-{new_identifier()}"
             event = BackgroundFetchEvent(handler_id=handler_id, by_hand=by_hand)
             self._keep(changed(self._fetch, last=now))
         else:
-            handler_id = f"SilentPush-{uuid.uuid4()}"
+            handler_id = f"SilentPush-{new_identifier()}"
             self._pushes.append(now)
             self._engine.store.commit(Change(value=(PUSH_TIMES, json.dumps(list(self._pushes)))))
             payload = payload_of(wake.payload or {})
@@ -395,7 +395,7 @@ class Background:
 
     def open_session(self) -> str:
         """Open the handler of a `backgroundtransfer`; it has 120 s in all."""
-        handler_id = f"Session-{uuid.uuid4()}"
+        handler_id = f"Session-{new_identifier()}"
         if self._engine.app_state is AppState.BACKGROUND:
             self._engine.limiter.woken(self._clock.now())
         self.handlers.open(handler_id, "backgroundtransfer", SESSION_HANDLER_LIMIT)

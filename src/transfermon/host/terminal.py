@@ -7,7 +7,7 @@ stderr. Importing this costs nothing: `--help` does.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Json = dict[str, Any]  # a record as the control API sends it
@@ -66,5 +66,10 @@ def accepted(reply: tuple[int, dict[str, Any]]) -> dict[str, Any]:
     """The body of an answer. Raises Wrong with the engine's words when it refused."""
     status, body = reply
     if status >= 400:
-        raise Wrong(f"{body.get('title', 'Refused.')} {body.get('detail', '')}".strip())
+        raise Wrong(refusal_words(body))
     return body
+
+
+def refusal_words(problem: Mapping[str, Any]) -> str:
+    """What an engine says of something that it refuses."""
+    return f"{problem.get('title', 'Refused.')} {problem.get('detail', '')}".strip()

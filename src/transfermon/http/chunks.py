@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 
-from transfermon.http.heads import HeadError, heal
+from transfermon.http.head_marks import HeadError
+from transfermon.http.heads import heal
 
 LONGEST = 100_000  # bytes of one line with its extensions, or of the trailers
 _SIZE = rb"([0-9A-Fa-f]{1,20})([ \t]*)(;[^\n]*)?\r?\n"

@@ -7,7 +7,6 @@ the time and the list are handed in.
 
 from __future__ import annotations
 
-import encodings.idna
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -214,6 +213,8 @@ def _domain(text: str) -> str | None:
     except UnicodeError:
         named = text
     try:
+        import encodings.idna  # its tables are large, and a download without cookies has no use for them
+
         return ".".join(encodings.idna.ToASCII(label).decode("ascii") for label in named.split("."))
     except UnicodeError:
         return None

@@ -22,6 +22,8 @@ from __future__ import annotations
 
 import re
 
+from transfermon.http.head_marks import HeadError
+
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _TEXT = rb"[^\x00\r\n\x0b\x0c]*"
 _END = rb"\r?\n"
@@ -39,8 +41,6 @@ _VALID_STATUS_LINE = re.compile(_STATUS_LINE)
 _ODD_STATUS_LINE = re.compile(
     rb"HTTP(?:/([0-9]{1,3})(?:\.([0-9]{1,3}))?)?[ \t]+([0-9]{3})(?![0-9])([^\n]*)\n", re.IGNORECASE
 )
-_STATUS = re.compile(rb"HTTP(?:/[0-9.]*)?[ \t]+([0-9]{3})", re.IGNORECASE)
-_LONGEST_STATUS = 64  # bytes in which the status of an answer is found, or never
 _LINES = re.compile(rb"[^\n]*\n")
 _NAME = re.compile(_TOKEN)
 _READABLE = re.compile(_TEXT)
@@ -48,12 +48,6 @@ _BARE_RETURN = re.compile(rb"\r(?!\n)")
 _NO_PART_OF_A_NAME = re.compile(rb"[^0-9A-Za-z-]")
 _OF_THE_BODY = (b"content-length", b"transfer-encoding")
 _NO_CODING = frozenset({b"identity", b"none"})
-# a strict parser ends a header block here, too, bare line feeds included
-HEAD_END = re.compile(rb"\n\r?\n")
-
-
-class HeadError(ValueError):
-    """A header block, or the framing of a body, that can be understood in two ways or in none."""
 
 
 def heal(block: bytes, *, trailers: bool = False) -> bytes:
@@ -80,44 +74,6 @@ def heal(block: bytes, *, trailers: bool = False) -> bytes:
         healed[at] = kept
     result = b"".join([*healed, end])
     return block if result == block else result
-
-
-def may_begin(data: bytes | bytearray) -> bool:
-    """Whether an HTTP/1 answer may begin like this."""
-    return data[:4].upper() == b"HTTP"[: len(data)]
-
-
-def status_in(data: bytes, at: int = 0) -> int | None:
-    """The status in a status line that begins at `at`; None when there is none, or not yet."""
-    match = _STATUS.match(data, at)
-    return int(match[1]) if match else None
-
-
-def is_final(data: bytes) -> bool:
-    """Whether a final answer begins in these bytes; whole interim ones (1xx) before it are passed
-    over.
-    """
-    at = 0
-    while len(data) > at + 12:
-        status = status_in(data, at)
-        if status is None:
-            return len(data) > at + _LONGEST_STATUS  # no answer at all
-        if status >= 200 or status == 101:
-            return True
-        end = HEAD_END.search(data, at)
-        if end is None:
-            return False
-        at = end.end()
-    return False
-
-
-def interim_heads(data: bytes) -> list[bytes]:
-    """The whole interim answers (1xx) at the beginning of these bytes."""
-    found, at = [], 0
-    while data[at + 9 : at + 10] == b"1" and (end := HEAD_END.search(data, at)) is not None:
-        found.append(data[at : end.end()])
-        at = end.end()
-    return found
 
 
 def _groups(lines: list[bytes]) -> list[list[bytes]]:

@@ -8,13 +8,17 @@ another thread first.
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
 
-from publicsuffixlist import PublicSuffixList
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
 
 
 @functools.cache
 def load() -> PublicSuffixList:
     """Blocking, the first time."""
+    from publicsuffixlist import PublicSuffixList
+
     return PublicSuffixList()
 
 

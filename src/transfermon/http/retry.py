@@ -6,7 +6,6 @@ Rule: nothing here looks at a clock or rolls a die by itself; `now` and `random`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from email.utils import parsedate_to_datetime
 
 from transfermon.http import challenges
 from transfermon.model.configuration import RetryPolicy
@@ -90,6 +89,8 @@ def http_date(text: str) -> float | None:
     """Epoch seconds of an HTTP date in any of its three forms (RFC 9110 §5.6.7); None for anything
     else.
     """
+    from email.utils import parsedate_to_datetime  # it brings half of the library for mail
+
     try:
         return parsedate_to_datetime(text.strip()).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError, OSError):

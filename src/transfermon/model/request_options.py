@@ -84,6 +84,8 @@ _ROWS = {row.key: row for row in ROWS}
 def to_dict(options: RequestOptions) -> dict[str, Any]:
     """What differs from none, as JSON has it."""
     out: dict[str, Any] = {}
+    if options is NONE:
+        return out
     for row in ROWS:
         value = getattr(options, row.name)
         if value:
@@ -93,6 +95,8 @@ def to_dict(options: RequestOptions) -> dict[str, Any]:
 
 def from_dict(stored: Mapping[str, Any]) -> RequestOptions:
     """What `to_dict` wrote. Raises ValueError with a sentence for anything else."""
+    if not stored:
+        return NONE
     given: dict[str, Any] = {}
     for name, value in stored.items():
         row = _ROWS.get(name)

@@ -11,10 +11,9 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from transfermon.http import heads
-from transfermon.http.chunks import Chunks
+from transfermon.http import head_marks
 from transfermon.http.framing import Framing
 from transfermon.http.plain_head import plain_head
 from transfermon.wire.deadlines import WANT
@@ -29,8 +28,11 @@ from transfermon.wire.network_errors import (
 from transfermon.wire.rate_limit import Limiter, admitted, give_back
 from transfermon.wire.stream import Stream, ended_without_close
 from transfermon.wire.surroundings import READ_SIZE, Surroundings
-from transfermon.wire.unusual_answer import UnusualAnswer, field_bytes
-from transfermon.wire.wire_request import WireRequest
+from transfermon.wire.wire_request import WireRequest, field_bytes
+
+if TYPE_CHECKING:
+    from transfermon.http.chunks import Chunks
+    from transfermon.wire.unusual_answer import UnusualAnswer
 
 HEAD_READ_SIZE = 64 * 1024
 HEAD_LIMIT = 100_000  # bytes of one header block (R6)
@@ -101,6 +103,8 @@ class AnswerReader:
         if plain is not None:
             self.head_seen, self._keeps, self._remaining = True, plain.keeps, plain.length
             return AnswerHead(plain.status, plain.fields)
+        from transfermon.wire.unusual_answer import UnusualAnswer  # brings h11
+
         self._unusual = UnusualAnswer(
             request.method,
             [
@@ -125,7 +129,7 @@ class AnswerReader:
         """
         if isinstance(framing, Framing):
             self._remaining, self._framing = None, framing
-            self._chunks = Chunks() if framing is Framing.CHUNKED else None
+            self._chunks = _new_chunks() if framing is Framing.CHUNKED else None
         else:
             self._remaining, self._framing = framing, None
 
@@ -170,9 +174,11 @@ class AnswerReader:
         return whole[:end]
 
     def _healed(self, block: bytes) -> bytes:
+        from transfermon.http.heads import heal  # its grammar takes a while to be compiled
+
         try:
-            healed = heads.heal(block)
-        except heads.HeadError as exc:
+            healed = heal(block)
+        except head_marks.HeadError as exc:
             raise BadAnswer(str(exc)) from exc
         self.healed = self.healed or healed is not block
         self._end_of_head(healed)
@@ -192,9 +198,9 @@ class AnswerReader:
         self.answered = True
         searched = max(0, len(self._head) - 2)  # the end may be split over reads
         self._head = self._with(data)
-        if not heads.may_begin(self._head):
+        if not head_marks.may_begin(self._head):
             raise NotHTTP("the answer is not HTTP")
-        found = heads.HEAD_END.search(self._head, searched)
+        found = head_marks.HEAD_END.search(self._head, searched)
         if (found.end() if found else len(self._head)) > HEAD_LIMIT:
             raise HeadTooLarge("the answer's head is too large")
         return found.end() if found else None
@@ -216,7 +222,7 @@ class AnswerReader:
             raise ReadError("the connection was closed on our side")
 
     def _end_of_head(self, head: bytes) -> None:
-        status = heads.status_in(head)
+        status = head_marks.status_in(head)
         if status is not None and status < 200 and status != 101:
             if self._heard is not None:
                 self._heard(head)
@@ -238,7 +244,7 @@ class AnswerReader:
         while not chunks.done:
             try:
                 data = chunks.feed(await self._read_raw(timeout))
-            except heads.HeadError as exc:
+            except head_marks.HeadError as exc:
                 raise BadAnswer(str(exc)) from exc
             if chunks.done:
                 self.left = chunks.extra + self.left
@@ -312,3 +318,9 @@ class AnswerReader:
                 raise ReadTimeout("hardly a byte arrived in time")
             self._slow_bytes, self._slow_seconds = 0, 0.0
         return data
+
+
+def _new_chunks() -> Chunks:
+    from transfermon.http.chunks import Chunks  # as `heads`
+
+    return Chunks()

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from transfermon.http.heads import is_final
+from transfermon.http.head_marks import is_final
 from transfermon.model.record import record
 from transfermon.model.task import Progress
 from transfermon.wire.deadlines import WANT

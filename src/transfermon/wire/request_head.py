@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Sequence
 
-from transfermon.wire.unusual_answer import checked_head, field_bytes
-from transfermon.wire.wire_request import Outgoing, WireRequest
+from transfermon.wire.wire_request import Outgoing, WireRequest, field_bytes
 
 Fields = Sequence[tuple[str, str]]
 
@@ -57,6 +56,8 @@ def wire_request(
     head = _plain_head(method, target, fields) if plain else None
     if head is None:
         encoded = [(name.encode("ascii"), field_bytes(value)) for name, value in fields]
+        from transfermon.wire.unusual_answer import checked_head  # brings h11
+
         head = checked_head(method, target, encoded)
     return WireRequest(
         method, head, fields, body=body, length=length, keeps=keeps, outgoing=outgoing

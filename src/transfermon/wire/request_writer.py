@@ -10,7 +10,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from transfermon.http.heads import is_final
+from transfermon.http.head_marks import is_final
 from transfermon.wire.deadlines import WANT
 from transfermon.wire.http11 import HEAD_READ_SIZE, AnswerReader
 from transfermon.wire.network_errors import BadRequest, WriteError, WriteTimeout

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from transfermon.http.addresses import without_dots
-from transfermon.http.heads import interim_heads
+from transfermon.http.head_marks import interim_heads
 from transfermon.model.task import Progress, Response
 from transfermon.wire.call import Call, Content, FileBody
 from transfermon.wire.http_client import HttpClient, proxy_login

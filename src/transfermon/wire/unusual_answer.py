@@ -28,14 +28,6 @@ class UnusualHead(NamedTuple):
     reason: str
 
 
-def field_bytes(value: str) -> bytes:
-    """A field's value as it goes out: in Latin 1 where it can be, as fields are read."""
-    try:
-        return value.encode("latin-1")
-    except UnicodeEncodeError:
-        return value.encode("utf-8")
-
-
 def checked_head(method: str, target: str, fields: Fields) -> bytes:
     """The head of a request as h11 writes it. Raises BadRequest for what must not be sent."""
     try:

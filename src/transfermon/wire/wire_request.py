@@ -10,6 +10,14 @@ from transfermon.model.task import Progress
 from transfermon.wire.rate_limit import Limiter
 
 
+def field_bytes(value: str) -> bytes:
+    """A field's value as it goes out: in Latin 1 where it can be, as fields are read."""
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode("utf-8")
+
+
 @record
 class Outgoing:
     """The body of a request on its way out: who counts what the system has taken, and who slows it

@@ -24,7 +24,8 @@ from tests.helpers.byte_server import ByteServer, Resource
 from tests.helpers.owners import Place, a_place, slow, until
 from tests.helpers.sessions import FastLoop, advance
 from transfermon.control.client import SOCKET, EngineFull
-from transfermon.control.server import CONNECTIONS, LARGEST_BODY, PATIENCE, ControlServer
+from transfermon.control.connection import LARGEST_BODY, PATIENCE
+from transfermon.control.server import CONNECTIONS, ControlServer
 from transfermon.engine.monitor import Monitor
 from transfermon.storage.schema import MIGRATIONS
 from transfermon.storage.settings import Settings

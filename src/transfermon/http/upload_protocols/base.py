@@ -6,7 +6,6 @@ believed, and never more than was given to it.
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Mapping
 from dataclasses import field
 from enum import Enum
@@ -290,6 +289,8 @@ class ResumableProtocol:
 
 def media_type_of(name: str) -> str:
     """The media type that a file's name stands for."""
+    import mimetypes  # only an upload has a use for its tables
+
     return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
