@@ -5,9 +5,10 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from transfermon.http import filenames
 from transfermon.http.filenames import numbered, safe, shortened, split
 from transfermon.http.naming import suggested
 from transfermon.model.task import Response
@@ -139,6 +140,14 @@ def test_safe_is_idempotent_and_always_a_single_component(name: str):
     assert made[0] not in ".-~ "
     assert made[-1] not in ". "
     assert all(unicodedata.category(char) not in ("Cc", "Cf", "Cs") for char in made)
+
+
+@given(ODD | ANY | st.from_regex(filenames._ORDINARY, fullmatch=True))
+@example("con.txt")
+@example("nul .x")
+def test_a_name_is_taken_as_it_stands_only_where_nothing_is_wrong_with_it(name: str):
+    if safe(name) == name:
+        assert filenames._cleaned(name) == name
 
 
 @pytest.mark.parametrize(

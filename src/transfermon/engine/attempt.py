@@ -75,11 +75,19 @@ class Attempt:
         return self._current()
 
     def tell(self, activity: Activity, **changes: Any) -> None:
+        task = self._doing(activity, changes)
+        self.record(task, activity_event(task), store=False)
+
+    def note(self, activity: Activity, **changes: Any) -> None:
+        """As `tell`, for what is mostly over before anybody could see it."""
+        self.record(self._doing(activity, changes), None, store=False)
+
+    def _doing(self, activity: Activity, changes: Mapping[str, Any]) -> Task:
         task = changed(
             self.task, activity=activity, waiting_until=None, waiting_reason="", **changes
         )
         self.progress.attempt = task.attempt
-        self.record(task, activity_event(task), store=False)
+        return task
 
     def begin_next(self) -> None:
         """What is asked next is a new attempt: what it finds is told before what it brings."""

@@ -47,7 +47,7 @@ class Download:
         accepted: asyncio.Future[None],
         progress: Progress,
         limiters: list[Limiter],
-        default_folder: str,
+        default_folder: Callable[[], str],
         may_restart: bool = True,
     ) -> None:
         self._attempt = Attempt(
@@ -130,7 +130,7 @@ class Download:
         if await self._finish.was_finished():
             return
         started = task.started or self._attempt.engine.now()
-        self._attempt.tell(
+        self._attempt.note(
             Activity.CONNECTING, attempt=task.attempt + 1, started=started, final_path=""
         )
         await self._parts.open()

@@ -73,9 +73,9 @@ class Finish:
     async def _was_filed(self, task: Task) -> bool:
         """Whether the small part of the task has its final name."""
         filer = self._attempt.engine.filer
-        part = filer.part_of(task) if task.folder else ""
-        if not part or not filer.may_be_named(part):
+        if not filer.may_be_named(task):
             return False
+        part = filer.part_of(task)
         found = await asyncio.to_thread(small_parts.named_file, part)
         if found is None:
             filer.forget(part)

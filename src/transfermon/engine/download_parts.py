@@ -39,7 +39,7 @@ class DownloadParts:
     names any more.
     """
 
-    def __init__(self, attempt: Attempt, default_folder: str) -> None:
+    def __init__(self, attempt: Attempt, default_folder: Callable[[], str]) -> None:
         self._attempt = attempt
         self._default_folder = default_folder
         self.part: PartFile | None = None  # that it goes on with
@@ -86,8 +86,8 @@ class DownloadParts:
         return await self._calls.wait_for(answer)
 
     def is_default(self, folder: str) -> bool:
-        """Whether the folder is one that is made where it is missing."""
-        return folder in (self._default_folder, self.temporary_folder)
+        """Whether the folder is one that is made where it is missing. Blocking, the first time."""
+        return folder == self.temporary_folder or folder == self._default_folder()
 
     @property
     def silence(self) -> float:
@@ -200,7 +200,7 @@ class DownloadParts:
     def _made(self, folder: str, total: int, name: str) -> tuple[PartFile, str]:
         """Blocking."""
         task, engine = self._attempt.task, self._attempt.engine
-        if self.is_default(folder):
+        if not os.path.isdir(folder) and self.is_default(folder):
             with contextlib.suppress(OSError):  # create says better what is wrong
                 os.makedirs(
                     folder, mode=0o700 if folder.endswith("/parts") else 0o777, exist_ok=True

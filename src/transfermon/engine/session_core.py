@@ -61,6 +61,7 @@ class Recorded:
 
     def __init__(self, record: Task) -> None:
         self.record = record  # as it is now; as it was last once the task has left the list
+        self.key = record.key
 
 
 class SessionCore:
@@ -83,6 +84,7 @@ class SessionCore:
         self._on_gone = on_gone
         self._by_url: dict[str, list[Recorded]] = {}
         self._succeeded_since_idle = self._failed_since_idle = 0
+        self._done: asyncio.Future[None] | None = None  # of what is not stored
 
     def __repr__(self) -> str:
         return f"<SessionCore {self.key}>"
@@ -193,9 +195,7 @@ class SessionCore:
             one.record = task
         if event is None and not store:
             one.noted = True
-            noted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            noted.set_result(None)
-            return noted
+            return self._at_once()
         if event is None:
             return self.engine.store.commit(Change(task=task))
         subject = task or event.task or one.record
@@ -218,6 +218,12 @@ class SessionCore:
             self.engine.tell(told, delivered)
 
         return self.engine.store.commit(change, then=publish)
+
+    def _at_once(self) -> asyncio.Future[None]:
+        if self._done is None:
+            self._done = asyncio.get_running_loop().create_future()
+            self._done.set_result(None)
+        return self._done
 
     def _stamped(self, event: TaskEvent, subject: Task) -> TaskEvent:
         return self.engine.stamp(

@@ -24,6 +24,8 @@ from transfermon.http.upload_protocols.versions import SpokenVersions
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.events import Event, NetworkSimulationEvent
 from transfermon.model.metrics import Trace
+from transfermon.model.request_options import NONE as NO_OPTIONS
+from transfermon.model.request_options import RequestOptions
 from transfermon.model.task import Progress, Task, TaskKey, changed
 from transfermon.model.wake_policy import AppState, RateLimiter, Wake
 from transfermon.storage.changes import Change, ResumeRow
@@ -90,6 +92,12 @@ class Engine:
         self.on_moving: Callable[[], None] | None = None
         self._limiters: dict[str, Limiter] = {}  # by owner: "" is the whole app
         self._loading = asyncio.Lock()
+        # those of the last task and its session, and what they make together
+        self._options: tuple[RequestOptions, SessionConfiguration | None, RequestOptions] = (
+            NO_OPTIONS,
+            None,
+            NO_OPTIONS,
+        )
 
     def __repr__(self) -> str:
         return f"<Engine {self.state_dir} sequence={self.sequence}>"
@@ -234,8 +242,8 @@ class Engine:
 
     def options_of(self, task: Task, own: SessionConfiguration) -> dict[str, Any]:
         """What of a task's options, over its session's, is a call's: here a new one takes effect."""
-        options = task.options.over(own)
-        stored = self.vault.get(str(task.key)).get(_COOKIES, "[]")
+        options = self._over(task.options, own)
+        stored = self.vault.get(str(task.key)).get(_COOKIES)
         return {
             "ca_file": options.ca_file,
             "tls_keys": options.tls_keys,
@@ -243,8 +251,18 @@ class Engine:
             or own.allows_insecure_redirects,
             "cookies": own.http_should_set_cookies,
             "sent_along": frozenset(options.send_along),
-            "own_cookies": tuple(cookies.from_dict(cookie) for cookie in json.loads(stored)),
+            "own_cookies": tuple(cookies.from_dict(cookie) for cookie in json.loads(stored))
+            if stored
+            else (),
         }
+
+    def _over(self, options: RequestOptions, own: SessionConfiguration) -> RequestOptions:
+        """Most tasks of a session have the same ones, which were worked out for the last."""
+        asked, session, found = self._options
+        if options is not asked or own is not session:
+            found = options.over(own)
+            self._options = options, own, found
+        return found
 
     def limiters_for(self, task: Task, session_limit: int) -> list[Limiter]:
         """The app's, the session's and the task's own; their rates may change while they work."""
@@ -295,5 +313,6 @@ class Engine:
         limiter = self._limiters.get(owner)
         if limiter is None:
             limiter = self._limiters[owner] = Limiter(rate)
-        limiter.rate = rate
+        elif limiter.rate != rate:
+            limiter.rate = rate
         return limiter

@@ -201,7 +201,7 @@ class SmallDownload:
             name=name,
             data=self.whole,
             given=task.named,
-            make_folder=self._parts.is_default(task.folder),
+            makes_folder=self._parts.is_default,
             origin=without_query(check_url(task.current_url or task.url)) if noted else "",
         )
         await self._parts.wait_for_disk(engine.filer.file(one))

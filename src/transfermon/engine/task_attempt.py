@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from transfermon.engine import task_ends
@@ -40,7 +41,7 @@ class TaskAttempt:
         self._core = core
         self._engine = core.engine
         self._one = one
-        self._key = one.record.key
+        self._key = one.key
         self._accepted = accepted
         self._body = body
         self._may_restart = may_restart
@@ -121,7 +122,7 @@ class TaskAttempt:
             accepted=self._accepted,
             progress=progress,
             limiters=self._engine.limiters_for(self._one.record, own.speed_limit),
-            default_folder=default_folder_of(own, self._engine.settings),
+            default_folder=partial(default_folder_of, own, self._engine.settings),
             may_restart=self._may_restart,
         )
 

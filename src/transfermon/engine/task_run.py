@@ -44,7 +44,6 @@ from transfermon.model.task import (
     Progress,
     State,
     Task,
-    TaskKey,
     changed,
     progress_of,
 )
@@ -83,10 +82,6 @@ class TaskRun(Recorded):
 
     def __repr__(self) -> str:
         return f"<TaskRun {self.key} {self.record.state.value}>"
-
-    @property
-    def key(self) -> TaskKey:
-        return self.record.key
 
     @property
     def own(self) -> SessionConfiguration:

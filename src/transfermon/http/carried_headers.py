@@ -22,6 +22,8 @@ def first(headers: Mapping[str, str], defaults: Mapping[str, str]) -> Fields:
     """The headers of the first request: the person's, and the product's own where they gave
     none.
     """
+    if not headers:
+        return tuple(defaults.items())
     given = tuple((name, value) for name, value in headers.items() if name.lower() != OF_THE_PROXY)
     return _filled(given, defaults)
 

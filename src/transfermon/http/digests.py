@@ -27,6 +27,8 @@ def parse(value: str) -> tuple[str, ...]:
     """ "sha-256:HEX" and "sha-512:HEX" from the value of Repr-Digest or Content-Digest; () for
     anything else.
     """
+    if not value:
+        return ()
     found: dict[str, str] = {}
     for part in filter(None, (part.strip(" \t") for part in value.split(","))):
         match = _MEMBER.fullmatch(part)
@@ -53,6 +55,9 @@ _AMAZON = {
 }
 
 
+SUM_FIELDS = frozenset({"x-ms-blob-content-md5", "content-md5", "x-goog-hash", *_AMAZON})
+
+
 def sums(status: int, field: Callable[[str], str]) -> tuple[str, ...]:
     """ "md5:HEX" and the like of the whole file, as storage services announce them; for an answer
     without a coding.
@@ -73,6 +78,7 @@ def sums(status: int, field: Callable[[str], str]) -> tuple[str, ...]:
     read = (
         (algorithm, _raw(value.strip(), _SUM_LENGTHS.get(algorithm, 0)))
         for algorithm, value in found
+        if value
     )
     return tuple(dict.fromkeys(f"{algorithm}:{raw.hex()}" for algorithm, raw in read if raw))
 

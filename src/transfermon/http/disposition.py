@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import re
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
@@ -63,7 +64,9 @@ def filename_in(value: str, charset: str = "") -> str:
 
 def text_of(raw: bytes, charset: str = "") -> str:
     """Bytes in a name as text: UTF-8 where they are that."""
-    for name in ("utf-8", _codec(charset), "gb18030" if _is_chinese(raw) else ""):
+    with contextlib.suppress(UnicodeError):
+        return raw.decode("utf-8")
+    for name in (_codec(charset), "gb18030" if _is_chinese(raw) else ""):
         if name:
             try:
                 return raw.decode(name)

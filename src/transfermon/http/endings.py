@@ -263,6 +263,8 @@ def media_type(content_type: str) -> str:
 
 def charset(content_type: str) -> str:
     """What the field says of the coding of characters; "" when it says nothing."""
+    if ";" not in content_type:
+        return ""
     match = re.search(r';\s*charset\s*=\s*"?([^\s;"]+)', content_type, re.IGNORECASE)
     return match[1] if match else ""
 

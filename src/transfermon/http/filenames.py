@@ -22,6 +22,8 @@ _DEVICES = frozenset(
 _ILLEGAL = '<>:"|?*'  # on Windows and FAT; a file is carried there sooner or later
 # controls, direction marks, zero width, half characters
 _REPLACED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# what most names are, and stay
+_ORDINARY = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_ .+()-]{0,98}[A-Za-z0-9_])?")
 _EXTENSION = re.compile(r"(?:\.tar)?\.[^.\s]{1,20}\Z", re.IGNORECASE)
 _PATH_PARAMETER = re.compile(r";[A-Za-z0-9_.-]+=[^;]*\Z")
 
@@ -46,6 +48,8 @@ def safe(name: str) -> str:
     The last component counts; what is illegal somewhere becomes "_"; leading dots and blanks and
     trailing ones go; a device's name gets a "_" in front. Applying it again changes nothing.
     """
+    if _ORDINARY.fullmatch(name) and not _is_device(name):
+        return name
     made = _cleaned(name)
     while made != name:  # shortening can uncover a device's name; two rounds, hardly ever three
         name, made = made, _cleaned(made)
@@ -89,9 +93,13 @@ def _cleaned(name: str) -> str:
     name = name.lstrip(". ").rstrip(". ")
     if name[:1] in ("-", "~"):  # an option, a home folder
         name = "_" + name[1:]
-    if name.partition(".")[0].rstrip(" ").casefold() in _DEVICES:
+    if _is_device(name):
         name = "_" + name
     return shortened(name or FALLBACK)
+
+
+def _is_device(name: str) -> bool:
+    return name.partition(".")[0].rstrip(" ").casefold() in _DEVICES
 
 
 def _portable(char: str) -> str:

@@ -97,6 +97,8 @@ def codings_in(label: str) -> tuple[str, ...]:
     """The content codings that the value of Content-Encoding really names, in the order in which
     they were applied.
     """
+    if not label:
+        return ()
     words = (word.strip(" \t").strip('"').lower() for word in label.split(","))
     return tuple(
         _OTHER_NAMES.get(word, word) for word in words if word and not _NO_CODING.fullmatch(word)

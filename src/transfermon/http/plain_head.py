@@ -42,8 +42,8 @@ def plain_head(block: bytes) -> PlainHead | None:
     for line in lines[:-2]:
         name, colon, value = line.partition(":")
         value = value.strip(" \t")
+        name, kind = _known(name) if colon else (name, "none")
         fields.append((name, value))
-        kind = _kind(name) if colon else "none"
         if not kind:
             continue
         if kind == "content-length":
@@ -62,14 +62,15 @@ def plain_head(block: bytes) -> PlainHead | None:
 
 
 @functools.lru_cache(maxsize=1024)
-def _kind(name: str) -> str:
-    """What a field is about, where it decides about the body's end or the connection's; "" for any
-    other one, "none" for what is no name.
+def _known(name: str) -> tuple[str, str]:
+    """The name, one object for all the heads that have it, and what its field is about, where it
+    decides about the body's end or the connection's; "" for any other one, "none" for what is no
+    name.
     """
     if not _NAME.fullmatch(name):
-        return "none"
+        return name, "none"
     lower = name.lower()
-    return lower if lower in _DECISIVE else ""
+    return name, lower if lower in _DECISIVE else ""
 
 
 _DECISIVE = frozenset({"content-length", "connection", "transfer-encoding"})

@@ -81,6 +81,8 @@ def merged_headers(session: Mapping[str, str], request: Mapping[str, str]) -> di
     """Request headers first; the session's fill in only what is missing, names compared without
     case (S-03).
     """
+    if not session:
+        return dict(request)
     given = {name.lower() for name in request}
     return {
         **{name: value for name, value in session.items() if name.lower() not in given},

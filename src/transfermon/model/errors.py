@@ -7,8 +7,10 @@ the former.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import field
 from enum import Enum, IntEnum
+from functools import lru_cache
 from urllib.parse import urlsplit, urlunsplit
 
 from transfermon.model.record import record
@@ -135,7 +137,7 @@ class SessionInvalidatingError(InvalidAction):
     """A session with this identifier is still finishing (S-07)."""
 
 
-def redacted(url: str) -> str:
+def _redacted(url: str) -> str:
     """The URL without user information and without the values in its query (X-01)."""
     try:
         parts = urlsplit(url)
@@ -149,3 +151,7 @@ def redacted(url: str) -> str:
         pair.partition("=")[0] + ("=…" if "=" in pair else "") for pair in parts.query.split("&")
     )
     return urlunsplit((parts.scheme, host + port, parts.path, query, ""))
+
+
+# it is shown again and again; typed here: the cache's own type takes anything
+redacted: Callable[[str], str] = lru_cache(maxsize=1024)(_redacted)

@@ -88,7 +88,7 @@ def _init(self: Any, /, **given: object) -> None:
         if name not in given:
             values[name] = make()
     # one that is unknown makes them too many, unless one that is needed is missing
-    if len(values) != len(plan.names) or not plan.needed <= given.keys():
+    if len(values) != len(plan.names) or (plan.needed and not plan.needed <= given.keys()):
         _refuse(type(self), plan.names, values)
     if plan.checked:
         self.__post_init__()

@@ -67,20 +67,23 @@ class Tally:
 
     def change(self, before: Task | None, after: Task | None) -> None:
         """A task took the place of its earlier record; None: it came, or it went."""
-        if before is not None:
-            self._count(before, -1)
-        if after is not None and self._count(after, 1) is Fate.RUNNING:
+        if before is after:
+            return
+        was, now = _standing(before), _standing(after)
+        if was != now:  # most changes of a running task are of something else
+            self._count(was, -1)
+            self._count(now, 1)
+        if after is not None and now[0] is Fate.RUNNING:
             self.running[after.key] = after  # one that goes on running keeps its place
-        elif before is not None:
+        elif before is not None and was[0] is Fate.RUNNING:
             self.running.pop(before.key, None)
 
-    def _count(self, task: Task, sign: int) -> Fate:
-        fate = fate_of(task)
-        self.fates[fate] += sign
-        done, total = _bytes(task, None)
+    def _count(self, standing: _Standing, sign: int) -> None:
+        fate, done, total = standing
+        if fate is not None:
+            self.fates[fate] += sign
         self._done += sign * done
         self._total += sign * total
-        return fate
 
     @property
     def all(self) -> int:
@@ -106,6 +109,13 @@ class Tally:
                 done += now[0] - stored[0]
                 total += now[1] - stored[1]
         return done / total if total else None
+
+
+_Standing = tuple[Fate | None, int, int]  # with the bytes so far, and of the whole
+
+
+def _standing(task: Task | None) -> _Standing:
+    return (None, 0, 0) if task is None else (fate_of(task), *_bytes(task, None))
 
 
 def _bytes(task: Task, live: Progress | None) -> tuple[int, int]:

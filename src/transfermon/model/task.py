@@ -212,6 +212,10 @@ class Response:
         """The values of one field, joined as RFC 9110 §5.3 allows."""
         return self._fields.get(name.lower(), default)
 
+    def has_any(self, names: frozenset[str]) -> bool:
+        """Whether it has a field of one of these names, which are in lower case."""
+        return not names.isdisjoint(self._fields)
+
     @cached_property
     def _fields(self) -> dict[str, str]:
         found: dict[str, str] = {}

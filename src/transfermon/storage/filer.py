@@ -51,6 +51,7 @@ log = logging.getLogger(__name__)
 PATIENCE = 5.0  # seconds that a file waits behind a disk that does not answer
 MOST_FOLDERS = 64  # that the database is told of
 _MOMENT = 1.0  # seconds
+_GATHER = 0.003  # seconds
 _CLOSING = 10.0  # seconds that the end waits for a disk that does not answer
 _MAKE = (
     os.O_WRONLY
@@ -74,7 +75,8 @@ class SmallFile:
     name: str  # that the file is to have
     data: bytes | bytearray
     given: bool = False  # a person chose the name
-    make_folder: bool = False
+    # whether that folder is made where it is missing; asked on the thread
+    makes_folder: Callable[[str], bool] | None = None
     origin: str = ""  # an address to note with the file
     # what came of it; no path and no error: the ordinary way is to be taken
     path: str = ""
@@ -140,8 +142,13 @@ class Filer:
         """The path of a task's small part, if it has one."""
         return os.path.join(task.folder, part_name(self.mark, task))
 
-    def may_be_named(self, part: str) -> bool:
-        """Whether it is worth a look at the disk."""
+    def may_be_named(self, task: Task) -> bool:
+        """Whether a look at the disk may find a file under its final name, which the task's small
+        part has become.
+        """
+        if not task.folder or not (self._left or self._unseen):
+            return False
+        part = self.part_of(task)
         return part in self._left or (bool(self._unseen) and os.path.dirname(part) in self._unseen)
 
     # ---- where
@@ -301,16 +308,10 @@ class Filer:
 
     def _run(self) -> None:
         assert self._loop is not None
-        while True:
-            with self._ready:
-                self._busy_since, self._current = 0.0, ""
-                while not self._errands and not self._stop:
-                    self._ready.wait()
-                if not self._errands:
-                    return
-                folder = next(iter(self._errands))
-                errand = self._errands.pop(folder)
-                self._busy_since, self._current = time.monotonic(), folder
+        crowded = ""  # the folder for which several files have just come at once
+        while (found := self._next_errand(crowded)) is not None:
+            folder, errand = found
+            crowded = folder if len(errand.files) > 1 else ""
             drop_names(folder, errand.spent)
             if errand.files:
                 try:
@@ -319,6 +320,24 @@ class Filer:
                     log.exception("the filer failed in %s", folder)
             with contextlib.suppress(RuntimeError):  # the loop is gone
                 self._loop.call_soon_threadsafe(self._done, folder, errand)
+
+    def _next_errand(self, crowded: str) -> tuple[str, _Errand] | None:
+        """With its folder; None at the end. Whatever a batch costs, more files share it where more
+        are about to come.
+        """
+        with self._ready:
+            self._busy_since, self._current = 0.0, ""
+            while not self._errands and not self._stop:
+                self._ready.wait()
+            folder = next(iter(self._errands), "")
+        if folder and folder == crowded:
+            time.sleep(_GATHER)
+        with self._ready:
+            if not folder:
+                return None
+            errand = self._errands.pop(folder)
+            self._busy_since, self._current = time.monotonic(), folder
+            return folder, errand
 
     def _done(self, folder: str, errand: _Errand) -> None:
         now = time.monotonic()
@@ -384,9 +403,8 @@ def file_all(folder: str, files: list[SmallFile], targets: Targets, mark: str) -
     cannot be synced, or is not where it was, a file has a name and an error.
     """
     try:
-        if any(one.make_folder for one in files):
-            with contextlib.suppress(OSError):  # to open it says better what is wrong
-                os.makedirs(folder, exist_ok=True)
+        if not os.path.isdir(folder):
+            _make_folder(folder, files)
         if sum(len(one.data) for one in files) > disk_space.free_space(folder):
             return
         held = HeldFolder.open(folder)
@@ -403,6 +421,12 @@ def file_all(folder: str, files: list[SmallFile], targets: Targets, mark: str) -
         named = [one for one in files if one.path]
         if named:
             _confirm(held, named)
+
+
+def _make_folder(folder: str, files: Iterable[SmallFile]) -> None:
+    if any(one.makes_folder is not None and one.makes_folder(folder) for one in files):
+        with contextlib.suppress(OSError):  # to open it says better what is wrong
+            os.makedirs(folder, exist_ok=True)
 
 
 def _attempt(

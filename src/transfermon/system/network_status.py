@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import glob
 import ipaddress
 import logging
@@ -37,7 +38,11 @@ UNSURE = "Whether the network is metered is not known yet."
 
 def is_local(url: str) -> bool:
     """Whether an address leads to this machine, which needs no network."""
-    host = (urlsplit(url).hostname or "").rstrip(".")
+    return _is_local_host((urlsplit(url).hostname or "").rstrip("."))
+
+
+@functools.lru_cache(maxsize=256)
+def _is_local_host(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

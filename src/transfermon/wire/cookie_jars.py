@@ -27,10 +27,12 @@ class CookieJars:
 
     def with_cookies(self, call: Call, hop: Hop) -> Hop:
         """The request's own cookies, those of its file and the session's, in one field."""
-        jar = (self._jars.get(call.session) if call.cookies else None) or Jar(
-            public_suffixes.is_public
+        jar = self._jars.get(call.session) if call.cookies else None
+        if jar is None and not call.own_cookies:
+            return hop
+        pairs = (jar or Jar(public_suffixes.is_public)).pairs(
+            hop.url, time.time(), call.own_cookies
         )
-        pairs = jar.pairs(hop.url, time.time(), call.own_cookies)
         return (
             replace(hop, headers=carried_headers.with_cookies(hop.headers, pairs)) if pairs else hop
         )

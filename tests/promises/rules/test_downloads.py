@@ -33,9 +33,10 @@ from tests.helpers.sessions import (
     sent,
 )
 from tests.promises.rules.conftest import OpenMonitor
+from transfermon.engine.attempt import Attempt
 from transfermon.engine.monitor import TEMPORARY, Monitor, Session
 from transfermon.model.events import DownloadProgressEvent
-from transfermon.model.task import UNKNOWN, Activity, State
+from transfermon.model.task import UNKNOWN, Activity, Progress, State
 from transfermon.storage.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -1061,6 +1062,33 @@ async def test_the_free_name_is_settled_before_it_is_given(
         if event.activity == Activity.FINALIZING.value
     ]
     assert wishes == [str(downloads / "a (1).bin")]
+
+
+async def test_what_a_download_does_is_told_where_it_lasts(
+    session: Session, server: ByteServer, resource: Resource, recorder: Recorder
+):
+    asked = threading.Event()
+    resource.before = lambda conn, request: bool(asked.wait(LIMIT)) and False
+    task = session.download_task(server.url("/a.bin"))
+    await recorder.wait_for_state(task, State.RUNNING, Activity.CONNECTING)
+    asked.set()
+    assert (await task.wait()).attempt == 1
+
+
+async def test_what_is_mostly_over_before_anybody_could_see_it_is_only_noted(session: Session):
+    task = session.download_task("http://127.0.0.1:9/a.bin", start=False).record
+    made: list[Any] = []
+    attempt = Attempt(
+        session._engine,
+        session.configuration,
+        current=lambda: task,
+        record=lambda *change, **how: made.append((change, how)),  # type: ignore[arg-type]
+        progress=Progress(),
+    )
+    attempt.note(Activity.CONNECTING, attempt=3)
+    ((noted, event),) = [change for change, how in made if how == {"store": False}]
+    assert (noted.activity, noted.attempt, attempt.progress.attempt) == (Activity.CONNECTING, 3, 3)
+    assert event is None
 
 
 def test_the_settings_of_these_tests_have_a_folder_of_their_own(
