@@ -63,6 +63,12 @@ def table(qtbot, model):
     return table
 
 
+def a_model_of(task):
+    model = TaskModel()
+    model.reset([task])
+    return model
+
+
 def words_in(model, row, column):
     return model.index(row, column).data()
 
@@ -247,6 +253,20 @@ def test_an_event_replaces_its_record(model):
     model.apply(moved(a_finished_task(number=1)))
     assert model.task_at(0).succeeded
     assert words_in(model, 0, Column.STATUS) == "Done"
+
+
+def test_events_of_one_change_are_one_change_of_the_row(model):
+    record = a_finished_task(number=4)
+    spy = QSignalSpy(model.dataChanged)
+    model.apply(moved(record))
+    model.apply(moved(record))
+    assert spy.count() == 1
+    assert not model._late
+    record = a_task(number=2)
+    model.apply(moved(record))
+    model.apply_progress({key(2): a_progress(7)}, 10.0)
+    model.apply(moved(record))  # the counters had gone on
+    assert words_in(model, 1, Column.DONE) == words_in(a_model_of(record), 0, Column.DONE)
 
 
 def test_an_event_of_no_task_changes_nothing(model):

@@ -175,6 +175,9 @@ class TaskModel(QAbstractTableModel):
         if row is None:
             self._add(key, task)
             return
+        # several events of one change: the end of a small file
+        if row.task is task and (row.received, row.expected) == (task.moved, task.total):
+            return
         before = row.look, group_of(row.task), row.task.name
         row.take(task)
         self._count(row)
