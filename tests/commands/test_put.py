@@ -6,6 +6,8 @@ import asyncio
 import base64
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +183,31 @@ async def test_the_control_api_checks_what_it_is_asked(tmp_path, server, receive
             assert (await add(kind="data", **fields)).status == 201
         await eventually(lambda: len(receiver.bodies) == 3)
     assert sorted(receiver.bodies) == [b"", b"\0", "grüß".encode()]
+
+
+def test_put_loads_nothing_that_it_does_not_need_and_leaves_no_work_for_its_end(
+    tmp_path, server, receiver, source
+):
+    script = """
+import atexit, gc, sys
+
+def judge():
+    assert gc.get_freeze_count() > 10_000, gc.get_freeze_count()
+    print("judged")
+
+atexit.register(judge)  # the first to come is the last to go
+from transfermon.commands import main
+assert main.main(sys.argv[1:]) == 0
+heavy = {"email", "html.parser", "httpx", "mimetypes", "statistics"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    state = str(tmp_path / "state")
+    words = [sys.executable, "-c", script, "--state-dir", state]
+    found = subprocess.run(
+        [*words, "put", "-q", str(source), server.url("/a")],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout.splitlines()[-1] == "judged"
+    assert receiver.bodies == [BODY]

@@ -8,7 +8,7 @@ from email.utils import formatdate
 
 import pytest
 
-from transfermon.http.retry import LONGEST_WAIT, http_date, judge_status, next_delay, retry_after
+from transfermon.http.retry import LONGEST_WAIT, judge_status, next_delay, retry_after
 from transfermon.model.configuration import RetryPolicy
 from transfermon.model.errors import Retry, TransferError
 from transfermon.model.task import Response
@@ -103,14 +103,6 @@ def test_retry_after_counts_only_where_there_is_a_retry():
     assert busy.retry_after == 7.0
     assert gone is not None
     assert gone.retry_after is None
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"],
-)
-def test_all_three_forms_of_a_date_are_read(text: str):
-    assert http_date(text) == 784111777.0
 
 
 @pytest.mark.parametrize(

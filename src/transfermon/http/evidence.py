@@ -34,6 +34,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
+from transfermon.http.dates import http_date
 from transfermon.http.resume import (
     LEAST,
     OVERLAP,
@@ -49,7 +50,7 @@ from transfermon.http.resume import (
     type_of,
     unsatisfied_range,
 )
-from transfermon.http.retry import NO_FILE, NOT_YET, http_date
+from transfermon.http.retry import NO_FILE, NOT_YET
 from transfermon.model.errors import Code, Retry, TransferError, redacted
 from transfermon.model.record import record
 from transfermon.model.task import UNKNOWN, Evidence, Response, Validators

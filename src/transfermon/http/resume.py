@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import field
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from transfermon.http import digests, labels
-from transfermon.http.retry import http_date
+from transfermon.http.dates import date_field, http_date
 from transfermon.model.record import record
 from transfermon.model.task import UNKNOWN, Evidence, Response, Validators
 
@@ -74,7 +73,7 @@ def validators_of(response: Response, *, decoded: bool, now: float = 0.0) -> Val
     return Validators(
         etag=response.header("ETag").strip(),
         last_modified=response.header("Last-Modified").strip(),
-        date=date or (_http_date(now) if now else ""),
+        date=date or (date_field(now) if now else ""),
         total=UNKNOWN if decoded else total_of(response),
         accept_ranges=response.header("Accept-Ranges").strip().lower(),
         content_encoding=coding if decoded else "",
@@ -86,18 +85,6 @@ def validators_of(response: Response, *, decoded: bool, now: float = 0.0) -> Val
         host=host_of(response.url),
         label="" if decoded else coding,
     )
-
-
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-def _http_date(now: float) -> str:
-    """As RFC 9110 §5.6.7 has it; `email.utils` brings half of the library for mail."""
-    at = time.gmtime(now)
-    day, month = _DAYS[at.tm_wday], _MONTHS[at.tm_mon - 1]
-    clock = f"{at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02}"
-    return f"{day}, {at.tm_mday:02} {month} {at.tm_year:04} {clock} GMT"
 
 
 def type_of(response: Response) -> str:

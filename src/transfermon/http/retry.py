@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from transfermon.http import challenges
+from transfermon.http.dates import http_date
 from transfermon.model.configuration import RetryPolicy
 from transfermon.model.errors import Code, Retry, TransferError, redacted
 from transfermon.model.task import Response, changed
@@ -83,18 +84,6 @@ _HINTS = {
     429: "Wait a while; the server limits how often it may be asked.",
     511: "Open a web page in a browser to sign in.",
 }
-
-
-def http_date(text: str) -> float | None:
-    """Epoch seconds of an HTTP date in any of its three forms (RFC 9110 §5.6.7); None for anything
-    else.
-    """
-    from email.utils import parsedate_to_datetime  # it brings half of the library for mail
-
-    try:
-        return parsedate_to_datetime(text.strip()).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError, OSError):
-        return None
 
 
 def retry_after(value: str, now: float) -> float | None:

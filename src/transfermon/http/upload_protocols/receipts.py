@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin, urlsplit
 
-from transfermon.http.retry import http_date
+from transfermon.http.dates import http_date
 from transfermon.http.upload_protocols import failures
 from transfermon.http.upload_protocols.base import Next, ResumableProtocol, Step
 from transfermon.model import units
@@ -204,28 +203,9 @@ def said(text: str, content_type: str) -> str:
     if kind in ("text/html", "application/xhtml+xml") or text.lstrip()[:15].lower().startswith(
         ("<!doctype html", "<html")
     ):
-        page = _Page()
-        page.feed(text)
-        text = " ".join(page.words)
+        from transfermon.http.upload_protocols.page_words import words_of  # few are a page
+
+        text = " ".join(words_of(text))
     elif kind.startswith(_LIKE_A_FILE) or kind == "application/octet-stream":
         return ""
     return units.clean(" ".join(text[: SHOWN * 10].split()), SHOWN)
-
-
-class _Page(HTMLParser):
-    """The words of a page that a person would read."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.words: list[str] = []
-        self._hidden = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._hidden += tag in ("script", "style", "title")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._hidden = max(0, self._hidden - (tag in ("script", "style", "title")))
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self.words += data.split()
