@@ -155,11 +155,11 @@ class Pump:
 
     def _run(self) -> None:
         while not self._stopping:
-            for key, _ in self._selector.select(self._timeout()):
+            for key, events in self._selector.select(self._timeout()):
                 if key.fd == self._wake.fileno():
                     self._hush()
                 else:
-                    self._turn_of(key.fd)
+                    self._turn_of(key.fd, readable=bool(events & selectors.EVENT_READ))
             for number in list(self._hot):
                 self._turn_of(number)
             while self._commands:
@@ -205,9 +205,10 @@ class Pump:
         if self._jobs.get(job.key) is job:
             self._end(job, job.outcome("cancelled"))
 
-    def _turn_of(self, number: int) -> None:
+    def _turn_of(self, number: int, *, readable: bool = True) -> None:
         job = self._jobs.get(number)
         if job is not None:
+            job.readable = readable
             self._turn(job, job.turn)
 
     def _turn(self, job: Job, turn: Callable[[Buffers], After]) -> None:

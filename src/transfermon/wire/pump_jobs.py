@@ -67,6 +67,7 @@ class Job:
     """One body. `turn` moves some of it."""
 
     events = selectors.EVENT_READ
+    readable = True  # as far as is known, for the next turn
 
     def __init__(
         self,
@@ -106,7 +107,7 @@ class Job:
     @property
     def has_more(self) -> bool:
         """Whether bytes are there of which the selector does not know."""
-        return False
+        return isinstance(self.sock, ssl.SSLSocket) and bool(self.sock.pending())
 
     def outcome(
         self, reason: str | None = None, error: BaseException | None = None, *, extra: bool = False
@@ -210,10 +211,6 @@ class Receiving(Job):
             if count < wanted:
                 break
         return None if self.left else self.outcome(extra=self._more())
-
-    @property
-    def has_more(self) -> bool:
-        return isinstance(self.sock, ssl.SSLSocket) and bool(self.sock.pending())
 
     def _granted(self, wanted: int) -> int:
         return wanted if self.movable is None else self.movable.claim(self.offset, wanted)
@@ -323,8 +320,10 @@ class Giving(Job):
         self.early = b""
 
     def turn(self, buffers: Buffers) -> After:
-        if (answered := self._listen()) is not None:
+        if self.readable and (answered := self._listen()) is not None:
             return answered
+        # asked once a turn: most are without any, and their locks cost as much as a piece
+        limited = any(limiter.rate for limiter in self.limiters)
         moved = 0
         while self.left and moved < BURST:
             if not self.ready:
@@ -333,7 +332,7 @@ class Giving(Job):
                 except Exception as exc:  # noqa: BLE001 - `check` says in its own words what is wrong with the file
                     return self.outcome("source", exc)
             wanted = self.owed or len(self.ready)
-            if self.limiters and not self.owed:
+            if limited and not self.owed:
                 wanted, delay = admitted(self.limiters, wanted)
                 if not wanted:
                     return delay
@@ -342,17 +341,20 @@ class Giving(Job):
             except WANT:
                 if self.tls:
                     self.owed = wanted
-                else:
+                elif limited:
                     give_back(self.limiters, wanted)
                 break
             except OSError as exc:
                 return self.outcome("reset", exc)
-            give_back(self.limiters, wanted - count)
+            if limited:
+                give_back(self.limiters, wanted - count)
             self.owed = 0
             self.ready = self.ready[count:]
             self.count(count)
             moved += count
             self.last = time.monotonic()
+            if count < wanted:
+                break  # it takes no more now
         return None if self.left else self.outcome()
 
     def _listen(self) -> Outcome | None:

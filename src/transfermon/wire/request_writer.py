@@ -86,6 +86,7 @@ class RequestWriter:
         timeout: float,
     ) -> None:
         self._stream.look_away()
+        self._stream.shorten_queue()
         given = await give(self._stream.socket, count, timeout)
         self.body_bytes += given.count
         self._reader.left += given.early
