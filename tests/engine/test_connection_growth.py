@@ -39,6 +39,27 @@ def test_a_line_that_is_full_gets_one_more_and_no_other():
     assert len(connections(lambda _, count: 20 * M, seconds=30)) == 1
 
 
+@pytest.mark.parametrize(
+    ("rate", "vain"),
+    [
+        (lambda _, count: 20 * M, True),  # one of them fills the line
+        (lambda _, count: 4 * M * min(count, 2), False),  # the second helped, the third did not
+    ],
+)
+def test_whether_more_connections_were_in_vain(rate: Callable[[float, int], float], vain: bool):
+    now, total, count = 0.0, 0.0, 1
+    growth = ConnectionGrowth(0.02, now, 0)
+    while not growth.exhausted:
+        assert not growth.in_vain
+        now += TICK
+        total += rate(now, count) * TICK
+        growth.note(now, int(total))
+        if growth.wants_another(now):
+            count += 1
+            growth.added(now)
+    assert growth.in_vain is vain
+
+
 def test_a_line_that_still_warms_up_is_left_to_it():
     added = connections(lambda now, _: min(25 * M, M * 2 ** (now / 0.1)), seconds=30)
     assert len(added) == 1

@@ -36,6 +36,7 @@ class ConnectionGrowth:
         self._came = now  # of the last bytes
         self._in_bursts = False
         self._before = 0.0  # bytes per second before the last connection came; 0: it is the first
+        self._helped = False  # one of them
         self.exhausted = False  # more connections bring nothing
 
     def __repr__(self) -> str:
@@ -73,12 +74,23 @@ class ConnectionGrowth:
             return False
         if self.rate(now) >= FAST or self._is_busy():
             return False
-        if not self._before or self.rate(now) >= GAIN * self._before:
+        if not self._before:
+            return True
+        if self.rate(now) >= GAIN * self._before:
+            self._helped = True
             return True
         if elapsed < PATIENCE * self._window:
             return False
         self.exhausted = self._moved(self._since, now) / elapsed < GAIN * self._before
+        self._helped |= not self.exhausted
         return not self.exhausted
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether more connections were tried and none has helped: one of them fills the line. What
+        another one takes over of it then only costs.
+        """
+        return self.exhausted and not self._helped
 
     def _is_steady(self, now: float) -> bool:
         silence = now - self._came
