@@ -297,3 +297,24 @@ def test_lent_slots_count_against_their_host_alone():
     queue.slots.give_back(loan)
     queue.ask(3, limit=2)
     assert queue.started == [1, 2, 3]
+
+
+def test_a_connection_to_another_host_counts_there():
+    queue, asked = Queue(), list[int]()
+    key = queue.ask(1, limit=1)
+    assert not queue.slots.may_lend(key, limit=1)
+    assert queue.slots.may_lend(key, limit=1, origin="http://m")
+    loan = queue.slots.lend(key, limit=1, wanted_back=lambda: asked.append(1), origin="http://m")
+    assert loan is not None
+    assert queue.slots.held_by(loan.group) == 1
+    assert not queue.slots.may_lend(key, limit=1, origin="http://m")
+    queue.slots.ask(
+        TaskKey("s", 2),
+        ("a", "http://m"),
+        limit=1,
+        priority=0.5,
+        start=lambda: queue.started.append(2),
+    )
+    assert (queue.started, asked) == ([1], [1])
+    queue.slots.give_back(loan)
+    assert queue.started == [1, 2]

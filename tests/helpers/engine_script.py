@@ -2,7 +2,7 @@
 a JSON line each.
 
     python -m tests.helpers.engine_script STATE FOLDER [--wait] [--stay] [--deaf]
-    [--kill-at EVENT[:N]] [--connections N] [--url URL]...
+    [--kill-at EVENT[:N]] [--connections N] [--url URL]... [--mirror URL]...
 
 An address that has a task already gets no second one, so that a restart with the same words goes
 on. With `--wait` tasks are made after a line on stdin. `--kill-at` ends the process with SIGKILL
@@ -23,6 +23,7 @@ from typing import Any
 from transfermon.engine.monitor import Monitor
 from transfermon.model.configuration import RetryPolicy, SessionConfiguration
 from transfermon.model.events import TERMINAL, Event
+from transfermon.model.request_options import RequestOptions
 from transfermon.storage.settings import Settings
 
 SESSION = "faults"
@@ -77,7 +78,10 @@ async def run(words: argparse.Namespace) -> None:
         }
         for url in words.url:
             if url not in known:
-                task = session.download_task(url)
+                options = RequestOptions(
+                    mirrors=tuple(words.mirror), mirrors_are_the_same=bool(words.mirror)
+                )
+                task = session.download_task(url, options=options)
                 await task.accepted
                 say("accepted", key=str(task.key), url=url)
         for record in session.tasks.records():
@@ -102,6 +106,7 @@ def main() -> None:
     parser.add_argument("--stay", action="store_true")
     parser.add_argument("--deaf", action="store_true")
     parser.add_argument("--kill-at", default="")
+    parser.add_argument("--mirror", action="append", default=[])
     parser.add_argument("--connections", type=int, default=0)
     words = parser.parse_args()
     # strace may attach to us

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from tests.helpers.byte_server import Conn, Request, reply
 
@@ -102,3 +103,23 @@ class SharedFile:
             if conn.server.stopping.is_set():
                 return
         self.give(conn, b"", body[self.first :])
+
+
+class Paced(SharedFile):
+    """So slow that there is time to kill, until `hurry` is set; nobody waits for a range."""
+
+    def __init__(self, body: bytes, *, pause: float = 0.01, **more: Any) -> None:
+        super().__init__(body, **more)
+        self.pause = pause  # seconds between two pieces of 64 KiB, on each connection
+        self.go.set()
+        self.hurry = threading.Event()
+
+    def give(self, conn: Conn, head: bytes, data: bytes) -> None:
+        conn.send(head)
+        for at in range(0, len(data), 65536):
+            piece = data[at : at + 65536]
+            conn.send(piece)
+            with self._lock:
+                self.sent += len(piece)
+            if not self.hurry.is_set() and not conn.server.stopping.is_set():
+                self.hurry.wait(self.pause)

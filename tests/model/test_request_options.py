@@ -22,6 +22,7 @@ VALUES: dict[ValueKind, Any] = {
     ValueKind.FILE_TO_READ: "/etc/a.pem",
     ValueKind.FILE_TO_WRITE: "/tmp/keys",
     ValueKind.CONNECTIONS: 3,
+    ValueKind.ADDRESSES: ("https://one.example/A", "http://two.example/B"),
 }
 
 
@@ -36,8 +37,8 @@ def test_an_option_goes_to_json_and_back(row):
     assert list(stored) == [camel_case(row.name)]
     assert from_dict(stored) == options
     value = VALUES[row.kind]
-    lowered: Any = tuple(name.lower() for name in value) if isinstance(value, tuple) else value
-    assert getattr(options.over(NONE), row.name) == lowered
+    names: Any = tuple(name.lower() for name in value) if row.kind is ValueKind.NAMES else value
+    assert getattr(options.over(NONE), row.name) == names
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,36 @@ def test_a_number_of_connections_is_a_number_or_auto(typed: str, number: int):
 def test_any_other_number_of_connections_is_refused_in_one_sentence(typed: str):
     with pytest.raises(ValueError, match=r"^One file has 1 to 8 connections at once, or “auto”\.$"):
         connections_of(typed)
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("ftp://m.example/a", "begins with http"),
+        ("m.example/a", "begins with http"),
+        ("http:///a", "begins with http"),
+        ("http://[::1/a", "begins with http"),
+        ("https://user:secret@m.example/a", "no user name and no password"),
+    ],
+)
+def test_no_options_have_such_a_mirror(address: str, words: str):
+    with pytest.raises(ValueError, match=words) as refused:
+        RequestOptions(mirrors=(address,)).check()
+    assert "secret" not in str(refused.value)
+
+
+def test_no_options_have_hundreds_of_mirrors():
+    with pytest.raises(ValueError, match="16 mirrors at the most"):
+        RequestOptions(mirrors=tuple(f"http://m.example/{n}" for n in range(17))).check()
+
+
+def test_mirrors_need_a_checksum_or_a_word():
+    given = RequestOptions(mirrors=("http://m.example/a",))
+    assert given.lack_proof("")
+    assert given.lack_proof(None)
+    assert not given.lack_proof("sha-256:00")
+    assert not RequestOptions(mirrors=given.mirrors, mirrors_are_the_same=True).lack_proof("")
+    assert not NONE.lack_proof("")
 
 
 @pytest.mark.parametrize("number", [-2, 9])

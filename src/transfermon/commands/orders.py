@@ -12,6 +12,7 @@ from transfermon.host.terminal import Json
 from transfermon.http.addresses import check_url
 from transfermon.model.configuration import SessionConfiguration, checked_headers
 from transfermon.model.errors import TransferFailure
+from transfermon.model.request_options import NO_PROOF
 
 LARGEST_DATA = 512 * 1024  # bytes; with their coding they fit into a message of the control socket
 _ODD = "{} is no ordinary file."
@@ -33,6 +34,10 @@ def download_orders(arguments: argparse.Namespace) -> list[Json]:
     }
     if len(arguments.urls) > 1 and (arguments.output or arguments.sha256):
         raise ValueError("--output and --sha256 are for one address at a time.")
+    if len(arguments.urls) > 1 and arguments.mirrors:
+        raise ValueError("--mirror is for one address at a time.")
+    if arguments.mirrors and not (arguments.sha256 or arguments.mirrors_are_the_same):
+        raise ValueError(NO_PROOF)
     destination = (
         _file(arguments.output, arguments.overwrite)
         if arguments.output

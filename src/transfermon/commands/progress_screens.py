@@ -221,6 +221,8 @@ def _worth_a_line(event: Json) -> str:
         if event.get("fileOffset"):
             return f"goes on at {units.size(event['fileOffset'])}"
         return f"starts from zero: {event['reason']}" if event.get("reason") else ""
+    if event["type"] == "mirrordropped":
+        return f"does without the mirror {event['mirror']}: {event['reason']}"
     if event["type"] == "taskstate" and event.get("reason"):
         return f"waiting: {event['reason']}"
     return "paused" if event["type"] == "taskstate" and event.get("state") == "suspended" else ""

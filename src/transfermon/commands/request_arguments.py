@@ -36,13 +36,18 @@ def add(parser: argparse.ArgumentParser, *, sends: bool) -> None:
 
 def _add_row(group: argparse._ActionsContainer, row: OptionRow) -> None:
     if row.kind is ValueKind.FLAG:
-        group.add_argument(row.flag, action="store_true", help=row.help)
-    elif row.kind is ValueKind.NAMES:
+        group.add_argument(row.flag, dest=row.name, action="store_true", help=row.help)
+    elif row.kind in (ValueKind.NAMES, ValueKind.ADDRESSES):
         group.add_argument(
-            row.flag, metavar=row.metavar, action="append", default=[], help=row.help
+            row.flag,
+            dest=row.name,
+            metavar=row.metavar,
+            action="append",
+            default=[],
+            help=row.help,
         )
     else:
-        group.add_argument(row.flag, metavar=row.metavar, default="", help=row.help)
+        group.add_argument(row.flag, dest=row.name, metavar=row.metavar, default="", help=row.help)
 
 
 def fields(arguments: argparse.Namespace, url: str) -> dict[str, Any]:
@@ -69,6 +74,8 @@ def fields(arguments: argparse.Namespace, url: str) -> dict[str, Any]:
 def _value(row: OptionRow, typed: Any) -> Any:
     if row.kind is ValueKind.NAMES:
         return tuple(name.lower() for name in typed)
+    if row.kind is ValueKind.ADDRESSES:
+        return tuple(typed)
     if row.kind is ValueKind.FILE_TO_READ:
         return _readable(typed)
     if row.kind is ValueKind.CONNECTIONS:

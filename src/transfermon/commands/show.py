@@ -12,7 +12,7 @@ from transfermon.host.terminal import (
     say_json,
     say_table,
 )
-from transfermon.model.option_table import ROWS
+from transfermon.model.option_table import AUTOMATIC, ROWS, OptionRow, ValueKind
 
 
 def list_tasks(arguments: Arguments) -> int:
@@ -76,7 +76,7 @@ def _facts(task: dict[str, Any]) -> list[tuple[str, str]]:
         ("Attempt", str(task["attempt"] or "")),
         ("Added", _when(task["added"])),
         ("Ended", _when(task["finished"])),
-        *((row.title, _option(task["options"].get(row.key))) for row in ROWS),
+        *((row.title, _option(row, task["options"].get(row.key))) for row in ROWS),
         (
             "Resumes",
             ""
@@ -155,8 +155,10 @@ def _print_event(event: dict[str, Any], *, as_json: bool) -> None:
     say(f"{event.get('sequence', 0):>6}  {_when(event.get('time'))}  {words}")
 
 
-def _option(value: Any) -> str:
+def _option(row: OptionRow, value: Any) -> str:
     """How an option of a request reads; "" where it is not used."""
     if isinstance(value, bool):
         return "yes" if value else ""
+    if row.kind is ValueKind.CONNECTIONS:
+        return "auto" if value == AUTOMATIC else str(value or "")
     return ", ".join(value) if isinstance(value, list) else value or ""

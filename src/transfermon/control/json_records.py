@@ -15,6 +15,7 @@ from transfermon.http.upload_protocols.places import server_name
 from transfermon.model import request_options
 from transfermon.model.errors import Code, redacted
 from transfermon.model.events import Event
+from transfermon.model.request_options import RequestOptions
 from transfermon.model.task import Progress, State, Task, changed, progress_of
 from transfermon.model.translate import in_english
 from transfermon.text import humanize
@@ -77,12 +78,17 @@ def task_dict(task: Task, progress: Progress | None = None) -> dict[str, Any]:
         "storedAs": task.stored_as,
         "remark": task.remark,
         "attempt": task.attempt,
-        "options": request_options.to_dict(task.options),
+        "options": request_options.to_dict(_without_secrets(task.options)),
         "added": task.added,
         "finished": task.finished,
         "resumable": not task.not_resumable,
         "notResumable": task.not_resumable,
     }
+
+
+def _without_secrets(options: RequestOptions) -> RequestOptions:
+    mirrors = tuple(redacted(address) for address in options.mirrors)
+    return changed(options, mirrors=mirrors) if mirrors else options
 
 
 def task_dict_at_rest(task: Task) -> dict[str, Any]:

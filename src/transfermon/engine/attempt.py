@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transfermon.engine.shared import Engine
 from transfermon.model.configuration import SessionConfiguration
@@ -19,6 +19,9 @@ from transfermon.model.events import TaskEvent, activity_event
 from transfermon.model.metrics import MOST_KEPT, REDIRECTS, Trace
 from transfermon.model.record import record
 from transfermon.model.task import Activity, Evidence, Progress, Response, Task, changed
+
+if TYPE_CHECKING:
+    from transfermon.wire.answer import Answer
 
 Record = Callable[..., "asyncio.Future[None]"]  # Session._record
 
@@ -62,9 +65,10 @@ class Attempt:
         self.progress = progress
         # of a download: it was told whether the body continues or starts over
         self.announced = False
+        self.by_mirror = False  # what arrives comes from another address than the task's
         self._current = current
-        # attempt and exchanges of each call, until they are recorded
-        self._sent: list[tuple[int, list[Trace]]] = []
+        # attempt, exchanges and address of each call, until they are recorded
+        self._sent: list[tuple[int, list[Trace], str]] = []
 
     def __repr__(self) -> str:
         return f"<Attempt {self.task.attempt} of {self.task.key}>"
@@ -94,22 +98,31 @@ class Attempt:
         self.announced = False
         self.tell(Activity.CONNECTING, attempt=self.task.attempt + 1)
 
+    def place_of(self, answer: Answer) -> dict[str, Any]:
+        """What a record says of where the file is: not where a mirror has it, which is no address
+        of the task's.
+        """
+        if self.by_mirror:
+            return {"current_url": self.task.url, "strayed": False}
+        return {"current_url": answer.response.url, "strayed": answer.strayed}
+
     def learn(self, known: Evidence) -> None:
         if known != self.task.evidence:
             self.record(changed(self.task, evidence=known), None)
 
-    def new_traces(self) -> list[Trace]:
-        """For the exchanges of one call."""
+    def new_traces(self, url: str = "") -> list[Trace]:
+        """For the exchanges of one call, to the task's address or to this one."""
         traces: list[Trace] = []
-        self._sent.append((self.task.attempt, traces))
+        self._sent.append((self.task.attempt, traces, url or self.task.url))
         return traces
 
     def metrics(self) -> dict[str, Any]:
         """The changes of a record that takes up what was sent since the last time (T-19)."""
-        changes = metrics_of(self.task, self._sent, self.engine.now() - time.monotonic())
-        for _, traces in self._sent:
+        sent = [(attempt, traces) for attempt, traces, _ in self._sent]
+        changes = metrics_of(self.task, sent, self.engine.now() - time.monotonic())
+        for _, traces, url in self._sent:
             if traces:
-                self.engine.answered(self.task.url, traces[-1])
+                self.engine.answered(url, traces[-1])
         self._sent.clear()
         return changes
 

@@ -21,6 +21,8 @@ from transfermon.engine.download_inquiry import Inquiry
 from transfermon.engine.download_parts import DownloadParts
 from transfermon.engine.download_room import require_room
 from transfermon.engine.download_segments import Contradicted
+from transfermon.engine.download_sources import Sources
+from transfermon.engine.mirror_takeover import MirrorTakeover
 from transfermon.engine.shared import Engine
 from transfermon.engine.small_download import SmallDownload
 from transfermon.http import resume
@@ -57,9 +59,15 @@ class Download:
         self._parts = DownloadParts(self._attempt, default_folder)
         self._inquiry = Inquiry(self._attempt, self._parts)
         self._checks = Checks(self._attempt, self._parts, may_restart=may_restart)
-        self._body = ArrivingBody(self._attempt, self._parts, self._inquiry, self._checks, limiters)
+        self._sources = Sources(self._attempt, self._parts)
+        self._body = ArrivingBody(
+            self._attempt, self._parts, self._inquiry, self._checks, self._sources, limiters
+        )
         self._small = SmallDownload(
             self._attempt, self._parts, self._inquiry, self._checks, self._body, limiters
+        )
+        self._takeover = MirrorTakeover(
+            self._attempt, self._parts, self._sources, self._body, self._small
         )
         self._finish = Finish(self._attempt, self._parts, self._small)
         self._exchanged = False  # the parts, in this attempt
@@ -153,20 +161,32 @@ class Download:
     async def _fetch(self) -> None:
         """Ask until the file is whole and right."""
         while True:
-            asked = self._inquiry.next()
-            if not await self._inquiry.places_agree(asked):
-                continue
-            if (answer := await self._inquiry.open(asked)) is None:
-                continue
             try:
-                whole = await self._use(asked, answer)
+                whole = await self._ask()
             except Contradicted as found:
                 await self._body.start_over(found)
                 continue
-            finally:
-                await answer.aclose()
             if whole and await self._is_right():
                 return
+
+    async def _ask(self) -> bool:
+        """One question, and what its answer brings; where the first address fails, its mirrors are
+        asked. True when the file is whole.
+        """
+        try:
+            asked = self._inquiry.next()
+            if not await self._inquiry.places_agree(asked):
+                return False
+            if (answer := await self._inquiry.open(asked)) is None:
+                return False
+            try:
+                return await self._use(asked, answer)
+            finally:
+                await answer.aclose()
+        except TransferFailure as failure:
+            if not await self._takeover.brings_the_rest(failure):
+                raise
+            return True
 
     async def _is_right(self) -> bool:
         right = False

@@ -16,6 +16,7 @@ from transfermon.engine.download_inquiry import Inquiry
 from transfermon.engine.download_parts import DownloadParts
 from transfermon.engine.download_room import has_room
 from transfermon.engine.download_segments import Contradicted, Segments
+from transfermon.engine.download_sources import Sources
 from transfermon.http import digests, evidence, naming, resume, segments
 from transfermon.http.digests import Hashes
 from transfermon.http.evidence import Judgement, ResumeVerdict
@@ -39,14 +40,16 @@ class ArrivingBody:
         parts: DownloadParts,
         inquiry: Inquiry,
         checks: Checks,
+        sources: Sources,
         limiters: list[Limiter],
     ) -> None:
         self._attempt = attempt
         self._parts = parts
         self._inquiry = inquiry
+        self._sources = sources
         self._checks = checks
         self._limiters = limiters
-        self._segments = Segments(attempt, parts, limiters)
+        self._segments = Segments(attempt, parts, sources, limiters)
 
     def __repr__(self) -> str:
         return f"<ArrivingBody of {self._attempt.task.key} at {self._attempt.progress.received}>"
@@ -151,8 +154,7 @@ class ArrivingBody:
             activity=Activity.TRANSFERRING,
             name=name,
             response=response,
-            current_url=response.url,
-            strayed=answer.strayed,
+            **self._attempt.place_of(answer),
             validators=validators,
             expected=total,
             received=0,
@@ -189,7 +191,8 @@ class ArrivingBody:
                 hashes.update(memoryview(first))
         written = len(first)
         if not decode and self._segments.may_share(answer, written):
-            written += await self._receive_shared(answer, hashes)
+            written += await self.receive_shared(answer, hashes)
+            self._begin_where_ranges_are_left()
         else:
             written += await self._receive(answer, written, decode=label.undo, hashes=hashes)
         self._checks.hashes = hashes
@@ -215,7 +218,9 @@ class ArrivingBody:
         """
         task, parts, questions = self._attempt.task, self._parts, self._inquiry.questions
         assert task.validators is not None
-        shared = self._segments.may_share(answer, parts.stored)
+        # a part that a mirror began: the first address answers under its own tag
+        now = self._validators_now(answer.response) if task.options.mirrors else None
+        shared = self._segments.may_share(answer, parts.stored, now)
         dropped = 0 if shared else await parts.gather()
         content = digests.parse(answer.response.header("Content-Digest"))
         hashes = hashes_for(*content)
@@ -266,7 +271,8 @@ class ArrivingBody:
         left = None if judgement.length is None else judgement.length - judgement.compare
         before = parts.stored
         if shared:
-            await self._receive_shared(answer, hashes)
+            await self.receive_shared(answer, hashes)
+            self._begin_where_ranges_are_left()
         elif left:
             await self._receive(answer, parts.stored, decode="", hashes=hashes, length=left)
         if not await self._checks.body_is_right(hashes, content):
@@ -302,16 +308,17 @@ class ArrivingBody:
 
     # ---- bytes
 
-    async def _receive_shared(self, answer: Answer, hashes: Hashes | None) -> int:
-        """As `_receive`, together with other connections; how much longer what is stored from the
-        first byte on has become. Raises Contradicted.
+    async def receive_shared(self, answer: Answer | None, hashes: Hashes | None) -> int:
+        """As `_receive`, together with other connections, or by those of mirrors alone; how much
+        longer what is stored from the first byte on has become. Raises Contradicted.
         """
         parts, before = self._parts, self._parts.stored
         self._checks.hashes = None
         self._attempt.progress.received = parts.kept
         checkpoints = asyncio.ensure_future(self._checkpoints(asyncio.current_task()))
         try:
-            await self._segments.receive(answer, hashes)
+            source = None if answer is None else self._sources.answering
+            await self._segments.receive(answer, source, hashes)
         finally:
             if parts.ranges is not None:
                 parts.stored = prefix(parts.ranges.snapshot())
@@ -319,9 +326,11 @@ class ArrivingBody:
             await parts.settle()
         if parts.ranges is not None and parts.ranges.whole:
             await parts.gather()
-        if parts.ranges is not None:  # no connection is left, and none has failed
-            self._begin_attempt()
         return parts.stored - before
+
+    def _begin_where_ranges_are_left(self) -> None:
+        if self._parts.ranges is not None:  # no connection is left, and none has failed
+            self._begin_attempt()
 
     def _begin_attempt(self) -> None:
         progress = self._attempt.progress

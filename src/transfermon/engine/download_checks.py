@@ -14,6 +14,7 @@ from transfermon.model.errors import Code, TransferError, TransferFailure, redac
 from transfermon.model.events import DownloadResumedEvent
 from transfermon.model.task import UNKNOWN, Activity, changed
 
+_MIRRORED = "A mirror has another file; it is fetched again from the first address alone."
 _WRONG_SUM = "the server's checksum does not fit"
 
 
@@ -87,6 +88,8 @@ class Checks:
         that it is the field that is wrong: the file is taken, and that is said.
         """
         task = self._attempt.task
+        if task.evidence.mirrored:
+            return await self._mismatch(_MIRRORED)
         if found == task.evidence.found_sum:
             self._attempt.record(
                 changed(task, remark="; ".join(filter(None, (task.remark, _WRONG_SUM)))), None
@@ -103,8 +106,15 @@ class Checks:
         return False
 
     async def _mismatch(self, reason: str) -> bool:
-        """Throw the file away and start over, once; then fail (D-18)."""
+        """Throw the file away and start over, once; then fail (D-18). Where mirrors have brought some
+        of it, the first address is asked alone.
+        """
         task = self._attempt.task
+        if task.evidence.mirrored:
+            known = changed(task.evidence, mirrored=False, one_connection=True)
+            self._attempt.learn(known)
+            await self._throw_away(f"{reason} {_MIRRORED}" if reason != _MIRRORED else reason)
+            return False
         if self._may_restart:
             await self._throw_away(reason)
             return False

@@ -217,4 +217,5 @@ class Inquiry:
     def began_anew(self, response: Response) -> Evidence:
         """What is known while a whole answer is stored in a part of its own."""
         self._agreed.clear()
-        return self.questions.began_anew(self._attempt.task.evidence, response)
+        known = self.questions.began_anew(self._attempt.task.evidence, response)
+        return changed(known, mirrored=self._attempt.by_mirror)

@@ -1,35 +1,33 @@
 """A body that several connections bring: the one at hand, and more beside it as long as they make
-it faster.
+it faster, from the same address or from its mirrors.
 
 Rule: a connection brings one range at a time and compares both its ends with what others have
 brought there. What contradicts ends all of them; one that only fails leaves its range to the
-others. More connections take free slots of the host alone, and none is asked for any more after
-the first one that was refused.
+others. More connections take free slots of the host alone, and none is asked of an address any more
+after the first one that it refused.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
+from collections import Counter
 
 from transfermon.engine.attempt import Attempt
 from transfermon.engine.connection_growth import ConnectionGrowth
 from transfermon.engine.download_parts import DownloadParts
-from transfermon.engine.host_pace import USUAL
+from transfermon.engine.download_sources import MOST_CUTS, FileSource, Openings, Sources
 from transfermon.engine.part_ranges import PartRanges, StoredRange
 from transfermon.engine.queue import Loan
-from transfermon.engine.task_calls import call_for_task
-from transfermon.http import evidence, segments
+from transfermon.http import evidence, mirrors, segments
 from transfermon.http.digests import Hashes
-from transfermon.http.segments import SEAM, SegmentVerdict
+from transfermon.http.segments import SEAM, SegmentAsk, SegmentVerdict
 from transfermon.model.errors import Code, TransferFailure
-from transfermon.model.task import Progress
+from transfermon.model.task import UNKNOWN, Response, Validators
 from transfermon.wire.answer import Answer
 from transfermon.wire.cancellation import until_done
 from transfermon.wire.rate_limit import Limiter
 
-MOST_AUTOMATIC = 4  # connections, where nobody gave a number
 LEAST = 1 << 20  # bytes that are worth a request of their own
 LEAST_SECONDS = 0.2  # that they take
 ENOUGH = 8 << 20  # bytes that must be left for one connection more
@@ -52,11 +50,13 @@ class Contradicted(Exception):  # noqa: N818 - a state of affairs, which the cal
 class Segments:
     """Of one attempt."""
 
-    def __init__(self, attempt: Attempt, parts: DownloadParts, limiters: list[Limiter]) -> None:
+    def __init__(
+        self, attempt: Attempt, parts: DownloadParts, sources: Sources, limiters: list[Limiter]
+    ) -> None:
         self._attempt = attempt
         self._parts = parts
+        self._sources = sources
         self._limiters = limiters
-        self._refused = False  # no further connection is to be asked for
         self._sharing: _Sharing | None = None
 
     def __repr__(self) -> str:
@@ -68,24 +68,29 @@ class Segments:
         own = self._attempt.configuration.connections
         return max(0, self._attempt.task.options.connections or own)
 
-    def may_share(self, answer: Answer, offset: int) -> bool:
+    def may_share(self, answer: Answer, offset: int, validators: Validators | None = None) -> bool:
         """Whether several connections may bring the file, of which this answer's body is what
-        begins at `offset`.
+        begins at `offset`. `validators` are those of the stored bytes, where the record does not
+        say them yet.
         """
         task, most = self._attempt.task, self._attempt.configuration.maximum_bytes
-        if answer.content_length is None or task.validators is None or task.method != "GET":
+        validators = validators or task.validators
+        if answer.content_length is None or validators is None or task.method != "GET":
             return False
-        if not segments.may_share(answer.response, task.validators, task.evidence):
+        if not segments.may_share(answer.response, validators, task.evidence):
             return False
-        if 0 < most < task.validators.total:
+        if 0 < most < validators.total:
             return False
         if self._parts.ranges is not None:
             return True
-        return self.wanted != 1 and task.validators.total - offset >= ENOUGH
+        return self.wanted != 1 and validators.total - offset >= ENOUGH
 
-    async def receive(self, answer: Answer, hashes: Hashes | None) -> None:
-        """Take the body, which goes on with the first bytes that are stored, and whatever else the
-        file lacks. `hashes` are dropped where bytes do not come in their order.
+    async def receive(
+        self, answer: Answer | None, source: FileSource | None, hashes: Hashes | None
+    ) -> None:
+        """Take the body, which goes on with the first bytes that are stored and is of `source`, and
+        whatever else the file lacks; without an answer all of it comes from mirrors. `hashes` are
+        dropped where bytes do not come in their order.
 
         It returns when all is there, or when the rest is to be asked for in another way. Raises
         Contradicted, and TransferFailure when the last connection has failed.
@@ -93,25 +98,40 @@ class Segments:
         task = self._attempt.task
         assert task.validators is not None
         found = self._parts.share(task.validators.total)
-        wanted = 1 if self._refused else self.wanted
+        if answer is not None and source is not None:
+            source.has_shown(answer, task.validators)
         sharing = self._sharing = _Sharing(
-            self._attempt, self._parts, found, self._limiters, hashes, wanted
+            self._attempt, self._parts, found, self._sources, self._limiters, hashes, self.wanted
         )
+        self._attempt.progress.shared = found.picture
         try:
-            await sharing.run(answer)
+            await sharing.run(answer, source)
         finally:
             self._sharing = None
-            self._refused |= sharing.refused
+            self._attempt.progress.shared = None
+
+
+class _Connection:
+    """One that brings a range, or is about to."""
+
+    def __init__(self, source: FileSource, one: StoredRange) -> None:
+        self.source = source
+        self.one: StoredRange | None = one
+        self.loan: Loan | None = None
+
+    def __repr__(self) -> str:
+        return f"<_Connection to {self.source} for {self.one}>"
 
 
 class _Sharing:
-    """One answer's body, and what else the file lacks, shared by connections."""
+    """What the file lacks, shared by connections."""
 
     def __init__(
         self,
         attempt: Attempt,
         parts: DownloadParts,
         ranges: PartRanges,
+        sources: Sources,
         limiters: list[Limiter],
         hashes: Hashes | None,
         wanted: int,
@@ -119,36 +139,36 @@ class _Sharing:
         self._attempt = attempt
         self._parts = parts
         self._ranges = ranges
+        self._sources = sources
         self._limiters = limiters
         self._hashes = hashes
         self._wanted = wanted
-        self._working: dict[asyncio.Task[None], StoredRange | None] = {}
+        self._openings = Openings(attempt, sources, wanted)
+        self._working: dict[asyncio.Task[None], _Connection] = {}
         self._ended = asyncio.Event()  # a connection, or the look for more
-        self._loans: dict[asyncio.Task[None], Loan] = {}
-        self._failure: TransferFailure | None = None  # of the last connection that failed
+        self._failures: list[TransferFailure] = []
         self._growth = ConnectionGrowth(0.0, time.monotonic(), attempt.progress.received)
         self._round_trip = 0.0
-        self._useful = wanted or 1  # connections
-        self._not_before = 0.0  # monotonic seconds: one that broke is replaced then
-        self.refused = False
 
     def __repr__(self) -> str:
         return f"{len(self._working)} connections"
 
-    async def run(self, answer: Answer) -> None:
+    async def run(self, answer: Answer | None, source: FileSource | None) -> None:
         """As `Segments.receive`."""
         if self._ranges.scattered:
             self._drop_hashes()
-        timing = answer.timing
-        self._round_trip = max(0.0, timing.head - timing.connected)
-        self._growth = ConnectionGrowth(
-            self._round_trip, time.monotonic(), self._attempt.progress.received
-        )
-        self._start(self._ranges.ranges[0], answer)
+        if answer is not None and source is not None:
+            self._openings.home = source
+            timing = answer.timing
+            self._round_trip = max(0.0, timing.head - timing.connected)
+            self._growth = ConnectionGrowth(
+                self._round_trip, time.monotonic(), self._attempt.progress.received
+            )
+            self._start(_Connection(source, self._ranges.ranges[0]), answer)
         growing = asyncio.ensure_future(self._grow())
         growing.add_done_callback(lambda _: self._ended.set())
         try:
-            while self._working:
+            while self._working or await self._goes_on():
                 await self._ended.wait()
                 self._ended.clear()
                 if growing.done():
@@ -166,27 +186,38 @@ class _Sharing:
                 self._leave(work)
                 if not work.cancelled():
                     work.exception()  # seen: what came first counts
-        if self._failure is not None and not self._ranges.whole:
-            raise self._failure
+        if self._failures and not self._ranges.whole:
+            # what passes gives more hope than what does not
+            passing = [failure for failure in self._failures if failure.retryable]
+            raise (passing or self._failures)[-1]
 
-    def _start(self, one: StoredRange, answer: Answer | None) -> asyncio.Task[None]:
-        one.busy = True
+    def _start(self, one: _Connection, answer: Answer | None) -> asyncio.Task[None]:
         work = asyncio.ensure_future(self._work(one, answer))
+        self._take_up(one, one.one)
 
         def ended(_: object) -> None:
             # one that was cancelled before it began has let go of nothing
-            if work.cancelled() and one.busy and not self._bringing(one):
-                one.busy = False
-                self._ranges.leave(one)
+            found = one.one
+            if work.cancelled() and found is not None and found.busy and not self._bringing(found):
+                self._let_go(one)
             self._ended.set()
 
         work.add_done_callback(ended)
         self._working[work] = one
         return work
 
+    def _take_up(self, connection: _Connection, one: StoredRange | None) -> None:
+        connection.one = one
+        if one is not None:
+            one.busy, one.by = True, connection.source.number
+
+    def _let_go(self, connection: _Connection) -> None:
+        if (one := connection.one) is not None:
+            one.busy = False
+            self._ranges.leave(one)
+
     def _leave(self, work: asyncio.Task[None]) -> None:
-        del self._working[work]
-        loan = self._loans.pop(work, None)
+        loan = self._working.pop(work).loan
         if loan is not None:
             self._attempt.engine.slots.give_back(loan)
 
@@ -202,45 +233,55 @@ class _Sharing:
         """Add connections as long as they help, and replace those that broke."""
         if not self._wanted and any(limiter.rate for limiter in self._limiters):
             return  # it is not the line that is slow
-        progress, most = self._attempt.progress, self._wanted or MOST_AUTOMATIC
-        while not self.refused:
+        progress = self._attempt.progress
+        openings = self._openings
+        while openings.left():
             now = time.monotonic()
             self._growth.note(now, progress.received, time.process_time())
-            count = len(self._working)
-            if not self._has_room():
-                await asyncio.sleep(_LONG_TICK)
+            count, useful = len(self._working), openings.useful
+            if self._next_source() is None:  # mostly where many files arrive
+                proves = self._ranges.ranges[0].at < SEAM  # a mirror may have to wait for it
+                await asyncio.sleep(_TICK if proves else _LONG_TICK)
                 continue
-            if count < self._useful and now >= self._not_before:
-                while len(self._working) < self._useful and await self._add():
+            if count < useful:
+                while len(self._working) < openings.useful and await self._add():
                     pass
             elif (
-                self._useful <= count < most
+                useful <= count < openings.most
                 and self._enough_left(now)
                 and self._growth.wants_another(now)
                 and await self._add()
             ):
-                self._useful += 1
-            settled = self._growth.exhausted and len(self._working) >= self._useful
+                openings.more += 1
+            settled = self._growth.exhausted and len(self._working) >= openings.useful
             await asyncio.sleep(_LONG_TICK if settled else _TICK)
 
-    def _has_room(self) -> bool:
-        """Whether one more connection could be had now: mostly none can where many files arrive."""
-        return self._attempt.engine.slots.may_lend(self._attempt.task.key, limit=self._limit)
-
-    @property
-    def _limit(self) -> int:
-        """Of the connections to the host, as `Slots.ask` has it."""
-        # a number for one file is as good as one for its host, but where somebody set that
-        own = self._attempt.configuration.connections_to_a_host
-        return own or (self._wanted and max(self._wanted, USUAL))
+    def _next_source(self, *, of_mirrors: bool = False) -> FileSource | None:
+        """The address that one more connection would go to now."""
+        having = Counter(one.source for one in self._working.values())
+        return self._openings.choose(having, self._ranges.ranges[0].at, of_mirrors=of_mirrors)
 
     def _enough_left(self, now: float) -> bool:
         return self._ranges.rest >= max(ENOUGH, ENOUGH_SECONDS * self._growth.rate(now))
 
-    async def _add(self) -> bool:
+    async def _goes_on(self) -> bool:
+        """Whether a mirror goes on where nobody brings anything any more."""
+        waiting = [one.not_before for one in self._openings.left() if one.is_mirror]
+        if not waiting or self._ranges.whole:
+            return False
+        wait = min(waiting) - time.monotonic()
+        if wait > _AFTER_A_CUT:
+            return False
+        await asyncio.sleep(max(0.0, wait))
+        return await self._add(of_mirrors=True) or bool(self._working)
+
+    async def _add(self, *, of_mirrors: bool = False) -> bool:
         """One more connection; False where none can be had now, or has anything to do."""
         slots = self._attempt.engine.slots
         started: list[asyncio.Task[None]] = []
+        source = self._next_source(of_mirrors=of_mirrors)
+        if source is None:
+            return False
 
         def give_back() -> None:
             for work in started:
@@ -248,8 +289,9 @@ class _Sharing:
 
         loan = slots.lend(
             self._attempt.task.key,
-            limit=self._limit,
+            limit=self._openings.limit,
             wanted_back=give_back,
+            origin=source.origin,
         )
         if loan is None:
             return False
@@ -258,46 +300,52 @@ class _Sharing:
             if not self._ranges.scattered:
                 await self._parts.scatter()
                 self._drop_hashes()
-            one = self._next()
+            if len(self._working) < self._openings.most:  # another may have come meanwhile
+                one = self._next(source)
         finally:
             if one is None:
                 slots.give_back(loan)
         if one is None:
             return False
-        work = self._start(one, None)
+        connection = _Connection(source, one)
+        connection.loan = loan
+        work = self._start(connection, None)
         started.append(work)
-        self._loans[work] = loan
         if loan.asked_back:
             work.cancel()
         return True
 
-    def _next(self) -> StoredRange | None:
+    def _next(self, source: FileSource) -> StoredRange | None:
         """What a connection that has nothing to do brings next."""
-        if self.refused:
+        if source.refused:
             return None
+        idle = self._ranges.idle()
+        if idle is not None or (self._growth.in_vain and not self._wanted):
+            return idle  # an end that is moved costs what was on its way
         rate = self._growth.rate(time.monotonic()) / max(1, len(self._working))
         least = int(rate * max(LEAST_SECONDS, 2 * self._round_trip))
-        return self._ranges.idle() or self._ranges.shared(max(LEAST, least))
+        return self._ranges.shared(max(LEAST, least))
 
     # ---- one connection after the other
 
-    async def _work(self, one: StoredRange | None, answer: Answer | None) -> None:
+    async def _work(self, connection: _Connection, answer: Answer | None) -> None:
         """Bring one range after the other. Raises what ends all."""
-        me = asyncio.current_task()
-        assert me is not None
-        added = answer is None
+        one, source = connection.one, connection.source
+        added, before = answer is None, UNKNOWN
         try:
             while one is not None:
-                self._working[me], one.busy = one, True
+                self._take_up(connection, one)
+                before = UNKNOWN
                 if answer is None:
-                    answer = await self._open(one)
+                    answer = await self._open(one, source)
                 if answer is None:
                     return
-                if added:
-                    self._growth.added(time.monotonic())
-                    added = False
-                before = one.received
                 try:
+                    await self._sources.will_bring(source)
+                    if added:
+                        self._growth.added(time.monotonic())
+                        added = False
+                    before = one.received
                     await self._bring(one, answer)
                 finally:
                     await answer.aclose()
@@ -305,60 +353,89 @@ class _Sharing:
                 if one.rest or self._has_open_end(one):
                     if one.received > before:
                         continue  # it was an answer to less than what was asked for
-                    self.refused = True
+                    self._refused(source, mirrors.ODD_ANSWER)
                 one.busy = False
-                one = self._next()
+                one = self._next(source)
         except TransferFailure as failure:
             if failure.code in (Code.CANNOT_WRITE_FILE, Code.CANNOT_OPEN_FILE):
                 raise
-            self._failure = failure
-            self._not_before = time.monotonic() + _AFTER_A_CUT
+            moved = before != UNKNOWN and one is not None and one.received > before
+            self._has_failed(source, failure, opened=before != UNKNOWN, moved=moved)
         finally:
-            if one is not None:
-                one.busy = False
-                self._ranges.leave(one)
+            connection.one = one
+            self._let_go(connection)
+
+    def _has_failed(
+        self, source: FileSource, failure: TransferFailure, *, opened: bool, moved: bool
+    ) -> None:
+        if not source.is_mirror or self._openings.home in (None, source):
+            self._failures.append(failure)
+        source.not_before = time.monotonic() + _AFTER_A_CUT
+        source.cuts += 1
+        if source.is_mirror:
+            if not moved:
+                self._sources.drop(source, failure.title)
+            elif source.cuts >= MOST_CUTS:
+                self._sources.drop(source, mirrors.KEEPS_BREAKING)
+        elif not opened:
+            source.refused = True
+
+    def _refused(self, source: FileSource, reason: str) -> None:
+        """No further connection is asked of it; a mirror that has no other one is left out."""
+        source.refused = True
+        others = sum(one.source is source for one in self._working.values())
+        if source.is_mirror and others < 2:
+            self._sources.drop(source, reason)
 
     def _has_open_end(self, one: StoredRange) -> bool:
         return one.end < self._ranges.total and not one.compared
 
-    async def _open(self, one: StoredRange) -> Answer | None:
+    async def _open(self, one: StoredRange, source: FileSource) -> Answer | None:
         """An answer whose next byte is the next one of that range; None where none can be had.
         Raises Contradicted.
         """
-        attempt, task = self._attempt, self._attempt.task
-        validators = task.validators
+        stored = self._ranges.ranges[0].at
+        if source.validators is None and not await self._sources.prove(source, stored):
+            return None
+        validators = source.validators
         assert validators is not None
         asked = segments.ask(one.start, one.at, one.end, self._ranges.total)
-        lines = await attempt.engine.lines()
-        call = call_for_task(
-            attempt.engine,
-            attempt.configuration,
-            task,
-            asked.headers(validators),
-            traces=attempt.new_traces(),
-            resumes_at=task.current_url if task.current_url != task.url else "",
-            strayed=task.strayed,
-        )
-        try:
-            answer = await lines.open(call)
-        except TransferFailure:
-            self.refused = True
-            raise
+        answer = await source.ask(self._attempt, asked.headers(validators))
         taken = False
         try:
             verdict = segments.judge(asked, validators, answer.response)
-            if verdict is SegmentVerdict.CHANGED:
-                raise Contradicted(evidence.CHANGED, mixed=False)
-            if verdict is SegmentVerdict.REFUSED:
-                self.refused = True
+            if verdict is not SegmentVerdict.TAKE:
+                self._turned_down(source, verdict, asked, answer.response)
                 return None
-            if asked.before and not await self._equal(answer, asked.start, asked.before):
-                raise Contradicted(evidence.CHANGED, mixed=True)
+            if asked.before and not await self._sources.equal(answer, asked.start, asked.before):
+                if source.brought or not source.is_mirror:
+                    raise self._contradicted()
+                self._sources.drop(source, mirrors.OTHER_BYTES)
+                return None
             taken = True
             return answer
         finally:
             if not taken:
                 await answer.aclose()
+
+    def _turned_down(
+        self, source: FileSource, verdict: SegmentVerdict, asked: SegmentAsk, response: Response
+    ) -> None:
+        """Raises Contradicted where the file of the first address is another one now."""
+        changed_there = verdict is SegmentVerdict.CHANGED
+        if source.is_mirror:
+            total = self._ranges.total
+            reason = mirrors.why_not_used(asked, total, response) or mirrors.ODD_ANSWER
+            self._refused(source, mirrors.NEW_VERSION if changed_there else reason)
+        elif changed_there:
+            raise Contradicted(evidence.CHANGED, mixed=False)
+        else:
+            source.refused = True
+
+    def _contradicted(self) -> Contradicted:
+        """Where two ranges meet, or one goes on, there are other bytes than before."""
+        mirrored = self._attempt.task.evidence.mirrored
+        return Contradicted(mirrors.DIFFER if mirrored else evidence.CHANGED, mixed=True)
 
     async def _bring(self, one: StoredRange, answer: Answer) -> None:
         """Take the body up to the end of the range, and compare what follows with what its
@@ -378,8 +455,8 @@ class _Sharing:
             if other.received >= common:
                 if answer.left < common:
                     return
-                if not await self._equal(answer, other.start, common):
-                    raise Contradicted(evidence.CHANGED, mixed=True)
+                if not await self._sources.equal(answer, other.start, common):
+                    raise self._contradicted()
                 self._ranges.agreed(one, common)
                 return
             # it has hardly begun: this connection brings that one's bytes, too
@@ -389,7 +466,9 @@ class _Sharing:
 
     def _bringing(self, one: StoredRange) -> set[asyncio.Task[None]]:
         return {
-            work for work, bringing in self._working.items() if bringing is one and not work.done()
+            work
+            for work, connection in self._working.items()
+            if connection.one is one and not work.done()
         }
 
     async def _end_work_on(self, one: StoredRange) -> None:
@@ -400,13 +479,3 @@ class _Sharing:
             for work in works:
                 work.cancel()
             await asyncio.wait(works)
-
-    async def _equal(self, answer: Answer, begin: int, count: int) -> bool:
-        """Whether the next bytes of a body are those that are stored there."""
-        fd = os.memfd_create("transfermon-seam", os.MFD_CLOEXEC)
-        try:
-            await answer.receive(fd, 0, Progress(), length=count)
-            stored = await self._parts.on_disk(self._parts.at_hand.read, begin, count)
-            return os.pread(fd, count, 0) == stored
-        finally:
-            os.close(fd)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 
 from transfermon.model import ranges
-from transfermon.model.ranges import Ranges
+from transfermon.model.ranges import NOBODY, Picture, Ranges, Stretch
 from transfermon.model.task import Progress
 from transfermon.storage.part_file import PartFile
 from transfermon.storage.range_map import RangeMap
@@ -27,6 +27,7 @@ class StoredRange(Progress):
         self.movable = MovableEnd(end)
         self.end = end
         self.busy = False  # a connection brings it
+        self.by = 0  # the number of the address that it comes from, while it does
         self.compared = 0  # bytes of the next range that were equal to what came behind the end
         self.row = 0  # of the map
         self._whole = whole
@@ -82,6 +83,13 @@ class PartRanges:
     def _pairs(self) -> list[tuple[int, int]]:
         return [(one.start, one.at + one.compared) for one in self.ranges]
 
+    def picture(self) -> Picture:
+        """For whoever shows it: each range, and which address brings it."""
+        return tuple(
+            Stretch(one.start, one.at, one.end, one.by if one.busy else NOBODY)
+            for one in self.ranges
+        )
+
     @property
     def whole(self) -> bool:
         """Whether all is there, and all comparisons are made."""
@@ -135,8 +143,8 @@ class PartRanges:
         return new
 
     def absorb(self, one: StoredRange) -> None:
-        """It reaches to the end of its neighbour, which is no more; what the neighbour has is fetched again. Nobody may be
-        bringing that one.
+        """It reaches to the end of its neighbour, which is no more; what the neighbour has is
+        fetched again. Nobody may be bringing that one.
         """
         other = self.after(one)
         assert other is not None

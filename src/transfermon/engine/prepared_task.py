@@ -18,6 +18,7 @@ from transfermon.engine.new_task import TEMPORARY, Destination, NewTask, Pieces
 from transfermon.engine.session_core import SessionCore
 from transfermon.engine.task_files import noted
 from transfermon.http.addresses import check_url, without_credentials
+from transfermon.http.mirrors import checked_mirrors
 from transfermon.http.upload_protocols.registry import check_name
 from transfermon.model import upload_protocol
 from transfermon.model.checked_text import checked_path, checked_text
@@ -51,6 +52,7 @@ def prepared(core: SessionCore, key: TaskKey, new: NewTask) -> PreparedTask:
     check_priority(new.priority)
     new.options.check()
     bare, headers = split_credentials(new.url)
+    options = checked_mirrors(new.options, bare, new.expected_digest or "")
     headers |= checked_headers(new.request_headers)
     own, body = _OF_KIND[new.kind](core, new)
     if (
@@ -67,6 +69,7 @@ def prepared(core: SessionCore, key: TaskKey, new: NewTask) -> PreparedTask:
         "header_names": tuple(headers),
         "earliest_begin": None if begin is None else begin.timestamp(),
         **{name: getattr(new, name) for name in _KEPT},
+        "options": options,
         **own,
     }
     fields["speed_limit"] = max(0, new.speed_limit)

@@ -121,9 +121,9 @@ class Slots:
                 counts[group] = left
         self._grant()
 
-    def may_lend(self, key: TaskKey, *, limit: int) -> bool:
+    def may_lend(self, key: TaskKey, *, limit: int, origin: str = "") -> bool:
         """Whether `lend` would give a slot now."""
-        group = self._held.get(key)
+        group = self._lender(key, origin)
         return (
             group is not None
             and not self._closed
@@ -131,14 +131,21 @@ class Slots:
             and (group not in self._queues or self._head(group) is None)
         )
 
-    def lend(self, key: TaskKey, *, limit: int, wanted_back: Callable[[], None]) -> Loan | None:
+    def _lender(self, key: TaskKey, origin: str) -> Group | None:
+        held = self._held.get(key)
+        return None if held is None else (held[0], origin or held[1])
+
+    def lend(
+        self, key: TaskKey, *, limit: int, wanted_back: Callable[[], None], origin: str = ""
+    ) -> Loan | None:
         """A slot for one more connection of a task, where one of its host is free and nobody waits
-        for it; `limit` as for `ask`. It counts against the connections to the host alone.
+        for it; `limit` as for `ask`. It counts against the connections to the host alone. `origin`
+        is that of another host, scheme://host:port, that the task has a connection to, too.
 
         `wanted_back` is told when a task waits for it: then it is to be given back soon.
         """
-        group = self._held.get(key)
-        if group is None or not self.may_lend(key, limit=limit):
+        group = self._lender(key, origin)
+        if group is None or not self.may_lend(key, limit=limit, origin=origin):
             return None
         loan = Loan(group, wanted_back)
         self._loans.setdefault(group, []).append(loan)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from transfermon.engine.prepared_task import check_priority
 from transfermon.engine.task_run import TaskRun, abandon_upload, at_address
 from transfermon.http.cookies import Cookie
+from transfermon.http.mirrors import checked_mirrors
 from transfermon.http.upload_protocols.registry import check_name
 from transfermon.model import upload_protocol
 from transfermon.model.configuration import checked_headers
@@ -44,7 +45,7 @@ def adjust(
         engine.keep_secrets(task, headers)
     if options is not None:
         options.check()
-        run.change(options=options)
+        run.change(options=checked_mirrors(options, task.url, task.expected_digest))
     if cookies is not None:
         engine.keep_cookies(task, cookies)
     limit = task.speed_limit if speed_limit is None else max(0, speed_limit)

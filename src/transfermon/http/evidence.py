@@ -514,7 +514,7 @@ def places(asked: Ask, stored: int, read: Callable[[int, int], bytes]) -> tuple[
         return ()
     size, found = asked.overlap, list[Place]()
     end = (asked.start, size)
-    if is_blank(read(*end)) and (place := _before(asked.start, size, read)) is not None:
+    if is_blank(read(*end)) and (place := block_before(asked.start, size, read)) is not None:
         end = place
         found.append(place)
     comparable = not is_blank(read(*end))
@@ -528,8 +528,10 @@ def places(asked: Ask, stored: int, read: Callable[[int, int], bytes]) -> tuple[
     return tuple(found) if enough or not asked.places else None
 
 
-def _before(end: int, size: int, read: Callable[[int, int], bytes]) -> Place | None:
-    """The nearest block before `end` that can be compared."""
+def block_before(end: int, size: int, read: Callable[[int, int], bytes]) -> Place | None:
+    """The nearest block of `size` bytes before `end` that can be compared; None where there is
+    none.
+    """
     for at in range(end - size, max(end - _FAR, 0) - size, -size):
         place = (max(at, 0), min(size, at + size))
         if not is_blank(read(*place)):

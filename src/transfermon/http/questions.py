@@ -119,7 +119,9 @@ class Questions:
         found = resume.host_of(response.url) if self._suspects_ranges else known.no_ranges
         self._plain, self._suspects_ranges = "", False
         self._interrupted = self._conditional = True
-        return changed(known, brought=0, compared=0, refused=0, refusals=0, no_ranges=found)
+        return changed(
+            known, brought=0, compared=0, refused=0, refusals=0, no_ranges=found, mirrored=False
+        )
 
     def refused(self, asked: resume.Ask, known: Evidence, status: int) -> Evidence:
         """The server answered with an error."""

@@ -56,8 +56,10 @@ class SegmentAsk:
     end: int
     before: int = 0
 
-    def headers(self, validators: Validators) -> dict[str, str]:
-        return {"Range": f"bytes={self.start}-{self.end - 1}", "If-Range": validators.etag}
+    def headers(self, validators: Validators | None) -> dict[str, str]:
+        """Without a condition where nothing is known of the address yet."""
+        condition = {} if validators is None else {"If-Range": validators.etag}
+        return {"Range": f"bytes={self.start}-{self.end - 1}", **condition}
 
 
 def may_share(response: Response, validators: Validators | None, evidence: Evidence) -> bool:

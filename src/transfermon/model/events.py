@@ -211,6 +211,16 @@ class DownloadResumedEvent(TaskEvent):
 
 
 @record
+class MirrorDroppedEvent(TaskEvent):
+    """[beyond] A mirror of the file is not used any more in this attempt; the others go on."""
+
+    type = "mirrordropped"
+    keys = {"task_identifier": "taskIdentifier", "mirror": "mirror", "reason": "reason"}
+    mirror: str = ""  # its address, redacted
+    reason: str = ""  # a sentence
+
+
+@record
 class DownloadCompletedEvent(TaskEvent):
     """The file is whole and under its final name (D-06, D-07)."""
 

@@ -15,6 +15,7 @@ from transfermon.model.translate import marked
 
 AUTOMATIC = -1  # connections for one file: as many as help
 MOST_CONNECTIONS = 8  # that one file may have
+MOST_MIRRORS = 16
 
 
 class ValueKind(Enum):
@@ -24,11 +25,14 @@ class ValueKind(Enum):
     NAMES = "names"  # a tuple of words
     FILE_TO_READ = "file to read"  # an absolute path; "" is none
     FILE_TO_WRITE = "file to write"
+    ADDRESSES = "addresses"  # a tuple of http and https addresses
     CONNECTIONS = "connections"  # a number of them, 0 for none given; see `connections_of`
 
 
 class OptionRow(NamedTuple):
-    """`flag` is `--NAME` of the field with dashes, `key` in the control API its name in camelCase."""
+    """`flag` is `--NAME` of the field, or of `word`, with dashes, `key` in the control API its name in
+    camelCase.
+    """
 
     name: str
     kind: ValueKind
@@ -38,10 +42,11 @@ class OptionRow(NamedTuple):
     metavar: str = ""
     of_bodies: bool = False  # only where the request has a body
     of_downloads: bool = False  # only where the answer is the file
+    word: str = ""  # of the flag, where it is not the name: one that is given more than once
 
     @property
     def flag(self) -> str:
-        return f"--{self.name.replace('_', '-')}"
+        return f"--{(self.word or self.name).replace('_', '-')}"
 
     @property
     def key(self) -> str:
@@ -100,6 +105,25 @@ ROWS = (
         help="bring one file by so many connections at once, 1 to 8; without it by as many as help, 4 at the most",
         title=marked("Connections"),
         hint=marked("For one file: auto, or 1 to 8"),
+        of_downloads=True,
+    ),
+    OptionRow(
+        name="mirrors",
+        word="mirror",
+        kind=ValueKind.ADDRESSES,
+        metavar="URL",
+        help="another address of the same file, used at the same time and in the place of one that fails; may be "
+        "repeated, and needs --sha256 or --mirrors-are-the-same. Headers, cookies and credentials go to the first "
+        "address alone",
+        title=marked("Mirrors"),
+        hint=marked("Other addresses of the same file, used at the same time"),
+        of_downloads=True,
+    ),
+    OptionRow(
+        name="mirrors_are_the_same",
+        kind=ValueKind.FLAG,
+        help="take my word that all mirrors have the same file, where no checksum can tell",
+        title=marked("The mirrors have the same file, without a checksum that tells"),
         of_downloads=True,
     ),
 )

@@ -10,9 +10,30 @@ where they meet was compared: then they overlap in what is known of them, and be
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 Range = tuple[int, int, int]
 Ranges = tuple[Range, ...]
+NOBODY = -1
+
+
+class Stretch(NamedTuple):
+    """A range, and the number of the address that brings it now: 0 is the first one, the N-th
+    mirror is N.
+    """
+
+    start: int
+    at: int
+    end: int
+    by: int = NOBODY
+
+
+Picture = tuple[Stretch, ...]
+
+
+def picture_of(ranges: Ranges) -> Picture:
+    """Of ranges that nobody brings anything of."""
+    return tuple(Stretch(*one) for one in ranges)
 
 
 def of_stored(pairs: Iterable[tuple[int, int]], total: int) -> Ranges:

@@ -10,9 +10,16 @@ import os
 import re
 from collections.abc import Mapping
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from transfermon.model import json_text
-from transfermon.model.option_table import AUTOMATIC, MOST_CONNECTIONS, ROWS, ValueKind
+from transfermon.model.option_table import (
+    AUTOMATIC,
+    MOST_CONNECTIONS,
+    MOST_MIRRORS,
+    ROWS,
+    ValueKind,
+)
 from transfermon.model.record import record
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -35,6 +42,10 @@ class RequestOptions:
     no_content_type: bool = False  # a body is sent without Content-Type
     # at once for one file; 0: as the session says, AUTOMATIC: as many as help
     connections: int = 0
+    # other addresses of the same file: no header, cookie or credential goes to their origins
+    mirrors: tuple[str, ...] = ()
+    # a person's word for that, where no checksum was given
+    mirrors_are_the_same: bool = False
 
     def check(self) -> None:
         """Raises ValueError with a sentence for what cannot be."""
@@ -47,11 +58,21 @@ class RequestOptions:
                 )
         if not AUTOMATIC <= self.connections <= MOST_CONNECTIONS:
             raise ValueError(_CONNECTIONS)
+        if len(self.mirrors) > MOST_MIRRORS:
+            raise ValueError(f"A file has {MOST_MIRRORS} mirrors at the most.")
+        for address in self.mirrors:
+            _check_mirror(address)
         files = [getattr(self, row.name) for row in ROWS if row.kind in FILES]
         if not all(os.path.isabs(path) for path in files if path):
             raise ValueError(
                 "The files of authorities and of TLS keys are named by absolute paths."
             )
+
+    def lack_proof(self, digest: str | None) -> bool:
+        """Whether nothing would tell that a mirror has another file; `digest` is what the file must
+        have.
+        """
+        return bool(self.mirrors) and not digest and not self.mirrors_are_the_same
 
     def over(self, session: object) -> Self:
         """These options where a session says something else: its fields of the same names."""
@@ -60,25 +81,30 @@ class RequestOptions:
             other: Any = getattr(session, name, NOTHING)
             if other is NOTHING:
                 continue
-            found[name] = (
-                tuple(dict.fromkeys(word.lower() for word in (*own, *other)))
-                if isinstance(own, tuple)
-                else own or other
-            )
+            words = (*own, *other) if isinstance(own, tuple) else ()
+            if name in _HEADER_NAMES:
+                words = tuple(word.lower() for word in words)
+            found[name] = tuple(dict.fromkeys(words)) if isinstance(own, tuple) else own or other
         return type(self)(**found)
 
 
 NOTHING = object()
 NONE = RequestOptions()
 _CONNECTIONS = f"One file has 1 to {MOST_CONNECTIONS} connections at once, or “auto”."
+NO_PROOF = (
+    "Mirrors are used with a SHA-256 checksum of the file, or with your word that all of them"
+    " have the same file (--mirrors-are-the-same)."
+)
 _KINDS = {  # of a value in JSON
     ValueKind.FLAG: bool,
     ValueKind.NAMES: list,
     ValueKind.FILE_TO_READ: str,
     ValueKind.FILE_TO_WRITE: str,
     ValueKind.CONNECTIONS: int,
+    ValueKind.ADDRESSES: list,
 }
 _ROWS = {row.key: row for row in ROWS}
+_HEADER_NAMES = frozenset(row.name for row in ROWS if row.kind is ValueKind.NAMES)
 
 
 def to_dict(options: RequestOptions) -> dict[str, Any]:
@@ -110,6 +136,21 @@ def from_dict(stored: Mapping[str, Any]) -> RequestOptions:
     options = RequestOptions(**given)
     options.check()
     return options
+
+
+def _check_mirror(address: str) -> None:
+    """Whether it is one at all, and none that holds a secret; who asks there checks it whole."""
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme.lower() in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError(
+            f"“{address[:100]}” is no address of a mirror; it begins with http:// or https://."
+        )
+    if "@" in parts.netloc:
+        raise ValueError("The address of a mirror holds no user name and no password.")
 
 
 def connections_of(typed: str) -> int:

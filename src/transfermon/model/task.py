@@ -7,6 +7,7 @@ same table says what a menu may offer.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 from transfermon.model.checked_text import is_text
 from transfermon.model.errors import InvalidAction, TransferError
 from transfermon.model.metrics import TaskMetrics, task_metrics
-from transfermon.model.ranges import Ranges
+from transfermon.model.ranges import Picture, Ranges, picture_of
 from transfermon.model.record import record
 from transfermon.model.request_options import NONE, RequestOptions
 
@@ -179,6 +180,7 @@ class Evidence:
     refusals: int = 0  # how many of those in a row
     # several connections at a time have contradicted one another: that started over, once
     one_connection: bool = False
+    mirrored: bool = False  # bytes of a mirror may be among those that are stored
     found_sum: str = ""  # "md5:HEX" of a whole body that did not fit what the server had announced
 
 
@@ -460,6 +462,15 @@ def progress_of(task: Task) -> Progress:
     return Progress(received=task.moved, expected=task.total, told=task.moved, attempt=task.attempt)
 
 
+def parts_of(task: Task, progress: Progress | None) -> Picture:
+    """Where the bytes of a file are that several connections bring or have brought; () for any
+    other.
+    """
+    live = progress.shared if progress is not None else None
+    found = live() if live is not None else picture_of(task.ranges)
+    return found if len(found) > 1 else ()
+
+
 @dataclass(slots=True)
 class Progress:
     """Live counters of one running task. Who moves the bytes adds to `received`; everyone else only
@@ -471,6 +482,8 @@ class Progress:
     told: int = 0  # what the last progress event said
     attempt: int = 0
     rate: Rate = field(default_factory=Rate)
+    # what each of several connections brings; None where there is one
+    shared: Callable[[], Picture] | None = None
 
     def add(self, count: int) -> None:
         """So many more bytes have arrived, or were given to the network."""

@@ -123,7 +123,8 @@ def task_of(text: str) -> Task:
     if stored.get("upload") is not None:
         stored["upload"] = _made(UploadResource, stored["upload"])
     if stored.get("options") is not None:
-        stored["options"]["send_along"] = tuple(stored["options"].get("send_along", ()))
+        for name in ("send_along", "mirrors"):
+            stored["options"][name] = tuple(stored["options"].get(name, ()))
         stored["options"] = _made(RequestOptions, stored["options"])
     stored["header_names"] = tuple(stored.get("header_names", ()))
     for name in ("source_identity", "final_identity"):

@@ -216,6 +216,12 @@ def _resumed(told: events.DownloadResumedEvent) -> str:
     )
 
 
+def _mirror_dropped(told: events.MirrorDroppedEvent) -> str:
+    return tr("{name} does without the mirror {mirror}: {reason}").format(
+        name=_name(told), mirror=told.mirror, reason=_clause(told.reason)
+    )
+
+
 def _downloaded(told: events.DownloadCompletedEvent) -> str:
     words = tr("{name} downloaded to {location}") if told.location else tr("{name} downloaded")
     return words.format(name=_name(told), location=told.location)
@@ -336,6 +342,7 @@ _EVENTS: dict[type[events.Event], Callable[[Any], str]] = {
     events.TaskRemovedEvent: _removed,
     events.DownloadProgressEvent: _progressed,
     events.DownloadResumedEvent: _resumed,
+    events.MirrorDroppedEvent: _mirror_dropped,
     events.DownloadCompletedEvent: _downloaded,
     events.UploadProgressEvent: _uploaded,
     events.TaskCompletedEvent: _completed,

@@ -288,6 +288,31 @@ def test_a_download_has_a_number_of_connections_and_a_body_that_is_sent_none(dia
     assert asked.args[0].new.options == RequestOptions(connections=-1)
 
 
+def test_mirrors_need_a_checksum_or_a_word(dialog, qtbot):
+    dialog.more_button.setChecked(True)
+    line, word = (dialog.request.rows[name] for name in ("mirrors", "mirrors_are_the_same"))
+    line.setText("http://m.example/a  https://n.example/B")
+    assert "checksum, or your word" in dialog.problems.text()
+    assert not dialog.start_button.isEnabled()
+    dialog.digest.setText("0" * 64)
+    assert dialog.start_button.isEnabled()
+    dialog.digest.setText("")
+    word.setChecked(True)
+    assert dialog.start_button.isEnabled()
+    line.setText("m.example")
+    assert "no address of a mirror" in dialog.problems.text()
+    line.setText("http://m.example/a  https://n.example/B")
+    dialog.method.setCurrentText("PUT")
+    assert not line.isVisible()
+    assert not word.isVisible()
+    dialog.method.setCurrentText("GET")
+    with qtbot.waitSignal(dialog.requested) as asked:
+        dialog.start_button.click()
+    assert asked.args[0].new.options == RequestOptions(
+        mirrors=("http://m.example/a", "https://n.example/B"), mirrors_are_the_same=True
+    )
+
+
 def test_more_opens_and_closes_like_a_drawer(qtbot):
     dialog = AddDialog()
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)

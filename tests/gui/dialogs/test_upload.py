@@ -121,6 +121,8 @@ def test_what_is_about_downloads_alone_is_not_in_the_dialog(dialog):
     rows = dialog.request.rows
     assert not rows["no_content_type"].isHidden()
     assert rows["connections"].isHidden()
+    assert rows["mirrors"].isHidden()
+    assert rows["mirrors_are_the_same"].isHidden()
 
 
 def test_the_dialog_offers_what_the_registry_has(files, qtbot, monkeypatch):

@@ -22,7 +22,7 @@ from tests.helpers.harness import (
     parts,
     the_task,
 )
-from tests.helpers.shared_file import M, SharedFile
+from tests.helpers.shared_file import M, Paced, SharedFile
 from transfermon.http.segments import SEAM
 from transfermon.model.ranges import pairs_of
 from transfermon.storage import part_names
@@ -36,8 +36,8 @@ BODY = os.urandom(12 * M + 17)
 class Held(SharedFile):
     """Each range comes up to a place of its own, and the rest when `go` is set."""
 
-    def __init__(self) -> None:
-        super().__init__(BODY, after=1000, ranged=self._held)
+    def __init__(self, etag: str = '"v1"') -> None:
+        super().__init__(BODY, etag=etag, after=1000, ranged=self._held)
 
     def _held(self, conn: Conn, request: Request, start: int, end: int, number: int) -> bool:
         if self.go.is_set():
@@ -128,21 +128,47 @@ async def test_without_the_map_the_last_checkpoint_counts(state: Path, folder: P
         assert file.plain <= 2  # the first bytes may be missing
 
 
-class Paced(SharedFile):
-    """So slow that there is time to kill."""
+async def test_a_kill_loses_nothing_that_a_mirror_has_brought(state: Path, folder: Path):
+    """Both go on afterwards."""
+    file, mirror = Held(), Held('"of-the-mirror"')
+    with ByteServer(file) as server, ByteServer(mirror) as other:
+        words = ("--url", server.url("/a.bin"), "--mirror", other.url("/a.bin"))
+        with Engine(state, folder, *words, "--connections", "2") as engine:
+            # the mirror's first range shows what it has
+            eventually(lambda: count(mapped(folder)) == 2 * M + 2000, "what was sent")
+            engine.kill()
+            told = engine.events
+        record = the_task(left(state)[0])
+        assert record.evidence.mirrored
+        assert record.options.mirrors == (other.url("/a.bin"),)
+        checked(state, folder, {"a.bin": BODY})
+        before = len(mirror.ranges)
+        mirror.go.set()
 
-    def give(self, conn: Conn, head: bytes, data: bytes) -> None:
-        conn.send(head)
-        conn.send_slowly((data[at : at + 65536] for at in range(0, len(data), 65536)), 0.01)
+        async def release() -> None:
+            while len(mirror.ranges) < before + 2 or mirror.sent < 6 * M:
+                await asyncio.sleep(0.01)
+            file.go.set()
+
+        releasing = asyncio.ensure_future(release())
+        runs = [told, await gone_on(state, folder, told)]
+        await releasing
+        check_end(state, folder, {"a.bin": BODY}, runs)
+        assert (file.plain, mirror.plain) == (1, 0)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("seed", range(40))
-async def test_kills_at_any_moment_leave_one_whole_file(state: Path, folder: Path, seed: int):
+async def test_kills_at_any_moment_leave_one_whole_file(
+    state: Path, folder: Path, seed: int, mirrored: bool
+):
     chosen = random.Random(seed)
-    file, runs = Paced(BODY), []
-    with ByteServer(file) as server:
-        words = ("--url", server.url("/a.bin"), "--connections", str(chosen.choice((2, 4, 8))))
+    file, mirror, runs = Paced(BODY), Paced(BODY, etag='"of-the-mirror"'), []
+    with ByteServer(file) as server, ByteServer(mirror) as other:
+        words = ["--url", server.url("/a.bin"), "--connections", str(chosen.choice((2, 4, 8)))]
+        if mirrored:
+            words += ["--mirror", other.url("/a.bin")]
         for _ in range(5):
             with Engine(state, folder, *words) as engine:
                 engine.wait_for("ready")

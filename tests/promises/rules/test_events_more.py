@@ -336,6 +336,7 @@ DOCUMENTED: dict[str, dict[str, Any]] = {
         "suggestedFilename": str,
     },
     "downloadresumed": {**NUMBER, "fileOffset": int, "expectedTotalBytes": int, "reason": str},
+    "mirrordropped": {**NUMBER, "mirror": str, "reason": str},
     "uploadprogress": {
         **PROGRESS,
         **dict.fromkeys(("bytesSent", "totalBytesSent", "totalBytesExpectedToSend"), int),

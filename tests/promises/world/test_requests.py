@@ -20,6 +20,7 @@ from tests.helpers.socks_server import GRANTED, SocksServer, Talk
 from transfermon.commands import main, transfer
 from transfermon.commands import orders as command_orders
 from transfermon.control.api import Api
+from transfermon.control.json_records import task_dict
 from transfermon.engine.monitor import Monitor
 from transfermon.http.addresses import redirect_target
 from transfermon.model.errors import TransferFailure
@@ -528,6 +529,55 @@ def test_what_is_sent_has_no_number_of_connections(here, capsys):
     assert "--connections" in capsys.readouterr().err
 
 
+async def test_mirrors_go_with_their_task(monitor, here, server):
+    words = ("--mirror", "http://m.example/a", "--mirror", "http://n.example/A?b=c")
+    task = await run(monitor, "get", *words, "--mirrors-are-the-same", server.url("/a"))
+    assert task.succeeded
+    assert task.options == RequestOptions(
+        mirrors=("http://m.example/a", "http://n.example/A?b=c"), mirrors_are_the_same=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--mirror", "http://m.example/a", "http://h.example/"), "a SHA-256 checksum"),
+        (
+            ("--mirror", "m.example", "--mirrors-are-the-same", "http://h.example/"),
+            "begins with http",
+        ),
+        (
+            (
+                *("--mirror", "http://m.example/a", "--mirrors-are-the-same"),
+                *("http://h.example/", "http://i.example/"),
+            ),
+            "--mirror is for one address at a time",
+        ),
+        (
+            (
+                *("--mirror", "http://u:secret@m.example/", "--mirrors-are-the-same"),
+                "http://h.example/",
+            ),
+            "no user name and no password",
+        ),
+    ],
+)
+def test_mirrors_that_cannot_be_are_refused_in_one_sentence(here, capsys, words, said: str):
+    assert main.main(["get", *words]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert said in told.err.strip().splitlines()[-1]
+    assert "secret" not in told.err
+
+
+async def test_the_control_api_shows_no_secret_of_a_mirrors_address(monitor, server):
+    session = quick_session(monitor)
+    options = RequestOptions(mirrors=("http://m.example/a?key=secret",), mirrors_are_the_same=True)
+    task = session.download_task(server.url("/a"), options=options, start=False)
+    shown = task_dict(monitor.task(task.key))
+    assert shown["options"]["mirrors"] == ["http://m.example/a?key=…"]
+
+
 async def test_options_come_back_with_the_task(monitor, open_monitor, server):
     options = RequestOptions(send_along=("x-key",), insecure_redirects=True, no_content_type=True)
     session = quick_session(monitor)
@@ -550,6 +600,9 @@ async def test_options_come_back_with_the_task(monitor, open_monitor, server):
         {"connections": "4"},
         {"connections": True},
         {"connections": 2.0},
+        {"mirrors": "http://m.example/a"},
+        {"mirrors": ["http://m.example/a"]},  # nothing tells that it is the same file
+        {"mirrors": ["ftp://m.example/a"], "mirrorsAreTheSame": True},
     ],
 )
 async def test_the_control_api_refuses_options_that_cannot_be(monitor, server, options):

@@ -261,7 +261,7 @@ class AddDialog(QDialog):
         try:
             headers_in(self.headers.toPlainText())
             digest = digest_in(self.digest.text())
-            self.request.options()
+            options = self.request.options()
         except ValueError as exc:
             return str(exc)
         if self.method.currentText() != "GET":
@@ -273,6 +273,10 @@ class AddDialog(QDialog):
             )
         if digest and addresses > 1:
             return tr("A checksum fits one address only.")
+        if options.mirrors and addresses > 1:
+            return tr("Mirrors fit one address only.")
+        if options.lack_proof(digest):
+            return tr("Mirrors need a SHA-256 checksum, or your word that they have the same file.")
         name = self.name.text().strip()
         if name and addresses > 1:
             return tr("A name fits one address only.")

@@ -87,6 +87,8 @@ class RequestRows:
             return widget.isChecked() and not widget.isHidden()
         if row.kind is ValueKind.NAMES:
             return tuple(name.lower() for name in widget.text().replace(",", " ").split())
+        if row.kind is ValueKind.ADDRESSES:
+            return () if widget.isHidden() else tuple(widget.text().split())
         if row.kind is ValueKind.CONNECTIONS:
             return connections_of("" if widget.isHidden() else widget.text())
         return _absolute(widget.text())

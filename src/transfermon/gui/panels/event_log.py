@@ -81,6 +81,7 @@ _ROLES = {
     "taskcreated": "accent",
     "downloadresumed": "accent",
     "downloadcompleted": "good",
+    "mirrordropped": "warn",
     "taskwaiting": "warn",
     "backgroundhandlerexpired": "bad",
     "notification": "warn",
