@@ -30,6 +30,11 @@ from tests.helpers.harness import (
     parts,
     the_task,
 )
+from tests.helpers.shared_file import Paced
+from transfermon.http.segments import SEAM
+from transfermon.model.ranges import pairs_of
+from transfermon.storage.held_folder import HeldFolder
+from transfermon.storage.range_map import RangeMap
 
 pytestmark = pytest.mark.anyio
 
@@ -160,6 +165,119 @@ async def test_fault_k7_a_power_cut_right_after_completed_was_said_leaves_the_wh
                 disk.state, disk.out, files, [told, await gone_on(disk.state, disk.out, told)]
             )
         assert len(server.requests) == 1
+
+
+SHARED = content(12 << 20, seed=3)  # brought by several connections
+
+
+def several(server: ByteServer) -> tuple[str, ...]:
+    return ("--url", server.url("/a.bin"), "--connections", "4")
+
+
+def ranges_of(disk: Disk) -> tuple[tuple[int, int], ...]:
+    """What the journal says is stored, once it says that it is in several places."""
+    tasks, _ = left(disk.state)
+    pairs = pairs_of(the_task(tasks).ranges) if tasks else ()
+    return pairs if len(pairs) > 1 else ()
+
+
+async def test_fault_k6_after_a_power_cut_several_connections_go_on_from_their_checkpoint(
+    disk: Disk,
+):
+    files, file = {"a.bin": SHARED}, Paced(SHARED, pause=0.06)
+    with ByteServer(file) as server:
+        with disk.mounted(), Engine(disk.state, disk.out, *several(server)) as engine:
+            engine.wait_for("accepted")
+            synced = eventually(lambda: ranges_of(disk), "a checkpoint of several ranges")
+            eventually(
+                lambda: file.sent > sum(at - start for start, at in synced) + 400_000,
+                "bytes that are not synced",
+            )
+            disk.cut()
+            engine.kill()
+            told = engine.events
+        with disk.mounted():
+            record = the_task(checked(disk.state, disk.out, files)[0])
+            known = pairs_of(record.ranges)
+            assert len(known) > 1
+            asked = len(file.ranges)
+            file.hurry.set()
+            check_end(
+                disk.state, disk.out, files, [told, await gone_on(disk.state, disk.out, told)]
+            )
+        assert file.plain == 1
+        for start, end in file.ranges[asked:]:
+            twice = sum(max(0, min(end, at) - max(start, begin)) for begin, at in known)
+            # the first of them asks for all the rest, and stops where others have been
+            assert twice <= 2 * SEAM or end == len(SHARED)
+
+
+async def test_fault_f24_zeros_between_the_ranges_of_a_part_never_reach_the_file(disk: Disk):
+    files, file = {"a.bin": SHARED}, Paced(SHARED, pause=0.06)
+    with ByteServer(file) as server:
+        with disk.mounted(), Engine(disk.state, disk.out, *several(server)) as engine:
+            eventually(lambda: ranges_of(disk), "a checkpoint of several ranges")
+            disk.cut()
+            engine.kill()
+            told = engine.events
+        with disk.mounted():
+            # as a file system that writes the length before the data would leave it, and a map
+            # that was written and not synced
+            known = the_task(left(disk.state)[0]).ranges
+            (part,) = parts(disk.out)
+            with part.open("r+b") as torn:
+                torn.truncate(len(SHARED))
+                for _, at, end in known:
+                    torn.seek(at)
+                    torn.write(b"\0" * (end - at))
+            held = HeldFolder.open(str(disk.out))
+            every = [(0, len(SHARED))]
+            RangeMap.create(held, part.name, part.stat().st_ino, len(SHARED), every).close()
+            held.close()
+            file.hurry.set()
+            check_end(
+                disk.state, disk.out, files, [told, await gone_on(disk.state, disk.out, told)]
+            )
+
+
+async def test_fault_k7_a_power_cut_right_after_several_connections_brought_a_file_leaves_it_whole(
+    disk: Disk,
+):
+    files, file = {"a.bin": SHARED}, Paced(SHARED, pause=0.06)
+    file.hurry.set()
+    with ByteServer(file) as server:
+        words = (*several(server), "--stay")
+        with disk.mounted(), Engine(disk.state, disk.out, *words) as engine:
+            engine.wait_for("event", type="sessioncompleted")
+            disk.cut()
+            engine.kill()
+            told = engine.events
+        with disk.mounted():
+            assert the_task(checked(disk.state, disk.out, files)[0]).succeeded
+            check_end(
+                disk.state, disk.out, files, [told, await gone_on(disk.state, disk.out, told)]
+            )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(12))
+async def test_fault_k6_a_power_cut_at_any_moment_of_several_connections(number: int, disk: Disk):
+    files, file = {"a.bin": SHARED}, Paced(SHARED, pause=0.06)
+    with ByteServer(file) as server:
+        with disk.mounted(), Engine(disk.state, disk.out, *several(server)) as engine:
+            engine.wait_for("accepted")
+            until = number * 1_000_000 + 300_000
+            eventually(lambda: file.sent >= until, "some bytes")
+            disk.cut()
+            engine.kill()
+        with disk.mounted():
+            tasks, _ = checked(disk.state, disk.out, files)
+            assert tasks, "K3: it was accepted, and is gone"
+            file.hurry.set()
+            await gone_on(disk.state, disk.out)
+            tasks, _ = checked(disk.state, disk.out, files)
+            assert the_task(tasks).succeeded
+            assert (disk.out / "a.bin").read_bytes() == SHARED
 
 
 @pytest.mark.slow
