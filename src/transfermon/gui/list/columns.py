@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from transfermon.gui.list.scope import LOOKS, group_of, look_of
 from transfermon.http.filenames import from_url
 from transfermon.model import units
-from transfermon.model.task import Action, Kind, Progress, Task
+from transfermon.model.ranges import Picture
+from transfermon.model.task import Action, Kind, Progress, Task, parts_of
 from transfermon.model.translate import marked, tr
 from transfermon.text import humanize
 
@@ -123,6 +124,7 @@ class Row:
         "active",
         "at",
         "expected",
+        "live",
         "look",
         "received",
         "speed",
@@ -135,6 +137,7 @@ class Row:
         self.at = HIDDEN
         self.step = 0  # of the moving bar of an unknown total
         self.speed = 0.0
+        self.live: Progress | None = None  # the counters, while it runs
         self.told = float("-inf")  # monotonic seconds of the last time that views heard of a change
         self.active = 0.0  # epoch seconds of the last byte that was seen to move; 0.0 for none
         self.take(task)
@@ -147,6 +150,7 @@ class Row:
         self._name = self._hay = self._group = ""
         if self.look != "running":
             self.speed = 0.0
+            self.live = None
 
     def counters(self, progress: Progress, now: float) -> None:
         if progress.received != self.received:
@@ -155,6 +159,7 @@ class Row:
         self.expected = progress.expected
         self.speed = progress.rate.per_second(now)
         self.step += 1
+        self.live = progress
 
     @property
     def name(self) -> str:
@@ -183,6 +188,11 @@ class Row:
         if self.expected < 0:
             return None if self.received > 0 or self.look == "running" else 0.0
         return min(1.0, self.received / self.expected) if self.expected else 1.0
+
+    @property
+    def parts(self) -> Picture:
+        """Where its bytes are when several connections bring it; () for most."""
+        return parts_of(self.task, self.live) if self.look not in WHOLE else ()
 
     @property
     def seconds_left(self) -> float:

@@ -25,6 +25,7 @@ from transfermon.gui.list.columns import KINDS, MUTED, NUMBERS, Column, Row
 from transfermon.gui.list.model import ROW_ROLE, Index, TaskModel
 from transfermon.gui.list.scope import LOOKS
 from transfermon.gui.toolkit import theme
+from transfermon.gui.toolkit.range_bar import draw_ranges
 from transfermon.model.task import Kind
 
 PAD = 8  # pixels left and right of what a cell shows
@@ -212,7 +213,11 @@ class TaskPainter:
         for cell, row in cells:
             side = _side(row)
             track = QRectF(cell.x(), cell.center().y() - 2, max(0, cell.width() - side), 6)
-            draw_bar(painter, track, row.fraction, BARS.get(row.look, "bar_idle"), row.step)
+            role = BARS.get(row.look, "bar_idle")
+            if parts := row.parts:
+                draw_ranges(painter, track, parts, role)
+            else:
+                draw_bar(painter, track, row.fraction, role, row.step)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         for cell, row in cells:
             painter.setPen(

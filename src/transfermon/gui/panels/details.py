@@ -22,7 +22,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from transfermon.gui.list.painter import BARS
 from transfermon.gui.list.scope import look_of
+from transfermon.gui.panels.connections import ConnectionsBar, words_of
 from transfermon.gui.panels.event_log import (
     EventColumn,
     EventLine,
@@ -34,23 +36,26 @@ from transfermon.gui.panels.headers import Headers
 from transfermon.gui.panels.speed_graph import SpeedGraph
 from transfermon.gui.panels.waterfall import Waterfall
 from transfermon.gui.toolkit import theme
+from transfermon.http.mirrors import shown_name
 from transfermon.http.upload_protocols.places import server_name
 from transfermon.http.upload_protocols.registry import find_protocol
 from transfermon.model import units
 from transfermon.model.events import Event
-from transfermon.model.task import Kind, Progress, State, Task, TaskKey
+from transfermon.model.task import Kind, Progress, State, Task, TaskKey, parts_of
 from transfermon.model.translate import marked, tr
 from transfermon.text import humanize
 
 WIDE = (
     marked("URL"),
     marked("Final URL"),
+    marked("Mirrors"),
     marked("Save path"),
     marked("Source"),
     marked("Stored as"),
     marked("Method"),
     marked("State"),
     marked("Connections"),
+    marked("Parts"),
 )
 LEFT = (
     marked("Size"),
@@ -81,10 +86,12 @@ def facts_of(
     received = live.received if live else task.moved
     expected = live.expected if live else task.total
     speed = live.rate.per_second(monotonic) if live else 0.0
+    mirrors = mirrors_of(task)
     final = task.response.url if task.response is not None else task.current_url
     return {
         "URL": units.clean(task.url, LONGEST),
         "Final URL": units.clean(final, LONGEST) if final and final != task.url else "",
+        "Mirrors": units.clean(", ".join(mirrors), LONGEST),
         "Save path": units.clean(
             "" if task.kind is not Kind.DOWNLOAD else task.final_path or _planned(task), LONGEST
         ),
@@ -98,12 +105,18 @@ def facts_of(
         "Attempts": _attempts(task),
         "HTTP status": _status(task),
         "Connections": connections,
+        "Parts": words_of(parts_of(task, live), mirrors),
         "Session": units.clean(task.session, 200),
         "Added": _moment(task.added),
         "Finished": _moment(task.finished),
         "Resumable": says_resumable(task),
         "Validators": _validators(task),
     }
+
+
+def mirrors_of(task: Task) -> tuple[str, ...]:
+    """Their names, in their order."""
+    return tuple(shown_name(address) for address in task.options.mirrors)
 
 
 def says_resumable(task: Task) -> str:
@@ -218,6 +231,8 @@ class General(QScrollArea):
         column.setContentsMargins(16, 10, 16, 10)
         column.setSpacing(4)
         column.addWidget(self._make_problem())
+        self.connections = ConnectionsBar()
+        column.addWidget(self.connections)
         self._grid = QGridLayout()
         self._grid.setHorizontalSpacing(10)
         self._grid.setVerticalSpacing(3)
@@ -365,15 +380,20 @@ class Details(QWidget):
         if self._task.waiting and self._task.waiting_hint:
             problem = units.clean(f"{self._task.waiting_reason} {self._task.waiting_hint}".strip())
         problem = problem or humanize.unconfirmed(self._task)
-        self.general.show_facts(
-            facts_of(
-                self._task,
-                self._progress,
-                time.time(),
-                time.monotonic(),
-                connections=self.connections(self._task),
-            ),
-            problem,
+        found = facts_of(
+            self._task,
+            self._progress,
+            time.time(),
+            time.monotonic(),
+            connections=self.connections(self._task),
+        )
+        self.general.show_facts(found, problem)
+        look = look_of(self._task)
+        self.general.connections.show_picture(
+            parts_of(self._task, self._progress if look == "running" else None),
+            found["Parts"],
+            mirrors_of(self._task),
+            BARS.get(look, "bar_idle"),
         )
         self._show_tab()
 
