@@ -19,6 +19,7 @@ from tests.helpers.sessions import parts_in, quick_session
 from tests.helpers.socks_server import GRANTED, SocksServer, Talk
 from transfermon.commands import main, transfer
 from transfermon.commands import orders as command_orders
+from transfermon.commands.show import _facts
 from transfermon.control.api import Api
 from transfermon.control.json_records import task_dict
 from transfermon.engine.monitor import Monitor
@@ -568,6 +569,15 @@ def test_mirrors_that_cannot_be_are_refused_in_one_sentence(here, capsys, words,
     assert told.out == ""
     assert said in told.err.strip().splitlines()[-1]
     assert "secret" not in told.err
+
+
+@pytest.mark.parametrize(("number", "shown"), [(3, "3"), (-1, "auto"), (0, "")])
+async def test_a_number_of_connections_is_shown(monitor, server, number: int, shown: str):
+    session = quick_session(monitor)
+    options = RequestOptions(connections=number)
+    task = session.download_task(server.url("/a"), options=options, start=False)
+    facts = dict(_facts(task_dict(monitor.task(task.key))))
+    assert facts.get("Connections", "") == shown
 
 
 async def test_the_control_api_shows_no_secret_of_a_mirrors_address(monitor, server):
