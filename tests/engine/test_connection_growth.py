@@ -50,14 +50,21 @@ def test_whether_more_connections_were_in_vain(rate: Callable[[float, int], floa
     now, total, count = 0.0, 0.0, 1
     growth = ConnectionGrowth(0.02, now, 0)
     while not growth.exhausted:
-        assert not growth.in_vain
+        assert not growth.in_vain(now)
         now += TICK
         total += rate(now, count) * TICK
         growth.note(now, int(total))
         if growth.wants_another(now):
             count += 1
             growth.added(now)
-    assert growth.in_vain is vain
+    assert growth.in_vain(now) is vain
+    assert (growth.first_piece(now) == 0) is not vain
+    if vain:  # what one of them takes over is soon there
+        assert growth.first_piece(now) <= 2 * rate(now, count)
+    while now < 100 and growth.in_vain(now):  # but it stands still
+        now += TICK
+        growth.note(now, int(total))
+    assert not growth.in_vain(now)
 
 
 def test_a_line_that_still_warms_up_is_left_to_it():

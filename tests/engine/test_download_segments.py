@@ -55,11 +55,15 @@ def test_nothing_is_taken_over_from_a_connection_that_fills_the_line_alone(vain:
     sharing, source = sharing_of(ranges, attempt, wanted), FileSource("http://h.example/a")
     first, second = ranges.ranges
     first.busy = True
-    growth: Any = SimpleNamespace(in_vain=vain, rate=lambda now: 0.0)
+    growth: Any = SimpleNamespace(
+        in_vain=lambda now: vain, rate=lambda now: 0.0, first_piece=lambda now: 3 * M
+    )
     sharing._growth = growth
     assert sharing._next(source) is second  # a range that nobody brings is always one to bring
     second.busy = True
     taken = sharing._next(source)
     assert (taken is None) == (vain and not wanted)
+    if taken is not None:  # until one has helped, little is taken over
+        assert taken.end - taken.start == (25 * M if wanted else 3 * M)
     source.refused = True
     assert sharing._next(source) is None

@@ -53,10 +53,12 @@ class Connections(RuleBasedStateMachine):
         if one is not None:
             one.busy = True
 
-    @rule(least=st.integers(1, 20))
-    def a_connection_takes_over_half_of_the_largest_rest(self, least: int) -> None:
-        one = self.ranges.shared(least)
+    @rule(least=st.integers(1, 20), most=st.integers(0, 60))
+    def a_connection_takes_over_the_end_of_the_largest_rest(self, least: int, most: int) -> None:
+        one = self.ranges.shared(least, most)
         if one is not None:
+            assert one.rest >= least
+            assert not most or one.rest <= max(least, most)
             one.busy = True
 
     @precondition(lambda self: self.busy())

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from transfermon.http.digests import Hashes
 from transfermon.model.errors import Retry, TransferFailure
 from transfermon.storage.disk_space import free_space
 from transfermon.storage.held_folder import HeldFolder
@@ -71,6 +72,22 @@ def test_what_is_written_can_be_read_cut_and_hashed(part: PartFile):
     assert part.digest("sha-256", M + 1) == hashlib.sha256(data[: M + 1]).hexdigest()
     part.cut(5)
     assert part.read(0, 100) == data[:5]
+
+
+def test_hashes_go_on_with_what_others_brought(part: PartFile):
+    data = os.urandom(2 * M + 3)
+    part.write(0, data)
+    hashes = Hashes(["sha-256", "md5"])
+    hashes.update(memoryview(data)[:1000])  # came in its order
+    part.write(0, b"x" * 1000)  # and is not read again
+    part.feed(hashes, len(data))
+    assert hashes.count == len(data)
+    assert hashes.value("sha-256") == hashlib.sha256(data).hexdigest()
+    assert hashes.value("md5") == hashlib.md5(data).hexdigest()
+    part.feed(hashes, len(data))
+    assert hashes.count == len(data)
+    with pytest.raises(TransferFailure):
+        part.feed(hashes, len(data) + 1)
 
 
 def test_a_digest_needs_all_its_bytes_and_a_known_name(part: PartFile):

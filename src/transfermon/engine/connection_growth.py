@@ -85,12 +85,20 @@ class ConnectionGrowth:
         self._helped |= not self.exhausted
         return not self.exhausted
 
-    @property
-    def in_vain(self) -> bool:
-        """Whether more connections were tried and none has helped: one of them fills the line. What
-        another one takes over of it then only costs.
+    def in_vain(self, now: float) -> bool:
+        """Whether more connections were tried, none has helped, and the line is as full as before:
+        what another one takes over then only costs.
         """
-        return self.exhausted and not self._helped
+        return self.exhausted and not self._helped and self.rate(now) * GAIN >= self._before
+
+    def first_piece(self, now: float) -> int:
+        """Bytes that a further connection takes over at the most; 0: half of a rest. Until one has
+        helped it is as much as is needed to see that: where it is in vain, nearly all bytes go on
+        coming in their order.
+        """
+        if self._helped:
+            return 0
+        return max(1, int(self.rate(now) * (PATIENCE + 1) * self._window))
 
     def _is_steady(self, now: float) -> bool:
         silence = now - self._came

@@ -26,7 +26,8 @@ class Checks:
         self._parts = parts
         self._may_restart = may_restart
         self.restarted = False  # a body did not fit its digest and was thrown away
-        self.hashes: Hashes | None = None  # over the whole file, where it came in one piece
+        # over the file from its first byte on, as far as it came in its order
+        self.hashes: Hashes | None = None
 
     def __repr__(self) -> str:
         return f"<Checks {', '.join(self.wanted()) or 'without a digest'}>"
@@ -76,7 +77,11 @@ class Checks:
         if self._attempt.task.activity is not Activity.VERIFYING:
             self._attempt.tell(Activity.VERIFYING)
         algorithm = digest.partition(":")[0]
-        value = self.hashes.value(algorithm) if self.hashes is not None else None
+        value, hashes, stored = None, self.hashes, self._parts.stored
+        if hashes is not None and hashes.value(algorithm) is not None and hashes.count <= stored:
+            if hashes.count < stored:  # what other connections brought
+                await self._parts.on_disk(self._parts.at_hand.feed, hashes, stored)
+            value = hashes.value(algorithm)
         if value is None:
             value = await self._parts.on_disk(
                 self._parts.at_hand.digest, algorithm, self._parts.stored

@@ -89,8 +89,8 @@ class Segments:
         self, answer: Answer | None, source: FileSource | None, hashes: Hashes | None
     ) -> None:
         """Take the body, which goes on with the first bytes that are stored and is of `source`, and
-        whatever else the file lacks; without an answer all of it comes from mirrors. `hashes` are
-        dropped where bytes do not come in their order.
+        whatever else the file lacks; without an answer all of it comes from mirrors. `hashes` go
+        as far as bytes come in their order.
 
         It returns when all is there, or when the rest is to be asked for in another way. Raises
         Contradicted, and TransferFailure when the last connection has failed.
@@ -155,8 +155,6 @@ class _Sharing:
 
     async def run(self, answer: Answer | None, source: FileSource | None) -> None:
         """As `Segments.receive`."""
-        if self._ranges.scattered:
-            self._drop_hashes()
         if answer is not None and source is not None:
             self._openings.home = source
             timing = answer.timing
@@ -186,6 +184,8 @@ class _Sharing:
                 self._leave(work)
                 if not work.cancelled():
                     work.exception()  # seen: what came first counts
+        if self._hashes is not None and self._hashes.count != self._ranges.ranges[0].at:
+            self._hashes.stop()
         if self._failures and not self._ranges.whole:
             # what passes gives more hope than what does not
             passing = [failure for failure in self._failures if failure.retryable]
@@ -220,12 +220,6 @@ class _Sharing:
         loan = self._working.pop(work).loan
         if loan is not None:
             self._attempt.engine.slots.give_back(loan)
-
-    def _drop_hashes(self) -> None:
-        """The file is read again in the end."""
-        if self._hashes is not None:
-            self._hashes.stop()
-            self._hashes = None
 
     # ---- more connections
 
@@ -299,7 +293,6 @@ class _Sharing:
         try:
             if not self._ranges.scattered:
                 await self._parts.scatter()
-                self._drop_hashes()
             if len(self._working) < self._openings.most:  # another may have come meanwhile
                 one = self._next(source)
         finally:
@@ -319,12 +312,14 @@ class _Sharing:
         """What a connection that has nothing to do brings next."""
         if source.refused:
             return None
+        now, growth = time.monotonic(), self._growth
         idle = self._ranges.idle()
-        if idle is not None or (self._growth.in_vain and not self._wanted):
+        if idle is not None or (not self._wanted and growth.in_vain(now)):
             return idle  # an end that is moved costs what was on its way
-        rate = self._growth.rate(time.monotonic()) / max(1, len(self._working))
+        rate = growth.rate(now) / max(1, len(self._working))
         least = int(rate * max(LEAST_SECONDS, 2 * self._round_trip))
-        return self._ranges.shared(max(LEAST, least))
+        most = 0 if self._wanted else growth.first_piece(now)
+        return self._ranges.shared(max(LEAST, least), most)
 
     # ---- one connection after the other
 

@@ -121,17 +121,19 @@ class PartRanges:
                 return one
         return None
 
-    def shared(self, least: int) -> StoredRange | None:
-        """A new range: the second half of the largest rest that a connection brings. None where it
-        would be smaller than `least` bytes, or nothing more can be kept in mind.
+    def shared(self, least: int, most: int = 0) -> StoredRange | None:
+        """A new range: the second half of the largest rest that a connection brings, or the last
+        `most` bytes of it. None where it would be smaller than `least` bytes, or nothing more can
+        be kept in mind.
         """
         busy = [one for one in self.ranges if one.busy]
         taken = ranges.steal([(one.at, one.end) for one in busy], least)
         if taken is None or (self._map is not None and self._map.full):
             return None
         victim, end = busy[taken[0]], busy[taken[0]].end
+        begin = max(taken[1], end - max(least, most)) if most else taken[1]
         # where it ends now: what is being written is not taken away
-        middle = victim.movable.move(taken[1])
+        middle = victim.movable.move(begin)
         victim.end = middle
         if end - middle < least:
             victim.end = victim.movable.move(end)

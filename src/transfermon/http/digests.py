@@ -153,11 +153,13 @@ class Hashes:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._running: Mapping[str, Any] = {name: new(name) for name in sorted(names)}
+        self.count = 0  # bytes
 
     def __repr__(self) -> str:
-        return f"<Hashes {' '.join(self._running)}>"
+        return f"<Hashes {' '.join(self._running)} of {self.count}>"
 
     def update(self, data: memoryview, /) -> None:
+        self.count += len(data)
         for one in self._running.values():
             one.update(data)
 

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Self
 
-from transfermon.http import digests
+from transfermon.http.digests import Hashes
 from transfermon.model import ranges
 from transfermon.model.errors import Code, TransferFailure
 from transfermon.model.ranges import Ranges
@@ -273,17 +273,21 @@ class PartFile:
         Raises ValueError for an unknown algorithm, TransferFailure -3001 when there are fewer
         bytes.
         """
-        hashing = digests.new(algorithm)
-        offset = 0
-        while offset < until:
-            piece = self.read(offset, min(_BLOCK, until - offset))
+        hashes = Hashes([algorithm])
+        self.feed(hashes, until)
+        return str(hashes.value(algorithm))
+
+    def feed(self, hashes: Hashes, until: int) -> None:
+        """Update them with what follows the bytes that they have had, up to `until`. Raises as
+        `digest`.
+        """
+        while hashes.count < until:
+            piece = self.read(hashes.count, min(_BLOCK, until - hashes.count))
             if not piece:
                 raise disk_failure(
                     OSError(errno.EIO, "the file is too short"), Code.CANNOT_OPEN_FILE, self.path
                 )
-            hashing.update(piece)
-            offset += len(piece)
-        return str(hashing.hexdigest())
+            hashes.update(memoryview(piece))
 
     def finish(self, name: str, *, overwrite: bool, durable: bool = True) -> str:
         """Give the part its final name and return the absolute path it now has (W11).
