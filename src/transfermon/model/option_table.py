@@ -123,7 +123,7 @@ ROWS = (
         name="mirrors_are_the_same",
         kind=ValueKind.FLAG,
         help="take my word that all mirrors have the same file, where no checksum can tell",
-        title=marked("The mirrors have the same file, without a checksum that tells"),
+        title=marked("The mirrors have the same file"),
         of_downloads=True,
     ),
 )

@@ -40,6 +40,13 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n connections</source>
+        <comment>1 connection</comment>
+        <translation type="unfinished">
+            <numerusform></numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n connections were dropped.</source>
         <comment>1 connection was dropped.</comment>
         <translation type="unfinished">
@@ -84,6 +91,13 @@
     <message numerus="yes">
         <source>%n files, {size}</source>
         <comment>1 file, {size}</comment>
+        <translation type="unfinished">
+            <numerusform></numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n of them to {mirror}</source>
+        <comment>1 of them to {mirror}</comment>
         <translation type="unfinished">
             <numerusform></numerusform>
         </translation>
@@ -1314,6 +1328,18 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Mirrors</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Mirrors fit one address only.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Mirrors need a SHA-256 checksum, or your word that they have the same file.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>More</source>
         <translation type="unfinished"></translation>
     </message>
@@ -1550,6 +1576,10 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>Other addresses of the same file, used at the same time</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Others are asked about at their first push</source>
         <translation type="unfinished"></translation>
     </message>
@@ -1563,6 +1593,10 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>Pages</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Parts</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -2261,6 +2295,10 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>The mirrors have the same file</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>The movie is not at this server; download it to play it.</source>
         <translation type="unfinished"></translation>
     </message>
@@ -2790,6 +2828,14 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>from the first address</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>from {mirror}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>host:port, one a line, that pushes may reach although private</source>
         <translation type="unfinished"></translation>
     </message>
@@ -2995,6 +3041,10 @@ Nothing was fetched yet.</comment>
         <translation type="unfinished"></translation>
     </message>
     <message>
+        <source>{name} does without the mirror {mirror}: {reason}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>{name} done</source>
         <translation type="unfinished"></translation>
     </message>
@@ -3060,6 +3110,10 @@ Nothing was fetched yet.</comment>
     </message>
     <message>
         <source>{outstanding} not done, {completed} finished, {failed} failed</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>{percents} are there</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
