@@ -242,8 +242,8 @@ class _Sharing:
                     pass
             elif (
                 useful <= count < openings.most
+                and self._growth.wants_another(now)  # first: it judges the last one, too
                 and self._enough_left(now)
-                and self._growth.wants_another(now)
                 and await self._add()
             ):
                 openings.more += 1

@@ -6,6 +6,7 @@ import hashlib
 import os
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -486,6 +487,41 @@ async def test_whatever_further_connections_bring_the_file_is_no_mixture(
     await eventually(lambda: bool(file.ranges))
     file.go.set()
     await ended(task, folder, OLD, NEW)
+
+
+class OneLine(SharedFile):
+    """All connections share 20 MB/s: one of them fills the line."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self.go.set()
+        self.free = 0.0  # monotonic seconds: the line is, then
+        self.line = threading.Lock()
+
+    def give(self, conn: Conn, head: bytes, data: bytes) -> None:
+        conn.send(head)
+        for begin in range(0, len(data), 65536):
+            piece = data[begin : begin + 65536]
+            with self.line:
+                now = time.monotonic()
+                self.free = max(now, self.free) + len(piece) / 20e6
+                conn.server.stopping.wait(self.free - now)
+                self.sent += len(piece)
+            conn.send(piece)
+
+
+async def test_a_line_that_one_connection_fills_carries_hardly_a_byte_more(
+    monitor: Monitor, serve: Callable[[SharedFile], str], folder: Path
+):
+    """Nobody has given a number. What it carries in vain is what several connections cost there."""
+    session, body = quick_session(monitor), os.urandom(64 * M)
+    file = OneLine(body)
+    task = session.download_task(
+        serve(file), destination=f"{folder}/", expected_digest=_sha256(body)
+    )
+    await ended(task, folder, body)
+    assert file.plain == 1
+    assert file.sent <= 1.05 * len(body)
 
 
 @pytest.mark.skipif(nginx.PATH is None, reason=nginx.WHY_NOT)
