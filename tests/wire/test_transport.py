@@ -170,6 +170,27 @@ async def test_a_connection_with_an_unread_body_is_closed(serve, transport):
     assert server.connections == 2
 
 
+async def test_a_body_that_came_with_its_head_keeps_the_connection_though_nobody_reads_it(
+    serve, transport
+):
+    server = serve(reply(405, {"Content-Type": "text/html"}, b"<html>not allowed</html>"))
+    for _ in range(3):
+        answer = await transport.open(Call(url=server.url(), method="OPTIONS"))
+        await answer.aclose()
+    assert server.connections == 1
+    await get(transport, server.url())
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("rest", [b"", b"<html>ab", b"<html>and more"])
+async def test_a_body_that_is_not_what_was_announced_keeps_no_connection(serve, transport, rest):
+    server = serve(b"HTTP/1.1 405 No\r\nContent-Length: 10\r\n\r\n" + rest)
+    for _ in range(2):
+        answer = await transport.open(Call(url=server.url(), method="OPTIONS"))
+        await answer.aclose()
+    assert server.connections == 2
+
+
 async def test_a_cancelled_open_leaves_no_connection(serve, transport):
     server = serve(lambda conn, request: conn.stall())
     opening = asyncio.ensure_future(transport.open(Call(url=server.url())))

@@ -102,10 +102,14 @@ class Exchange:
             await self.close()
 
     async def close(self) -> None:
-        """Keep the connection where the body was read to its end, close it otherwise."""
+        """Keep the connection where the body was read to its end, or is here to it; close it
+        otherwise.
+        """
         try:
             if self.framing == 0:
                 await self.next_chunk()  # tells h11 the end
+            else:
+                self.reader.pass_over_rest()
         except BaseException:
             self.connection.close()
             raise

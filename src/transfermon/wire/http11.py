@@ -144,6 +144,13 @@ class AnswerReader:
             self.left += data
         return self.left
 
+    def pass_over_rest(self) -> None:
+        """Of a plain body that nobody wants, where all of it has come: most refusals came with
+        their heads, and what is asked next needs no connection of its own.
+        """
+        if self._unusual is None and self._remaining and len(self.left) == self._remaining:
+            self.left, self._remaining = b"", 0
+
     @property
     def leaves_all_well(self) -> bool:
         """Whether the answer was read to its end, nothing was odd, and nothing followed. A chunked

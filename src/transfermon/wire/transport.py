@@ -17,7 +17,7 @@ from transfermon.http.retry import IDEMPOTENT
 from transfermon.model.errors import TransferFailure, redacted
 from transfermon.model.metrics import Trace
 from transfermon.wire.answer import Answer
-from transfermon.wire.call import Call
+from transfermon.wire.call import Call, FileBody
 from transfermon.wire.clients import Clients
 from transfermon.wire.cookie_jars import CookieJars
 from transfermon.wire.digest_logins import DigestLogins
@@ -93,7 +93,9 @@ class Transport:
         key, fresh = ClientKey.of(call, hop), False
         while True:
             content = hop.content() if callable(hop.content) else hop.content
-            client = await self._clients.take(key, hop.url, fresh=fresh)
+            # a kept one that had died would cost a large body that nobody repeats
+            once = isinstance(content, FileBody) and hop.method == "POST"
+            client = await self._clients.take(key, hop.url, fresh=fresh or once)
             trace = Trace(method=hop.method, url=_shown(call, hop), fetch_start=time.monotonic())
             try:
                 request = request_of(

@@ -585,3 +585,19 @@ async def test_a_typed_address_with_a_password_is_no_failure(
         with pytest.raises(TransferFailure):
             quick_session(monitor).upload_task("http://[bad/", source)
     assert {request.header("Authorization") for request in farm.heads} == {"Basic bWU6czNjcmV0"}
+
+
+@pytest.mark.parametrize(("method", "connections"), [("PUT", 1), ("POST", 2)])
+async def test_what_may_be_repeated_goes_over_the_connection_of_the_question(
+    monitor: Monitor,
+    farm: UploadServer,
+    server: ByteServer,
+    source: Path,
+    method: str,
+    connections: int,
+):
+    farm.answers["OPTIONS"] = [reply(405, {"Content-Type": "text/html"}, b"<html>no</html>")]
+    task = quick_session(monitor).upload_task(server.url("/in"), source, method=method)
+    assert (await task.wait()).succeeded
+    assert methods(farm) == ["OPTIONS", method]
+    assert server.connections == connections
