@@ -30,6 +30,7 @@ from transfermon.gui.list.table import GIVE_WAY, NAME_WANTED, TaskTable
 from transfermon.gui.toolkit import theme
 from transfermon.gui.window.task_menu import menu_for
 from transfermon.model.events import SessionIdleEvent
+from transfermon.model.ranges import Stretch
 from transfermon.model.task import Kind, TaskKey, Validators, changed
 
 EVERY = [
@@ -783,6 +784,25 @@ def test_progress_out_of_sight_paints_nothing(table, model, painted):
     model.apply_progress({key(number): a_progress() for number in (1, 2, 500)}, 11.0)
     draw()
     assert painted.rects == []
+
+
+def test_where_bytes_are_is_asked_for_rows_in_sight_only(table, model, painted):
+    """Of files that several connections bring."""
+    asked = []
+
+    def shared(number):
+        progress = a_progress()
+        picture = (Stretch(0, 10, 50, 0), Stretch(50, 60, 100, 1))
+        progress.shared = lambda: asked.append(number) or picture
+        return progress
+
+    model.apply_progress({key(number): shared(number) for number in (2, *range(500, 600))}, 10.0)
+    draw()
+    assert set(asked) <= {2}
+    painted.rects.clear()
+    model.apply_progress({key(2): shared(2)}, 11.0)
+    draw()
+    assert set(asked) == {2}
 
 
 def test_progress_paints_its_cells_and_no_others(table, model, painted):
