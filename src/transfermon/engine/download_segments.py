@@ -247,7 +247,9 @@ class _Sharing:
                 and await self._add()
             ):
                 openings.more += 1
-            settled = self._growth.exhausted and len(self._working) >= openings.useful
+            settled = self._growth.exhausted and (
+                len(self._working) >= openings.useful or self._growth.in_vain(now)
+            )
             await asyncio.sleep(_LONG_TICK if settled else _TICK)
 
     def _next_source(self, *, of_mirrors: bool = False) -> FileSource | None:
