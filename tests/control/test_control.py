@@ -27,7 +27,14 @@ from transfermon.control.api import Api
 from transfermon.control.client import SOCKET, Client, EngineFull, NoEngine, task_path
 from transfermon.control.connection import BACKLOG, LARGEST_BODY, Feed
 from transfermon.control.json_records import task_dict
-from transfermon.control.orders import REFUSING, checked_body, order_of, refusal_of, same_task
+from transfermon.control.orders import (
+    REFUSING,
+    checked_body,
+    order_of,
+    orders_of,
+    refusal_of,
+    same_task,
+)
 from transfermon.control.server import CONNECTIONS, ControlServer
 from transfermon.control.taking import OrderTaker
 from transfermon.engine.monitor import Monitor
@@ -338,6 +345,24 @@ async def test_a_plain_call_is_refused_in_the_words_of_the_socket(tmp_path, orde
         answer = refusal_of(caught.value)
         assert (answer.status, dict(answer.body)) == told
         assert monitor.tasks() == ()
+
+
+def test_orders_that_differ_in_their_address_alone_are_what_each_of_them_would_be():
+    common: dict[str, Any] = {
+        "destination": FOLDER + "/",
+        "headers": {"X": "1"},
+        "sha256": "0" * 64,
+    }
+    bodies: list[dict[str, Any]] = [
+        *({"url": f"http://h/{number}", **common} for number in range(3)),
+        {"url": "http://h/3", **common, "join": False},
+        {"url": "http://h/4", **common, "headers": {"X": "2"}},
+        {"url": "http://h/5", "join": True},
+    ]
+    assert orders_of(bodies) == [order_of(body) for body in bodies]
+    for wrong in ({"url": 7, **common}, {"url": "http://h/\ud800", **common}):
+        with pytest.raises(ValueError):
+            orders_of([bodies[0], wrong])
 
 
 async def test_a_restored_task_rests_until_somebody_names_it(tmp_path):

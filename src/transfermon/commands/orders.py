@@ -44,11 +44,13 @@ def download_orders(arguments: argparse.Namespace) -> list[Json]:
         else _folder(arguments.directory)
     )
     urls = dict.fromkeys(typed_address(url) for url in arguments.urls)
+    options = request_arguments.options(arguments)
     return [
         {
             "url": url,
             "destination": destination,
-            **request_arguments.fields(arguments, url),
+            **options,
+            **request_arguments.cookies(arguments, url),
             **common,
         }
         for url in urls
@@ -78,7 +80,8 @@ def upload_orders(arguments: argparse.Namespace) -> list[Json]:
         "method": _method(arguments.method) if arguments.method else "",
         "session": SessionConfiguration.background(arguments.session).identifier,
         "headers": request_arguments.content_type(arguments, typed_headers(arguments.header)),
-        **request_arguments.fields(arguments, url),
+        **request_arguments.options(arguments),
+        **request_arguments.cookies(arguments, url),
         "speedLimit": _rate(arguments.limit_rate),
         "maximumAttempts": arguments.retry,
         "join": True,
@@ -95,7 +98,8 @@ def data_orders(arguments: argparse.Namespace) -> list[Json]:
         "method": _method(arguments.method),
         "session": SessionConfiguration.background(arguments.session).identifier,
         "headers": request_arguments.content_type(arguments, typed_headers(arguments.header)),
-        **request_arguments.fields(arguments, url),
+        **request_arguments.options(arguments),
+        **request_arguments.cookies(arguments, url),
         "maximumAttempts": arguments.retry,
     }
     if arguments.data is not None:

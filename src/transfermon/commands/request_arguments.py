@@ -50,9 +50,8 @@ def _add_row(group: argparse._ActionsContainer, row: OptionRow) -> None:
         group.add_argument(row.flag, dest=row.name, metavar=row.metavar, default="", help=row.help)
 
 
-def fields(arguments: argparse.Namespace, url: str) -> dict[str, Any]:
-    """What an order for this address says of them."""
-    from transfermon.http import cookie_file, cookies
+def options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What every order says of them."""
     from transfermon.model import request_options
 
     asked = request_options.RequestOptions(
@@ -63,12 +62,17 @@ def fields(arguments: argparse.Namespace, url: str) -> dict[str, Any]:
         }
     )
     asked.check()
-    found: dict[str, Any] = {"options": request_options.to_dict(asked)}
-    if arguments.cookies is not None:
-        found["cookies"] = [
-            cookies.to_dict(one) for one in cookie_file.for_address(arguments.cookies, url)
-        ]
-    return found
+    return {"options": request_options.to_dict(asked)}
+
+
+def cookies(arguments: argparse.Namespace, url: str) -> dict[str, Any]:
+    """What an order for this address says of them."""
+    if arguments.cookies is None:
+        return {}
+    from transfermon.http import cookie_file
+    from transfermon.http.cookies import to_dict
+
+    return {"cookies": [to_dict(one) for one in cookie_file.for_address(arguments.cookies, url)]}
 
 
 def _value(row: OptionRow, typed: Any) -> Any:

@@ -100,12 +100,12 @@ class OwnEngine:
         """The names of the tasks that they have become, which are durable then. All orders are
         checked before the first is taken. Raises Wrong in the words of the control API.
         """
-        from transfermon.control.orders import REFUSING, checked_body, order_of, refusal_of
+        from transfermon.control.orders import REFUSING, orders_of, refusal_of
 
         turns = LongWork()
         taken = []
         try:
-            for order in [order_of(checked_body(order)) for order in orders]:
+            for order in orders_of(orders):
                 taken.append(await self.api.taker.take(order))
                 await turns.give_way()
             for one in taken:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -23,7 +23,7 @@ from transfermon.model.errors import Code, InvalidAction, TransfermonError
 from transfermon.model.option_table import camel_case
 from transfermon.model.record import record
 from transfermon.model.request_options import headers_with_type
-from transfermon.model.task import Kind, Origin, State, Task
+from transfermon.model.task import Kind, Origin, State, Task, changed
 
 T = TypeVar("T")
 CLI_SESSION = "cli"  # where tasks go that name no session
@@ -68,8 +68,8 @@ class Order:
 # fields of `NewTask` whose JSON says something else than their own plain value, or that only the
 # engine's own process may use
 _BY_HAND = {"url", "kind", "method", "name", "description", "priority", "user_initiated"}
-_PLAIN = {
-    item.name: item.default
+_PLAIN = {  # by name, the one in JSON and what stands for it
+    item.name: (camel_case(item.name), item.default)
     for item in dataclasses.fields(NewTask)
     if isinstance(item.default, str | bool | int) and item.name not in _BY_HAND
 }
@@ -96,7 +96,7 @@ def order_of(body: dict[str, Any]) -> Order:
         options=options,
         cookies=fields.cookies("cookies"),
         user_initiated=True,
-        **{name: fields.plain(camel_case(name), default) for name, default in _PLAIN.items()},
+        **{name: fields.plain(shown, default) for name, (shown, default) in _PLAIN.items()},
     )
     order = Order(
         new=new,
@@ -110,6 +110,22 @@ def order_of(body: dict[str, Any]) -> Order:
         if path and not os.path.isabs(path):
             raise ValueError(f"{words.capitalize()} must be an absolute path.")
     return order
+
+
+def orders_of(bodies: Iterable[dict[str, Any]]) -> list[Order]:
+    """As `order_of`, of `checked_body`. One that differs from the one before in its address alone
+    is not read anew: a command may name thousands.
+    """
+    orders: list[Order] = []
+    before: dict[str, Any] = {}
+    for body in bodies:
+        url = body.get("url")
+        if orders and isinstance(url, str) and url.isascii() and {**before, "url": url} == body:
+            orders.append(changed(orders[-1], new=changed(orders[-1].new, url=url)))
+        else:
+            orders.append(order_of(checked_body(body)))
+        before = body
+    return orders
 
 
 def _kind(text: str) -> Kind:

@@ -59,6 +59,8 @@ class Answers:
 
     def told(self, key: TaskKey) -> str | None:
         """What of the answer an event carries."""
+        if key not in self._kept:
+            return None
         text = self.get(key).text
         return None if text is None else text[:_TOLD]
 

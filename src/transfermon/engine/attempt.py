@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from transfermon.engine.session_core import Recorded
 from transfermon.engine.shared import Engine
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.errors import TransferError
@@ -55,7 +56,7 @@ class Attempt:
         engine: Engine,
         configuration: SessionConfiguration,
         *,
-        current: Callable[[], Task],
+        one: Recorded,
         record: Record,
         progress: Progress,
     ) -> None:
@@ -66,7 +67,7 @@ class Attempt:
         # of a download: it was told whether the body continues or starts over
         self.announced = False
         self.by_mirror = False  # what arrives comes from another address than the task's
-        self._current = current
+        self._one = one
         # attempt, exchanges and address of each call, until they are recorded
         self._sent: list[tuple[int, list[Trace], str]] = []
 
@@ -76,7 +77,7 @@ class Attempt:
     @property
     def task(self) -> Task:
         """As it is now: a command may change it at any await."""
-        return self._current()
+        return self._one.record
 
     def tell(self, activity: Activity, **changes: Any) -> None:
         task = self._doing(activity, changes)

@@ -23,13 +23,14 @@ from transfermon.engine.download_room import require_room
 from transfermon.engine.download_segments import Contradicted
 from transfermon.engine.download_sources import Sources
 from transfermon.engine.mirror_takeover import MirrorTakeover
+from transfermon.engine.session_core import Recorded
 from transfermon.engine.shared import Engine
 from transfermon.engine.small_download import SmallDownload
 from transfermon.http import resume
 from transfermon.http.evidence import ResumeVerdict
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.errors import Retry, TransferError, TransferFailure
-from transfermon.model.task import Activity, Progress, Response, Task, changed
+from transfermon.model.task import Activity, Progress, Response, changed
 from transfermon.storage import disk_space, file_system
 from transfermon.wire.answer import Answer
 from transfermon.wire.cancellation import until_done
@@ -44,7 +45,7 @@ class Download:
         engine: Engine,
         configuration: SessionConfiguration,
         *,
-        current: Callable[[], Task],
+        one: Recorded,
         record: Record,
         accepted: asyncio.Future[None],
         progress: Progress,
@@ -52,9 +53,7 @@ class Download:
         default_folder: Callable[[], str],
         may_restart: bool = True,
     ) -> None:
-        self._attempt = Attempt(
-            engine, configuration, current=current, record=record, progress=progress
-        )
+        self._attempt = Attempt(engine, configuration, one=one, record=record, progress=progress)
         self._accepted = accepted
         self._parts = DownloadParts(self._attempt, default_folder)
         self._inquiry = Inquiry(self._attempt, self._parts)

@@ -117,7 +117,7 @@ class TaskAttempt:
         return Download(
             self._engine,
             own,
-            current=lambda: self._one.record,
+            one=self._one,
             record=self._record,
             accepted=self._accepted,
             progress=progress,
@@ -133,7 +133,7 @@ class TaskAttempt:
         return Upload(
             self._engine,
             own,
-            current=lambda: self._one.record,
+            one=self._one,
             record=self._record,
             accepted=self._accepted,
             progress=progress,

@@ -7,9 +7,10 @@ Rule: here the way is taken; what goes on it is in `upload_resumable` and `uploa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 from transfermon.engine.attempt import Record, Result
+from transfermon.engine.session_core import Recorded
 from transfermon.engine.shared import Engine
 from transfermon.engine.upload_attempt import Pieces, UploadAttempt
 from transfermon.engine.upload_choice import ProtocolChoice
@@ -18,7 +19,7 @@ from transfermon.engine.upload_whole import WholeUpload
 from transfermon.http import retry
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.errors import TransferError, TransferFailure, redacted
-from transfermon.model.task import Progress, Task, changed
+from transfermon.model.task import Progress, changed
 from transfermon.model.upload_protocol import PLAIN
 from transfermon.wire.cancellation import until_done
 from transfermon.wire.rate_limit import Limiter
@@ -32,7 +33,7 @@ class Upload:
         engine: Engine,
         configuration: SessionConfiguration,
         *,
-        current: Callable[[], Task],
+        one: Recorded,
         record: Record,
         accepted: Awaitable[None],
         progress: Progress,
@@ -44,7 +45,7 @@ class Upload:
         self._attempt = UploadAttempt(
             engine,
             configuration,
-            current=current,
+            one=one,
             record=record,
             progress=progress,
             limiters=limiters,

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import NoReturn
 
 from transfermon.engine.attempt import Attempt, Record, shortened
+from transfermon.engine.session_core import Recorded
 from transfermon.engine.shared import Engine
 from transfermon.engine.upload_requests import Exchanges, Heard
 from transfermon.http import retry
@@ -25,7 +26,6 @@ from transfermon.model.task import (
     Origin,
     Progress,
     Response,
-    Task,
     UploadResource,
     changed,
 )
@@ -46,13 +46,13 @@ class UploadAttempt(Attempt):
         engine: Engine,
         configuration: SessionConfiguration,
         *,
-        current: Callable[[], Task],
+        one: Recorded,
         record: Record,
         progress: Progress,
         limiters: list[Limiter],
         stream: Pieces | bytes | None,
     ) -> None:
-        super().__init__(engine, configuration, current=current, record=record, progress=progress)
+        super().__init__(engine, configuration, one=one, record=record, progress=progress)
         self.lines = Exchanges(self, limiters, counts=not callable(stream))
         self.stream = stream
         self.file: Source | None = None

@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # loaded when there is an engine to host: the window shows be
     from transfermon.system.stay_awake import Inhibitor
 
 log = logging.getLogger(__name__)
-_OBJECTS = 10_000  # new ones between two looks for cycles
+_OBJECTS = 50_000  # new ones between two looks for cycles
 _TURN = 0.0005  # seconds that a thread keeps the interpreter while another one wants it
 
 

@@ -107,6 +107,8 @@ def without_credentials(url: Address) -> tuple[Address, str]:
     """The checked address without its user information, and that as a value for Authorization (""
     when none).
     """
+    if "@" not in url:
+        return url, ""
     parts = urlsplit(url)
     information, at, host = parts.netloc.rpartition("@")
     if not at:

@@ -22,7 +22,10 @@ def framing_of(head: Response, method: str) -> int | Framing:
         return 0
     if head.header("Transfer-Encoding"):
         return Framing.CHUNKED
-    lengths = {part.strip() for part in head.header("Content-Length").split(",")} - {""}
+    length = head.header("Content-Length")
+    if length.isdecimal():
+        return int(length)
+    lengths = {part.strip() for part in length.split(",")} - {""}
     return int(lengths.pop()) if len(lengths) == 1 else Framing.UNTIL_CLOSE
 
 

@@ -121,8 +121,10 @@ def content_length(response: Response) -> int:
     """The length of the body as the head says it, or UNKNOWN."""
     if response.header("Transfer-Encoding"):
         return UNKNOWN  # the chunks say it, whatever else is said (RFC 9112 §6.3)
-    values = {part.strip() for part in response.header("Content-Length").split(",")}
-    text = values.pop() if len(values) == 1 else ""
+    text = response.header("Content-Length")
+    if "," in text or not text.isdigit():
+        values = {part.strip() for part in text.split(",")}
+        text = values.pop() if len(values) == 1 else ""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 19 else UNKNOWN
 
 

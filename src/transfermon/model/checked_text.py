@@ -53,9 +53,10 @@ def without_text(value: Any) -> str | None:
     waiting = [value]
     while waiting:
         one = waiting.pop()
-        if isinstance(one, str) and not is_text(one):
-            return one
-        if isinstance(one, dict):
+        if isinstance(one, str):
+            if not one.isascii() and not is_text(one):
+                return one
+        elif isinstance(one, dict):
             waiting += [*one.keys(), *one.values()]
         elif isinstance(one, list):
             waiting += one

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 
 from transfermon.model.errors import Code
-from transfermon.model.task import Activity, Progress, State, Task, TaskKey
+from transfermon.model.task import WAITING, Activity, Progress, State, Task, TaskKey
 
 
 class Fate(Enum):
@@ -32,7 +32,7 @@ class Fate(Enum):
 
 def fate_of(task: Task) -> Fate:
     if task.state is State.RUNNING:
-        if task.waiting:
+        if task.activity in WAITING:
             return Fate.WAITING
         return Fate.QUEUED if task.activity is Activity.QUEUED else Fate.RUNNING
     if task.state is State.SUSPENDED:
@@ -115,7 +115,13 @@ _Standing = tuple[Fate | None, int, int]  # with the bytes so far, and of the wh
 
 
 def _standing(task: Task | None) -> _Standing:
-    return (None, 0, 0) if task is None else (fate_of(task), *_bytes(task, None))
+    if task is None:
+        return None, 0, 0
+    fate = fate_of(task)
+    if task.state is State.COMPLETED:
+        return fate, 0, 0
+    done, total = task.moved, task.total
+    return (fate, min(done, total), total) if total > 0 else (fate, 0, 0)
 
 
 def _bytes(task: Task, live: Progress | None) -> tuple[int, int]:

@@ -51,12 +51,15 @@ def _flat(record: Any) -> dict[str, Any]:
             # defaults are not written: rows stay small, and a new field needs no migration
             continue
         if type(value) not in _PLAIN:
-            if isinstance(value, Enum):
-                value = value.value
-            elif dataclasses.is_dataclass(value):
-                value = _flat(value)
+            value = _plain(value)
         out[name] = value
     return out
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value._value_  # `value` is looked up in Python
+    return _flat(value) if hasattr(value, "__dataclass_fields__") else value
 
 
 _encoded = json.JSONEncoder(check_circular=False).encode

@@ -35,6 +35,7 @@ from tests.helpers.sessions import (
 from tests.promises.rules.conftest import OpenMonitor
 from transfermon.engine.attempt import Attempt
 from transfermon.engine.monitor import TEMPORARY, Monitor, Session
+from transfermon.engine.session_core import Recorded
 from transfermon.model.events import DownloadProgressEvent
 from transfermon.model.task import UNKNOWN, Activity, Progress, State
 from transfermon.storage.settings import Settings
@@ -1081,7 +1082,7 @@ async def test_what_is_mostly_over_before_anybody_could_see_it_is_only_noted(ses
     attempt = Attempt(
         session._engine,
         session.configuration,
-        current=lambda: task,
+        one=Recorded(task),
         record=lambda *change, **how: made.append((change, how)),  # type: ignore[arg-type]
         progress=Progress(),
     )
