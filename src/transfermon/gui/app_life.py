@@ -34,10 +34,9 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QFontInfo, QGuiApplication
 from PySide6.QtWidgets import QApplication
 
-import qasync  # isort: skip - it takes another Qt when PySide6 is not there first
-
 from transfermon.gui.launch import NOTHING, Asked, another_shows
 from transfermon.gui.toolkit import theme, translation
+from transfermon.gui.toolkit.app_loop import AppLoop
 from transfermon.gui.toolkit.collector import Collector
 from transfermon.gui.window.adding import show_given
 from transfermon.gui.window.bridge import Bridge
@@ -124,7 +123,7 @@ def _settings(folder: str, *, demo: bool) -> Settings:
 
 
 def _loop(app: QApplication) -> asyncio.AbstractEventLoop:
-    loop: asyncio.AbstractEventLoop = qasync.QEventLoop(app)
+    loop: asyncio.AbstractEventLoop = AppLoop(app)
     loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="transfermon"))
     return loop
 
