@@ -792,8 +792,12 @@ def test_where_bytes_are_is_asked_for_rows_in_sight_only(table, model, painted):
 
     def shared(number):
         progress = a_progress()
-        picture = (Stretch(0, 10, 50, 0), Stretch(50, 60, 100, 1))
-        progress.shared = lambda: asked.append(number) or picture
+
+        def picture():
+            asked.append(number)
+            return (Stretch(0, 10, 50, 0), Stretch(50, 60, 100, 1))
+
+        progress.shared = picture
         return progress
 
     model.apply_progress({key(number): shared(number) for number in (2, *range(500, 600))}, 10.0)
