@@ -95,8 +95,8 @@ def resource() -> Resource:
 
 
 def slow(resource: Resource) -> None:
-    """2 MiB take ten seconds from now on."""
-    resource.piece, resource.pause = 32768, 0.15
+    """2 MiB take forty seconds from now on: longer than a start on a busy machine."""
+    resource.piece, resource.pause = 8192, 0.15
 
 
 def quick(resource: Resource) -> None:
@@ -367,10 +367,9 @@ def test_a_released_get_follows_its_task_in_the_new_engine(shell, server, resour
     process = shell.start("get", server.url("/a.bin"), *quiet)
     until(lambda: some_bytes_are_there(shell))
 
-    quick(resource)
-
     async def take_over() -> int:
         await asyncio.to_thread(shell.client.request, "POST", "/v1/release")
+        quick(resource)
         async with asyncio.timeout(60):
             while True:
                 try:
