@@ -28,7 +28,7 @@ from transfermon.host.terminal import (
     refusal_words,
 )
 from transfermon.model.errors import EngineBusyError, StateError
-from transfermon.model.task import TaskKey
+from transfermon.model.task import State, TaskKey
 from transfermon.system.runners import LongWork
 from transfermon.text import advice
 
@@ -87,6 +87,8 @@ class OwnEngine:
         except KeyError:
             return None
         found = task_dict(task, self.monitor.overview.progress(task.key))
+        if self.monitor.overview.is_leaving(task.key):
+            found["state"] = State.CANCELING.value  # what is to be told of it is that it is gone
         return {
             "sequence": self.monitor.sequence,
             **found,

@@ -115,6 +115,10 @@ class Overview:
         """Live counters; None for a task that moves nothing now."""
         return self._engine.progress.get(key)
 
+    def is_leaving(self, key: TaskKey) -> bool:
+        """Whether it is on its way out of the list; its end is told before it is gone. KeyError."""
+        return self._sessions[key.session].tasks.run_of(key.number).removing is not None
+
     def running_progress(self) -> Mapping[TaskKey, Progress]:
         return self._engine.progress
 
