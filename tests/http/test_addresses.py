@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,6 +107,9 @@ def test_any_text_is_normal_refused_or_empty(text):
         assert normal.isascii()
         assert check_url(str(normal)) == normal
         assert check_url(normal) is normal
+        parts = urlsplit(normal)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        assert origin_of(normal) == ServerOrigin(parts.scheme, parts.hostname or "", port)
         assert origin_of(normal).host
 
 

@@ -10,7 +10,6 @@ import json
 import os
 import tempfile
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -210,41 +209,6 @@ async def test_a_folder_is_durable_before_and_off_the_list_after(tmp_path: Path)
     await one.close()
     assert kept.folders == [str(tmp_path)]  # one end is not durable yet
     assert sorted(os.listdir(tmp_path)) == [files[0].part, *(f"{n}.bin" for n in range(5))]
-
-
-@pytest.mark.anyio
-async def test_what_comes_soon_after_several_shares_a_batch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    batches: list[list[str]] = []
-    go_on = threading.Event()
-    sleep = time.sleep
-
-    def noted(folder: str, files: list[SmallFile], targets: Targets, mark: str) -> None:
-        batches.append([file.name for file in files])
-        file_all(folder, files, targets, mark)
-
-    monkeypatch.setattr(filer, "file_all", noted)
-    monkeypatch.setattr(
-        time,
-        "sleep",
-        lambda seconds: go_on.wait(60) if seconds == filer._GATHER else sleep(seconds),
-    )
-    one = Filer(Targets(), _Kept())
-    await one.enter(str(tmp_path))
-    files = [a_file(tmp_path, number, f"{number}.bin", b"data") for number in range(5)]
-    await one.file(files[0])  # it comes alone, and waits for nobody
-    await asyncio.gather(one.file(files[1]), one.file(files[2]))
-    late = [one.file(files[3])]
-    for _ in range(3):
-        await asyncio.sleep(0)
-    late.append(one.file(files[4]))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    go_on.set()
-    await asyncio.gather(*late)
-    await one.close()
-    assert batches == [["0.bin"], ["1.bin", "2.bin"], ["3.bin", "4.bin"]]
 
 
 @pytest.mark.anyio

@@ -22,6 +22,8 @@ from transfermon.model.task import Kind, Progress, Task, TaskKey
 from transfermon.model.translate import tr
 from transfermon.storage import tables
 
+_NONE_KEPT = KeptAnswer()
+
 
 @record
 class SessionInfo:
@@ -104,8 +106,11 @@ class Overview:
         """What the server answered to an upload or a data task, as long as there is room for it
         (U-07), and whether it is all of the answer. KeyError.
         """
-        handle = self._sessions[key.session].task(key.number)
-        return handle.kept_response if isinstance(handle, UploadTask) else KeptAnswer()
+        session = self._sessions[key.session]
+        if session.tasks.record(key.number).kind is Kind.DOWNLOAD:
+            return _NONE_KEPT
+        handle = session.task(key.number)
+        return handle.kept_response if isinstance(handle, UploadTask) else _NONE_KEPT
 
     def response_text(self, key: TaskKey) -> str | None:
         """The text of it. KeyError."""

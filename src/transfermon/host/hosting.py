@@ -12,7 +12,6 @@ import contextlib
 import gc
 import logging
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING
@@ -31,7 +30,6 @@ if TYPE_CHECKING:  # loaded when there is an engine to host: the window shows be
 
 log = logging.getLogger(__name__)
 _OBJECTS = 50_000  # new ones between two looks for cycles
-_TURN = 0.0005  # seconds that a thread keeps the interpreter while another one wants it
 
 
 class Host:
@@ -118,7 +116,6 @@ class Host:
                         raise
                     await asyncio.sleep(0.02)
             stack.enter_context(_what_is_loaded_stays())
-            stack.enter_context(_short_turns())
             stack.callback(monitor.subscribe(lambda _: self.changed.set()))
             following = asyncio.create_task(self._follow(monitor), name="waiting for a quit")
             stack.push_async_callback(_ended, following)
@@ -175,17 +172,6 @@ def _what_is_loaded_stays() -> Iterator[None]:
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
-
-
-@contextlib.contextmanager
-def _short_turns() -> Iterator[None]:
-    """The threads that store, name and move files hold up the loop for a moment only."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(_TURN)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 @contextlib.contextmanager

@@ -28,6 +28,10 @@ _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DOTS = re.compile("[\u3002\uff0e\uff61]")
 
 
+# of an address without a login, in its normal form; one of IPv6 is none of them
+_ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+)(?::([0-9]+))?[/?]")
+
+
 class ServerOrigin(NamedTuple):
     """Scheme, host and port of an address; equal ones are one origin (RFC 9110 §4.3.1)."""
 
@@ -93,6 +97,9 @@ def given_addresses(words: Iterable[str]) -> tuple[list[Address], list[str]]:
 
 def _origin_of(url: Address) -> ServerOrigin:
     """Scheme, host and port of an address."""
+    if match := _ORIGIN.match(url):
+        scheme, host, port = match.groups()
+        return ServerOrigin(scheme, host, int(port) if port else DEFAULT_PORTS[scheme])
     parts = urlsplit(url)
     return ServerOrigin(
         parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]

@@ -51,7 +51,6 @@ log = logging.getLogger(__name__)
 PATIENCE = 5.0  # seconds that a file waits behind a disk that does not answer
 MOST_FOLDERS = 64  # that the database is told of
 _MOMENT = 1.0  # seconds
-_GATHER = 0.003  # seconds
 _CLOSING = 10.0  # seconds that the end waits for a disk that does not answer
 _MAKE = (
     os.O_WRONLY
@@ -308,10 +307,16 @@ class Filer:
 
     def _run(self) -> None:
         assert self._loop is not None
-        crowded = ""  # the folder for which several files have just come at once
-        while (found := self._next_errand(crowded)) is not None:
-            folder, errand = found
-            crowded = folder if len(errand.files) > 1 else ""
+        while True:
+            with self._ready:
+                self._busy_since, self._current = 0.0, ""
+                while not self._errands and not self._stop:
+                    self._ready.wait()
+                if not self._errands:
+                    return
+                folder = next(iter(self._errands))
+                errand = self._errands.pop(folder)
+                self._busy_since, self._current = time.monotonic(), folder
             drop_names(folder, errand.spent)
             if errand.files:
                 try:
@@ -320,24 +325,6 @@ class Filer:
                     log.exception("the filer failed in %s", folder)
             with contextlib.suppress(RuntimeError):  # the loop is gone
                 self._loop.call_soon_threadsafe(self._done, folder, errand)
-
-    def _next_errand(self, crowded: str) -> tuple[str, _Errand] | None:
-        """With its folder; None at the end. Whatever a batch costs, more files share it where more
-        are about to come.
-        """
-        with self._ready:
-            self._busy_since, self._current = 0.0, ""
-            while not self._errands and not self._stop:
-                self._ready.wait()
-            folder = next(iter(self._errands), "")
-        if folder and folder == crowded:
-            time.sleep(_GATHER)
-        with self._ready:
-            if not folder:
-                return None
-            errand = self._errands.pop(folder)
-            self._busy_since, self._current = time.monotonic(), folder
-            return folder, errand
 
     def _done(self, folder: str, errand: _Errand) -> None:
         now = time.monotonic()

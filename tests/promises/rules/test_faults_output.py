@@ -94,6 +94,8 @@ def test_fault_u13_no_secret_is_in_what_is_printed_or_kept_for_others(place: Pla
     [
         ("https://me:secret@example.com/a", "https://example.com/a"),
         ("https://example.com/a?token=secret&b=", "https://example.com/a?token=…&b=…"),
+        ("http://example.com:8080/a%20b;c=d@e", "http://example.com:8080/a%20b;c=d@e"),
+        ("http://example.com:8080/a-b_(c).txt", "http://example.com:8080/a-b_(c).txt"),
         # a Cyrillic letter between Latin ones
         ("https://ex\u0430mple.com/", "https://xn--exmple-4nf.com/"),
     ],
