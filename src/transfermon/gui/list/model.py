@@ -45,6 +45,7 @@ Index = QModelIndex | QPersistentModelIndex
 TASK_ROLE = int(Qt.ItemDataRole.UserRole) + 1
 ROW_ROLE = TASK_ROLE + 1
 AT_ONCE = 32  # rows told of one by one; more at a time are one change of the whole
+FEW = 4  # new ones; each at the top gives all others another number
 GATHER_MS = 50
 SETTLE_MS = 150
 RESORT_MS = 1000
@@ -64,6 +65,10 @@ def runs(places: Iterable[int]) -> list[tuple[int, int]]:
         else:
             out.append((place, place))
     return out if len(out) <= MOST_RUNS else [(out[0][0], out[-1][1])]
+
+
+def _chosen_by(row: Row) -> tuple[str, str, str]:
+    return row.look, group_of(row.task), row.task.name
 
 
 class TaskModel(QAbstractTableModel):
@@ -178,15 +183,12 @@ class TaskModel(QAbstractTableModel):
         # several events of one change: the end of a small file
         if row.task is task and (row.received, row.expected) == (task.moved, task.total):
             return
-        before = row.look, group_of(row.task), row.task.name
+        chooses = not self._filter.shows_all
+        before = _chosen_by(row) if chooses else None
         row.take(task)
         self._count(row)
         self._tell([row], 0, len(Column) - 1)
-        if (
-            before != (row.look, group_of(task), task.name)
-            and not self._filter.shows_all
-            and not self._settle.isActive()
-        ):
+        if chooses and before != _chosen_by(row) and not self._settle.isActive():
             self._settle.start()
         if self._order.column is not Column.ADDED:
             self._resort_soon()
@@ -194,7 +196,7 @@ class TaskModel(QAbstractTableModel):
     def _add(self, key: TaskKey, task: Task) -> None:
         row = self._by_key[key] = Row(task)
         self._inserted += 1
-        if self._inserted > AT_ONCE:
+        if self._inserted > FEW:
             self._new.append(row)
         else:
             self._all.insert(self._order.place(row, self._all), row)
