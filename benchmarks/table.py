@@ -112,7 +112,9 @@ def markdown(measured: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|",
     ]
     busy = measured.get("busy", {})
-    for name, result in measured.get("free", {}).items():
+    free = measured.get("free", {})
+    for name in CONTESTS:
+        result = free.get(name, {"why_not": "not in this run"})
         if "why_not" in result:
             lines.append(f"| {name} | | not measured: {result['why_not']} | | | |")
             continue
@@ -128,7 +130,7 @@ def markdown(measured: dict[str, Any]) -> str:
         "",
         "Medians of each program, both cores free:",
         "",
-        *_programs(measured.get("free", {})),
+        *_programs(free),
     ]
     return "\n".join(lines)
 

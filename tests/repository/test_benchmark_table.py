@@ -88,7 +88,10 @@ def test_the_document_has_room_for_the_table_and_the_rest_of_it_stays(tmp_path: 
     measured = {
         "machine": {**about, "kernel": "k", "python": "3"},
         "before": "0",
-        "free": {"x": json.loads(json.dumps(result)), "y": {"name": "y", "why_not": "needs root"}},
+        "free": {
+            "list": json.loads(json.dumps(result)),
+            "lossy": {"name": "lossy", "why_not": "needs root"},
+        },
     }
     write_document(path, measured)
     found = path.read_text(encoding="utf-8")
@@ -96,4 +99,5 @@ def test_the_document_has_room_for_the_table_and_the_rest_of_it_stays(tmp_path: 
     assert found.endswith(f"{END}\nafter\n")
     assert "old" not in found
     assert "| time against curl | 0.50x | 1.50x |" in found
-    assert "not measured: needs root" in found
+    assert "| lossy | | not measured: needs root |" in found
+    assert "| put | | not measured: not in this run |" in found
