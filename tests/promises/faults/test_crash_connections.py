@@ -134,8 +134,8 @@ async def test_a_kill_loses_nothing_that_a_mirror_has_brought(state: Path, folde
     with ByteServer(file) as server, ByteServer(mirror) as other:
         words = ("--url", server.url("/a.bin"), "--mirror", other.url("/a.bin"))
         with Engine(state, folder, *words, "--connections", "2") as engine:
-            # the mirror's first range shows what it has
-            eventually(lambda: count(mapped(folder)) == 2 * M + 2000, "what was sent")
+            # the mirror's first range shows what it has, or a later one where too little was stored
+            eventually(lambda: count(mapped(folder)) >= 2 * M + 2000, "what was sent")
             engine.kill()
             told = engine.events
         record = the_task(left(state)[0])
