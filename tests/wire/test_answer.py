@@ -14,7 +14,7 @@ from tests.helpers.answers import get
 from tests.helpers.byte_server import Conn, Request, chunked, reply
 from transfermon.model.errors import Code, TransferFailure
 from transfermon.model.task import Progress
-from transfermon.wire.call import Call
+from transfermon.wire.call import TAKEOVER, Call
 from transfermon.wire.codings import Decoder
 from transfermon.wire.movable_end import MovableEnd
 from transfermon.wire.transport import Transport
@@ -150,3 +150,23 @@ async def test_a_body_can_end_earlier_and_go_on(serve, transport, fd, size):
         assert os.pread(fd, size + 1, 0) == body
     finally:
         await answer.aclose()
+
+
+@pytest.mark.parametrize(
+    "size",
+    [1, 16_000, 16_384, 65_000, 65_536, TAKEOVER, TAKEOVER + 1, TAKEOVER + 16_384, 1 << 20],
+)
+async def test_a_body_that_comes_with_its_head_is_whole_under_tls(serve, transport, fd, size):
+    """In the same records as the head, and the pump takes over what is not read by then."""
+    body = os.urandom(size)
+    server = serve(reply(200, {}, body), tls=True)
+    for _ in range(2):
+        answer = await transport.open(Call(url=server.url("/")))
+        progress = Progress()
+        assert await answer.receive(fd, 0, progress) == size == progress.received
+        await answer.aclose()
+        assert os.pread(fd, size + 1, 0) == body
+        assert answer.taken_over == (size > TAKEOVER)
+        assert not answer.extra
+        os.ftruncate(fd, 0)
+    assert server.connections == (2 if size > TAKEOVER else 1)

@@ -19,6 +19,8 @@ from transfermon.model.task import Progress
 from transfermon.wire.pump import Pump
 from transfermon.wire.pump_jobs import CHUNK
 from transfermon.wire.rate_limit import Limiter
+from transfermon.wire.stream import Stream
+from transfermon.wire.surroundings import Surroundings
 from transfermon.wire.wire_request import Given
 
 pytestmark = pytest.mark.anyio
@@ -277,8 +279,10 @@ async def secure(pump: Pump, tmp_path: Path) -> AsyncIterator[Sending]:
     near, far = socket.socketpair()
     shaking = asyncio.to_thread(theirs.wrap_socket, far, server_side=True)
     shaken = asyncio.ensure_future(shaking)
-    near = await asyncio.to_thread(ours.wrap_socket, near, server_hostname="localhost")
-    sending = Sending(pump, tmp_path / "source", near, await shaken)
+    stream = Stream(near, Surroundings()).under_tls(ours, "localhost")
+    await stream.shake_hands(30)
+    stream.look_away()
+    sending = Sending(pump, tmp_path / "source", stream.socket, await shaken)
     yield sending
     sending.close()
 

@@ -8,7 +8,6 @@ byte.
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -296,8 +295,6 @@ class AnswerReader:
         while True:
             try:
                 data = stream.receive_now(size) if looks else await self._awaited(size, timeout)
-            except ssl.SSLWantWriteError:
-                await stream.wait_until_writable(timeout, ReadTimeout)
             except WANT:
                 looks = False
             except OSError as exc:

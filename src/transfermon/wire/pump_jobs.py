@@ -24,12 +24,12 @@ from transfermon.wire.kernel_pipe import KernelPipe
 from transfermon.wire.movable_end import MovableEnd
 from transfermon.wire.rate_limit import Limiter, admitted, give_back
 from transfermon.wire.stream import ended_without_close
+from transfermon.wire.tls_socket import GIVEN_AT_ONCE, TlsSocket
 
 # the one buffer; a write of this size is twice as fast as one of 256 KiB on a new file
 CHUNK = 1 << 20
 # read and given at once: it stays in the processor's cache, four times as much does not
 PIECE = 256 * 1024
-PIECE_OF_TLS = 64 * 1024  # given to OpenSSL at once
 BURST = 1 << 20  # bytes for one body before the next one has its turn
 
 
@@ -81,7 +81,7 @@ class Job:
     ) -> None:
         self.sock = sock
         self.key = sock.fileno()
-        self.tls = isinstance(sock, ssl.SSLSocket)
+        self.tls = isinstance(sock, TlsSocket)
         self.fd = fd
         self.offset = offset
         self.left = length
@@ -107,7 +107,7 @@ class Job:
     @property
     def has_more(self) -> bool:
         """Whether bytes are there of which the selector does not know."""
-        return isinstance(self.sock, ssl.SSLSocket) and bool(self.sock.pending())
+        return isinstance(self.sock, TlsSocket) and self.sock.has_unread
 
     def outcome(
         self, reason: str | None = None, error: BaseException | None = None, *, extra: bool = False
@@ -216,23 +216,15 @@ class Receiving(Job):
         return wanted if self.movable is None else self.movable.claim(self.offset, wanted)
 
     def _fill(self, buffers: Buffers, wanted: int) -> tuple[int, str, BaseException | None]:
-        got = 0
-        while got < wanted:
-            try:
-                count = self.sock.recv_into(buffers.view[got:wanted])
-            except WANT:
-                break
-            except ssl.SSLError as exc:
-                return got, "closed" if ended_without_close(exc) else "tls", exc
-            except OSError as exc:
-                return got, "reset", exc
-            if not count:
-                return got, "closed", None
-            got += count
-            # one call empties a plain socket; TLS gives one record of 16 KiB a call
-            if not self.tls:
-                break
-        return got, "", None
+        try:
+            count = self.sock.recv_into(buffers.view[:wanted])
+        except WANT:
+            return 0, "", None
+        except ssl.SSLError as exc:
+            return 0, "closed" if ended_without_close(exc) else "tls", exc
+        except OSError as exc:
+            return 0, "reset", exc
+        return (count, "", None) if count else (0, "closed", None)
 
     def _splice_in(self, buffers: Buffers, wanted: int) -> tuple[int, str, BaseException | None]:
         try:
@@ -314,7 +306,7 @@ class Giving(Job):
         super().__init__(sock, fd, offset, length, counter, stall, limiters)
         self.check = check
         self.heard = heard
-        self.piece = memoryview(bytearray(min(PIECE_OF_TLS if self.tls else PIECE, length)))
+        self.piece = memoryview(bytearray(min(GIVEN_AT_ONCE if self.tls else PIECE, length)))
         self.ready = self.piece[:0]  # read, and not given yet
         self.owed = 0  # bytes that OpenSSL wants to be offered again
         self.early = b""

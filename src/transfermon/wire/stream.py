@@ -16,6 +16,7 @@ from transfermon.http.proxies import is_loopback
 from transfermon.wire.deadlines import WANT
 from transfermon.wire.network_errors import ConnectError, ConnectTimeout, ReadTimeout
 from transfermon.wire.surroundings import Surroundings
+from transfermon.wire.tls_socket import TlsSocket
 
 # bytes that the system has not sent yet, from which on a socket takes no more
 SHORT_QUEUE = 64 * 1024
@@ -40,7 +41,7 @@ class Stream:
 
     def __init__(self, sock: socket.socket, surroundings: Surroundings) -> None:
         self.socket = sock
-        self.is_tls = isinstance(sock, ssl.SSLSocket)
+        self.is_tls = isinstance(sock, TlsSocket)
         self.remote_address = _peer(sock)
         self.closed = False
         self.failure: OSError | None = None  # came after bytes that had to be handed over first
@@ -67,27 +68,16 @@ class Stream:
             return data
         if self.failure is not None:
             raise self.failure
-        if not self.is_tls:
+        if not isinstance(self.socket, TlsSocket):
             return self.socket.recv(size)
-        got, view = 0, self._surroundings.buffer
-        while got < size:  # one record of 16 KiB a call
-            try:
-                count = self.socket.recv_into(view[got:size])
-            except OSError as exc:
-                if not got:
-                    raise
-                if not isinstance(exc, WANT):
-                    self.failure = exc
-                break
-            if not count:
-                break
-            got += count
-        return bytes(view[:got])
+        view = self._surroundings.buffer
+        count = self.socket.recv_into(view[:size])
+        self.failure = self.socket.failure  # it came after these bytes
+        return bytes(view[:count])
 
     async def receive(self, size: int, timeout: float | None) -> bytes:
         """At most so many bytes as soon as some come; b"" at the end. Only where `receive_now`
-        found none, or nothing can be there yet. Raises ReadTimeout, ssl.SSLWantWriteError, OSError
-        for a failure.
+        found none, or nothing can be there yet. Raises ReadTimeout, OSError for a failure.
         """
         if self._arrived:
             return self.receive_now(size)
@@ -134,8 +124,6 @@ class Stream:
             return
         try:
             self._arrived = self.receive_now(self._wanted)
-        except ssl.SSLWantWriteError as exc:
-            waiter.set_exception(exc)
         except WANT:
             pass
         except OSError as exc:
@@ -176,7 +164,7 @@ class Stream:
     @property
     def has_news(self) -> bool:
         """Whether bytes or the end are there."""
-        if self._arrived or (isinstance(self.socket, ssl.SSLSocket) and self.socket.pending()):
+        if self._arrived or (isinstance(self.socket, TlsSocket) and self.socket.has_unread):
             return True
         if self._poll is None:
             poll = select.poll()
@@ -193,11 +181,8 @@ class Stream:
             # A body that ends with the connection must not end where somebody cut it: no
             # close_notify is an error. Python before 3.11.4 asks OpenSSL 3 to overlook it.
             context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
-            secure = context.wrap_socket(
-                self.socket,
-                server_hostname=server_hostname.rstrip(".") if server_hostname else None,
-                do_handshake_on_connect=False,
-                suppress_ragged_eofs=False,
+            secure = TlsSocket(
+                self.socket, context, server_hostname.rstrip(".") if server_hostname else None
             )
         except (OSError, ValueError) as exc:
             self.close()
@@ -207,7 +192,7 @@ class Stream:
 
     async def shake_hands(self, timeout: float | None) -> None:
         """Raises ConnectError and ConnectTimeout."""
-        assert isinstance(self.socket, ssl.SSLSocket)
+        assert isinstance(self.socket, TlsSocket)
         while True:
             try:
                 self.socket.do_handshake()
@@ -231,8 +216,7 @@ class Stream:
         meets its end.
         """
         with contextlib.suppress(OSError):
-            # that of SSLSocket forgets its TLS under the reader
-            socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
+            self.socket.shutdown(socket.SHUT_RDWR)
 
 
 def _peer(sock: socket.socket) -> str:
