@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
 
-from transfermon.engine.connection_growth import ConnectionGrowth
+from transfermon.engine.connection_growth import ConnectionGrowth, stands_in_line
 
 M = 1_000_000
 TICK = 0.05
@@ -129,3 +130,34 @@ def test_nothing_is_added_while_this_process_is_busy():
         now += TICK
         growth.note(now, int(4 * M * now), worked)
     assert growth.wants_another(now)
+
+
+@pytest.mark.parametrize(
+    ("round_trip", "before", "stands"),
+    [
+        (0.1, 0.05, True),  # behind a queue of one round trip
+        (0.05, 0.05, False),
+        (0.06, 0.05, False),  # any line does that
+        (0.0044, 0.0002, False),  # a machine that was busy for a moment
+        (0.0064, 0.0002, True),
+        (0.1, 0.0, False),  # where the system does not tell
+        (0.0, 0.05, False),
+    ],
+)
+def test_who_stands_in_line_knows_it_by_the_round_trip(
+    round_trip: float, before: float, stands: bool
+):
+    assert stands_in_line(round_trip, before) is stands
+
+
+def test_a_line_that_was_full_is_asked_again_less_and_less_often():
+    now, asked, growth = 0.0, list[float](), ConnectionGrowth(0.02, 0.0, 0)
+    while now < 100:
+        now += TICK
+        growth.note(now, int(20 * M * now))
+        if growth.wants_another(now):
+            asked.append(now)
+            growth.line_is_full(now)
+    assert not growth.exhausted  # it may be another line by then
+    pauses = [after - before for before, after in itertools.pairwise(asked)]
+    assert pauses == pytest.approx([5, 10, 20, 40], abs=2 * TICK)

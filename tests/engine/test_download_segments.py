@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from transfermon.engine import download_segments
 from transfermon.engine.download_segments import _Connection, _Sharing
 from transfermon.engine.download_sources import FileSource
 from transfermon.engine.part_ranges import PartRanges
@@ -67,3 +68,94 @@ def test_nothing_is_taken_over_from_a_connection_that_fills_the_line_alone(vain:
         assert taken.end - taken.start == (25 * M if wanted else 3 * M)
     source.refused = True
     assert sharing._next(source) is None
+
+
+class Line:
+    """Answers of a made-up line, in which packets stand for `waiting` seconds."""
+
+    def __init__(self, waiting: float) -> None:
+        self.waiting = waiting
+        self.opened = asyncio.Event()
+        self.let_in = asyncio.Event()
+        self.answers = list[Any]()
+
+    def answer(self, waiting: float, address: str = "192.0.2.1") -> Any:
+        async def aclose() -> None:
+            one.closed = True
+
+        one = SimpleNamespace(
+            round_trip=0.05 + waiting,
+            response=SimpleNamespace(remote_address=address),
+            timing=SimpleNamespace(head=0.05, connected=0.0),
+            aclose=aclose,
+            closed=False,
+        )
+        self.answers.append(one)
+        return one
+
+    async def open(self, *_: object) -> Any:
+        self.opened.set()
+        await self.let_in.wait()
+        return self.answer(self.waiting)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "wanted", "brought"), [(0.0, 0, True), (0.05, 0, False), (0.05, 2, True)]
+)
+async def test_a_connection_that_only_stands_in_line_brings_nothing(
+    monkeypatch, waiting: float, wanted: int, brought: bool
+):
+    """Its range is the first one's again; a number that a person gave is kept."""
+    lent = list[Any]()
+    slots = SimpleNamespace(
+        lend=lambda *_, **__: SimpleNamespace(asked_back=False),
+        may_lend=lambda *_, **__: True,
+        give_back=lent.append,
+    )
+    attempt: Any = SimpleNamespace(
+        progress=Progress(),
+        engine=SimpleNamespace(slots=slots),
+        task=SimpleNamespace(key=1),
+        configuration=SimpleNamespace(connections_to_a_host=0),
+    )
+    ranges = PartRanges(100 * M, ((0, 10 * M, 100 * M),), attempt.progress)
+    ranges.scattered = True
+    nothing: Any = None
+    sources: Any = SimpleNamespace(mirrors=list, will_bring=lambda _: asyncio.sleep(0))
+    sharing = _Sharing(attempt, nothing, ranges, sources, [], None, wanted)
+    line, source = Line(waiting), FileSource("http://h.example/a")
+    source.validators = nothing
+    brings = list[Any]()
+
+    async def bring(_: Any, one: Any, answer: Any) -> None:
+        brings.append(one)
+        await asyncio.Event().wait()
+
+    asks = list[bool]()
+
+    def wants_another(now: float) -> bool:
+        asks.append(True)
+        return len(asks) == 1
+
+    monkeypatch.setattr(_Sharing, "_open", line.open)
+    monkeypatch.setattr(_Sharing, "_bring", bring)
+    monkeypatch.setattr(
+        sharing._growth.__class__, "wants_another", lambda _, now: wants_another(now)
+    )
+    running = asyncio.ensure_future(sharing.run(line.answer(0.0), source))
+    await line.opened.wait()
+    assert sharing._openings.choose({}, ranges.ranges[0].at, of_mirrors=False) is source
+    looks = len(asks)
+    for _ in range(3):  # while it is on its way nobody looks whether there should be a third
+        await asyncio.sleep(2 * download_segments._TICK)
+    assert len(asks) == looks
+    assert len(sharing._working) == 2
+    line.let_in.set()
+    while not (len(brings) == 2 if brought else lent):
+        await asyncio.sleep(0.01)
+    if not brought:
+        assert line.answers[1].closed
+        assert [(one.start, one.end) for one in ranges.ranges] == [(0, 100 * M)]
+        assert sharing._openings.useful == 1
+    running.cancel()
+    await asyncio.wait([running])

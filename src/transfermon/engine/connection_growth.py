@@ -6,7 +6,8 @@ A connection is added when the rate has stopped growing, and another one as long
 made all of them together a fifth faster. Some servers send in bursts with half a second between
 two: then a rate is measured over that time at the least, and nobody decides in the first silence.
 None is added where all of them fill a fast line, or this process is as busy as it can be: then it
-is not the server that is slow.
+is not the server that is slow. One whose first packets had to stand in line behind the bytes of the
+others tells that the line is full, before it has brought anything; another one is tried later.
 """
 
 from __future__ import annotations
@@ -22,6 +23,16 @@ PATIENCE = 4  # windows over which a gain is looked for that one window did not 
 SILENCE = 0.1  # seconds without a byte: it comes in bursts
 FAST = 100e6  # bytes per second that more connections do not make more
 BUSY = 0.8  # of one processor
+LONGER = 1.25  # what standing in line makes of a round trip
+LONGER_BY = 0.005  # and seconds that it takes more at the least
+FULL = 5.0  # seconds for which a line is taken to stay full; twice as many each time
+
+
+def stands_in_line(round_trip: float, before: float) -> bool:
+    """Whether a further connection's shortest round trip tells that its packets waited behind those
+    of the others, where the first one's was `before`; seconds, 0 where it is not known.
+    """
+    return before > 0 and round_trip > max(LONGER * before, before + LONGER_BY)
 
 
 class ConnectionGrowth:
@@ -37,6 +48,8 @@ class ConnectionGrowth:
         self._in_bursts = False
         self._before = 0.0  # bytes per second before the last connection came; 0: it is the first
         self._helped = False  # one of them
+        self._not_before = now
+        self._full = FULL
         self.exhausted = False  # more connections bring nothing
 
     def __repr__(self) -> str:
@@ -62,6 +75,10 @@ class ConnectionGrowth:
         """One more connection brings bytes from now on."""
         self._before, self._since = self.rate(now), now
 
+    def line_is_full(self, now: float) -> None:
+        """One more connection would only have stood in line."""
+        self._not_before, self._full = now + self._full, 2 * self._full
+
     def rate(self, now: float) -> float:
         """Bytes per second over the last window."""
         begin = max(now - self._window, self._points[0][0])
@@ -70,7 +87,9 @@ class ConnectionGrowth:
     def wants_another(self, now: float) -> bool:
         """Whether one more connection is worth it now."""
         elapsed = now - self._since
-        if self.exhausted or elapsed < self._window or not self._is_steady(now):
+        if self.exhausted or now < self._not_before:
+            return False
+        if elapsed < self._window or not self._is_steady(now):
             return False
         if self.rate(now) >= FAST or self._is_busy():
             return False

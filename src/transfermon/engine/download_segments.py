@@ -14,7 +14,7 @@ import time
 from collections import Counter
 
 from transfermon.engine.attempt import Attempt
-from transfermon.engine.connection_growth import ConnectionGrowth
+from transfermon.engine.connection_growth import ConnectionGrowth, stands_in_line
 from transfermon.engine.download_parts import DownloadParts
 from transfermon.engine.download_sources import MOST_CUTS, FileSource, Openings, Sources
 from transfermon.engine.part_ranges import PartRanges, StoredRange
@@ -118,6 +118,7 @@ class _Connection:
         self.source = source
         self.one: StoredRange | None = one
         self.loan: Loan | None = None
+        self.brings = False  # its first answer is there
 
     def __repr__(self) -> str:
         return f"<_Connection to {self.source} for {self.one}>"
@@ -149,6 +150,8 @@ class _Sharing:
         self._failures: list[TransferFailure] = []
         self._growth = ConnectionGrowth(0.0, time.monotonic(), attempt.progress.received)
         self._round_trip = 0.0
+        self._shortest_trip = 0.0  # of the first connection's packets, to `_peer`
+        self._peer = ""
 
     def __repr__(self) -> str:
         return f"{len(self._working)} connections"
@@ -159,6 +162,7 @@ class _Sharing:
             self._openings.home = source
             timing = answer.timing
             self._round_trip = max(0.0, timing.head - timing.connected)
+            self._shortest_trip, self._peer = answer.round_trip, answer.response.remote_address
             self._growth = ConnectionGrowth(
                 self._round_trip, time.monotonic(), self._attempt.progress.received
             )
@@ -242,6 +246,7 @@ class _Sharing:
                     pass
             elif (
                 useful <= count < openings.most
+                and all(one.brings for one in self._working.values())  # one after the other
                 and self._growth.wants_another(now)  # first: it judges the last one, too
                 and self._enough_left(now)
                 and await self._add()
@@ -338,7 +343,10 @@ class _Sharing:
                 if answer is None:
                     return
                 try:
+                    if added and self._brings_nothing_more(source, answer):
+                        return
                     await self._sources.will_bring(source)
+                    connection.brings = True
                     if added:
                         self._growth.added(time.monotonic())
                         added = False
@@ -361,6 +369,19 @@ class _Sharing:
         finally:
             connection.one = one
             self._let_go(connection)
+
+    def _brings_nothing_more(self, source: FileSource, answer: Answer) -> bool:
+        """Whether one more connection tells that the line is full; then it is not wanted."""
+        full = (
+            not self._wanted
+            and source is self._openings.home
+            and answer.response.remote_address == self._peer
+            and stands_in_line(answer.round_trip, self._shortest_trip)
+        )
+        if full:
+            self._growth.line_is_full(time.monotonic())
+            self._openings.more = max(0, self._openings.more - 1)
+        return full
 
     def _has_failed(
         self, source: FileSource, failure: TransferFailure, *, opened: bool, moved: bool

@@ -58,6 +58,11 @@ class Answer:
         return self._exchange.confines
 
     @property
+    def round_trip(self) -> float:
+        """As `Stream.round_trip`, of the connection that it came over."""
+        return self._exchange.connection.stream.round_trip
+
+    @property
     def left(self) -> int:
         """Bytes of a body of known length that were not handed out yet."""
         assert self.content_length is not None
