@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import re
@@ -23,6 +24,7 @@ from urllib.parse import quote
 import pytest
 
 from transfermon.commands.main import main
+from transfermon.control import server as server_module
 from transfermon.control.api import Api
 from transfermon.control.client import SOCKET, Client, EngineFull, NoEngine, task_path
 from transfermon.control.connection import BACKLOG, LARGEST_BODY, Feed
@@ -603,6 +605,60 @@ async def test_stalled_and_waiting_followers_do_not_hold_up_the_end(tmp_path):
         assert len(server._runners) == 0
         for sock in followers:
             sock.close()
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_who_asks_in_the_moment_of_the_end_is_not_left_waiting(tmp_path, turns):
+    """Whatever the connection has come to by then: what was accepted is answered or closed."""
+    async with Monitor.open(str(tmp_path), settings=Settings()) as monitor:
+        server = ControlServer(monitor)
+        await server.start()
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(tmp_path / SOCKET))
+            sock.sendall(b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n")
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await server.close()
+
+            def read() -> bytes:
+                sock.settimeout(60)
+                with contextlib.suppress(ConnectionResetError):
+                    while sock.recv(65536):
+                        pass
+                return b"the end"
+
+            assert await asyncio.to_thread(read) == b"the end"
+
+
+class Scarce:
+    """A listener whose process has no descriptor left, once."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self.refused = 0
+        self.fileno, self.close = listener.fileno, listener.close
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        if not self.refused:
+            self.refused += 1
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return self._listener.accept()
+
+
+async def test_who_asks_while_no_descriptor_is_left_is_answered_later(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(server_module, "PAUSE", 0.01)
+    async with Monitor.open(str(tmp_path), settings=Settings()) as monitor:
+        server = ControlServer(monitor)
+        await server.start()
+        assert server._listener is not None
+        scarce: Any = Scarce(server._listener)
+        server._listener = scarce
+        assert await asyncio.to_thread(Client(str(tmp_path)).alive)
+        assert scarce.refused == 1
+        assert "no control connection can be taken now" in caplog.text
+        await server.close()
 
 
 async def test_a_follower_that_leaves_while_nothing_happens_is_noticed(tmp_path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import socket
 from typing import TYPE_CHECKING
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from transfermon.control.connection import ControlConnection
     from transfermon.engine.monitor import Monitor
 
+log = logging.getLogger(__name__)
+
+WAITING = 64  # connections that wait to be accepted
+PAUSE = 1.0  # seconds until the next one is accepted where there is no room for it
 WRITE_BUFFER = 65536  # bytes that may wait for a slow reader
 CLOSING = 30.0  # seconds that a client may take for the last of them
 LAST_WORDS = 1.0  # seconds that answers on their way get when the server closes
@@ -34,8 +39,9 @@ class ControlServer:
     def __init__(self, monitor: Monitor, api: Api | None = None) -> None:
         self._monitor = monitor
         self._runners = Runners()
-        self._connections: dict[ControlConnection, asyncio.Task[None]] = {}
-        self._server: asyncio.Server | None = None
+        # None before it has begun
+        self._connections: dict[asyncio.Task[None], ControlConnection | None] = {}
+        self._listener: socket.socket | None = None
         self._api = api or Api(monitor)
         self.path = os.path.join(monitor.state_dir, SOCKET)
 
@@ -47,12 +53,12 @@ class ControlServer:
         listener = self._bind()
         try:
             listener.setblocking(False)
-            self._server = await asyncio.start_unix_server(
-                self._connected, sock=listener, backlog=64
-            )
+            listener.listen(WAITING)
         except BaseException:
             listener.close()
             raise
+        self._listener = listener
+        self._look()
 
     def _bind(self) -> socket.socket:
         with contextlib.suppress(FileNotFoundError):
@@ -70,46 +76,75 @@ class ControlServer:
             os.umask(before)
         return listener
 
+    def _look(self) -> None:
+        if self._listener is not None:
+            asyncio.get_running_loop().add_reader(self._listener.fileno(), self._accept)
+
     async def close(self) -> None:
         """Quick whoever is connected: clients that stalled are cut off. A no-op when it never
         started.
         """
-        if self._server is None:
+        listener, self._listener = self._listener, None
+        if listener is None:
             return
-        self._server.close()  # not wait_closed: it waits for clients
-        self._server = None
-        for connection in self._connections:
+        asyncio.get_running_loop().remove_reader(listener.fileno())
+        listener.close()
+        connections = [one for one in self._connections.values() if one is not None]
+        for connection in connections:
             connection.last = True
         if answering := [
-            task for connection, task in self._connections.items() if connection.answering
+            task for task, one in self._connections.items() if one is not None and one.answering
         ]:
             await asyncio.wait(answering, timeout=LAST_WORDS)
         await self._runners.close()
-        for connection in self._connections:
-            connection.abort()  # cancelled before it had begun
-        self._connections.clear()
+        for connection in connections:
+            connection.abort()  # one that did not end
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)
 
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A plain function: a coroutine here would be spawned by asyncio, which neither keeps nor
-        # awaits it.
-        foreign = peer_uid(writer.get_extra_info("socket")) != os.getuid()
-        if foreign or len(self._runners) >= CONNECTIONS + REFUSALS:
-            writer.transport.abort()
+    def _accept(self) -> None:
+        """Take all that have come. asyncio's own server keeps those open that it has just accepted
+        when it is closed, and who asked there would wait as long as this process lives.
+        """
+        while self._listener is not None:
+            try:
+                sock, _ = self._listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as exc:  # mostly there is no descriptor left
+                log.warning("no control connection can be taken now: %s", exc.strerror)
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(self._listener.fileno())
+                loop.call_later(PAUSE, self._look)
+                return
+            self._take(sock)
+
+    def _take(self, sock: socket.socket) -> None:
+        if peer_uid(sock) != os.getuid() or len(self._runners) >= CONNECTIONS + REFUSALS:
+            sock.close()
             return
         if len(self._connections) >= CONNECTIONS:
-            self._runners.spawn(_refuse(reader, writer), "refusal of a control connection")
-            return
-        writer.transport.set_write_buffer_limits(WRITE_BUFFER)
+            runner = self._runners.spawn(_refuse(sock), "refusal of a control connection")
+        else:
+            runner = self._runners.spawn(self._serve(sock), "control connection")
+            self._connections[runner] = None
+
+        def ended(runner: asyncio.Task[None]) -> None:
+            self._connections.pop(runner, None)
+            sock.close()  # of one that was cancelled before it had begun
+
+        runner.add_done_callback(ended)
+
+    async def _serve(self, sock: socket.socket) -> None:
         # it brings h11, and most engines nobody asks
         from transfermon.control.connection import ControlConnection
 
+        reader, writer = await asyncio.open_unix_connection(sock=sock)
+        writer.transport.set_write_buffer_limits(WRITE_BUFFER)
         connection = ControlConnection(reader, writer, self._api, self._monitor)
-        runner = self._runners.spawn(self._serve(connection, writer), "control connection")
-        self._connections[connection] = runner
-
-    async def _serve(self, connection: ControlConnection, writer: asyncio.StreamWriter) -> None:
+        runner = asyncio.current_task()
+        assert runner is not None
+        self._connections[runner] = connection
         try:
             await connection.serve()
             async with asyncio.timeout(CLOSING):
@@ -118,17 +153,17 @@ class ControlServer:
         except (ConnectionError, TimeoutError):
             pass  # it went away, or stalled
         finally:
-            self._connections.pop(connection, None)
             if writer.transport.get_write_buffer_size():
                 writer.transport.abort()
             else:
                 writer.close()
 
 
-async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _refuse(sock: socket.socket) -> None:
     """Say that there are too many, and close. What was asked is taken first: an answer that comes
     before is lost.
     """
+    reader, writer = await asyncio.open_unix_connection(sock=sock)
     body = json.dumps({"type": "about:blank", "status": 503, "title": FULL, "detail": ""}).encode()
     head = f"HTTP/1.1 503 X\r\nContent-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n"
     try:
