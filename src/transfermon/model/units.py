@@ -93,6 +93,8 @@ def clean(text: str, limit: int = 500) -> str:
     """Outside text on one line: controls, direction marks and invisible characters replaced, cut to
     `limit`.
     """
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text  # most are
     shown = "".join(_shown(char) for char in text[: limit + 1])
     return shown if len(shown) <= limit else shown[: max(0, limit - 1)].rstrip() + "…"
 

@@ -41,6 +41,12 @@ _WORDS = {
     Part.PAST: marked("Past: {title}"),
     Part.END: marked("{title} ends"),
 }
+_BEGINNINGS = (
+    BackgroundTransferEvent,
+    SessionEventsCompletedEvent,
+    BackgroundFetchEvent,
+    SilentPushEvent,
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -110,6 +116,8 @@ class Brackets:
 
     def take(self, event: Event) -> tuple[Mark, ...]:
         """The marks of the next event, by lane."""
+        if not self._open and not isinstance(event, _BEGINNINGS):
+            return ()  # most events
         self._open = [span for span in self._open if event.time - span.begin <= span.limit]
         marks = [Mark(span, self._part(span, event)) for span in self._open]
         for span, part in marks:

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from PySide6.QtCore import QStandardPaths, Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
@@ -163,7 +163,7 @@ class EventsView(QWidget):
             )
         new, self._new = self._new, []
         self._take(new)
-        self.model.append([line for line in new if self._passes(line)])
+        self.model.append(self._passing(new))
         self._count()
 
     def _take(self, lines: Sequence[EventLine]) -> None:
@@ -215,20 +215,20 @@ class EventsView(QWidget):
 
     # Filter
 
-    def _passes(self, line: EventLine) -> bool:
+    def _passing(self, lines: Iterable[EventLine]) -> list[EventLine]:
+        """Those that are to be shown; what was chosen is asked once, not for each of thousands."""
         kind, session = self.kinds.currentData(), self.sessions.currentData()
-        if kind != ALL_KINDS and group_of(line.event) != kind:
-            return False
-        if session != ALL_SESSIONS and line.session != session:
-            return False
-        words = self.words.text().lower().split()
-        if not words:
-            return True
-        hay = f"{line.event.type} {line.session} {line.words}".lower()
-        return all(word in hay for word in words)
+        found = list(lines)
+        if kind != ALL_KINDS:
+            found = [line for line in found if group_of(line.event) == kind]
+        if session != ALL_SESSIONS:
+            found = [line for line in found if line.session == session]
+        if words := self.words.text().lower().split():
+            found = [line for line in found if line.has_all(words)]
+        return found
 
     def _filter(self) -> None:
-        self.model.reset([line for line in self._all if self._passes(line)])
+        self.model.reset(self._passing(self._all))
         self._count()
 
     def _count(self) -> None:

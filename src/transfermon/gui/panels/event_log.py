@@ -155,6 +155,11 @@ class EventLine:
             self.event.type, "violet" if group_of(self.event) == BACKGROUND else "muted"
         )
 
+    def has_all(self, words: Iterable[str]) -> bool:
+        """Whether all of these, in lower case, are in its type, its session or its words."""
+        hay = f"{self.event.type} {self.session} {self.words}".lower()
+        return all(word in hay for word in words)
+
     @property
     def bracket_words(self) -> str:
         """What its brackets say, without those that only pass by."""
