@@ -23,8 +23,9 @@ from tests.helpers.records import (
     removed,
 )
 from transfermon.gui.list.columns import LAST_LIVE, SHOWN, VALUES, Column, matches, moment
-from transfermon.gui.list.model import AT_ONCE, FEW, MOST_RUNS, ROW_ROLE, TASK_ROLE, TaskModel, runs
+from transfermon.gui.list.model import AT_ONCE, FEW, ROW_ROLE, TASK_ROLE, TaskModel
 from transfermon.gui.list.painter import Lettering
+from transfermon.gui.list.row_changes import MOST_RUNS, SINGLY, runs
 from transfermon.gui.list.scope import GROUPS, Scope, group_of, look_of
 from transfermon.gui.list.table import GIVE_WAY, NAME_WANTED, TaskTable
 from transfermon.gui.toolkit import theme
@@ -250,6 +251,24 @@ def test_a_row_is_told_of_at_most_four_times_a_second_and_its_last_change_is_not
     assert words_in(model, model.row_of(key(1)), Column.NAME) == "99.bin"
 
 
+def test_of_rows_that_change_one_by_one_the_first_are_told_of_at_once_and_the_others_together(
+    qtbot,
+):
+    now = [100.0]
+    model = TaskModel(clock=lambda: now[0])
+    model.reset([a_task(number=number) for number in range(1, 101)])
+    told: list[tuple[int, int]] = []
+    model.dataChanged.connect(lambda first, last: told.append((first.row(), last.row())))
+    for number in range(1, 101):
+        model.apply(moved(a_finished_task(number=number)))
+    assert len(told) == SINGLY
+    qtbot.waitUntil(lambda: len(told) > SINGLY)
+    assert told[SINGLY:] == [(0, 99 - SINGLY)]  # the newest are at the top
+    now[0] += 1
+    model.apply(moved(a_failed_task(number=7)))
+    assert len(told) == SINGLY + 2
+
+
 def test_an_event_replaces_its_record(model):
     model.apply(moved(a_finished_task(number=1)))
     assert model.task_at(0).succeeded
@@ -262,7 +281,7 @@ def test_events_of_one_change_are_one_change_of_the_row(model):
     model.apply(moved(record))
     model.apply(moved(record))
     assert spy.count() == 1
-    assert not model._late
+    assert not len(model._changes)
     record = a_task(number=2)
     model.apply(moved(record))
     model.apply_progress({key(2): a_progress(7)}, 10.0)

@@ -34,6 +34,7 @@ from transfermon.gui.list.columns import (
     Row,
 )
 from transfermon.gui.list.filter import RowFilter, RowOrder
+from transfermon.gui.list.row_changes import RowChanges, runs
 from transfermon.gui.list.scope import Scope, group_of
 from transfermon.gui.toolkit import theme
 from transfermon.model.events import Event, TaskEvent, TaskRemovedEvent
@@ -49,22 +50,6 @@ FEW = 4  # new ones; each at the top gives all others another number
 GATHER_MS = 50
 SETTLE_MS = 150
 RESORT_MS = 1000
-# seconds between two changes of one row that are told: four paints a second, with some slack
-PACE = 0.26
-CATCH_UP_MS = 130
-# of rows that changed, told one by one; more cost more than to paint what is in view
-MOST_RUNS = 200
-
-
-def runs(places: Iterable[int]) -> list[tuple[int, int]]:
-    """First and last of each unbroken run; one over all when there are very many."""
-    out: list[tuple[int, int]] = []
-    for place in sorted(places):
-        if out and place <= out[-1][1] + 1:
-            out[-1] = out[-1][0], place
-        else:
-            out.append((place, place))
-    return out if len(out) <= MOST_RUNS else [(out[0][0], out[-1][1])]
 
 
 def _chosen_by(row: Row) -> tuple[str, str, str]:
@@ -84,8 +69,7 @@ class TaskModel(QAbstractTableModel):
         self, parent: QObject | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         super().__init__(parent)
-        self._clock = clock
-        self._late: dict[int, Row] = {}  # changed too soon after they were told of
+        self._changes = RowChanges(self, clock, place=self._position, tell=self._tell)
         self._all: list[Row] = []
         self._rows: list[Row] = []  # those of them that are shown, in the same order
         self._filter = RowFilter()
@@ -98,7 +82,6 @@ class TaskModel(QAbstractTableModel):
         self._inserted = 0
         self._gather = self._timer(GATHER_MS, self.flush)
         self._resort = self._timer(RESORT_MS, self._sort_again)
-        self._catch_up = self._timer(CATCH_UP_MS, self._tell_late)
         self._settle = self._timer(SETTLE_MS, self._choose)
 
     def __repr__(self) -> str:
@@ -120,7 +103,7 @@ class TaskModel(QAbstractTableModel):
         """Have these and no others."""
         self.beginResetModel()
         self._new.clear()
-        self._late.clear()
+        self._changes.clear()
         self._all = [Row(task) for task in tasks]
         self._by_key = {row.task.key: row for row in self._all}
         self._all = self._order.arranged(self._all)
@@ -187,7 +170,7 @@ class TaskModel(QAbstractTableModel):
         before = _chosen_by(row) if chooses else None
         row.take(task)
         self._count(row)
-        self._tell([row], 0, len(Column) - 1)
+        self._changes.take(row)
         if chooses and before != _chosen_by(row) and not self._settle.isActive():
             self._settle.start()
         if self._order.column is not Column.ADDED:
@@ -233,36 +216,18 @@ class TaskModel(QAbstractTableModel):
             if row is not None:
                 row.counters(progress, now)
                 rows.append(row)
-        self._tell(rows, Column.PROGRESS, LAST_LIVE)
+        self._changes.take_together(rows, Column.PROGRESS, LAST_LIVE)
         if rows and self._order.column in LIVE:
             self._resort_soon()
 
     def tick(self, now: float) -> None:
         """Count down in the rows that do; `now` in epoch seconds."""
         self._now = now
-        self._tell([self._by_key[key] for key in self._counting], Column.STATUS, Column.STATUS)
+        counting = [self._by_key[key] for key in self._counting]
+        self._changes.take_together(counting, Column.STATUS, Column.STATUS)
 
-    def _tell(self, rows: Iterable[Row], first: int, last: int) -> None:
-        # Of rows side by side at once, and of none between those that are not: what is out of sight
-        # is not painted. A row that was told of a moment ago has its turn a little later, with all
-        # its cells.
-        now = self._clock()
-        places = []
-        for row in rows:
-            if now - row.told < PACE:
-                self._late[id(row)] = row
-            elif (at := self._position(row)) >= 0:
-                row.told = now
-                places.append(at)
-        for top, bottom in runs(places):
-            self.dataChanged.emit(self.index(top, first), self.index(bottom, last))
-        if self._late and not self._catch_up.isActive():
-            self._catch_up.start()
-
-    def _tell_late(self) -> None:
-        late = list(self._late.values())
-        self._late.clear()
-        self._tell(late, 0, len(Column) - 1)
+    def _tell(self, top: int, bottom: int, first: int, last: int) -> None:
+        self.dataChanged.emit(self.index(top, first), self.index(bottom, last))
 
     @property
     def counts_down(self) -> bool:
@@ -367,7 +332,7 @@ class TaskModel(QAbstractTableModel):
 
     def records(self) -> list[Task]:
         """Of what is shown, in that order."""
-        return [row.task for row in self._rows]
+        return list(map(operator.attrgetter("task"), self._rows))
 
     def _sort_again(self) -> None:
         self.sort(self._order.column, self._order.direction)
