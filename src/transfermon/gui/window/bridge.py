@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
+from transfermon.gui.toolkit.plain_signal import PlainSignal
 from transfermon.model.events import DownloadProgressEvent, Event, UploadProgressEvent
 from transfermon.model.task import Progress, TaskKey
 
@@ -30,12 +31,12 @@ class Bridge(QObject):
     `pulse` says, at most once a second and also while no window is visible, that something moved.
     """
 
-    told = Signal(object)
     progress = Signal(object)
     pulse = Signal()
 
     def __init__(self, monitor: Monitor, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self.told: PlainSignal[Event] = PlainSignal()
         self._monitor = monitor
         self._seen = 0
         self._watched = False
@@ -80,6 +81,7 @@ class Bridge(QObject):
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
+        self.told.disconnect_all()
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, (DownloadProgressEvent, UploadProgressEvent)):
