@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from transfermon.model.events import Event, SessionIdleEvent, TaskCompletedEvent, TaskCreatedEvent
 from transfermon.model.task import Task
-from transfermon.system.runners import Runners
+from transfermon.system.runners import LongWork, Runners
 from transfermon.text.notification_texts import (
     BannerText,
     notice_for,
@@ -173,8 +173,10 @@ class NotificationBatches:
             self._runners.spawn(self._tell_when_heard(tasks, notice), "telling what ended")
 
     async def _tell_when_heard(self, tasks: list[Task], notice: BannerText) -> None:
+        work = LongWork()
         for task in tasks:
             await self._monitor.heard(task.key)  # listeners come first (O-16)
+            await work.give_way()
         self._tell(notice)
 
     def _later(self, delay: float, call: Callable[[], None]) -> None:

@@ -25,7 +25,7 @@ from transfermon.storage.tables import Query, T
 
 log = logging.getLogger(__name__)
 
-SLICE = 0.002  # seconds that telling may take before the window gets its turn
+SLICE = 0.001  # seconds that telling may take before the window gets its turn
 RETRY_SECONDS = 1.0  # between two tries to commit while the disk is full
 KEPT = 100_000  # journal rows; older ones go, unless nobody has heard of them (F26)
 

@@ -13,7 +13,8 @@ import time
 
 from PySide6.QtCore import QAbstractEventDispatcher, QObject
 
-YOUNG, MIDDLE, OLD = 2000, 5, 20  # new ones often, so that no look takes long
+# new ones often, and the middle ones with every second look, so that no look takes long
+YOUNG, MIDDLE, OLD = 1000, 1, 100
 SHARE = 100  # a look at everything may take one part in so many of the time
 
 

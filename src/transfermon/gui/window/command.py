@@ -6,12 +6,15 @@ Rule: a command is a row beside its function; `commands` puts the rows of all mo
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections.abc import Callable, Sequence
 
 from transfermon.gui.window.context import WindowContext
 from transfermon.model.record import record
 from transfermon.model.task import Action, Task
 
+_STATE, _ERROR = operator.attrgetter("state"), operator.attrgetter("error")
 TABLE = "table"  # keys that act only while the list has the focus: a text box needs them for itself
 
 
@@ -49,9 +52,10 @@ class ChosenTasks:
 
 def _samples(tasks: Sequence[Task]) -> list[Task]:
     """One of each kind that `Task.can` tells apart: ten thousand tasks are asked as quickly as
-    five.
+    five, and looked at without a step of Python's for each.
     """
-    return list({(id(task.state), task.error is None): task for task in tasks}.values())
+    fails = map(operator.is_not, map(_ERROR, tasks), itertools.repeat(None))
+    return list(dict(zip(zip(map(_STATE, tasks), fails), tasks, strict=False)).values())  # noqa: B905
 
 
 @record

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from transfermon.model.errors import InvalidAction
 from transfermon.model.task import TaskKey
 
-SLICE = 0.004  # seconds of commands before the window gets its turn
+SLICE = 0.002  # seconds of commands before the window gets its turn
 
 
 async def in_slices(keys: Sequence[TaskKey], command: Callable[[TaskKey], object]) -> None:
