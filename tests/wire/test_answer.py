@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import threading
 import zlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -17,6 +18,7 @@ from transfermon.model.task import Progress
 from transfermon.wire.call import TAKEOVER, Call
 from transfermon.wire.codings import Decoder
 from transfermon.wire.movable_end import MovableEnd
+from transfermon.wire.rate_limit import Limiter
 from transfermon.wire.transport import Transport
 
 pytestmark = pytest.mark.anyio
@@ -170,3 +172,46 @@ async def test_a_body_that_comes_with_its_head_is_whole_under_tls(serve, transpo
         assert not answer.extra
         os.ftruncate(fd, 0)
     assert server.connections == (2 if size > TAKEOVER else 1)
+
+
+async def test_a_small_body_that_came_with_its_head_is_there_at_once(serve, transport):
+    body = os.urandom(1000)
+    server = serve(reply(200, {}, body))
+    for _ in range(2):
+        answer = await transport.open(Call(url=server.url()))
+        came, progress = bytearray(), Progress()
+        assert answer.gather_at_once(came, progress, limiters=[Limiter()])
+        assert came == body
+        assert progress.received == 1000
+        await answer.aclose()
+    assert server.connections == 1
+
+
+async def test_a_small_body_is_waited_for_where_a_rate_holds_it_back(serve, transport):
+    body = os.urandom(1000)
+    answer = await transport.open(Call(url=serve(reply(200, {}, body)).url()))
+    came, progress, limiters = bytearray(), Progress(), [Limiter(100_000)]
+    assert not answer.gather_at_once(came, progress, limiters=limiters)
+    assert not came
+    await answer.gather(came, progress, limiters=limiters)
+    assert came == body
+    await answer.aclose()
+
+
+async def test_a_small_body_is_waited_for_where_only_some_of_it_has_come(serve, transport):
+    rest = threading.Event()
+
+    def handler(conn: Conn, request: Request) -> None:
+        conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
+        rest.wait(10)
+        conn.send(b"def")
+
+    answer = await transport.open(Call(url=serve(handler).url()))
+    came, progress = bytearray(), Progress()
+    assert not answer.gather_at_once(came, progress)
+    assert not came
+    rest.set()
+    await answer.gather(came, progress)
+    assert came == b"abcdef"
+    assert progress.received == 6
+    await answer.aclose()

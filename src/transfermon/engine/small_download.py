@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 from transfermon.engine.attempt import Attempt
@@ -19,6 +20,7 @@ from transfermon.engine.download_inquiry import Inquiry
 from transfermon.engine.download_parts import SMALL, DownloadParts
 from transfermon.http import digests, naming, resume
 from transfermon.http.addresses import check_url, without_query
+from transfermon.http.digests import Hashes
 from transfermon.http.evidence import Judgement
 from transfermon.model.configuration import CHECKPOINT_SECONDS
 from transfermon.model.errors import TransferFailure
@@ -89,25 +91,26 @@ class SmallDownload:
         validators = resume.validators_of(response, decoded=False, now=engine.now())
         policy = self._attempt.configuration.resume_policy
         self._known = {"validators": validators, "evidence": self._inquiry.began_anew(response)}
-        new = changed(
-            self._attempt.task,
-            activity=Activity.TRANSFERRING,
-            name=task.name or naming.suggested(response, response.url),
-            response=response,
+        found = {
+            "activity": Activity.TRANSFERRING,
+            "name": task.name or naming.suggested(response, response.url),
+            "response": response,
             **self._attempt.place_of(answer),
-            expected=judgement.total,
-            received=0,
-            not_resumable=resume.why_not_resumable(validators, task.method, policy),
-            remark="",
-            making_since=None,
-        )
+            "expected": judgement.total,
+            "received": 0,
+            "not_resumable": resume.why_not_resumable(validators, task.method, policy),
+            "remark": "",
+            "making_since": None,
+        }
         progress = self._attempt.progress
         progress.expected, progress.received = judgement.total, 0
-        self._attempt.record(new, None, store=False)
         content = digests.parse(response.header("Content-Digest"))
-        wanted = tuple(filter(None, (new.expected_digest, *validators.digests)))
+        wanted = tuple(filter(None, (task.expected_digest, *validators.digests)))
         hashes = hashes_for(*(wanted or validators.sums), *content)
         came = bytearray()
+        if answer.gather_at_once(came, progress, limiters=self._limiters, hasher=hashes):
+            return await self._judge(came, {**found, **self._known}, hashes, content)
+        self._attempt.record(changed(self._attempt.task, **found), None, store=False)
         try:
             async with asyncio.timeout(CHECKPOINT_SECONDS):
                 await answer.gather(came, progress, limiters=self._limiters, hasher=hashes)
@@ -123,13 +126,23 @@ class SmallDownload:
                 with contextlib.suppress(TransferFailure):  # they are fetched again
                     await self._move_to_part(came)
             raise
+        return await self._judge(came, self._known, hashes, content)
+
+    async def _judge(
+        self,
+        came: bytearray,
+        found: Mapping[str, Any],
+        hashes: Hashes | None,
+        announced: tuple[str, ...],
+    ) -> bool:
+        """All of it came; `found` is what the record says of it from now on."""
         self.whole = came
         self._parts.stored = len(came)
         # Nothing waits from here until the name is given: no record with these is stored while the
         # file is not.
-        self._attempt.record(changed(self._attempt.task, **self._known), None, store=False)
+        self._attempt.record(changed(self._attempt.task, **found), None, store=False)
         self._checks.hashes = hashes
-        if await self._checks.body_is_right(hashes, content):
+        if await self._checks.body_is_right(hashes, announced):
             return True
         self.drop()
         return False

@@ -67,6 +67,8 @@ class Questions:
         )
 
     def _believed(self, task: Task) -> Evidence:
+        if not self._doubts:
+            return task.evidence
         ignored = tuple(dict.fromkeys((*task.evidence.ignored, *self._doubts)))
         return changed(task.evidence, ignored=ignored)
 

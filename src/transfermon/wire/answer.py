@@ -129,13 +129,33 @@ class Answer:
         assert self.content_length is not None
         self._reader.limiters = limiters
         while self._taken < self.content_length and (chunk := await self._next_in_words()):
-            self._taken += len(chunk)
-            into += chunk
-            progress.received += len(chunk)
-            if hasher is not None:
-                hasher.update(memoryview(chunk))
+            self._gathered(chunk, into, progress, hasher)
         if not self._rest:
             await self._next_in_words()  # as in `receive`: lets h11 see the end
+
+    def gather_at_once(
+        self,
+        into: bytearray,
+        progress: Progress,
+        *,
+        limiters: Sequence[Limiter] = (),
+        hasher: Hasher | None = None,
+    ) -> bool:
+        """As `gather`, where all came with the head and no rate holds it back; else False."""
+        waits = self._taken or self._rest or any(limiter.rate for limiter in limiters)
+        if waits or (data := self._reader.take_whole()) is None:
+            return False
+        self._gathered(data, into, progress, hasher)
+        return True
+
+    def _gathered(
+        self, data: bytes, into: bytearray, progress: Progress, hasher: Hasher | None
+    ) -> None:
+        self._taken += len(data)
+        into += data
+        progress.received += len(data)
+        if hasher is not None:
+            hasher.update(memoryview(data))
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it comes, for one that never ends. Raises TransferFailure: -1001 after the

@@ -143,6 +143,15 @@ class AnswerReader:
             self.left += data
         return self.left
 
+    def take_whole(self) -> bytes | None:
+        """A plain body that has come with its head, all of it and nothing more; None where it has
+        to be waited for, or h11 reads it.
+        """
+        if self._unusual is not None or not self._remaining or len(self.left) != self._remaining:
+            return None
+        data, self.left, self._remaining = self.left, b"", 0
+        return data
+
     def pass_over_rest(self) -> None:
         """Of a plain body that nobody wants, where all of it has come: most refusals came with
         their heads, and what is asked next needs no connection of its own.

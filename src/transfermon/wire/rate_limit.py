@@ -45,6 +45,8 @@ class Limiter:
 
     def take(self, wanted: int) -> int:
         """How many of `wanted` bytes may pass now; 0 means wait for `delay()`."""
+        if self._rate <= 0:  # most: nothing is counted, so nothing is to be guarded
+            return wanted
         with self._lock:
             if self._rate <= 0:
                 return wanted
@@ -65,6 +67,8 @@ class Limiter:
                 self._tokens -= count
 
     def give_back(self, count: int) -> None:
+        if self._rate <= 0:
+            return
         with self._lock:
             self._tokens = min(self._tokens + count, self._capacity)
 
