@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transfermon.http import addresses
 from transfermon.http.addresses import (
     ServerOrigin,
     check_url,
@@ -168,3 +169,9 @@ def test_a_way_from_https_to_http_needs_a_permission():
         redirect_target("https://host/", "http://host/", allows_insecure=False)
     assert caught.value.code == Code.INSECURE_LOAD_REFUSED
     assert redirect_target("https://host/", "http://host/", allows_insecure=True) == "http://host/"
+
+
+@given(st.from_regex(addresses._PLAIN, fullmatch=True))
+def test_an_address_that_is_plain_at_first_sight_is_in_its_normal_form(text: str):
+    assert addresses._normal(text, addresses._scheme(text)) == text
+    assert check_url(text) == text

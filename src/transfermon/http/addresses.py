@@ -28,6 +28,12 @@ _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DOTS = re.compile("[\u3002\uff0e\uff61]")
 
 
+# what is in its normal form beyond doubt, as most addresses are: nothing of it has to be looked at
+_PLAIN = re.compile(
+    r"https?://(?=[a-z0-9])[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){0,2}"
+    r"(?::(?!80/|443/)(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?"
+    r"/[A-Za-z0-9/._~-]*(?:\?[A-Za-z0-9/._~=&-]+)?"
+)
 # of an address without a login, in its normal form; one of IPv6 is none of them
 _ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+)(?::([0-9]+))?[/?]")
 
@@ -64,6 +70,8 @@ def check_url(url: str) -> Address:
         return url
     if not isinstance(url, str):
         raise TypeError(f"a URL is a str, not {type(url).__name__}")
+    if len(url) <= LONGEST and _PLAIN.fullmatch(url):
+        return Address(url)
     text = url.strip(" \t\r\n")
     if not text:
         raise ValueError("The URL is empty.")

@@ -139,7 +139,9 @@ class SessionInvalidatingError(InvalidAction):
 
 
 # what most addresses are: all of it may be shown, and it is in its normal form
-_NOTHING_TO_HIDE = re.compile(r"https?://[a-z0-9.-]+(?::[1-9][0-9]{0,3})?/[!-\"$->A-~]*")
+_NOTHING_TO_HIDE = re.compile(
+    r"https?://[a-z0-9.-]+(?::[1-9][0-9]{0,3}|:[1-5][0-9]{4})?/[!-\"$->A-~]*"
+)
 
 
 def _redacted(url: str) -> str:

@@ -30,11 +30,13 @@ class Fate(Enum):
     FAILED = "failed"
 
 
+_RUNNING = dict.fromkeys(Activity, Fate.RUNNING) | dict.fromkeys(WAITING, Fate.WAITING)
+_RUNNING[Activity.QUEUED] = Fate.QUEUED
+
+
 def fate_of(task: Task) -> Fate:
     if task.state is State.RUNNING:
-        if task.activity in WAITING:
-            return Fate.WAITING
-        return Fate.QUEUED if task.activity is Activity.QUEUED else Fate.RUNNING
+        return _RUNNING[task.activity]
     if task.state is State.SUSPENDED:
         return Fate.PAUSED
     if task.state is State.CANCELING:

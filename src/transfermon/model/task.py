@@ -17,7 +17,7 @@ from transfermon.model.checked_text import is_text
 from transfermon.model.errors import InvalidAction, TransferError
 from transfermon.model.metrics import TaskMetrics, task_metrics
 from transfermon.model.ranges import Picture, Ranges, picture_of
-from transfermon.model.record import record
+from transfermon.model.record import record, set_fields
 from transfermon.model.request_options import NONE, RequestOptions
 
 R = TypeVar("R")
@@ -31,11 +31,11 @@ def changed(record: R, **changes: object) -> R:
     Does what `dataclasses.replace` does for records that check nothing when made, at a fifth of its
     time: each small download makes some twenty of them.
     """
-    copy = object.__new__(type(record))
-    before, values = record.__dict__, copy.__dict__
-    values.update(before)
-    values.update(changes)
+    before = record.__dict__
+    values = {**before, **changes}
     assert len(values) == len(before), f"{values.keys() - before.keys()} is no field"
+    copy = object.__new__(type(record))
+    set_fields(copy, "__dict__", values)
     return copy
 
 
