@@ -70,7 +70,17 @@ def test_ordinary_names_are_tried_once_in_a_folder_and_others_each_time(tmp_path
         return tmp_path.stat().st_mtime_ns not in (1, before)
 
     names = ["naïve.zip", "a.zip", "b.zip", "naïve.zip", "long" * 20, "c_1-2.tar.gz"]
+    assert not settling.is_proven(str(tmp_path))
     assert [looked(name) for name in names] == [True, True, False, True, True, False]
+    assert settling.is_proven(str(tmp_path))
+    assert [name_trial.is_ordinary(name) for name in names] == [
+        False,
+        True,
+        True,
+        False,
+        False,
+        True,
+    ]
 
 
 def test_what_a_crash_left_is_swept_and_nothing_else(tmp_path: Path):

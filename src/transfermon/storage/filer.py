@@ -44,7 +44,7 @@ from transfermon.storage import disk_space, final_name, part_names
 from transfermon.storage.disk_failures import disk_failure
 from transfermon.storage.file_identity import identity_of
 from transfermon.storage.held_folder import HeldFolder, close_quietly
-from transfermon.storage.name_trial import Targets
+from transfermon.storage.name_trial import Targets, is_ordinary
 from transfermon.storage.small_parts import Leftover
 
 log = logging.getLogger(__name__)
@@ -398,9 +398,15 @@ def file_all(folder: str, files: list[SmallFile], targets: Targets, mark: str) -
     except (OSError, TransferFailure):
         return
     with contextlib.closing(held):
-        rights = final_name.usual_rights()
+        rights, proven = final_name.usual_rights(), targets.is_proven(held.path)
+
+        def settled(one: SmallFile) -> str:
+            if proven and is_ordinary(one.name):  # the folder need not be looked at for each
+                return one.name
+            return targets.settled(held.path, one.name, given=one.given, overwrite=False, mark=mark)
+
         for one in files:
-            _attempt(_written, one, held, targets, mark, rights)
+            _attempt(_written, one, held, settled, rights)
         for step in (_synced, _named):
             for one in files:
                 if one.fd >= 0:
@@ -431,8 +437,10 @@ def _attempt(
                 held.unlink(one.part)
 
 
-def _written(one: SmallFile, held: HeldFolder, targets: Targets, mark: str, rights: int) -> None:
-    one.name = targets.settled(held.path, one.name, given=one.given, overwrite=False, mark=mark)
+def _written(
+    one: SmallFile, held: HeldFolder, settled: Callable[[SmallFile], str], rights: int
+) -> None:
+    one.name = settled(one)
     try:
         one.fd = held.open_name(one.part, _MAKE)
     except FileExistsError:  # of an attempt that was cut off; nobody knows of it

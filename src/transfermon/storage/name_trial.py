@@ -55,6 +55,10 @@ class Targets:
     def __init__(self) -> None:
         self._proven: set[tuple[int, int]] = set()  # device and inode of such folders
 
+    def is_proven(self, folder: str) -> bool:
+        """Blocking. Whether it has held an ordinary name: `settled` would change none of those."""
+        return _identity(folder) in self._proven
+
     def settled(
         self, folder: str, name: str, *, given: bool, overwrite: bool, mark: str = ""
     ) -> str:
@@ -68,7 +72,7 @@ class Targets:
                 )
             )
         place = _identity(folder)
-        ordinary = _ORDINARY.fullmatch(name) is not None
+        ordinary = is_ordinary(name)
         if ordinary and place in self._proven:
             return name
         found = first_fit(folder, candidates(name, given=given, overwrite=overwrite), mark)
@@ -79,6 +83,11 @@ class Targets:
         if ordinary and found == name and place is not None:
             self._proven.add(place)
         return found
+
+
+def is_ordinary(name: str) -> bool:
+    """Whether a folder that holds one such name holds this one."""
+    return _ORDINARY.fullmatch(name) is not None
 
 
 def _identity(folder: str) -> tuple[int, int] | None:
