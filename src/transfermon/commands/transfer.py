@@ -28,7 +28,7 @@ from transfermon.host.terminal import (
     refusal_words,
 )
 from transfermon.model.errors import EngineBusyError, StateError
-from transfermon.model.task import State, TaskKey
+from transfermon.model.task import Kind, State, TaskKey
 from transfermon.system.runners import LongWork
 from transfermon.text import advice
 
@@ -42,6 +42,8 @@ HAND_OVER = 20.0  # seconds in which the next engine must answer, or free the lo
 AFTER_RELEASE = 15.0  # seconds that the one who asked for the lock may take to get it
 ENDS = frozenset({"sessioncompleted", "taskremoved"})
 _NOT_LOOKED_AT: Json = {}
+# of a download that has ended as it should: all that is asked of it where ends alone are shown
+_WELL: Json = {"state": "completed", "error": None, "instead": "", "unconfirmed": ""}
 
 
 class OwnEngine:
@@ -76,8 +78,17 @@ class OwnEngine:
         while self._unheard:
             last = self._unheard.popleft().task
             if last is not None and (name := str(last.key)) in of:
-                task = self.look(name)
+                task = _WELL if self._is_well(last.key) else self.look(name)
                 yield name, {**task_dict(last), "state": "removed"} if task is None else task
+
+    def _is_well(self, key: TaskKey) -> bool:
+        """Whether it is a file that is there and in the list, and nothing is to be said of it."""
+        try:
+            task, leaves = self.monitor.task(key), self.monitor.overview.is_leaving(key)
+        except KeyError:
+            return False
+        told = leaves or task.instead or task.unconfirmed
+        return task.kind is Kind.DOWNLOAD and task.succeeded and not told
 
     def look(self, name: str) -> Json | None:
         from transfermon.control.json_records import response_dict, task_dict
