@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import socket
 import ssl
 import struct
@@ -217,12 +218,23 @@ async def test_an_announced_end_is_one_although_the_connection_stays(pump, fresh
         assert ours.recv(10) == b""
 
 
+def test_what_is_taken_and_not_read_is_told_of():
+    with tls_ends() as (ours, server):
+        server.far.sendall(server.says(BODY[:1000]) + server.says(BODY[1000:2000]))
+        for begin, end in ((0, 400), (400, 1000), (1000, 1999)):
+            assert ours.recv(end - begin) == BODY[begin:end]
+            assert ours.has_unread
+        assert ours.recv(1) == BODY[1999:2000]
+        assert not ours.has_unread
+
+
 @pytest.mark.anyio
-async def test_a_record_that_was_changed_on_the_way_ends_the_body_before_it(pump, fresh_fd):
+@pytest.mark.parametrize("behind", [0, 1000])
+async def test_a_record_that_was_changed_on_the_way_ends_the_body_before_it(pump, fresh_fd, behind):
     with tls_ends() as (ours, server):
         good, bad = server.says(BODY[:1000]), bytearray(server.says(BODY[1000:2000]))
         bad[-1] ^= 1
-        server.far.sendall(good + bad + server.says(BODY[2000:3000]))
+        server.far.sendall(good + bad + server.says(BODY[2000 : 2000 + behind]))
         outcome = await asyncio.wait_for(pump.receive(ours, b"", fresh_fd, 0, 3000, Progress()), 30)
         assert (outcome.received, outcome.reason) == (1000, "tls")
         assert os.pread(fresh_fd, 4000, 0) == BODY[:1000]
@@ -241,7 +253,11 @@ def test_what_came_before_a_reset_is_read_before_it():
         assert ours.recv(1) == BODY[:1]
         server.far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         server.far.close()
+        reset = select.poll()
+        reset.register(ours, 0)  # of which is told in any case
+        assert reset.poll(30_000)
         assert ours.recv(60_000) == BODY[1:50_000]
+        assert isinstance(ours.failure, ConnectionResetError)
         for _ in range(2):
             with pytest.raises(ConnectionResetError):
                 until_something(ours)
