@@ -161,3 +161,31 @@ def test_a_line_that_was_full_is_asked_again_less_and_less_often():
     assert not growth.exhausted  # it may be another line by then
     pauses = [after - before for before, after in itertools.pairwise(asked)]
     assert pauses == pytest.approx([5, 10, 20, 40], abs=2 * TICK)
+
+
+def test_a_rate_is_known_between_two_looks():
+    """A connection that is done, or comes, asks for it then; to sync a disk takes a while, too."""
+    now, growth = 0.0, ConnectionGrowth(0.02, 0.0, 0)
+    while now < 1:
+        now += TICK
+        growth.note(now, int(20 * M * now))
+    assert growth.rate(now + 0.9) == pytest.approx(20 * M)
+    growth.added(now + 0.9)
+    now += 0.9
+    while now < 5:  # it brings nothing more: no third one is to be tried
+        now += TICK
+        growth.note(now, int(20 * M * now))
+        assert not growth.wants_another(now)
+    assert growth.in_vain(now + 0.9)
+
+
+def test_a_second_in_which_nobody_looked_is_no_silence_of_the_server():
+    now, growth = 0.0, ConnectionGrowth(0.02, 0.0, 0)
+    for _ in range(5):  # no slot of the host was free
+        now += 1.0
+        growth.note(now, int(4 * M * now))
+    for _ in range(6):
+        now += TICK
+        growth.note(now, int(4 * M * now))
+    growth.added(now)
+    assert growth.first_piece(now) == pytest.approx(4 * M * 5 * 0.25)  # its window is the shortest

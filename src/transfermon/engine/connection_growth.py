@@ -63,8 +63,10 @@ class ConnectionGrowth:
         while now - self._worked[0][0] > self._window:
             self._worked.popleft()
         if total != self._points[-1][1]:
+            # whoever did not look in between has seen no silence
+            unseen = self._points[-1][0] == self._came
             silence, self._came = now - self._came, now
-            if silence >= SILENCE:
+            if silence >= SILENCE and not unseen:
                 self._in_bursts = True
                 self._window = min(MOST_WINDOW, max(self._window, silence))
         self._points.append((now, float(total)))
@@ -80,7 +82,10 @@ class ConnectionGrowth:
         self._not_before, self._full = now + self._full, 2 * self._full
 
     def rate(self, now: float) -> float:
-        """Bytes per second over the last window."""
+        """Bytes per second over the last window, as of the last look: what came since then is not
+        known.
+        """
+        now = min(now, self._points[-1][0])
         begin = max(now - self._window, self._points[0][0])
         return self._moved(begin, now) / max(now - begin, 1e-3)
 
