@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.recorder import eventually
 from transfermon.engine import download_segments
 from transfermon.engine.download_segments import _Connection, _Sharing
 from transfermon.engine.download_sources import FileSource
 from transfermon.engine.part_ranges import PartRanges
-from transfermon.model.task import Progress
+from transfermon.engine.queue import Slots
+from transfermon.model.task import Progress, TaskKey, Validators
+from transfermon.wire.cancellation import until_done
 
 pytestmark = pytest.mark.anyio
 M = 1 << 20
@@ -159,3 +162,60 @@ async def test_a_connection_that_only_stands_in_line_brings_nothing(
         assert sharing._openings.useful == 1
     running.cancel()
     await asyncio.wait([running])
+
+
+GROUP = ("session", "http://h.example")
+FIRST = FileSource("http://h.example/a")
+FIRST.validators = Validators(etag='"a"', total=100 * M)
+
+
+def running_of(
+    ranges: PartRanges, slots: Slots, mirrors: list[FileSource], *, wanted: int, limiters: Any = ()
+) -> _Sharing:
+    """Of a task that holds a slot; its disk is made up."""
+    key = TaskKey("session", 1)
+    slots.ask(key, GROUP, limit=0, priority=0.5, start=lambda: None)
+    attempt: Any = SimpleNamespace(
+        progress=Progress(),
+        engine=SimpleNamespace(slots=slots),
+        task=SimpleNamespace(key=key),
+        configuration=SimpleNamespace(connections_to_a_host=0),
+    )
+    sources: Any = SimpleNamespace(
+        mirrors=lambda: mirrors, will_bring=lambda _: asyncio.sleep(0), drop=lambda *_: None
+    )
+    nothing: Any = None
+    return _Sharing(attempt, nothing, ranges, sources, list(limiters), None, wanted)
+
+
+async def test_a_second_stop_gives_the_slots_back_too(monkeypatch):
+    """A pause, and a cancel while the connections let go of a slow disk."""
+    slots, disk, ranges = (
+        Slots(4),
+        asyncio.Event(),
+        PartRanges(100 * M, ((0, 10 * M, 100 * M),), Progress()),
+    )
+    ranges.scattered = True
+    sharing = running_of(ranges, slots, [], wanted=3)
+    begun = list[Any]()
+
+    async def work(self: Any, connection: Any, answer: Any) -> None:
+        begun.append(connection)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await until_done(disk.wait())
+            self._let_go(connection)
+
+    monkeypatch.setattr(_Sharing, "_work", work)
+    running = asyncio.ensure_future(sharing.run(Line(0.0).answer(0.0), FIRST))
+    await eventually(lambda: len(begun) == 3)
+    assert slots.held_by(GROUP) == 3
+    running.cancel()
+    await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.sleep(0)
+    disk.set()
+    await asyncio.wait([running])
+    assert running.cancelled()
+    assert slots.held_by(GROUP) == 1  # the task's own

@@ -183,11 +183,13 @@ class _Sharing:
             growing.cancel()
             for work in self._working:
                 work.cancel()
-            await until_done(asyncio.wait({*self._working, growing}))
-            for work in list(self._working):
-                self._leave(work)
-                if not work.cancelled():
-                    work.exception()  # seen: what came first counts
+            try:
+                await until_done(asyncio.wait({*self._working, growing}))
+            finally:  # also for whoever is stopped a second time meanwhile
+                for work in list(self._working):
+                    self._leave(work)
+                    _pass_over(work)
+                _pass_over(growing)
         if self._hashes is not None and self._hashes.count != self._ranges.ranges[0].at:
             self._hashes.stop()
         if self._failures and not self._ranges.whole:
@@ -497,3 +499,9 @@ class _Sharing:
             for work in works:
                 work.cancel()
             await asyncio.wait(works)
+
+
+def _pass_over(work: asyncio.Task[None]) -> None:
+    """What it failed by is seen, and does not count: what came first does."""
+    if not work.cancelled():
+        work.exception()
