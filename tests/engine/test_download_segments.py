@@ -219,3 +219,50 @@ async def test_a_second_stop_gives_the_slots_back_too(monkeypatch):
     await asyncio.wait([running])
     assert running.cancelled()
     assert slots.held_by(GROUP) == 1  # the task's own
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+async def test_a_part_is_made_ready_for_several_connections_once_and_to_the_end(
+    monkeypatch, stopped: bool
+):
+    """Where the first address has failed, two look for the first connection to a mirror. Whatever
+    ends them, no byte is stored behind others before the record says that there may be some.
+    """
+    begun, durable, made = asyncio.Event(), asyncio.Event(), list[str]()
+    ranges = PartRanges(100 * M, ((0, 10 * M, 100 * M),), Progress())
+    mirror = FileSource("http://m.example/a", 1)
+    sharing = running_of(ranges, slots := Slots(4), [mirror], wanted=0)
+
+    async def scatter() -> None:
+        made.append("begun")
+        ranges.scattered = True
+        begun.set()
+        await durable.wait()
+        made.append("durable")
+
+    works = list[Any]()
+
+    async def work(self: Any, connection: Any, answer: Any) -> None:
+        works.append(connection)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(_Sharing, "_work", work)
+    sharing._parts = SimpleNamespace(scatter=scatter)  # type: ignore[assignment]
+    running = asyncio.ensure_future(sharing.run(None, None))
+    await begun.wait()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert made == ["begun"]
+    assert works == []
+    if stopped:
+        running.cancel()
+        await asyncio.sleep(0)
+    durable.set()
+    if not stopped:
+        await eventually(lambda: works)
+        await asyncio.sleep(2 * download_segments._TICK)
+        assert [one.source for one in works] == [mirror]  # one to each address
+    running.cancel()
+    await asyncio.wait([running])
+    assert made == ["begun", "durable"]
+    assert slots.held_by(("session", "http://m.example")) == 0

@@ -147,6 +147,7 @@ class _Sharing:
         self._openings = Openings(attempt, sources, wanted)
         self._working: dict[asyncio.Task[None], _Connection] = {}
         self._ended = asyncio.Event()  # a connection, or the look for more
+        self._adding = asyncio.Lock()
         self._failures: list[TransferFailure] = []
         self._growth = ConnectionGrowth(0.0, time.monotonic(), attempt.progress.received)
         self._round_trip = 0.0
@@ -279,7 +280,15 @@ class _Sharing:
         return await self._add(of_mirrors=True) or bool(self._working)
 
     async def _add(self, *, of_mirrors: bool = False) -> bool:
-        """One more connection; False where none can be had now, or has anything to do."""
+        """One more connection; False where none can be had now, or has anything to do. `of_mirrors`:
+        only where nobody else brings anything.
+        """
+        async with self._adding:  # the part is made ready for several of them once
+            if of_mirrors and self._working:
+                return True
+            return await self._add_one(of_mirrors=of_mirrors)
+
+    async def _add_one(self, *, of_mirrors: bool) -> bool:
         slots = self._attempt.engine.slots
         started: list[asyncio.Task[None]] = []
         source = self._next_source(of_mirrors=of_mirrors)
@@ -301,7 +310,8 @@ class _Sharing:
         one = None
         try:
             if not self._ranges.scattered:
-                await self._parts.scatter()
+                # to its end: whoever comes next takes it for done
+                await until_done(self._parts.scatter())
             if len(self._working) < self._openings.most:  # another may have come meanwhile
                 one = self._next(source)
         finally:
