@@ -372,6 +372,8 @@ class _Sharing:
                         continue  # it was an answer to less than what was asked for
                     self._refused(source, mirrors.ODD_ANSWER)
                 one.busy = False
+                if self._speaks_for_all(source):
+                    self._failures.clear()  # the address is well: those are overcome
                 one = self._next(source)
         except TransferFailure as failure:
             if failure.code in (Code.CANNOT_WRITE_FILE, Code.CANNOT_OPEN_FILE):
@@ -398,7 +400,7 @@ class _Sharing:
     def _has_failed(
         self, source: FileSource, failure: TransferFailure, *, opened: bool, moved: bool
     ) -> None:
-        if not source.is_mirror or self._openings.home in (None, source):
+        if self._speaks_for_all(source):
             self._failures.append(failure)
         source.not_before = time.monotonic() + _AFTER_A_CUT
         source.cuts += 1
@@ -409,6 +411,10 @@ class _Sharing:
                 self._sources.drop(source, mirrors.KEEPS_BREAKING)
         elif not opened:
             source.refused = True
+
+    def _speaks_for_all(self, source: FileSource) -> bool:
+        """Whether its failures are the attempt's."""
+        return not source.is_mirror or self._openings.home in (None, source)
 
     def _refused(self, source: FileSource, reason: str) -> None:
         """No further connection is asked of it; a mirror that has no other one is left out."""

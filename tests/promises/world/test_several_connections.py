@@ -16,7 +16,7 @@ import pytest
 from tests.helpers import nginx
 from tests.helpers.byte_server import ByteServer, Conn, Request, reply
 from tests.helpers.recorder import eventually, recorder_of
-from tests.helpers.sessions import quick_session
+from tests.helpers.sessions import default_session, quick_session
 from tests.helpers.shared_file import M, SharedFile
 from transfermon.engine.monitor import Monitor, Session, TransferTask
 from transfermon.model.events import DownloadProgressEvent, DownloadResumedEvent
@@ -285,6 +285,27 @@ async def test_half_of_the_connections_are_cut(
     task = fetch(session, serve(file), folder)
     await ended(task, folder, OLD)
     assert (task.record.restarts, file.plain) == (0, 1)
+
+
+async def test_a_connection_that_broke_and_was_refused_again_fails_nothing_that_one_would_bring(
+    monitor: Monitor, serve: Callable[[SharedFile], str], folder: Path
+):
+    """The first one brings its range to the end afterwards."""
+
+    def ranged(conn: Conn, request: Request, start: int, end: int, number: int) -> bool:
+        if number == 1:
+            file.part(conn, start, end, most=2 * M)
+        elif number == 2:
+            unavailable(file, conn, start, end)
+        else:
+            file.part(conn, start, end)
+        return True
+
+    session = default_session(monitor)  # which tries nothing twice
+    file = SharedFile(OLD, ranged=ranged, after=2)
+    task = fetch(session, serve(file), folder, 2)
+    await ended(task, folder, OLD)
+    assert (task.record.restarts, task.record.wasted, file.plain) == (0, 0, 1)
 
 
 async def test_answers_to_less_than_what_was_asked_for_are_gone_on_with(
