@@ -10,12 +10,14 @@ import pytest
 
 from tests.helpers.recorder import eventually
 from transfermon.engine import download_segments
+from transfermon.engine.connection_growth import ConnectionGrowth
 from transfermon.engine.download_segments import _Connection, _Sharing
 from transfermon.engine.download_sources import FileSource
 from transfermon.engine.part_ranges import PartRanges
 from transfermon.engine.queue import Slots
 from transfermon.model.task import Progress, TaskKey, Validators
 from transfermon.wire.cancellation import until_done
+from transfermon.wire.rate_limit import Limiter
 
 pytestmark = pytest.mark.anyio
 M = 1 << 20
@@ -266,3 +268,33 @@ async def test_a_part_is_made_ready_for_several_connections_once_and_to_the_end(
     await asyncio.wait([running])
     assert made == ["begun", "durable"]
     assert slots.held_by(("session", "http://m.example")) == 0
+
+
+async def test_a_limit_that_is_lifted_lets_more_connections_come(monkeypatch):
+    """And one that is set is no reason for another."""
+    ranges, limiter = PartRanges(100 * M, ((0, 10 * M, 100 * M),), Progress()), Limiter(1000)
+    ranges.scattered = True
+    sharing = running_of(ranges, Slots(4), [], wanted=0, limiters=[limiter])
+    monkeypatch.setattr(download_segments, "_LONG_TICK", download_segments._TICK)
+    asked = list[float]()
+
+    def wants_another(self: Any, now: float) -> bool:
+        asked.append(limiter.rate)
+        return len(sharing._working) == 1
+
+    async def work(self: Any, connection: Any, answer: Any) -> None:
+        connection.brings = True
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(ConnectionGrowth, "wants_another", wants_another)
+    monkeypatch.setattr(_Sharing, "_work", work)
+    running = asyncio.ensure_future(sharing.run(Line(0.0).answer(0.0), FIRST))
+    before = sharing._growth
+    await eventually(lambda: sharing._growth is not before)  # it was looked at
+    limiter.rate = 0
+    await eventually(lambda: len(sharing._working) == 2)
+    limiter.rate, then = 1000, sharing._growth
+    await eventually(lambda: sharing._growth is not then)
+    assert set(asked) == {0}
+    running.cancel()
+    await asyncio.wait([running])

@@ -232,12 +232,15 @@ class _Sharing:
 
     async def _grow(self) -> None:
         """Add connections as long as they help, and replace those that broke."""
-        if not self._wanted and any(limiter.rate for limiter in self._limiters):
-            return  # it is not the line that is slow
         progress = self._attempt.progress
         openings = self._openings
         while openings.left():
             now = time.monotonic()
+            if self._is_limited:
+                # what is found out under a limit says nothing of the line
+                self._growth = ConnectionGrowth(self._round_trip, now, progress.received)
+                await asyncio.sleep(_LONG_TICK)
+                continue
             self._growth.note(now, progress.received, time.process_time())
             count, useful = len(self._working), openings.useful
             if self._next_source() is None:  # mostly where many files arrive
@@ -259,6 +262,11 @@ class _Sharing:
                 len(self._working) >= openings.useful or self._growth.in_vain(now)
             )
             await asyncio.sleep(_LONG_TICK if settled else _TICK)
+
+    @property
+    def _is_limited(self) -> bool:
+        """Whether it is a limit of ours that decides how fast it is, and nobody gave a number."""
+        return not self._wanted and any(limiter.rate for limiter in self._limiters)
 
     def _next_source(self, *, of_mirrors: bool = False) -> FileSource | None:
         """The address that one more connection would go to now."""
