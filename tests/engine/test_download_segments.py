@@ -298,3 +298,25 @@ async def test_a_limit_that_is_lifted_lets_more_connections_come(monkeypatch):
     assert set(asked) == {0}
     running.cancel()
     await asyncio.wait([running])
+
+
+async def test_a_mirror_that_does_not_answer_holds_up_no_other_connection(monkeypatch):
+    ranges, mirror = (
+        PartRanges(100 * M, ((0, 10 * M, 100 * M),), Progress()),
+        FileSource("http://m.example/a", 1),
+    )
+    ranges.scattered = True
+    sharing = running_of(ranges, Slots(4), [mirror], wanted=0)
+
+    async def work(self: Any, connection: Any, answer: Any) -> None:
+        connection.brings = connection.source is FIRST
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(
+        ConnectionGrowth, "wants_another", lambda self, now: len(sharing._working) == 2
+    )
+    monkeypatch.setattr(_Sharing, "_work", work)
+    running = asyncio.ensure_future(sharing.run(Line(0.0).answer(0.0), FIRST))
+    await eventually(lambda: len(sharing._working) == 3)
+    running.cancel()
+    await asyncio.wait([running])

@@ -35,6 +35,9 @@ ENOUGH_SECONDS = 2.0  # that they take without it
 _TICK = 0.05  # seconds between two looks at the rate
 _LONG_TICK = 1.0  # where nothing is to be decided
 _AFTER_A_CUT = 1.0  # seconds before one that broke is replaced
+_FAIR = 2.0  # seconds, and
+_FAIR_TRIPS = 8  # round trips, that one has to show how fast it is before it is judged
+_LAGS = 4  # times as long as another one would take, and a second: then one is left behind
 
 
 class Contradicted(Exception):  # noqa: N818 - a state of affairs, which the caller answers by starting over
@@ -114,14 +117,23 @@ class Segments:
 class _Connection:
     """One that brings a range, or is about to."""
 
-    def __init__(self, source: FileSource, one: StoredRange) -> None:
+    def __init__(self, source: FileSource, one: StoredRange | None) -> None:
         self.source = source
         self.one: StoredRange | None = one
+        self.since = time.monotonic()  # it brings that one, or is about to
+        self.behind: StoredRange | None = None  # of another one, in whose place it comes
         self.loan: Loan | None = None
         self.brings = False  # its first answer is there
 
     def __repr__(self) -> str:
         return f"<_Connection to {self.source} for {self.one}>"
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether it is on its way: they come one after the other. A mirror that has yet to show
+        what it has may never answer, and holds up nobody.
+        """
+        return not (self.brings or (self.source.is_mirror and self.source.validators is None))
 
 
 class _Sharing:
@@ -214,9 +226,11 @@ class _Sharing:
         return work
 
     def _take_up(self, connection: _Connection, one: StoredRange | None) -> None:
-        connection.one = one
+        connection.one, connection.since = one, time.monotonic()
         if one is not None:
             one.busy, one.by = True, connection.source.number
+            one.rate.reset()
+            one.rate.add(connection.since, one.received)
 
     def _let_go(self, connection: _Connection) -> None:
         if (one := connection.one) is not None:
@@ -242,6 +256,8 @@ class _Sharing:
                 await asyncio.sleep(_LONG_TICK)
                 continue
             self._growth.note(now, progress.received, time.process_time())
+            for one in filter(None, (each.one for each in self._working.values())):
+                one.rate.add(now, one.received)
             count, useful = len(self._working), openings.useful
             if self._next_source() is None:  # mostly where many files arrive
                 proves = self._ranges.ranges[0].at < SEAM  # a mirror may have to wait for it
@@ -252,7 +268,7 @@ class _Sharing:
                     pass
             elif (
                 useful <= count < openings.most
-                and all(one.brings for one in self._working.values())  # one after the other
+                and not any(one.is_awaited for one in self._working.values())
                 and self._growth.wants_another(now)  # first: it judges the last one, too
                 and self._enough_left(now)
                 and await self._add()
@@ -315,20 +331,22 @@ class _Sharing:
         )
         if loan is None:
             return False
-        one = None
+        one = slow = None
         try:
             if not self._ranges.scattered:
                 # to its end: whoever comes next takes it for done
                 await until_done(self._parts.scatter())
             if len(self._working) < self._openings.most:  # another may have come meanwhile
                 one = self._next(source)
+                slow = self._left_behind(source) if one is None else None
         finally:
-            if one is None:
+            if one is None and slow is None:
                 slots.give_back(loan)
-        if one is None:
+        if one is None and slow is None:
             return False
         connection = _Connection(source, one)
-        connection.loan = loan
+        connection.loan, connection.behind = loan, slow
+        self._openings.overtaken += slow is not None
         work = self._start(connection, None)
         started.append(work)
         if loan.asked_back:
@@ -348,6 +366,23 @@ class _Sharing:
         most = 0 if self._wanted else growth.first_piece(now)
         return self._ranges.shared(max(LEAST, least), most)
 
+    def _left_behind(self, source: FileSource) -> StoredRange | None:
+        """What a connection brings that is so slow, or stands still, that one to this address is
+        better in its place: where nothing else is to be had any more, others would have to wait.
+        """
+        if source.refused or not source.pace or self._is_limited:
+            return None
+        now = time.monotonic()
+        for connection in self._working.values():
+            one = connection.one
+            if one is None or now - connection.since < max(_FAIR, _FAIR_TRIPS * self._round_trip):
+                continue
+            left, pace = one.rest + SEAM, one.rate.per_second(now)
+            new = _FAIR_TRIPS / 2 * self._round_trip + (left + SEAM) / source.pace
+            if left > pace * (1 + _LAGS * new):
+                return one
+        return None
+
     # ---- one connection after the other
 
     async def _work(self, connection: _Connection, answer: Answer | None) -> None:
@@ -355,6 +390,9 @@ class _Sharing:
         one, source = connection.one, connection.source
         added, before = answer is None, UNKNOWN
         try:
+            if connection.behind is not None:
+                await self._end_work_on(connection.behind)
+                one = self._next(source)
             while one is not None:
                 self._take_up(connection, one)
                 before = UNKNOWN
@@ -380,6 +418,7 @@ class _Sharing:
                         continue  # it was an answer to less than what was asked for
                     self._refused(source, mirrors.ODD_ANSWER)
                 one.busy = False
+                source.note_pace(one.received - before, time.monotonic() - connection.since)
                 if self._speaks_for_all(source):
                     self._failures.clear()  # the address is well: those are overcome
                 one = self._next(source)
@@ -396,6 +435,7 @@ class _Sharing:
         """Whether one more connection tells that the line is full; then it is not wanted."""
         full = (
             not self._wanted
+            and len(self._working) > 1
             and source is self._openings.home
             and answer.response.remote_address == self._peer
             and stands_in_line(answer.round_trip, self._shortest_trip)

@@ -27,6 +27,7 @@ from transfermon.wire.answer import Answer
 MOST_AUTOMATIC = 4  # connections, where nobody gave a number
 MOST_CUTS = 3  # connections of a mirror that break in the middle
 _UNTIL_MORE_IS_STORED = 5.0  # seconds
+_TELLING = 1 << 18  # bytes by which it is seen how fast they come
 
 
 class FileSource:
@@ -41,6 +42,7 @@ class FileSource:
         self.brought = False  # bytes of it, in this attempt
         self.cuts = 0  # connections that broke in the middle
         self.not_before = 0.0  # monotonic seconds: it is asked again then
+        self.pace = 0.0  # bytes per second, of the last range that a connection brought to its end
         # of the version that it has; None until it has shown that
         self.validators: Validators | None = None
         self.head: Response | None = None  # of the answer that showed it
@@ -58,6 +60,11 @@ class FileSource:
     def origin(self) -> str:
         """As `Slots.lend` wants it."""
         return base_of(self.url) if self.is_mirror else ""
+
+    def note_pace(self, count: int, seconds: float) -> None:
+        """A connection has brought so many bytes and its range was whole; a few say nothing."""
+        if count >= _TELLING:
+            self.pace = count / max(seconds, 1e-3)
 
     def has_shown(self, answer: Answer, validators: Validators) -> None:
         """What it has, by an answer that was compared or is to be stored."""
@@ -184,6 +191,7 @@ class Openings:
         self._wanted = wanted  # connections that somebody gave; 0: as many as help
         self.home: FileSource | None = None  # whose answer was at hand
         self.more = 0  # connections that made it faster, beside one to each address
+        self.overtaken = 0  # slow ones in whose place another one came: so many fewer are wanted
         self.most = wanted or MOST_AUTOMATIC
 
     def __repr__(self) -> str:
@@ -198,10 +206,11 @@ class Openings:
     @property
     def useful(self) -> int:
         """Connections that are worth having: one to each address, and those that helped."""
-        if self._wanted:
-            return self._wanted
-        others = sum(source is not self.home for source in self.left())
-        return min(self.most, max(1, others + (self.home is not None)) + self.more)
+        useful = self._wanted
+        if not useful:
+            others = sum(source is not self.home for source in self.left())
+            useful = min(self.most, max(1, others + (self.home is not None)) + self.more)
+        return max(1, useful - self.overtaken)
 
     @property
     def limit(self) -> int:

@@ -18,6 +18,7 @@ from tests.helpers.byte_server import ByteServer, Conn, Request, reply
 from tests.helpers.recorder import eventually, recorder_of
 from tests.helpers.sessions import default_session, quick_session
 from tests.helpers.shared_file import M, SharedFile
+from transfermon.engine import download_segments
 from transfermon.engine.monitor import Monitor, Session, TransferTask
 from transfermon.model.events import DownloadProgressEvent, DownloadResumedEvent
 from transfermon.model.request_options import RequestOptions
@@ -306,6 +307,41 @@ async def test_a_connection_that_broke_and_was_refused_again_fails_nothing_that_
     task = fetch(session, serve(file), folder, 2)
     await ended(task, folder, OLD)
     assert (task.record.restarts, task.record.wasted, file.plain) == (0, 0, 1)
+
+
+async def test_the_others_do_not_wait_for_one_that_is_left_behind(
+    monkeypatch, monitor: Monitor, serve: Callable[[SharedFile], str], folder: Path
+):
+    """One stands still, and what is left to it is too little to be shared."""
+
+    def ranged(conn: Conn, request: Request, start: int, end: int, number: int) -> bool:
+        if number > 1:
+            return False
+        stands.append(conn)
+        file.give(
+            conn,
+            reply(
+                206,
+                {
+                    **file.fields(),
+                    "Content-Range": f"bytes {start}-{end - 1}/{len(OLD)}",
+                    "Content-Length": str(end - start),
+                },
+            ),
+            OLD[start : start + M],
+        )
+        conn.stall()
+        return True
+
+    stands = list[Conn]()
+    monkeypatch.setattr(download_segments, "_FAIR", 0.3)
+    session = quick_session(monitor, timeout_interval_for_request=600)
+    file = SharedFile(OLD, ranged=ranged)
+    task = fetch(session, serve(file), folder, 2)
+    await ended(task, folder, OLD)
+    assert len(stands) == 1
+    assert (task.record.restarts, task.record.wasted, file.plain) == (0, 0, 1)
+    assert task.record.attempt == 1
 
 
 async def test_answers_to_less_than_what_was_asked_for_are_gone_on_with(
