@@ -88,6 +88,14 @@ class Connections(RuleBasedStateMachine):
                 return
         one.busy = False
 
+    @precondition(lambda self: not self.busy())
+    @rule()
+    def another_answer_goes_on_with_the_first_one(self) -> None:
+        self.ranges.join()
+        first = self.ranges.ranges[0]
+        assert first.at == prefix(self.ranges.snapshot())
+        assert not first.compared
+
     @rule(synced=st.booleans())
     def the_process_is_killed(self, synced: bool) -> None:
         """`synced`: a checkpoint was recorded just before."""

@@ -269,15 +269,15 @@ class ArrivingBody:
         if reached < parts.stored:
             return False
         left = None if judgement.length is None else judgement.length - judgement.compare
-        before = parts.stored
+        before = parts.stored, parts.kept
         if shared:
             await self.receive_shared(answer, hashes)
-            self._begin_where_ranges_are_left()
         elif left:
             await self._receive(answer, parts.stored, decode="", hashes=hashes, length=left)
         if not await self._checks.body_is_right(hashes, content):
             return False
-        if parts.stored == before and not judgement.compare and parts.stored != judgement.total:
+        nothing = (parts.stored, parts.kept) == before and (shared or not judgement.compare)
+        if nothing and parts.stored != judgement.total:
             raise TransferFailure(
                 evidence.failure_of(
                     changed(
@@ -289,7 +289,10 @@ class ArrivingBody:
                     answer.response.status,
                 )
             )
-        questions.ended_well()
+        if shared:  # what is there may be of several connections: it is compared again
+            self._begin_where_ranges_are_left()
+        else:
+            questions.ended_well()
         # A part of an unknown whole is not the end: only a total or a 416 says so.
         return parts.stored == judgement.total
 

@@ -292,6 +292,7 @@ class DownloadParts:
         if self.ranges is None:
             stored = ((0, self.stored, total),)
             self.ranges = PartRanges(total, stored, self._attempt.progress)
+        self.ranges.join()
         return self.ranges
 
     async def scatter(self) -> None:

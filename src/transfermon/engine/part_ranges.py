@@ -169,6 +169,17 @@ class PartRanges:
         one.compared = compared
         self.put(one)
 
+    def join(self) -> None:
+        """Those that were compared where they meet become the first one: it ends where the next
+        answer begins. Nobody may be bringing any.
+        """
+        first = self.ranges[0]
+        while first.compared:
+            other = self.ranges.pop(1)
+            first.received = other.at - first.start
+            first.end, first.compared = first.movable.move(other.end), other.compared
+            self.put(first)
+
     # ---- beside the part
 
     def scatter(self, part: PartFile) -> None:

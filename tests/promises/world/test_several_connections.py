@@ -309,6 +309,29 @@ async def test_a_connection_that_broke_and_was_refused_again_fails_nothing_that_
     assert (task.record.restarts, task.record.wasted, file.plain) == (0, 0, 1)
 
 
+@pytest.mark.parametrize("other", [False, True])
+async def test_what_several_have_brought_is_gone_on_with_and_compared_each_time(
+    monitor: Monitor, serve: Callable[[SharedFile], str], folder: Path, other: bool
+):
+    """The server sends little at a time and refuses more, again and again, and in the end it may
+    have another file under the same tag.
+    """
+
+    def ranged(conn: Conn, request: Request, start: int, end: int, number: int) -> bool:
+        if number in (2, 4):
+            unavailable(file, conn, start, end)
+        else:
+            body = NEW if other and number == 5 else OLD
+            file.part(conn, start, min(end, start + 2 * M), body=body)
+        return True
+
+    session = default_session(monitor)  # which tries nothing twice
+    file = SharedFile(OLD, ranged=ranged, after=2)
+    task = fetch(session, serve(file), folder, 2)
+    await ended(task, folder, OLD)
+    assert (task.record.restarts, file.plain) == ((1, 2) if other else (0, 1))
+
+
 async def test_the_others_do_not_wait_for_one_that_is_left_behind(
     monkeypatch, monitor: Monitor, serve: Callable[[SharedFile], str], folder: Path
 ):
