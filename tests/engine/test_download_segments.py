@@ -11,6 +11,7 @@ import pytest
 from tests.helpers.recorder import eventually
 from transfermon.engine import download_segments
 from transfermon.engine.connection_growth import ConnectionGrowth
+from transfermon.engine.download_body import ArrivingBody
 from transfermon.engine.download_segments import _Connection, _Sharing
 from transfermon.engine.download_sources import FileSource
 from transfermon.engine.part_ranges import PartRanges
@@ -30,10 +31,14 @@ def sharing_of(ranges: PartRanges, attempt: Any, wanted: int = 1) -> _Sharing:
 
 async def test_a_range_that_is_taken_up_again_while_it_is_ended_is_ended_again(monkeypatch):
     """The second one is ended before it has begun."""
-    attempt: Any = SimpleNamespace(progress=Progress())
+    attempt: Any = SimpleNamespace(progress=Progress(), engine=SimpleNamespace(slots=None))
     ranges = PartRanges(100, ((0, 10, 50), (50, 60, 100)), attempt.progress)
     sharing, one = sharing_of(ranges, attempt), ranges.ranges[1]
     works, source = [], FileSource("http://h.example/a")
+
+    def start() -> Any:
+        connection = _Connection(source, one)
+        return sharing._crew.start(connection, sharing._work(connection, None))
 
     async def work(self: Any, connection: Any, answer: Any) -> None:
         try:
@@ -42,13 +47,13 @@ async def test_a_range_that_is_taken_up_again_while_it_is_ended_is_ended_again(m
             one.busy = False
             if len(works) == 1:
                 asyncio.get_running_loop().call_soon(
-                    lambda: works.append(sharing._start(_Connection(source, one), None))
+                    lambda: works.append(start())
                 )  # by somebody who looks for one that is idle
 
     monkeypatch.setattr(_Sharing, "_work", work)
-    works.append(sharing._start(_Connection(source, one), None))
+    works.append(start())
     await asyncio.sleep(0)
-    await sharing._end_work_on(one)
+    await sharing._crew.end_work_on(one)
     assert [work.cancelled() for work in works] == [True, True]
     assert not one.busy
 
@@ -56,7 +61,7 @@ async def test_a_range_that_is_taken_up_again_while_it_is_ended_is_ended_again(m
 @pytest.mark.parametrize(("vain", "wanted"), [(False, 0), (True, 0), (True, 2)])
 def test_nothing_is_taken_over_from_a_connection_that_fills_the_line_alone(vain: bool, wanted: int):
     """What was on its way to it would come in vain; a number that a person gave is kept."""
-    attempt: Any = SimpleNamespace(progress=Progress())
+    attempt: Any = SimpleNamespace(progress=Progress(), engine=SimpleNamespace(slots=None))
     ranges = PartRanges(100 * M, ((0, 0, 50 * M), (50 * M, 50 * M, 100 * M)), attempt.progress)
     sharing, source = sharing_of(ranges, attempt, wanted), FileSource("http://h.example/a")
     first, second = ranges.ranges
@@ -207,7 +212,7 @@ async def test_a_second_stop_gives_the_slots_back_too(monkeypatch):
             await asyncio.Event().wait()
         finally:
             await until_done(disk.wait())
-            self._let_go(connection)
+            self._crew.let_go(connection)
 
     monkeypatch.setattr(_Sharing, "_work", work)
     running = asyncio.ensure_future(sharing.run(Line(0.0).answer(0.0), FIRST))
@@ -320,3 +325,32 @@ async def test_a_mirror_that_does_not_answer_holds_up_no_other_connection(monkey
     await eventually(lambda: len(sharing._working) == 3)
     running.cancel()
     await asyncio.wait([running])
+
+
+async def test_what_comes_once_more_is_told_once_where_another_answer_goes_on():
+    """Mirrors that go on in the same attempt; a new attempt tells of it anew."""
+    progress, nothing = Progress(received=60, told=60), SimpleNamespace()
+    ranges = PartRanges(100, ((0, 50, 50), (50, 60, 100)), progress)
+    ranges.absorb(ranges.ranges[0])  # ten bytes are fetched again
+
+    async def receive(*_: object) -> None:
+        pass
+
+    async def checkpoint() -> None:
+        pass
+
+    attempt: Any = SimpleNamespace(progress=progress, begin_next=lambda: None)
+    parts: Any = SimpleNamespace(
+        ranges=ranges, kept=50, stored=50, settle=checkpoint, checkpoint=checkpoint
+    )
+    some: Any = nothing
+    body = ArrivingBody(attempt, parts, some, some, some, [])
+    body._segments = SimpleNamespace(receive=receive)  # type: ignore[assignment]
+    await body.receive_shared(None, None)
+    assert progress.received == 60
+    ranges.ranges[0].add(5)
+    assert progress.received == 60
+    parts.kept = 55
+    body._begin_attempt()
+    ranges.ranges[0].add(5)
+    assert (progress.told, progress.received) == (55, 60)

@@ -74,6 +74,16 @@ def test_what_an_answer_is_worth(answer: Response, verdict: SegmentVerdict):
     assert judge(ASKED, KNOWN, answer) is verdict
 
 
+@pytest.mark.parametrize(("last", "verdict"), [(5_999_999, REFUSED), (6_000_000, TAKE)])
+def test_an_answer_that_ends_with_what_is_stored_brings_nothing(last: int, verdict: SegmentVerdict):
+    again = ask(5_000_000, 6_000_000, 8_000_000, TOTAL)
+    answer = response(
+        Content_Range=f"bytes {again.start}-{last}/{TOTAL}",
+        Content_Length=str(last + 1 - again.start),
+    )
+    assert judge(again, KNOWN, answer) is verdict
+
+
 @pytest.mark.parametrize(
     ("answer", "known", "learnt"),
     [

@@ -218,8 +218,9 @@ class ArrivingBody:
         """
         task, parts, questions = self._attempt.task, self._parts, self._inquiry.questions
         assert task.validators is not None
-        # a part that a mirror began: the first address answers under its own tag
-        now = self._validators_now(answer.response) if task.options.mirrors else None
+        # a mirror may have begun it, or a redirect lead elsewhere now: each under its own tag
+        looked_at = task.options.mirrors or judgement.compare
+        now = self._validators_now(answer.response) if looked_at else None
         shared = self._segments.may_share(answer, parts.stored, now)
         dropped = 0 if shared else await parts.gather()
         content = digests.parse(answer.response.header("Content-Digest"))
@@ -317,7 +318,8 @@ class ArrivingBody:
         """
         parts, before = self._parts, self._parts.stored
         self._checks.hashes = None
-        self._attempt.progress.received = parts.kept
+        again = 0 if parts.ranges is None else parts.ranges.told_before
+        self._attempt.progress.received = parts.kept + again
         checkpoints = asyncio.ensure_future(self._checkpoints(asyncio.current_task()))
         try:
             source = None if answer is None else self._sources.answering
@@ -338,20 +340,22 @@ class ArrivingBody:
     def _begin_attempt(self) -> None:
         progress = self._attempt.progress
         progress.received = progress.told = self._parts.kept
+        if self._parts.ranges is not None:
+            self._parts.ranges.told_before = 0
         self._attempt.begin_next()
 
     async def start_over(self, found: Contradicted) -> None:
-        """What several connections have brought is not one file: it is asked for as a whole, by one
-        connection.
+        """What several connections have brought is not one file: one alone goes on. Where only a tag
+        or a date was another one, with what is stored: it may have been another server of that
+        name, and where it was not, the next answer says so. Else from the beginning.
         """
         attempt, task = self._attempt, self._attempt.task
         attempt.learn(changed(task.evidence, one_connection=True))
         self._begin_attempt()
+        self._inquiry.begin_again()
         if not found.mixed:
-            self._inquiry.ask_plainly(str(found))
             return
         attempt.announced = True
-        self._inquiry.begin_again()
         changes = self._parts.without_part()
         await self._parts.discard_unwanted()
         restarts = attempt.task.restarts + 1

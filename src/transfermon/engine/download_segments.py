@@ -12,13 +12,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Coroutine
+from typing import Any
 
 from transfermon.engine.attempt import Attempt
 from transfermon.engine.connection_growth import ConnectionGrowth, stands_in_line
 from transfermon.engine.download_parts import DownloadParts
 from transfermon.engine.download_sources import MOST_CUTS, FileSource, Openings, Sources
 from transfermon.engine.part_ranges import PartRanges, StoredRange
-from transfermon.engine.queue import Loan
+from transfermon.engine.queue import Loan, Slots
 from transfermon.http import evidence, mirrors, segments
 from transfermon.http.digests import Hashes
 from transfermon.http.segments import SEAM, SegmentAsk, SegmentVerdict
@@ -136,6 +138,67 @@ class _Connection:
         return not (self.brings or (self.source.is_mirror and self.source.validators is None))
 
 
+class _Crew:
+    """The connections at work, each with the range that it brings."""
+
+    def __init__(self, ranges: PartRanges, slots: Slots, ended: asyncio.Event) -> None:
+        self._ranges = ranges
+        self._slots = slots
+        self._ended = ended  # set when one has
+        self.working: dict[asyncio.Task[None], _Connection] = {}
+
+    def __repr__(self) -> str:
+        return f"<_Crew of {len(self.working)}>"
+
+    def start(self, one: _Connection, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        work = asyncio.ensure_future(job)
+        self.take_up(one, one.one)
+
+        def ended(_: object) -> None:
+            # one that was cancelled before it began has let go of nothing
+            found = one.one
+            if work.cancelled() and found is not None and found.busy and not self.bringing(found):
+                self.let_go(one)
+            self._ended.set()
+
+        work.add_done_callback(ended)
+        self.working[work] = one
+        return work
+
+    def take_up(self, connection: _Connection, one: StoredRange | None) -> None:
+        connection.one, connection.since = one, time.monotonic()
+        if one is not None:
+            one.busy, one.by = True, connection.source.number
+            one.rate.reset()
+            one.rate.add(connection.since, one.received)
+
+    def let_go(self, connection: _Connection) -> None:
+        if (one := connection.one) is not None:
+            one.busy = False
+            self._ranges.leave(one)
+
+    def leave(self, work: asyncio.Task[None]) -> None:
+        loan = self.working.pop(work).loan
+        if loan is not None:
+            self._slots.give_back(loan)
+
+    def bringing(self, one: StoredRange) -> set[asyncio.Task[None]]:
+        return {
+            work
+            for work, connection in self.working.items()
+            if connection.one is one and not work.done()
+        }
+
+    async def end_work_on(self, one: StoredRange) -> None:
+        while one.busy:  # another connection may take it up before we are woken
+            works = self.bringing(one)
+            if not works:
+                return
+            for work in works:
+                work.cancel()
+            await asyncio.wait(works)
+
+
 class _Sharing:
     """What the file lacks, shared by connections."""
 
@@ -157,8 +220,9 @@ class _Sharing:
         self._hashes = hashes
         self._wanted = wanted
         self._openings = Openings(attempt, sources, wanted)
-        self._working: dict[asyncio.Task[None], _Connection] = {}
         self._ended = asyncio.Event()  # a connection, or the look for more
+        self._crew = _Crew(ranges, attempt.engine.slots, self._ended)
+        self._working = self._crew.working
         self._adding = asyncio.Lock()
         self._failures: list[TransferFailure] = []
         self._growth = ConnectionGrowth(0.0, time.monotonic(), attempt.progress.received)
@@ -179,7 +243,8 @@ class _Sharing:
             self._growth = ConnectionGrowth(
                 self._round_trip, time.monotonic(), self._attempt.progress.received
             )
-            self._start(_Connection(source, self._ranges.ranges[0]), answer)
+            first = _Connection(source, self._ranges.ranges[0])
+            self._crew.start(first, self._work(first, answer))
         growing = asyncio.ensure_future(self._grow())
         growing.add_done_callback(lambda _: self._ended.set())
         try:
@@ -189,7 +254,7 @@ class _Sharing:
                 if growing.done():
                     growing.result()
                 for work in [work for work in self._working if work.done()]:
-                    self._leave(work)
+                    self._crew.leave(work)
                     if not work.cancelled():
                         work.result()
         finally:
@@ -200,7 +265,7 @@ class _Sharing:
                 await until_done(asyncio.wait({*self._working, growing}))
             finally:  # also for whoever is stopped a second time meanwhile
                 for work in list(self._working):
-                    self._leave(work)
+                    self._crew.leave(work)
                     _pass_over(work)
                 _pass_over(growing)
         if self._hashes is not None and self._hashes.count != self._ranges.ranges[0].at:
@@ -209,38 +274,6 @@ class _Sharing:
             # what passes gives more hope than what does not
             passing = [failure for failure in self._failures if failure.retryable]
             raise (passing or self._failures)[-1]
-
-    def _start(self, one: _Connection, answer: Answer | None) -> asyncio.Task[None]:
-        work = asyncio.ensure_future(self._work(one, answer))
-        self._take_up(one, one.one)
-
-        def ended(_: object) -> None:
-            # one that was cancelled before it began has let go of nothing
-            found = one.one
-            if work.cancelled() and found is not None and found.busy and not self._bringing(found):
-                self._let_go(one)
-            self._ended.set()
-
-        work.add_done_callback(ended)
-        self._working[work] = one
-        return work
-
-    def _take_up(self, connection: _Connection, one: StoredRange | None) -> None:
-        connection.one, connection.since = one, time.monotonic()
-        if one is not None:
-            one.busy, one.by = True, connection.source.number
-            one.rate.reset()
-            one.rate.add(connection.since, one.received)
-
-    def _let_go(self, connection: _Connection) -> None:
-        if (one := connection.one) is not None:
-            one.busy = False
-            self._ranges.leave(one)
-
-    def _leave(self, work: asyncio.Task[None]) -> None:
-        loan = self._working.pop(work).loan
-        if loan is not None:
-            self._attempt.engine.slots.give_back(loan)
 
     # ---- more connections
 
@@ -347,7 +380,7 @@ class _Sharing:
         connection = _Connection(source, one)
         connection.loan, connection.behind = loan, slow
         self._openings.overtaken += slow is not None
-        work = self._start(connection, None)
+        work = self._crew.start(connection, self._work(connection, None))
         started.append(work)
         if loan.asked_back:
             work.cancel()
@@ -391,10 +424,10 @@ class _Sharing:
         added, before = answer is None, UNKNOWN
         try:
             if connection.behind is not None:
-                await self._end_work_on(connection.behind)
+                await self._crew.end_work_on(connection.behind)
                 one = self._next(source)
             while one is not None:
-                self._take_up(connection, one)
+                self._crew.take_up(connection, one)
                 before = UNKNOWN
                 if answer is None:
                     answer = await self._open(one, source)
@@ -429,7 +462,7 @@ class _Sharing:
             self._has_failed(source, failure, opened=before != UNKNOWN, moved=moved)
         finally:
             connection.one = one
-            self._let_go(connection)
+            self._crew.let_go(connection)
 
     def _brings_nothing_more(self, source: FileSource, answer: Answer) -> bool:
         """Whether one more connection tells that the line is full; then it is not wanted."""
@@ -544,25 +577,9 @@ class _Sharing:
                 self._ranges.agreed(one, common)
                 return
             # it has hardly begun: this connection brings that one's bytes, too
-            await self._end_work_on(other)
+            await self._crew.end_work_on(other)
             if self._ranges.after(one) is other:
                 self._ranges.absorb(one)
-
-    def _bringing(self, one: StoredRange) -> set[asyncio.Task[None]]:
-        return {
-            work
-            for work, connection in self._working.items()
-            if connection.one is one and not work.done()
-        }
-
-    async def _end_work_on(self, one: StoredRange) -> None:
-        while one.busy:  # another connection may take it up before we are woken
-            works = self._bringing(one)
-            if not works:
-                return
-            for work in works:
-                work.cancel()
-            await asyncio.wait(works)
 
 
 def _pass_over(work: asyncio.Task[None]) -> None:

@@ -27,6 +27,7 @@ from transfermon.wire.answer import Answer
 MOST_AUTOMATIC = 4  # connections, where nobody gave a number
 MOST_CUTS = 3  # connections of a mirror that break in the middle
 _UNTIL_MORE_IS_STORED = 5.0  # seconds
+_EXPIRED = frozenset({400, 401, 403, 404, 410})  # what addresses answer that hold for a while only
 _TELLING = 1 << 18  # bytes by which it is seen how fast they come
 
 
@@ -69,11 +70,23 @@ class FileSource:
     def has_shown(self, answer: Answer, validators: Validators) -> None:
         """What it has, by an answer that was compared or is to be stored."""
         self.validators, self.head = validators, answer.response
+        self._note_way(answer)
+
+    def _note_way(self, answer: Answer) -> None:
         self._led_to = answer.response.url if answer.response.url != self.url else ""
         self._strayed = answer.strayed
 
     async def ask(self, attempt: Attempt, headers: Mapping[str, str]) -> Answer:
-        """Raises TransferFailure."""
+        """Where it led before; where that has expired, the address itself. Raises TransferFailure."""
+        answer = await self._asked(attempt, headers)
+        if self._led_to and answer.response.status in _EXPIRED:
+            await answer.aclose()
+            self._led_to, self._strayed = "", False
+            answer = await self._asked(attempt, headers)
+            self._note_way(answer)
+        return answer
+
+    async def _asked(self, attempt: Attempt, headers: Mapping[str, str]) -> Answer:
         engine = attempt.engine
         lines = engine.transport or await engine.lines()
         return await lines.open(

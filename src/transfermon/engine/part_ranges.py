@@ -64,7 +64,7 @@ class PartRanges:
         self._map: RangeMap | None = None
         self._progress = progress
         self._lock = threading.Lock()
-        self._told_before = 0  # bytes that come once more: the sum never goes back
+        self.told_before = 0  # bytes that come once more: the sum never goes back
         self.ranges = [StoredRange(self, *one) for one in stored]
 
     def __repr__(self) -> str:
@@ -103,8 +103,8 @@ class PartRanges:
     def count(self, count: int) -> None:
         """On any thread."""
         with self._lock:
-            again = min(count, self._told_before)
-            self._told_before -= again
+            again = min(count, self.told_before)
+            self.told_before -= again
             self._progress.received += count - again
 
     # ---- what is fetched
@@ -152,7 +152,7 @@ class PartRanges:
         assert other is not None
         assert not other.busy
         with self._lock:
-            self._told_before += other.received
+            self.told_before += other.received
         other.received = 0
         self.put(other)
         self.ranges.remove(other)

@@ -8,7 +8,7 @@ brings bytes that are stored, to be compared. No I/O here. The table, first line
 | the answer | verdict |
 |---|---|
 | 206 under another tag, with another total or another date | CHANGED |
-| 206 of exactly what was asked for, or of its beginning | TAKE |
+| 206 of exactly what was asked for, or of its beginning beyond what is stored | TAKE |
 | another 206 | REFUSED |
 | 200 under another tag, or of another length | CHANGED |
 | another 200: ranges do not work here | REFUSED |
@@ -115,7 +115,7 @@ def judge(asked: SegmentAsk, validators: Validators, response: Response) -> Segm
         found.unit == "bytes"
         and found.total == validators.total
         and found.first == asked.start
-        and found.first <= found.last < asked.end
+        and asked.start + asked.before <= found.last < asked.end  # it brings something new
         and content_length(response) == found.last - found.first + 1
     )
     return SegmentVerdict.TAKE if fits else SegmentVerdict.REFUSED

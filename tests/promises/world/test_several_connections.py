@@ -332,6 +332,85 @@ async def test_what_several_have_brought_is_gone_on_with_and_compared_each_time(
     assert (task.record.restarts, file.plain) == ((1, 2) if other else (0, 1))
 
 
+async def test_an_address_that_expires_is_asked_for_anew_where_it_came_from(
+    session: Session, folder: Path
+):
+    """A redirect leads to one that is good for one request."""
+    given, used = list[str](), set[str]()
+
+    def once(conn: Conn, request: Request) -> None:
+        if request.target == "/a.bin":
+            given.append(f"/{len(given)}/a.bin")
+            conn.send(reply(302, {"Location": given[-1]}))
+        elif request.target in used:
+            conn.send(reply(403, {}, b"it has expired"))
+        else:
+            used.add(request.target)
+            file(conn, request)
+
+    file = SharedFile(OLD, after=2)
+    with ByteServer(once) as server:
+        task = fetch(session, server.url("/a.bin"), folder, 3)
+        await ended(task, folder, OLD)
+    assert file.plain == 1
+    assert task.record.attempt == 1
+
+
+async def test_what_every_connection_has_brought_is_kept_where_a_redirect_leads_elsewhere(
+    monitor: Monitor, session: Session, serve: Callable[[SharedFile], str], folder: Path
+):
+    """The server that answered is gone, and another one has the file under a tag of its own."""
+
+    def ranged(conn: Conn, request: Request, start: int, end: int, number: int) -> bool:
+        if gone.is_set():
+            conn.send(reply(404, {}, b"gone"))
+        else:
+            one.part(conn, start, end, most=M + number)
+        return True
+
+    def redirect(conn: Conn, request: Request) -> None:
+        conn.send(reply(302, {"Location": leads_to[-1]}))
+
+    gone = threading.Event()
+    one = SharedFile(OLD, ranged=ranged, after=1000)
+    other = SharedFile(OLD, etag='"of-the-other"')
+    other.go.set()
+    leads_to, there = [serve(one)], serve(other)
+    with ByteServer(redirect) as server:
+        task = fetch(session, server.url("/a.bin"), folder)
+        await eventually(lambda: task.count_of_bytes_received >= 4 * M)
+        task.suspend()
+        await eventually(lambda: task.record.state is State.SUSPENDED and bool(task.record.ranges))
+        await eventually(lambda: not parts_open(folder))
+        record = task.record
+        gone.set()
+        leads_to.append(there)
+        task.resume()
+        await ended(task, folder, OLD)
+    told = recorder_of(monitor).events
+    (resumed,) = [event for event in told if isinstance(event, DownloadResumedEvent)]
+    assert resumed.file_offset == record.received >= 4 * M
+    assert (task.record.wasted, other.plain) == (0, 0)
+    assert '"of-the-other"' in other.conditions  # more than one of them
+
+
+async def test_another_server_of_the_name_with_a_tag_of_its_own_costs_nothing_that_is_stored(
+    session: Session, serve: Callable[[SharedFile], str], folder: Path
+):
+    """Apache with tags of inodes behind one name: the file is the same."""
+
+    def ranged(conn: Conn, request: Request, start: int, end: int, number: int) -> bool:
+        if number == 1:
+            file.part(conn, start, end, ETag='"of-the-other"')
+        return number == 1
+
+    file = SharedFile(OLD, ranged=ranged, after=1000)
+    task = fetch(session, serve(file), folder, 2)
+    await ended(task, folder, OLD)
+    assert (file.plain, task.record.restarts, task.record.wasted) == (1, 0, 0)
+    assert len(file.ranges) == 2  # one connection brought the rest
+
+
 async def test_the_others_do_not_wait_for_one_that_is_left_behind(
     monkeypatch, monitor: Monitor, serve: Callable[[SharedFile], str], folder: Path
 ):
