@@ -97,12 +97,8 @@ class Answer:
         damaged or unknown, -1103 beyond `limit` bytes, -3003 where the disk fails.
         """
         remaining = None if self.content_length is None else self.content_length - self._taken
-        if (
-            limit is not None
-            and not decode
-            and remaining is not None
-            and min(remaining, length or remaining) > limit
-        ):
+        expected = 0 if remaining is None else min(remaining, length or remaining)
+        if limit is not None and not decode and expected > limit:
             raise self.too_big(limit)
         decoder = Decoder(decode) if decode else None
         if decoder is None and self._may_take_over(remaining):
