@@ -293,8 +293,10 @@ class _Sharing:
                 one.rate.add(now, one.received)
             count, useful = len(self._working), openings.useful
             if self._next_source() is None:  # mostly where many files arrive
-                proves = self._ranges.ranges[0].at < SEAM  # a mirror may have to wait for it
-                await asyncio.sleep(_TICK if proves else _LONG_TICK)
+                # a mirror has to show bytes that are there first, and those come soon
+                waits = any(one.validators is None for one in openings.left())
+                soon = waits and self._ranges.ranges[0].at < SEAM
+                await asyncio.sleep(_TICK if soon else _LONG_TICK)
                 continue
             if count < useful:
                 while len(self._working) < openings.useful and await self._add():
