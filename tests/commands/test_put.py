@@ -211,3 +211,35 @@ assert not heavy, heavy
     )
     assert found.stdout.splitlines()[-1] == "judged"
     assert receiver.bodies == [BODY]
+
+
+@pytest.mark.parametrize(
+    ("words", "module"),
+    [
+        (["put", "-q", "SOURCE", "URL"], "transfermon.engine.upload"),
+        (["send", "-q", "URL"], "transfermon.engine.upload"),
+        (["get", "-q", "-d", "FOLDER", "URL"], "transfermon.engine.download"),
+    ],
+)
+def test_what_moves_the_bytes_is_loaded_while_the_list_is_opened(
+    tmp_path, server, receiver, source, words, module
+):
+    script = """
+import sys
+from transfermon.storage.store import Store
+
+async def opened(store, there=Store.open):
+    remembered = await there(store)
+    print({sys.argv[1], "transfermon.wire.transport"} <= set(sys.modules))
+    return remembered
+
+Store.open = opened
+from transfermon.commands import main
+main.main(sys.argv[2:])
+"""
+    given = {"SOURCE": str(source), "URL": server.url("/a"), "FOLDER": str(tmp_path)}
+    words = ["--state-dir", str(tmp_path / "state"), *(given.get(word, word) for word in words)]
+    found = subprocess.run(
+        [sys.executable, "-c", script, module, *words], check=True, capture_output=True, text=True
+    )
+    assert found.stdout.splitlines()[0] == "True"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import signal
 import time
 from collections import deque
@@ -138,6 +139,13 @@ async def _listen(server: ControlServer) -> None:
         ) from exc
 
 
+def _load_what_moves(orders: Iterable[Json]) -> None:
+    """What the engine would load when it begins with them."""
+    downloads = all(order.get("kind", "download") == "download" for order in orders)
+    importlib.import_module("transfermon.wire.transport")
+    importlib.import_module(f"transfermon.engine.{'download' if downloads else 'upload'}")
+
+
 class Getter:
     """One run of `transfermon get`, `put` or `send`."""
 
@@ -246,6 +254,8 @@ class Getter:
         from transfermon.host.hosting import Host, complain_of_settings
         from transfermon.system.stay_awake import COMMAND, Inhibitor
 
+        # in the first turn of the loop that waits: while the store's thread opens the list
+        asyncio.get_running_loop().call_soon(_load_what_moves, self._orders)
         host, inhibitor = Host(), Inhibitor(after=COMMAND)
         with host.heeding(signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             async with host.owning(
