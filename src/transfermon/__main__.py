@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from transfermon.commands.main import main
+from transfermon.commands.main import program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

@@ -274,3 +274,31 @@ def test_a_payload_may_come_from_standard_input(run, monkeypatch):
 
     monkeypatch.setattr(sys, "stdin", Stdin())
     assert run("push", "-")[2] == "transfermon: The payload is not UTF-8.\n"
+
+
+@pytest.mark.parametrize("qt", [False, True])
+def test_a_command_ends_with_its_last_word_and_takes_nothing_apart(qt: bool):
+    script = """
+import atexit, sys
+
+class Left:
+    def __del__(self):
+        print("taken apart")
+
+left = Left()
+from transfermon.commands import main
+
+def ended():
+    atexit.register(print, "told")
+    return 3
+
+main.main = ended
+if sys.argv[1:]:
+    sys.modules["PySide6.QtCore"] = sys
+sys.exit(main.program())
+"""
+    words = [sys.executable, "-c", script, *(["qt"] if qt else [])]
+    found = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert found.returncode == 3
+    assert found.stdout.split("\n", 1)[0] == "told"
+    assert ("taken apart" in found.stdout) is qt
