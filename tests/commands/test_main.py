@@ -302,3 +302,20 @@ sys.exit(main.program())
     assert found.returncode == 3
     assert found.stdout.split("\n", 1)[0] == "told"
     assert ("taken apart" in found.stdout) is qt
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_output_that_cannot_be_written_is_one_sentence(tmp_path):
+    words = [sys.executable, "-m", "transfermon", "--state-dir", str(tmp_path), "list"]
+    with open("/dev/full", "w") as full:
+        found = subprocess.run(words, check=False, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (found.returncode, found.stderr) == (
+        1,
+        "transfermon: The output cannot be written: No space left on device.\n",
+    )
+
+
+def test_output_that_was_closed_before_the_start_is_no_failure(tmp_path):
+    command = f"exec {sys.executable} -m transfermon --state-dir {tmp_path} list >&-"
+    found = subprocess.run(["sh", "-c", command], check=False, capture_output=True)
+    assert (found.returncode, found.stderr) == (0, b"")

@@ -52,6 +52,7 @@ from transfermon.host.terminal import (
     INTERRUPTED,
     NO_ENGINE,
     USAGE,
+    Untold,
     Wrong,
     complain,
     say_json,
@@ -68,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if sys.stdout is None:  # closed by whoever started us
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as long as we live
     before = gc.get_threshold()
     gc.set_threshold(_OBJECTS, *before[1:])
     for stream in (sys.stdout, sys.stderr):
@@ -80,11 +83,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # `transfermon list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         return FAILED
+    except Untold as exc:
+        _say_no_more()
+        return complain(f"The output cannot be written: {exc}.", code=FAILED)
     finally:
         gc.set_threshold(*before)
     return code
+
+
+def _say_no_more() -> None:
+    """What is still to be written goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parsed_and_run(words: list[str]) -> int:
@@ -104,8 +115,8 @@ class _LastWord:
         # Qt wants its objects in an order of its own
         if self.code is None or "PySide6.QtCore" in sys.modules:
             return
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # none where it was closed before
+            stream.flush()
         os._exit(self.code)
 
 

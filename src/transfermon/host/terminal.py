@@ -18,9 +18,19 @@ class Wrong(Exception):  # noqa: N818 - what the user wrote, in one sentence
     """Wrong usage: exit code 2."""
 
 
+class Untold(Exception):  # noqa: N818 - why what was to be said cannot be written, in words
+    """The disk that the output goes to is full, or the like: exit code 1."""
+
+
 def say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    """Raises BrokenPipeError where nobody reads any more, and Untold."""
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        raise Untold(exc.strerror or str(exc)) from exc
 
 
 def say_json(records: Iterable[dict[str, Any]]) -> None:
