@@ -8,7 +8,6 @@ import importlib
 import pkgutil
 
 import pytest
-import qasync
 from PySide6.QtCore import QAbstractItemModel, QTimer
 from PySide6.QtGui import QKeySequence
 from PySide6.QtTest import QAbstractItemModelTester
@@ -18,6 +17,7 @@ from tests.gui.panels.test_event_list import story
 from tests.gui.panels.test_sidebar import TASKS, a_session
 from tests.gui.videofarm.test_page import a_video
 from tests.gui.window.test_main_window import in_a_world, until
+from tests.helpers.qt_loop import qt_backend
 from tests.helpers.records import (
     a_failed_task,
     a_finished_task,
@@ -39,8 +39,7 @@ FATAL = QAbstractItemModelTester.FailureReportingMode.Fatal
 
 @pytest.fixture
 def anyio_backend(qapp):
-    qapp.setQuitOnLastWindowClosed(False)
-    return "asyncio", {"loop_factory": lambda: qasync.QEventLoop(qapp)}
+    return qt_backend(qapp)
 
 
 @pytest.fixture

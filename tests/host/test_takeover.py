@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import qasync
 
 from tests.helpers.byte_server import ByteServer, Conn, Request, chunked, reply
+from tests.helpers.qt_loop import qt_backend
 from transfermon.model.errors import Code, Retry, TransferFailure
 from transfermon.model.task import Progress
 from transfermon.wire.answer import Answer
@@ -21,9 +21,6 @@ from transfermon.wire.rate_limit import Limiter
 from transfermon.wire.transport import Transport
 
 pytestmark = pytest.mark.anyio
-LOOPS: list[
-    asyncio.AbstractEventLoop
-] = []  # kept: a Qt object that the garbage collector meets on another thread ends the process
 
 SIZE = TAKEOVER + 50_001
 BODY = bytes(range(256)) * (SIZE // 256) + b"the end"[: SIZE % 256]
@@ -35,14 +32,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX: y\r\n\r\n" % SIZE
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
     if request.param == "asyncio":
         return "asyncio"
-    app = request.getfixturevalue("qapp")
-
-    def new_loop() -> asyncio.AbstractEventLoop:
-        loop: asyncio.AbstractEventLoop = qasync.QEventLoop(app)
-        LOOPS.append(loop)
-        return loop
-
-    return "asyncio", {"loop_factory": new_loop}
+    return qt_backend(request.getfixturevalue("qapp"))
 
 
 @pytest.fixture(params=[False, True], ids=["http", "tls"])

@@ -14,7 +14,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +35,7 @@ from PySide6.QtWidgets import QApplication
 
 from transfermon.gui.launch import NOTHING, Asked, another_shows
 from transfermon.gui.toolkit import theme, translation
-from transfermon.gui.toolkit.app_loop import AppLoop
+from transfermon.gui.toolkit.app_loop import new_loop
 from transfermon.gui.toolkit.collector import Collector
 from transfermon.gui.window.adding import show_given
 from transfermon.gui.window.bridge import Bridge
@@ -66,7 +65,6 @@ if TYPE_CHECKING:  # the engine loads after the window shows
 
 log = logging.getLogger(__name__)
 
-THREADS = 4
 RELEASE_SECONDS = 5.0  # that an engine without a window may take to hand over
 INACTIVE_MS = 2000  # the focus may be on its way from one of our windows to another
 QUIET = "qt.qpa.theme.*=false\nqt.qpa.services=false\nqt.qpa.wayland.*=false"
@@ -103,7 +101,7 @@ def run(
     app.setWindowIcon(theme.app_icon())
     collector = Collector(QAbstractEventDispatcher.instance(app.thread()))
     try:
-        with asyncio.Runner(loop_factory=lambda: _loop(app)) as runner:
+        with asyncio.Runner(loop_factory=lambda: new_loop(app)) as runner:
             life = Life(
                 app, folder, settings, demo=demo, minimized=minimized, script=script, asked=asked
             )
@@ -120,12 +118,6 @@ def _settings(folder: str, *, demo: bool) -> Settings:
             keep_after_quit="no",
         )
     return Settings.load(os.path.join(folder, "settings.json"))
-
-
-def _loop(app: QApplication) -> asyncio.AbstractEventLoop:
-    loop: asyncio.AbstractEventLoop = AppLoop(app)
-    loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="transfermon"))
-    return loop
 
 
 class Application(QApplication):

@@ -6,11 +6,11 @@ import base64
 from typing import Any
 
 import pytest
-import qasync
 from PySide6.QtWidgets import QLabel
 
 from tests.gui.window.test_main_window import World, a_world, in_a_world, until
 from tests.helpers.byte_server import ByteServer, Conn, Request, reply
+from tests.helpers.qt_loop import qt_backend
 from transfermon.engine.monitor import Monitor
 from transfermon.gui.window import task_commands
 from transfermon.gui.window.credentials import CredentialsDialog, Login, _Cancelled, question
@@ -24,8 +24,7 @@ HOUSE = Challenge(authority="example.com:80", realm="The house")
 
 @pytest.fixture
 def anyio_backend(qapp: Any) -> Any:
-    qapp.setQuitOnLastWindowClosed(False)
-    return "asyncio", {"loop_factory": lambda: qasync.QEventLoop(qapp)}
+    return qt_backend(qapp)
 
 
 def guarded(conn: Conn, request: Request) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import qasync
 from PySide6.QtCore import (
     QBuffer,
     QByteArray,
@@ -48,6 +47,7 @@ from PySide6.QtWidgets import (
 )
 
 from tests.helpers import nginx as nginx_server
+from tests.helpers.qt_loop import qt_backend
 from tests.helpers.records import tally_of
 from tests.helpers.window import give_command
 from transfermon.engine.monitor import Monitor
@@ -95,8 +95,7 @@ FAILED = TransferError(code=-1004, message="The server refused the connection.")
 
 @pytest.fixture
 def anyio_backend(qapp):
-    qapp.setQuitOnLastWindowClosed(False)  # as in the app: the loop would end with the first window
-    return "asyncio", {"loop_factory": lambda: qasync.QEventLoop(qapp)}
+    return qt_backend(qapp)
 
 
 def a_task(number: int = 1, **fields: Any) -> Task:

@@ -6,7 +6,6 @@ when it has closed.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -14,17 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import qasync
 
 from tests.helpers.byte_server import ByteServer, Resource
+from tests.helpers.qt_loop import qt_backend
 from tests.helpers.recorder import RECORDERS, Recorder, recorder_of
 from transfermon.engine.monitor import Monitor, Session
 from transfermon.storage.settings import Settings
 from transfermon.system.clock import Clock
 from transfermon.system.network_status import Connectivity, Policy
-
-# kept: a Qt object must not be collected on another thread
-_LOOPS: list[asyncio.AbstractEventLoop] = []
 
 OpenMonitor = Callable[..., AbstractAsyncContextManager[Monitor]]
 
@@ -35,17 +31,6 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
     if getattr(request, "param", "asyncio") == "asyncio":
         return "asyncio"
     return qt_backend(request.getfixturevalue("qapp"))
-
-
-def qt_backend(app: Any) -> Any:
-    """Qt's loop, for anyio."""
-
-    def new_loop() -> asyncio.AbstractEventLoop:
-        loop: asyncio.AbstractEventLoop = qasync.QEventLoop(app)
-        _LOOPS.append(loop)
-        return loop
-
-    return "asyncio", {"loop_factory": new_loop}
 
 
 @pytest.fixture

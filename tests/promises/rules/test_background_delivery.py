@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.byte_server import ByteServer, Resource
+from tests.helpers.qt_loop import qt_backend
 from tests.helpers.recorder import BOTH_LOOPS, LIMIT, eventually
 from tests.helpers.sessions import (
     DELIVERED,
@@ -23,7 +24,7 @@ from tests.helpers.sessions import (
     engine_process,
     quick_session,
 )
-from tests.promises.rules.conftest import OpenMonitor, qt_backend
+from tests.promises.rules.conftest import OpenMonitor
 from transfermon.control.api import Api
 from transfermon.engine.handlers import FetchResult
 from transfermon.engine.monitor import TEMPORARY, DownloadTask, Monitor, Session

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import qasync
 from PySide6.QtTest import QSignalSpy
 
 from tests.gui.window.test_main_window import World, a_world, until
 from tests.helpers import nginx
 from tests.helpers.byte_server import ByteServer, Resource
+from tests.helpers.qt_loop import qt_backend
 from tests.helpers.records import NOW, a_finished_task, downloaded
 from transfermon.engine.host_pace import MOST
 from transfermon.engine.monitor import Monitor
@@ -42,8 +42,7 @@ BULK.http_maximum_connections_per_host = RUNNING
 
 @pytest.fixture
 def anyio_backend(qapp: Any) -> Any:
-    qapp.setQuitOnLastWindowClosed(False)
-    return "asyncio", {"loop_factory": lambda: qasync.QEventLoop(qapp)}
+    return qt_backend(qapp)
 
 
 async def a_history(folder: Path, count: int) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
-import qasync
 
 from tests.gui.window.test_main_window import Server, World, in_a_world, until
+from tests.helpers.qt_loop import qt_backend
 from transfermon.gui.window.notifications import Notifications
 from transfermon.model.errors import Code, TransferError
 from transfermon.model.task import Kind, State, Task
@@ -25,8 +25,7 @@ FAILED = TransferError(code=Code.CANNOT_CONNECT, message="The server refused the
 
 @pytest.fixture
 def anyio_backend(qapp: Any) -> Any:
-    qapp.setQuitOnLastWindowClosed(False)
-    return "asyncio", {"loop_factory": lambda: qasync.QEventLoop(qapp)}
+    return qt_backend(qapp)
 
 
 class Desktop:

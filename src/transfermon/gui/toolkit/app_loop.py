@@ -15,6 +15,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from typing import Any
 
@@ -26,6 +27,7 @@ from transfermon.gui.toolkit.ready_sockets import ReadySockets
 import qasync  # isort: skip - it takes another Qt when PySide6 is not there first
 
 SLICE = 0.002  # seconds
+THREADS = 4  # for what blocks
 LONGEST = 86_400_000  # milliseconds that a timer of Qt's is set to; it counts no more than 24 days
 SPARED = 100  # callbacks that were cancelled and may wait until they are due
 
@@ -189,3 +191,12 @@ class AppLoop(qasync.QEventLoop):  # type: ignore[misc]  # it ships no types
 
 def _number_of(fd: Any) -> int:
     return fd if isinstance(fd, int) else int(fd.fileno())
+
+
+def new_loop(app: QApplication) -> asyncio.AbstractEventLoop:
+    """The app's, with threads of Python's own for what blocks: qasync's are Qt's, and ten of them
+    that begin while the window is built can end the process.
+    """
+    loop: asyncio.AbstractEventLoop = AppLoop(app)
+    loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="transfermon"))
+    return loop
