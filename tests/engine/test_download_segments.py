@@ -354,3 +354,24 @@ async def test_what_comes_once_more_is_told_once_where_another_answer_goes_on():
     body._begin_attempt()
     ranges.ranges[0].add(5)
     assert (progress.told, progress.received) == (55, 60)
+
+
+async def test_two_that_meet_an_expired_address_are_each_led_anew(monkeypatch):
+    """Whatever the other one has found out by then."""
+    source, asked, both = FileSource("http://h.example/a"), list[str](), asyncio.Event()
+    source._led_to = "http://h.example/old"
+
+    async def answer(_: Any, attempt: Any, headers: Any, led_to: str, *, strayed: bool) -> Any:
+        asked.append(led_to)
+        if len(asked) == 2:
+            both.set()
+        await both.wait()
+        where = led_to or f"http://h.example/new{len(asked)}"
+        response = SimpleNamespace(status=403 if led_to else 206, url=where)
+        return SimpleNamespace(response=response, strayed=False, aclose=lambda: asyncio.sleep(0))
+
+    monkeypatch.setattr(FileSource, "_asked", answer)
+    nothing: Any = None
+    found = await asyncio.gather(source.ask(nothing, {}), source.ask(nothing, {}))
+    assert [one.response.status for one in found] == [206, 206]
+    assert asked == ["http://h.example/old"] * 2 + [""] * 2

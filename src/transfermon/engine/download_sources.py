@@ -78,15 +78,17 @@ class FileSource:
 
     async def ask(self, attempt: Attempt, headers: Mapping[str, str]) -> Answer:
         """Where it led before; where that has expired, the address itself. Raises TransferFailure."""
-        answer = await self._asked(attempt, headers)
-        if self._led_to and answer.response.status in _EXPIRED:
+        led_to = self._led_to  # another connection may find a new way meanwhile, for itself
+        answer = await self._asked(attempt, headers, led_to, strayed=self._strayed)
+        if led_to and answer.response.status in _EXPIRED:
             await answer.aclose()
-            self._led_to, self._strayed = "", False
-            answer = await self._asked(attempt, headers)
+            answer = await self._asked(attempt, headers, "", strayed=False)
             self._note_way(answer)
         return answer
 
-    async def _asked(self, attempt: Attempt, headers: Mapping[str, str]) -> Answer:
+    async def _asked(
+        self, attempt: Attempt, headers: Mapping[str, str], led_to: str, *, strayed: bool
+    ) -> Answer:
         engine = attempt.engine
         lines = engine.transport or await engine.lines()
         return await lines.open(
@@ -98,8 +100,8 @@ class FileSource:
                 elsewhere=self.elsewhere,
                 url=self.url,
                 traces=attempt.new_traces(self.url),
-                resumes_at=self._led_to,
-                strayed=self._strayed,
+                resumes_at=led_to,
+                strayed=strayed,
             )
         )
 
