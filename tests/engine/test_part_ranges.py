@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from itertools import pairwise
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -16,6 +19,7 @@ from transfermon.engine.part_ranges import PartRanges, StoredRange
 from transfermon.model.ranges import NOBODY, believed, of_stored, pairs_of, prefix
 from transfermon.model.task import Progress
 from transfermon.storage.part_file import PartFile
+from transfermon.storage.range_map import RangeMap
 
 TOTAL = 400
 SEAM = 7  # bytes that two connections compare
@@ -151,3 +155,34 @@ class Connections(RuleBasedStateMachine):
 
 Connections.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestConnections = Connections.TestCase
+
+
+def test_what_arrives_while_the_map_is_made_is_in_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """What was read before it came is not written over it."""
+    put, held, go, first = RangeMap.put, threading.Event(), threading.Event(), [True]
+
+    def slow_once(self: RangeMap, row: int, at: int) -> None:
+        if first:
+            first.clear()
+            held.set()
+            go.wait()
+        put(self, row, at)
+
+    monkeypatch.setattr(RangeMap, "put", slow_once)
+    part = PartFile.create(str(tmp_path))
+    found = PartRanges(TOTAL, ((0, 100, TOTAL),), Progress())
+    making = threading.Thread(target=found.scatter, args=(part,))
+    arriving = threading.Thread(target=found.ranges[0].add, args=(50,))
+    making.start()
+    held.wait()
+    arriving.start()
+    while found.ranges[0].at < 150:
+        pass
+    go.set()
+    making.join()
+    arriving.join()
+    assert part.stored_in_map() == ((0, 150),)
+    found.close()
+    part.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -32,6 +33,14 @@ class Queue:
             start=lambda: self.started.append(number),
         )
         return key
+
+
+def says_yes(asked: list[int], number: int) -> Callable[[], bool]:
+    def wanted_back() -> bool:
+        asked.append(number)
+        return True
+
+    return wanted_back
 
 
 def test_as_many_run_as_the_limit_over_all_allows():
@@ -268,11 +277,11 @@ def test_where_nobody_set_a_number_the_hosts_own_holds_and_grows_over_the_limit_
 def test_a_task_has_more_connections_only_while_nobody_waits_for_them():
     queue, asked = Queue(), list[int]()
     key = queue.ask(1, limit=3)
-    first = queue.slots.lend(key, limit=3, wanted_back=lambda: asked.append(0))
-    second = queue.slots.lend(key, limit=3, wanted_back=lambda: asked.append(1))
+    first = queue.slots.lend(key, limit=3, wanted_back=says_yes(asked, 0))
+    second = queue.slots.lend(key, limit=3, wanted_back=says_yes(asked, 1))
     assert first is not None
     assert second is not None
-    assert queue.slots.lend(key, limit=3, wanted_back=lambda: asked.append(2)) is None
+    assert queue.slots.lend(key, limit=3, wanted_back=says_yes(asked, 2)) is None
     queue.ask(2, limit=3)
     assert (queue.started, asked) == ([1], [1])  # the newest is asked back
     queue.ask(3, limit=3)
@@ -280,18 +289,31 @@ def test_a_task_has_more_connections_only_while_nobody_waits_for_them():
     queue.slots.give_back(second)
     assert (queue.started, asked) == ([1, 2], [1, 0])
     queue.slots.give_back(second)  # a no-op
-    assert queue.slots.lend(key, limit=3, wanted_back=lambda: None) is None
+    assert queue.slots.lend(key, limit=3, wanted_back=lambda: True) is None
     queue.slots.give_back(first)
     assert queue.started == [1, 2, 3]
+
+
+def test_one_that_cannot_be_given_back_does_not_stand_before_others():
+    queue, asked = Queue(), list[int]()
+    key = queue.ask(1, limit=3)
+    first = queue.slots.lend(key, limit=3, wanted_back=says_yes(asked, 0))
+    second = queue.slots.lend(key, limit=3, wanted_back=lambda: False)
+    assert first is not None
+    assert second is not None
+    queue.ask(2, limit=3)
+    assert (queue.started, asked) == ([1], [0])
+    queue.slots.give_back(first)
+    assert queue.started == [1, 2]
 
 
 def test_lent_slots_count_against_their_host_alone():
     queue, asked = Queue(running=2), list[int]()
     key = queue.ask(1, limit=2)
-    loan = queue.slots.lend(key, limit=2, wanted_back=lambda: asked.append(1))
+    loan = queue.slots.lend(key, limit=2, wanted_back=says_yes(asked, 1))
     queue.ask(2, "b", limit=2)
     assert (queue.started, asked) == ([1, 2], [])
-    assert queue.slots.lend(TaskKey("s", 9), limit=2, wanted_back=lambda: None) is None
+    assert queue.slots.lend(TaskKey("s", 9), limit=2, wanted_back=lambda: True) is None
     queue.slots.release(key)
     assert loan is not None
     queue.slots.give_back(loan)
@@ -304,7 +326,7 @@ def test_a_connection_to_another_host_counts_there():
     key = queue.ask(1, limit=1)
     assert not queue.slots.may_lend(key, limit=1)
     assert queue.slots.may_lend(key, limit=1, origin="http://m")
-    loan = queue.slots.lend(key, limit=1, wanted_back=lambda: asked.append(1), origin="http://m")
+    loan = queue.slots.lend(key, limit=1, wanted_back=says_yes(asked, 1), origin="http://m")
     assert loan is not None
     assert queue.slots.held_by(loan.group) == 1
     assert not queue.slots.may_lend(key, limit=1, origin="http://m")

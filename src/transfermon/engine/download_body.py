@@ -27,6 +27,7 @@ from transfermon.model.events import DownloadResumedEvent, TaskEvent, activity_e
 from transfermon.model.ranges import prefix
 from transfermon.model.task import UNKNOWN, Activity, Progress, Response, Validators, changed
 from transfermon.storage import disk_failures, disk_space, linux_calls
+from transfermon.storage.memory_file import memory_file
 from transfermon.wire.answer import Answer
 from transfermon.wire.rate_limit import Limiter
 
@@ -422,9 +423,6 @@ class ArrivingBody:
 
 async def _taken(answer: Answer, count: int) -> bytes:
     """The next bytes of a body, in memory."""
-    fd = os.memfd_create("transfermon-taken", os.MFD_CLOEXEC)
-    try:
+    with memory_file() as fd:
         await answer.receive(fd, 0, Progress(), length=count)
         return os.pread(fd, count, 0)
-    finally:
-        os.close(fd)

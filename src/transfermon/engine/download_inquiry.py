@@ -19,6 +19,7 @@ from transfermon.http.evidence import Judgement, ResumeVerdict
 from transfermon.http.questions import Questions
 from transfermon.model.errors import Code, TransferFailure
 from transfermon.model.task import Evidence, Progress, Response, changed
+from transfermon.storage.memory_file import memory_file
 from transfermon.wire.answer import Answer
 from transfermon.wire.call import Call
 
@@ -186,22 +187,20 @@ class Inquiry:
         while at < end:
             count = min(_AT_ONCE, end - at)
             stored = await self._parts.on_disk(self._parts.at_hand.read, at, count)
-            fd = os.memfd_create("transfermon-overlap", os.MFD_CLOEXEC)
             came = Progress()
-            try:
-                await answer.receive(fd, 0, came, length=count, hasher=hashes)
-                if os.pread(fd, count, 0) != stored:
-                    return False
-            except TransferFailure:
-                if os.pread(fd, came.received, 0) != stored[: came.received]:
-                    return False
-                if end == self._parts.stored:
-                    self._attempt.learn(
-                        changed(self._attempt.task.evidence, compared=at + came.received)
-                    )
-                raise
-            finally:
-                os.close(fd)
+            with memory_file() as fd:
+                try:
+                    await answer.receive(fd, 0, came, length=count, hasher=hashes)
+                    if os.pread(fd, count, 0) != stored:
+                        return False
+                except TransferFailure:
+                    if os.pread(fd, came.received, 0) != stored[: came.received]:
+                        return False
+                    if end == self._parts.stored:
+                        self._attempt.learn(
+                            changed(self._attempt.task.evidence, compared=at + came.received)
+                        )
+                    raise
             at += count
         return True
 

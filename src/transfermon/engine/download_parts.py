@@ -114,7 +114,9 @@ class DownloadParts:
             lost = await self._reopened()
         if lost:
             self._announce_restart(lost)
-        self._synced = self._base = self.kept
+        elif self.part is not None:
+            await self._sync_what_no_record_says()
+        self._base = self.kept
         progress = self._attempt.progress
         # nobody is told of these as new bytes (R-08)
         progress.received = progress.told = self.kept
@@ -135,6 +137,17 @@ class DownloadParts:
             else ""
         )
 
+    async def _sync_what_no_record_says(self) -> None:
+        """The length of the part, or its map, may tell of more than was synced when the process
+        died. Raises TransferFailure.
+        """
+        task = self._attempt.task
+        self._synced, self._synced_ranges = task.received, task.ranges
+        if self.kept > task.received:
+            await self.sync()
+        self._synced = self.kept
+        self._synced_ranges = self.ranges.snapshot() if self.ranges else ()
+
     def _reopen(self, task: Task) -> None:
         """Blocking. Keeps the result itself, so that none is lost when the attempt is stopped
         meanwhile.
@@ -145,8 +158,7 @@ class DownloadParts:
             self.stored = ranges.prefix(found)
             if not ranges.is_one_prefix(found):
                 self.ranges = PartRanges(task.expected, found, self._attempt.progress)
-                self.ranges.scattered = True
-                self._synced_ranges = found
+                self._map_anew(self.ranges)
         else:
             self.part, self.stored = PartFile.reopen(task.part_path, task.received, *place)
         self.mount_id, self._device = linux_calls.mount_id(self.part.fd), self.part.identity[0]
@@ -191,33 +203,14 @@ class DownloadParts:
         TransferFailure -3000 for a name that cannot be, -3003 at once where the size is known to
         exceed the space (D-17).
         """
-        part, name = await self.on_disk(self._made, folder, total, name)
+        part, name, place = await self.on_disk(
+            _new_part, self._attempt, self.is_default, folder, total, name, self._unwanted
+        )
         self._forget()
         self.part = part
+        self.mount_id, self._device = place
         self._unwanted.remove(part)
         return name
-
-    def _made(self, folder: str, total: int, name: str) -> tuple[PartFile, str]:
-        """Blocking."""
-        task, engine = self._attempt.task, self._attempt.engine
-        if not os.path.isdir(folder) and self.is_default(folder):
-            with contextlib.suppress(OSError):  # create says better what is wrong
-                os.makedirs(
-                    folder, mode=0o700 if folder.endswith("/parts") else 0o777, exist_ok=True
-                )
-        mark = engine.database_id
-        given, over = task.named, task.overwrite
-        name = engine.targets.settled(folder, name, given=given, overwrite=over, mark=mark)
-        part = PartFile.create(folder, sync_folder=not 0 <= total < SMALL, mark=mark)
-        # until it is taken: the attempt may have been stopped meanwhile
-        self._unwanted.append(part)
-        disk_space.require_fit(folder, total)
-        if total > disk_space.free_space(folder, total):
-            raise TransferFailure(disk_failures.larger_than_the_space(folder, task.url))
-        if total > 0:
-            part.reserve(total)
-        self.mount_id, self._device = linux_calls.mount_id(part.fd), part.identity[0]
-        return part, name
 
     async def put_aside(self, *, keeps: bool) -> StoredPart | None:
         """Close the part at hand before a new one is made; what of the task's parts is to be kept,
@@ -301,12 +294,16 @@ class DownloadParts:
         """
         found = self.ranges
         assert found is not None
-        try:
-            await self.on_disk(found.scatter, self.at_hand)
-        except TransferFailure as failure:
-            log.warning("the last checkpoint counts alone: %s", failure)
+        await self.on_disk(self._map_anew, found)
         await self.checkpoint()
         await self._attempt.record(changed(self._attempt.task, ranges=self._synced_ranges), None)
+
+    def _map_anew(self, found: PartRanges) -> None:
+        """Blocking. A new map tells of what comes from now on."""
+        try:
+            found.scatter(self.at_hand)
+        except TransferFailure as failure:
+            log.warning("the last checkpoint counts alone: %s", failure)
 
     def as_recorded(self) -> dict[str, Any]:
         """What a record says of what is stored while it goes on: nothing new where only a map tells
@@ -386,6 +383,9 @@ class DownloadParts:
             raise TransferFailure(self.error)
 
     async def sync(self) -> None:
+        """Raises TransferFailure, also for one that failed before: no later one tells of it (W9)."""
+        if self.error is not None:
+            raise TransferFailure(self.error)
         try:
             await self.on_disk(self.at_hand.sync)
         except TransferFailure as failure:
@@ -434,3 +434,32 @@ class DownloadParts:
             # the longer one is what is stored, for whoever asks
             self._attempt.record(parts.exchanged(task), None)
             await self._drop_surpassed(self._attempt.task.received)
+
+
+def _new_part(
+    attempt: Attempt,
+    is_default: Callable[[str], bool],
+    folder: str,
+    total: int,
+    name: str,
+    unwanted: list[PartFile],
+) -> tuple[PartFile, str, tuple[int, int]]:
+    """Blocking: the part, the name that its file can have, and its mount and device. Until it is
+    taken it is one of the `unwanted`: the attempt may have been stopped meanwhile.
+    """
+    task, engine = attempt.task, attempt.engine
+    if not os.path.isdir(folder) and is_default(folder):
+        with contextlib.suppress(OSError):  # create says better what is wrong
+            os.makedirs(folder, mode=0o700 if folder.endswith("/parts") else 0o777, exist_ok=True)
+    mark = engine.database_id
+    name = engine.targets.settled(
+        folder, name, given=task.named, overwrite=task.overwrite, mark=mark
+    )
+    part = PartFile.create(folder, sync_folder=not 0 <= total < SMALL, mark=mark)
+    unwanted.append(part)
+    disk_space.require_fit(folder, total)
+    if total > disk_space.free_space(folder, total):
+        raise TransferFailure(disk_failures.larger_than_the_space(folder, task.url))
+    if total > 0:
+        part.reserve(total)
+    return part, name, (linux_calls.mount_id(part.fd), part.identity[0])

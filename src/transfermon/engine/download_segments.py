@@ -182,6 +182,13 @@ class _Crew:
         if loan is not None:
             self._slots.give_back(loan)
 
+    def others_stay(self, than: list[asyncio.Task[None]]) -> bool:
+        """Whether another connection works, whose slot is not wanted back."""
+        return any(
+            not (work in than or work.done() or (one.loan is not None and one.loan.asked_back))
+            for work, one in self.working.items()
+        )
+
     def bringing(self, one: StoredRange) -> set[asyncio.Task[None]]:
         return {
             work
@@ -354,9 +361,12 @@ class _Sharing:
         if source is None:
             return False
 
-        def give_back() -> None:
+        def give_back() -> bool:
+            if source.is_mirror and not self._crew.others_stay(started):
+                return False  # nobody else brings anything
             for work in started:
                 work.cancel()
+            return True
 
         loan = slots.lend(
             self._attempt.task.key,

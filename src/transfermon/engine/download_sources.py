@@ -22,6 +22,7 @@ from transfermon.http.segments import SEAM
 from transfermon.model.errors import redacted
 from transfermon.model.events import MirrorDroppedEvent
 from transfermon.model.task import Progress, Response, Validators, changed
+from transfermon.storage.memory_file import memory_file
 from transfermon.wire.answer import Answer
 
 MOST_AUTOMATIC = 4  # connections, where nobody gave a number
@@ -178,13 +179,10 @@ class Sources:
 
     async def equal(self, answer: Answer, begin: int, count: int) -> bool:
         """Whether the next bytes of a body are those that are stored there."""
-        fd = os.memfd_create("transfermon-seam", os.MFD_CLOEXEC)
-        try:
+        with memory_file() as fd:
             await answer.receive(fd, 0, Progress(), length=count)
             stored = await self._parts.on_disk(self._parts.at_hand.read, begin, count)
             return os.pread(fd, count, 0) == stored
-        finally:
-            os.close(fd)
 
     async def will_bring(self, source: FileSource) -> None:
         """Its bytes count from now on; of a mirror that is durable when this returns."""

@@ -102,7 +102,7 @@ class MirrorTakeover:
         slots, key = self._attempt.engine.slots, self._attempt.task.key
         limit = self._attempt.configuration.connections_to_a_host
         for mirror in self._sources.mirrors():
-            loan = slots.lend(key, limit=limit, wanted_back=_goes_on, origin=mirror.origin)
+            loan = slots.lend(key, limit=limit, wanted_back=_not_now, origin=mirror.origin)
             if loan is None:
                 continue
             try:
@@ -138,5 +138,6 @@ class MirrorTakeover:
             await answer.aclose()
 
 
-def _goes_on() -> None:
-    """The slot is wanted back by others: it is all that the transfer has there."""
+def _not_now() -> bool:
+    """Whether the slot goes to others that wait: it is all that the transfer has there."""
+    return False

@@ -62,6 +62,7 @@ class PartRanges:
         self.total = total
         self.scattered = False  # bytes may be stored behind others that are to come
         self._map: RangeMap | None = None
+        self._mapping = threading.Lock()  # what is written last tells most, and into an open file
         self._progress = progress
         self._lock = threading.Lock()
         self.told_before = 0  # bytes that come once more: the sum never goes back
@@ -195,14 +196,14 @@ class PartRanges:
                 self.put(one)
 
     def put(self, one: StoredRange) -> None:
-        if self._map is not None:
-            self._map.put(one.row, one.at + one.compared)
+        """On any thread."""
+        with self._mapping:
+            if self._map is not None:
+                self._map.put(one.row, one.at + one.compared)
 
-    def close(self, *, drop: bool = False) -> None:
-        """Nobody writes any more. The map stays unless it is to be dropped."""
-        found, self._map = self._map, None
+    def close(self) -> None:
+        """Nobody writes any more. The map stays."""
+        with self._mapping:
+            found, self._map = self._map, None
         if found is not None:
-            if drop:
-                found.drop()
-            else:
-                found.close()
+            found.close()

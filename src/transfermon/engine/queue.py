@@ -25,7 +25,7 @@ class Loan:
     """A slot for one more connection of a task that holds one."""
 
     group: Group
-    wanted_back: Callable[[], None]  # called once, when a task waits for it
+    wanted_back: Callable[[], bool]  # a task waits for it: whether it will be given back
     asked_back: bool = False
 
 
@@ -136,13 +136,14 @@ class Slots:
         return None if held is None else (held[0], origin or held[1])
 
     def lend(
-        self, key: TaskKey, *, limit: int, wanted_back: Callable[[], None], origin: str = ""
+        self, key: TaskKey, *, limit: int, wanted_back: Callable[[], bool], origin: str = ""
     ) -> Loan | None:
         """A slot for one more connection of a task, where one of its host is free and nobody waits
         for it; `limit` as for `ask`. It counts against the connections to the host alone. `origin`
         is that of another host, scheme://host:port, that the task has a connection to, too.
 
-        `wanted_back` is told when a task waits for it: then it is to be given back soon.
+        `wanted_back` is called when a task waits for it: where it says True it is to be given back
+        soon; else another one is asked for.
         """
         group = self._lender(key, origin)
         if group is None or not self.may_lend(key, limit=limit, origin=origin):
@@ -220,9 +221,12 @@ class Slots:
     def _ask_back(self, group: Group) -> None:
         """One at a time: each task that waits needs one."""
         loans = self._loans.get(group, [])
-        if loans and not any(loan.asked_back for loan in loans):
-            loans[-1].asked_back = True
-            loans[-1].wanted_back()
+        if any(loan.asked_back for loan in loans):
+            return
+        for loan in reversed(loans):
+            if loan.wanted_back():
+                loan.asked_back = True
+                return
 
     def _head(self, group: Group) -> _Waiter | None:
         queue = self._queues[group]

@@ -99,6 +99,29 @@ async def test_a_kill_loses_nothing_that_any_connection_has_brought(state: Path,
             assert twice <= 2 * SEAM or end == len(BODY)
 
 
+async def test_a_second_kill_loses_nothing_either(state: Path, folder: Path):
+    file = Held()
+    with ByteServer(file) as server:
+        words, told = ("--url", server.url("/a.bin"), "--connections", "4"), []
+        with Engine(state, folder, *words) as engine:
+            eventually(lambda: count(mapped(folder)) == 4 * M + 6000, "what was sent")
+            engine.kill()
+            told.append(engine.events)
+        with Engine(state, folder, *words) as engine:
+            eventually(lambda: count(mapped(folder)) >= 6 * M, "more, in the map of this engine")
+            engine.kill()
+            told.append(engine.events)
+        before, asked = mapped(folder), len(file.ranges)
+        checked(state, folder, {"a.bin": BODY})
+        file.go.set()
+        runs = [*told, await gone_on(state, folder, [*told[0], *told[1]])]
+        check_end(state, folder, {"a.bin": BODY}, runs)
+        assert file.plain == 1
+        for start, end in file.ranges[asked:]:
+            twice = sum(max(0, min(end, at) - max(start, begin)) for begin, at in before)
+            assert twice <= 2 * SEAM or end == len(BODY)
+
+
 async def test_without_the_map_the_last_checkpoint_counts(state: Path, folder: Path):
     """As after a power cut: bytes that the journal does not know of are not believed, wherever they
     are.

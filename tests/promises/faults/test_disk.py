@@ -5,8 +5,10 @@ are spoilt by strace.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -37,9 +39,11 @@ from transfermon.engine.monitor import Monitor
 from transfermon.engine.session import Session
 from transfermon.engine.task_handles import DownloadTask
 from transfermon.http import resume
+from transfermon.model.errors import Code
 from transfermon.model.events import Event, TaskCompletedEvent, TaskCreatedEvent
 from transfermon.model.task import Activity, State
 from transfermon.storage.changes import Change
+from transfermon.storage.disk_failures import disk_failure
 from transfermon.storage.part_file import PartFile
 from transfermon.storage.settings import Settings
 from transfermon.storage.store import Store
@@ -257,6 +261,37 @@ async def test_fault_f7_after_a_sync_that_failed_only_the_last_checkpoint_is_bel
             check_end(state, out, files, [engine.events])
         again = [request.header("Range") for request in server.requests[1:]]
         assert again in ([""], [f"bytes={M // 2}-"]), "what was not synced was believed"
+
+
+async def test_fault_f7_a_sync_that_fails_when_all_is_there_is_not_made_up_for_by_the_next(
+    monkeypatch: pytest.MonkeyPatch, state: Path, out: Path
+):
+    body, sync = content(M), PartFile.sync
+    syncing, fail, failed = threading.Event(), threading.Event(), list[str]()
+
+    def spoilt(part: PartFile) -> None:
+        if part.path in failed:
+            failed.append("believed")
+        if not failed:
+            syncing.set()
+            fail.wait()
+            failed.append(part.path)
+            raise disk_failure(OSError(errno.EIO, "-"), Code.CANNOT_WRITE_FILE, part.path)
+        sync(part)
+
+    monkeypatch.setattr(PartFile, "sync", spoilt)
+    with ByteServer(Held(body, M // 2, etag=ETAG)) as server:
+        async with running(state, out) as run:
+            task = run.session.download_task(server.url("/a.bin"))
+            await run.until(syncing.is_set, "a checkpoint")
+            release(server)
+            await run.until_stored(task, M)
+            fail.set()
+            await run.until(lambda: task.record.state is State.COMPLETED, "the end")
+            assert task.record.error is None
+        assert len(server.requests) == 2, "what was not synced was believed"
+    assert "believed" not in failed
+    assert (out / "a.bin").read_bytes() == body
 
 
 @strace

@@ -22,7 +22,7 @@ from transfermon.http.segments import SEAM
 from transfermon.model.events import DownloadResumedEvent, MirrorDroppedEvent
 from transfermon.model.ranges import NOBODY
 from transfermon.model.request_options import RequestOptions
-from transfermon.model.task import State
+from transfermon.model.task import Activity, State
 
 pytestmark = pytest.mark.anyio
 OLD, NEW = os.urandom(12 * M + 17), os.urandom(12 * M + 17)
@@ -429,6 +429,36 @@ async def test_a_mirror_finishes_what_was_stored_before_the_first_address_was_go
     (event,) = resumed(monitor)
     assert (event.file_offset, event.reason) == (M, mirrors.GOES_ON)
     assert mirror.ranges[0] == (M - SEAM, M)
+
+
+async def test_a_mirror_that_brings_the_rest_alone_is_not_ended_for_a_task_that_waits(
+    monitor: Monitor, serve: Serve, folder: Path
+):
+    def ranged(conn: Conn, request: Request, start: int, end: int, number: int) -> bool:
+        if number == 1:  # it shows what it has
+            return False
+        head = {**mirror.fields(), "Content-Range": f"bytes {start}-{end - 1}/{len(OLD)}"}
+        head["Content-Length"] = str(end - start)
+        mirror.give(conn, reply(206, head), OLD[start : start + M])
+        while not mirror.go.wait(0.05) and not conn.server.stopping.is_set():
+            pass
+        mirror.give(conn, b"", OLD[start + M : end])
+        return True
+
+    session = default_session(monitor, http_maximum_connections_per_host=1)
+    first, mirror = Dying(gone), SharedFile(OLD, etag=TAG, after=1000, ranged=ranged)
+    at = serve(mirror)
+    task = fetch(session, serve(first), at, folder=folder, count=1)
+    await eventually(lambda: task.count_of_bytes_received >= M)
+    first.dead.set()
+    await eventually(lambda: task.count_of_bytes_received > M)
+    other = session.download_task(at.url("/b.bin"), destination=f"{folder}/b.bin")
+    await eventually(lambda: other.record.activity is Activity.QUEUED)
+    mirror.go.set()
+    await eventually(lambda: task.record.state is State.COMPLETED is other.record.state)
+    assert (task.record.error, other.record.error) == (None, None)
+    assert (folder / "a.bin").read_bytes() == (folder / "b.bin").read_bytes() == OLD
+    assert len(mirror.ranges) == 2
 
 
 @pytest.mark.parametrize("size", [0, 1000, 12 * M + 17])
