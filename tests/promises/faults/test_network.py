@@ -91,7 +91,10 @@ async def test_fault_d1_without_a_way_there_it_waits_and_goes_on_when_there_is_o
         await recorder.wait_for_state(task, State.RUNNING, Activity.WAITING_FOR_CONNECTIVITY)
         # without a default route the watcher may say so before the attempt has failed
         words = ["no way to 10.88.0.1", *(["no network"] if kind == "no route" else [])]
-        assert any(said in status(task.record, time.time()) for said in words)
+        await eventually(
+            lambda: any(said in status(task.record, time.time()) for said in words),
+            "the list says why it waits",
+        )
         if kind == "unreachable":
             net.ip("route", "del", "unreachable", "10.88.0.0/16")
             # a change that the kernel tells of
