@@ -448,6 +448,7 @@ def large(place: Place) -> Iterator[Contest]:
                 floor=1.2,
                 goal=1.6,
                 stretch=2.0,
+                busy=(0.9, 1.0),
             )
         ],
     )

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +67,14 @@ def _output(command: list[str]) -> str:
     return ended.stdout.strip()
 
 
-def measure(place: Place, name: str, rounds: int) -> dict[str, Any]:
+def measure(place: Place, name: str, rounds: int, load: str) -> dict[str, Any]:
     """One contest, in the words of the JSON."""
     if name in LINES and (reason := tunnel.why_not()):
         return {"name": name, "why_not": reason}
     place.clear()
-    with contextmanager(CONTESTS[name])(place) as contest:
-        result = contest.result(contest.run(rounds))
+    beside = a_busy_core() if load == "busy" else nullcontext()
+    with beside, contextmanager(CONTESTS[name])(place) as contest:
+        result = contest.result(contest.run(rounds), load)
     place.clear()
     return result
 
@@ -121,10 +122,15 @@ def markdown(measured: dict[str, Any]) -> str:
         beside = busy.get(name, {}).get("claims", [])
         lines.append(f"| **{result['words']}** ({result['rounds']} rounds) | | | | | |")
         for number, claim in enumerate(result["claims"]):
-            also = beside[number]["value"] if number < len(beside) else ""
+            also = beside[number] if number < len(beside) else {**claim, "value": "", "verdict": ""}
+            marks, reached = claim["marks"], claim["verdict"]
+            if also["marks"] != marks:
+                marks += f" (busy: {also['marks']})"
+            if also["verdict"] != reached and also["verdict"]:
+                reached += f" (busy: {also['verdict']})"
             lines.append(
-                f"| {claim['words']} | {claim['before'] or ''} | {claim['value'] or ''} | {also or ''} "
-                f"| {claim['marks']} | {claim['verdict']} |"
+                f"| {claim['words']} | {claim['before'] or ''} | {claim['value'] or ''} "
+                f"| {also['value'] or ''} | {marks} | {reached} |"
             )
     lines += [
         "",
@@ -199,11 +205,7 @@ def main(words: list[str] | None = None) -> int:
         with place_in(folder, builds) as place:
             for name in arguments.only or CONTESTS:
                 for load in BUSY[arguments.busy]:
-                    if load == "busy":
-                        with a_busy_core():
-                            result = measure(place, name, arguments.rounds)
-                    else:
-                        result = measure(place, name, arguments.rounds)
+                    result = measure(place, name, arguments.rounds, load)
                     measured.setdefault(load, {})[name] = result
                     show(result, load)
                     missed += [

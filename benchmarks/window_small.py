@@ -49,3 +49,5 @@ def files_in_window(
         yield run
     finally:
         server.close()
+        for state in states.values():
+            shutil.rmtree(state.parent)

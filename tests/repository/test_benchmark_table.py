@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,14 @@ def test_less_is_better_for_a_share_and_for_memory(value, verdict):
     assert claim.verdict(value) == verdict
 
 
+def test_a_busy_core_may_have_marks_of_its_own():
+    claim = replace(TIME, floor=1.2, goal=1.6, stretch=2.0, busy=(0.9, 1.0))
+    assert claim.under("free").verdict(1.1) == "MISSED"
+    assert claim.under("busy").verdict(1.1) == "goal"
+    assert claim.under("busy").marks == "0.90x; 1.00x"
+    assert TIME.under("busy") == TIME
+
+
 def test_a_share_is_ours_of_theirs():
     claim = Claim(words="CPU", figure="seconds", against=BEFORE, floor=0.35)
     assert claim.value(runs(this=[1.0, 1.0], before=[4.0, 2.0]), THIS) == pytest.approx(1 / 3)
@@ -85,6 +94,7 @@ def test_the_document_has_room_for_the_table_and_the_rest_of_it_stays(tmp_path: 
     contest = Contest(name="x", words="one file", peers=[], claims=[TIME])
     result = contest.result(runs(this=[1.0], curl=[1.5], before=[3.0]))
     result["programs"] = {}
+    slower = contest.result(runs(this=[5.0], curl=[1.5]), "busy")
     measured = {
         "machine": {**about, "kernel": "k", "python": "3"},
         "before": "0",
@@ -92,12 +102,15 @@ def test_the_document_has_room_for_the_table_and_the_rest_of_it_stays(tmp_path: 
             "list": json.loads(json.dumps(result)),
             "lossy": {"name": "lossy", "why_not": "needs root"},
         },
+        "busy": {"list": slower},
     }
     write_document(path, measured)
     found = path.read_text(encoding="utf-8")
     assert found.startswith(f"before\n{BEGIN}\n")
     assert found.endswith(f"{END}\nafter\n")
     assert "old" not in found
-    assert "| time against curl | 0.50x | 1.50x |" in found
+    assert (
+        "| time against curl | 0.50x | 1.50x | 0.30x | 0.50x; 1.00x; 2.00x | goal (busy: MISSED) |"
+    ) in found
     assert "| lossy | | not measured: needs root |" in found
     assert "| put | | not measured: not in this run |" in found
