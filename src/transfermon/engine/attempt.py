@@ -10,6 +10,7 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from transfermon.engine.session_core import Recorded
@@ -28,12 +29,14 @@ Record = Callable[..., "asyncio.Future[None]"]  # Session._record
 
 
 @record
-class UntoldFile:
-    """A file that has its name, of which the journal has not heard."""
+class UntoldEnd:
+    """What a success is to record and tell in one change: a file that has its name, or an answer
+    to an upload.
+    """
 
-    changes: Mapping[str, Any]  # of the record
-    events: tuple[TaskEvent, ...]  # that come before the end
-    part: str  # whose own name goes when the end is durable
+    events: tuple[TaskEvent, ...] = ()  # that come before the end
+    changes: Mapping[str, Any] = field(default_factory=dict)  # of the record
+    part: str = ""  # of a small file: its own name goes when the end is durable
 
 
 @record
@@ -44,8 +47,7 @@ class Result:
     stopped: bool = False  # by suspend, cancel or the end of the engine
     text: str | None = None  # of the answer to an upload or a data task
     text_is_whole: bool = True  # nothing was left out of it
-    # of a small file that nobody listens for: what its end is to record and tell, in one change
-    untold: UntoldFile | None = None
+    untold: UntoldEnd | None = None  # of which neither store nor journal has heard
 
 
 class Attempt:

@@ -10,7 +10,7 @@ import asyncio
 import os
 from functools import partial
 
-from transfermon.engine.attempt import Attempt, UntoldFile
+from transfermon.engine.attempt import Attempt, UntoldEnd
 from transfermon.engine.download_parts import SMALL, DownloadParts
 from transfermon.engine.small_download import SmallDownload
 from transfermon.http import endings, filenames
@@ -38,7 +38,7 @@ class Finish:
         self._attempt = attempt
         self._parts = parts
         self._small = small
-        self.untold: UntoldFile | None = None  # the end that the run records
+        self.untold: UntoldEnd | None = None  # the end that the run records
         self.sealed = False  # the final name is being given: too late to stop (T-08)
 
     def __repr__(self) -> str:
@@ -201,7 +201,7 @@ class Finish:
             return True
         task = changed(self._attempt.task, **ended)
         events = (self._last_progress(task), _completed(task, Blob.of(task)))
-        self.untold = UntoldFile(changes=ended, events=events, part=one.part_path)
+        self.untold = UntoldEnd(events=events, changes=ended, part=one.part_path)
         return True
 
     async def _what_came(self) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from transfermon.engine import task_ends
-from transfermon.engine.attempt import UntoldFile
+from transfermon.engine.attempt import UntoldEnd
 from transfermon.engine.new_task import Pieces
 from transfermon.engine.prepared_task import default_folder_of
 from transfermon.engine.session_core import Recorded, SessionCore
@@ -49,7 +49,7 @@ class TaskAttempt:
         self.overdue = False  # the time that the task has for everything is over
         # it was started over because of an answer that could not be combined
         self.restarted = False
-        self.untold: UntoldFile | None = None  # that its success is to record and tell
+        self.untold: UntoldEnd | None = None  # that its success is to record and tell
 
     def __repr__(self) -> str:
         return f"<TaskAttempt of {self._key}>"

@@ -11,7 +11,7 @@ from typing import Final
 from transfermon.http import resume, retry
 from transfermon.model.errors import Code, Retry, TransferError, redacted
 from transfermon.model.events import TaskCompletedEvent
-from transfermon.model.task import Kind, State, Task, changed
+from transfermon.model.task import Activity, Kind, State, Task, changed
 from transfermon.storage.changes import ResumeRow
 from transfermon.text import advice
 
@@ -82,6 +82,11 @@ def lost_error(task: Task) -> TransferError | None:
         )
         return retry.once_only(ended, sent=True)
     return None
+
+
+def was_answered(task: Task) -> bool:
+    """Whether an engine before this one had an upload's answer, and ended before it said so."""
+    return task.outstanding and task.kind is Kind.UPLOAD and task.activity is Activity.FINALIZING
 
 
 def success_event(task: Task, text: str | None) -> TaskCompletedEvent:

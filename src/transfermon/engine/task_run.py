@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from transfermon.engine import obstacles, start_conditions, task_ends, task_files
-from transfermon.engine.attempt import UntoldFile
+from transfermon.engine.attempt import UntoldEnd
 from transfermon.engine.end_listeners import EndListeners
 from transfermon.engine.host_pace import base_of
 from transfermon.engine.new_task import Pieces
@@ -41,6 +41,7 @@ from transfermon.model.events import (
 from transfermon.model.task import (
     Action,
     Activity,
+    Kind,
     Progress,
     State,
     Task,
@@ -173,7 +174,9 @@ class TaskRun(Recorded):
         self._end_failed(error)
 
     def start(self) -> None:
-        if self.record.state is State.CANCELING:
+        if self.runner is None and task_ends.was_answered(self.record):
+            self._succeeded()
+        elif self.record.state is State.CANCELING:
             self.core.see_out(self._end_restored(), f"cancel {self.key}")
         elif self.record.state is State.RUNNING and self.runner is None and not self.wait.timed:
             self.enqueue()
@@ -214,7 +217,8 @@ class TaskRun(Recorded):
 
     def _tell_wait(self, hold: Hold) -> None:
         """`taskwaiting` comes once for a task of a default session."""
-        self._step(changed(self.record, **hold.of_record))
+        # what waits is sent again by itself, as was decided
+        self._step(changed(self.record, exposed=False, **hold.of_record))
         offline = hold.activity is Activity.WAITING_FOR_CONNECTIVITY
         if offline and not self.own.is_background and not self._told_waiting:
             self._told_waiting = True
@@ -301,7 +305,7 @@ class TaskRun(Recorded):
 
     # ---- the end
 
-    def _succeeded(self, untold: UntoldFile | None = None) -> None:
+    def _succeeded(self, untold: UntoldEnd | None = None) -> None:
         drop_sent(self.engine, self.record)
         self.body = None
         self.offer.answer(None)  # it had finished before the cancel reached it (T-08)
@@ -338,7 +342,7 @@ class TaskRun(Recorded):
 
     async def _end_restored(self) -> None:
         """The engine ended while it cancelled; a file that had its name is finished (T-08)."""
-        if self.record.activity is Activity.FINALIZING:
+        if self.record.activity is Activity.FINALIZING and self.record.kind is Kind.DOWNLOAD:
             try:
                 if await self._new_attempt().was_finished():
                     self._succeeded()
@@ -382,7 +386,7 @@ class TaskRun(Recorded):
         event: TaskCompletedEvent,
         *,
         resume_row: ResumeRow | None = None,
-        untold: UntoldFile | None = None,
+        untold: UntoldEnd | None = None,
     ) -> None:
         self._failures = TaskFailures()
         self._timer.forget()
@@ -454,21 +458,22 @@ def _record_end(
     task: Task,
     event: TaskCompletedEvent,
     resume_row: ResumeRow | None,
-    untold: UntoldFile | None,
+    untold: UntoldEnd | None,
 ) -> None:
-    """What else the end has to say of a small file is one change with it."""
+    """What else a success has to say is one change with it."""
     if untold is None:
         run.core.record_task(run, task, event, delivered=run.was_told, resume_row=resume_row)
         return
-    filer, part = run.engine.filer, untold.part
+    filer, part, told = run.engine.filer, untold.part, run.was_told
     durable = run.core.record_task(
         run,
         changed(task, **untold.changes),
         event,
-        delivered=lambda: filer.when_gone(part, run.was_told),
+        delivered=(lambda: filer.when_gone(part, told)) if part else told,
         before=untold.events,
     )
-    durable.add_done_callback(partial(filer.forget_after, part))
+    if part:
+        durable.add_done_callback(partial(filer.forget_after, part))
 
 
 def _tried_again(run: TaskRun, url: str | None) -> tuple[Task, ResumeRow | None]:

@@ -83,7 +83,11 @@ class Upload:
             )
         finally:
             self._attempt.close()
-        return Result(text=self._attempt.text, text_is_whole=self._attempt.text_is_whole)
+        return Result(
+            text=self._attempt.text,
+            text_is_whole=self._attempt.text_is_whole,
+            untold=self._attempt.untold_end(),
+        )
 
     def _as_it_is(self, error: TransferError) -> TransferError:
         task = self._attempt.task

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import NoReturn
 
-from transfermon.engine.attempt import Attempt, Record, shortened
+from transfermon.engine.attempt import Attempt, Record, UntoldEnd, shortened
 from transfermon.engine.session_core import Recorded
 from transfermon.engine.shared import Engine
 from transfermon.engine.upload_requests import Exchanges, Heard
@@ -26,6 +26,7 @@ from transfermon.model.task import (
     Origin,
     Progress,
     Response,
+    State,
     UploadResource,
     changed,
 )
@@ -60,6 +61,7 @@ class UploadAttempt(Attempt):
         self.given = 0  # most bytes that went out before the request that runs; -1: not known
         self.text: str | None = None  # of the server's last answer
         self.text_is_whole = True
+        self.answered = False  # and the answer is the task's success
 
     async def open(self) -> None:
         """Begin where the last attempt ended. Raises TransferFailure for a file that cannot be
@@ -81,14 +83,15 @@ class UploadAttempt(Attempt):
             )
 
     def close(self) -> None:
-        """Write down what went out."""
+        """Write down what went out; of a success the end does it."""
         if self.file is not None:
             self.file.close()
         task, sent = self.task, self.progress.received
         changes = self.metrics()
         if task.upload is not None:
             changes["upload"] = changed(task.upload, given=self.handed)
-        self.record(changed(task, sent=sent, exposed=task.exposed and sent > 0, **changes), None)
+        task = changed(task, sent=sent, exposed=task.exposed and sent > 0, **changes)
+        self.record(task, None, store=not self.answered)
 
     @property
     def size(self) -> int:
@@ -153,7 +156,11 @@ class UploadAttempt(Attempt):
         raise TransferFailure(self._with_words(found, heard))
 
     def take(self, heard: Heard, *, unconfirmed: str = "") -> None:
-        """The answer is the result, whatever it says."""
+        """The answer is the result, whatever it says. A success is stored with the task's end, in
+        one change: a kill finds both or neither. No await from here to the attempt's end: a command
+        comes before it and ends the attempt, or too late (T-08). Raises TransferFailure for a
+        refusal; what must not be sent twice stays marked until the run has decided.
+        """
         task = self.task
         sent = self.progress.received
         self.text, self.text_is_whole = heard.text, heard.whole
@@ -178,7 +185,6 @@ class UploadAttempt(Attempt):
             current_url=response.url,
             received=len(heard.body),
             sent=sent,
-            exposed=False,
             unconfirmed=unconfirmed,
             stored_as=stored_as,
             expected_to_send=sent if task.expected_to_send == UNKNOWN else task.expected_to_send,
@@ -188,18 +194,24 @@ class UploadAttempt(Attempt):
             raise TransferFailure(
                 self._with_words(error, heard) if task.kind is Kind.UPLOAD else error
             )
-        if task.kind is Kind.UPLOAD:
-            event = UploadProgressEvent(
-                task=task,
-                bytes_sent=max(0, sent - self.progress.told),
-                total_bytes_sent=sent,
-                total_bytes_expected_to_send=task.expected_to_send,
-                attempt=task.attempt,
-            )
-            self.progress.told = sent
-            self.record(task, event)
-        else:
-            self.record(task, None)
+        task = changed(task, activity=Activity.FINALIZING, exposed=False)
+        self.record(task, None, store=False)
+        self.answered = True
+
+    def untold_end(self) -> UntoldEnd:
+        """The last progress of an upload that was answered; no more after a cancel (O-04)."""
+        task = self.task
+        if task.kind is not Kind.UPLOAD or task.state is State.CANCELING:
+            return UntoldEnd()
+        told, self.progress.told = self.progress.told, task.sent
+        last = UploadProgressEvent(
+            task=task,
+            bytes_sent=max(0, task.sent - told),
+            total_bytes_sent=task.sent,
+            total_bytes_expected_to_send=task.expected_to_send,
+            attempt=task.attempt,
+        )
+        return UntoldEnd(events=(last,))
 
     def _with_words(self, error: TransferError, heard: Heard) -> TransferError:
         if heard.response.status < 400:

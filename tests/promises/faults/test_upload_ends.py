@@ -1,0 +1,146 @@
+"""K1, K2 and U-10 for uploads: what a kill, a pause or a cancel in the turns of an upload's end
+leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.byte_server import ByteServer, Conn, Request, reply
+from tests.helpers.recorder import LIMIT, Recorder, eventually
+from tests.helpers.sessions import engine_process, quick_session
+from tests.promises.rules.conftest import OpenMonitor
+from transfermon.engine.monitor import Monitor
+from transfermon.model.task import Activity, State
+
+pytestmark = pytest.mark.anyio
+plain_session = partial(quick_session, upload_protocol="plain")
+TURNS = range(4)  # of the loop after the answer was taken
+
+
+class Receiver:
+    """Takes whole bodies."""
+
+    def __init__(self, status: int = 201) -> None:
+        self.status = status
+        self.bodies: list[bytes] = []
+
+    def __call__(self, conn: Conn, request: Request) -> None:
+        self.bodies.append(conn.read_body(request))
+        conn.send(reply(self.status, {"Content-Type": "text/plain"}, b"stored"))
+
+
+# An engine that dies some turns after an answer is in its record, when all that it had decided
+# until then is stored.
+DIES = """
+import os, signal, time
+from transfermon.storage.store import _Entry
+
+task = session.upload_task({url!r}, {source!r}, method={method!r}, protocol="plain")
+while task.record.response is None:
+    await asyncio.sleep(0)
+for _ in range({turns}):
+    await asyncio.sleep(0)
+store, all = monitor._engine.store, _Entry(read=lambda database: True)
+store._put(all)
+store._hand_over()
+while not all.answer:
+    time.sleep(0.001)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+async def died(tmp_path: Path, **words: object) -> None:
+    with engine_process(tmp_path, DIES.format(**words)) as process:
+        assert await asyncio.to_thread(process.wait) == -9
+
+
+@pytest.mark.parametrize("turns", TURNS)
+@pytest.mark.parametrize("status", [201, 500])
+async def test_u10_a_kill_in_any_turn_after_the_answer_sends_no_post_again(
+    open_monitor: OpenMonitor, tmp_path: Path, turns: int, status: int
+):
+    (tmp_path / "a").write_bytes(b"once")
+    receiver = Receiver(status)
+    with ByteServer(receiver, reads_bodies=False) as server:
+        source = str(tmp_path / "a")
+        await died(tmp_path, url=server.url("/a"), source=source, method="POST", turns=turns)
+        async with open_monitor() as monitor:
+            (record,) = monitor.tasks()
+            record = await monitor.handle(record.key).wait()
+    assert receiver.bodies == [b"once"]
+    if record.error is None:
+        assert status == 201
+        assert record.response is not None
+    else:
+        assert record.error.status == 500 or record.error.reason == "net.unknown-outcome"
+
+
+async def test_u10_an_answer_that_was_stored_without_the_end_is_the_end(
+    open_monitor: OpenMonitor, tmp_path: Path
+):
+    """A command in the turn between the two stores the record as it is."""
+    (tmp_path / "a").write_bytes(b"once")
+    receiver = Receiver()
+    with ByteServer(receiver, reads_bodies=False) as server:
+        words = DIES.replace("store, all", "task.priority = 0.9\nstore, all").format(
+            url=server.url("/a"), source=str(tmp_path / "a"), method="POST", turns=0
+        )
+        with engine_process(tmp_path, words) as process:
+            assert await asyncio.to_thread(process.wait) == -9
+        async with open_monitor(ready=False) as monitor:
+            (record,) = monitor.tasks()
+            assert (record.state, record.activity) == (State.RUNNING, Activity.FINALIZING)
+            monitor.ready()
+            record = await monitor.handle(record.key).wait()
+    assert receiver.bodies == [b"once"]
+    assert record.succeeded
+    assert record.response is not None
+    assert record.response.status == 201
+
+
+@pytest.mark.parametrize("command", ["suspend", "cancel"])
+@pytest.mark.parametrize("kind", ["upload", "data"])
+async def test_t08_what_comes_when_the_answer_was_taken_comes_too_late(
+    monitor: Monitor, recorder: Recorder, command: str, kind: str
+):
+    receiver = Receiver()
+    with ByteServer(receiver, reads_bodies=False) as server:
+        session = plain_session(monitor)
+        task = (
+            session.upload_task(server.url("/a"), b"once")
+            if kind == "upload"
+            else session.data_task(server.url("/a"), {"once": 1})
+        )
+        while task.record.response is None:
+            await asyncio.sleep(0)
+        getattr(task, command)()
+        async with asyncio.timeout(LIMIT):
+            record = await task.wait()
+    assert record.succeeded
+    assert len(receiver.bodies) == 1
+    (ended,) = recorder.of("sessioncompleted", task)
+    assert (ended.success, ended.status_code, ended.response_text) == (True, 201, "stored")
+
+
+async def test_t08_a_suspension_at_any_moment_of_an_uploads_end_is_kept_or_comes_too_late(
+    monitor: Monitor,
+):
+    receiver = Receiver()
+    with ByteServer(receiver, reads_bodies=False) as server:
+        session = plain_session(monitor)
+        for turns in range(12):
+            before = len(receiver.bodies)
+            task = session.upload_task(server.url(f"/{turns}"), b"body", method="PUT")
+            await eventually(lambda before=before: len(receiver.bodies) > before)  # type: ignore[misc]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if task.suspend().state is State.SUSPENDED:
+                await eventually(lambda task=task: monitor.overview.progress(task.key) is None)  # type: ignore[misc]
+                assert task.state is State.SUSPENDED
+                task.resume()
+            assert (await task.wait()).succeeded
