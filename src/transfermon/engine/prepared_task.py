@@ -10,13 +10,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import secrets
 from typing import Any
 
 from transfermon.engine.event_bus import handling
 from transfermon.engine.new_task import TEMPORARY, Destination, NewTask, Pieces
 from transfermon.engine.session_core import SessionCore
-from transfermon.engine.task_files import noted
+from transfermon.engine.task_files import body_path, noted
 from transfermon.http.addresses import check_url, without_credentials
 from transfermon.http.mirrors import checked_mirrors
 from transfermon.http.upload_protocols.registry import check_name
@@ -107,8 +106,8 @@ def _upload(core: SessionCore, new: NewTask) -> Own:
         body = bytes(new.source)
         own |= {"expected_to_send": len(body), "name": "data"}
         if core.configuration.is_background:
-            spool = os.path.join(core.engine.state_dir, "spool", f"{secrets.token_hex(16)}.body")
-            return own | {"source": spool, "spooled": True}, body
+            kept = body_path(core.engine.state_dir)
+            return own | {"source": kept, "spooled": True}, body
         return own | {"not_resumable": PLAIN_UPLOAD}, body
     if new.source is None:
         raise TypeError("an upload has a source or pieces")

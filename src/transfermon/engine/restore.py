@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from transfermon.engine import task_files
 from transfermon.engine.session import Session
 from transfermon.engine.session_core import SessionState
 from transfermon.engine.shared import FILER_FOLDERS, Engine
@@ -40,6 +41,7 @@ async def restore_sessions(
     engine.resume_rows = {row.token: row for row in remembered.resume}
     await asyncio.to_thread(engine.vault.load)
     await _sweep(engine, remembered)
+    await _sweep_bodies(engine, remembered)
     by_session: dict[str, list[Task]] = {}
     for task in remembered.tasks:
         by_session.setdefault(task.session, []).append(task)
@@ -101,6 +103,20 @@ async def _sweep(engine: Engine, remembered: Remembered) -> None:
     known |= leftover.named
     await asyncio.to_thread(part_names.sweep_parts, folders, engine.database_id, known)
     await asyncio.to_thread(name_trial.sweep, folders, engine.database_id)
+
+
+async def _sweep_bodies(engine: Engine, remembered: Remembered) -> None:
+    """A crash came between the end of a task, or its leaving, and that of its secrets and its kept
+    body. Of a list that is not whole nobody knows what it lacks.
+    """
+    for task in remembered.tasks:
+        if task.succeeded:
+            engine.vault.drop(str(task.key))
+    if not remembered.set_aside:
+        unsent = [task for task in remembered.tasks if not task.succeeded]
+        unsent += [row.task for row in remembered.resume if not row.spent]
+        kept = {os.path.basename(task.source) for task in unsent if task.spooled}
+        await asyncio.to_thread(task_files.drop_bodies, engine.state_dir, kept)
 
 
 def _claims(engine: Engine, remembered: Remembered) -> dict[str, bool]:

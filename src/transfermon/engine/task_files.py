@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
 import time
+from collections.abc import Collection
 from typing import Any
 
 from transfermon.model.errors import Code, TransferFailure
@@ -19,6 +21,7 @@ from transfermon.storage import disk_failures, file_identity, file_system, part_
 from transfermon.storage.settings import ensure_private, write_whole
 
 log = logging.getLogger(__name__)
+_SPOOL = "spool"  # the folder of the kept bodies
 _SETTLED = 60.0  # seconds after which a part file that no task knows is an orphan
 
 
@@ -43,6 +46,20 @@ def keep_body(path: str, body: bytes) -> None:
         write_whole(path, body)
     except OSError as error:
         raise disk_failures.disk_failure(error, Code.CANNOT_CREATE_FILE, path) from error
+
+
+def body_path(state_dir: str) -> str:
+    """Where the copy of a new task's bytes is to be."""
+    return os.path.join(state_dir, _SPOOL, f"{secrets.token_hex(16)}.body")
+
+
+def drop_bodies(state_dir: str, kept: Collection[str]) -> None:
+    """All but those of these names. Call it before tasks are made."""
+    folder = os.path.join(state_dir, _SPOOL)
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(folder):
+            if name not in kept:
+                drop_file(os.path.join(folder, name))
 
 
 def drop_part(path: str) -> None:

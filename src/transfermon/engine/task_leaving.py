@@ -5,10 +5,13 @@ the list, neither parts, body, answer nor secrets, nor the finished file where a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from transfermon.engine import task_files
 from transfermon.engine.resume_data import ResumeOffer
+from transfermon.engine.session_core import Recorded, SessionCore
 from transfermon.engine.shared import Engine
+from transfermon.model.errors import StateError
 from transfermon.model.events import TaskRemovedEvent
 from transfermon.model.task import Task
 from transfermon.storage.changes import Change, ResumeRow
@@ -20,8 +23,12 @@ async def keep_offer(engine: Engine, row: ResumeRow) -> None:
     await engine.store.commit(Change(resume=row))
 
 
-def drop_sent(engine: Engine, task: Task) -> None:
-    """The secrets and the kept body of a task that has succeeded."""
+def drop_sent(engine: Engine, task: Task, stored: asyncio.Future[None]) -> None:
+    """The secrets and the kept body of a task whose success was `stored`: before that a kill leaves
+    a task that is sent again, with both.
+    """
+    if stored.cancelled() or stored.exception() is not None:
+        return
     engine.vault.drop(str(task.key))
     if task.spooled:
         drop = asyncio.to_thread(task_files.drop_file, task.source)
@@ -33,20 +40,32 @@ async def drop_parts(task: Task) -> None:
         await asyncio.to_thread(task_files.drop_part, path)
 
 
-async def drop_traces(
-    engine: Engine, offer: ResumeOffer, task: Task, *, delete_file: bool
-) -> tuple[TaskRemovedEvent, ResumeRow | None]:
-    """What is to be told, and the row of resume data that is of no use any more. A part that
-    another task was made from stays; a file that cannot be deleted is named in the event.
+async def leave_list(
+    core: SessionCore, one: Recorded, offer: ResumeOffer, *, delete_file: bool
+) -> None:
+    """A part that another task was made from stays; a file that cannot be deleted is named in the
+    event. What it takes to send the task again goes when its removal is stored.
     """
+    engine, task = core.engine, one.record
     own_part, spent = offer.take_back(task)
     if own_part:
         await drop_parts(task)
     deleted, kept = False, ""
     if delete_file and task.final_path:
         deleted, kept = await asyncio.to_thread(task_files.delete_written, task)
-    if task.spooled:
-        await asyncio.to_thread(task_files.drop_file, task.source)
     engine.answers.drop(task.key)
-    engine.vault.drop(str(task.key))
-    return TaskRemovedEvent(file_deleted=deleted, file_kept=kept), spent
+    event = TaskRemovedEvent(file_deleted=deleted, file_kept=kept)
+    stored = core.record_task(one, task, event, resume_row=spent)
+    core.drop(one)
+    with contextlib.suppress(StateError):  # then the next engine finds it in its list
+        await stored
+        engine.vault.drop(str(task.key))
+        if task.spooled and not _sent_by_another(engine, task):
+            await asyncio.to_thread(task_files.drop_file, task.source)
+    await engine.vault.saved()
+
+
+def _sent_by_another(engine: Engine, task: Task) -> bool:
+    """Whether a task was made from its resume data, and has its kept body."""
+    rows = engine.resume_rows.values()
+    return any(row.spent and row.task.key == task.key for row in rows)

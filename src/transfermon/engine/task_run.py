@@ -27,7 +27,7 @@ from transfermon.engine.shared import Engine
 from transfermon.engine.start_conditions import Hold
 from transfermon.engine.task_attempt import TaskAttempt
 from transfermon.engine.task_failures import TaskFailures
-from transfermon.engine.task_leaving import drop_parts, drop_sent, drop_traces, keep_offer
+from transfermon.engine.task_leaving import drop_parts, drop_sent, keep_offer, leave_list
 from transfermon.engine.task_wait import TaskWait
 from transfermon.model import task_steps
 from transfermon.model.configuration import SessionConfiguration
@@ -306,11 +306,11 @@ class TaskRun(Recorded):
     # ---- the end
 
     def _succeeded(self, untold: UntoldEnd | None = None) -> None:
-        drop_sent(self.engine, self.record)
         self.body = None
         self.offer.answer(None)  # it had finished before the cancel reached it (T-08)
         event = task_ends.success_event(self.record, self.engine.answers.told(self.key))
-        self._complete(self.record, Action.FINISH, None, event, untold=untold)
+        stored = self._complete(self.record, Action.FINISH, None, event, untold=untold)
+        stored.add_done_callback(partial(drop_sent, self.engine, self.record))
 
     def _failed(self, error: TransferError) -> None:
         """An attempt has failed: wait for the next one, or end."""
@@ -387,14 +387,15 @@ class TaskRun(Recorded):
         *,
         resume_row: ResumeRow | None = None,
         untold: UntoldEnd | None = None,
-    ) -> None:
+    ) -> asyncio.Future[None]:
         self._failures = TaskFailures()
         self._timer.forget()
         self.accepted = None
         self._listeners.pending = True
         task = task_steps.ended(task, action, error, now=self.engine.now())
-        _record_end(self, task, event, resume_row, untold)
+        stored = _record_end(self, task, event, resume_row, untold)
         self.core.count_end(success=event.success)
+        return stored
 
     def was_told(self) -> None:
         """Every listener has had the end."""
@@ -441,16 +442,9 @@ class TaskRun(Recorded):
 
     def _start_removal(self) -> None:
         if not self._leaving:
-            self._leaving = True
-            self.core.see_out(self._removed(), f"remove {self.key}")
-
-    async def _removed(self) -> None:
-        task, delete_file = self.record, bool(self.removing)
-        event, spent = await drop_traces(self.engine, self.offer, task, delete_file=delete_file)
-        self.body = None
-        self.core.record_task(self, task, event, resume_row=spent)
-        self.core.drop(self)
-        await self.engine.vault.saved()
+            self._leaving, self.body = True, None
+            going = leave_list(self.core, self, self.offer, delete_file=bool(self.removing))
+            self.core.see_out(going, f"remove {self.key}")
 
 
 def _record_end(
@@ -459,11 +453,10 @@ def _record_end(
     event: TaskCompletedEvent,
     resume_row: ResumeRow | None,
     untold: UntoldEnd | None,
-) -> None:
+) -> asyncio.Future[None]:
     """What else a success has to say is one change with it."""
     if untold is None:
-        run.core.record_task(run, task, event, delivered=run.was_told, resume_row=resume_row)
-        return
+        return run.core.record_task(run, task, event, delivered=run.was_told, resume_row=resume_row)
     filer, part, told = run.engine.filer, untold.part, run.was_told
     durable = run.core.record_task(
         run,
@@ -474,6 +467,7 @@ def _record_end(
     )
     if part:
         durable.add_done_callback(partial(filer.forget_after, part))
+    return durable
 
 
 def _tried_again(run: TaskRun, url: str | None) -> tuple[Task, ResumeRow | None]:

@@ -5,6 +5,10 @@ leaves.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
+import threading
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +17,9 @@ import pytest
 from tests.helpers.byte_server import ByteServer, Conn, Request, reply
 from tests.helpers.recorder import LIMIT, Recorder, eventually
 from tests.helpers.sessions import engine_process, quick_session
+from tests.helpers.upload_server import UploadServer
 from tests.promises.rules.conftest import OpenMonitor
-from transfermon.engine.monitor import Monitor
+from transfermon.engine.monitor import Monitor, TransferTask
 from transfermon.model.task import Activity, State
 
 pytestmark = pytest.mark.anyio
@@ -144,3 +149,95 @@ async def test_t08_a_suspension_at_any_moment_of_an_uploads_end_is_kept_or_comes
                 assert task.state is State.SUSPENDED
                 task.resume()
             assert (await task.wait()).succeeded
+
+
+# ---- the kept body of a background session
+
+
+def kept_bodies(monitor: Monitor) -> list[bytes]:
+    return [path.read_bytes() for path in (Path(monitor.state_dir) / "spool").iterdir()]
+
+
+def headers_kept(monitor: Monitor, task: TransferTask) -> bool:
+    return bool(monitor._engine.vault.get(str(task.key)))
+
+
+@contextlib.asynccontextmanager
+async def nothing_stored(monitor: Monitor) -> AsyncIterator[None]:
+    """As a kill would find it: another program has the list locked."""
+    path = Path(monitor.state_dir) / "transfermon.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("begin exclusive")
+        yield
+        await eventually(lambda: monitor.overview.frozen_reason)
+        other.execute("rollback")
+
+
+@pytest.mark.parametrize("ends", ["success", "removal"])
+async def test_u03_bytes_and_headers_stay_until_the_end_is_stored(monitor: Monitor, ends: str):
+    gate = threading.Event()
+
+    def held(conn: Conn, request: Request) -> None:
+        conn.read_body(request)
+        gate.wait(LIMIT)
+        conn.send(reply(201))
+
+    with ByteServer(held, reads_bodies=False) as server:
+        task = plain_session(monitor).upload_task(
+            server.url("/a"),
+            b"once",
+            method="PUT",
+            start=ends == "success",
+            request_headers={"X-Key": "secret"},
+        )
+        await task.accepted
+        if ends == "success":
+            await eventually(lambda: task.count_of_bytes_sent)
+        else:
+            task.cancel()
+            await task.wait()
+        async with nothing_stored(monitor):
+            if ends == "success":
+                gate.set()
+                await eventually(lambda: task.state is State.COMPLETED)
+            else:
+                monitor.commands.remove(task.key)
+                await eventually(lambda: not monitor.tasks())
+            await eventually(lambda: monitor.overview.frozen_reason)
+            assert kept_bodies(monitor) == [b"once"]
+            assert headers_kept(monitor, task)
+        await eventually(lambda: not kept_bodies(monitor))
+        await eventually(lambda: not headers_kept(monitor, task))
+
+
+async def test_u03_bytes_that_a_kill_left_behind_are_swept_and_those_to_be_sent_are_not(
+    open_monitor: OpenMonitor,
+):
+    receiver = Receiver()
+    with ByteServer(receiver, reads_bodies=False) as server:
+        async with open_monitor() as monitor:
+            task = plain_session(monitor).upload_task(server.url("/a"), b"later", start=False)
+            await task.accepted
+            (Path(monitor.state_dir) / "spool" / "0123.body").write_bytes(b"of a task that ended")
+        async with open_monitor() as monitor:
+            assert kept_bodies(monitor) == [b"later"]
+            assert (await monitor.handle(task.key).resume().wait()).succeeded
+    assert receiver.bodies == [b"later"]
+
+
+async def test_u22_bytes_stay_with_the_task_that_was_made_from_resume_data(monitor: Monitor):
+    farm = UploadServer()
+    with ByteServer(farm, reads_bodies=False) as server:
+        session = quick_session(monitor)
+        first = session.upload_task(server.url("/in"), b"x" * 1_000_000, speed_limit=500_000)
+        await eventually(lambda: first.count_of_bytes_sent > 100_000)
+        data = await first.cancel_by_producing_resume_data()
+        assert data is not None
+        await first.wait()
+        second = session.upload_task_with_resume_data(data, start=False)
+        await second.accepted
+        monitor.commands.remove(first.key)
+        await eventually(lambda: session.tasks.find(first.task_identifier) is None)
+        monitor.commands.adjust(second.key, speed_limit=0)
+        assert (await second.resume().wait()).succeeded
+    assert farm.stored == [b"x" * 1_000_000]

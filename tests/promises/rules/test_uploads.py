@@ -153,8 +153,8 @@ async def test_u03_a_removed_task_takes_its_bytes_along(
     task = session.upload_task(server.url("/a"), b"secret", start=False)
     await task.accepted
     monitor.commands.remove(task.key)
-    await eventually(lambda: session.tasks.find(task.task_identifier) is None)
-    assert list((Path(monitor.state_dir) / "spool").iterdir()) == []
+    await eventually(lambda: not list((Path(monitor.state_dir) / "spool").iterdir()))
+    assert session.tasks.find(task.task_identifier) is None
 
 
 async def test_u03_bytes_of_a_default_session_are_in_memory_only(
