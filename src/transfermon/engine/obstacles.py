@@ -109,7 +109,8 @@ def after_failure(
     asks = changed(task, state=State.COMPLETED, error=error)
     if not engine.attached and engine.wants_login(asks):
         return error, Hold(activity=Activity.WAITING_UNTIL, reason=start_conditions.LOGIN)
-    if has_way(task, own, engine):
+    # what must not be sent twice does not wait for the network to be sent again (U-10)
+    if task.exposed or has_way(task, own, engine):
         return error, None
     error = start_conditions.without_network(
         error, background=own.is_background, cut_off=engine.connectivity.cut_off

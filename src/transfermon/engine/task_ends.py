@@ -76,12 +76,15 @@ def lost_error(task: Task) -> TransferError | None:
             hint="Send the request again.",
             url=redacted(task.url),
         )
-    if task.exposed and task.state is State.RUNNING:
-        ended = TransferError(
-            code=Code.CONNECTION_LOST, message="The app ended in the middle.", retry=Retry.RETRY
-        )
-        return retry.once_only(ended, sent=True)
     return None
+
+
+def unknown_outcome() -> TransferError:
+    """Of a body that must not be sent twice, of which bytes were out when its attempt ended."""
+    ended = TransferError(
+        code=Code.CONNECTION_LOST, message="The transfer was interrupted.", retry=Retry.RETRY
+    )
+    return retry.once_only(ended, sent=True)
 
 
 def was_answered(task: Task) -> bool:

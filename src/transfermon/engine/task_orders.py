@@ -62,7 +62,15 @@ def _send_otherwise(run: TaskRun, task: Task, method: str, wanted: str) -> None:
     if task.upload is not None and (run.attempt is None or not run.attempt.moving):
         abandon_upload(run)
     anew = asked_anew(wanted) if task.source else {}
-    run.change(method=method, wanted_protocol=wanted, upload=None, renewed=False, sent=0, **anew)
+    run.change(
+        method=method,
+        wanted_protocol=wanted,
+        upload=None,
+        renewed=False,
+        sent=0,
+        exposed=False,
+        **anew,
+    )
     run.stop_attempt()
 
 

@@ -179,7 +179,7 @@ class TaskRun(Recorded):
         elif self.record.state is State.CANCELING:
             self.core.see_out(self._end_restored(), f"cancel {self.key}")
         elif self.record.state is State.RUNNING and self.runner is None and not self.wait.timed:
-            self.enqueue()
+            self._go_on()
 
     def enqueue(self) -> None:
         """Ask for a slot, or wait for what has to come before that."""
@@ -275,8 +275,15 @@ class TaskRun(Recorded):
         elif state is State.RUNNING and error is not None:
             self._failed(error)
         elif state is State.RUNNING:
-            self.enqueue()  # suspended and resumed while the attempt was letting go
+            self._go_on()  # stopped, or suspended and resumed while the attempt was letting go
         # else it is suspended: the record says so already
+
+    def _go_on(self) -> None:
+        """Ask for a slot again, unless that sent twice what must not be (U-10)."""
+        if self.record.exposed and not self.engine.closing:
+            self._end_failed(task_ends.unknown_outcome())
+        else:
+            self.enqueue()
 
     def stop_attempt(self) -> None:
         """Let go of the transfer if it moves; a running task queues again."""

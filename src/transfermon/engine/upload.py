@@ -94,7 +94,7 @@ class Upload:
         error = changed(error, url=redacted(task.url))  # never that of an upload resource (U-25)
         if task.upload is not None or retry.repeatable(task.method, task.header_names):
             return error
-        return retry.once_only(error, sent=self._attempt.progress.received > 0)
+        return retry.once_only(error, sent=self._attempt.lines.gave)
 
     async def _go(self) -> None:
         await asyncio.shield(self._accepted)  # others wait for it too: a stop must not cancel it

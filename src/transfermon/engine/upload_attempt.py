@@ -90,7 +90,7 @@ class UploadAttempt(Attempt):
         changes = self.metrics()
         if task.upload is not None:
             changes["upload"] = changed(task.upload, given=self.handed)
-        task = changed(task, sent=sent, exposed=task.exposed and sent > 0, **changes)
+        task = changed(task, sent=sent, exposed=task.exposed and self.lines.gave, **changes)
         self.record(task, None, store=not self.answered)
 
     @property

@@ -53,6 +53,11 @@ class Exchanges:
     def __repr__(self) -> str:
         return f"<Exchanges of {self._attempt}>"
 
+    @property
+    def gave(self) -> bool:
+        """Whether a byte of the last body reached the network."""
+        return self._counter.received > 0
+
     async def exchange(
         self,
         method: str,

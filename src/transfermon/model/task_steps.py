@@ -117,10 +117,10 @@ def ended(task: Task, action: Action, error: TransferError | None, *, now: float
 
 
 def readdressed(task: Task, url: str) -> Task:
-    """Another address is asked from now on; what an answer of the old one has told counts no
-    more.
+    """Another address is asked from now on, also for what the old one may have; what an answer of
+    that has told counts no more.
     """
-    return changed(task, url=url, current_url="", evidence=Evidence())
+    return changed(task, url=url, current_url="", evidence=Evidence(), exposed=False)
 
 
 def without_part(task: Task) -> Task:

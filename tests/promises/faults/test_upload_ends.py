@@ -16,11 +16,17 @@ import pytest
 
 from tests.helpers.byte_server import ByteServer, Conn, Request, reply
 from tests.helpers.recorder import LIMIT, Recorder, eventually
-from tests.helpers.sessions import engine_process, quick_session
+from tests.helpers.records import a_task
+from tests.helpers.sessions import default_session, engine_process, quick_session
 from tests.helpers.upload_server import UploadServer
 from tests.promises.rules.conftest import OpenMonitor
+from transfermon.engine import obstacles
 from transfermon.engine.monitor import Monitor, TransferTask
-from transfermon.model.task import Activity, State
+from transfermon.http.retry import once_only
+from transfermon.model.configuration import SessionConfiguration
+from transfermon.model.errors import Code, Retry, TransferError
+from transfermon.model.task import Activity, Kind, State, Task, changed
+from transfermon.system.network_status import Connectivity
 
 pytestmark = pytest.mark.anyio
 plain_session = partial(quick_session, upload_protocol="plain")
@@ -241,3 +247,95 @@ async def test_u22_bytes_stay_with_the_task_that_was_made_from_resume_data(monit
         monitor.commands.adjust(second.key, speed_limit=0)
         assert (await second.resume().wait()).succeeded
     assert farm.stored == [b"x" * 1_000_000]
+
+
+# ---- what must not be sent twice
+
+
+def half(conn: Conn, request: Request) -> None:
+    """Takes a part of the body, and no more."""
+    conn.read_some(200_000)
+    conn.stall()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    (tmp_path / "film.bin").write_bytes(bytes(3_000_000))
+    return tmp_path / "film.bin"
+
+
+def check_unknown(record: Task) -> None:
+    assert record.error is not None
+    assert (record.error.code, record.error.reason) == (-1005, "net.unknown-outcome")
+    assert "not known whether the server has" in record.error.message
+
+
+async def test_u10_a_post_that_was_let_go_of_because_nothing_can_be_stored_is_not_sent_again(
+    monitor: Monitor, source: Path
+):
+    with ByteServer(half, reads_bodies=False) as server:
+        task = plain_session(monitor).upload_task(server.url("/a"), source)
+        await eventually(lambda: task.count_of_bytes_sent > 100_000)
+        async with nothing_stored(monitor):
+            task.priority = 0.9
+            await eventually(lambda: monitor.overview.frozen_reason)
+            await eventually(lambda: monitor.overview.progress(task.key) is None)
+        check_unknown(await task.wait())
+        assert len(server.requests) == 1
+        server.handler = Receiver()
+        monitor.commands.retry(task.key)
+        assert (await task.wait()).succeeded
+
+
+@pytest.mark.parametrize("only", [False, True])
+async def test_u10_a_post_that_the_end_of_the_engine_broke_is_not_sent_again(
+    open_monitor: OpenMonitor, source: Path, *, only: bool
+):
+    """Neither by an engine that goes on with all tasks, nor by a command's for its own."""
+    with ByteServer(half, reads_bodies=False) as server:
+        async with open_monitor() as monitor:
+            task = plain_session(monitor).upload_task(server.url("/a"), source)
+            await eventually(lambda: task.count_of_bytes_sent > 100_000)
+        async with open_monitor(ready=False) as monitor:
+            monitor.ready(start_restored=not only)
+            if only:
+                monitor.run_only([task.key])
+            check_unknown(await monitor.handle(task.key).wait())
+        assert len(server.requests) == 1
+
+
+async def test_u10_another_method_is_a_wish_to_send_it_again(monitor: Monitor, source: Path):
+    receiver = Receiver()
+    with ByteServer(half, reads_bodies=False) as server:
+        task = plain_session(monitor).upload_task(server.url("/a"), source)
+        await eventually(lambda: task.count_of_bytes_sent > 100_000)
+        server.handler = receiver
+        monitor.commands.adjust(task.key, method="PUT")
+        assert (await task.wait()).succeeded
+    assert receiver.bodies == [source.read_bytes()]
+
+
+async def test_u10_the_first_piece_of_a_stream_counts_as_sent(monitor: Monitor):
+    async def pieces() -> AsyncIterator[bytes]:
+        yield bytes(20_000_000)  # more than the queues of both ends take
+
+    def reset(conn: Conn, request: Request) -> None:
+        conn.read_some(5)
+        conn.reset()
+
+    with ByteServer(reset, reads_bodies=False) as server:
+        session = default_session(monitor)
+        check_unknown(await session.upload_task_with_stream(server.url("/a"), pieces).wait())
+
+
+async def test_u10_what_must_not_be_sent_twice_does_not_wait_for_the_network(
+    monitor: Monitor, connectivity: Connectivity
+):
+    connectivity.update(online=False)
+    own = SessionConfiguration.background("s")
+    lost = TransferError(code=Code.CONNECTION_LOST, message="lost", retry=Retry.RETRY)
+    task = a_task(kind=Kind.UPLOAD, method="POST", url="http://192.0.2.1/a")
+    _, hold = obstacles.after_failure(task, own, monitor._engine, lost)
+    assert hold is not None
+    lost, exposed = once_only(lost, sent=True), changed(task, exposed=True)
+    assert obstacles.after_failure(exposed, own, monitor._engine, lost) == (lost, None)
