@@ -43,8 +43,8 @@ async def drop_parts(task: Task) -> None:
 async def leave_list(
     core: SessionCore, one: Recorded, offer: ResumeOffer, *, delete_file: bool
 ) -> None:
-    """A part that another task was made from stays; a file that cannot be deleted is named in the
-    event. What it takes to send the task again goes when its removal is stored.
+    """A part and a kept body that another task was made from stay; a file that cannot be deleted is
+    named in the event. What it takes to send the task again goes when its removal is stored.
     """
     engine, task = core.engine, one.record
     own_part, spent = offer.take_back(task)
@@ -60,12 +60,6 @@ async def leave_list(
     with contextlib.suppress(StateError):  # then the next engine finds it in its list
         await stored
         engine.vault.drop(str(task.key))
-        if task.spooled and not _sent_by_another(engine, task):
+        if task.spooled and own_part:
             await asyncio.to_thread(task_files.drop_file, task.source)
     await engine.vault.saved()
-
-
-def _sent_by_another(engine: Engine, task: Task) -> bool:
-    """Whether a task was made from its resume data, and has its kept body."""
-    rows = engine.resume_rows.values()
-    return any(row.spent and row.task.key == task.key for row in rows)
