@@ -13,11 +13,10 @@ from transfermon.http.upload_protocols.registry import protocol_of
 from transfermon.model.configuration import SessionConfiguration
 from transfermon.model.record import record
 from transfermon.model.task import Progress, Response, Task
-from transfermon.wire.body_source import Small
-from transfermon.wire.call import Call, Content, FileBody
+from transfermon.wire.call import Call, Content
 from transfermon.wire.rate_limit import Limiter
 
-Body = Content | Callable[[], Content] | bytes | None
+Body = Callable[[], Content] | bytes | None  # made anew each time that it is sent
 Interim = Callable[[Response, bool], None]  # told the head, and whether its server is a public one
 
 
@@ -73,13 +72,7 @@ class Exchanges:
         TransferFailure.
         """
         lines = await self._attempt.engine.lines()
-        content: Callable[[], Content] | bytes | None
-        if isinstance(body, FileBody | Small):
-            content, length = (lambda: body), body.length
-        else:
-            assert body is None or isinstance(body, bytes) or callable(body)
-            content = body
-        answer = await lines.open(self._call(method, url, headers, content, length, on_interim))
+        answer = await lines.open(self._call(method, url, headers, body, length, on_interim))
         try:
             most = LONGEST[self._attempt.task.kind] if most is None else most
             text = await answer.read(most + 1 if most else 0)
@@ -96,7 +89,7 @@ class Exchanges:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        content: Callable[[], Content] | bytes | None,
+        content: Body,
         length: int | None,
         on_interim: Interim | None,
     ) -> Call:

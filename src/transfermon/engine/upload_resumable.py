@@ -26,6 +26,8 @@ from transfermon.model.task import (
     changed,
 )
 from transfermon.model.upload_protocol import PLAIN
+from transfermon.wire.body_source import Source
+from transfermon.wire.call import Content
 from transfermon.wire.cancellation import until_done
 
 
@@ -122,9 +124,14 @@ class ResumableUpload:
                 # durable before the first byte: after a crash nobody knows how many went out
                 await marked
         self._attempt.begun = True
-        body = self._attempt.file.body(offset, end)
         ask = protocol.append(upload, offset, last=last)
-        heard = await self._attempt.lines.exchange(ask.method, upload.url, ask.fields, body)
+        heard = await self._attempt.lines.exchange(
+            ask.method,
+            upload.url,
+            ask.fields,
+            partial(self._piece, self._attempt.file, offset, end),
+            length=end - offset,
+        )
         step = protocol.judge_append(
             upload,
             end,
@@ -135,6 +142,11 @@ class ResumableUpload:
             given=self._attempt.handed,
         )
         return upload, step, heard
+
+    def _piece(self, file: Source, offset: int, end: int) -> Content:
+        """From its first byte, as often as it must be sent."""
+        self._attempt.began(offset)
+        return file.body(offset, end)
 
     async def _create(self, protocol: ResumableProtocol) -> UploadResource | bool:
         """Durable before any data is sent (U-15). True when the answer was the task's result, False

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from functools import partial
 
 from transfermon.engine.upload_attempt import UploadAttempt
 from transfermon.engine.upload_choice import ProtocolChoice
-from transfermon.engine.upload_requests import Heard
+from transfermon.engine.upload_requests import Body, Heard
 from transfermon.engine.upload_resumable import ResumableUpload
 from transfermon.http import retry
 from transfermon.http.upload_protocols import failures, probing, receipts, registry
@@ -81,7 +80,7 @@ class WholeUpload:
         if not retry.repeatable(task.method, task.header_names):
             # durable before the first byte (U-10)
             await self._attempt.record(changed(task, exposed=True), None)
-        content: Callable[[], Content] | bytes | None = None
+        content: Body = None
         if self._attempt.file is not None or callable(self._attempt.stream):
             content = self._content
         elif self._attempt.stream is not None:

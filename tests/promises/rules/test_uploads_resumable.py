@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.byte_server import ByteServer, reply
+from tests.helpers.byte_server import ByteServer, Conn, Request, reply
 from tests.helpers.recorder import Recorder, eventually, recorder_of
 from tests.helpers.sessions import code_of, engine_process, quick_session
 from tests.helpers.upload_server import Kept, UploadServer, serving
@@ -238,6 +238,46 @@ await asyncio.Event().wait()
     assert farm.stored == [body]
     assert len(farm.uploads) == 1
     assert farm.received == SIZE
+
+
+# ---- U-11, and a login in the middle
+
+
+@BOTH
+@pytest.mark.parametrize("asks", ["redirect", "login"])
+@pytest.mark.parametrize("size", [100_000, 600_000])  # small ones go over the loop
+async def test_u11_a_piece_that_is_asked_for_twice_goes_twice(
+    monitor: Monitor,
+    recorder: Recorder,
+    farm: UploadServer,
+    server: ByteServer,
+    protocol: str,
+    asks: str,
+    size: int,
+):
+    body = os.urandom(size)
+    refused: list[bytes] = []
+
+    def once_more(conn: Conn, request: Request) -> None:
+        if request.method != "PATCH" or refused:
+            farm(conn, request)
+            return
+        refused.append(conn.read_body(request))
+        fields = (
+            {"Location": request.target}
+            if asks == "redirect"
+            else {"WWW-Authenticate": 'Digest realm="r", nonce="n", qop="auth"'}
+        )
+        conn.send(reply(307 if asks == "redirect" else 401, fields))
+
+    server.handler = once_more
+    url = server.url("/in").replace("//", "//me:secret@")
+    task = quick_session(monitor).upload_task(url, body, protocol=protocol)
+    record = await task.wait()
+    assert record.succeeded, record.error
+    assert refused == farm.stored == [body]
+    assert record.sent == size
+    assert max(event.total_bytes_sent for event in recorder.of("uploadprogress", task)) == size
 
 
 # ---- U-18
