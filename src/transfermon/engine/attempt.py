@@ -72,6 +72,7 @@ class Attempt:
         self._one = one
         # attempt, exchanges and address of each call, until they are recorded
         self._sent: list[tuple[int, list[Trace], str]] = []
+        self._redirects = 0  # of calls whose exchanges would not be kept
 
     def __repr__(self) -> str:
         return f"<Attempt {self.task.attempt} of {self.task.key}>"
@@ -115,18 +116,33 @@ class Attempt:
 
     def new_traces(self, url: str = "") -> list[Trace]:
         """For the exchanges of one call, to the task's address or to this one."""
+        if len(self._sent) >= 2 * MOST_KEPT:
+            self._drop_oldest()
         traces: list[Trace] = []
         self._sent.append((self.task.attempt, traces, url or self.task.url))
         return traces
+
+    def _drop_oldest(self) -> None:
+        """An upload may have any number of pieces; of each call there is a row at least, so that
+        those of the oldest would not be kept.
+        """
+        oldest, self._sent = self._sent[:MOST_KEPT], self._sent[MOST_KEPT:]
+        self._redirects += sum(_redirects_in(traces) for _, traces, _ in oldest)
+        self._tell_pace(oldest)
+
+    def _tell_pace(self, sent: Sequence[tuple[int, list[Trace], str]]) -> None:
+        for _, traces, url in sent:
+            if traces:
+                self.engine.answered(url, traces[-1])
 
     def metrics(self) -> dict[str, Any]:
         """The changes of a record that takes up what was sent since the last time (T-19)."""
         sent = [(attempt, traces) for attempt, traces, _ in self._sent]
         changes = metrics_of(self.task, sent, self.engine.now() - time.monotonic())
-        for _, traces, url in self._sent:
-            if traces:
-                self.engine.answered(url, traces[-1])
+        changes["redirect_count"] += self._redirects
+        self._tell_pace(self._sent)
         self._sent.clear()
+        self._redirects = 0
         return changes
 
     def keep_metrics(self) -> None:
@@ -141,11 +157,15 @@ def metrics_of(
     times into epochs.
     """
     rows = tuple(trace.row(attempt, offset) for attempt, traces in sent for trace in traces)
-    redirects = sum(trace.status in REDIRECTS for _, traces in sent for trace in traces[:-1])
+    redirects = sum(_redirects_in(traces) for _, traces in sent)
     return {
         "transactions": (*task.transactions, *rows)[-MOST_KEPT:],
         "redirect_count": task.redirect_count + redirects,
     }
+
+
+def _redirects_in(traces: Sequence[Trace]) -> int:
+    return sum(trace.status in REDIRECTS for trace in traces[:-1])
 
 
 def shortened(response: Response) -> Response:
