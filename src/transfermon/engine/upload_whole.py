@@ -81,10 +81,10 @@ class WholeUpload:
             # durable before the first byte (U-10)
             await self._attempt.record(changed(task, exposed=True), None)
         content: Body = None
-        if self._attempt.file is not None or callable(self._attempt.stream):
+        if self._attempt.file is not None or self._attempt.stream:
             content = self._content
         elif self._attempt.stream is not None:
-            content = self._attempt.stream
+            content = b""
         url, size = (
             file_address(task),
             self._attempt.file.size if self._attempt.file is not None else None,
@@ -270,6 +270,8 @@ class WholeUpload:
         self._attempt.begun = True
         if self._attempt.file is not None:
             return self._attempt.file.body(0)
-        assert callable(self._attempt.stream)
+        if isinstance(self._attempt.stream, bytes):
+            return self._attempt.stream
+        assert self._attempt.stream is not None
         self._counted = Counted(aiter(self._attempt.stream()), self._attempt.progress)
         return self._counted

@@ -30,7 +30,7 @@ class FileBody:
     check: Callable[[bool], None] = field(repr=False)
 
 
-Content = AsyncIterator[bytes] | FileBody
+Content = AsyncIterator[bytes] | FileBody | bytes
 
 
 @record

@@ -488,6 +488,17 @@ async def test_u11_redirects_keep_or_drop_the_body(
     assert record.current_url == server.url("/b")
 
 
+async def test_u11_bytes_that_are_sent_twice_count_once(
+    monitor: Monitor, recorder: Recorder, server: ByteServer, receiver: Receiver
+):
+    receiver.answers = [reply(307, {"Location": "/b"})]
+    task = default_session(monitor).upload_task(server.url("/a"), b"x" * 1000, method="PUT")
+    record = await task.wait()
+    assert record.succeeded
+    assert receiver.bodies == [b"x" * 1000] * 2
+    assert record.sent == recorder.of("uploadprogress", task)[-1].total_bytes_sent == 1000
+
+
 async def test_u11_a_body_never_goes_to_another_server(
     monitor: Monitor, server: ByteServer, receiver: Receiver, source: Path
 ):
