@@ -171,7 +171,7 @@ def test_a_way_from_https_to_http_needs_a_permission():
     assert redirect_target("https://host/", "http://host/", allows_insecure=True) == "http://host/"
 
 
-@given(st.from_regex(addresses._PLAIN, fullmatch=True))
+@given(st.from_regex(addresses._PLAIN.pattern, fullmatch=True))
 def test_an_address_that_is_plain_at_first_sight_is_in_its_normal_form(text: str):
     assert addresses._normal(text, addresses._scheme(text)) == text
     assert check_url(text) == text

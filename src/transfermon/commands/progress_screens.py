@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 import time
 import unicodedata
@@ -121,6 +120,8 @@ class BarScreen(LineScreen):
         if now < self._next:
             return
         self._next = now + 1 / BAR_PER_SECOND
+        import shutil  # brings compression
+
         width = shutil.get_terminal_size().columns - 1
         self._err.write("\r" + progress_bar(tasks, width, _glyphs(self._err)) + "\x1b[K")
         self._err.flush()

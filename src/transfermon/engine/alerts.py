@@ -6,7 +6,6 @@ late, never twice and never early.
 
 from __future__ import annotations
 
-import calendar
 import json
 import logging
 from collections.abc import Mapping
@@ -207,5 +206,7 @@ def _turn(first: datetime, repeat: str, turn: int) -> datetime:
         return (local + timedelta(days=_DAYS[repeat] * turn)).astimezone()
     months = local.year * 12 + local.month - 1 + _MONTHS[repeat] * turn
     year, month = divmod(months, 12)
+    import calendar  # few are told each month
+
     day = min(local.day, calendar.monthrange(year, month + 1)[1])
     return local.replace(year=year, month=month + 1, day=day).astimezone()

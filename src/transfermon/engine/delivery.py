@@ -14,7 +14,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from functools import partial
 
@@ -35,6 +35,7 @@ from transfermon.model.events import (
     UploadProgressEvent,
     moved_event,
 )
+from transfermon.model.record import mutable
 from transfermon.model.task import Activity, Kind, Progress, State, Task, changed, progress_of
 from transfermon.storage.changes import Change
 from transfermon.storage.finished_file import Blob
@@ -87,7 +88,7 @@ _UNKNOWN_TYPE = "application/octet-stream"
 _PROGRESS = DownloadProgressEvent | UploadProgressEvent
 
 
-@dataclass(slots=True)
+@mutable
 class Absence:
     """The stored events of one session, and how far their delivery is."""
 

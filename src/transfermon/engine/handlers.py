@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 
 from transfermon.engine.shared import Engine
 from transfermon.model.configuration import BACKGROUND_HANDLER_BUDGET, SESSION_HANDLER_LIMIT
 from transfermon.model.events import HandlerEndedEvent, HandlerExpiredEvent
+from transfermon.model.record import mutable
 from transfermon.model.task import Task
 from transfermon.model.wake_policy import WakeOutcome
 from transfermon.system.clock import Timer
@@ -28,7 +28,7 @@ class FetchResult(Enum):
     FAILED = "failed"
 
 
-@dataclass(slots=True)
+@mutable
 class Handler:
     """An open one."""
 
@@ -68,7 +68,9 @@ class Handlers:
     def open(self, handler_id: str, kind: str, budget: float, wake: str = "") -> None:
         """`budget` in seconds."""
         expiry = self._clock.later(budget, partial(self._expire, handler_id))
-        self._open[handler_id] = Handler(kind, self._clock.monotonic(), expiry, wake)
+        self._open[handler_id] = Handler(
+            kind=kind, opened=self._clock.monotonic(), expiry=expiry, wake=wake
+        )
 
     def drained(self, handler_id: str) -> None:
         """Its stored events were told: 30 s are left, unless the whole budget ends before

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from transfermon.engine.ntfy import KEEPALIVE, OPEN, NtfyLine
+from transfermon.model.record import mutable
 
 MARGIN = 120  # seconds before the newest line: clocks, and messages that fell due meanwhile
 REMEMBERED = 86_400.0  # seconds
@@ -23,7 +24,7 @@ PLACE, BLOCKS = "push.since", "push.ids."
 Changes = list[tuple[str, str]]
 
 
-@dataclass(slots=True)
+@mutable
 class _Block:
     number: int
     seen: dict[str, float] = field(default_factory=dict)  # identifier -> time
@@ -67,7 +68,7 @@ class PushMemory:
                 seen = {
                     str(name): float(time) for name, time in json.loads(values[key] or "{}").items()
                 }
-                memory._blocks.append(_Block(int(key[len(BLOCKS) :]), seen))
+                memory._blocks.append(_Block(number=int(key[len(BLOCKS) :]), seen=seen))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return cls(server, topics)
         memory._blocks = [block for block in memory._blocks if block.seen]
@@ -137,7 +138,9 @@ class PushMemory:
         if not self._blocks or len(self._blocks[-1].seen) >= BLOCK:
             taken = {block.number for block in self._blocks}
             self._blocks.append(
-                _Block(next(number for number in range(len(taken) + 1) if number not in taken))
+                _Block(
+                    number=next(number for number in range(len(taken) + 1) if number not in taken)
+                )
             )
         return self._blocks[-1]
 

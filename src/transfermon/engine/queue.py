@@ -11,16 +11,16 @@ import dataclasses
 import heapq
 import itertools
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
 from transfermon.engine.host_pace import USUAL
+from transfermon.model.record import mutable
 from transfermon.model.task import TaskKey
 
 Group = tuple[str, str]  # session, and origin as scheme://host:port
 MOST_SLOW = 16  # slow transfers that do not count against the limit over all
 
 
-@dataclass(slots=True, eq=False)
+@mutable
 class Loan:
     """A slot for one more connection of a task that holds one."""
 
@@ -29,7 +29,7 @@ class Loan:
     asked_back: bool = False
 
 
-@dataclass(slots=True)
+@mutable
 class _Waiter:
     key: TaskKey
     group: Group
@@ -90,7 +90,15 @@ class Slots:
         0 the one that turns out to be right. What is above the usual number then, small files that
         come quickly, does not count against the limit over all.
         """
-        self._put(_Waiter(key, group, priority, next(self._order), limit, start))
+        waiter = _Waiter(
+            key=key,
+            group=group,
+            priority=priority,
+            order=next(self._order),
+            limit=limit,
+            start=start,
+        )
+        self._put(waiter)
         self._grant()
 
     def _put(self, waiter: _Waiter) -> None:
@@ -148,7 +156,7 @@ class Slots:
         group = self._lender(key, origin)
         if group is None or not self.may_lend(key, limit=limit, origin=origin):
             return None
-        loan = Loan(group, wanted_back)
+        loan = Loan(group=group, wanted_back=wanted_back)
         self._loans.setdefault(group, []).append(loan)
         return loan
 

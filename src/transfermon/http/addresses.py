@@ -9,33 +9,33 @@ from __future__ import annotations
 import base64
 import functools
 import ipaddress
-import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 from transfermon.http.host_names import ascii_name
 from transfermon.model.errors import Code, Retry, TransferError, TransferFailure, redacted
+from transfermon.model.lazy_pattern import lazy_pattern
 
 LONGEST = 16_384  # characters; servers refuse far shorter ones
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
-_HOST_AND_PORT = re.compile(r"[^/?#@:]+:\d+(?:[/?#]|$)")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?")
-_STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_DOTS = re.compile("[\u3002\uff0e\uff61]")
+_SCHEME = lazy_pattern(r"([A-Za-z][A-Za-z0-9+.\-]*):")
+_HOST_AND_PORT = lazy_pattern(r"[^/?#@:]+:\d+(?:[/?#]|$)")
+_CONTROL = lazy_pattern(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_NAME = lazy_pattern(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?")
+_STRAY_PERCENT = lazy_pattern(r"%(?![0-9A-Fa-f]{2})")
+_DOTS = lazy_pattern("[\u3002\uff0e\uff61]")
 
 
 # what is in its normal form beyond doubt, as most addresses are: nothing of it has to be looked at
-_PLAIN = re.compile(
+_PLAIN = lazy_pattern(
     r"https?://(?=[a-z0-9])[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){0,2}"
     r"(?::(?!80/|443/)(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?"
     r"/[A-Za-z0-9/._~-]*(?:\?[A-Za-z0-9/._~=&-]+)?"
 )
 # of an address without a login, in its normal form; one of IPv6 is none of them
-_ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+)(?::([0-9]+))?[/?]")
+_ORIGIN = lazy_pattern(r"(https?)://([a-z0-9._-]+)(?::([0-9]+))?[/?]")
 
 
 class ServerOrigin(NamedTuple):

@@ -12,12 +12,13 @@ import re
 
 from transfermon.http.addresses import check_url, origin_of
 from transfermon.http.proxies import Proxy, is_loopback, parse
+from transfermon.model.lazy_pattern import lazy_pattern
 from transfermon.model.record import record
 from transfermon.model.task import Origin, Task
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # a scheme, or name=value
-_PART = re.compile(rf'[\s,]*({_WORD})(?:\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]*))?')
+_PART = lazy_pattern(rf'[\s,]*({_WORD})(?:\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]*))?')
 _ALGORITHMS = frozenset(
     f"{name}{end}" for name in ("MD5", "SHA", "SHA-256", "SHA-512") for end in ("", "-SESS")
 )

@@ -7,16 +7,15 @@ head. No I/O here.
 
 from __future__ import annotations
 
-import re
-
 from transfermon.http.head_marks import HeadError
 from transfermon.http.heads import heal
+from transfermon.model.lazy_pattern import lazy_pattern
 
 LONGEST = 100_000  # bytes of one line with its extensions, or of the trailers
 _SIZE = rb"([0-9A-Fa-f]{1,20})([ \t]*)(;[^\n]*)?\r?\n"
-_FIRST = re.compile(_SIZE)
-_NEXT = re.compile(rb"\r?\n" + _SIZE)  # a line end closes the chunk before
-_BLANK_LINE = re.compile(rb"\n\r?\n")
+_FIRST = lazy_pattern(_SIZE)
+_NEXT = lazy_pattern(rb"\r?\n" + _SIZE)  # a line end closes the chunk before
+_BLANK_LINE = lazy_pattern(rb"\n\r?\n")
 
 
 class Chunks:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from transfermon.model.lazy_pattern import lazy_pattern
 from transfermon.model.record import record
 
 MOST = 300  # of one session
@@ -25,11 +26,11 @@ LONGEST_HEADER = 32 * 1024  # what a request carries at the most; servers refuse
 NEVER = float("inf")  # the time at which a cookie without an end ends
 
 _BLANK = " \t"
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_DELIMITERS = re.compile(r"[\x09\x20-\x2f\x3b-\x40\x5b-\x60\x7b-\x7e]+")  # RFC 6265 §5.1.1
-_TIME = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\D.*)?", re.ASCII)
-_DAY = re.compile(r"(\d{1,2})(?:\D.*)?", re.ASCII)
-_YEAR = re.compile(r"(\d{2,4})(?:\D.*)?", re.ASCII)
+_CONTROL = lazy_pattern(r"[\x00-\x08\x0a-\x1f\x7f]")
+_DELIMITERS = lazy_pattern(r"[\x09\x20-\x2f\x3b-\x40\x5b-\x60\x7b-\x7e]+")  # RFC 6265 §5.1.1
+_TIME = lazy_pattern(r"(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\D.*)?", re.ASCII)
+_DAY = lazy_pattern(r"(\d{1,2})(?:\D.*)?", re.ASCII)
+_YEAR = lazy_pattern(r"(\d{2,4})(?:\D.*)?", re.ASCII)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 

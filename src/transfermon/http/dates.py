@@ -7,13 +7,14 @@ to load as a small transfer takes, and is loaded for it.
 
 from __future__ import annotations
 
-import re
 import time
 from datetime import UTC, datetime
 
+from transfermon.model.lazy_pattern import lazy_pattern
+
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_USUAL = re.compile(
+_USUAL = lazy_pattern(
     rf"(?:{'|'.join(_DAYS)}), ([0-9]{{2}}) ({'|'.join(_MONTHS)}) ([1-9][0-9]{{3}})"
     r" ([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
 )

@@ -11,16 +11,17 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+
+from transfermon.model.lazy_pattern import lazy_pattern
 
 _PIECE = 1 << 20  # bytes that are read at once
 _LENGTHS = {"sha-256": 32, "sha-512": 64}
 # One member of a dictionary of structured fields (RFC 8941 §3.2): a key, a byte sequence,
 # parameters.
-_MEMBER = re.compile(r"([a-z*][a-z0-9_\-.*]*)=(?::([A-Za-z0-9+/=]*):|[^,;:]*)((?:;[^,]*)?)")
+_MEMBER = lazy_pattern(r"([a-z*][a-z0-9_\-.*]*)=(?::([A-Za-z0-9+/=]*):|[^,;:]*)((?:;[^,]*)?)")
 
 
 def parse(value: str) -> tuple[str, ...]:

@@ -14,13 +14,17 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_WORD = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?\s]*)\?=")
-_Q = re.compile(rb"=([0-9A-Fa-f]{2})")
-_EXTENDED = re.compile(r"([^']+)'[^']*'(.+)", re.DOTALL)
-_EXTENDED_VALUE = re.compile(r"(?:[^%'\"]|%[0-9A-Fa-f]{2})*", re.DOTALL)
-_GB2312 = re.compile(rb"(?:[\xb0-\xf7][\xa1-\xfe]){2,}")  # two Chinese characters in a row, or more
-_HIGH = re.compile(rb"[\x80-\xff]+")
+from transfermon.model.lazy_pattern import lazy_pattern
+
+_TOKEN = lazy_pattern(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_WORD = lazy_pattern(r"=\?([^?\s]+)\?([bBqQ])\?([^?\s]*)\?=")
+_Q = lazy_pattern(rb"=([0-9A-Fa-f]{2})")
+_EXTENDED = lazy_pattern(r"([^']+)'[^']*'(.+)", re.DOTALL)
+_EXTENDED_VALUE = lazy_pattern(r"(?:[^%'\"]|%[0-9A-Fa-f]{2})*", re.DOTALL)
+_GB2312 = lazy_pattern(
+    rb"(?:[\xb0-\xf7][\xa1-\xfe]){2,}"
+)  # two Chinese characters in a row, or more
+_HIGH = lazy_pattern(rb"[\x80-\xff]+")
 
 # The names that the web has for its character sets (encoding.spec.whatwg.org), without "-" and "_",
 # to Python's codecs.

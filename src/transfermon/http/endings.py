@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 
 from transfermon.http.filenames import shortened, split
+from transfermon.model.lazy_pattern import lazy_pattern
 from transfermon.model.record import record
 
 FIRST_BYTES = 512  # of the body that the judgements below look at
@@ -99,11 +100,11 @@ _ENDINGS = {
         ("application/vnd.rar", "application/x-rar-compressed", "application/x-rar"), ".rar"
     ),
 }
-_NO_ENDING = re.compile(
+_NO_ENDING = lazy_pattern(
     r"(?:README|LICEN[SC]E|COPYING|NOTICE|AUTHORS|CONTRIBUTORS|CHANGE(?:LOG|S)|NEWS|TODO|INSTALL|VERSION|CODEOWNERS"
     r"|(?:MD5|SHA[0-9]+)(?:SUMS?)?|(?:In)?Release|Packages|Sources|[A-Z][a-z]{2,10}file)"
 )
-_PAGE = re.compile(
+_PAGE = lazy_pattern(
     rb"(?:\xef\xbb\xbf)?\s*(?:<!--|<\?xml|<(?:!doctype html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br"
     rb"|p|meta|link)[\s>])",
     re.IGNORECASE,

@@ -11,6 +11,7 @@ import unicodedata
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from transfermon.http.disposition import text_of
+from transfermon.model.lazy_pattern import lazy_pattern
 
 FALLBACK = "download"
 LONGEST = 255  # bytes of UTF-8
@@ -23,9 +24,9 @@ _ILLEGAL = '<>:"|?*'  # on Windows and FAT; a file is carried there sooner or la
 # controls, direction marks, zero width, half characters
 _REPLACED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 # what most names are, and stay
-_ORDINARY = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_ .+()-]{0,98}[A-Za-z0-9_])?")
-_EXTENSION = re.compile(r"(?:\.tar)?\.[^.\s]{1,20}\Z", re.IGNORECASE)
-_PATH_PARAMETER = re.compile(r";[A-Za-z0-9_.-]+=[^;]*\Z")
+_ORDINARY = lazy_pattern(r"[A-Za-z0-9_](?:[A-Za-z0-9_ .+()-]{0,98}[A-Za-z0-9_])?")
+_EXTENSION = lazy_pattern(r"(?:\.tar)?\.[^.\s]{1,20}\Z", re.IGNORECASE)
+_PATH_PARAMETER = lazy_pattern(r";[A-Za-z0-9_.-]+=[^;]*\Z")
 
 
 def from_url(url: str) -> str:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 
-_STATUS = re.compile(rb"HTTP(?:/[0-9.]*)?[ \t]+([0-9]{3})", re.IGNORECASE)
+from transfermon.model.lazy_pattern import lazy_pattern
+
+_STATUS = lazy_pattern(rb"HTTP(?:/[0-9.]*)?[ \t]+([0-9]{3})", re.IGNORECASE)
 _LONGEST_STATUS = 64  # bytes in which the status of an answer is found, or never
 # a strict parser ends a header block here, too, bare line feeds included
-HEAD_END = re.compile(rb"\n\r?\n")
+HEAD_END = lazy_pattern(rb"\n\r?\n")
 
 
 class HeadError(ValueError):

@@ -23,6 +23,7 @@ from __future__ import annotations
 import re
 
 from transfermon.http.head_marks import HeadError
+from transfermon.model.lazy_pattern import lazy_pattern
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _TEXT = rb"[^\x00\r\n\x0b\x0c]*"
@@ -32,20 +33,22 @@ _REST = rb"%b:%b%b(?:[ \t]%b%b)*" % (_TOKEN, _TEXT, _END, _TEXT, _END)
 _FIELDS = rb"(?:(?!%b)%b)*" % (_CODING, _REST)
 _CHUNKED = rb"%b[ \t]*(?i:chunked)[ \t]*%b(?![ \t])" % (_CODING, _END)
 _STATUS_LINE = rb"HTTP/[0-9]\.[0-9] [0-9]{3}(?: %b)?%b" % (_TEXT, _END)
-_VALID = re.compile(rb"%b(?![ \t])%b(?:%b%b)?%b" % (_STATUS_LINE, _FIELDS, _CHUNKED, _FIELDS, _END))
-_VALID_TRAILERS = re.compile(
+_VALID = lazy_pattern(
+    rb"%b(?![ \t])%b(?:%b%b)?%b" % (_STATUS_LINE, _FIELDS, _CHUNKED, _FIELDS, _END)
+)
+_VALID_TRAILERS = lazy_pattern(
     rb"(?![ \t])(?:(?!(?i:content-length):)(?!%b)%b)*%b" % (_CODING, _REST, _END)
 )
 
-_VALID_STATUS_LINE = re.compile(_STATUS_LINE)
-_ODD_STATUS_LINE = re.compile(
+_VALID_STATUS_LINE = lazy_pattern(_STATUS_LINE)
+_ODD_STATUS_LINE = lazy_pattern(
     rb"HTTP(?:/([0-9]{1,3})(?:\.([0-9]{1,3}))?)?[ \t]+([0-9]{3})(?![0-9])([^\n]*)\n", re.IGNORECASE
 )
-_LINES = re.compile(rb"[^\n]*\n")
-_NAME = re.compile(_TOKEN)
-_READABLE = re.compile(_TEXT)
-_BARE_RETURN = re.compile(rb"\r(?!\n)")
-_NO_PART_OF_A_NAME = re.compile(rb"[^0-9A-Za-z-]")
+_LINES = lazy_pattern(rb"[^\n]*\n")
+_NAME = lazy_pattern(_TOKEN)
+_READABLE = lazy_pattern(_TEXT)
+_BARE_RETURN = lazy_pattern(rb"\r(?!\n)")
+_NO_PART_OF_A_NAME = lazy_pattern(rb"[^0-9A-Za-z-]")
 _OF_THE_BODY = (b"content-length", b"transfer-encoding")
 _NO_CODING = frozenset({b"identity", b"none"})
 

@@ -18,10 +18,10 @@ for nothing here. No I/O.
 from __future__ import annotations
 
 import codecs
-import re
 import zlib
 from collections.abc import Callable
 
+from transfermon.model.lazy_pattern import lazy_pattern
 from transfermon.model.record import record
 
 LOOKED_AT = 64 * 1024  # bytes after which a verdict is given whatever they are
@@ -33,15 +33,15 @@ _OTHER_NAMES = {
     "x-zstd": "zstd",
     "x-br": "br",
 }
-_NO_CODING = re.compile(
+_NO_CODING = lazy_pattern(
     r"identity|aws-chunked|chunked|none|null|nil|no|off|false|undefined|unknown|default|raw|plain|text|binary|bytes"
     r"|[78]-?bits?|base64|quoted-printable|.*/.*"
     r"|(?:x-)?(?:utf|ucs|iso|windows|cp|latin|us-ascii|ascii|ansi|gb|big5|euc|shift|koi8|unicode)[-_ 0-9a-z:.]*"
 )
 _GZIP = b"\x1f\x8b\x08"
 _MARKS = {
-    "gzip": re.compile(_GZIP),
-    "zstd": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
+    "gzip": lazy_pattern(_GZIP),
+    "zstd": lazy_pattern(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
 }
 # What passes for brotli or deflate for as long as one likes: some texts, and files of these kinds.
 _OTHERS = (b"\xd0\xcf\x11\xe0", b"OggS", b"LZIP", b"MM\0*", b"\x1f\x8b", b"PK\x03\x04", b"\0\1\0\0")
@@ -72,14 +72,14 @@ _NAMES = {  # endings of files that are so compressed by themselves
     "xz": (".xz", ".txz"),
 }
 _TYPES = {
-    "gzip": re.compile(
+    "gzip": lazy_pattern(
         r"application/(?:x-)?(?:gzip|gunzip|gtar|gtar-compressed|compressed-tar|tgz|tar-gz|tar\+gzip)"
     ),
-    "br": re.compile(r"application/(?:x-)?(?:br|brotli)"),
-    "zstd": re.compile(r"application/(?:x-)?zstd?"),
-    "compress": re.compile(r"application/(?:x-)?compress"),
-    "bzip2": re.compile(r"application/(?:x-)?(?:bzip2?|bzip-compressed-tar)"),
-    "xz": re.compile(r"application/(?:x-)?(?:xz|xz-compressed-tar)"),
+    "br": lazy_pattern(r"application/(?:x-)?(?:br|brotli)"),
+    "zstd": lazy_pattern(r"application/(?:x-)?zstd?"),
+    "compress": lazy_pattern(r"application/(?:x-)?compress"),
+    "bzip2": lazy_pattern(r"application/(?:x-)?(?:bzip2?|bzip-compressed-tar)"),
+    "xz": lazy_pattern(r"application/(?:x-)?(?:xz|xz-compressed-tar)"),
 }
 
 Opens = Callable[[str, bytes, bool], bool]

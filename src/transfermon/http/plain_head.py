@@ -7,11 +7,12 @@ else, however slight, is none of its business: nothing is healed here, and nothi
 from __future__ import annotations
 
 import functools
-import re
 from typing import NamedTuple
 
-_STATUS_LINE = re.compile(r"HTTP/1\.1 ([2-5][0-9][0-9])(?: .*)?")
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+from transfermon.model.lazy_pattern import lazy_pattern
+
+_STATUS_LINE = lazy_pattern(r"HTTP/1\.1 ([2-5][0-9][0-9])(?: .*)?")
+_NAME = lazy_pattern(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TEXT = bytes([*b"\t\r\n", *range(0x20, 0x7F), *range(0x80, 0x100)])  # all that may be there
 _LONGEST_LENGTH = 18  # digits; what is longer may be no file's
 _NO_BODY = ("204", "304")  # whatever their fields say (RFC 9112 §6.3)

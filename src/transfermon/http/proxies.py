@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from transfermon.http.addresses import ServerOrigin
 from transfermon.model.errors import Code, Retry, TransferError, redacted
+from transfermon.model.lazy_pattern import lazy_pattern
 from transfermon.model.record import record
 
 
@@ -40,8 +41,8 @@ KINDS = {
     "socks5h": ProxyKind(longest=255),
 }
 _ALIASES = {"socks": "socks5h"}  # what desktops write
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s\[\]:@]+)(?::([0-9]{1,5}))?")
+_SCHEME = lazy_pattern(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
+_HOST = lazy_pattern(r"(\[[0-9A-Fa-f:.]+\]|[^\s\[\]:@]+)(?::([0-9]{1,5}))?")
 
 
 @record

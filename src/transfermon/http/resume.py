@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from transfermon.http import digests, labels
 from transfermon.http.dates import date_field, http_date
+from transfermon.model.lazy_pattern import lazy_pattern
 from transfermon.model.record import record
 from transfermon.model.task import UNKNOWN, Evidence, Response, Validators
 
@@ -26,15 +27,17 @@ CAREFUL, STRICT, LENIENT = "careful", "strict", "lenient"
 _SETTLED = {CAREFUL: 60.0, STRICT: 1.0, LENIENT: 1.0}
 
 # what may not be in it; the same as what may be takes forty times as long to be compiled
-_STRONG_TAG = re.compile(r'"[^\x00-\x20"\x7f]*"')
+_STRONG_TAG = lazy_pattern(r'"[^\x00-\x20"\x7f]*"')
 # As it should be: `bytes 0-9/10`. As some servers write it: `bytes=0-9/10`, `bytes: 0-9/10`,
 # `0-9/10`, `bytes 0-9`.
-_CONTENT_RANGE = re.compile(
+_CONTENT_RANGE = lazy_pattern(
     r"(?:([!#$%&'*+\-.^_`|~0-9A-Za-z]*[A-Za-z][!#$%&'*+\-.^_`|~0-9A-Za-z]*)(?:[ \t]*[=:][ \t]*|[ \t]+))?"
     r"([0-9]{1,19})[ \t]*-[ \t]*([0-9]{1,19})(?:[ \t]*/[ \t]*([0-9]{1,19}|\*))?",
     re.ASCII,
 )
-_UNSATISFIED = re.compile(r"(?:bytes[ \t]*[=:]?[ \t]*)?\*/([0-9]{1,19})", re.ASCII | re.IGNORECASE)
+_UNSATISFIED = lazy_pattern(
+    r"(?:bytes[ \t]*[=:]?[ \t]*)?\*/([0-9]{1,19})", re.ASCII | re.IGNORECASE
+)
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -316,7 +319,7 @@ def settled(validators: Validators, policy: str) -> bool:
 # (R-03).
 
 _MAGIC = b"transfermon-resume\x01"
-_RESUME_DATA = re.compile(re.escape(_MAGIC) + rb"([A-Za-z0-9_-]{16,128})\.([0-9a-f]{16})")
+_RESUME_DATA = lazy_pattern(re.escape(_MAGIC) + rb"([A-Za-z0-9_-]{16,128})\.([0-9a-f]{16})")
 
 
 def pack(token: str) -> bytes:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from transfermon.model.checked_text import checked_path, checked_text
+from transfermon.model.lazy_pattern import lazy_pattern
 from transfermon.model.option_table import MOST_CONNECTIONS
 from transfermon.model.record import record
 from transfermon.model.request_options import RequestOptions
@@ -51,7 +52,7 @@ REFUSED_HEADERS = frozenset(  # ours to set (S-04, RFC 9110 §7.6.1, §14.2)
         "if-range",
     }
 )
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TOKEN = lazy_pattern(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
 def checked_headers(headers: object, *, where: str = "request_headers") -> dict[str, str]:

@@ -7,13 +7,13 @@ the former.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import field
 from enum import Enum, IntEnum
 from functools import lru_cache
 from urllib.parse import urlsplit, urlunsplit
 
+from transfermon.model.lazy_pattern import lazy_pattern
 from transfermon.model.record import record
 
 DOMAIN = "NSURLErrorDomain"
@@ -139,7 +139,7 @@ class SessionInvalidatingError(InvalidAction):
 
 
 # what most addresses are: all of it may be shown, and it is in its normal form
-_NOTHING_TO_HIDE = re.compile(
+_NOTHING_TO_HIDE = lazy_pattern(
     r"https?://[a-z0-9.-]+(?::[1-9][0-9]{0,3}|:[1-5][0-9]{4})?/[!-\"$->A-~]*"
 )
 

@@ -12,10 +12,12 @@ import math
 import re
 from typing import Any
 
+from transfermon.model.lazy_pattern import lazy_pattern
+
 DEEPEST = 100  # arrays and objects in one another; documents of people have a dozen
 
-_ALL_BUT_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[^"\[\]{}]+', re.DOTALL)
-_INNERMOST = re.compile(r"\[\]|\{\}")
+_ALL_BUT_BRACKETS = lazy_pattern(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[^"\[\]{}]+', re.DOTALL)
+_INNERMOST = lazy_pattern(r"\[\]|\{\}")
 
 
 def loads(text: str | bytes, **options: Any) -> Any:

@@ -7,10 +7,9 @@ see a row. Times are epoch seconds; those of things that did not happen are None
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from transfermon.model.record import record
+from transfermon.model.record import mutable, record
 
 MOST_KEPT = 64  # transactions of one task; of more the oldest are dropped
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -66,7 +65,7 @@ class TaskMetrics:
     transactions: tuple[TransactionMetrics, ...]  # oldest first; the newest 64 of them
 
 
-@dataclass(slots=True)
+@mutable
 class Trace:
     """The clock marks of one exchange while it happens, in monotonic seconds; the transport and its
     user fill it in.

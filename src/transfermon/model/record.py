@@ -1,4 +1,4 @@
-"""Frozen records, made at a tenth of the time that `dataclass(frozen=True)` takes.
+"""Records, frozen or mutable, made at a tenth of the time that `dataclass` takes.
 
 The library writes source text and compiles six functions for each class, a third of a command's
 start. Here all records share theirs. `dataclasses.fields`, `replace` and `asdict` work on them as
@@ -40,6 +40,29 @@ def record(cls: C) -> C:
     Making one raises `TypeError` for a field that is missing or unknown; setting one of its fields
     raises `dataclasses.FrozenInstanceError`. Methods that the class has itself stay.
     """
+    shared: dict[str, Callable[..., Any]] = {
+        "__init__": _init,
+        "__repr__": _repr,
+        "__eq__": _eq,
+        "__setattr__": _set,
+        "__delattr__": _delete,
+    }
+    _make(cls, shared)
+    # where a class says what is equal, Python says that it has no hash
+    if vars(cls).get("__hash__") is None:
+        kept: Any = cls
+        kept.__hash__ = _hash
+    return cls
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(dataclasses.field,))
+def mutable(cls: C) -> C:
+    """As `record`, with fields that may be set; each one is equal to itself alone."""
+    _make(cls, {"__init__": _init, "__repr__": _repr})
+    return cls
+
+
+def _make(cls: type, shared: dict[str, Callable[..., Any]]) -> None:
     own = vars(cls)
     if not own.get("__doc__"):
         cls.__doc__ = cls.__name__  # the library would write the signature down
@@ -65,20 +88,9 @@ def record(cls: C) -> C:
     )
     kept: Any = cls
     kept.__record_plan__ = plan
-    shared = {
-        "__init__": _init,
-        "__repr__": _repr,
-        "__eq__": _eq,
-        "__setattr__": _set,
-        "__delattr__": _delete,
-    }
     for name, function in shared.items():
         if name not in own:
             setattr(cls, name, function)
-    # where a class says what is equal, Python says that it has no hash
-    if own.get("__hash__") is None:
-        kept.__hash__ = _hash
-    return cls
 
 
 def _init(self: Any, /, **given: object) -> None:

@@ -7,12 +7,12 @@ in `option_table`, by which it is typed, chosen, sent and stored.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from transfermon.model import json_text
+from transfermon.model.lazy_pattern import lazy_pattern
 from transfermon.model.option_table import (
     AUTOMATIC,
     MOST_CONNECTIONS,
@@ -22,7 +22,7 @@ from transfermon.model.option_table import (
 )
 from transfermon.model.record import record
 
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TOKEN = lazy_pattern(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 FILES = (ValueKind.FILE_TO_READ, ValueKind.FILE_TO_WRITE)
 
 # goes to no origin: a proxy's credentials stand in the proxy's address

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from functools import cached_property
 from typing import Any, NamedTuple, Self, TypeVar
@@ -17,7 +17,7 @@ from transfermon.model.checked_text import is_text
 from transfermon.model.errors import InvalidAction, TransferError
 from transfermon.model.metrics import TaskMetrics, task_metrics
 from transfermon.model.ranges import Picture, Ranges, picture_of
-from transfermon.model.record import record, set_fields
+from transfermon.model.record import mutable, record, set_fields
 from transfermon.model.request_options import NONE, RequestOptions
 
 R = TypeVar("R")
@@ -471,7 +471,7 @@ def parts_of(task: Task, progress: Progress | None) -> Picture:
     return found if len(found) > 1 else ()
 
 
-@dataclass(slots=True)
+@mutable
 class Progress:
     """Live counters of one running task. Who moves the bytes adds to `received`; everyone else only
     reads.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any
 
@@ -24,7 +24,7 @@ from transfermon.model.configuration import (
     RATE_LIMIT_FIRST,
     RATE_LIMIT_MOST,
 )
-from transfermon.model.record import record
+from transfermon.model.record import mutable, record
 from transfermon.model.task import changed
 from transfermon.model.translate import marked, tr
 
@@ -294,7 +294,7 @@ def _refused(reason: str) -> WakeJudgement:
 # ---- tasks made in the background
 
 
-@dataclass(slots=True)
+@mutable
 class RateLimiter:
     """How long a task waits that was made in the background without a person (B-16)."""
 

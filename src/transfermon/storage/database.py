@@ -11,7 +11,6 @@ import contextlib
 import logging
 import os
 import secrets
-import shutil
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -224,6 +223,8 @@ class Database:
             os.unlink(self.path + SUSPECT)
         try:
             copied = os.path.getmtime(self.path + _COPY)
+            import shutil  # few are damaged
+
             shutil.copyfile(self.path + _COPY, self.path)
             with contextlib.closing(self._connect()) as database:
                 _check(database)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import sys
 
 from transfermon.model.errors import Code, TransferFailure
@@ -35,13 +34,18 @@ def usable_space(folder: str) -> int:
 def _space(folder: str, needed: int) -> tuple[int, int]:
     """Free bytes, and all of them."""
     try:
-        disk = shutil.disk_usage(folder)
-        if disk.free < needed and _hurry(folder):
-            disk = shutil.disk_usage(folder)
+        free, total = _counted(folder)
+        if free < needed and _hurry(folder):
+            free, total = _counted(folder)
     except OSError as error:
         raise disk_failure(error, Code.CANNOT_CREATE_FILE, folder) from error
     # a FUSE mount that does not count
-    return (disk.free, disk.total) if disk.total else (sys.maxsize, sys.maxsize)
+    return (free, total) if total else (sys.maxsize, sys.maxsize)
+
+
+def _counted(folder: str) -> tuple[int, int]:
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
 
 
 def _hurry(folder: str) -> bool:

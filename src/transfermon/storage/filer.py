@@ -36,9 +36,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from transfermon.model.errors import Code, TransferFailure
+from transfermon.model.record import mutable
 from transfermon.model.task import Task
 from transfermon.storage import disk_space, final_name, part_names
 from transfermon.storage.disk_failures import disk_failure
@@ -65,7 +66,7 @@ _NO_SECOND_NAMES = frozenset(
 )
 
 
-@dataclass(slots=True)
+@mutable
 class SmallFile:
     """One file on its way to its name."""
 
@@ -90,7 +91,7 @@ class SmallFile:
         return os.path.join(self.folder, self.part)
 
 
-@dataclass(slots=True)
+@mutable
 class _Errand:
     """What is to be done in one folder."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from typing import BinaryIO, Self
 
 from transfermon.model.task import Task
@@ -64,6 +63,8 @@ class Blob:
                 return target
         beside = f"{target}.{os.getpid()}.tmp"
         try:
+            import shutil  # few are copied
+
             shutil.copyfile(self.path, beside)
             os.replace(beside, target)
         except OSError:

@@ -6,7 +6,6 @@ failed raises OSError.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import sys
@@ -39,6 +38,8 @@ def mount_id(fd: int) -> int:
     """A number for the mount that the file is on, never given again on this boot where the kernel
     can say so.
     """
+    import ctypes  # few small files need it
+
     libc = _libc()
     if libc is not None and hasattr(libc, "statx"):
         buffer = ctypes.create_string_buffer(256)
@@ -67,6 +68,8 @@ def reserve_blocks(fd: int, offset: int, length: int) -> bool:
     """False when this file system cannot; never posix_fallocate, which writes and sets the length
     instead.
     """
+    import ctypes  # few small files need it
+
     libc = _libc()
     if libc is None or not hasattr(libc, "fallocate64"):
         return False
@@ -82,6 +85,8 @@ def reserve_blocks(fd: int, offset: int, length: int) -> bool:
 
 def rename_noreplace(source: str, target: str, folder_fd: int | None) -> bool:
     """False where it cannot be done so; FileExistsError when the name is taken."""
+    import ctypes  # few small files need it
+
     libc = _libc()
     if libc is None or not hasattr(libc, "renameat2"):
         return False
@@ -104,6 +109,8 @@ def sync_file_system(fd: int) -> bool:
 
 def file_system_number(fd: int) -> int:
     """The number of the file system's kind; 0 where it cannot be learnt."""
+    import ctypes  # few small files need it
+
     libc = _libc()
     if libc is None or not hasattr(libc, "fstatfs"):
         return 0
@@ -131,6 +138,8 @@ def file_system_type(folder: str) -> str:
 
 @cache
 def _libc() -> Any:
+    import ctypes  # few small files need it
+
     if not sys.platform.startswith("linux"):
         return None
     try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import secrets
 import time
 import unicodedata
@@ -17,10 +16,11 @@ from collections.abc import Iterable, Sequence
 
 from transfermon.http import filenames
 from transfermon.model.errors import TransferFailure
+from transfermon.model.lazy_pattern import lazy_pattern
 from transfermon.storage import disk_failures
 
-_TRIAL = re.compile(r"\.transfermon-[0-9a-f]{16}\.try")
-_ORDINARY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_TRIAL = lazy_pattern(r"\.transfermon-[0-9a-f]{16}\.try")
+_ORDINARY = lazy_pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PLAIN = "name"  # no file system refuses it
 _CLEARINGS, _PAUSE = 20, 0.05  # times, seconds
 _SHORT = 132  # bytes: with a number behind it, it fits where names are encrypted (eCryptfs: 143)

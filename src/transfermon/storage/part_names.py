@@ -9,18 +9,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import secrets
 from collections.abc import Collection, Iterable
 
 from transfermon.model.errors import Code
+from transfermon.model.lazy_pattern import lazy_pattern
 from transfermon.storage.disk_failures import disk_failure
 from transfermon.storage.file_identity import regular_at
 from transfermon.storage.held_folder import HeldFolder
 
 _PREFIX = ".transfermon-"
-_PART_NAME = re.compile(r"\.transfermon-[0-9a-f]{16}\.part")
-_MAP_NAME = re.compile(r"\.transfermon-[0-9a-f]{16}\.map")
+_PART_NAME = lazy_pattern(r"\.transfermon-[0-9a-f]{16}\.part")
+_MAP_NAME = lazy_pattern(r"\.transfermon-[0-9a-f]{16}\.map")
 
 
 def new_name(mark: str) -> str:

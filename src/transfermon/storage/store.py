@@ -15,10 +15,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from transfermon.model.errors import StateError
+from transfermon.model.record import mutable
 from transfermon.storage.changes import Change, Remembered
 from transfermon.storage.database import Database, LeaseLost, NotStored
 from transfermon.storage.tables import Query, T
@@ -30,7 +31,7 @@ RETRY_SECONDS = 1.0  # between two tries to commit while the disk is full
 KEPT = 100_000  # journal rows; older ones go, unless nobody has heard of them (F26)
 
 
-@dataclass(slots=True)
+@mutable
 class _Entry:
     change: Change | None = None
     then: Callable[[], None] | None = None

@@ -9,15 +9,15 @@ from __future__ import annotations
 import configparser
 import contextlib
 import os
-import re
 import sys
 from collections.abc import Sequence
 
+from transfermon.model.lazy_pattern import lazy_pattern
 from transfermon.storage.settings import write_whole
 
 NAME = "transfermon.desktop"
-_RESERVED = re.compile(r"""[\s"'\\><~|&;$*?#()`=%]""")
-_IN_QUOTES = re.compile(r'(["`$\\])')
+_RESERVED = lazy_pattern(r"""[\s"'\\><~|&;$*?#()`=%]""")
+_IN_QUOTES = lazy_pattern(r'(["`$\\])')
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 

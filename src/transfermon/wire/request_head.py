@@ -5,17 +5,17 @@ Rule: what is in the plain grammar is joined here; h11 judges all else, and writ
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Sequence
 
+from transfermon.model.lazy_pattern import lazy_pattern
 from transfermon.wire.wire_request import Outgoing, WireRequest, field_bytes
 
 Fields = Sequence[tuple[str, str]]
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_TARGET = re.compile(r"[!-~]+")
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_VALUE = re.compile(r"(?:[!-~\x80-\xff]+(?:[ \t]+[!-~\x80-\xff]+)*)?")
+_TARGET = lazy_pattern(r"[!-~]+")
+_NAME = lazy_pattern(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = lazy_pattern(r"(?:[!-~\x80-\xff]+(?:[ \t]+[!-~\x80-\xff]+)*)?")
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 # they change what the message means, or where it ends
 _DECISIVE = frozenset({"host", "connection", "transfer-encoding", "upgrade"})

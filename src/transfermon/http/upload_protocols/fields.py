@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from transfermon.model.lazy_pattern import lazy_pattern
 from transfermon.model.record import record
 
-_MEMBER = re.compile(r"([a-z*][a-z0-9_.*-]*)(?:=(-?[0-9]{1,15}))?(?:;[^,]*)?")
+_MEMBER = lazy_pattern(r"([a-z*][a-z0-9_.*-]*)(?:=(-?[0-9]{1,15}))?(?:;[^,]*)?")
 
 
 @record

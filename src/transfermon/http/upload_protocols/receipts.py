@@ -8,7 +8,6 @@ has.
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -17,6 +16,7 @@ from transfermon.http.upload_protocols import failures
 from transfermon.http.upload_protocols.base import Next, ResumableProtocol, Step
 from transfermon.model import units
 from transfermon.model.errors import TransferError, redacted
+from transfermon.model.lazy_pattern import lazy_pattern
 from transfermon.model.record import record
 from transfermon.model.task import Response, UploadResource
 
@@ -31,7 +31,7 @@ _LIKE_A_FILE = (
     "application/pdf",
 )
 _LARGE_BODY = 64 * 1024
-_MD5 = re.compile(r'"([0-9a-f]{32})"')
+_MD5 = lazy_pattern(r'"([0-9a-f]{32})"')
 _CLOCKS = 2.0  # seconds; dates in heads are whole seconds
 
 
