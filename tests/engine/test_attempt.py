@@ -43,7 +43,10 @@ async def test_t19_of_an_upload_in_very_many_pieces_the_newest_and_all_redirects
             await eventually(lambda: offset_of_last(server) == (PIECES - 1) * PIECE)
             attempt = session.tasks.run_of(task.task_identifier).attempt
             assert attempt is not None
-            assert len(attempt._transfer._attempt._sent) <= 2 * MOST_KEPT
+            upload = attempt._transfer._attempt
+            assert len(upload._sent) <= 2 * MOST_KEPT
+            # its server's pace has heard of all that are over, while it goes on
+            assert [traces for traces, _ in upload._paced] == [[]]
             looked.set()
             async with asyncio.timeout(LIMIT):
                 assert (await task.wait()).succeeded

@@ -5,16 +5,34 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfermon.engine.host_pace import MOST, PATIENCE, SMALL, USUAL, WINDOW, HostPace, HostPaces
+from transfermon.engine.host_pace import (
+    MOST,
+    PATIENCE,
+    QUIET,
+    SMALL,
+    USUAL,
+    WINDOW,
+    HostPace,
+    HostPaces,
+)
 
 FILE = 16 * 1024
 
 
 def after(*answers: tuple[int, float, int]) -> HostPace:
+    """One after the other: status, seconds until the answer, bytes."""
     pace = HostPace()
-    for status, seconds, size in answers:
-        pace.answered(status, seconds=seconds, size=size)
+    add(pace, *answers)
     return pace
+
+
+def add(pace: HostPace, *answers: tuple[int, float, int], since: float = 0.0) -> float:
+    """When the last of them came."""
+    for status, seconds, size in answers:
+        came = since + seconds
+        pace.answered(status, began=since, given=since, came=came, size=size)
+        since = came
+    return since
 
 
 def test_it_begins_with_as_many_as_browsers_have():
@@ -35,8 +53,7 @@ def test_large_files_keep_to_the_usual_number():
 
 def test_answers_that_take_longer_and_longer_take_connections_back():
     pace = after(*[(200, 0.05, FILE)] * (WINDOW * 5))
-    for _ in range(WINDOW * 5):
-        pace.answered(200, seconds=0.5, size=FILE)
+    add(pace, *[(200, 0.5, FILE)] * (WINDOW * 5))
     assert pace.limit == USUAL
 
 
@@ -46,11 +63,37 @@ def test_one_refusal_halves_them_and_patience_brings_them_back_one_by_one():
     assert "429" in pace.reason(1)
     pace = after((503, 0.01, 0))
     assert pace.limit == USUAL // 2
-    for _ in range(PATIENCE - 1):
-        pace.answered(200, seconds=0.05, size=FILE)
+    now = add(pace, *[(200, 0.05, FILE)] * (PATIENCE - 1), since=1.0)
     assert pace.limit == USUAL // 2
-    pace.answered(200, seconds=0.05, size=FILE)
+    add(pace, (200, 0.05, FILE), since=now)
     assert pace.limit == USUAL // 2 + 1
+
+
+def test_a_burst_of_refusals_counts_once_and_the_next_one_again():
+    pace = after(*[(200, 0.05, FILE)] * (WINDOW * 5))
+    for number in range(MOST):  # all were asked for before the first answer came
+        pace.answered(503, began=100.0, given=100.0, came=100.1 + number / 100, size=0)
+    assert pace.limit == MOST // 2
+    for number in range(MOST // 2):
+        pace.answered(503, began=101.0, given=101.0, came=101.1 + number / 100, size=0)
+    assert pace.limit == MOST // 4
+
+
+def test_where_answers_are_few_time_brings_them_back():
+    pace = after((503, 0.01, 0))
+    now = add(pace, (200, QUIET - 1, SMALL))
+    assert pace.limit == USUAL // 2
+    add(pace, (200, 2.0, SMALL), since=now)
+    assert pace.limit == USUAL // 2 + 1
+
+
+def test_what_is_sent_is_no_part_of_the_wait_and_makes_it_large():
+    pace = after(*[(200, 0.05, FILE)] * (WINDOW * 5))
+    for start in range(WINDOW * 5):  # half a second each to give away, and an answer as quick
+        pace.answered(200, began=start, given=start + 0.5, came=start + 0.55, size=FILE)
+    assert pace.limit == MOST
+    pace.answered(201, began=900.0, given=901.0, came=901.05, size=SMALL)
+    assert pace.limit == USUAL
 
 
 def test_other_errors_of_a_server_say_nothing_about_the_number():

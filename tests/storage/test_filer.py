@@ -225,6 +225,23 @@ async def test_nothing_is_left_when_all_ends_are_durable(tmp_path: Path):
 
 
 @pytest.mark.anyio
+async def test_a_folder_stays_on_the_list_with_a_second_name_that_cannot_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    kept = _Kept()
+    one = Filer(Targets(), kept)
+    one.mark = MARK
+    await one.enter(str(tmp_path))
+    file = a_file(tmp_path, 1, "a.bin", b"data")
+    await one.file(file)
+    monkeypatch.setattr(os, "unlink", failing(os.unlink, {1}))
+    one.forget(file.part_path)
+    await one.close()
+    assert sorted(os.listdir(tmp_path)) == [file.part, "a.bin"]
+    assert kept.folders == [str(tmp_path)]
+
+
+@pytest.mark.anyio
 async def test_who_waits_for_the_end_finds_no_second_name(tmp_path: Path):
     one = Filer(Targets(), _Kept())
     await one.enter(str(tmp_path))

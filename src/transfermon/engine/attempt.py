@@ -70,8 +70,10 @@ class Attempt:
         self.announced = False
         self.by_mirror = False  # what arrives comes from another address than the task's
         self._one = one
-        # attempt, exchanges and address of each call, until they are recorded
-        self._sent: list[tuple[int, list[Trace], str]] = []
+        # attempt and exchanges of each call, until they are recorded
+        self._sent: list[tuple[int, list[Trace]]] = []
+        # exchanges and address, until their server's pace has heard of them
+        self._paced: list[tuple[list[Trace], str]] = []
         self._redirects = 0  # of calls whose exchanges would not be kept
 
     def __repr__(self) -> str:
@@ -118,8 +120,10 @@ class Attempt:
         """For the exchanges of one call, to the task's address or to this one."""
         if len(self._sent) >= 2 * MOST_KEPT:
             self._drop_oldest()
+        self._tell_pace()
         traces: list[Trace] = []
-        self._sent.append((self.task.attempt, traces, url or self.task.url))
+        self._sent.append((self.task.attempt, traces))
+        self._paced.append((traces, url or self.task.url))
         return traces
 
     def _drop_oldest(self) -> None:
@@ -127,20 +131,23 @@ class Attempt:
         those of the oldest would not be kept.
         """
         oldest, self._sent = self._sent[:MOST_KEPT], self._sent[MOST_KEPT:]
-        self._redirects += sum(_redirects_in(traces) for _, traces, _ in oldest)
-        self._tell_pace(oldest)
+        self._redirects += sum(_redirects_in(traces) for _, traces in oldest)
 
-    def _tell_pace(self, sent: Sequence[tuple[int, list[Trace], str]]) -> None:
-        for _, traces, url in sent:
-            if traces:
+    def _tell_pace(self, *, ends: bool = False) -> None:
+        """Of the calls that are over, while the attempt goes on; of all of them where it `ends`."""
+        going_on = []
+        for traces, url in self._paced:
+            if traces and (ends or traces[-1].response_end is not None):
                 self.engine.answered(url, traces[-1])
+            elif not ends:
+                going_on.append((traces, url))
+        self._paced = going_on
 
     def metrics(self) -> dict[str, Any]:
         """The changes of a record that takes up what was sent since the last time (T-19)."""
-        sent = [(attempt, traces) for attempt, traces, _ in self._sent]
-        changes = metrics_of(self.task, sent, self.engine.now() - time.monotonic())
+        changes = metrics_of(self.task, self._sent, self.engine.now() - time.monotonic())
         changes["redirect_count"] += self._redirects
-        self._tell_pace(self._sent)
+        self._tell_pace(ends=True)
         self._sent.clear()
         self._redirects = 0
         return changes

@@ -1,8 +1,9 @@
 """How many connections a server gets where nobody set a number: six, more for many small files
 while it answers quickly, fewer when it says that it is too much.
 
-Rule: nothing here looks at a clock or at a task; each answer is told of, and the number follows.
-It is forgotten with the engine: a server that was busy yesterday is asked anew.
+Rule: nothing here looks at a clock or at a task; each answer is told of with its times, and the
+number follows. Refusals of what was asked for before the number fell are of the same burst and count
+once. It is forgotten with the engine: a server that was busy yesterday is asked anew.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ SMALL: Final = 1 << 20  # bytes; for larger files more connections only share th
 BUSY: Final = frozenset({429, 503})
 WINDOW: Final = 8  # answers that are looked at together
 PATIENCE: Final = 4 * WINDOW  # good answers after a refusal before one more connection is tried
+QUIET: Final = 60.0  # seconds without a refusal that are as good, where answers are few
 SLACK: Final = 0.030  # seconds that every answer may take longer, whatever the quickest took
 
 
 class HostPace:
     """Of one origin."""
 
-    __slots__ = ("_best", "_calm", "_latencies", "_refused", "limit")
+    __slots__ = ("_best", "_calm", "_changed", "_latencies", "_refused", "limit")
 
     def __init__(self) -> None:
         self.limit = USUAL
@@ -35,30 +37,34 @@ class HostPace:
         self._latencies: deque[float] = deque(maxlen=WINDOW)
         self._refused = 0  # the last status that said so, until the number is the usual one again
         self._calm = 0  # good answers since then
+        self._changed = 0.0  # when the number was last changed because of one
 
     def __repr__(self) -> str:
         return f"<HostPace {self.limit} connections>"
 
-    def answered(self, status: int, *, seconds: float, size: int) -> None:
-        """An answer has come: `seconds` from the request to its first byte, `size` of its body."""
+    def answered(self, status: int, *, began: float, given: float, came: float, size: int) -> None:
+        """An answer: when its request began, when that was given whole, and when the first byte
+        came, in monotonic seconds; `size` of the larger body of the two.
+        """
         if status in BUSY:
-            self._refused, self._calm = status, 0
-            self.limit = max(1, self.limit // 2)
+            if not self._refused or began >= self._changed:
+                self.limit = max(1, self.limit // 2)
+            self._refused, self._calm, self._changed = status, 0, came
             self._latencies.clear()
         elif status < 500:
-            self._latencies.append(seconds)
+            self._latencies.append(max(0.0, came - given))
             self._calm += 1
             if self._refused:
-                self._recover()
+                self._recover(came)
             elif size >= SMALL:
                 self.limit = min(self.limit, USUAL)
             elif len(self._latencies) == WINDOW:
                 self._judge()
 
-    def _recover(self) -> None:
-        if self._calm < PATIENCE:
+    def _recover(self, now: float) -> None:
+        if self._calm < PATIENCE and now - self._changed < QUIET:
             return
-        self._calm = 0
+        self._calm, self._changed = 0, now
         self.limit += 1
         if self.limit >= USUAL:
             self._refused = 0

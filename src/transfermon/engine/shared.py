@@ -125,8 +125,10 @@ class Engine:
         before = pace.limit
         pace.answered(
             trace.status,
-            seconds=trace.response_start - trace.request[0],
-            size=trace.response_body_bytes,
+            began=trace.request[0],
+            given=trace.request[1],
+            came=trace.response_start,
+            size=max(trace.request_body_bytes, trace.response_body_bytes),
         )
         if pace.limit > before:
             self.slots.reconsider()

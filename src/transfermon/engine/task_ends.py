@@ -13,6 +13,7 @@ from transfermon.model.errors import Code, Retry, TransferError, redacted
 from transfermon.model.events import TaskCompletedEvent
 from transfermon.model.task import Activity, Kind, State, Task, changed
 from transfermon.storage.changes import ResumeRow
+from transfermon.storage.filer import Filer
 from transfermon.text import advice
 
 USER_FORCE_QUIT: Final = 0  # a cancel reason (X-10): "Quit and stop all transfers"
@@ -85,6 +86,12 @@ def unknown_outcome() -> TransferError:
         code=Code.CONNECTION_LOST, message="The transfer was interrupted.", retry=Retry.RETRY
     )
     return retry.once_only(ended, sent=True)
+
+
+def may_be_named(task: Task, filer: Filer) -> bool:
+    """Whether a file may have its name, of which an engine before this one has not told."""
+    named = task.activity is Activity.FINALIZING or filer.may_be_named(task)
+    return task.kind is Kind.DOWNLOAD and named
 
 
 def was_answered(task: Task) -> bool:

@@ -41,7 +41,6 @@ from transfermon.model.events import (
 from transfermon.model.task import (
     Action,
     Activity,
-    Kind,
     Progress,
     State,
     Task,
@@ -129,7 +128,7 @@ class TaskRun(Recorded):
             return
         self._step(task_steps.cancelled(self.record, reason))
         if not self.halt():
-            self.core.see_out(self._end_cancelled(), f"cancel {self.key}")
+            self.core.see_out(self._end_without_attempt(), f"cancel {self.key}")
 
     async def cancel_by_producing_resume_data(self) -> bytes | None:
         """R-01, R-02, O-09: resolves before `sessioncompleted`, which carries the same data."""
@@ -177,7 +176,7 @@ class TaskRun(Recorded):
         if self.runner is None and task_ends.was_answered(self.record):
             self._succeeded()
         elif self.record.state is State.CANCELING:
-            self.core.see_out(self._end_restored(), f"cancel {self.key}")
+            self.core.see_out(self._end_without_attempt(), f"cancel {self.key}")
         elif self.record.state is State.RUNNING and self.runner is None and not self.wait.timed:
             self._go_on()
 
@@ -347,9 +346,9 @@ class TaskRun(Recorded):
         if self.record.state is State.RUNNING:
             self._end_failed(error)
 
-    async def _end_restored(self) -> None:
-        """The engine ended while it cancelled; a file that had its name is finished (T-08)."""
-        if self.record.activity is Activity.FINALIZING and self.record.kind is Kind.DOWNLOAD:
+    async def _end_without_attempt(self) -> None:
+        """It was cancelled, and no attempt runs; a file that had its name is finished (T-08)."""
+        if task_ends.may_be_named(self.record, self.engine.filer):
             try:
                 if await self._new_attempt().was_finished():
                     self._succeeded()

@@ -97,6 +97,7 @@ class _Errand:
 
     files: list[SmallFile] = field(default_factory=list)
     spent: list[str] = field(default_factory=list)  # names of parts
+    stay: int = 0  # of those that could not be removed
 
 
 class Filer:
@@ -318,7 +319,7 @@ class Filer:
                 folder = next(iter(self._errands))
                 errand = self._errands.pop(folder)
                 self._busy_since, self._current = time.monotonic(), folder
-            drop_names(folder, errand.spent)
+            errand.stay = drop_names(folder, errand.spent)
             if errand.files:
                 try:
                     file_all(folder, errand.files, self._targets, self.mark)
@@ -329,6 +330,7 @@ class Filer:
 
     def _done(self, folder: str, errand: _Errand) -> None:
         now = time.monotonic()
+        self._using[folder] += errand.stay  # so that the next engine finds them
         for one in errand.files:
             if one.no_links:
                 self._unfit.add(folder)
@@ -375,8 +377,9 @@ def _tell(files: Iterable[SmallFile]) -> None:
 # ---- one batch
 
 
-def drop_names(folder: str, parts: Iterable[str]) -> None:
-    """Blocking. The files have another name."""
+def drop_names(folder: str, parts: Iterable[str]) -> int:
+    """Blocking. How many stay; the files have another name."""
+    stay = 0
     for name in parts:
         try:
             os.unlink(os.path.join(folder, name))
@@ -384,6 +387,8 @@ def drop_names(folder: str, parts: Iterable[str]) -> None:
             pass
         except OSError as error:
             log.warning("the second name %s stays in %s: %s", name, folder, error)
+            stay += 1
+    return stay
 
 
 def file_all(folder: str, files: list[SmallFile], targets: Targets, mark: str) -> None:

@@ -26,6 +26,7 @@ from tests.helpers.harness import (
     the_task,
     why_no_strace,
 )
+from transfermon.engine.monitor import Monitor
 from transfermon.storage import filer
 
 pytestmark = pytest.mark.anyio
@@ -91,6 +92,27 @@ async def test_fault_k2_a_small_file_that_had_its_name_is_told_of_without_a_requ
         assert isinstance(server.handler, Waiting)
         server.handler.released = True
     check_end(state, folder, {"a.bin": BODY}, runs)
+
+
+async def test_t08_a_small_file_that_had_its_name_is_finished_also_when_it_is_cancelled_first(
+    state: Path, folder: Path
+):
+    with ByteServer(Waiting()) as server:
+        killed_before_the_answer(state, folder, server)
+        part = the_part(state)
+        part.write_bytes(BODY)
+        os.link(part, folder / "a.bin")
+        async with Monitor.open(str(state)) as monitor:
+            monitor.ready(start_restored=False)
+            (record,) = monitor.tasks()
+            task = monitor.handle(record.key)
+            task.cancel()
+            record = await task.wait()
+        assert isinstance(server.handler, Waiting)
+        server.handler.released = True
+    assert record.succeeded
+    assert Path(record.final_path) == folder / "a.bin"
+    assert not parts(folder)
 
 
 async def test_fault_k2_a_small_part_without_a_name_is_fetched_again(state: Path, folder: Path):
